@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The LSTM macro in integers: crossbar, ramp conversion, cell update, second conversion."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .integers import exact_matmul, round_shift, saturate
+from .ramp import decode_integer, ramps
+from .specification import GATES, Specification
+
+
+@dataclass(frozen=True, eq=False)
+class StepTrace:
+    """Everything a macro computes in one step, or in all steps of a batch (then with a steps axis after the batch's).
+
+    All are integers. ``macs`` and ``codes``: shape (batch, 4 * units), banks i, f, g, o. ``c`` (units of
+    2**-state_frac_bits), ``state_pulses`` (c's pulse codes), ``state_codes`` (codes of tanh(c)) and ``h`` (pulse
+    codes): shape (batch, units).
+    """
+
+    macs: np.ndarray
+    codes: np.ndarray
+    c: np.ndarray
+    state_pulses: np.ndarray
+    state_codes: np.ndarray
+    h: np.ndarray
+
+    FIELDS = ("macs", "codes", "c", "state_pulses", "state_codes", "h")
+
+    @classmethod
+    def stack(cls, steps: list["StepTrace"]) -> "StepTrace":
+        """The traces of single steps as one, with a steps axis after the batch's."""
+        return cls(*(np.stack([getattr(step, name) for step in steps], axis=1) for name in cls.FIELDS))
+
+
+class Lstm:
+    """An LSTM macro's exact arithmetic, vectorized over a batch.
+
+    Parameters
+    ----------
+    spec : Specification
+    weights : integer array, shape (rows, columns)
+        Levels, within ±weight_max. Rows: x, then h, then bias. Columns: banks i, f, g, o.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, a type that is no integer, or a level out of range.
+    """
+
+    def __init__(self, spec: Specification, weights: np.ndarray):
+        self.spec = spec
+        self.weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max)
+        self.ramps = ramps(spec)
+
+    def start(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
+        """(c, h) of a state reset: zeros, int64, shape (batch, units) each."""
+        shape = (batch, self.spec.units)
+        return np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+
+    def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray) -> StepTrace:
+        """One time step.
+
+        Parameters
+        ----------
+        x : integer array, shape (batch, inputs)
+            Pulse codes within ±input_max.
+        c, h : integer arrays, shape (batch, units)
+            Of the step before.
+        """
+        spec = self.spec
+        macs = self.macs(x, h)
+        codes = self.convert(macs)
+        c = update_c(spec, codes, c)
+        pulses = state_pulses(spec, c)
+        state_codes = self.ramps[spec.ramp_of_gate[2]].convert(spec.state_cell * pulses)
+        h = update_h(spec, codes[:, 3 * spec.units :], state_codes)
+        return StepTrace(macs, codes, c, pulses, state_codes, h)
+
+    def macs(self, x: np.ndarray, h: np.ndarray) -> np.ndarray:
+        """z = Σ w·x of every column: int64, shape (batch, 4 * units)."""
+        spec = self.spec
+        drive = np.full((len(x), spec.rows), spec.input_max, np.int64)
+        drive[:, : spec.inputs] = x
+        drive[:, spec.inputs : spec.inputs + spec.units] = h
+        return exact_matmul(drive, self.weights, spec.rows * spec.weight_max * spec.input_max)
+
+    def convert(self, macs: np.ndarray) -> np.ndarray:
+        """Codes of all banks, each by its own ramp: int64, shape of ``macs``."""
+        codes = np.empty_like(macs)
+        for bank, ramp in enumerate(self.spec.ramp_of_gate):
+            columns = slice(bank * self.spec.units, (bank + 1) * self.spec.units)
+            codes[..., columns] = self.ramps[ramp].convert(macs[..., columns])
+        return codes
+
+    def run(self, x: np.ndarray) -> StepTrace:
+        """A batch of utterances of equal length, each from a state reset, with the whole trace.
+
+        Parameters
+        ----------
+        x : integer array, shape (batch, steps, inputs)
+            Pulse codes within ±input_max.
+
+        Returns
+        -------
+        StepTrace
+            Each array with a steps axis: (batch, steps, ...).
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape, no step at all, or a code out of range.
+        """
+        x = checked_integers("x", x, (None, None, self.spec.inputs), self.spec.input_max)
+        if x.shape[1] == 0:
+            raise ValueError("x has no steps; an utterance has at least 1")
+        c, h = self.start(len(x))
+        steps = []
+        for t in range(x.shape[1]):
+            steps.append(self.step(x[:, t], c, h))
+            c, h = steps[-1].c, steps[-1].h
+        return StepTrace.stack(steps)
+
+
+def update_c(spec: Specification, codes: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """c ← sat(round(f·c + i·g)), rounded once, on the exact sum.
+
+    Parameters
+    ----------
+    codes : integer array, shape (..., 4 * units)
+        Banks i, f, g, o.
+    c : integer array, shape (..., units)
+        In units of 2**-state_frac_bits, as the result.
+    """
+    banks = codes.reshape((*codes.shape[:-1], 4, spec.units))
+    i, f, g = (decode_integer(banks[..., k, :], spec.bipolar(GATES[k]), spec.adc_bits) for k in range(3))
+    # f·c has 2**-(f_shift) units of c's own, i·g has 2**-(ig_shift) of them: bring both to the finer.
+    f_shift = spec.value_shift("f")
+    ig_shift = spec.value_shift("i") + spec.value_shift("g") - spec.state_frac_bits
+    shift = max(f_shift, ig_shift)
+    exact = (f * c << (shift - f_shift)) + (i * g << (shift - ig_shift))
+    return saturate(round_shift(exact, shift), spec.state_max)
+
+
+def state_pulses(spec: Specification, c: np.ndarray) -> np.ndarray:
+    """c as a pulse code within ±state_pulse_max: sat(round(c·M / 2**R))."""
+    multiplier, shift = spec.state_gain
+    return saturate(round_shift(c * multiplier, shift), spec.state_pulse_max)
+
+
+def update_h(spec: Specification, o_codes: np.ndarray, state_codes: np.ndarray) -> np.ndarray:
+    """h ← round(o·tanh(c)·input_max), a pulse code; cannot exceed ±input_max."""
+    o = decode_integer(o_codes, spec.bipolar("o"), spec.adc_bits)
+    t = decode_integer(state_codes, spec.bipolar("g"), spec.adc_bits)
+    return round_shift(o * t * spec.input_max, spec.value_shift("o") + spec.value_shift("g"))
+
+
+def checked_integers(name: str, values, shape: tuple, limit: int) -> np.ndarray:
+    """``values`` as int64, or ValueError: a wrong type, shape (None: any length) or a value beyond ±limit, quoted."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "iu":
+        raise ValueError(f"{name} holds {values.dtype}; expected integers")
+    if values.ndim != len(shape) or any(want not in (None, have) for have, want in zip(values.shape, shape, strict=True)):
+        expected = tuple("any" if want is None else want for want in shape)
+        raise ValueError(f"{name} has the shape {values.shape}; expected {expected}".replace("'any'", "any"))
+    beyond = np.argwhere((values > limit) | (values < -limit))
+    if beyond.size:
+        at = tuple(map(int, beyond[0]))
+        raise ValueError(f"{name}{list(at)} is {values[at]}; allowed: -{limit} to {limit}")
+    return values.astype(np.int64)
