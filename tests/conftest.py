@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all tests share: one seed, printed in the header, behind everything that is drawn."""
+
+import sys
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+
+# `from tests.strategies import ...` works however pytest was started.
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+DEFAULT_SEED = 1
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("crossramp")
+    group.addoption("--seed", type=int, default=DEFAULT_SEED, help="seed of all drawn stimuli (default %(default)s)")
+
+
+def pytest_configure(config):
+    hypothesis.settings.register_profile("crossramp", deadline=None, database=None, print_blob=True)
+    hypothesis.settings.load_profile("crossramp")
+    # What hypothesis' own option --hypothesis-seed does, unless that was given.
+    if hypothesis.core.global_force_seed is None:
+        hypothesis.core.global_force_seed = config.getoption("--seed")
+
+
+def pytest_report_header(config):
+    return f"crossramp: --seed {config.getoption('--seed')}"
+
+
+@pytest.fixture
+def seed(request) -> int:
+    """The seed of this run (option ``--seed``)."""
+    return request.config.getoption("--seed")
+
+
+@pytest.fixture
+def rng(seed) -> np.random.Generator:
+    """A generator that starts anew in each test."""
+    return np.random.default_rng(seed)

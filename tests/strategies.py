@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hypothesis strategies for whole specifications, and networks and inputs for them.
+
+>>> @given(specifications(max_units=5), seeds)
+... def test_macro(spec, seed):
+...     network = network_of(spec, seed)
+...     x = inputs_of(spec, seed, batch=2, steps=3)
+"""
+
+import numpy as np
+from crossramp.golden.activations import REGISTRY
+from crossramp.golden.network import Network
+from crossramp.golden.specification import Gate, Specification
+from hypothesis import strategies as st
+
+#: Seeds of what hypothesis does not draw number by number: weights and inputs.
+seeds = st.integers(0, 2**32 - 1)
+
+_RANGES = ((0.0, 1.0), (-1.0, 1.0))
+
+
+def gate_activations() -> list[str]:
+    """Every activation a gate can carry, with every range wiring decodes: the names a specification takes."""
+    texts = []
+    for act in REGISTRY.values():
+        for low, high in _RANGES:
+            if act.limit_low <= low and high <= act.limit_high:
+                default = (act.low, act.high) == (low, high)
+                texts.append(act.name if default else f"{act.name}[{low:g},{high:g}]")
+    return texts
+
+
+@st.composite
+def specifications(draw, max_units: int = 7, max_inputs: int = 6, max_bits: int = 8, **fixed) -> Specification:
+    """Whole specifications: every parameter drawn over its legal range, sizes up to the limits given.
+
+    Parameters
+    ----------
+    max_units, max_inputs : int
+        Largest network.
+    max_bits : int
+        Largest adc_bits, input_bits and weight_bits (2 to 8): each bit doubles the clocks a simulation runs.
+    fixed
+        Parameters that are given, not drawn.
+    """
+
+    def pick(name, strategy):
+        return fixed[name] if name in fixed else draw(strategy, label=name)
+
+    bits = st.integers(2, max_bits)
+    units = pick("units", st.integers(1, max_units))
+    weight_bits = pick("weight_bits", bits)
+    state_bits = pick("state_bits", st.integers(3, 24))
+    content = {
+        "inputs": pick("inputs", st.integers(1, max_inputs)),
+        "units": units,
+        "classes": pick("classes", st.integers(1, 5)),
+        "bias_rows": pick("bias_rows", st.integers(0, 3)),
+        "adc_bits": pick("adc_bits", bits),
+        "input_bits": pick("input_bits", bits),
+        "weight_bits": weight_bits,
+        "gates": pick("gates", gates()),
+        "state_bits": state_bits,
+        "state_frac_bits": pick("state_frac_bits", st.integers(0, state_bits - 1)),
+        "state_pulse_bits": pick("state_pulse_bits", st.integers(2, max_bits + 2)),
+        "state_cell": pick("state_cell", st.none() | st.integers(1, (1 << (weight_bits - 1)) - 1)),
+        "lanes": pick("lanes", st.integers(1, units)),
+        "latch": pick("latch", st.sampled_from(["last_high", "first_trip"])),
+        "settle_clocks": pick("settle_clocks", st.integers(1, 4)),
+        "calibration_cells": pick("calibration_cells", st.integers(0, 6)),
+        "readout": pick("readout", st.sampled_from(["mean", "last"])),
+        "head_weight_bits": pick("head_weight_bits", st.integers(2, 16)),
+    }
+    return Specification(**(fixed | content))
+
+
+@st.composite
+def gates(draw) -> tuple[Gate, Gate, Gate, Gate]:
+    """Banks i, f, g, o: any mix of activations; those of one activation share their weight range."""
+    texts = draw(st.tuples(*[st.sampled_from(gate_activations())] * 4), label="activations")
+    ranges = {text: draw(weight_ranges, label=f"weight range of {text}") for text in sorted(set(texts))}
+    return tuple(Gate(text, ranges[text]) for text in texts)
+
+
+#: Legal weight ranges: mostly those of real networks, powers of two, and the ends.
+weight_ranges = st.one_of(
+    st.floats(0.25, 8.0), st.sampled_from([0.5, 1.0, 2.0, 4.0, 225 / 112]), st.sampled_from([2.0**-10, 2.0**10])
+)
+
+
+def network_of(spec: Specification, seed: int) -> Network:
+    """A network with weights uniform over the whole legal range, its extremes included."""
+    rng = np.random.default_rng([seed, 1])
+
+    def uniform(limit, shape):
+        return rng.integers(-limit, limit, shape, endpoint=True)
+
+    return Network(
+        spec,
+        uniform(spec.weight_max, (spec.rows, spec.columns)),
+        uniform(spec.head_weight_max, (spec.classes, spec.units)),
+        uniform(spec.head_bias_max, spec.classes),
+    )
+
+
+def inputs_of(spec: Specification, seed: int, batch: int = 2, steps: int = 3) -> np.ndarray:
+    """Pulse codes, int64, shape (batch, steps, inputs); one vector in four is at full scale throughout."""
+    rng = np.random.default_rng([seed, 2])
+    limit = spec.input_max
+    x = rng.integers(-limit, limit, (batch, steps, spec.inputs), endpoint=True)
+    full = rng.random((batch, steps)) < 0.25
+    x[full] = np.where(rng.random(x[full].shape) < 0.5, -limit, limit)
+    return x
+
+
+def networks(spec: Specification) -> st.SearchStrategy[Network]:
+    """Networks for ``spec``: :func:`network_of` a drawn seed."""
+    return seeds.map(lambda seed: network_of(spec, seed))
