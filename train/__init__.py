@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hardware-aware training with PyTorch (the extra ``train``): ``python -m crossramp.train kws DATA -o model.npz``.
+
+`datasets` reads recordings or spectrograms, `augment` varies them, `float_network` is the network before quantization,
+`sequence` the contract's integer arithmetic with straight-through gradients, `quantized_network` the network made of
+it, `schedule` the optimization loop, `keywords` the task from folder to model file, and `imperfections` the hook
+through which device and converter non-idealities enter. The dependency points one way: training imports
+`crossramp.golden`, never the reverse.
+"""

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches for training, varied on the fly: shifted, stretched, mixed with noise, louder or softer, masked.
+
+All of it works on log-mel levels (see `crossramp.golden.features.log_mel`), so that recordings and ready-made
+spectrograms go the same way. Noise is mixed as powers, which is what mixing of uncorrelated waveforms does to a
+spectrogram.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..golden.features import FeatureSettings
+
+__all__ = ["Augmentation", "Augmenter"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How much the clips are varied; levels are in dB, times in frames (10 ms in the default front end)."""
+
+    shift_frames: int = 10
+    stretch: float = 0.08  # a clip is replayed up to this much faster or slower
+    noise_probability: float = 0.7
+    noise_gain_db: tuple[float, float] = (-40.0, -6.0)
+    clip_gain_db: float = 6.0
+    band_gain_db: float = 1.0  # standard deviation: microphones and rooms color the bands
+    jitter: float = 0.03  # standard deviation, on inputs of full scale 1
+    mask_bands: int = 3
+    mask_steps: int = 3
+    silence_gain_db: tuple[float, float] = (-60.0, 3.0)
+    digital_silence_probability: float = 0.05
+
+
+class Augmenter:
+    """Makes the network's inputs out of levels, on the batch, with its own random generator.
+
+    Parameters
+    ----------
+    settings : FeatureSettings
+        The front end that made the levels.
+    augmentation : Augmentation
+        How much to vary.
+    background : uint8 array, shape (clips, frames, bands)
+        Noise to mix in and to make ``_silence_`` of.
+    seed : int
+        Of the random generator.
+    """
+
+    def __init__(
+        self, settings: FeatureSettings, augmentation: Augmentation, background: np.ndarray, seed: int
+    ) -> None:
+        self.settings = settings
+        self.augmentation = augmentation
+        self.background = torch.from_numpy(background)
+        self.random = torch.Generator().manual_seed(seed)
+        self.offset = torch.tensor(settings.band_offset, dtype=torch.float32)
+        self.gain = torch.tensor(settings.band_gain, dtype=torch.float32)
+        self.nepers = math.log(10) / (10 * settings.level_gain)  # a level times this is a logarithm of power
+
+    def inputs(self, levels: Tensor) -> Tensor:
+        """Varied inputs of clips: uint8 (batch, frames, bands) -> float32 (batch, steps, bands) in [-1, 1]."""
+        a = self.augmentation
+        moved = self._mean_frames(self._moved(levels))
+        moved = moved + self._uniform((len(levels), 1, 1), -a.clip_gain_db, a.clip_gain_db) * self.settings.level_gain
+        noise = self._mean_frames(self._moved(self._some_background(len(levels))))
+        gain = self._uniform((len(levels), 1, 1), *a.noise_gain_db)
+        gain[self._uniform((len(levels),), 0, 1) >= a.noise_probability] = -300.0
+        mixed = torch.logaddexp(moved * self.nepers, (noise + gain * self.settings.level_gain) * self.nepers)
+        return self._finish(mixed / self.nepers)
+
+    def silence(self, count: int) -> Tensor:
+        """Varied inputs of ``_silence_``: background noise at any volume, down to none."""
+        a = self.augmentation
+        gain = self._uniform((count, 1, 1), *a.silence_gain_db)
+        gain[self._uniform((count,), 0, 1) < a.digital_silence_probability] = -300.0
+        levels = self._mean_frames(self._moved(self._some_background(count)))
+        return self._finish(levels + gain * self.settings.level_gain)
+
+    def _finish(self, levels: Tensor) -> Tensor:
+        a = self.augmentation
+        batch, steps, bands = levels.shape
+        color = torch.randn((batch, 1, bands), generator=self.random) * (a.band_gain_db * self.settings.level_gain)
+        levels = (levels + color).clamp_(0, self.settings.level_max)
+        values = (levels - self.offset) * self.gain
+        values += torch.randn(values.shape, generator=self.random) * a.jitter
+        values.clamp_(-1, 1)
+        values.masked_fill_(self._stripe(batch, bands, a.mask_bands)[:, None, :], 0.0)
+        values.masked_fill_(self._stripe(batch, steps, a.mask_steps)[:, :, None], 0.0)
+        return values
+
+    def _moved(self, levels: Tensor) -> Tensor:
+        batch, frames, _ = levels.shape
+        rate = self._uniform((batch, 1), 1 - self.augmentation.stretch, 1 + self.augmentation.stretch)
+        shift = self._uniform((batch, 1), -1, 1) * self.augmentation.shift_frames
+        middle = (frames - 1) / 2
+        source = (torch.arange(frames) - middle) * rate + middle + shift
+        source = source.round_().clamp_(0, frames - 1).long()
+        return levels[torch.arange(batch)[:, None], source]
+
+    def _mean_frames(self, levels: Tensor) -> Tensor:
+        per_step = self.settings.frames_per_step
+        batch, frames, bands = levels.shape
+        steps = frames // per_step
+        groups = levels[:, : steps * per_step].view(batch, steps, per_step, bands)
+        return sum(groups[:, :, index].float() for index in range(per_step)) / per_step
+
+    def _some_background(self, count: int) -> Tensor:
+        return self.background[torch.randint(len(self.background), (count,), generator=self.random)]
+
+    def _stripe(self, batch: int, length: int, widest: int) -> Tensor:
+        width = self._uniform((batch, 1), 0, widest + 1).floor()
+        start = (self._uniform((batch, 1), 0, 1) * (length - width + 1)).floor()
+        place = torch.arange(length)
+        return (place >= start) & (place < start + width)
+
+    def _uniform(self, shape: tuple[int, ...], low: float, high: float) -> Tensor:
+        return torch.rand(shape, generator=self.random) * (high - low) + low

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training data in either layout, as log-mel levels: a folder of recordings, or a folder of ready-made spectrograms.
+
+Recordings: ``<word>/<speaker>_nohash_<n>.wav`` and ``_background_noise_/*.wav``, split by ``validation_list.txt`` and
+``testing_list.txt`` where both are present, else by the official rule. Spectrograms: gray images, as wide as there are
+bands and as high as there are frames, listed in ``index.csv`` with the columns path, word and split ("training",
+"validation", "testing" or "background").
+
+Levels are kept as bytes: the steps of a level are then 0.4 dB, a seventh of the pulse code's.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..golden.audio import read_wav
+from ..golden.features import FeatureSettings, fit_length, log_mel
+from .recordings import BACKGROUND, SILENCE, UNKNOWN, label_of, official_split
+
+__all__ = ["WORDS", "Corpus", "class_names", "load_corpus"]
+
+WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+
+_HELD_OUT = 10  # every tenth piece of background noise is for validation
+_BLOCK_CLIPS = 256
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Labeled clips for training and validation, as levels: uint8, shape (clips, frames, bands)."""
+
+    classes: tuple[str, ...]
+    training: np.ndarray
+    training_labels: np.ndarray
+    validation: np.ndarray
+    validation_labels: np.ndarray
+    background: np.ndarray
+    background_validation: np.ndarray
+    digest: str  # SHA-256 of all of the above
+
+
+def class_names(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The classes of a keyword task, in the data set's own order: silence, unknown, then the words."""
+    return (SILENCE, UNKNOWN, *words)
+
+
+def load_corpus(
+    folder: Path | str,
+    words: tuple[str, ...],
+    settings: FeatureSettings,
+    cache: Path | str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Corpus:
+    """Reads a folder of either layout.
+
+    Parameters
+    ----------
+    folder : path
+        With ``index.csv`` in it: spectrograms; else recordings.
+    words : tuple of str
+        Every other word becomes ``_unknown_``.
+    settings : FeatureSettings
+        The front end; only its spectrum settings matter here, not the normalization.
+    cache : path or None
+        An .npz file to keep the levels in. It is used again while the files' names, sizes and times of change and the
+        settings are the same, and written anew otherwise.
+    progress : callable
+        Told the clips read and their total, now and then.
+
+    Raises
+    ------
+    ValueError
+        What is missing or wrong in the folder, in one line.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(
+            f"{folder}: not a folder; give one of recordings (<word>/*.wav) or of spectrograms (index.csv)"
+        )
+    ready_made = (folder / "index.csv").is_file()
+    entries = _spectrogram_entries(folder) if ready_made else _recording_entries(folder, settings)
+    if not entries:
+        raise ValueError(f"{folder}: holds neither index.csv nor recordings named <word>/<anything>.wav")
+    entries = [entry for entry in entries if entry.split != "testing"]
+    key = _key(entries, folder, settings)
+    levels = _from_cache(cache, key)
+    if levels is None:
+        levels = np.empty((len(entries), settings.frames, settings.bands), np.uint8)
+        for done, (start, block) in enumerate(_read_blocks(entries, folder, settings)):
+            levels[start : start + len(block)] = block
+            progress(min(len(entries), (done + 1) * _BLOCK_CLIPS), len(entries))
+        _to_cache(cache, key, levels)
+    return _corpus(entries, levels, class_names(words), folder)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    path: str  # relative to the folder
+    word: str
+    split: str
+    start: int = 0  # first sample, for pieces of long recordings
+
+
+def _spectrogram_entries(folder: Path) -> list[_Entry]:
+    with open(folder / "index.csv", newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        missing = {"path", "word", "split"} - set(rows.fieldnames or ())
+        if missing:
+            raise ValueError(
+                f"{folder / 'index.csv'}: lacks the column {sorted(missing)[0]!r}; needs path, word, split"
+            )
+        entries = [_Entry(row["path"], row["word"], row["split"]) for row in rows]
+    for entry in entries:
+        if entry.split not in ("training", "validation", "testing", "background"):
+            raise ValueError(
+                f"{folder / 'index.csv'}: split of {entry.path} is {entry.split!r}; "
+                "must be training, validation, testing or background"
+            )
+    return entries
+
+
+def _recording_entries(folder: Path, settings: FeatureSettings) -> list[_Entry]:
+    lists = {split: folder / f"{split}_list.txt" for split in ("validation", "testing")}
+    listed = None
+    if all(path.is_file() for path in lists.values()):
+        listed = {name: split for split, path in lists.items() for name in path.read_text().split()}
+    entries = []
+    for path in sorted(folder.glob("*/*.wav")):
+        word, name = path.parent.name, path.relative_to(folder).as_posix()
+        if word == BACKGROUND:
+            entries.extend(_Entry(name, "", "background", start) for start in _piece_starts(path, settings))
+        elif word != SILENCE:  # silence is made of background noise instead
+            entries.append(_Entry(name, word, listed.get(name, "training") if listed else official_split(name)))
+    return entries
+
+
+def _piece_starts(path: Path, settings: FeatureSettings) -> range:
+    last = len(read_wav(path, settings.sample_rate)) - settings.clip_samples
+    return range(0, last + 1, max(1, settings.clip_samples // 2))
+
+
+def _read_blocks(entries: list[_Entry], folder: Path, settings: FeatureSettings) -> Iterator[tuple[int, np.ndarray]]:
+    for start in range(0, len(entries), _BLOCK_CLIPS):
+        block = entries[start : start + _BLOCK_CLIPS]
+        if block[0].path.endswith(".wav"):
+            clips = [read_wav(folder / entry.path, settings.sample_rate)[entry.start :] for entry in block]
+            clips = [fit_length(clip, settings.clip_samples) for clip in clips]
+            yield start, np.rint(log_mel(np.stack(clips), settings)).clip(0, 255).astype(np.uint8)
+        else:
+            yield start, np.stack([_read_image(folder / entry.path, settings) for entry in block])
+
+
+def _read_image(path: Path, settings: FeatureSettings) -> np.ndarray:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ValueError("reading spectrogram images needs pillow: pip install 'crossramp[train]'") from None
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("L"))
+    if pixels.shape != (settings.frames, settings.bands):
+        raise ValueError(
+            f"{path}: is {pixels.shape[1]} wide and {pixels.shape[0]} high; "
+            f"must be {settings.bands} bands wide and {settings.frames} frames high"
+        )
+    return pixels
+
+
+def _corpus(entries: list[_Entry], levels: np.ndarray, classes: tuple[str, ...], folder: Path) -> Corpus:
+    split = np.array([entry.split for entry in entries])
+    labels = np.array([label_of(entry.word, classes) for entry in entries])
+    background = np.flatnonzero(split == "background")
+    held_out = np.arange(len(background)) % _HELD_OUT == 0
+    parts = {name: np.flatnonzero(split == name) for name in ("training", "validation")}
+    for name, part in parts.items():
+        absent = [word for label, word in enumerate(classes) if word != SILENCE and not (labels[part] == label).any()]
+        if absent:
+            raise ValueError(f"{folder}: no {name} clip of {absent[0]!r}; add some, or name other words with --words")
+    if held_out.sum() in (0, len(background)):
+        raise ValueError(f"{folder}: too little background noise; put at least 2 s into {BACKGROUND}/*.wav")
+    digest = hashlib.sha256("\n".join(classes).encode())
+    for part in (parts["training"], parts["validation"], background):
+        digest.update(labels[part].astype("<i8").tobytes())
+        digest.update(levels[part].tobytes())
+    return Corpus(
+        classes,
+        levels[parts["training"]],
+        labels[parts["training"]],
+        levels[parts["validation"]],
+        labels[parts["validation"]],
+        levels[background[~held_out]],
+        levels[background[held_out]],
+        digest.hexdigest(),
+    )
+
+
+def _key(entries: list[_Entry], folder: Path, settings: FeatureSettings) -> str:
+    spectrum = {k: v for k, v in settings.to_dict().items() if k not in ("band_offset", "band_gain", "frames_per_step")}
+    digest = hashlib.sha256(repr(sorted(spectrum.items())).encode())
+    for entry in entries:
+        stat = os.stat(folder / entry.path)
+        digest.update(f"{entry} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _from_cache(cache: Path | str | None, key: str) -> np.ndarray | None:
+    if cache is None or not Path(cache).is_file():
+        return None
+    try:
+        with np.load(cache, allow_pickle=False) as stored:
+            return stored["levels"] if str(stored["key"]) == key else None
+    except (ValueError, KeyError, OSError, EOFError):
+        return None  # a damaged cache is no worse than none: it is written anew
+
+
+def _to_cache(cache: Path | str | None, key: str, levels: np.ndarray) -> None:
+    if cache is None:
+        return
+    content = io.BytesIO()
+    np.savez(content, key=np.array(key), levels=levels)
+    write_whole(Path(cache), content.getvalue())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file under another name first, so that none is ever found half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The optimization loop that both phases share: AdamW, warm-up and cosine decay, the best epoch by validation."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .augment import Augmenter
+from .datasets import Corpus
+from .recordings import SILENCE, UNKNOWN
+
+__all__ = ["Phase", "Progress", "Validation", "balanced_accuracy", "fit"]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One run of the loop."""
+
+    name: str
+    epochs: int
+    learning_rate: float
+    batch: int = 256
+    weight_decay: float = 0.01
+    warm_up: int = 300  # batches
+    label_smoothing: float = 0.02
+    gradient_limit: float = 1.0
+
+
+class Progress(Protocol):
+    """Is told how training goes."""
+
+    def batch(self, phase: Phase, epoch: int, done: int, total: int) -> None: ...
+
+    def epoch(self, phase: Phase, epoch: int, loss: float, accuracy: float, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Inputs of the network (real, in [-1, 1]), shape (clips, steps, bands), and their labels."""
+
+    inputs: Tensor
+    labels: Tensor
+
+
+def balanced_accuracy(answers: Tensor, labels: Tensor, classes: int) -> float:
+    """Mean over the classes of the share of a class's clips that are answered right."""
+    right = (answers == labels).double()
+    shares = [right[labels == label].mean() for label in range(classes) if (labels == label).any()]
+    return float(torch.stack(shares).mean())
+
+
+def fit(
+    network: nn.Module,
+    prepare: Callable[[Tensor], Tensor],
+    corpus: Corpus,
+    augmenter: Augmenter,
+    validation: Validation,
+    phase: Phase,
+    seed: int,
+    progress: Progress,
+) -> float:
+    """Trains ``network`` in place and leaves it at its best epoch.
+
+    Parameters
+    ----------
+    network : module with `limit_weights`
+        Logits from what ``prepare`` gives.
+    prepare : callable
+        From real inputs in [-1, 1] to what the network takes.
+    seed : int
+        Of the order of the clips.
+
+    Returns
+    -------
+    float
+        The balanced validation accuracy of the best epoch (of the starting point, where no epoch beats it).
+    """
+    classes = len(corpus.classes)
+    silence = corpus.classes.index(SILENCE)
+    silence_count = max(1, round(phase.batch / (classes + 1)))
+    clip_count = phase.batch - silence_count
+    levels, labels = torch.from_numpy(corpus.training), torch.from_numpy(corpus.training_labels)
+    silence_labels = torch.full((silence_count,), silence)
+    weights = _class_weights(corpus)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=phase.learning_rate, weight_decay=phase.weight_decay)
+    batches = max(1, len(levels) // clip_count)
+    total = batches * phase.epochs
+    best, best_state = _validate(network, prepare, validation, classes), _copy(network)
+    done = 0
+    for epoch in range(phase.epochs):
+        network.train()
+        start, losses = time.monotonic(), 0.0
+        order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(len(levels)))
+        for number in range(batches):
+            for group in optimizer.param_groups:
+                group["lr"] = _learning_rate(phase, done, total)
+            chosen = order[number * clip_count : (number + 1) * clip_count]
+            inputs = torch.cat([augmenter.inputs(levels[chosen]), augmenter.silence(silence_count)])
+            target = torch.cat([labels[chosen], silence_labels])
+            loss = nn.functional.cross_entropy(
+                network(prepare(inputs)), target, weight=weights, label_smoothing=phase.label_smoothing
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), phase.gradient_limit)
+            optimizer.step()
+            network.limit_weights()
+            losses += loss.item()
+            done += 1
+            progress.batch(phase, epoch, number + 1, batches)
+        accuracy = _validate(network, prepare, validation, classes)
+        if accuracy > best:
+            best, best_state = accuracy, _copy(network)
+        progress.epoch(phase, epoch, losses / batches, accuracy, time.monotonic() - start)
+    network.load_state_dict(best_state)
+    return best
+
+
+def _learning_rate(phase: Phase, done: int, total: int) -> float:
+    return phase.learning_rate * min(1.0, (done + 1) / phase.warm_up) * 0.5 * (1.001 + math.cos(math.pi * done / total))
+
+
+def _class_weights(corpus: Corpus) -> Tensor:
+    """1 for every class but ``_unknown_``: that has many times a word's clips, but is met as often as one word."""
+    counts = np.bincount(corpus.training_labels, minlength=len(corpus.classes))
+    unknown = corpus.classes.index(UNKNOWN)
+    words = [count for label, count in enumerate(counts) if label > unknown]
+    weights = torch.ones(len(corpus.classes))
+    weights[unknown] = min(1.0, 1.3 * float(np.mean(words)) / max(1, int(counts[unknown])))
+    return weights
+
+
+@torch.no_grad()
+def _validate(network: nn.Module, prepare: Callable, validation: Validation, classes: int) -> float:
+    network.eval()
+    answers = [network(prepare(block)).argmax(1) for block in validation.inputs.split(512)]
+    return balanced_accuracy(torch.cat(answers), validation.labels, classes)
+
+
+def _copy(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract's LSTM over a whole utterance, in exact integers, with straight-through gradients.
+
+The forward pass computes what `crossramp.golden` computes, bit for bit (a test holds them together), in floating-point
+tensors that hold integers: every sum stays below 2**24, or else float64 is used. The backward pass is backpropagation
+through time written out by hand, with each rounding taken as the identity (the straight-through estimator, Bengio et
+al., arXiv:1308.3432) and each conversion as the activation it approximates. One autograd function for the whole
+utterance spares autograd's graph of some thousand small operations.
+
+Activations are looked up by MAC in tables made from the golden ramps. That is how software gets them quickly; the
+hardware has no such table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..golden.activations import Activation
+from ..golden.ramp import ramps
+from ..golden.specification import GATES, Specification
+from .imperfections import Imperfections
+
+__all__ = ["ConversionTables", "Trace", "exact_dtype", "run_sequence"]
+
+
+def exact_dtype(spec: Specification) -> torch.dtype:
+    """The narrowest floating type in which every integer and fraction of a step of ``spec`` is exact."""
+    shift_i, shift_f, shift_g, shift_o = (spec.value_shift(gate) for gate in GATES)
+    fraction = max(shift_f, shift_i + shift_g - spec.state_frac_bits)  # bits behind the point of f*C + i*g
+    whole = max(spec.state_bits, shift_i + shift_g, spec.state_frac_bits + 1) + 1
+    multiplier, _ = spec.state_gain
+    bits = max(
+        spec.mac_bits,
+        whole + max(fraction, 1) + 1,
+        spec.state_bits + multiplier.bit_length() + 1,
+        shift_o + shift_g + spec.input_bits + 1,
+    )
+    return torch.float32 if bits <= 24 else torch.float64
+
+
+class ConversionTables:
+    """Decoded value and slope for every MAC near the thresholds, one table per ramp, laid end to end.
+
+    Parameters
+    ----------
+    spec : Specification
+    dtype : torch.dtype
+        Of the values and slopes.
+    imperfections : Imperfections
+        Asked for the thresholds.
+    """
+
+    def __init__(self, spec: Specification, dtype: torch.dtype, imperfections: Imperfections) -> None:
+        values, slopes, starts = [], [], []
+        self.ideal = True
+        self.reach = []  # MACs beyond ±reach convert as ±reach does
+        for number, ramp in enumerate(ramps(spec)):
+            ideal = torch.from_numpy(ramp.thresholds)
+            given = imperfections.thresholds(ideal, number)
+            self.ideal = self.ideal and given is ideal
+            thresholds = np.sort(given.detach().numpy())
+            reach = int(min(spec.mac_max, 2 * np.abs(thresholds).max() + 8))
+            macs = np.arange(-reach, reach + 1)
+            codes = np.searchsorted(thresholds, macs, side="left")
+            starts.append(sum(map(len, values)) + reach)
+            self.reach.append(reach)
+            values.append(torch.from_numpy(ramp.decode(codes)).to(dtype))
+            slopes.append(torch.from_numpy(_slope(ramp.activation, macs * ramp.scale) * ramp.scale).to(dtype))
+        self.values, self.slopes = torch.cat(values), torch.cat(slopes)
+        per_gate = [number for number in spec.ramp_of_gate for _ in range(spec.units)]
+        self.column_reach = torch.tensor([self.reach[number] for number in per_gate], dtype=dtype)
+        self.column_start = torch.tensor([starts[number] for number in per_gate], dtype=torch.int64)
+        bank = spec.ramp_of_gate[GATES.index("g")]
+        self.state_reach, self.state_start = self.reach[bank], starts[bank]
+
+    def convert(self, macs: Tensor) -> tuple[Tensor, Tensor]:
+        """Values and slopes (per MAC unit) of the first conversion; shapes (batch, columns)."""
+        near = torch.minimum(torch.maximum(macs, -self.column_reach), self.column_reach)
+        index = near.add_(0.5).floor_().long().add_(self.column_start)
+        return self.values[index], self.slopes[index]
+
+    def convert_state(self, macs: Tensor) -> tuple[Tensor, Tensor]:
+        """Values and slopes of the second conversion, on bank g's ramp; shapes (batch, units)."""
+        index = macs.clamp(-self.state_reach, self.state_reach).add_(0.5).floor_().long().add_(self.state_start)
+        return self.values[index], self.slopes[index]
+
+
+@dataclass
+class Trace:
+    """What `run_sequence` keeps of every step on request; integers in floating-point tensors, (steps, batch, ...)."""
+
+    macs: Tensor  # (..., columns)
+    values: Tensor  # decoded values of the first conversion, (..., columns), real
+    state: Tensor  # c, (..., units)
+    state_macs: Tensor  # (..., units)
+    state_values: Tensor  # decoded tanh(c), (..., units), real
+    hidden: Tensor  # h, pulse codes, (..., units)
+
+
+class _Sequence(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, drive, recurrent, spec, tables, imperfections, trace):
+        steps, batch, columns = drive.shape
+        units = spec.units
+        one = float(1 << spec.state_frac_bits)
+        multiplier, shift = spec.state_gain
+        gain = multiplier / 2.0**shift
+        new = drive.new_empty
+        values, slopes = new(steps, batch, columns), new(steps, batch, columns)
+        state = drive.new_zeros(steps + 1, batch, units)
+        state_values, state_slopes = new(steps, batch, units), new(steps, batch, units)
+        hidden = drive.new_zeros(steps + 1, batch, units)
+        kept = Trace(new(steps, batch, columns), values, state[1:], new(steps, batch, units), state_values, hidden[1:])
+        for t in range(steps):
+            macs = imperfections.macs(torch.addmm(drive[t], hidden[t], recurrent), False)
+            values[t], slopes[t] = tables.convert(macs)
+            i, f, g, o = values[t].chunk(4, 1)
+            update = torch.mul(f, state[t]).add_(torch.mul(i, g), alpha=one)
+            state[t + 1] = _round(update).clamp_(-spec.state_max, spec.state_max)
+            pulses = _round(state[t + 1] * gain).clamp_(-spec.state_pulse_max, spec.state_pulse_max)
+            state_macs = imperfections.macs(pulses.mul_(spec.state_cell), True)
+            state_values[t], state_slopes[t] = tables.convert_state(state_macs)
+            hidden[t + 1] = _round(torch.mul(o, state_values[t]).mul_(spec.input_max))
+            if trace:
+                kept.macs[t], kept.state_macs[t] = macs, state_macs
+        ctx.spec, ctx.gain, ctx.one = spec, gain, one
+        ctx.save_for_backward(recurrent, values, slopes, state, state_values, state_slopes, hidden)
+        ctx.mark_non_differentiable(*vars(kept).values()) if trace else None
+        return (hidden[1:], *((tensor.clone() for tensor in vars(kept).values()) if trace else ()))
+
+    @staticmethod
+    def backward(ctx, hidden_gradient, *_):
+        recurrent, values, slopes, state, state_values, state_slopes, hidden = ctx.saved_tensors
+        spec = ctx.spec
+        steps, _, columns = values.shape
+        drive_gradient = torch.empty_like(values)
+        through = recurrent.t().contiguous()
+        dh = torch.zeros_like(state[0])
+        dc = torch.zeros_like(state[0])
+        for t in reversed(range(steps)):
+            dh = (dh + hidden_gradient[t]).mul_(spec.input_max)
+            i, f, g, o = values[t].chunk(4, 1)
+            di, df, dg, do = drive_gradient[t].chunk(4, 1)
+            torch.mul(dh, state_values[t], out=do)
+            # Where c's pulse code saturates the slope is small already; it is let through so that c can come back.
+            dc = dc.addcmul_(dh.mul_(o), state_slopes[t], value=spec.state_cell * ctx.gain)
+            dc.masked_fill_(state[t + 1].abs() >= spec.state_max, 0.0)
+            torch.mul(dc, state[t], out=df)
+            torch.mul(dc, g, out=di).mul_(ctx.one)
+            torch.mul(dc, i, out=dg).mul_(ctx.one)
+            drive_gradient[t].mul_(slopes[t])
+            dc = dc * f
+            dh = drive_gradient[t] @ through
+        flat = drive_gradient.view(-1, columns)
+        return drive_gradient, hidden[:-1].reshape(-1, spec.units).t() @ flat, None, None, None, None
+
+
+def run_sequence(
+    drive: Tensor,
+    recurrent: Tensor,
+    spec: Specification,
+    tables: ConversionTables,
+    imperfections: Imperfections,
+    trace: bool = False,
+) -> tuple[Tensor, Trace | None]:
+    """Hidden states of every step, from c = h = 0.
+
+    Parameters
+    ----------
+    drive : float tensor of `exact_dtype`, shape (steps, batch, columns)
+        What the x rows and the bias rows add to each MAC: integers.
+    recurrent : float tensor, shape (units, columns)
+        Levels of the h rows: integers, unless imperfections make them real.
+    trace : bool
+        Whether to keep all the inner values as well.
+
+    Returns
+    -------
+    (hidden, trace)
+        hidden: pulse codes, shape (steps, batch, units), differentiable in ``drive`` and ``recurrent``.
+    """
+    hidden, *kept = _Sequence.apply(drive, recurrent, spec, tables, imperfections, trace)
+    return hidden, Trace(*kept) if trace else None
+
+
+def _round(value: Tensor) -> Tensor:
+    return value.add(torch.full_like(value, 0.5).copysign_(value)).trunc_()
+
+
+def _slope(activation: Activation, argument: np.ndarray) -> np.ndarray:
+    width = 1e-4
+    return (activation(argument + width) - activation(argument - width)) / (2 * width)
