@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The error that a command shows its user."""
+
+
+class UserError(Exception):
+    """Something the user can put right: one line on stderr, exit status 2. Quote the value and the next step."""
