@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The golden model's integer operations as Amaranth expressions, one for one."""
+
+from amaranth import Cat, Const, Mux, Value, signed
+
+
+def round_shift(value: Value, shift: int) -> Value:
+    """Signed ``value`` / 2**``shift``, to nearest, halves away from zero (:func:`golden.integers.round_shift`).
+
+    Adding one half and flooring rounds halves up; one unit less does so for negative values, where up is towards zero.
+    """
+    if shift == 0:
+        return value
+    return (value + Const(1 << (shift - 1)) - (value < 0)) >> shift
+
+
+def saturate(value: Value, limit: int) -> Value:
+    """Signed ``value`` held within ±``limit`` (:func:`golden.integers.saturate`), in as many bits as the limit needs."""
+    bits = limit.bit_length() + 1
+    low, high = Const(-limit, signed(bits)), Const(limit, signed(bits))
+    return Mux(value > limit, high, Mux(value < -limit, low, value[:bits].as_signed()))
+
+
+def gray_to_binary(gray: Value) -> list[Value]:
+    """Bits of the binary number, lowest first, that ``gray`` codes."""
+    return [gray[bit:].xor() for bit in range(len(gray))]
+
+
+def decode(code: Value, bipolar: bool) -> Value:
+    """The odd integer that ``code`` stands for (:func:`golden.ramp.decode_integer`): append a one; wiring.
+
+    Unipolar: 2·code + 1, with a zero as its sign. Bipolar: 2·code + 1 - 2**bits, whose top bit is the code's turned.
+    """
+    top = ~code[-1] if bipolar else code[-1]
+    bits = [Const(1, 1), *code[:-1], top] + ([] if bipolar else [Const(0, 1)])
+    return Cat(*bits).as_signed()

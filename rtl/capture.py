@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Comparator latching and readout: from trip times to codes, with n flip-flops a column."""
+
+from amaranth import Cat, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from .arith import gray_to_binary
+
+
+class CaptureBank(wiring.Component):
+    """Latches the codes of one bank of columns, and shifts them out ``lanes`` columns at a time.
+
+    **Conversion.** On every clock with ``enable`` high, each column whose comparator is high stores the Gray-coded tick
+    count. With the ramp above a column's MAC its comparator is low, and the count it holds is its code
+    (:meth:`golden.ramp.Ramp.convert`; for any comparator trace at all, :func:`golden.ramp.latch`).
+
+    **Readout.** ``codes`` shows columns 0 to lanes - 1, in binary. Each clock with ``shift`` high moves the bank down by
+    ``lanes`` columns. Zeros follow from behind, so ceil(columns / lanes) shifts also clear the bank for its next ramp:
+    that is its reset.
+
+    Latency: ``codes`` is valid from the clock after the last tick.
+    Cost a column: ``bits`` flip-flops and ``bits`` + 1 LUTs, of which ``bits`` share the flip-flops' cells: bits + 1
+    cells. ``first_trip`` adds one of each. The Gray decoder costs bits - 1 XORs a lane.
+
+    What goes wrong, and what then happens: a comparator that changes close to the clock edge may be seen by some of the
+    column's flip-flops and not by others; consecutive counts differ in one bit, so the code is the one before or after.
+    A comparator stuck low reads 0, one stuck high reads full scale. One that rises again within a ramp overwrites its
+    code with the later count (``last_high``) or is ignored (``first_trip``).
+
+    Parameters
+    ----------
+    columns : int
+        Columns in the bank, 1 or more.
+    bits : int
+        Resolution of the ramp, 2 to 8.
+    lanes : int
+        Columns read at a time, 1 to ``columns``.
+    latch : str
+        ``"last_high"`` or ``"first_trip"``.
+
+    Raises
+    ------
+    ValueError
+        For a parameter out of range.
+    """
+
+    def __init__(self, columns: int, bits: int, *, lanes: int = 1, latch: str = "last_high"):
+        if columns < 1:
+            raise ValueError(f"columns is {columns}: a bank has at least 1")
+        if not 2 <= bits <= 8:
+            raise ValueError(f"bits is {bits}: a ramp has 2 to 8")
+        if not 1 <= lanes <= columns:
+            raise ValueError(f"lanes is {lanes}: expected 1 to {columns}")
+        if latch not in ("last_high", "first_trip"):
+            raise ValueError(f"latch is {latch!r}: expected 'last_high' or 'first_trip'")
+        self.columns = columns
+        self.bits = bits
+        self.lanes = lanes
+        self.latch = latch
+        super().__init__(
+            {
+                "comparators": In(columns),  # one per column, high while its MAC is above the ramp; asynchronous
+                "arm": In(1),  # a ramp follows; before its first tick, not together with ``enable``
+                "enable": In(1),  # latch on this clock; never together with ``shift``
+                "count": In(bits),  # number of the tick, Gray-coded, 1 on the first
+                "shift": In(1),  # move down by ``lanes`` columns
+                "codes": Out(data.ArrayLayout(bits, lanes)),  # the lowest columns that the bank holds now, binary
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+
+        high = Signal(self.columns)
+        store = Signal(self.columns)
+        if self.latch == "last_high":
+            m.d.comb += high.eq(self.comparators)
+        else:
+            armed = Signal(self.columns, reset_less=True)
+            m.d.comb += high.eq(self.comparators & armed)
+            with m.If(self.arm):
+                m.d.sync += armed.eq(-1)
+            with m.Elif(self.enable):
+                m.d.sync += armed.eq(high)
+        m.d.comb += store.eq((high & self.enable.replicate(self.columns)) | self.shift.replicate(self.columns))
+
+        # One plane per bit of the code, as wide as the bank. A mux per column, so that synthesis finds clock enables.
+        planes = [Signal(self.columns, name=f"plane_{bit}", reset_less=True) for bit in range(self.bits)]
+        for bit, plane in enumerate(planes):
+            entering = Signal(self.columns, name=f"entering_{bit}")
+            m.d.comb += entering.eq(Mux(self.shift, plane >> self.lanes, self.count[bit].replicate(self.columns)))
+            m.d.sync += plane.eq(Cat(Mux(store[k], entering[k], plane[k]) for k in range(self.columns)))
+
+        for lane in range(self.lanes):
+            gray = Cat(plane[lane] for plane in planes)
+            m.d.comb += self.codes[lane].eq(Cat(*gray_to_binary(gray)))
+
+        return m
