@@ -207,6 +207,22 @@ class Specification:
         """Largest bias of the head, in (head weight step) x (h step)."""
         return (1 << (self.head_bias_bits - 1)) - 1
 
+    @property
+    def sum_max(self) -> int:
+        """Largest magnitude of what the head sees of one unit: a sum of h over the steps, or one h."""
+        return self.input_max * (self.max_steps if self.readout == "mean" else 1)
+
+    @property
+    def logit_max(self) -> int:
+        """Bound on the magnitude of a logit."""
+        count = self.max_steps if self.readout == "mean" else 1
+        return self.units * self.head_weight_max * self.sum_max + self.head_bias_max * count
+
+    @property
+    def logit_bits(self) -> int:
+        """Width of a signed logit."""
+        return self.logit_max.bit_length() + 1
+
     # ---- the array ----------------------------------------------------------------------------------------------
 
     @property

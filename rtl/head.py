@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The dense head: sums of h, logits, argmax."""
+
+from amaranth import Array, Const, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from crossramp.golden.specification import Specification
+
+from .macro import h_layout
+
+
+def logit_layout(spec: Specification) -> data.StructLayout:
+    """Payload of the logit stream: an exact logit, and whether it is the last class's."""
+    return data.StructLayout({"value": signed(spec.logit_bits), "last": 1})
+
+
+def answer_layout(spec: Specification) -> data.StructLayout:
+    """Payload of the answer stream: the class, and whether the utterance was too long for its sums to mean anything."""
+    return data.StructLayout({"index": max((spec.classes - 1).bit_length(), 1), "too_long": 1})
+
+
+class Head(wiring.Component):
+    """Adds up h, and after the last step of an utterance multiplies the sums with the head's weights, one a clock.
+
+    Its golden model is :meth:`golden.network.Network.head`. Logits leave in the order of the classes, then the answer:
+    the class of the largest, the first of equals.
+
+    Latency: classes x (units + 5) + 1 clocks from the last beat of h to the answer, if every logit is taken at once.
+    Throughput: one beat of h a clock. The next utterance is added up meanwhile, in the other half of the sums.
+    Back-pressure: the last beat of an utterance waits (``h.ready`` low) until the head is through with the one before.
+    Cost: one multiplier; two memories: the weights (a ROM of classes x (units + 1) words of ``head_bias_bits``) and
+    the sums (2 x ``beats`` words of ``lanes`` sums, one write and two read ports).
+
+    Parameters
+    ----------
+    spec : Specification
+    weights : integer array, shape (classes, units)
+    biases : integer array, shape (classes,)
+    """
+
+    def __init__(self, spec: Specification, weights, biases):
+        self.spec = spec
+        rows = [[*map(int, row), int(bias)] for row, bias in zip(weights, biases, strict=True)]
+        if len(rows) != spec.classes or any(len(row) != spec.units + 1 for row in rows):
+            raise ValueError(f"the head's weights must have the shape {(spec.classes, spec.units)}, and a bias a class")
+        self.words = [word for row in rows for word in row]
+        super().__init__(
+            {
+                "h": In(stream.Signature(h_layout(spec))),
+                "logit": Out(stream.Signature(logit_layout(spec))),
+                "answer": Out(stream.Signature(answer_layout(spec))),
+                "busy": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        spec = self.spec
+
+        groups = 1 << (spec.beats - 1).bit_length()  # words of one half
+        layout = data.ArrayLayout(signed(spec.sum_max.bit_length() + 1), spec.lanes)
+        m.submodules.sums = sums = Memory(shape=layout, depth=2 * groups, init=[])
+        m.submodules.weights = weights = Memory(shape=signed(spec.head_bias_bits), depth=len(self.words), init=self.words)
+        half = Signal()  # of the sums: the one being added to
+        steps = Signal(range(spec.max_steps + 1))  # of the utterance being added up, those complete
+        too_long = Signal()  # it had more than max_steps
+
+        finished = self._accumulate(m, sums, half, groups, steps, too_long)
+        self._multiply(m, sums, weights, half, groups, finished, steps, too_long)
+        return m
+
+    def _accumulate(self, m: Module, sums: Memory, half, groups: int, steps, too_long) -> Signal:
+        """Adds each beat of h to its word; returns a signal that is high with the last beat of an utterance."""
+        spec = self.spec
+        write = sums.write_port()
+        # With one word a step, it may be read on the clock it is written.
+        read = sums.read_port(transparent_for=(write,) if spec.beats == 1 else ())
+
+        group = Signal(range(groups))
+        following = Signal.like(group)
+        first = Signal()
+        taken = Signal()
+        finished = Signal()
+        m.d.comb += [
+            first.eq(steps == 0),
+            taken.eq(self.h.valid & self.h.ready),
+            finished.eq(taken & self.h.payload.end & self.h.payload.last),
+            # A finished utterance needs the multiplier: only its last beat waits for that.
+            self.h.ready.eq(~(self.busy & self.h.payload.end & self.h.payload.last)),
+            following.eq(group),
+        ]
+        with m.If(taken):
+            m.d.comb += following.eq(Mux(self.h.payload.end, 0, group + 1))
+            with m.If(self.h.payload.end):
+                with m.If(steps == spec.max_steps):
+                    m.d.sync += too_long.eq(1)
+                with m.Else():
+                    m.d.sync += steps.eq(steps + 1)
+            with m.If(finished):
+                m.d.sync += [steps.eq(0), too_long.eq(0), half.eq(~half)]
+        m.d.sync += group.eq(following)
+
+        m.d.comb += [
+            read.addr.eq(following + Mux(half ^ finished, groups, 0)),
+            write.addr.eq(group + Mux(half, groups, 0)),
+            write.en.eq(taken),
+        ]
+        for lane in range(spec.lanes):
+            so_far = Mux(first, 0, read.data[lane]) if spec.readout == "mean" else Const(0)
+            m.d.comb += write.data[lane].eq(so_far + self.h.payload.codes[lane])
+        return finished
+
+    def _multiply(self, m: Module, sums: Memory, weights: Memory, half, groups: int, finished, steps, too_long):
+        """Goes through the classes, and through the units of each: address, operands, product, sum."""
+        spec = self.spec
+        sum_read, weight_read = sums.read_port(), weights.read_port()
+
+        word = Signal(range(len(self.words) + 1))  # of the weights
+        unit = Signal(range(spec.units + 1))  # spec.units: the bias
+        group = Signal(range(groups))
+        lane = Signal(range(spec.lanes))
+        kind = Signal(answer_layout(spec)["index"].shape)  # the class being computed
+        count = Signal(range(spec.max_steps + 1), reset_less=True)  # what the biases are multiplied with
+        count_invalid = Signal(reset_less=True)
+        m.d.comb += [
+            sum_read.addr.eq(group + Mux(half, 0, groups)),
+            weight_read.addr.eq(word),
+        ]
+
+        # One clock later: both operands. Then the product, then the sum.
+        operand_lane, operand_is_bias, operand_valid = Signal(range(spec.lanes)), Signal(), Signal()
+        operand = Mux(operand_is_bias, count, Array(sum_read.data[k] for k in range(spec.lanes))[operand_lane])
+        product_value = weight_read.data * operand
+        product, product_valid = Signal(product_value.shape(), reset_less=True), Signal()
+        total = Signal(signed(spec.logit_bits), reset_less=True)
+        m.d.sync += [
+            operand_lane.eq(lane),
+            operand_is_bias.eq(unit == spec.units),
+            operand_valid.eq(0),
+            product.eq(product_value),
+            product_valid.eq(operand_valid),
+        ]
+        with m.If(product_valid):
+            m.d.sync += total.eq(total + product)
+
+        best = Signal(signed(spec.logit_bits), reset_less=True)
+        index = Signal(answer_layout(spec)["index"].shape, reset_less=True)
+        m.d.comb += [
+            self.logit.payload.value.eq(total),
+            self.logit.payload.last.eq(kind == spec.classes - 1),
+            self.answer.payload.index.eq(index),
+            self.answer.payload.too_long.eq(count_invalid),
+        ]
+
+        with m.FSM():
+            with m.State("idle"):
+                m.d.sync += [word.eq(0), kind.eq(0), unit.eq(0), group.eq(0), lane.eq(0), total.eq(0)]
+                with m.If(finished):
+                    m.d.sync += [
+                        count.eq(steps + 1 if spec.readout == "mean" else 1),
+                        count_invalid.eq(too_long | (steps == spec.max_steps)),
+                    ]
+                    m.next = "multiply"
+            with m.State("multiply"):
+                m.d.comb += self.busy.eq(1)
+                m.d.sync += [operand_valid.eq(1), word.eq(word + 1), unit.eq(unit + 1), lane.eq(lane + 1)]
+                with m.If(lane == spec.lanes - 1):
+                    m.d.sync += [lane.eq(0), group.eq(group + 1)]
+                with m.If(unit == spec.units):
+                    m.next = "drain"
+            with m.State("drain"):
+                m.d.comb += self.busy.eq(1)
+                with m.If(~operand_valid & ~product_valid):
+                    m.next = "logit"
+            with m.State("logit"):
+                m.d.comb += [self.busy.eq(1), self.logit.valid.eq(1)]
+                with m.If(self.logit.ready):
+                    with m.If((kind == 0) | (total > best)):
+                        m.d.sync += [best.eq(total), index.eq(kind)]
+                    m.d.sync += [kind.eq(kind + 1), unit.eq(0), group.eq(0), lane.eq(0), total.eq(0)]
+                    m.next = "multiply"
+                    with m.If(self.logit.payload.last):
+                        m.next = "answer"
+            with m.State("answer"):
+                m.d.comb += [self.busy.eq(1), self.answer.valid.eq(1)]
+                with m.If(self.answer.ready):
+                    m.next = "idle"

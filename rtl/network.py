@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network top: macro, head, and a tap for h."""
+
+from amaranth import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from crossramp.golden.specification import Specification
+
+from .boundary import ArraySignature
+from .head import Head, answer_layout, logit_layout
+from .loader import x_layout
+from .macro import Macro, MonitorSignature, h_layout
+
+
+class NetworkTop(wiring.Component):
+    """x codes in, answers out; the array on the other side, and taps for h and the logits.
+
+    Its golden model is :class:`golden.network.Network`. The h tap and the logit tap are part of the flow: whoever does
+    not look at them ties ``ready`` high.
+
+    Latency: the steps of the utterance, then the head's.
+    Back-pressure: each stream stalls only what feeds it; a beat of h moves when tap and head both take it.
+
+    Parameters
+    ----------
+    spec : Specification
+    head_weights : integer array, shape (classes, units)
+    head_biases : integer array, shape (classes,)
+    """
+
+    def __init__(self, spec: Specification, head_weights, head_biases):
+        self.spec = spec
+        self.head_weights = head_weights
+        self.head_biases = head_biases
+        super().__init__(
+            {
+                "x": In(stream.Signature(x_layout(spec.input_bits))),
+                "h": Out(stream.Signature(h_layout(spec))),
+                "logit": Out(stream.Signature(logit_layout(spec))),
+                "answer": Out(stream.Signature(answer_layout(spec))),
+                "calibration": In(len(spec.ramps) * spec.calibration_cells),
+                "busy": Out(1),
+                "array": Out(ArraySignature(spec)),
+                "monitor": Out(MonitorSignature(spec)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.macro = macro = Macro(self.spec)
+        m.submodules.head = head = Head(self.spec, self.head_weights, self.head_biases)
+
+        wiring.connect(m, wiring.flipped(self.x), macro.x)
+        wiring.connect(m, macro.array, wiring.flipped(self.array))
+        wiring.connect(m, macro.monitor, wiring.flipped(self.monitor))
+        wiring.connect(m, head.logit, wiring.flipped(self.logit))
+        wiring.connect(m, head.answer, wiring.flipped(self.answer))
+        m.d.comb += [
+            macro.calibration.eq(self.calibration),
+            self.busy.eq(macro.busy | head.busy),
+            self.h.payload.eq(macro.h.payload),
+            head.h.payload.eq(macro.h.payload),
+            # Neither ready depends on its own valid, and the head's, once high, stays until the transfer.
+            self.h.valid.eq(macro.h.valid & head.h.ready),
+            head.h.valid.eq(macro.h.valid & self.h.ready),
+            macro.h.ready.eq(head.h.ready & self.h.ready),
+        ]
+        return m
