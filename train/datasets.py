@@ -16,6 +16,7 @@ import hashlib
 import io
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,7 +218,7 @@ def _from_cache(cache: Path | str | None, key: str) -> np.ndarray | None:
     try:
         with np.load(cache, allow_pickle=False) as stored:
             return stored["levels"] if str(stored["key"]) == key else None
-    except (ValueError, KeyError, OSError, EOFError):
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
         return None  # a damaged cache is no worse than none: it is written anew
 
 

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command from a folder to a model file: what it writes, says and refuses."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from crossramp.golden.features import features, pulse_codes
+from crossramp.golden.modelfile import load_model
+from crossramp.train import __main__ as command
+from crossramp.train import keywords
+from crossramp.train.recordings import labeled_recordings
+from PIL import Image
+
+from tests.train.test_datasets import TESTING_SPEAKERS, noise, write_wav
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Spectrograms with a bright band for each word: learnable in no time."""
+    folder = tmp_path_factory.mktemp("spectrograms")
+    random = np.random.default_rng(1)
+    rows = ["path,word,split"]
+    for number in range(160):
+        word = ("yes", "no", "bed", "")[number % 4]
+        split = "background" if not word else "training" if number % 16 < 12 else "validation"
+        pixels = random.normal(60, 10, (98, 40))
+        pixels[:, 10 * (number % 4) : 10 * (number % 4) + 8] += 120 if word else 0
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{number}.png")
+        rows.append(f"{number}.png,{word},{split}")
+    (folder / "index.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def audio(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("audio")
+    for number, word in enumerate(["_silence_", "_unknown_", "yes", "no"]):
+        write_wav(folder / word / f"{TESTING_SPEAKERS[0]}_nohash_0.wav", noise(16000, number, 100 + 900 * number))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _same_threads():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def arguments(data, output, *more):
+    fixed = ["--words", "yes,no", "--units", "4", "--epochs", "4", "--qat-epochs", "3", "--batch", "20", "--seed", "5"]
+    return ["kws", str(data), "-o", str(output), *fixed, *more]
+
+
+def test_trains_exports_and_measures(data, audio, tmp_path, capsys):
+    output = tmp_path / "tiny.npz"
+    assert command.main(arguments(data, output, "--eval", str(audio))) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "90 clips to train on, 30 to validate with"
+    epochs = [
+        line for line in lines if re.fullmatch(r"\w+ epoch \d/\d: loss [\d.]+, validation [\d.]+ %, [\d.]+ s", line)
+    ]
+    assert len(epochs) == 4 + 3
+    assert lines[-1] == f"wrote {output}"
+    model = load_model(output)
+    assert model.class_names == ("_silence_", "_unknown_", "yes", "no")
+    assert model.feature_settings.bands == model.spec.inputs == 40
+    assert model.spec.state_gain == (1, 4)  # the state conversion is a shift
+    clips = labeled_recordings(audio, model.class_names, model.feature_settings)
+    answers = model.network.run(pulse_codes(features(clips.clips, model.feature_settings), 5)).answers
+    measured = model.provenance["evaluation"]
+    assert measured["golden_accuracy"] == round((answers == clips.labels).mean(), 4)
+    assert measured["recordings"] == 4
+    assert str(tmp_path) not in str(model.provenance)
+
+
+def test_learns_what_is_plain_to_see(data, tmp_path):
+    output = tmp_path / "tiny.npz"
+    more = ["--epochs", "30", "--qat-epochs", "20", "--learning-rate", "0.05", "--qat-learning-rate", "0.02"]
+    assert command.main(arguments(data, output, *more)) == 0
+    assert load_model(output).provenance["quantized_validation_accuracy"] > 0.9
+
+
+def test_same_seed_makes_the_same_file(data, tmp_path):
+    files = [tmp_path / f"{name}.npz" for name in ("a", "b", "c")]
+    assert command.main(arguments(data, files[0])) == 0
+    assert command.main(arguments(data, files[1])) == 0
+    assert command.main(arguments(data, files[2], "--seed", "6")) == 0
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert files[0].read_bytes() != files[2].read_bytes()
+
+
+def test_training_inputs_are_the_golden_pulse_codes():
+    values = np.random.default_rng(2).uniform(-1.1, 1.1, (1000,)).astype(np.float32)
+    spec = keywords.keyword_specification(40, 2, 2, 49)
+    found = keywords.quantize_inputs(torch.from_numpy(values), spec).numpy()
+    np.testing.assert_array_equal(found, pulse_codes(values, 5))
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 7, 8])
+def test_state_conversion_is_a_shift_at_all_resolutions(bits):
+    spec = keywords.keyword_specification(4, 2, 2, 5, adc_bits=bits, input_bits=bits, weight_bits=bits)
+    assert spec.state_gain[0] == 1
+    assert spec.state_pulse_max * spec.state_cell * spec.scale("g") == pytest.approx(31 / 16)
+
+
+def test_interruption_leaves_no_file(data, tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(keywords, "export", interrupted)
+    assert command.main(arguments(data, tmp_path / "tiny.npz")) == 130
+    assert "interrupted; no model was written" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--words", "yes,stop"], "no training clip of 'stop'"),
+        (["-o", "model.txt"], "model.txt: a model file's name ends in .npz"),
+        (["-o", "nowhere/model.npz"], "nowhere: no such folder"),
+        (["--eval", "nowhere"], "nowhere: holds no recordings"),
+        (["--lanes", "5"], "lanes is 5"),
+    ],
+)
+def test_wrong_inputs_are_one_line_and_status_2(data, tmp_path, capsys, change, message):
+    assert command.main(arguments(data, tmp_path / "tiny.npz", *change)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_option_out_of_range_is_refused_with_its_range(data, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command.main(arguments(data, tmp_path / "tiny.npz", "--sigmoid-range", "0"))
+    assert stopped.value.code == 2
+    assert "'0' is not a number from 0.000976562 to 1024" in capsys.readouterr().err
+
+
+def test_help_has_an_example():
+    run = subprocess.run(
+        [sys.executable, "-m", "crossramp.train", "kws", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "python -m crossramp.train kws speech_commands_v0.02 -o kws.npz" in run.stdout
