@@ -4,7 +4,6 @@
 from pathlib import Path
 
 import numpy as np
-
 from crossramp.errors import UserError
 from crossramp.golden.rampreport import RampReport
 

@@ -132,9 +132,7 @@ register(Activation("identity", lambda x: x, lambda y: y, -1.0, 1.0))
 register(Activation("clipped_relu", lambda x: np.maximum(x, 0), lambda y: y, 0.0, 1.0, 0.0))
 register(Activation("hard_sigmoid", lambda x: np.clip(x / 6 + 0.5, 0, 1), lambda y: 6 * y - 3, 0.0, 1.0, 0.0, 1.0))
 register(Activation("hard_tanh", lambda x: np.clip(x, -1, 1), lambda y: y, -1.0, 1.0, -1.0, 1.0))
-register(
-    Activation("softplus", lambda x: np.logaddexp(0, x), lambda y: y + np.log(-np.expm1(-y)), 0.0, 4.0, 0.0)
-)
+register(Activation("softplus", lambda x: np.logaddexp(0, x), lambda y: y + np.log(-np.expm1(-y)), 0.0, 4.0, 0.0))
 register(Activation("elu", lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))), _elu_inverse, -1.0, 1.0, -1.0))
 register(
     Activation(

@@ -2,6 +2,7 @@
 """The LSTM macro in integers: crossbar, ramp conversion, cell update, second conversion."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -52,7 +53,15 @@ class Lstm:
     def __init__(self, spec: Specification, weights: np.ndarray):
         self.spec = spec
         self.weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max)
+        self.weights.setflags(write=False)  # the fast path keeps its own copy
         self.ramps = ramps(spec)
+
+    @cached_property
+    def fast(self):
+        """The :class:`~.fast.FastLstm` of this macro, or None where its ranges do not allow one."""
+        from .fast import FastLstm  # built on this module
+
+        return FastLstm.of(self)
 
     def start(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
         """(c, h) of a state reset: zeros, int64, shape (batch, units) each."""
@@ -112,15 +121,27 @@ class Lstm:
         ValueError
             For a wrong shape, no step at all, or a code out of range.
         """
-        x = checked_integers("x", x, (None, None, self.spec.inputs), self.spec.input_max)
-        if x.shape[1] == 0:
-            raise ValueError("x has no steps; an utterance has at least 1")
+        x = self.checked_inputs(x).astype(np.int64)
         c, h = self.start(len(x))
         steps = []
         for t in range(x.shape[1]):
             steps.append(self.step(x[:, t], c, h))
             c, h = steps[-1].c, steps[-1].h
         return StepTrace.stack(steps)
+
+    def hidden(self, x: np.ndarray) -> np.ndarray:
+        """h of :meth:`run` without the rest of the trace, by the fast path where there is one.
+
+        int64, shape (batch, steps, units); raises what :meth:`run` raises.
+        """
+        return self.run(x).h if self.fast is None else self.fast.hidden(self.checked_inputs(x))
+
+    def checked_inputs(self, x) -> np.ndarray:
+        """``x`` as an integer array (its own type), or the ValueError of :meth:`run`."""
+        x = check_integers("x", x, (None, None, self.spec.inputs), self.spec.input_max)
+        if x.shape[1] == 0:
+            raise ValueError("x has no steps; an utterance has at least 1")
+        return x
 
 
 def update_c(spec: Specification, codes: np.ndarray, c: np.ndarray) -> np.ndarray:
@@ -157,15 +178,19 @@ def update_h(spec: Specification, o_codes: np.ndarray, state_codes: np.ndarray) 
 
 
 def checked_integers(name: str, values, shape: tuple, limit: int) -> np.ndarray:
-    """``values`` as int64, or ValueError: a wrong type, shape (None: any length) or a value beyond ±limit, quoted."""
+    """``values`` as a new int64 array, or the ValueError of :func:`check_integers`."""
+    return check_integers(name, values, shape, limit).astype(np.int64)
+
+
+def check_integers(name: str, values, shape: tuple, limit: int) -> np.ndarray:
+    """``values`` as an array, or ValueError: a wrong type, shape (None: any) or a value beyond ±limit, quoted."""
     values = np.asarray(values)
     if values.dtype.kind not in "iu":
         raise ValueError(f"{name} holds {values.dtype}; expected integers")
-    if values.ndim != len(shape) or any(want not in (None, have) for have, want in zip(values.shape, shape, strict=True)):
+    if values.ndim != len(shape) or any(n not in (None, have) for have, n in zip(values.shape, shape, strict=True)):
         expected = tuple("any" if want is None else want for want in shape)
         raise ValueError(f"{name} has the shape {values.shape}; expected {expected}".replace("'any'", "any"))
-    beyond = np.argwhere((values > limit) | (values < -limit))
-    if beyond.size:
-        at = tuple(map(int, beyond[0]))
+    if values.size and (values.max() > limit or values.min() < -limit):
+        at = tuple(map(int, np.argwhere((values > limit) | (values < -limit))[0]))
         raise ValueError(f"{name}{list(at)} is {values[at]}; allowed: -{limit} to {limit}")
-    return values.astype(np.int64)
+    return values

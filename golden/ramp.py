@@ -78,7 +78,7 @@ class Ramp:
         return self.floors + 0.5
 
     def clipped_floors(self, mac_max: int) -> np.ndarray:
-        """:attr:`floors` held within -(mac_max + 1) .. mac_max, which no MAC of magnitude ``mac_max`` can tell apart."""
+        """:attr:`floors` held within -(mac_max + 1) .. mac_max, which no MAC within ±``mac_max`` tells apart."""
         return np.clip(self.floors, -(mac_max + 1), mac_max)
 
     def convert(self, macs: np.ndarray) -> np.ndarray:

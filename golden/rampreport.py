@@ -2,9 +2,9 @@
 """What one wants to know of a ramp before building it: steps, conductances, linearity, errors.
 
 How a ramp is made of cells (our choice; Yang et al. have 32 ramp memristors and 5 for calibration at 5 bits): it is
-reset to 0, the level of a MAC of 0; while ``ramp_reset`` is high, bias cells take it to its ``start``; then tick k makes
-the step from T_(k-1) to T_k through tap k - 1, with T_0 the start. The start lies one largest step below T_1. So all
-taps drive in one direction, tap 0 is a cell like the others, and the large step down from 0 is the bias cells' affair.
+reset to 0, the level of a MAC of 0; while ``ramp_reset`` is high, bias cells take it to its ``start``; then tick k
+makes the step from T_(k-1) to T_k through tap k - 1, with T_0 the start. The start lies one largest step below T_1. So
+all taps drive in one direction, tap 0 is a cell like the others, and the large step from 0 is the bias cells' affair.
 """
 
 from dataclasses import dataclass

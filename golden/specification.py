@@ -145,8 +145,10 @@ class Specification:
     def _check_gates(self):
         if len(self.gates) != 4:
             raise SpecificationError(f"gates has {len(self.gates)} entries; expected 4: i, f, g, o")
-        ranges = {}
+        ranges, canonical = {}, []
         for name, gate in zip(GATES, self.gates, strict=True):
+            if not isinstance(gate, Gate):
+                raise SpecificationError(f"gate {name} is {gate!r}; expected a Gate")
             try:
                 act = activation(gate.activation)
             except ValueError as error:
@@ -157,13 +159,17 @@ class Specification:
                     f"decodes [0, 1] or [-1, 1], so write {act.name}[0,1] or {act.name}[-1,1]"
                 )
             weight_range = gate.weight_range
-            if not isinstance(weight_range, int | float) or not 2**-10 <= weight_range <= 2**10:
+            number = isinstance(weight_range, int | float) and not isinstance(weight_range, bool)
+            if not number or not 2**-10 <= weight_range <= 2**10:
                 raise SpecificationError(f"gate {name}: weight_range is {weight_range!r}; allowed: 2**-10 to 2**10")
             if ranges.setdefault(act.text, weight_range) != weight_range:
                 raise SpecificationError(
                     f"gate {name}: weight_range is {weight_range}, but another {act.text} gate has "
                     f"{ranges[act.text]}; columns of one activation share one ramp, hence one range"
                 )
+            # One form of each, so that equal content compares equal and reads back equal.
+            canonical.append(Gate(act.text, float(weight_range)))
+        object.__setattr__(self, "gates", tuple(canonical))
 
     # ---- limits of the codes ------------------------------------------------------------------------------------
 

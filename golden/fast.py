@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The LSTM without its trace, several times as fast as :meth:`.lstm.Lstm.run` and equal to it in every bit of h.
+
+What makes it fast: integers held in floats, exactly, so that BLAS multiplies and SIMD adds; the batch as the innermost
+axis, so that each bank is one contiguous block; conversion and decoding as one look-up by the MAC, the second
+conversion as one look-up by c; and no allocation within a step.
+
+Exactness: a float of p significant bits holds every integer below 2**p, and that times a power of two. Rounding to
+nearest, halves away from zero, is ``rint(s * (1 + nudge))``: the nudge is more than the rounding of the product, so an
+exact half leaves the tie outwards; and it is less than the distance from any other value to the next half, as long as s,
+counted in its smallest units, stays below 1 / (2 nudge). :meth:`FastLstm.of` checks all of these bounds.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .lstm import Lstm, state_pulses
+from .ramp import Ramp, decode_integer
+from .specification import GATES, Specification
+
+_BLOCK = 512  # utterances run together: bounds the memory, and the buffers of a block stay near the core
+_TABLE_WHOLE = 1 << 16  # entries up to which a conversion table holds every MAC
+_TABLE_MAX = 1 << 20  # entries of any conversion table
+_STATE_BITS_MAX = 16  # of the cell state, which the table of the second conversion is indexed by
+
+
+@dataclass(frozen=True)
+class _Float:
+    """A float type as a holder of integers."""
+
+    dtype: type
+    exact: int  # integers below this magnitude are exact
+    nudge: float
+
+    def rounds(self, bound: int) -> bool:
+        """Whether numbers up to ``bound`` smallest units round correctly."""
+        return bound * 2 * self.nudge < 1
+
+
+_FLOATS = (_Float(np.float32, 2**24, 2.0**-21), _Float(np.float64, 2**53, 2.0**-50))
+
+
+class FastLstm:
+    """One macro's tables and reordered weights; made by :meth:`of`."""
+
+    @classmethod
+    def of(cls, lstm: Lstm) -> "FastLstm | None":
+        """The fast path of a macro, or None where the ranges do not allow it: then use the macro's own ``run``."""
+        spec = lstm.spec
+        if spec.state_bits > _STATE_BITS_MAX:
+            return None
+        first = spec.rows * spec.weight_max * spec.input_max
+        ends = [_table_ends(ramp, first) for ramp in lstm.ramps]
+        if max(high - low + 1 for low, high in ends) > _TABLE_MAX:
+            return None
+        # Indices pass through int32: casting float to int32 and that to int64 is several times as fast as at once.
+        index_bound = first + max(abs(low) for low, high in ends)
+        if index_bound >= 2**31:
+            return None
+        for number in _FLOATS:
+            if index_bound < number.exact and all(map(number.rounds, _update_bounds(spec))):
+                return cls(lstm, ends, number)
+        return None
+
+    def __init__(self, lstm: Lstm, ends: list[tuple[int, int]], number: _Float):
+        spec, weights, ramps = lstm.spec, lstm.weights, lstm.ramps
+        self.spec, self.number = spec, number
+        units, inputs, dtype = spec.units, spec.inputs, number.dtype
+        # Banks whose look-up is the same lie side by side; g's stands alone, since its table is in units of c.
+        order = [*sorted((0, 1, 3), key=lambda gate: spec.ramp_of_gate[gate]), 2]
+        self.place = {gate: slice(k * units, (k + 1) * units) for k, gate in enumerate(order)}
+        columns = weights.reshape(spec.rows, 4, units)[:, order].reshape(spec.rows, 4 * units)
+        lows = np.repeat([ends[spec.ramp_of_gate[gate]][0] for gate in order], units)
+        # The bias rows' constant and the start of the table make one row, driven with 1.
+        bias = columns[inputs + units :].sum(axis=0) * spec.input_max - lows
+        self.x_weights = np.ascontiguousarray(columns[:inputs].T, dtype)
+        self.h_weights = np.ascontiguousarray(np.vstack([columns[inputs : inputs + units], bias]).T, dtype)
+
+        self.lookups = []
+        for gate, ramp_index in ((gate, spec.ramp_of_gate[gate]) for gate in order):
+            where = self.place[gate]
+            if self.lookups and gate != 2 and self.lookups[-1][2] == ramp_index:
+                self.lookups[-1][0] = slice(self.lookups[-1][0].start, where.stop)
+                continue
+            gain = 2.0**spec.state_frac_bits if gate == 2 else 1.0
+            self.lookups.append(
+                [where, self._table(ramps[ramp_index], ends[ramp_index], GATES[gate], gain), ramp_index]
+            )
+        self.state_table = self._state_table(ramps[spec.ramp_of_gate[2]])
+
+    def _table(self, ramp: Ramp, ends: tuple[int, int], gate: str, gain: float) -> np.ndarray:
+        """Decoded real values, times ``gain``, of the MACs from one end to the other."""
+        codes = ramp.convert(np.arange(ends[0], ends[1] + 1))
+        value = decode_integer(codes, self.spec.bipolar(gate), ramp.bits)
+        return (value * (gain / 2.0 ** self.spec.value_shift(gate))).astype(self.number.dtype)
+
+    def _state_table(self, ramp: Ramp) -> np.ndarray:
+        """By c + state_max: g(c) decoded, times input_max, nudged for the rounding of h."""
+        spec = self.spec
+        c = np.arange(-spec.state_max, spec.state_max + 1)
+        t = decode_integer(ramp.convert(spec.state_cell * state_pulses(spec, c)), spec.bipolar("g"), ramp.bits)
+        real = t * (spec.input_max / 2.0 ** spec.value_shift("g"))
+        return (real * (1 + self.number.nudge)).astype(self.number.dtype)
+
+    def hidden(self, x: np.ndarray) -> np.ndarray:
+        """h of every step, int64, shape (batch, steps, units), of checked codes ``x``, shape (batch, steps, inputs)."""
+        out = np.empty((*x.shape[:2], self.spec.units), np.int64)
+
+        def keep(block, t, h):
+            out[block, t] = h.T
+
+        self._run(x, keep)
+        return out
+
+    def sums(self, x: np.ndarray) -> np.ndarray:
+        """The sum of h over the steps, int64, shape (batch, units)."""
+        exact = x.shape[1] * self.spec.input_max < self.number.exact
+        total = np.zeros((self.spec.units, len(x)), self.number.dtype if exact else np.int64)
+
+        def keep(block, t, h):
+            part = total[:, block]
+            np.add(part, h, out=part, casting="unsafe")
+
+        self._run(x, keep)
+        return total.T.astype(np.int64)
+
+    def last(self, x: np.ndarray) -> np.ndarray:
+        """h of the last step, int64, shape (batch, units)."""
+        out = np.empty((len(x), self.spec.units), np.int64)
+        end = x.shape[1] - 1
+
+        def keep(block, t, h):
+            if t == end:
+                out[block] = h.T
+
+        self._run(x, keep)
+        return out
+
+    def _run(self, x: np.ndarray, keep) -> None:
+        """Call ``keep(block, t, h)`` for each block of the batch and each step, h of shape (units, block)."""
+        for start in range(0, len(x), _BLOCK):
+            block = slice(start, min(start + _BLOCK, len(x)))
+            for t, h in enumerate(self._steps(x[block])):
+                keep(block, t, h)
+
+    def _steps(self, x: np.ndarray):
+        spec, dtype = self.spec, self.number.dtype
+        units, batch = spec.units, len(x)
+        x = x.astype(dtype)
+        drive = np.zeros((units + 1, batch), dtype)
+        drive[units] = 1
+        h = drive[:units]
+        # float32 scalars of a known type: a Python float costs a conversion in every call.
+        nudged, high, low = dtype(1 + self.number.nudge), dtype(spec.state_max), dtype(-spec.state_max)
+        z, z_h = np.empty((4 * units, batch), dtype), np.empty((4 * units, batch), dtype)
+        narrow, index = np.empty((4 * units, batch), np.int32), np.empty((4 * units, batch), np.intp)
+        gates = np.empty((4 * units, batch), dtype)
+        i, f, g, o = (gates[self.place[gate]] for gate in range(4))
+        lookups = [(table, index[where], gates[where]) for where, table, _ in self.lookups]
+        c, c_narrow, c_index = np.zeros_like(h), narrow[:units], index[:units]
+        for t in range(x.shape[1]):
+            np.matmul(self.x_weights, x[:, t].T, out=z)
+            np.matmul(self.h_weights, drive, out=z_h)
+            np.add(z, z_h, out=z)
+            np.copyto(narrow, z, casting="unsafe")
+            np.copyto(index, narrow)
+            for table, where, values in lookups:
+                table.take(where, out=values, mode="clip")
+            np.multiply(f, c, out=c)
+            np.multiply(i, g, out=i)
+            np.add(c, i, out=c)
+            np.multiply(c, nudged, out=c)
+            np.rint(c, out=c)
+            np.clip(c, low, high, out=c)
+            np.add(c, high, out=g)
+            np.copyto(c_narrow, g, casting="unsafe")
+            np.copyto(c_index, c_narrow)
+            self.state_table.take(c_index, out=g, mode="clip")
+            np.multiply(o, g, out=g)
+            np.rint(g, out=h)
+            yield h
+
+
+def _table_ends(ramp: Ramp, mac_max: int) -> tuple[int, int]:
+    """The MACs from which to which a table reaches: all that can occur, or those between which codes change.
+
+    Clipping to the latter is right, but its branches cannot be predicted, which costs more than the larger table.
+    """
+    if 2 * mac_max + 1 <= _TABLE_WHOLE:
+        return -mac_max, mac_max
+    floors = ramp.clipped_floors(mac_max)
+    return int(floors[0]), int(floors[-1]) + 1
+
+
+def _update_bounds(spec: Specification) -> tuple[int, int]:
+    """Largest magnitudes of f·c + i·g and of o·t·input_max before rounding, in their smallest units."""
+    value = {gate: (1 << (spec.adc_bits + (not spec.bipolar(gate)))) - 1 for gate in GATES}
+    f_shift = spec.value_shift("f")
+    ig_shift = spec.value_shift("i") + spec.value_shift("g") - spec.state_frac_bits
+    shift = max(f_shift, ig_shift)
+    c = (value["f"] * spec.state_max << (shift - f_shift)) + (value["i"] * value["g"] << (shift - ig_shift))
+    return c, value["o"] * value["g"] * spec.input_max
