@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// The behavioral crossbar: one source for Icarus Verilog and Verilator, behind the analog boundary (docs/boundary.md).
+//
+// It measures the pulses it is given, integrates, holds, and compares with its own ramps on each tick. It acts in the
+// middle of each clock, on the falling edge: every pin is settled then, and its answer is there before the next edge.
+//
+// The content comes from the folder that `+array=FOLDER` names, written by crossramp.sim.programming. REAL = 0 reads
+// integers (*.hex, levels), REAL = 1 reads conductances (*.txt, siemens x clocks). Both are held as reals: integers
+// below 2**53 are exact there.
+//
+// `+array_stall=PERCENT` (with `+seed=N`) holds `ready` low on that share of the clocks that may wait.
+
+`timescale 1ns / 1ps
+
+module crossramp_crossbar #(
+    parameter ROWS = 1,
+    parameter UNITS = 1,
+    parameter TICKS = 3,
+    parameter RAMPS = 1,
+    parameter CALIBRATION_CELLS = 0,  // of each ramp
+    parameter [31:0] RAMP_OF_BANK = 0,  // 8 bits each, bank i lowest
+    parameter REAL = 0
+) (
+    input clk,
+    input [ROWS-1:0] row_pos,
+    input [ROWS-1:0] row_neg,
+    input [UNITS-1:0] state_pos,
+    input [UNITS-1:0] state_neg,
+    input state,
+    input integrate,
+    input reset,
+    input hold,
+    input ramp_reset,
+    input tick,
+    input [TICKS-1:0] tap,
+    // One bit that nothing reads where there are no cells.
+    input [(RAMPS*CALIBRATION_CELLS > 0 ? RAMPS*CALIBRATION_CELLS : 1)-1:0] calibration,
+    output reg [4*UNITS-1:0] comparators,
+    output reg ready
+);
+  localparam COLUMNS = 4 * UNITS;
+  localparam CELLS = RAMPS * CALIBRATION_CELLS > 0 ? RAMPS * CALIBRATION_CELLS : 1;
+
+  // What the array is programmed with.
+  real weight[0:ROWS*COLUMNS-1];
+  real state_cell[0:UNITS-1];
+  real ramp_start[0:RAMPS-1];
+  real ramp_step[0:RAMPS*TICKS-1];
+  real calibration_cell[0:CELLS-1];
+
+  // Clocks each line was driven in this window: positive minus negative.
+  integer row_clocks[0:ROWS-1];
+  integer state_clocks[0:UNITS-1];
+  reg summed;  // value[] belongs to the clocks counted
+  reg empty;  // no clock was counted since the reset
+  real value[0:COLUMNS-1];
+  real level[0:RAMPS-1];
+  real charge;
+
+  string folder;
+  integer stall;
+  reg [31:0] random;
+  integer r, u, c, k, b;
+
+  // ---- content ---------------------------------------------------------------------------------------------------
+  // Integers are read as 32-bit words into one array that is long enough for any file.
+  localparam WORDS = ROWS * COLUMNS > RAMPS * TICKS ? ROWS * COLUMNS : RAMPS * TICKS;
+  localparam MOST = WORDS > CELLS ? WORDS : CELLS;
+  reg signed [31:0] words[0:MOST-1];
+  integer file, found;
+  real number;
+
+  task open(input string name);
+    begin
+      file = $fopen(name, "r");
+      if (file == 0) begin
+        $display("crossbar: cannot read %0s; write it with crossramp.sim.programming and give +array=FOLDER", name);
+        $fatal(1);
+      end
+    end
+  endtask
+
+  task read_integers(input string name, input integer count);
+    begin
+      open(name);
+      for (k = 0; k < count; k = k + 1) begin
+        found = $fscanf(file, "%h", words[k]);
+        if (found != 1) begin
+          $display("crossbar: %0s has %0d of %0d values; write the folder anew", name, k, count);
+          $fatal(1);
+        end
+      end
+      $fclose(file);
+    end
+  endtask
+
+  task read_real(input string name);
+    begin
+      found = $fscanf(file, "%g", number);
+      if (found != 1) begin
+        $display("crossbar: %0s is too short; write the folder anew", name);
+        $fatal(1);
+      end
+    end
+  endtask
+
+  initial begin
+    comparators = 0;
+    ready = 1;
+    summed = 0;
+    empty = 1;
+    for (r = 0; r < ROWS; r = r + 1) row_clocks[r] = 0;
+    for (u = 0; u < UNITS; u = u + 1) state_clocks[u] = 0;
+    for (c = 0; c < COLUMNS; c = c + 1) value[c] = 0.0;
+    if (!$value$plusargs("array=%s", folder)) folder = "array";
+    if (!$value$plusargs("array_stall=%d", stall)) stall = 0;
+    if (!$value$plusargs("seed=%d", random)) random = 1;
+    random = random * 32'd2654435761 ^ 32'h9e3779b9;
+    if (random == 0) random = 1;
+    if (REAL == 0) begin
+      read_integers({folder, "/weights.hex"}, ROWS * COLUMNS);
+      for (k = 0; k < ROWS * COLUMNS; k = k + 1) weight[k] = $itor(words[k]);
+      read_integers({folder, "/state_cells.hex"}, UNITS);
+      for (k = 0; k < UNITS; k = k + 1) state_cell[k] = $itor(words[k]);
+      read_integers({folder, "/ramp_start.hex"}, RAMPS);
+      for (k = 0; k < RAMPS; k = k + 1) ramp_start[k] = $itor(words[k]);
+      read_integers({folder, "/ramp_steps.hex"}, RAMPS * TICKS);
+      for (k = 0; k < RAMPS * TICKS; k = k + 1) ramp_step[k] = $itor(words[k]);
+      read_integers({folder, "/calibration_cells.hex"}, RAMPS * CALIBRATION_CELLS);
+      for (k = 0; k < RAMPS * CALIBRATION_CELLS; k = k + 1) calibration_cell[k] = $itor(words[k]);
+    end else begin
+      open({folder, "/weights.txt"});
+      for (k = 0; k < ROWS * COLUMNS; k = k + 1) begin
+        read_real("weights.txt");
+        weight[k] = number;
+      end
+      $fclose(file);
+      open({folder, "/state_cells.txt"});
+      for (k = 0; k < UNITS; k = k + 1) begin
+        read_real("state_cells.txt");
+        state_cell[k] = number;
+      end
+      $fclose(file);
+      open({folder, "/ramp_start.txt"});
+      for (k = 0; k < RAMPS; k = k + 1) begin
+        read_real("ramp_start.txt");
+        ramp_start[k] = number;
+      end
+      $fclose(file);
+      open({folder, "/ramp_steps.txt"});
+      for (k = 0; k < RAMPS * TICKS; k = k + 1) begin
+        read_real("ramp_steps.txt");
+        ramp_step[k] = number;
+      end
+      $fclose(file);
+      open({folder, "/calibration_cells.txt"});
+      for (k = 0; k < RAMPS * CALIBRATION_CELLS; k = k + 1) begin
+        read_real("calibration_cells.txt");
+        calibration_cell[k] = number;
+      end
+      $fclose(file);
+    end
+    for (k = 0; k < RAMPS; k = k + 1) level[k] = ramp_start[k];
+  end
+
+  // ---- the array -------------------------------------------------------------------------------------------------
+  always @(negedge clk) begin
+    if (reset) begin
+      if (!empty) begin
+        for (r = 0; r < ROWS; r = r + 1) row_clocks[r] = 0;
+        for (u = 0; u < UNITS; u = u + 1) state_clocks[u] = 0;
+      end
+      empty = 1;
+      summed = 0;
+    end else if (integrate) begin
+      if (|row_pos || |row_neg)
+        for (r = 0; r < ROWS; r = r + 1) begin
+          if (row_pos[r]) row_clocks[r] = row_clocks[r] + 1;
+          if (row_neg[r]) row_clocks[r] = row_clocks[r] - 1;
+        end
+      if (|state_pos || |state_neg)
+        for (u = 0; u < UNITS; u = u + 1) begin
+          if (state_pos[u]) state_clocks[u] = state_clocks[u] + 1;
+          if (state_neg[u]) state_clocks[u] = state_clocks[u] - 1;
+        end
+      empty = 0;
+      summed = 0;
+    end else if (hold && !summed) begin
+      // The window has closed: add up once what its clocks brought.
+      for (c = 0; c < COLUMNS; c = c + 1) value[c] = 0.0;
+      for (r = 0; r < ROWS; r = r + 1)
+        if (row_clocks[r] != 0) begin
+          charge = $itor(row_clocks[r]);
+          for (c = 0; c < COLUMNS; c = c + 1) value[c] = value[c] + charge * weight[r*COLUMNS+c];
+        end
+      for (u = 0; u < UNITS; u = u + 1)
+        if (state_clocks[u] != 0)
+          value[2*UNITS+u] = value[2*UNITS+u] + $itor(state_clocks[u]) * state_cell[u];
+      summed = 1;
+    end
+
+    if (ramp_reset)
+      for (k = 0; k < RAMPS; k = k + 1) begin
+        level[k] = ramp_start[k];
+        for (u = 0; u < CALIBRATION_CELLS; u = u + 1)
+          if (calibration[k*CALIBRATION_CELLS+u]) level[k] = level[k] + calibration_cell[k*CALIBRATION_CELLS+u];
+      end
+
+    if (tick) begin
+      // Every tap that is high acts, as it would on the wire: a tap that is not one-hot spoils the ramp.
+      for (k = 0; k < TICKS; k = k + 1)
+        if (tap[k])
+          for (r = 0; r < RAMPS; r = r + 1) level[r] = level[r] + ramp_step[r*TICKS+k];
+      for (b = 0; b < 4; b = b + 1) begin
+        charge = level[RAMP_OF_BANK[8*b+:8]];
+        for (u = 0; u < UNITS; u = u + 1) comparators[b*UNITS+u] = value[b*UNITS+u] > charge;
+      end
+    end
+
+    if (stall != 0) begin
+      random = random ^ (random << 13);
+      random = random ^ (random >> 17);
+      random = random ^ (random << 5);
+      ready = random[15:0] % 100 >= stall;
+    end
+  end
+endmodule

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rules of the analog boundary, checked on every clock: the rules, names and bits of crossramp.sim.protocol.RULES.
+//
+// Samples at the end of each clock, on the rising edge. `broken` keeps every rule that was ever broken; the first
+// breach of each is printed with its clock.
+
+`timescale 1ns / 1ps
+
+module crossramp_protocol #(
+    parameter ROWS = 1,
+    parameter UNITS = 1,
+    parameter TICKS = 3,
+    parameter CALIBRATION = 1,
+    parameter INPUT_MAX = 1,
+    parameter STATE_PULSE_MAX = 1,
+    parameter SETTLE_CLOCKS = 1
+) (
+    input clk,
+    input rst,
+    input [ROWS-1:0] row_pos,
+    input [ROWS-1:0] row_neg,
+    input [UNITS-1:0] state_pos,
+    input [UNITS-1:0] state_neg,
+    input state,
+    input integrate,
+    input reset,
+    input hold,
+    input ramp_reset,
+    input tick,
+    input [TICKS-1:0] tap,
+    input [CALIBRATION-1:0] calibration,
+    input ready,
+    output reg [31:0] broken,
+    output reg [31:0] conversions
+);
+  // Of the clock before.
+  reg was_reset, was_integrate, was_hold, was_ready, was_state;
+  reg [ROWS-1:0] was_row_pos, was_row_neg;
+  reg [UNITS-1:0] was_state_pos, was_state_neg;
+  reg [TICKS-1:0] was_tap;
+  reg [CALIBRATION-1:0] was_calibration;
+  // Of the conversion under way.
+  integer resets, window, holds, ticks;
+  reg pending;  // a tick's comparators are not latched yet
+  reg second;  // the next conversion is the state's
+  reg [31:0] now;
+  integer clocks, k;
+
+  wire rows = |row_pos || |row_neg;
+  wire cells = |state_pos || |state_neg;
+  wire rising = |(row_pos & ~was_row_pos) || |(row_neg & ~was_row_neg) ||
+                |(state_pos & ~was_state_pos) || |(state_neg & ~was_state_neg);
+  wire one_hot = tap != 0 && (tap & (tap - 1'b1)) == 0;
+  wire unknown = ^{reset, integrate, hold, ramp_reset, tick, state, tap, calibration} === 1'bx ||
+                 ^{row_pos, row_neg, state_pos, state_neg} === 1'bx;
+
+  task forget;
+    begin
+      was_reset = 0;
+      was_integrate = 0;
+      was_hold = 0;
+      was_ready = 1;
+      was_state = 0;
+      was_row_pos = 0;
+      was_row_neg = 0;
+      was_state_pos = 0;
+      was_state_neg = 0;
+      was_tap = 0;
+      was_calibration = 0;
+      resets = 0;
+      window = 0;
+      holds = 0;
+      ticks = 0;
+      pending = 0;
+      second = 0;
+    end
+  endtask
+
+  initial begin
+    broken = 0;
+    conversions = 0;
+    clocks = 0;
+    forget;
+  end
+
+  task check;
+    begin
+      now[1] = integrate && (hold || ramp_reset || tick);
+      now[2] = reset && (integrate || hold);
+      now[3] = !(reset || integrate || hold || ramp_reset || tick);
+      // windows
+      if (integrate) begin
+        if (!was_integrate) begin
+          now[4] = resets < 3;
+          now[5] = was_reset && !was_ready;
+          now[6] = state != second;
+          window = 0;
+        end
+        window = window + 1;
+        now[7] = window > (state ? STATE_PULSE_MAX : INPUT_MAX);
+      end else if (was_integrate) begin
+        now[7] = window != (was_state ? STATE_PULSE_MAX : INPUT_MAX);
+        now[8] = !hold;
+      end
+      // pulses
+      now[9] = !integrate && (rows || cells);
+      now[10] = |(row_pos & row_neg) || |(state_pos & state_neg);
+      now[11] = integrate && was_integrate && rising;
+      now[12] = integrate && !state && cells;
+      now[13] = integrate && state && rows;
+      // hold
+      if (hold && !was_hold) begin
+        now[14] = !was_integrate;
+        holds = 0;
+        ticks = 0;
+      end
+      if (was_hold && !hold) begin
+        now[15] = pending;
+        now[21] = ticks != TICKS;
+      end
+      now[16] = (state && !hold && !integrate) ||
+                (state != was_state && ((hold && (was_hold || was_integrate)) || (integrate && was_integrate)));
+      now[26] = hold && was_hold && calibration != was_calibration;
+      // ramp
+      now[17] = ramp_reset && (!hold || ticks != 0 || tick);
+      now[18] = hold && ticks == 0 && !tick && !ramp_reset;
+      now[19] = tick && !hold;
+      if (tick && hold) begin
+        now[20] = ticks == 0 && holds < SETTLE_CLOCKS;
+        if (pending || (ticks == 0 && !was_ready)) now[5] = 1;
+        ticks = ticks + 1;
+        if (ticks > TICKS) now[21] = 1;
+        now[22] = !one_hot;
+        now[23] = one_hot && (ticks > TICKS || !tap[ticks-1]);
+      end else if (hold && was_hold && ticks != 0) begin
+        now[24] = tap != was_tap;
+        now[25] = !pending;
+      end
+    end
+  endtask
+
+  task advance;
+    begin
+      if (hold) begin
+        holds = holds + 1;
+        if (tick) pending = 1;
+      end else pending = 0;
+      if (pending && ready) begin
+        pending = 0;
+        if (ticks == TICKS) begin
+          conversions = conversions + 1;
+          second = !state;
+        end
+      end
+      resets = reset ? resets + 1 : 0;
+      was_reset = reset;
+      was_integrate = integrate;
+      was_hold = hold;
+      was_ready = ready;
+      was_state = state;
+      was_row_pos = row_pos;
+      was_row_neg = row_neg;
+      was_state_pos = state_pos;
+      was_state_neg = state_neg;
+      was_tap = tap;
+      was_calibration = calibration;
+    end
+  endtask
+
+  always @(posedge clk)
+    if (rst) forget;
+    else begin
+      now = 0;
+      if (unknown) now[0] = 1;
+      else begin
+        check;
+        advance;
+      end
+      if ((now & ~broken) != 0)
+        for (k = 0; k < 32; k = k + 1)
+          if (now[k] && !broken[k]) $display("protocol: rule %0d is broken on clock %0d", k, clocks);
+      broken = broken | now;
+      clocks = clocks + 1;
+    end
+endmodule
