@@ -27,6 +27,9 @@ from .imperfections import Imperfections
 __all__ = ["ConversionTables", "Trace", "exact_dtype", "run_sequence"]
 
 
+_HALF = torch.tensor(0.5)
+
+
 def exact_dtype(spec: Specification) -> torch.dtype:
     """The narrowest floating type in which every integer and fraction of a step of ``spec`` is exact."""
     shift_i, shift_f, shift_g, shift_o = (spec.value_shift(gate) for gate in GATES)
@@ -34,7 +37,7 @@ def exact_dtype(spec: Specification) -> torch.dtype:
     whole = max(spec.state_bits, shift_i + shift_g, spec.state_frac_bits + 1) + 1
     multiplier, _ = spec.state_gain
     bits = max(
-        spec.mac_bits,
+        spec.mac_bits + 4,  # places in the conversion tables: up to four ramps of twice the MACs, and a half
         whole + max(fraction, 1) + 1,
         spec.state_bits + multiplier.bit_length() + 1,
         shift_o + shift_g + spec.input_bits + 1,
@@ -55,38 +58,40 @@ class ConversionTables:
     """
 
     def __init__(self, spec: Specification, dtype: torch.dtype, imperfections: Imperfections) -> None:
-        values, slopes, starts = [], [], []
         self.ideal = True
-        self.reach = []  # MACs beyond ±reach convert as ±reach does
-        for number, ramp in enumerate(ramps(spec)):
+        all_ramps, thresholds = ramps(spec), []
+        for number, ramp in enumerate(all_ramps):
             ideal = torch.from_numpy(ramp.thresholds)
             given = imperfections.thresholds(ideal, number)
             self.ideal = self.ideal and given is ideal
-            thresholds = np.sort(given.detach().numpy())
-            reach = int(min(spec.mac_max, 2 * np.abs(thresholds).max() + 8))
-            macs = np.arange(-reach, reach + 1)
-            codes = np.searchsorted(thresholds, macs, side="left")
-            starts.append(sum(map(len, values)) + reach)
-            self.reach.append(reach)
-            values.append(torch.from_numpy(ramp.decode(codes)).to(dtype))
-            slopes.append(torch.from_numpy(_slope(ramp.activation, macs * ramp.scale) * ramp.scale).to(dtype))
-        self.values, self.slopes = torch.cat(values), torch.cat(slopes)
-        per_gate = [number for number in spec.ramp_of_gate for _ in range(spec.units)]
-        self.column_reach = torch.tensor([self.reach[number] for number in per_gate], dtype=dtype)
-        self.column_start = torch.tensor([starts[number] for number in per_gate], dtype=torch.int64)
-        bank = spec.ramp_of_gate[GATES.index("g")]
-        self.state_reach, self.state_start = self.reach[bank], starts[bank]
+            thresholds.append(np.sort(given.detach().numpy()))
+        # MACs beyond twice the outermost threshold convert as that one does.
+        self.reach = int(min(spec.mac_max, 2 * np.abs(thresholds).max() + 8))
+        macs = np.arange(-self.reach, self.reach + 1)
+        values, slopes = [], []
+        for ramp, ticks in zip(all_ramps, thresholds, strict=True):
+            values.append(ramp.decode(np.searchsorted(ticks, macs, side="left")))
+            slopes.append(_slope(ramp.activation, macs * ramp.scale) * ramp.scale)
+        self.values = torch.from_numpy(np.concatenate(values)).to(dtype)
+        self.slopes = torch.from_numpy(np.concatenate(slopes)).to(dtype)
+        # Where MAC 0 is, plus one half: truncation then rounds a real MAC to the integer on its side of the threshold.
+        start = [number * len(macs) + self.reach + 0.5 for number in spec.ramp_of_gate]
+        self.column_start = torch.tensor(start, dtype=dtype).repeat_interleave(spec.units)
+        self.state_start = start[GATES.index("g")]
 
-    def convert(self, macs: Tensor) -> tuple[Tensor, Tensor]:
-        """Values and slopes (per MAC unit) of the first conversion; shapes (batch, columns)."""
-        near = torch.minimum(torch.maximum(macs, -self.column_reach), self.column_reach)
-        index = near.add_(0.5).floor_().long().add_(self.column_start)
-        return self.values[index], self.slopes[index]
+    def convert(self, macs: Tensor, values: Tensor, slopes: Tensor) -> None:
+        """Writes the first conversion's values and slopes (per MAC unit); shapes (batch, columns)."""
+        self._look_up(macs.clamp(-self.reach, self.reach).add_(self.column_start), values, slopes)
 
-    def convert_state(self, macs: Tensor) -> tuple[Tensor, Tensor]:
-        """Values and slopes of the second conversion, on bank g's ramp; shapes (batch, units)."""
-        index = macs.clamp(-self.state_reach, self.state_reach).add_(0.5).floor_().long().add_(self.state_start)
-        return self.values[index], self.slopes[index]
+    def convert_state(self, macs: Tensor, values: Tensor, slopes: Tensor) -> None:
+        """Writes the second conversion's, by bank g's ramp; shapes (batch, units)."""
+        self._look_up(macs.clamp(-self.reach, self.reach).add_(self.state_start), values, slopes)
+
+    def _look_up(self, place: Tensor, values: Tensor, slopes: Tensor) -> None:
+        # index_select by int32 takes a third of the time of indexing by int64, here the greatest cost of a step.
+        index = place.to(torch.int32).view(-1)
+        torch.index_select(self.values, 0, index, out=values.view(-1))
+        torch.index_select(self.slopes, 0, index, out=slopes.view(-1))
 
 
 @dataclass
@@ -117,13 +122,13 @@ class _Sequence(torch.autograd.Function):
         kept = Trace(new(steps, batch, columns), values, state[1:], new(steps, batch, units), state_values, hidden[1:])
         for t in range(steps):
             macs = imperfections.macs(torch.addmm(drive[t], hidden[t], recurrent), False)
-            values[t], slopes[t] = tables.convert(macs)
+            tables.convert(macs, values[t], slopes[t])
             i, f, g, o = values[t].chunk(4, 1)
             update = torch.mul(f, state[t]).add_(torch.mul(i, g), alpha=one)
-            state[t + 1] = _round(update).clamp_(-spec.state_max, spec.state_max)
+            torch.clamp(_round(update), -spec.state_max, spec.state_max, out=state[t + 1])
             pulses = _round(state[t + 1] * gain).clamp_(-spec.state_pulse_max, spec.state_pulse_max)
             state_macs = imperfections.macs(pulses.mul_(spec.state_cell), True)
-            state_values[t], state_slopes[t] = tables.convert_state(state_macs)
+            tables.convert_state(state_macs, state_values[t], state_slopes[t])
             hidden[t + 1] = _round(torch.mul(o, state_values[t]).mul_(spec.input_max))
             if trace:
                 kept.macs[t], kept.state_macs[t] = macs, state_macs
@@ -188,7 +193,7 @@ def run_sequence(
 
 
 def _round(value: Tensor) -> Tensor:
-    return value.add(torch.full_like(value, 0.5).copysign_(value)).trunc_()
+    return torch.copysign(_HALF, value).add_(value).trunc_()
 
 
 def _slope(activation: Activation, argument: np.ndarray) -> np.ndarray:

@@ -24,11 +24,11 @@ def quantized_of(golden: Network) -> QuantizedNetwork:
     network = QuantizedNetwork(spec)
     rows = spec.inputs + spec.units
     with torch.no_grad():
-        network.weight.copy_(torch.from_numpy(golden.weights[:rows]) / network.levels_per_one)
-        network.bias.copy_(torch.from_numpy(golden.weights[rows:].sum(axis=0)) / network.levels_per_one)
-        network.head_weight.copy_(torch.from_numpy(golden.head_weights) / network.head_levels_per_one)
+        network.weight.copy_(torch.tensor(golden.weights[:rows]) / network.levels_per_one)
+        network.bias.copy_(torch.tensor(golden.weights[rows:].sum(axis=0)) / network.levels_per_one)
+        network.head_weight.copy_(torch.tensor(golden.head_weights) / network.head_levels_per_one)
         step = network.head_levels_per_one * spec.input_max
-        network.head_bias.copy_(torch.from_numpy(golden.head_biases) / step)
+        network.head_bias.copy_(torch.tensor(golden.head_biases) / step)
     return network
 
 
