@@ -49,6 +49,8 @@ class Sample(wiring.Component):
                 "array": Out(array),
                 "count": Out(4),
                 "decoded": Out(4),
+                "nothing": In(0),
+                "less": Out(0),
             }
         )
 
@@ -59,7 +61,7 @@ class Sample(wiring.Component):
         port = table.read_port()
         go = Signal(init=1)
         with m.If(go):
-            m.d.sync += self.count.eq(self.count + 1)
+            m.d.sync += self.count.eq(self.count + 1 + self.nothing)
         m.d.comb += [
             port.addr.eq(self.count),
             decoder.a.eq(self.count),
@@ -118,6 +120,8 @@ def test_ports_are_flat_and_in_order(sample):
     assert ports["h_codes"] == ("output", 10)
     assert ports["plain_payload"] == ("output", 8)
     assert ports["array_comparators"] == ("input", 4)
+    assert not {"nothing", "less"} & set(ports)
+    assert "[-1:0]" not in sample
     header = re.search(r"^module sample\(([^)]*)\);", sample, flags=re.MULTILINE)[1]
     assert [name.strip() for name in header.split(",")] == list(ports)
     assert port_table(Sample())[0].meaning == "clock"
