@@ -7,8 +7,8 @@ conversion as one look-up by c; and no allocation within a step.
 
 Exactness: a float of p significant bits holds every integer below 2**p, and that times a power of two. Rounding to
 nearest, halves away from zero, is ``rint(s * (1 + nudge))``: the nudge is more than the rounding of the product, so an
-exact half leaves the tie outwards; and it is less than the distance from any other value to the next half, as long as s,
-counted in its smallest units, stays below 1 / (2 nudge). :meth:`FastLstm.of` checks all of these bounds.
+exact half leaves the tie outwards; and it is less than the distance from any other value to the next half, while s, in
+its smallest units, stays below 1 / (2 nudge). :meth:`FastLstm.of` checks all of these bounds.
 """
 
 from dataclasses import dataclass

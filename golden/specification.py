@@ -300,7 +300,7 @@ class Specification:
         """
         gain = 1 / (2**self.state_frac_bits * self.state_cell * self.scale("g"))
         shift = max(7 - math.floor(math.log2(gain)), 0)
-        multiplier = round(gain * 2**shift)
+        multiplier = math.floor(gain * 2**shift + 0.5)  # halves away from zero, as everywhere
         while multiplier % 2 == 0 and shift > 0:
             multiplier, shift = multiplier // 2, shift - 1
         return multiplier, shift

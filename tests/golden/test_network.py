@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network against the slow reference, the fast path against the network, and faults that must be noticed."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from crossramp.golden import fast, lstm
+from crossramp.golden.lstm import StepTrace
+from crossramp.golden.network import Network
+from crossramp.golden.specification import Specification
+from hypothesis import given, settings
+
+from tests.golden import reference
+from tests.strategies import inputs_of, network_of, seeds, specifications
+
+DEMO = Specification(inputs=40, units=32, classes=12)
+
+
+def differences(network: Network, x: np.ndarray) -> list[str]:
+    """What of the whole trace differs from the reference: names with the first place."""
+    trace = network.run(x)
+    weights, heads, biases = network.weights.tolist(), network.head_weights.tolist(), network.head_biases.tolist()
+    found = []
+    for number, utterance in enumerate(x.tolist()):
+        answer, logits, steps = reference.run(network.spec.to_dict(), weights, heads, biases, utterance)
+        for t, step in enumerate(steps):
+            found += [
+                f"{name} of utterance {number}, step {t}"
+                for name in StepTrace.FIELDS
+                if getattr(trace.steps, name)[number, t].tolist() != step[name]
+            ]
+        if trace.logits[number].tolist() != logits or trace.answers[number] != answer:
+            found.append(f"answer of utterance {number}")
+    return found
+
+
+@settings(max_examples=120)
+@given(specifications(max_units=4, max_inputs=4), seeds)
+def test_every_number_equals_the_reference(spec, seed):
+    assert differences(network_of(spec, seed), inputs_of(spec, seed)) == []
+
+
+def test_demo_size_equals_the_reference(seed):
+    assert differences(network_of(DEMO, seed), inputs_of(DEMO, seed, batch=1, steps=4)) == []
+
+
+@settings(max_examples=200)
+@given(specifications(max_units=9, max_inputs=12), seeds)
+def test_fast_path_equals_the_trace(spec, seed):
+    network, x = network_of(spec, seed), inputs_of(spec, seed, batch=3, steps=5)
+    trace = network.run(x)
+    np.testing.assert_array_equal(network.lstm.hidden(x), trace.steps.h)
+    np.testing.assert_array_equal(network.answers(x), trace.answers)
+
+
+@settings(max_examples=100)
+@given(specifications(max_units=9, max_inputs=12, state_bits=12, state_frac_bits=8), seeds)
+def test_fast_sums_and_last(spec, seed):
+    network, x = network_of(spec, seed), inputs_of(spec, seed, batch=3, steps=5)
+    h = network.run(x).steps.h
+    if network.lstm.fast is not None:
+        np.testing.assert_array_equal(network.lstm.fast.sums(x), h.sum(axis=1))
+        np.testing.assert_array_equal(network.lstm.fast.last(x), h[:, -1])
+
+
+@pytest.mark.parametrize("readout", ["mean", "last"])
+@pytest.mark.parametrize(("whole", "number"), [(1 << 16, np.float32), (0, np.float32), (1 << 16, np.float64)])
+def test_fast_path_by_table_and_by_float(seed, monkeypatch, readout, whole, number):
+    """Whole tables and clipped ones, both float types, more utterances than a block, int8 codes."""
+    monkeypatch.setattr(fast, "_TABLE_WHOLE", whole)
+    monkeypatch.setattr(fast, "_FLOATS", tuple(f for f in fast._FLOATS if f.dtype is number))
+    monkeypatch.setattr(fast, "_BLOCK", 4)
+    network = network_of(DEMO.replace(readout=readout), seed)
+    x = inputs_of(DEMO, seed, batch=10, steps=9)
+    trace = network.run(x)
+    assert network.lstm.fast.number.dtype is number
+    np.testing.assert_array_equal(network.lstm.hidden(x.astype(np.int8)), trace.steps.h)
+    np.testing.assert_array_equal(network.answers(x.astype(np.int8)), trace.answers)
+
+
+def test_fast_path_covers_real_sizes_and_declines_the_rest():
+    assert network_of(DEMO, 0).lstm.fast.number.dtype is np.float32
+    wide = DEMO.replace(inputs=2000, weight_bits=8, input_bits=8)  # MACs beyond 2**24
+    assert network_of(wide, 0).lstm.fast.number.dtype is np.float64
+    assert network_of(DEMO.replace(state_bits=20), 0).lstm.fast is None
+
+
+def test_rounding_by_nudge_is_exact():
+    """All halves, and the values next to them, up to the bound that `rounds` admits."""
+    for number in fast._FLOATS:
+        top = int(1 / (2 * number.nudge)) - 1
+        assert number.rounds(top)
+        assert not number.rounds(2 * top + 4)
+        for shift in (1, 4, 12):
+            half = np.arange(1, 2000) * 2 + 1  # odd multiples of 1/2, low and just below the bound
+            for at in (half, ((top >> (shift - 1)) - half) | 1):
+                exact = (at[:, None] << (shift - 1)) + np.array([-1, 0, 1])
+                exact = exact[(exact > 0) & (exact <= top)]
+                s = exact.astype(number.dtype) / number.dtype(2**shift)
+                got = np.rint(s * number.dtype(1 + number.nudge)).astype(np.int64)
+                np.testing.assert_array_equal(got, (exact + (1 << (shift - 1))) >> shift)
+                np.testing.assert_array_equal(np.rint(-s * number.dtype(1 + number.nudge)).astype(np.int64), -got)
+
+
+# ---- what the network refuses ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", [Network.run, Network.answers, lambda network, x: network.lstm.hidden(x)])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x.astype(float), "x holds float64; expected integers"),
+        (lambda x: x[0], r"x has the shape \(3, 6\); expected \(any, any, 6\)"),
+        (lambda x: x[..., :5], r"x has the shape \(2, 3, 5\); expected \(any, any, 6\)"),
+        (lambda x: x[:, :0], "x has no steps; an utterance has at least 1"),
+        (lambda x: np.where(np.arange(6) == 4, 16, x), r"x\[0, 0, 4\] is 16; allowed: -15 to 15"),
+        (lambda x: np.where(np.arange(6) == 5, -16, x), r"x\[0, 0, 5\] is -16; allowed: -15 to 15"),
+    ],
+)
+def test_inputs_refused(run, change, message):
+    spec = Specification(inputs=6, units=3, classes=2)
+    with pytest.raises(ValueError, match=message):
+        run(network_of(spec, 0), change(inputs_of(spec, 0)))
+
+
+def test_too_many_steps_refused():
+    spec = Specification(inputs=2, units=1, classes=2, max_steps=2)
+    for run in (Network.run, Network.answers):
+        with pytest.raises(ValueError, match="x has 3 steps; max_steps is 2"):
+            run(network_of(spec, 0), inputs_of(spec, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("weights", 16, r"weights\[0, 0\] is 16; allowed: -15 to 15"),
+        ("head_weights", -128, r"head_weights\[0, 0\] is -128; allowed: -127 to 127"),
+        ("head_biases", 2048, r"head_biases\[0\] is 2048; allowed: -2047 to 2047"),
+    ],
+)
+def test_weights_refused(name, value, message):
+    spec = Specification(inputs=2, units=1, classes=2)
+    network = network_of(spec, 0)
+    arrays = {name: getattr(network, name).copy() for name in ("weights", "head_weights", "head_biases")}
+    arrays[name].flat[0] = value
+    with pytest.raises(ValueError, match=message):
+        Network(spec, **arrays)
+
+
+def test_tie_goes_to_the_lower_class():
+    spec = Specification(inputs=2, units=3, classes=4)
+    network = Network(spec, network_of(spec, 1).weights, np.zeros((4, 3), int), np.array([0, 5, 5, 1]))
+    assert network.run(inputs_of(spec, 1)).answers.tolist() == [1, 1]
+    assert network.answers(inputs_of(spec, 1)).tolist() == [1, 1]
+
+
+def test_states_of_utterances_do_not_mix(seed):
+    network, x = network_of(DEMO, seed), inputs_of(DEMO, seed, batch=5, steps=4)
+    whole = network.run(x).steps.h
+    for k in range(5):
+        np.testing.assert_array_equal(network.run(x[k : k + 1]).steps.h[0], whole[k])
+
+
+# ---- planted faults: each comparison above can fail ------------------------------------------------------------------
+
+
+def _half_up(value, shift):
+    return (value + (1 << (shift - 1))) >> shift if shift else value
+
+
+def _wrap(value, limit):
+    return (value + limit) % (2 * limit + 1) - limit
+
+
+FAULTS = {
+    "rounds halves up": ("round_shift", _half_up),
+    "wraps": ("saturate", _wrap),
+    "truncates": ("round_shift", lambda value, shift: value >> shift),
+    "decodes without the one": ("decode_integer", lambda codes, bipolar, bits: 2 * codes - ((1 << bits) * bipolar)),
+    "swaps unipolar and bipolar": (
+        "decode_integer",
+        lambda codes, bipolar, bits: 2 * codes + 1 - (0 if bipolar else (1 << bits)),
+    ),
+    "no second conversion": ("state_pulses", lambda spec, c: np.zeros_like(c)),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_in_the_model_is_noticed(monkeypatch, fault):
+    # Saturation within a few steps, and halves: a short cell state.
+    spec = Specification(inputs=3, units=4, classes=3, state_bits=5, state_frac_bits=4, adc_bits=3)
+    network, x = network_of(spec, 5), inputs_of(spec, 5, batch=4, steps=6)
+    assert differences(network, x) == []
+    monkeypatch.setattr(lstm, *FAULTS[fault])
+    assert differences(network, x) != []
+
+
+def test_wrong_threshold_is_noticed(seed):
+    network, x = network_of(DEMO, seed), inputs_of(DEMO, seed, batch=1, steps=3)
+    trace = network.run(x)
+    gate_i = trace.steps.macs[0, 0, : DEMO.units]
+    ramp = network.lstm.ramps[0]
+    on = int(gate_i[np.abs(gate_i) < 300][0])  # a MAC that occurs becomes a threshold
+    floors = np.sort(np.append(ramp.floors[1:], on))
+    ramp.__dict__["floors"] = floors
+    assert differences(network, x) != []
+
+
+def test_fault_in_the_fast_path_is_noticed(seed):
+    network, x = network_of(DEMO, seed), inputs_of(DEMO, seed, batch=4, steps=5)
+    table = network.lstm.fast.state_table
+    table[:] = np.roll(table, 40)
+    assert (network.lstm.hidden(x) != network.run(x).steps.h).any()
+
+
+def test_halves_are_nudged(seed, monkeypatch):
+    """Without its nudge the fast path rounds halves to even, and the comparison with the trace sees it."""
+    plain = tuple(dataclasses.replace(number, nudge=0.0) for number in fast._FLOATS)
+    monkeypatch.setattr(fast, "_FLOATS", plain)
+    # So coarse that a unit of c shows in h, and fine enough behind the point for halves to occur.
+    coarse = DEMO.replace(adc_bits=3, state_bits=7, state_frac_bits=4)
+    network, x = network_of(coarse, seed), inputs_of(coarse, seed, batch=64, steps=9)
+    assert (network.lstm.hidden(x) != network.run(x).steps.h).any()
