@@ -184,7 +184,5 @@ def test_toml_refused(tmp_path, content, message):
 def test_toml_files_that_cannot_be_read_or_written(tmp_path):
     with pytest.raises(SpecificationError, match=r"none\.toml: cannot be read \(No such file or directory\)"):
         load_spec(tmp_path / "none.toml")
-    with pytest.raises(
-        SpecificationError, match=r"cannot be written \(No such file or directory\); choose"
-    ):
+    with pytest.raises(SpecificationError, match=r"cannot be written \(No such file or directory\); choose"):
         save_spec(tmp_path / "no" / "spec.toml", DEMO)
