@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--sigmoid-range",
         type=_real(2**-10, 2**10),
-        default=2.0,
+        default=1.75,
         metavar="R",
         help="real full-scale weight (%(default)s)",
     )

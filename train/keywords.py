@@ -37,19 +37,21 @@ def keyword_specification(
     adc_bits: int = 5,
     input_bits: int = 5,
     weight_bits: int = 5,
-    state_pulse_bits: int = 6,
+    state_pulse_bits: int | None = None,
     bias_rows: int = 2,
-    sigmoid_range: float = 2.0,
+    sigmoid_range: float = 1.75,
     lanes: int = 1,
 ) -> Specification:
     """A specification whose state conversion needs no multiplier.
 
-    The weight range of bank g is chosen so that a state cell of whole levels makes one clock of c's pulse worth a power
-    of two, 2**-(state_pulse_bits - 2): c's pulse code then spans nearly ±2 and is a mere shift of c.
+    The weight range of bank g is near the other banks', and such that a state cell of whole levels makes one clock of
+    c's pulse worth a power of two, 2**-(state_pulse_bits - 2): c's pulse code spans nearly ±2 and is a mere shift of c.
     """
     weight_max, input_max = (1 << (weight_bits - 1)) - 1, (1 << (input_bits - 1)) - 1
+    if state_pulse_bits is None:
+        state_pulse_bits = input_bits + 1  # c reaches twice as far as x and h do
     pulse = 2.0 ** -(state_pulse_bits - 2)
-    cell = min(max(round(weight_max * input_max * pulse / 2.0), 1), weight_max)
+    cell = min(max(round(weight_max * input_max * pulse / sigmoid_range), 1), weight_max)
     sigmoid = Gate("sigmoid", sigmoid_range)
     tanh = Gate("tanh", weight_max * input_max * pulse / cell)
     return Specification(

@@ -32,6 +32,7 @@ class Phase:
     warm_up: int = 300  # batches
     label_smoothing: float = 0.02
     gradient_limit: float = 1.0
+    averaging: float = 0.998  # of the weights, per batch; the averages are what is validated and kept
 
 
 class Progress(Protocol):
@@ -94,6 +95,7 @@ def fit(
     batches = max(1, len(levels) // clip_count)
     total = batches * phase.epochs
     best, best_state = _validate(network, prepare, validation, classes), _copy(network)
+    averages = [parameter.detach().clone() for parameter in network.parameters()]
     done = 0
     for epoch in range(phase.epochs):
         network.train()
@@ -113,12 +115,17 @@ def fit(
             nn.utils.clip_grad_norm_(network.parameters(), phase.gradient_limit)
             optimizer.step()
             network.limit_weights()
+            # Rounded weights hop between two levels late in training; the averages settle on one (Polyak averaging).
+            for average, parameter in zip(averages, network.parameters(), strict=True):
+                average.lerp_(parameter.detach(), 1 - min(phase.averaging, done / (done + 10)))
             losses += loss.item()
             done += 1
             progress.batch(phase, epoch, number + 1, batches)
+        _swap(network, averages)
         accuracy = _validate(network, prepare, validation, classes)
         if accuracy > best:
             best, best_state = accuracy, _copy(network)
+        _swap(network, averages)
         progress.epoch(phase, epoch, losses / batches, accuracy, time.monotonic() - start)
     network.load_state_dict(best_state)
     return best
@@ -143,6 +150,14 @@ def _validate(network: nn.Module, prepare: Callable, validation: Validation, cla
     network.eval()
     answers = [network(prepare(block)).argmax(1) for block in validation.inputs.split(512)]
     return balanced_accuracy(torch.cat(answers), validation.labels, classes)
+
+
+@torch.no_grad()
+def _swap(network: nn.Module, averages: list[Tensor]) -> None:
+    for average, parameter in zip(averages, network.parameters(), strict=True):
+        held = parameter.clone()
+        parameter.copy_(average)
+        average.copy_(held)
 
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
