@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Comparator latching and readout: from trip times to codes, with n flip-flops a column."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from .arith import gray_to_binary
+
+SEGMENT = 64
+"""Columns whose flip-flops of one plane share a signal."""
 
 
 class CaptureBank(wiring.Component):
@@ -86,14 +89,28 @@ class CaptureBank(wiring.Component):
         m.d.comb += store.eq((high & self.enable.replicate(self.columns)) | self.shift.replicate(self.columns))
 
         # One plane per bit of the code, as wide as the bank. A mux per column, so that synthesis finds clock enables.
-        planes = [Signal(self.columns, name=f"plane_{bit}", reset_less=True) for bit in range(self.bits)]
-        for bit, plane in enumerate(planes):
-            entering = Signal(self.columns, name=f"entering_{bit}")
-            m.d.comb += entering.eq(Mux(self.shift, plane >> self.lanes, self.count[bit].replicate(self.columns)))
-            m.d.sync += plane.eq(Cat(Mux(store[k], entering[k], plane[k]) for k in range(self.columns)))
+        planes = [self._plane(m, bit, store) for bit in range(self.bits)]
 
         for lane in range(self.lanes):
             gray = Cat(plane[lane] for plane in planes)
             m.d.comb += self.codes[lane].eq(Cat(*gray_to_binary(gray)))
 
         return m
+
+    def _plane(self, m: Module, bit: int, store: Signal) -> Value:
+        """Bit ``bit`` of every column's count. In segments: taking bits of one wide signal costs Amaranth its width."""
+        starts = range(0, self.columns, SEGMENT)
+        plane = Cat(
+            Signal(min(SEGMENT, self.columns - k), name=f"plane_{bit}_{k}", reset_less=True) for k in starts
+        )
+        after = Cat(plane[self.lanes :], Const(0, self.lanes))
+        for k, held in zip(starts, plane.parts, strict=True):
+            span = slice(k, k + len(held))
+            entering = Signal(len(held), name=f"entering_{bit}_{k}")
+            latching = Signal(len(held), name=f"store_{bit}_{k}")
+            m.d.comb += [
+                entering.eq(Mux(self.shift, after[span], self.count[bit].replicate(len(held)))),
+                latching.eq(store[span]),
+            ]
+            m.d.sync += held.eq(Cat(Mux(latching[j], entering[j], held[j]) for j in range(len(held))))
+        return plane
