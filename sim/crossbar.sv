@@ -56,6 +56,7 @@ module crossramp_crossbar #(
   real value[0:COLUMNS-1];
   real level[0:RAMPS-1];
   real charge;
+  reg [COLUMNS-1:0] exceeds;  // all at once becomes the output: one event for the simulator, not one a column
 
   string folder;
   integer stall;
@@ -70,37 +71,41 @@ module crossramp_crossbar #(
   integer file, found;
   real number;
 
-  task open(input string name);
+  // Icarus takes no strings as task arguments: the file's path is in `path`.
+  string path;
+
+  task open;
     begin
-      file = $fopen(name, "r");
+      file = $fopen(path, "r");
       if (file == 0) begin
-        $display("crossbar: cannot read %0s; write it with crossramp.sim.programming and give +array=FOLDER", name);
+        $display("crossbar: cannot read %0s; write it with crossramp.sim.programming and give +array=FOLDER", path);
         $fatal(1);
       end
     end
   endtask
 
-  task read_integers(input string name, input integer count);
+  task read_integers(input integer count);
     begin
-      open(name);
+      open;
       for (k = 0; k < count; k = k + 1) begin
         found = $fscanf(file, "%h", words[k]);
-        if (found != 1) begin
-          $display("crossbar: %0s has %0d of %0d values; write the folder anew", name, k, count);
-          $fatal(1);
-        end
+        if (found != 1) short;
       end
       $fclose(file);
     end
   endtask
 
-  task read_real(input string name);
+  task read_real;
     begin
       found = $fscanf(file, "%g", number);
-      if (found != 1) begin
-        $display("crossbar: %0s is too short; write the folder anew", name);
-        $fatal(1);
-      end
+      if (found != 1) short;
+    end
+  endtask
+
+  task short;
+    begin
+      $display("crossbar: %0s ends after %0d values; write the folder anew", path, k);
+      $fatal(1);
     end
   endtask
 
@@ -118,44 +123,54 @@ module crossramp_crossbar #(
     random = random * 32'd2654435761 ^ 32'h9e3779b9;
     if (random == 0) random = 1;
     if (REAL == 0) begin
-      read_integers({folder, "/weights.hex"}, ROWS * COLUMNS);
+      path = {folder, "/weights.hex"};
+      read_integers(ROWS * COLUMNS);
       for (k = 0; k < ROWS * COLUMNS; k = k + 1) weight[k] = $itor(words[k]);
-      read_integers({folder, "/state_cells.hex"}, UNITS);
+      path = {folder, "/state_cells.hex"};
+      read_integers(UNITS);
       for (k = 0; k < UNITS; k = k + 1) state_cell[k] = $itor(words[k]);
-      read_integers({folder, "/ramp_start.hex"}, RAMPS);
+      path = {folder, "/ramp_start.hex"};
+      read_integers(RAMPS);
       for (k = 0; k < RAMPS; k = k + 1) ramp_start[k] = $itor(words[k]);
-      read_integers({folder, "/ramp_steps.hex"}, RAMPS * TICKS);
+      path = {folder, "/ramp_steps.hex"};
+      read_integers(RAMPS * TICKS);
       for (k = 0; k < RAMPS * TICKS; k = k + 1) ramp_step[k] = $itor(words[k]);
-      read_integers({folder, "/calibration_cells.hex"}, RAMPS * CALIBRATION_CELLS);
+      path = {folder, "/calibration_cells.hex"};
+      read_integers(RAMPS * CALIBRATION_CELLS);
       for (k = 0; k < RAMPS * CALIBRATION_CELLS; k = k + 1) calibration_cell[k] = $itor(words[k]);
     end else begin
-      open({folder, "/weights.txt"});
+      path = {folder, "/weights.txt"};
+      open;
       for (k = 0; k < ROWS * COLUMNS; k = k + 1) begin
-        read_real("weights.txt");
+        read_real;
         weight[k] = number;
       end
       $fclose(file);
-      open({folder, "/state_cells.txt"});
+      path = {folder, "/state_cells.txt"};
+      open;
       for (k = 0; k < UNITS; k = k + 1) begin
-        read_real("state_cells.txt");
+        read_real;
         state_cell[k] = number;
       end
       $fclose(file);
-      open({folder, "/ramp_start.txt"});
+      path = {folder, "/ramp_start.txt"};
+      open;
       for (k = 0; k < RAMPS; k = k + 1) begin
-        read_real("ramp_start.txt");
+        read_real;
         ramp_start[k] = number;
       end
       $fclose(file);
-      open({folder, "/ramp_steps.txt"});
+      path = {folder, "/ramp_steps.txt"};
+      open;
       for (k = 0; k < RAMPS * TICKS; k = k + 1) begin
-        read_real("ramp_steps.txt");
+        read_real;
         ramp_step[k] = number;
       end
       $fclose(file);
-      open({folder, "/calibration_cells.txt"});
+      path = {folder, "/calibration_cells.txt"};
+      open;
       for (k = 0; k < RAMPS * CALIBRATION_CELLS; k = k + 1) begin
-        read_real("calibration_cells.txt");
+        read_real;
         calibration_cell[k] = number;
       end
       $fclose(file);
@@ -213,8 +228,9 @@ module crossramp_crossbar #(
           for (r = 0; r < RAMPS; r = r + 1) level[r] = level[r] + ramp_step[r*TICKS+k];
       for (b = 0; b < 4; b = b + 1) begin
         charge = level[RAMP_OF_BANK[8*b+:8]];
-        for (u = 0; u < UNITS; u = u + 1) comparators[b*UNITS+u] = value[b*UNITS+u] > charge;
+        for (u = 0; u < UNITS; u = u + 1) exceeds[b*UNITS+u] = value[b*UNITS+u] > charge;
       end
+      comparators = exceeds;
     end
 
     if (stall != 0) begin

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network in Amaranth's own simulator, with the Python array behind it: needs no compiler and no other tool."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from signal import SIG_DFL, SIGINT
+from signal import signal as handle_signal
+
+import numpy as np
+from amaranth.hdl import Cat, Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+from amaranth.sim import Simulator
+from crossramp.golden.network import Network, NetworkTrace
+from crossramp.golden.specification import Specification
+from crossramp.rtl.network import NetworkTop
+
+from .array import PIN_NAMES, ArrayModel
+
+#: Clocks that are worth a process.
+_PORTION_CLOCKS = 5_000
+
+#: Steps (load, conversion, and the sum of one logit) without any event after which a simulation is given up.
+_PATIENCE = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What the gateware computed, as its ports showed it; int64 arrays.
+
+    Attributes
+    ----------
+    codes : shape (utterances, steps, 4 * units)
+        Banks i, f, g, o.
+    c, state_pulses, state_codes, h : shape (utterances, steps, units)
+    logits : shape (utterances, classes)
+    answers : shape (utterances,)
+    clocks : int
+        From the first clock to the last answer.
+    steps_clocks : shape (any,)
+        Clocks between the last beats of h of consecutive steps of one utterance.
+    """
+
+    codes: np.ndarray
+    c: np.ndarray
+    state_pulses: np.ndarray
+    state_codes: np.ndarray
+    h: np.ndarray
+    logits: np.ndarray
+    answers: np.ndarray
+    clocks: int
+    step_clocks: np.ndarray
+
+    #: The fields that :func:`differences` compares.
+    COMPARED = ("codes", "c", "state_pulses", "state_codes", "h", "logits", "answers")
+
+    @classmethod
+    def join(cls, parts: list["Observed"]) -> "Observed":
+        """Several simulations as one, in the order given."""
+        arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in (*cls.COMPARED, "step_clocks")}
+        return cls(clocks=sum(part.clocks for part in parts), **arrays)
+
+
+def differences(observed: Observed, trace: NetworkTrace) -> dict[str, np.ndarray]:
+    """Where the gateware and the golden trace differ: a bool array for each of ``Observed.COMPARED``."""
+    golden = {"logits": trace.logits, "answers": trace.answers}
+    golden |= {name: getattr(trace.steps, name) for name in ("codes", "c", "state_pulses", "state_codes", "h")}
+    return {name: getattr(observed, name) != golden[name] for name in Observed.COMPARED}
+
+
+def simulate_amaranth(
+    network: Network,
+    x: np.ndarray,
+    *,
+    jobs: int | None = None,
+    progress: Callable[[int], None] | None = None,
+    weights: np.ndarray | None = None,
+) -> Observed:
+    """Run utterances through the gateware, one after another.
+
+    Parameters
+    ----------
+    network : Network
+        What the hardware is generated from and the array is programmed with.
+    x : integer array, shape (utterances, steps, inputs)
+        Pulse codes.
+    jobs : int or None
+        Most processes to share the utterances; None: as many as there are processors.
+    progress : callable or None
+        Called with the number of utterances done so far.
+    weights : integer array, shape (rows, columns), or None
+        Program the array with these instead of the network's own: a planted fault.
+
+    Raises
+    ------
+    TimeoutError
+        If the gateware stops before the last answer.
+    """
+    spec = network.spec
+    clocks = len(x) * x.shape[1] * spec.clocks_per_step
+    # A process of its own pays only where it has more to do than to build the simulation.
+    jobs = min(jobs or os.cpu_count() or 1, len(x), max(clocks // _PORTION_CLOCKS, 1))
+    weights = network.weights if weights is None else weights
+    # Small portions, so that no process waits long for the last one, and progress moves.
+    portions = np.array_split(np.arange(len(x)), min(len(x), 3 * jobs))
+    progress = progress or (lambda done: None)
+    if jobs == 1:
+        parts, done = [], 0
+        for portion in portions:
+            parts.append(_simulate(network, weights, x[portion]))
+            done += len(portion)
+            progress(done)
+        return Observed.join(parts)
+    # Plain arrays and dicts travel; the worker builds its own objects.
+    arrays = (network.spec.to_dict(), network.weights, network.head_weights, network.head_biases)
+    parts, done = {}, 0
+    # A fresh interpreter: nothing of the caller's threads or open files comes along.
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_die_quietly) as pool:
+        waiting = {pool.submit(_simulate_plain, arrays, weights, x[portion]): k for k, portion in enumerate(portions)}
+        try:
+            for future in as_completed(waiting):
+                parts[waiting[future]] = future.result()
+                done += len(portions[waiting[future]])
+                progress(done)
+        except BaseException:
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
+    return Observed.join([parts[k] for k in range(len(portions))])
+
+
+class _Probe(wiring.Component):
+    """The network with what a bench looks at on every clock in one word: one read of the simulator, not twenty."""
+
+    #: Bits of ``word``, lowest first: six of the boundary, six that announce a beat, x.ready.
+    CONTROLS = ("reset", "integrate", "ramp_reset", "tick", "hold", "state")
+    EVENTS = ("gates", "state", "output", "h", "logit", "answer")
+
+    def __init__(self, network: Network):
+        self.top = NetworkTop(network.spec, network.head_weights, network.head_biases)
+        top, monitor = self.top, self.top.monitor
+        self._word = Cat(
+            *(getattr(top.array, name) for name in self.CONTROLS),
+            *(monitor.gates, monitor.state, monitor.output, top.h.valid, top.logit.valid, top.answer.valid),
+            top.x.ready,
+        )
+        self._beats = {
+            "gates": Cat(monitor.i.as_value(), monitor.f.as_value(), monitor.g.as_value()),
+            "state": Cat(monitor.c.as_value(), monitor.q.as_value()),
+            "output": Cat(monitor.o.as_value(), monitor.t.as_value()),
+            "h": top.h.payload.as_value(),
+            "logit": top.logit.payload.as_value(),
+            "answer": top.answer.payload.as_value(),
+        }
+        members = {f"{name}_beat": Out(len(value)) for name, value in self._beats.items()}
+        super().__init__({"word": Out(len(self._word)), **members})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.top = self.top
+        m.d.comb += self.word.eq(self._word)
+        m.d.comb += [getattr(self, f"{name}_beat").eq(value) for name, value in self._beats.items()]
+        return m
+
+
+class _Pins:
+    """The boundary as :class:`.array.ArrayModel` wants it: controls from the word, buses read when they matter."""
+
+    def __init__(self, ctx, array):
+        self._ctx, self._array = ctx, array
+
+    def load(self, word: int):
+        for bit, name in enumerate(_Probe.CONTROLS):
+            setattr(self, name, word >> bit & 1)
+
+    def __getattr__(self, name: str) -> int:
+        if name not in PIN_NAMES:
+            raise AttributeError(name)
+        return self._ctx.get(getattr(self._array, name))
+
+
+def _die_quietly():
+    # On Ctrl-C the caller says what is to be said.
+    handle_signal(SIGINT, SIG_DFL)
+
+
+def _simulate_plain(arrays: tuple, weights: np.ndarray, x: np.ndarray) -> Observed:
+    spec, *others = arrays
+    return _simulate(Network(Specification.from_dict(spec), *others), weights, x)
+
+
+def _simulate(network: Network, weights: np.ndarray, x: np.ndarray) -> Observed:
+    """One simulation in this process."""
+    probe = _Probe(network)
+    top, spec = probe.top, network.spec
+    model = ArrayModel(spec, weights, record=False)
+    controls = len(_Probe.CONTROLS)
+    beats = {name: [] for name in _Probe.EVENTS}
+    outputs = [(name, beats[name], getattr(probe, f"{name}_beat")) for name in _Probe.EVENTS]
+    code_bits = (1 << spec.input_bits) - 1
+    payloads = (x & code_bits).reshape(len(x), -1)
+    payloads[:, -1] |= code_bits + 1  # `last`, with the utterance's last code
+    payloads = payloads.ravel().tolist()
+    ends, clock = [], 0
+
+    # One loop for array, x and outputs: each further one would cost as much as the gateware. It looks just after each
+    # edge, when all that the clock will bring is decided, since nothing it drives is known later.
+    async def bench(ctx):
+        nonlocal clock
+        x_payload = top.x.payload.as_value()
+        patience = _PATIENCE * (spec.clocks_per_step + spec.inputs + spec.units)
+        pins, shown, sent, quiet = _Pins(ctx, top.array), 0, 0, 0
+        for signal in (top.array.ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
+            ctx.set(signal, 1)
+        ctx.set(x_payload, payloads[0])
+        taken = ctx.get(top.x.ready)
+        async for _ in ctx.tick():
+            clock += 1
+            if taken:
+                sent += 1
+                if sent < len(payloads):
+                    ctx.set(x_payload, payloads[sent])
+                else:
+                    ctx.set(top.x.valid, 0)
+            word = ctx.get(probe.word)
+            taken = word >> (controls + len(outputs)) & 1 and sent < len(payloads)
+            pins.load(word)
+            comparators, _ = model.clock(pins)
+            if comparators != shown:
+                ctx.set(top.array.comparators, comparators)
+                shown = comparators
+            events = word >> controls & (1 << len(outputs)) - 1
+            quiet = 0 if events else quiet + 1
+            if quiet > patience:
+                raise TimeoutError(f"the gateware showed nothing for {quiet} clocks, up to clock {clock}")
+            if not events:
+                continue
+            for bit, (name, found, signal) in enumerate(outputs):
+                if events >> bit & 1:
+                    found.append(ctx.get(signal))
+                    if name == "h" and len(found) % spec.beats == 0:
+                        ends.append(clock)
+            if len(beats["answer"]) == len(x):
+                return
+
+    simulator = Simulator(probe)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return _observed(spec, x.shape, beats, ends, clock)
+
+
+def _observed(spec: Specification, shape: tuple, beats: dict[str, list[int]], ends: list[int], clocks: int) -> Observed:
+    utterances, steps, _ = shape
+    width = spec.adc_bits
+    layouts = {
+        "gates": [("i", width, False), ("f", width, False), ("g", width, False)],
+        "state": [("c", spec.state_bits, True), ("q", spec.state_pulse_bits, True)],
+        "output": [("o", width, False), ("t", width, False)],
+        "h": [("h", spec.input_bits, True)],
+    }
+    found = {}
+    for group, members in layouts.items():
+        expected = utterances * steps * spec.beats
+        if len(beats[group]) != expected:
+            raise RuntimeError(f"the gateware showed {len(beats[group])} beats of {group}; expected {expected}")
+        lowest = 0
+        for name, bits, is_signed in members:
+            lanes = _fields(beats[group], lowest, bits, spec.lanes, is_signed)
+            found[name] = lanes.reshape(utterances, steps, -1)[..., : spec.units]
+            lowest += bits * spec.lanes
+    if len(beats["logit"]) != utterances * spec.classes:
+        raise RuntimeError(f"the gateware gave {len(beats['logit'])} logits; expected {utterances * spec.classes}")
+    clock_of = np.array(ends).reshape(utterances, steps)
+    return Observed(
+        codes=np.concatenate([found[gate] for gate in "ifgo"], axis=2),
+        c=found["c"],
+        state_pulses=found["q"],
+        state_codes=found["t"],
+        h=found["h"],
+        logits=_fields(beats["logit"], 0, spec.logit_bits, 1, True).reshape(utterances, spec.classes),
+        answers=_fields(beats["answer"], 0, max((spec.classes - 1).bit_length(), 1), 1, False)[:, 0],
+        clocks=clocks,
+        step_clocks=np.diff(clock_of, axis=1).ravel(),
+    )
+
+
+def _fields(words: list[int], lowest: int, bits: int, count: int, is_signed: bool) -> np.ndarray:
+    """``count`` fields of ``bits`` from bit ``lowest`` on, of each word; int64, shape (words, count)."""
+    mask, half = (1 << bits) - 1, 1 << (bits - 1)
+    values = [[word >> (lowest + bits * k) & mask for k in range(count)] for word in words]
+    array = np.array(values, np.int64).reshape(len(words), count)
+    return np.where(array >= half, array - (1 << bits), array) if is_signed else array

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bulk simulation: the generated hardware free-runs over whole utterances, and numpy compares everything at once."""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from crossramp.golden.lstm import checked_integers
+from crossramp.golden.network import Network
+from crossramp.golden.specification import GATES, Specification
+from crossramp.rtl.network import NetworkTop
+from crossramp.rtl.verilog import port_table, to_verilog
+
+from . import bench_verilog
+from .builds import build_executable
+from .programming import Programming
+from .protocol import RULES
+from .records import layouts, read_log, units_of, write_stimulus
+from .simulators import SimulationError, choose_simulator, environment
+from .sources import SOURCES
+
+#: Sources of the bench, in order.
+BENCH = ("crossbar.sv", "protocol.sv", "bulk_tb.sv")
+
+
+@dataclass(frozen=True, eq=False)
+class BulkTrace:
+    """What the hardware computed for one batch; int64, the names and shapes of the golden traces.
+
+    ``codes``: (batch, steps, 4 * units). ``c``, ``state_pulses``, ``state_codes``, ``h``: (batch, steps, units).
+    ``logits``: (batch, classes). ``answers``: (batch,). ``end_clocks``: (batch, steps), the clock on which the last beat
+    of h left.
+    """
+
+    codes: np.ndarray
+    c: np.ndarray
+    state_pulses: np.ndarray
+    state_codes: np.ndarray
+    h: np.ndarray
+    logits: np.ndarray
+    answers: np.ndarray
+    end_clocks: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class BulkResult:
+    """Result of :func:`simulate_bulk`.
+
+    Attributes
+    ----------
+    traces : list of BulkTrace
+        One a batch.
+    spec : Specification
+    simulator : str
+    clocks : int
+        Simulated, reset and drain included.
+    conversions : int
+        Ramps that the boundary's protocol checker saw complete.
+    violations : tuple of str
+        Rules of the boundary that were broken (:data:`.protocol.RULES`), and ``"streams"`` for an output that was
+        unknown, or changed while it waited.
+    wall_seconds : float
+        Of the simulation alone, without building it.
+    build_seconds : float
+    """
+
+    traces: list[BulkTrace]
+    spec: Specification
+    simulator: str
+    clocks: int
+    conversions: int
+    violations: tuple[str, ...]
+    wall_seconds: float
+    build_seconds: float
+    log: str = field(default="", repr=False)
+
+    @property
+    def clocks_per_step(self) -> float:
+        """Median of the clocks from one step's last h to the next one's, inside utterances; nan if none has two steps."""
+        gaps = [np.diff(trace.end_clocks, axis=1).ravel() for trace in self.traces]
+        gaps = np.concatenate(gaps)
+        return float(np.median(gaps)) if gaps.size else float("nan")
+
+    @property
+    def answers(self) -> np.ndarray:
+        """Of all utterances, in order; int64."""
+        return np.concatenate([trace.answers for trace in self.traces])
+
+
+def bulk_sources(spec: Specification, verilog: str, module: str, ports, *, head=True, real=False, clock_input: bool):
+    """File name to text of everything a bulk bench is built from, for the generated ``verilog`` of ``module``."""
+    return {
+        "device.v": verilog,
+        "wrapper.v": bench_verilog.wrapper(spec, module, ports),
+        **{name: (SOURCES / name).read_text() for name in BENCH},
+        "bench.sv": bench_verilog.top(spec, head=head, real=real, clock_input=clock_input),
+    }
+
+
+def network_verilog(network: Network, module: str = "network") -> tuple[str, list]:
+    """(Verilog text, ports) of the hardware of ``network``."""
+    top = NetworkTop(network.spec, network.head_weights, network.head_biases)
+    return to_verilog(top, module), port_table(top)
+
+
+def simulate_bulk(
+    network: Network,
+    x_batches: np.ndarray | Sequence[np.ndarray],
+    *,
+    simulator: str = "auto",
+    workdir: Path | str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    idle: int = 0,
+    stall: int = 0,
+    array_stall: int = 0,
+    seed: int = 1,
+    programming: Programming | None = None,
+    change_verilog: Callable[[str], str] | None = None,
+    random_start: bool = False,
+    timeout: float | None = None,
+) -> BulkResult:
+    """Run utterances through the generated Verilog with the behavioral crossbar behind it.
+
+    Nothing is compared with the golden model here, see :func:`.scoreboard.compare_bulk`.
+
+    Parameters
+    ----------
+    network : Network
+    x_batches : integer array, shape (batch, steps, inputs), or a sequence of such
+        Pulse codes; the utterances run one after the other, in order.
+    simulator : str
+        ``"auto"`` (Verilator if it is there), ``"verilator"`` or ``"icarus"``.
+    workdir : path or None
+        Where models are built and kept, see :func:`.builds.cache_folder`.
+    progress : callable or None
+        Called with (utterances done, utterances) some times a second.
+    idle, stall, array_stall : int
+        Percent of the clocks without x, without ready on the outputs, without the array's ready; 0 to 90.
+    seed : int
+        Of idle, stalls and random start.
+    programming : Programming or None
+        What the crossbar holds; None: the ideal array of ``network``. Real-valued programming is read as such.
+    change_verilog : callable or None
+        Applied to the generated Verilog: a planted fault, stripped initial values, another netlist.
+    random_start : bool
+        Verilator: registers without initial value start at random.
+    timeout : float or None
+        Seconds; None: generous, by the number of clocks.
+
+    Raises
+    ------
+    SimulationError
+        If the build fails, the simulation crashes, hangs, or gives another number of records than it must.
+    SimulatorMissing
+        If the simulator is not there.
+    ValueError
+        For stimuli of wrong shape or range, or a percentage out of range.
+    """
+    spec = network.spec
+    batches = _checked_batches(spec, x_batches)
+    for name, percent in {"idle": idle, "stall": stall, "array_stall": array_stall}.items():
+        if not 0 <= percent <= 90:
+            raise ValueError(f"{name} is {percent}; allowed: 0 to 90 percent")
+    simulator = choose_simulator(simulator)
+    programming = Programming.ideal(spec, network.weights) if programming is None else programming
+
+    begin = time.perf_counter()
+    verilog, ports = network_verilog(network)
+    if change_verilog is not None:
+        verilog = change_verilog(verilog)
+    own_clock = simulator == "icarus"
+    sources = bulk_sources(spec, verilog, "network", ports, real=programming.real, clock_input=not own_clock)
+    main = None if own_clock else (SOURCES / "bulk_main.cpp").read_text()
+    command = build_executable(
+        simulator, sources, bench_verilog.TOP, main=main, random_start=random_start, folder=workdir
+    )
+    build_seconds = time.perf_counter() - begin
+
+    utterances = sum(len(x) for x in batches)
+    steps = sum(x.shape[0] * x.shape[1] for x in batches)
+    # Clocks that one step may take at most, on average: twice what the percentages make of it.
+    slow = 2 * 100 / (100 - max(idle, stall, array_stall)) if max(idle, stall, array_stall) else 1
+    bound = int(slow * (spec.clocks_per_step + spec.inputs + spec.classes * (spec.units + 5))) + 1000
+    if timeout is None:
+        timeout = 120 + steps * bound / (20_000 if simulator == "verilator" else 50)
+    with tempfile.TemporaryDirectory(prefix="crossramp-") as name:
+        folder = Path(name)
+        write_stimulus(folder / "x.bin", batches)
+        programming.write(folder / "array")
+        arguments = [f"+trace={folder}", f"+x={folder / 'x.bin'}", f"+array={folder / 'array'}"]
+        arguments += [f"+utterances={utterances}", f"+idle={idle}", f"+stall={stall}", f"+array_stall={array_stall}"]
+        arguments += [f"+seed={seed}", f"+watchdog={2 * bound}"]
+        if random_start:
+            arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
+        begin = time.perf_counter()
+        log = _run([*command, *arguments], folder, utterances, progress, timeout)
+        wall = time.perf_counter() - begin
+        summary = _summary(folder, log)
+        if summary["watchdog"]:
+            raise SimulationError(
+                f"{simulator}: nothing moved for {2 * bound} clocks; {summary['finished']} of {utterances} utterances "
+                f"were finished\n{log[-2000:]}"
+            )
+        traces = _traces(spec, folder, batches, log)
+    broken = [rule for bit, rule in enumerate(RULES) if summary["broken"] >> bit & 1]
+    violations = (*broken, "streams") if summary["wrong"] else tuple(broken)
+    return BulkResult(
+        traces, spec, simulator, summary["clocks"], summary["conversions"], violations, wall, build_seconds, log
+    )
+
+
+def _checked_batches(spec: Specification, x_batches) -> list[np.ndarray]:
+    batches = [x_batches] if isinstance(x_batches, np.ndarray) else list(x_batches)
+    batches = [checked_integers("x", x, (None, None, spec.inputs), spec.input_max) for x in batches]
+    for x in batches:
+        if not 1 <= x.shape[1] <= spec.max_steps:
+            raise ValueError(f"x has {x.shape[1]} steps; allowed: 1 to {spec.max_steps}")
+    if not sum(map(len, batches)):
+        raise ValueError("there are no utterances; give at least 1")
+    return batches
+
+
+def _run(command, folder: Path, utterances: int, progress, timeout: float) -> str:
+    log = folder / "log.txt"
+    deadline = time.monotonic() + timeout
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=output, stderr=subprocess.STDOUT)
+        try:
+            while True:
+                try:
+                    process.wait(timeout=0.2)
+                except subprocess.TimeoutExpired:
+                    if time.monotonic() > deadline:
+                        raise SimulationError(f"the simulation took more than {timeout:.0f} s") from None
+                    if progress is not None:
+                        progress(_finished(folder), utterances)
+                else:
+                    break
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    text = log.read_text(errors="replace")
+    if process.returncode != 0:
+        raise SimulationError(f"the simulation ended with status {process.returncode}:\n{text[-2000:]}")
+    if progress is not None:
+        progress(utterances, utterances)
+    return text
+
+
+def _finished(folder: Path) -> int:
+    answers = folder / "answers.bin"
+    return answers.stat().st_size // 4 if answers.exists() else 0
+
+
+def _summary(folder: Path, log: str) -> dict[str, int]:
+    path = folder / "summary.txt"
+    if not path.exists():
+        raise SimulationError(f"the simulation ended without a result:\n{log[-2000:]}")
+    pairs = (line.split() for line in path.read_text().splitlines())
+    return {name: int(value) for name, value in pairs}
+
+
+def _traces(spec: Specification, folder: Path, batches: list[np.ndarray], log: str) -> list[BulkTrace]:
+    logs = {name: read_log(folder / f"{name}.bin", fields) for name, fields in layouts(spec).items()}
+    utterances = sum(len(x) for x in batches)
+    steps = sum(x.shape[0] * x.shape[1] for x in batches)
+    expected = dict.fromkeys(("gates", "state", "output", "h"), steps * spec.beats)
+    expected |= {"logits": utterances * spec.classes, "answers": utterances, "clocks": steps}
+    for name, count in expected.items():
+        got = len(next(iter(logs[name].values())))
+        if got != count:
+            raise SimulationError(f"{name}: {got} records; expected {count}\n{log[-2000:]}")
+    _check_framing(spec, logs, batches)
+    banks = {"i": logs["gates"]["i"], "f": logs["gates"]["f"], "g": logs["gates"]["g"], "o": logs["output"]["o"]}
+    units = {
+        "codes": np.concatenate([units_of(banks[gate], spec) for gate in GATES], axis=1),
+        "c": units_of(logs["state"]["c"], spec),
+        "state_pulses": units_of(logs["state"]["q"], spec),
+        "state_codes": units_of(logs["output"]["t"], spec),
+        "h": units_of(logs["h"]["h"], spec),
+        "end_clocks": logs["clocks"]["clock"],
+    }
+    logits, answers = logs["logits"]["value"].reshape(utterances, spec.classes), logs["answers"]["index"][:, 0]
+    traces, step, utterance = [], 0, 0
+    for x in batches:
+        batch, count = x.shape[:2]
+        parts = {name: values[step : step + batch * count].reshape(batch, count, -1) for name, values in units.items()}
+        parts["end_clocks"] = parts["end_clocks"][:, :, 0]
+        whole = slice(utterance, utterance + batch)
+        traces.append(BulkTrace(**parts, logits=logits[whole], answers=answers[whole]))
+        step, utterance = step + batch * count, utterance + batch
+    return traces
+
+
+def _check_framing(spec: Specification, logs: dict, batches: list[np.ndarray]):
+    """Ends and lasts where they belong, no utterance too long, zero in the lanes beyond the last unit."""
+    lasts = np.concatenate([np.tile(np.arange(x.shape[1]) == x.shape[1] - 1, len(x)) for x in batches])
+    beat = np.arange(len(lasts) * spec.beats) % spec.beats
+    last_class = np.arange(len(logs["logits"]["last"])) % spec.classes == spec.classes - 1
+    for name, got, want in (
+        ("h_end", logs["h"]["end"][:, 0], beat == spec.beats - 1),
+        ("h_last", logs["h"]["last"][:, 0], np.repeat(lasts, spec.beats)),
+        ("logit_last", logs["logits"]["last"][:, 0], last_class),
+        ("answer_too_long", logs["answers"]["too_long"][:, 0], np.zeros(len(logs["answers"]["index"]), int)),
+    ):
+        wrong = np.flatnonzero(got != want)
+        if wrong.size:
+            at = wrong[0]
+            raise SimulationError(f"{name} of record {at} is {got[at]}; expected {int(want[at])}")
+    beyond = logs["h"]["h"].reshape(len(lasts), -1)[:, spec.units :]
+    if beyond.any():
+        raise SimulationError(f"h_codes is {beyond[beyond != 0][0]} in a lane beyond the last unit; expected 0")

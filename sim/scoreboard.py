@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scoreboards: whole traces against the golden model, exactly, and never empty."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from crossramp.golden.network import Network, NetworkTrace
+from crossramp.golden.specification import GATES, Specification
+
+#: Mismatches that a message lists.
+LISTED = 5
+
+
+class MismatchError(AssertionError):
+    """The hardware differs from the golden model, or nothing was compared; the message says where."""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One value that differs: which, where, what was expected and what came."""
+
+    quantity: str
+    utterance: int
+    step: int | None
+    bank: str | None
+    unit: int | None
+    expected: int
+    got: int
+
+    def __str__(self):
+        where = [f"utterance {self.utterance}"]
+        where += [] if self.step is None else [f"step {self.step}"]
+        where += [] if self.bank is None else [f"bank {self.bank}"]
+        where += [] if self.unit is None else [f"{'class' if self.quantity == 'logits' else 'unit'} {self.unit}"]
+        return f"{self.quantity}, {', '.join(where)}: expected {self.expected}, got {self.got}"
+
+
+class Scoreboard:
+    """Counts comparisons by quantity, and keeps where they failed.
+
+    Parameters
+    ----------
+    spec : Specification
+
+    Attributes
+    ----------
+    compared, mismatched : dict of str to int
+        Values compared and values that differ, by quantity (``"codes"``, ``"c"``, ``"h"``, ...).
+    mismatches : list of Mismatch
+        The first ones.
+    """
+
+    def __init__(self, spec: Specification):
+        self.spec = spec
+        self.compared: dict[str, int] = {}
+        self.mismatched: dict[str, int] = {}
+        self.mismatches: list[Mismatch] = []
+
+    def compare(
+        self, quantity: str, expected: np.ndarray, got: np.ndarray, utterance: int = 0, step: int | None = None
+    ):
+        """Compare two integer arrays of one quantity.
+
+        Parameters
+        ----------
+        quantity : str
+            ``"codes"`` (last axis: banks i, f, g, o), or any other (last axis: units or classes).
+        expected, got : integer arrays of equal shape
+            (batch, steps, n), (batch, n), (batch,), or with ``step`` given (n,).
+        utterance : int
+            Of the first row.
+        step : int or None
+            For arrays of one step.
+
+        Raises
+        ------
+        MismatchError
+            If the shapes differ. Values that differ are kept, for :meth:`check`.
+        """
+        expected, got = np.asarray(expected), np.asarray(got)
+        if expected.shape != got.shape:
+            raise MismatchError(f"{quantity}: expected the shape {expected.shape}, got {got.shape}")
+        self.compared[quantity] = self.compared.get(quantity, 0) + expected.size
+        wrong = np.argwhere(expected != got)
+        self.mismatched[quantity] = self.mismatched.get(quantity, 0) + len(wrong)
+        for at in wrong[: LISTED * 4]:
+            index = tuple(int(k) for k in at)
+            self.mismatches.append(self._mismatch(quantity, expected, got, index, utterance, step))
+
+    def _mismatch(self, quantity, expected, got, index, utterance, step) -> Mismatch:
+        values = int(expected[index]), int(got[index])
+        unit = bank = None
+        if step is not None:
+            unit = index[-1]
+        else:
+            utterance += index[0]
+            if len(index) == 3:
+                step = index[1]
+            if len(index) > 1:
+                unit = index[-1]
+        if quantity == "codes":
+            bank, unit = GATES[unit // self.spec.units], unit % self.spec.units
+        return Mismatch(quantity, utterance, step, bank, unit, *values)
+
+    @property
+    def total(self) -> int:
+        """Values compared."""
+        return sum(self.compared.values())
+
+    @property
+    def wrong(self) -> int:
+        """Values that differ."""
+        return sum(self.mismatched.values())
+
+    def check(self, *quantities: str):
+        """MismatchError unless each of ``quantities`` (at least one value at all) was compared, and all were equal."""
+        for quantity in quantities:
+            if not self.compared.get(quantity):
+                raise MismatchError(f"no {quantity} was compared: the scoreboard saw no transaction")
+        if self.total == 0:
+            raise MismatchError("nothing was compared: the scoreboard saw no transaction")
+        if self.wrong:
+            raise MismatchError(self.report())
+
+    def report(self) -> str:
+        """Counts, and the first mismatches."""
+        lines = [f"{self.wrong} of {self.total} values differ from the golden model"]
+        lines += [f"  {mismatch}" for mismatch in self.mismatches[:LISTED]]
+        return "\n".join(lines)
+
+
+#: What :func:`compare_bulk` compares of every step.
+STEP_QUANTITIES = ("codes", "c", "state_pulses", "state_codes", "h")
+
+
+def compare_bulk(network: Network, x_batches, result, traces: list[NetworkTrace] | None = None) -> Scoreboard:
+    """Every code, c, q, t, h, logit and answer of a :class:`.bulk.BulkResult` against the golden model.
+
+    Parameters
+    ----------
+    network : Network
+    x_batches : as given to :func:`.bulk.simulate_bulk`
+    result : BulkResult
+    traces : list of NetworkTrace or None
+        Golden traces, one a batch, if they are there already.
+
+    Returns
+    -------
+    Scoreboard
+        Not checked yet: call its ``check()``, or read its counts.
+    """
+    batches = [x_batches] if isinstance(x_batches, np.ndarray) else list(x_batches)
+    board = Scoreboard(network.spec)
+    utterance = 0
+    golden = traces if traces is not None else [network.run(x) for x in batches]
+    for x, expected, got in zip(batches, golden, result.traces, strict=True):
+        for quantity in STEP_QUANTITIES:
+            board.compare(quantity, getattr(expected.steps, quantity), getattr(got, quantity), utterance)
+        board.compare("logits", expected.logits, got.logits, utterance)
+        board.compare("answers", expected.answers, got.answers, utterance)
+        utterance += len(x)
+    return board

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One step of a simulated network, clock by clock: every wire of the boundary, and what the array behind it holds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from amaranth.sim import Simulator
+from crossramp.golden.network import Network
+from crossramp.rtl.network import NetworkTop
+
+from .array import ArrayModel, Pins, to_bits
+
+_CONTROLS = ("state", "integrate", "reset", "hold", "ramp_reset", "tick")
+
+
+@dataclass(frozen=True, eq=False)
+class StepWaves:
+    """The clocks of one step, from the end of the step before to the last beat of h.
+
+    Attributes
+    ----------
+    controls : dict of bool arrays, shape (clocks,)
+        state, integrate, reset, hold, ramp_reset, tick.
+    rows : int8 array, shape (clocks, rows)
+        1 driven positively, -1 negatively, 0 not.
+    state_rows : int8 array, shape (clocks, units)
+        The same of the state cells.
+    tap : int64 array, shape (clocks,)
+        Index of the ramp cell that is on; -1 for none.
+    comparators : bool array, shape (clocks, columns)
+    values : int64 array, shape (clocks, columns)
+        What the integrators hold, in MAC units.
+    codes, state_codes : int64 arrays, shape (4 * units,) and (units,)
+        What the gateware's monitor ports showed: codes of the banks, and of the second conversion.
+    update : bool array, shape (clocks,)
+        A beat of the cell update, of c or h, is under way.
+    """
+
+    controls: dict[str, np.ndarray]
+    rows: np.ndarray
+    state_rows: np.ndarray
+    tap: np.ndarray
+    comparators: np.ndarray
+    values: np.ndarray
+    codes: np.ndarray
+    state_codes: np.ndarray
+    update: np.ndarray
+
+
+def trace_step(network: Network, x: np.ndarray, step: int) -> StepWaves:
+    """Simulate an utterance in Amaranth's simulator up to the end of one step, and keep that step's clocks.
+
+    Parameters
+    ----------
+    x : integer array, shape (steps, inputs)
+        Pulse codes.
+    step : int
+        Which step to keep, from 0.
+
+    Raises
+    ------
+    ValueError
+        If the utterance has no such step.
+    """
+    if not 0 <= step < len(x):
+        raise ValueError(f"step is {step}; the utterance has steps 0 to {len(x) - 1}")
+    spec = network.spec
+    top = NetworkTop(spec, network.head_weights, network.head_biases)
+    model = ArrayModel(spec, network.weights, record=False)
+    clocks, beats = [], {name: [] for name in ("i", "f", "g", "o", "t")}
+
+    async def bench(ctx):
+        monitor, array = top.monitor, top.array
+        for signal in (array.ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
+            ctx.set(signal, 1)
+        waiting = iter(x.ravel().tolist())
+        taken, done = True, 0
+        while done <= step:
+            if taken:
+                code = next(waiting, None)
+                ctx.set(top.x.valid, code is not None)
+                ctx.set(top.x.payload.code, code or 0)
+            taken = ctx.get(top.x.ready)
+            await ctx.tick()
+            pins = Pins(**{name: ctx.get(getattr(array, name)) for name in Pins.__dataclass_fields__})
+            comparators, _ = model.clock(pins)
+            ctx.set(array.comparators, comparators)
+            gates, state, output = (ctx.get(getattr(monitor, name)) for name in ("gates", "state", "output"))
+            emitting = ctx.get(top.h.valid)
+            if done == step:
+                clocks.append((pins, comparators, model.macs.copy(), gates or state or output or emitting))
+                for name in "ifg" if gates else "ot" if output else "":
+                    beats[name].append([ctx.get(getattr(monitor, name)[lane]) for lane in range(spec.lanes)])
+            done += emitting and ctx.get(top.h.payload.end)
+
+    simulator = Simulator(top)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+    pins = [entry[0] for entry in clocks]
+    codes = {name: np.concatenate(beats[name])[: spec.units] for name in beats}
+    return StepWaves(
+        controls={name: np.array([getattr(p, name) for p in pins], bool) for name in _CONTROLS},
+        rows=np.array([to_bits(p.row_pos, spec.rows) - to_bits(p.row_neg, spec.rows) for p in pins], np.int8),
+        state_rows=np.array(
+            [to_bits(p.state_pos, spec.units) - to_bits(p.state_neg, spec.units) for p in pins], np.int8
+        ),
+        tap=np.array([p.tap.bit_length() - 1 for p in pins]),
+        comparators=np.array([to_bits(entry[1], spec.columns) for entry in clocks], bool),
+        values=np.array([entry[2] for entry in clocks]),
+        codes=np.concatenate([codes[gate] for gate in "ifgo"]),
+        state_codes=codes["t"],
+        update=np.array([entry[3] for entry in clocks], bool),
+    )
