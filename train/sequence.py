@@ -134,8 +134,10 @@ class _Sequence(torch.autograd.Function):
                 kept.macs[t], kept.state_macs[t] = macs, state_macs
         ctx.spec, ctx.gain, ctx.one = spec, gain, one
         ctx.save_for_backward(recurrent, values, slopes, state, state_values, state_slopes, hidden)
-        ctx.mark_non_differentiable(*vars(kept).values()) if trace else None
-        return (hidden[1:], *((tensor.clone() for tensor in vars(kept).values()) if trace else ()))
+        # Copies: what autograd saved must not be an output under a second name.
+        copies = [tensor.clone() for tensor in vars(kept).values()] if trace else []
+        ctx.mark_non_differentiable(*copies)
+        return (hidden[1:], *copies)
 
     @staticmethod
     def backward(ctx, hidden_gradient, *_):
