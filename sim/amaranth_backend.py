@@ -147,7 +147,8 @@ class _Probe(wiring.Component):
             *(monitor.gates, monitor.state, monitor.output, top.h.valid, top.logit.valid, top.answer.valid),
             top.x.ready,
         )
-        self._beats = {
+        #: What a beat of each event carries; read when it is there, which is rarely.
+        self.beats = {
             "gates": Cat(monitor.i.as_value(), monitor.f.as_value(), monitor.g.as_value()),
             "state": Cat(monitor.c.as_value(), monitor.q.as_value()),
             "output": Cat(monitor.o.as_value(), monitor.t.as_value()),
@@ -155,14 +156,12 @@ class _Probe(wiring.Component):
             "logit": top.logit.payload.as_value(),
             "answer": top.answer.payload.as_value(),
         }
-        members = {f"{name}_beat": Out(len(value)) for name, value in self._beats.items()}
-        super().__init__({"word": Out(len(self._word)), **members})
+        super().__init__({"word": Out(len(self._word))})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.top = self.top
         m.d.comb += self.word.eq(self._word)
-        m.d.comb += [getattr(self, f"{name}_beat").eq(value) for name, value in self._beats.items()]
         return m
 
 
@@ -199,7 +198,7 @@ def _simulate(network: Network, weights: np.ndarray, x: np.ndarray) -> Observed:
     model = ArrayModel(spec, weights, record=False)
     controls = len(_Probe.CONTROLS)
     beats = {name: [] for name in _Probe.EVENTS}
-    outputs = [(name, beats[name], getattr(probe, f"{name}_beat")) for name in _Probe.EVENTS]
+    outputs = [(name, beats[name], probe.beats[name]) for name in _Probe.EVENTS]
     code_bits = (1 << spec.input_bits) - 1
     payloads = (x & code_bits).reshape(len(x), -1)
     payloads[:, -1] |= code_bits + 1  # `last`, with the utterance's last code

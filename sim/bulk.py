@@ -32,8 +32,8 @@ class BulkTrace:
     """What the hardware computed for one batch; int64, the names and shapes of the golden traces.
 
     ``codes``: (batch, steps, 4 * units). ``c``, ``state_pulses``, ``state_codes``, ``h``: (batch, steps, units).
-    ``logits``: (batch, classes). ``answers``: (batch,). ``end_clocks``: (batch, steps), the clock on which the last beat
-    of h left.
+    ``logits``: (batch, classes). ``answers``: (batch,). ``end_clocks``: (batch, steps), the clock on which the
+    last beat of h left.
     """
 
     codes: np.ndarray
@@ -80,7 +80,7 @@ class BulkResult:
 
     @property
     def clocks_per_step(self) -> float:
-        """Median of the clocks from one step's last h to the next one's, inside utterances; nan if none has two steps."""
+        """Median of the clocks from one step's last h to the next one's; nan if no utterance has two steps."""
         gaps = [np.diff(trace.end_clocks, axis=1).ravel() for trace in self.traces]
         gaps = np.concatenate(gaps)
         return float(np.median(gaps)) if gaps.size else float("nan")

@@ -4,6 +4,8 @@
 // Two uses of one bench. Recording (`+trace=FOLDER`): writes every code, c, q, t, h, logit and answer, for numpy to
 // compare. Checking (`+expected=FOLDER`): compares them here with recorded vectors, and says PASS or FAIL.
 //
+// Checking is what happens without `+trace`; its files are in `vectors` unless named.
+//
 // Stimulus: `+x=FILE` (two bytes a code when recording, hexadecimal {last, code} a line when checking),
 // `+utterances=N`, `+idle=PERCENT` of the clocks without x, `+stall=PERCENT` of the clocks without ready on the outputs,
 // `+seed=N`, `+watchdog=CLOCKS` without any transfer. The crossbar adds `+array=FOLDER` and `+array_stall=PERCENT`.
@@ -52,7 +54,8 @@ module crossramp_log #(
     if ($value$plusargs("trace=%s", folder)) begin
       recording = 1;
       file = $fopen($sformatf("%0s/%0s.bin", folder, NAME), "wb");
-    end else if (COMPARED != 0 && $value$plusargs("expected=%s", folder)) begin
+    end else if (COMPARED != 0) begin
+      if (!$value$plusargs("expected=%s", folder)) folder = "vectors";
       checking = 1;
       file = $fopen($sformatf("%0s/%0s.hex", folder, NAME), "r");
     end
@@ -112,7 +115,8 @@ module crossramp_bulk #(
     parameter LOGIT_BITS = 2,
     parameter ANSWER_BITS = 1,
     parameter HEAD = 1,  // 0: a macro alone, whose logit and answer streams never become valid
-    parameter REAL = 0
+    parameter REAL = 0,
+    parameter UTTERANCES = 1  // of the stimulus, unless +utterances=N says otherwise
 ) (
     input clk
 );
@@ -237,15 +241,15 @@ module crossramp_bulk #(
   endtask
 
   initial begin
-    checking = $value$plusargs("expected=%s", name);
+    checking = !$test$plusargs("trace=");
     if (!$value$plusargs("idle=%d", idle)) idle = 0;
     if (!$value$plusargs("stall=%d", stall)) stall = 0;
-    if (!$value$plusargs("utterances=%d", utterances)) utterances = 1;
+    if (!$value$plusargs("utterances=%d", utterances)) utterances = UTTERANCES;
     if (!$value$plusargs("watchdog=%d", watchdog)) watchdog = 100000;
     if (!$value$plusargs("seed=%d", random)) random = 1;
     random = random * 32'd2246822519 ^ 32'h85ebca6b;
     if (random == 0) random = 1;
-    if (!$value$plusargs("x=%s", name)) name = "x.hex";
+    if (!$value$plusargs("x=%s", name)) name = "vectors/x.hex";
     file = $fopen(name, "rb");
     if (file == 0) begin
       $display("bench: cannot read %0s; give the stimulus with +x=FILE", name);

