@@ -19,6 +19,7 @@ from crossramp.golden.specification import Specification
 from crossramp.rtl.network import NetworkTop
 
 from .array import PIN_NAMES, ArrayModel
+from .simulators import SimulationError
 
 #: Clocks that are worth a process.
 _PORTION_CLOCKS = 5_000
@@ -96,8 +97,8 @@ def simulate_amaranth(
 
     Raises
     ------
-    TimeoutError
-        If the gateware stops before the last answer.
+    SimulationError
+        If the gateware stops before the last answer, or a stream's beats are not framed as they must be.
     """
     spec = network.spec
     clocks = len(x) * x.shape[1] * spec.clocks_per_step
@@ -234,7 +235,7 @@ def _simulate(network: Network, weights: np.ndarray, x: np.ndarray) -> Observed:
             events = word >> controls & (1 << len(outputs)) - 1
             quiet = 0 if events else quiet + 1
             if quiet > patience:
-                raise TimeoutError(f"the gateware showed nothing for {quiet} clocks, up to clock {clock}")
+                raise SimulationError(f"the gateware showed nothing for {quiet} clocks, up to clock {clock}")
             if not events:
                 continue
             for bit, (name, found, signal) in enumerate(outputs):
@@ -265,14 +266,15 @@ def _observed(spec: Specification, shape: tuple, beats: dict[str, list[int]], en
     for group, members in layouts.items():
         expected = utterances * steps * spec.beats
         if len(beats[group]) != expected:
-            raise RuntimeError(f"the gateware showed {len(beats[group])} beats of {group}; expected {expected}")
+            raise SimulationError(f"the gateware showed {len(beats[group])} beats of {group}; expected {expected}")
         lowest = 0
         for name, bits, is_signed in members:
             lanes = _fields(beats[group], lowest, bits, spec.lanes, is_signed)
             found[name] = lanes.reshape(utterances, steps, -1)[..., : spec.units]
             lowest += bits * spec.lanes
     if len(beats["logit"]) != utterances * spec.classes:
-        raise RuntimeError(f"the gateware gave {len(beats['logit'])} logits; expected {utterances * spec.classes}")
+        raise SimulationError(f"the gateware gave {len(beats['logit'])} logits; expected {utterances * spec.classes}")
+    _check_framing(spec, utterances, steps, beats)
     clock_of = np.array(ends).reshape(utterances, steps)
     return Observed(
         codes=np.concatenate([found[gate] for gate in "ifgo"], axis=2),
@@ -285,6 +287,30 @@ def _observed(spec: Specification, shape: tuple, beats: dict[str, list[int]], en
         clocks=clocks,
         step_clocks=np.diff(clock_of, axis=1).ravel(),
     )
+
+
+def _check_framing(spec: Specification, utterances: int, steps: int, beats: dict[str, list[int]]) -> None:
+    """Ends and lasts where they belong, no utterance too long, zeros in the lanes beyond the last unit."""
+    end = np.arange(utterances * steps * spec.beats) % spec.beats == spec.beats - 1
+    last = np.arange(len(end)) % (steps * spec.beats) >= (steps - 1) * spec.beats
+    codes = spec.lanes * spec.input_bits
+    used = (spec.units - (spec.beats - 1) * spec.lanes) * spec.input_bits
+    beyond = np.array([word % (1 << codes) >> used if last else 0 for word, last in zip(beats["h"], end, strict=True)])
+    last_class = np.arange(utterances * spec.classes) % spec.classes == spec.classes - 1
+    for name, got, want in (
+        ("h_end", _bit(beats["h"], codes), end),
+        ("h_last", _bit(beats["h"], codes + 1), last),
+        ("h_codes beyond the last unit", beyond, 0 * end),
+        ("logit_last", _bit(beats["logit"], spec.logit_bits), last_class),
+        ("answer_too_long", _bit(beats["answer"], max((spec.classes - 1).bit_length(), 1)), np.zeros(utterances)),
+    ):
+        wrong = np.flatnonzero(got != want)
+        if wrong.size:
+            raise SimulationError(f"{name} of beat {wrong[0]} is {got[wrong[0]]}; expected {int(want[wrong[0]])}")
+
+
+def _bit(words: list[int], bit: int) -> np.ndarray:
+    return np.array([word >> bit & 1 for word in words])
 
 
 def _fields(words: list[int], lowest: int, bits: int, count: int, is_signed: bool) -> np.ndarray:

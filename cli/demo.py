@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``crossramp demo``: the shipped model, from its weights to Verilog, to recordings, to pictures."""
+
+import argparse
+import json
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+from crossramp import inputs
+from crossramp.generate import generate, module_name
+from crossramp.golden.modelfile import Model, load_model
+from crossramp.outdir import written_folder
+from crossramp.simulate import report, simulate, text
+from crossramp.verify import SIMULATORS, Outcome, choose
+
+MODEL = "kws"
+#: The step that is drawn, where the utterance has as many.
+_DRAWN_STEP = 20
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Add the command to argparse's ``subparsers``."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="the shipped 12-word model: Verilog, real recordings through it, pictures",
+        description="Generates the Verilog of the shipped model, runs the recordings that come with it through the "
+        "hardware in a simulator, compares every value with the golden model, and draws what happened.",
+        epilog="example:\n  crossramp demo -o demo",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-o", "--output", metavar="DIR", default="demo", help="the folder to write (default: demo)")
+    parser.add_argument(
+        "--simulator", choices=SIMULATORS, default="auto", help="auto: verilator where it is, else amaranth (default)"
+    )
+    parser.add_argument("--force", action="store_true", help="write into a folder with files that were not generated")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the command; 0, 1 if hardware and golden model differ anywhere, or UserError."""
+    say = (lambda *_: None) if args.json else print
+    simulator = choose(args.simulator)
+    model = load_model(MODEL)
+    folder = Path(args.output)
+
+    say(f"1. Verilog of the model {MODEL} ...")
+    verilog = folder / "verilog"
+    generate(model, verilog, name=module_name(MODEL, "network"), force=args.force)
+    say(f"   {verilog}: hardware, ramp programme, conductance map, self-checking testbench\n")
+
+    say(f"2. Recordings through the hardware, in the simulator {simulator} ...\n")
+    with as_file(files("crossramp") / "demo_data" / "recordings") as recordings:
+        utterances = inputs.from_audio(model, [recordings])
+    outcome = simulate(model, utterances, simulator)
+    content = report(model, utterances, outcome)
+    say(text(model, content))
+
+    say("\n3. Pictures ...")
+    drawn = _draw(folder / "pictures", model, utterances, outcome, args.force)
+    for path, what in drawn.items():
+        say(f"   {path}: {what}")
+    same = content["mismatches"] == 0 and not content["violations"]
+    say("\nThe hardware equals the golden model in every bit." if same else "\nThe hardware differs; see the table.")
+    if args.json:
+        content["folder"] = str(folder)
+        content["pictures"] = list(drawn)
+        print(json.dumps(content, indent=2, ensure_ascii=False))
+    return 0 if same else 1
+
+
+def _draw(folder: Path, model: Model, utterances: inputs.Utterances, outcome: Outcome, force: bool) -> dict[str, str]:
+    """The pictures, path to description."""
+    from crossramp import pictures  # matplotlib takes a moment to import
+    from crossramp.sim.steptrace import trace_step
+
+    spec = model.spec
+    chosen = _recording_to_draw(utterances, outcome)
+    name, codes, h = utterances.names[chosen], utterances.codes[chosen], outcome.h[chosen]
+    step = min(_DRAWN_STEP, len(codes) - 1)
+    answer = model.class_names[outcome.answers[chosen]]
+    with written_folder(folder, force) as unfinished:
+        pictures.draw_ramps(unfinished / "ramps.png", spec)
+        waves = trace_step(model.network, codes, step)
+        title = f"Step {step} of {name}, as simulated: {len(waves.tap)} clocks"
+        pictures.draw_step(unfinished / "step.png", spec, waves, title)
+        title = f'{name}: the hardware answers "{answer}"'
+        pictures.draw_utterance(
+            unfinished / "utterance.png",
+            utterances.values[chosen],
+            h,
+            spec.input_max,
+            running_logits(model, h),
+            model.class_names,
+            title,
+        )
+    return {
+        str(folder / "ramps.png"): "the ramps and their steps",
+        str(folder / "step.png"): "one step clock by clock: pulses, ramp, comparators, codes",
+        str(folder / "utterance.png"): "one utterance: features, h and logits over time",
+    }
+
+
+def _recording_to_draw(utterances: inputs.Utterances, outcome: Outcome) -> int:
+    """The first recording of a word that the hardware got right; silence makes a dull picture."""
+    labels = np.array([-1 if label is None else label for label in utterances.labels])
+    spoken = np.array([not name.startswith("_") for name in utterances.names])
+    good = np.flatnonzero((labels == outcome.answers) & spoken)
+    return int(good[0]) if len(good) else 0
+
+
+def running_logits(model: Model, h: np.ndarray) -> np.ndarray:
+    """What the head would say after each step: logits of the steps so far; int64, shape (steps, classes)."""
+    network = model.network
+    return np.stack([network.head(h[None, : step + 1])[1][0] for step in range(len(h))])

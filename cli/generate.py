@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``crossramp generate``: everything a hardware project needs of a model, in one folder."""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+from crossramp.errors import UserError
+from crossramp.golden.modelfile import Model, load_model, model_path
+from crossramp.golden.specfile import save_spec
+from crossramp.maps import write_conductances, write_ramps
+from crossramp.outdir import MANIFEST, written_folder
+from crossramp.tables import markdown
+
+TOPS = ("network", "macro")
+#: Utterances in the testbench, and their steps at most.
+VECTOR_UTTERANCES, VECTOR_STEPS = 3, 6
+
+_EPILOG = """\
+example:
+  crossramp generate kws -o build/kws --lanes 8
+
+DIR then holds NAME.v, ramps.csv, conductances.csv, specification.toml, ports.md, a self-checking testbench
+(testbench/, runs with iverilog or verilator alone) and a README.md with the commands.
+"""
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Add the command to argparse's ``subparsers``."""
+    parser = subparsers.add_parser(
+        "generate",
+        help="Verilog, ramp programme, conductance map and a self-checking testbench of a model",
+        description="Writes the Verilog of a model and all that goes with it into a folder.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
+    parser.add_argument("-o", "--output", metavar="DIR", required=True, help="the folder to write")
+    parser.add_argument("--top", choices=TOPS, default="network", help="with the dense head, or the LSTM macro alone")
+    parser.add_argument("--lanes", type=int, metavar="N", help="units updated in one clock (default: the model's)")
+    parser.add_argument("--name", metavar="NAME", help="of the top module (default: the model's, _macro added for one)")
+    parser.add_argument("--async-reset", action="store_true", help="a reset that needs no clock")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the testbench's vectors (default 1)")
+    parser.add_argument("--force", action="store_true", help="write into a folder with files that were not generated")
+    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the command; 0, or UserError (or a ValueError of ours) for what the user can put right."""
+    model = load_model(args.model)
+    if args.lanes is not None:
+        model = with_lanes(model, args.lanes)
+    name = args.name or module_name(model_path(args.model).stem, args.top)
+    files = generate(
+        model,
+        Path(args.output),
+        name=name,
+        top=args.top,
+        async_reset=args.async_reset,
+        seed=args.seed,
+        force=args.force,
+    )
+    spec = model.spec
+    if args.json:
+        content = {
+            "folder": args.output,
+            "module": name,
+            "top": args.top,
+            "files": files,
+            "specification_hash": spec.content_hash,
+            "clocks_per_step": spec.clocks_per_step,
+            "analog_clocks_per_step": spec.analog_clocks_per_step,
+        }
+        print(json.dumps(content, indent=2))
+    else:
+        print(f"{args.output}: module {name}, {spec.columns} columns, {spec.clocks_per_step} clocks a step")
+        print("\n".join(f"  {file}" for file in files))
+    return 0
+
+
+def with_lanes(model: Model, lanes: int) -> Model:
+    """The same model with another number of lanes: the same answers, other clocks."""
+    return Model(
+        model.spec.replace(lanes=lanes),
+        model.weights,
+        model.head_weights,
+        model.head_biases,
+        model.class_names,
+        model.features,
+        model.provenance,
+    )
+
+
+def module_name(stem: str, top: str) -> str:
+    """A Verilog identifier from a file's stem."""
+    name = re.sub(r"\W+", "_", stem, flags=re.ASCII).strip("_") or "network"
+    name = name if name[0].isalpha() else f"m_{name}"
+    return name if top == "network" else f"{name}_macro"
+
+
+def component(model: Model, top: str):
+    """The gateware of ``model``: the network, or the macro alone."""
+    from crossramp.rtl.macro import Macro  # Amaranth takes a moment to import
+    from crossramp.rtl.network import NetworkTop
+
+    if top == "macro":
+        return Macro(model.spec)
+    return NetworkTop(model.spec, model.head_weights, model.head_biases)
+
+
+def generate(
+    model: Model,
+    folder: Path,
+    *,
+    name: str,
+    top: str = "network",
+    async_reset: bool = False,
+    seed: int = 1,
+    force: bool = False,
+) -> list[str]:
+    """Write everything; the names of the files, relative to ``folder``.
+
+    Raises
+    ------
+    UserError
+        If the folder may not or cannot be written.
+    ValueError
+        For a module name that is no Verilog identifier.
+    """
+    from crossramp.rtl.verilog import port_table, specification_header, to_verilog
+    from crossramp.sim.selfcheck import write_testbench
+
+    if top not in TOPS:
+        raise UserError(f"top is {top!r}; allowed: {', '.join(TOPS)}")
+    with written_folder(folder, force) as unfinished:
+        hardware = component(model, top)
+        ports = port_table(hardware)
+        header = f"Module {name}: the {top} of model {model.content_hash}.\n{specification_header(model.spec)}"
+        verilog = to_verilog(hardware, name, async_reset=async_reset, header=header)
+        (unfinished / f"{name}.v").write_text(verilog)
+        rows = [(f"`{port.name}`", port.direction, port.width, port.meaning) for port in ports]
+        (unfinished / "ports.md").write_text(
+            f"# Ports of `{name}`\n\n{markdown(('port', 'direction', 'bits', 'meaning'), rows)}\n"
+        )
+        write_ramps(unfinished / "ramps.csv", model.spec)
+        write_conductances(unfinished / "conductances.csv", model)
+        save_spec(unfinished / "specification.toml", model.spec)
+        commands = write_testbench(unfinished, model, name=name, top=top, seed=seed)
+        (unfinished / "README.md").write_text(_readme(model, name, top, async_reset, commands))
+    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+
+
+def _readme(model: Model, name: str, top: str, async_reset: bool, commands: dict[str, str]) -> str:
+    spec = model.spec
+    shown = "\n\n".join(f"With {tool}:\n\n```sh\n{text}\n```" for tool, text in commands.items())
+    return f"""# {name}
+
+The {top} of model `{model.content_hash}`, specification `{spec.content_hash}`:
+{spec.inputs} inputs, {spec.units} units, {spec.classes} classes, {spec.columns} columns of {spec.adc_bits} bits,
+{spec.clocks_per_step} clocks a step. Reset is {"asynchronous" if async_reset else "synchronous"}, active high.
+
+| file | what it is |
+| --- | --- |
+| `{name}.v` | the hardware, Verilog-2005, top module `{name}` |
+| `ports.md` | its ports |
+| `specification.toml` | every parameter |
+| `ramps.csv` | the programme of the ramp cells: thresholds, steps, conductances in siemens |
+| `conductances.csv` | the differential pair of every weight, in siemens |
+| `testbench/` | recorded vectors, a behavioral crossbar, and the bench that compares |
+| `{MANIFEST}` | checksums of all of these; `sha256sum -c {MANIFEST}` |
+
+## Check it
+
+No Python is needed. Run in this folder; the last line says `PASS` or `FAIL`, and a failure has a non-zero exit status.
+
+{shown}
+"""

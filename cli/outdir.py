@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folders that commands write: complete or not at all, and never over a stranger's files."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from crossramp.errors import UserError
+
+#: Lists a folder's generated files with their SHA-256, in the form ``sha256sum -c`` reads; marks the folder as ours.
+MANIFEST = "MANIFEST.sha256"
+
+
+@contextlib.contextmanager
+def written_folder(path: str | Path, force: bool = False) -> Iterator[Path]:
+    """A temporary folder to write into, which becomes ``path`` at the end of the block unless it raises.
+
+    A folder that this function made before is brought up to date: files written then and not now go, files of others
+    stay. Each file is moved into place whole.
+
+    Raises
+    ------
+    UserError
+        If ``path`` is a file, cannot be written, or is a folder with files in it that was not made here (unless
+        ``force``).
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path}: is a file; give a folder")
+    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file() and not force:
+        raise UserError(
+            f"{path}: holds files that were not generated; give another folder, or --force to write among them"
+        )
+    unfinished = path.absolute().with_name(f".{path.absolute().name}.{os.getpid()}.unfinished")
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        _write_manifest(unfinished)
+        _move(unfinished, path)
+    except OSError as error:
+        where = error.filename if error.filename is not None else path
+        raise UserError(f"{where}: cannot be written ({error.strerror or error}); give another folder") from None
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+
+
+def _write_manifest(folder: Path) -> None:
+    lines = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in _files(folder)]
+    (folder / MANIFEST).write_text("".join(lines))
+
+
+def _move(source: Path, target: Path) -> None:
+    if not target.exists() or not any(target.iterdir()):
+        source.replace(target)
+        return
+    manifest = target / MANIFEST
+    before = [line[66:] for line in manifest.read_text().splitlines()] if manifest.is_file() else []
+    now = _files(source)
+    # The old manifest goes first and the new one comes last: a folder with one is complete.
+    manifest.unlink(missing_ok=True)
+    for name in set(before) - set(now):
+        stale = target / name
+        if stale.resolve().is_relative_to(target.resolve()):
+            stale.unlink(missing_ok=True)
+    for name in sorted(now, key=lambda name: name == MANIFEST):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).replace(target / name)

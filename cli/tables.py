@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text tables for a terminal, and a progress line that only a terminal sees."""
+
+import sys
+from collections.abc import Sequence
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence], right: Sequence[int] = ()) -> str:
+    """Columns as wide as their widest entry, two spaces apart; ``right`` are the indices of right-aligned columns."""
+    texts = [[str(entry) for entry in row] for row in (header, *rows)]
+    widths = [max(len(row[k]) for row in texts) for k in range(len(header))]
+    lines = []
+    for row in texts:
+        cells = zip(row, widths, strict=True)
+        lines.append("  ".join(text.rjust(w) if k in right else text.ljust(w) for k, (text, w) in enumerate(cells)))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence]) -> str:
+    """The same as a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(entry) for entry in row) + " |" for row in lines)
+
+
+def percent(part: int, whole: int) -> str:
+    """``part`` of ``whole`` as text; "unknown" of nothing."""
+    return f"{100 * part / whole:.1f} % ({part} of {whole})" if whole else "unknown (no labels)"
+
+
+class Progress:
+    """One line on stderr that overwrites itself; nothing at all where stderr is no terminal."""
+
+    def __init__(self):
+        self._shown = 0
+        self._active = sys.stderr.isatty()
+
+    def show(self, text: str) -> None:
+        """Replace the line."""
+        if self._active:
+            sys.stderr.write("\r" + text.ljust(self._shown))
+            sys.stderr.flush()
+            self._shown = len(text)
+
+    def clear(self) -> None:
+        """Wipe the line."""
+        if self._active and self._shown:
+            sys.stderr.write("\r" + " " * self._shown + "\r")
+            sys.stderr.flush()
+            self._shown = 0

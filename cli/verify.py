@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Utterances through the generated hardware in a simulator, every value compared with the golden model's."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from crossramp.errors import UserError
+from crossramp.golden.network import Network
+
+SIMULATORS = ("auto", "verilator", "icarus", "amaranth")
+
+# In the order in which a difference would arise.
+_COMPARED = ("codes", "c", "state_pulses", "state_codes", "h", "logits", "answers")
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a simulation showed, against the golden model; arrays have one entry an utterance.
+
+    Attributes
+    ----------
+    simulator : str
+    answers, golden_answers : int64 arrays
+        Class indices, each from its own computation.
+    compared, mismatches : int64 arrays
+        Values compared (codes of all banks and conversions, c, its pulse codes, h, logits, answer); those that differ.
+    first : list of str or None
+        Where an utterance first differs, in words; None where it does not.
+    clocks_per_step : int
+        Measured: the most common distance of two steps of an utterance; the specification's for utterances of one step.
+    violations : tuple of str
+        Rules of the analog boundary, or of the streams, that the hardware broke (Verilog simulators only).
+    h : int64 array, shape (utterances, steps, units)
+        Pulse codes that the hardware gave.
+    seconds : float
+        Of the simulation, building included.
+    """
+
+    simulator: str
+    answers: np.ndarray
+    golden_answers: np.ndarray
+    compared: np.ndarray
+    mismatches: np.ndarray
+    first: list[str | None]
+    clocks_per_step: int
+    violations: tuple[str, ...]
+    h: np.ndarray
+    seconds: float
+
+
+def choose(simulator: str) -> str:
+    """``simulator``, or for ``"auto"`` Verilator where it is, with what it needs, and else Amaranth's own.
+
+    Raises
+    ------
+    UserError
+        For a simulator that is not here; says what to install.
+    """
+    from crossramp.sim.simulators import SimulatorMissing, find_simulator
+
+    if simulator == "amaranth":
+        return simulator
+    try:
+        find_simulator("verilator" if simulator == "auto" else simulator)
+    except SimulatorMissing as error:
+        if simulator == "auto":
+            return "amaranth"
+        raise UserError(f"{error}; or take --simulator amaranth, which needs nothing") from None
+    return "verilator" if simulator == "auto" else simulator
+
+
+def verify(
+    network: Network, x: np.ndarray, simulator: str, *, progress: Callable[[int], None] | None = None
+) -> Outcome:
+    """Simulate and compare.
+
+    Parameters
+    ----------
+    x : int64 array, shape (utterances, steps, inputs)
+        Pulse codes.
+    simulator : str
+        As :func:`choose` returned it.
+    progress : callable or None
+        Called with the number of utterances done so far, where the simulator tells.
+    """
+    started = time.perf_counter()
+    observed, step_clocks, violations = _observe(network, x, simulator, progress)
+    seconds = time.perf_counter() - started
+    trace = network.run(x)
+    golden = {name: getattr(trace.steps, name, None) for name in _COMPARED}
+    golden |= {"logits": trace.logits, "answers": trace.answers}
+    count = len(x)
+    compared, mismatches = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    first: list[str | None] = [None] * count
+    for name, values in golden.items():
+        have = observed[name]
+        if have.shape != values.shape:
+            raise RuntimeError(f"the simulation gave {name} of shape {have.shape}; expected {values.shape}")
+        wrong = (have != values).reshape(count, -1)
+        compared += wrong.shape[1]
+        mismatches += wrong.sum(axis=1)
+        for k in np.flatnonzero(wrong.any(axis=1)):
+            at = np.unravel_index(wrong[k].argmax(), values.shape[1:]) if values.ndim > 1 else ()
+            text = f"{name}{[int(i) for i in at] or ''} is {have[k][at]}, golden {values[k][at]}"
+            first[k] = first[k] or text
+    return Outcome(
+        simulator=simulator,
+        answers=observed["answers"],
+        golden_answers=trace.answers,
+        compared=compared,
+        mismatches=mismatches,
+        first=first,
+        clocks_per_step=int(np.bincount(step_clocks).argmax()) if len(step_clocks) else network.spec.clocks_per_step,
+        violations=violations,
+        h=observed["h"],
+        seconds=seconds,
+    )
+
+
+def build_folder() -> Path:
+    """Where models for Verilator and Icarus are kept between runs: the user's cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "crossramp" / "simulation"
+
+
+def _observe(network, x, simulator, progress) -> tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...]]:
+    """What the hardware showed, by name; the clocks of its steps; the rules that it broke."""
+    if simulator == "amaranth":
+        from crossramp.sim.amaranth_backend import simulate_amaranth
+
+        observed = simulate_amaranth(network, x, progress=progress)
+        return {name: getattr(observed, name) for name in _COMPARED}, observed.step_clocks, ()
+    from crossramp.sim.bulk import simulate_bulk
+
+    tell = None if progress is None else (lambda done, _: progress(done))
+    result = simulate_bulk(network, x, simulator=simulator, workdir=build_folder(), progress=tell)
+    (trace,) = result.traces
+    observed = {name: getattr(trace, name) for name in _COMPARED}
+    return observed, np.diff(trace.end_clocks, axis=1).ravel(), result.violations
