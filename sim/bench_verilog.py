@@ -77,6 +77,17 @@ def wrapper(spec: Specification, module: str, ports: Sequence[Port]) -> str:
     )  # fmt: skip
 
 
+def generated_ports(spec: Specification, *, head: bool) -> list[Port]:
+    """The ports of the generated network, or macro without head, as docs/boundary.md states them."""
+    ports = []
+    for name, (direction, width) in _expected_ports(spec):
+        if name.endswith("calibration"):
+            width = len(spec.ramps) * spec.calibration_cells
+        if head or not name.startswith(("logit_", "answer_")):
+            ports.append(Port(name, direction, width, ""))
+    return ports
+
+
 def _expected_ports(spec: Specification):
     cells = calibration_width(spec)
     codes = spec.lanes * spec.adc_bits

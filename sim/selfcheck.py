@@ -77,24 +77,69 @@ def write_selfcheck(
     Programming.ideal(spec, network.weights).write(vectors / "array")
     write_stimulus_hex(vectors / "x.hex", spec, batches)
     write_expected(vectors, spec, [network.run(x) for x in batches], head=head)
-    sources = " ".join([verilog, "wrapper.v", *BENCH, "testbench.sv"])
-    (folder / "RUN.md").write_text(_RUN.format(sources=sources, seed=seed, utterances=utterances))
+    shown = "\n\n".join(f"With {tool}:\n\n```sh\n{text}\n```" for tool, text in commands(verilog).items())
+    (folder / "RUN.md").write_text(_RUN.format(commands=shown, seed=seed, utterances=utterances))
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+#: Steps of the utterances that :func:`write_testbench` records.
+RECORDED_STEPS = (4, 1, 3)
+
+
+def write_testbench(folder: Path | str, model, *, name: str, top: str = "network", seed: int = 1) -> dict[str, str]:
+    """The self-checking testbench of a model's generated Verilog ``folder/name.v``, in ``folder/testbench``.
+
+    Parameters
+    ----------
+    model : crossramp.golden.modelfile.Model
+    name : str
+        Top module.
+    top : str
+        ``"network"`` or ``"macro"``.
+    seed : int
+        Draws the recorded utterances' pulse codes, over their whole range.
+
+    Returns
+    -------
+    dict
+        Tool name to the commands that build and run it from ``folder/testbench``.
+    """
+    network, spec = model.network, model.spec
+    rng = np.random.default_rng(seed)
+    lengths = [min(steps, spec.max_steps) for steps in RECORDED_STEPS]
+    batches = [rng.integers(-spec.input_max, spec.input_max + 1, (1, steps, spec.inputs)) for steps in lengths]
+    verilog = f"../{name}.v"
+    place = Path(folder) / "testbench"
+    write_selfcheck(
+        place,
+        network,
+        batches,
+        module=name,
+        ports=bench_verilog.generated_ports(spec, head=top != "macro"),
+        verilog=verilog,
+        seed=seed,
+    )
+    return commands(verilog)
+
+
+def commands(verilog: str) -> dict[str, str]:
+    """Tool name to the commands that build and run a testbench folder; ``verilog``: path of the hardware from there."""
+    sources = " ".join([verilog, "wrapper.v", *BENCH, "testbench.sv"])
+    return {
+        "Icarus Verilog": f"iverilog -g2012 -s {bench_verilog.TOP} -o testbench.vvp {sources}\nvvp -n testbench.vvp",
+        "Verilator (5.036 or newer)": (
+            'verilator --binary --timing -Wno-fatal -Wno-lint -Wno-style -CFLAGS "-std=c++20 -fcoroutines" \\\n'
+            f"    --top-module {bench_verilog.TOP} -o testbench {sources}\nobj_dir/testbench"
+        ),
+    }
 
 
 _RUN = """\
 # Self-checking testbench
 
-{utterances} recorded utterances. From this folder, with Icarus Verilog:
+{utterances} recorded utterances. From this folder:
 
-    iverilog -g2012 -s crossramp_bench -o testbench.vvp {sources}
-    vvp -n testbench.vvp
-
-or with Verilator (5.036 or newer):
-
-    verilator --binary --timing -Wno-fatal -Wno-lint -Wno-style -CFLAGS "-std=c++20 -fcoroutines" \\
-        --top-module crossramp_bench -o testbench {sources}
-    obj_dir/testbench
+{commands}
 
 It prints PASS or FAIL; the exit status is 0 only for PASS. Random pauses on every stream and in the array:
 add `+idle=20 +stall=20 +array_stall=20 +seed={seed}` (percent). With Icarus, `+waves=testbench.vcd` dumps everything.
