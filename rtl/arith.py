@@ -15,7 +15,7 @@ def round_shift(value: Value, shift: int) -> Value:
 
 
 def saturate(value: Value, limit: int) -> Value:
-    """Signed ``value`` held within ±``limit`` (:func:`golden.integers.saturate`), in as many bits as the limit needs."""
+    """Signed ``value`` held within ±``limit`` (:func:`golden.integers.saturate`), as wide as the limit needs."""
     bits = limit.bit_length() + 1
     low, high = Const(-limit, signed(bits)), Const(limit, signed(bits))
     return Mux(value > limit, high, Mux(value < -limit, low, value[:bits].as_signed()))

@@ -3,7 +3,6 @@
 
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
 from crossramp.golden.specification import Specification
 
 

@@ -18,9 +18,9 @@ class CaptureBank(wiring.Component):
     count. With the ramp above a column's MAC its comparator is low, and the count it holds is its code
     (:meth:`golden.ramp.Ramp.convert`; for any comparator trace at all, :func:`golden.ramp.latch`).
 
-    **Readout.** ``codes`` shows columns 0 to lanes - 1, in binary. Each clock with ``shift`` high moves the bank down by
-    ``lanes`` columns. Zeros follow from behind, so ceil(columns / lanes) shifts also clear the bank for its next ramp:
-    that is its reset.
+    **Readout.** ``codes`` shows columns 0 to lanes - 1, in binary. Each clock with ``shift`` high moves the bank down
+    by ``lanes`` columns. Zeros follow from behind, so ceil(columns / lanes) shifts also clear the bank for its next
+    ramp: that is its reset.
 
     Latency: ``codes`` is valid from the clock after the last tick.
     Cost a column: ``bits`` flip-flops and ``bits`` + 1 LUTs, of which ``bits`` share the flip-flops' cells: bits + 1
@@ -100,9 +100,7 @@ class CaptureBank(wiring.Component):
     def _plane(self, m: Module, bit: int, store: Signal) -> Value:
         """Bit ``bit`` of every column's count. In segments: taking bits of one wide signal costs Amaranth its width."""
         starts = range(0, self.columns, SEGMENT)
-        plane = Cat(
-            Signal(min(SEGMENT, self.columns - k), name=f"plane_{bit}_{k}", reset_less=True) for k in starts
-        )
+        plane = Cat(Signal(min(SEGMENT, self.columns - k), name=f"plane_{bit}_{k}", reset_less=True) for k in starts)
         after = Cat(plane[self.lanes :], Const(0, self.lanes))
         for k, held in zip(starts, plane.parts, strict=True):
             span = slice(k, k + len(held))

@@ -6,7 +6,6 @@ from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
 from crossramp.golden.ramp import ramps
 from crossramp.golden.specification import GATES, Specification
 
@@ -71,8 +70,8 @@ class PulseMeter(wiring.Component):
 class CrossbarEmulator(wiring.Component):
     """The ideal crossbar of one set of weights, with its ramps and comparators, in digital logic.
 
-    It measures the pulses in real time, multiplies while the periphery holds, ``columns_per_clock`` columns a clock, and
-    compares as many columns a clock on every tick; ``ready`` is low meanwhile. Calibration cells have no effect.
+    It measures the pulses in real time, multiplies while the periphery holds, ``columns_per_clock`` columns a clock,
+    and compares as many columns a clock on every tick; ``ready`` is low meanwhile. Calibration cells have no effect.
 
     Clocks beyond the analog ones, with G = 4 x ceil(units / columns_per_clock): G x (rows + 3) + 2 in the first hold,
     G / 4 + 3 in the second, and on each tick G + 2 or G / 4 + 2.
@@ -132,7 +131,9 @@ class CrossbarEmulator(wiring.Component):
         spec, array = self.spec, self.array
         lanes = self.lanes
         weight_layout = data.ArrayLayout(signed(spec.weight_bits), lanes)
-        m.submodules.weights = weights = Memory(shape=weight_layout, depth=len(self.weight_words), init=self.weight_words)
+        m.submodules.weights = weights = Memory(
+            shape=weight_layout, depth=len(self.weight_words), init=self.weight_words
+        )
         m.submodules.rows = rows = PulseMeter(spec.rows, spec.input_bits)
         m.submodules.states = states = PulseMeter(spec.units, spec.state_pulse_bits, lanes)
         for meter, pos, neg in ((rows, "row_pos", "row_neg"), (states, "state_pos", "state_neg")):

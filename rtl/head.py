@@ -5,7 +5,6 @@ from amaranth import Array, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-
 from crossramp.golden.specification import Specification
 
 from .macro import h_layout
@@ -62,7 +61,9 @@ class Head(wiring.Component):
         groups = 1 << (spec.beats - 1).bit_length()  # words of one half
         layout = data.ArrayLayout(signed(spec.sum_max.bit_length() + 1), spec.lanes)
         m.submodules.sums = sums = Memory(shape=layout, depth=2 * groups, init=[])
-        m.submodules.weights = weights = Memory(shape=signed(spec.head_bias_bits), depth=len(self.words), init=self.words)
+        m.submodules.weights = weights = Memory(
+            shape=signed(spec.head_bias_bits), depth=len(self.words), init=self.words
+        )
         half = Signal()  # of the sums: the one being added to
         steps = Signal(range(spec.max_steps + 1))  # of the utterance being added up, those complete
         too_long = Signal()  # it had more than max_steps

@@ -4,7 +4,6 @@
 from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-
 from crossramp.golden.specification import GATES, Specification
 
 from .boundary import ArraySignature

@@ -4,7 +4,6 @@
 from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
 from crossramp.golden.specification import Specification
 
 from .boundary import ArraySignature

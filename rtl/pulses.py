@@ -20,8 +20,8 @@ def sign_magnitude(code: Value) -> data.View:
 class PulseBank(wiring.Component):
     """Pulse codes of ``lines`` input lines in a shift register, ``lanes`` a clock, stored as sign and magnitude.
 
-    Written lowest line first: after ceil(lines / lanes) clocks with ``shift``, the code that came first in lane 0 stands
-    at line 0. Lanes beyond the last line are dropped.
+    Written lowest line first: after ceil(lines / lanes) clocks with ``shift``, the code that came first in lane 0
+    stands at line 0. Lanes beyond the last line are dropped.
 
     Latency: ``magnitude`` and ``negative`` follow ``shift`` by one clock.
     Cost: ``bits`` flip-flops a line (up to lanes - 1 lines more where lanes do not divide lines). No reset: read only

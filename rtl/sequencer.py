@@ -6,7 +6,6 @@ import enum
 from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-
 from crossramp.golden.specification import Specification
 
 

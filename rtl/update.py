@@ -4,7 +4,6 @@
 from amaranth import Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-
 from crossramp.golden.specification import Specification
 
 from .arith import decode, round_shift, saturate
@@ -16,7 +15,8 @@ class CellUpdate(wiring.Component):
     The two updates never run at once and t comes from bank g, so i·g and o·t share a multiplier. The arithmetic is that
     of :func:`golden.lstm.update_c`, :func:`~golden.lstm.state_pulses` and :func:`~golden.lstm.update_h`.
 
-    Latency: one clock; the results belong to the operands of the last clock with ``step`` high, and stay until the next.
+    Latency: one clock; the results belong to the operands of the last clock with ``step`` high, and stay until the
+    next.
     Throughput: ``lanes`` units a clock. Back-pressure is the caller's: it withholds ``step``.
     Cost a lane: two multipliers, (n+1)x(n+1) and (n+1) x state_bits bits; adder, rounding and saturation.
 

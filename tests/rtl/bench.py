@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every gateware test needs: a simulation with a watchdog, streams with pauses, a macro with its array."""
+
+import numpy as np
+from amaranth.sim import Simulator
+from crossramp.rtl.macro import Macro
+from crossramp.sim.array import ArrayModel, drive_array, random_stalls
+from crossramp.sim.protocol import ProtocolChecker
+
+CLOCK_S = 1e-6
+
+
+def simulate(dut, *testbenches, background=(), clocks: int = 100_000):
+    """Run ``testbenches`` to their ends beside ``background`` ones; fails if that takes more than ``clocks``."""
+
+    async def watchdog(ctx):
+        left = clocks
+        async for _ in ctx.tick():
+            left -= 1
+            assert left > 0, f"the testbenches are not through after {clocks} clocks"
+
+    simulator = Simulator(dut)
+    simulator.add_clock(CLOCK_S)
+    for bench in (watchdog, *background):
+        simulator.add_testbench(bench, background=True)
+    for bench in testbenches:
+        simulator.add_testbench(bench)
+    simulator.run()
+
+
+def pauses(rng: np.random.Generator, probability: float):
+    """A number of clocks to pause, drawn anew at each call; 0 with probability 1 - ``probability``."""
+    return lambda: int(rng.geometric(1 - probability)) - 1 if probability else 0
+
+
+async def send(ctx, stream, payloads, pause=lambda: 0):
+    """Offer ``payloads`` one after another, each until it is taken, with a pause before it."""
+    for payload in payloads:
+        idle = pause()
+        if idle:
+            await ctx.tick().repeat(idle)
+        ctx.set(stream.payload, payload)
+        ctx.set(stream.valid, 1)
+        await ctx.tick().until(stream.ready)
+        ctx.set(stream.valid, 0)
+
+
+async def receive(ctx, stream, count: int, pause=lambda: 0) -> list:
+    """``count`` payloads, refusing each for a pause first; fails if one changes or vanishes while it is refused."""
+    received = []
+    for _ in range(count):
+        ctx.set(stream.ready, 0)
+        waiting, offered = pause(), None
+        while waiting > 0 or not ctx.get(stream.valid):
+            if ctx.get(stream.valid):
+                now = ctx.get(stream.payload)
+                assert offered is None or now == offered, f"an offered payload changed from {offered} to {now}"
+                offered = now
+                waiting -= 1
+            else:
+                assert offered is None, f"the offered payload {offered} vanished before it was taken"
+            await ctx.tick()
+        ctx.set(stream.ready, 1)
+        received.append(ctx.get(stream.payload))
+        await ctx.tick()
+    ctx.set(stream.ready, 0)
+    return received
+
+
+def x_payloads(x: np.ndarray) -> list[dict]:
+    """Payloads of the x stream for utterances ``x`` (a list of arrays of shape (steps, inputs))."""
+    payloads = []
+    for utterance in x:
+        for t, step in enumerate(utterance):
+            payloads += [{"code": int(code), "last": t == len(utterance) - 1} for code in step]
+    return payloads
+
+
+class MacroRun:
+    """A macro, its array in Python, and everything its monitor ports showed.
+
+    Parameters
+    ----------
+    x : list of integer arrays, shape (steps, inputs)
+        Utterances, run one after another.
+    probability : float
+        That a pause begins, on x, on h, and of the array's ready.
+    """
+
+    def __init__(self, spec, weights, x, *, rng, probability=0.0, fault=None, dut=None):
+        self.spec = spec
+        self.dut = dut or Macro(spec)
+        ready = random_stalls(int(rng.integers(1 << 32)), probability) if probability else None
+        self.model = ArrayModel(spec, weights, ready=ready, fault=fault, garbage_seed=int(rng.integers(1 << 32)))
+        self.checker = ProtocolChecker(spec)
+        self.beats = {name: [] for name in ("i", "f", "g", "o", "t", "c", "q")}
+        self.step_clocks = []
+        self._clock = 0
+        steps = sum(len(utterance) for utterance in x)
+
+        async def feed(ctx):
+            await send(ctx, self.dut.x, x_payloads(x), pauses(rng, probability))
+
+        async def take(ctx):
+            self.h = await receive(ctx, self.dut.h, steps * spec.beats, pauses(rng, probability))
+
+        async def array(ctx):
+            await drive_array(ctx, self.dut.array, self.model, checker=self.checker)
+
+        slowest = spec.clocks_per_step + spec.inputs + 100
+        simulate(
+            self.dut,
+            take,
+            background=(array, feed, self._watch),
+            clocks=int(slowest * steps * (1 + 40 * probability)) + 1000,
+        )
+        self.model.finish()
+
+    async def _watch(self, ctx):
+        monitor, h = self.dut.monitor, self.dut.h
+        groups = ((monitor.gates, "ifg"), (monitor.state, "cq"), (monitor.output, "ot"))
+        names = [name for _, members in groups for name in members]
+        values = [getattr(monitor, name) for name in names]
+        ends = 0
+        async for _, _, gates, state, output, end, *lanes in ctx.tick().sample(
+            *(strobe for strobe, _ in groups), h.valid & h.ready & h.payload.end, *values
+        ):
+            self._clock += 1
+            shown = dict(zip(names, lanes, strict=True))
+            for strobe, members in ((gates, "ifg"), (state, "cq"), (output, "ot")):
+                for name in members if strobe else "":
+                    self.beats[name].append([shown[name][lane] for lane in range(self.spec.lanes)])
+            if end:
+                self.step_clocks.append(self._clock - ends)
+                ends = self._clock
+
+    def units(self, name: str) -> np.ndarray:
+        """What a monitor port showed, or ``"h"``: shape (steps, units)."""
+        if name == "h":
+            beats = [[beat.codes[lane] for lane in range(self.spec.lanes)] for beat in self.h]
+        else:
+            beats = self.beats[name]
+        return np.array(beats).reshape(-1, self.spec.beats * self.spec.lanes)[:, : self.spec.units]
+
+    def assert_equals(self, trace):
+        """Every code, c, pulse code, t and h equal to the golden ``trace`` (batch of one utterance after another)."""
+        units = self.spec.units
+        expected = {
+            gate: np.concatenate([c[:, k * units : (k + 1) * units] for c in trace.codes])
+            for k, gate in enumerate("ifgo")
+        }
+        for name, field in (("t", "state_codes"), ("c", "c"), ("q", "state_pulses"), ("h", "h")):
+            expected[name] = np.concatenate(list(getattr(trace, field)))
+        for name, value in expected.items():
+            got = self.units(name)
+            assert got.shape == value.shape
+            assert got.size > 0
+            np.testing.assert_array_equal(got, value, err_msg=name)
