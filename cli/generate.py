@@ -10,12 +10,10 @@ from crossramp.errors import UserError
 from crossramp.golden.modelfile import Model, load_model, model_path
 from crossramp.golden.specfile import save_spec
 from crossramp.maps import write_conductances, write_ramps
-from crossramp.outdir import MANIFEST, written_folder
+from crossramp.outdir import MANIFEST, listed, written_folder
 from crossramp.tables import markdown
 
 TOPS = ("network", "macro")
-#: Utterances in the testbench, and their steps at most.
-VECTOR_UTTERANCES, VECTOR_STEPS = 3, 6
 
 _EPILOG = """\
 example:
@@ -150,7 +148,7 @@ def generate(
         save_spec(unfinished / "specification.toml", model.spec)
         commands = write_testbench(unfinished, model, name=name, top=top, seed=seed)
         (unfinished / "README.md").write_text(_readme(model, name, top, async_reset, commands))
-    return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    return listed(folder)
 
 
 def _readme(model: Model, name: str, top: str, async_reset: bool, commands: dict[str, str]) -> str:
@@ -174,7 +172,8 @@ The {top} of model `{model.content_hash}`, specification `{spec.content_hash}`:
 
 ## Check it
 
-No Python is needed. Run in this folder; the last line says `PASS` or `FAIL`, and a failure has a non-zero exit status.
+No Python is needed. In the folder `testbench` (`cd testbench`); a line says `PASS` or `FAIL`, and only a pass has the
+exit status 0.
 
 {shown}
 """

@@ -47,6 +47,12 @@ def written_folder(path: str | Path, force: bool = False) -> Iterator[Path]:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def listed(folder: str | Path) -> list[str]:
+    """The files that :func:`written_folder` wrote into ``folder``, its manifest included; sorted."""
+    text = (Path(folder) / MANIFEST).read_text()
+    return sorted([MANIFEST, *(line[66:] for line in text.splitlines())])
+
+
 def _files(folder: Path) -> list[str]:
     return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
 
@@ -61,7 +67,7 @@ def _move(source: Path, target: Path) -> None:
         source.replace(target)
         return
     manifest = target / MANIFEST
-    before = [line[66:] for line in manifest.read_text().splitlines()] if manifest.is_file() else []
+    before = listed(target) if manifest.is_file() else []
     now = _files(source)
     # The old manifest goes first and the new one comes last: a folder with one is complete.
     manifest.unlink(missing_ok=True)

@@ -186,6 +186,8 @@ def test_lint_finds_nothing_but_style(tmp_path, async_reset):
 def test_bad_names_are_refused():
     with pytest.raises(ValueError, match=r"'2fast'.*letter first"):
         to_verilog(Sample(), "2fast")
+    with pytest.raises(ValueError, match="'table' is a word of the Verilog language"):
+        to_verilog(Sample(), "table")
     clash = wiring.Signature({"a": Out(wiring.Signature({"b": Out(1)})), "a_b": Out(1)})
     with pytest.raises(ValueError, match="two ports would be called 'a_b'"):
         port_table(wiring.Component(clash))

