@@ -149,7 +149,7 @@ def _keywords(options: argparse.Namespace) -> int:
         front_end,
         spec,
         Phase("float", options.epochs, options.learning_rate, options.batch),
-        Phase("quantized", options.qat_epochs, options.qat_learning_rate, options.batch),
+        Phase("quantized", options.qat_epochs, options.qat_learning_rate, options.batch, distillation=0.5),
         options.seed,
         report,
         Augmentation(),

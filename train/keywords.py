@@ -136,6 +136,7 @@ def train(
         quantized_phase,
         seed + 1,
         progress,
+        float_network,
     )
     provenance = {
         "task": "keywords",

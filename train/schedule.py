@@ -19,6 +19,8 @@ from .recordings import SILENCE, UNKNOWN
 
 __all__ = ["Phase", "Progress", "Validation", "balanced_accuracy", "fit"]
 
+_TEMPERATURE = 2.0  # of the teacher's answers
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -32,6 +34,7 @@ class Phase:
     warm_up: int = 300  # batches
     label_smoothing: float = 0.02
     gradient_limit: float = 1.0
+    distillation: float = 0.0  # share of the loss that compares with the teacher instead of the label
     averaging: float = 0.998  # of the weights, per batch; the averages are what is validated and kept
 
 
@@ -67,6 +70,7 @@ def fit(
     phase: Phase,
     seed: int,
     progress: Progress,
+    teacher: nn.Module | None = None,
 ) -> float:
     """Trains ``network`` in place and leaves it at its best epoch.
 
@@ -78,11 +82,15 @@ def fit(
         From real inputs in [-1, 1] to what the network takes.
     seed : int
         Of the order of the clips.
+    teacher : module or None
+        A trained network whose answers, softened, the network also learns from (Hinton et al., arXiv:1503.02531); takes
+        the real inputs. Needed where ``phase.distillation`` is above 0.
 
     Returns
     -------
     float
-        The balanced validation accuracy of the best epoch (of the starting point, where no epoch beats it).
+        The balanced validation accuracy of the best epoch: that of the least validation loss, which tells epochs apart
+        better than the accuracy does.
     """
     classes = len(corpus.classes)
     silence = corpus.classes.index(SILENCE)
@@ -94,7 +102,7 @@ def fit(
     optimizer = torch.optim.AdamW(network.parameters(), lr=phase.learning_rate, weight_decay=phase.weight_decay)
     batches = max(1, len(levels) // clip_count)
     total = batches * phase.epochs
-    best, best_state = _validate(network, prepare, validation, classes), _copy(network)
+    best, best_accuracy, best_state = *_validate(network, prepare, validation, classes), _copy(network)
     averages = [parameter.detach().clone() for parameter in network.parameters()]
     done = 0
     for epoch in range(phase.epochs):
@@ -107,9 +115,10 @@ def fit(
             chosen = order[number * clip_count : (number + 1) * clip_count]
             inputs = torch.cat([augmenter.inputs(levels[chosen]), augmenter.silence(silence_count)])
             target = torch.cat([labels[chosen], silence_labels])
-            loss = nn.functional.cross_entropy(
-                network(prepare(inputs)), target, weight=weights, label_smoothing=phase.label_smoothing
-            )
+            logits = network(prepare(inputs))
+            loss = nn.functional.cross_entropy(logits, target, weight=weights, label_smoothing=phase.label_smoothing)
+            if phase.distillation > 0:
+                loss = (1 - phase.distillation) * loss + phase.distillation * _divergence(logits, inputs, teacher)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), phase.gradient_limit)
@@ -122,13 +131,13 @@ def fit(
             done += 1
             progress.batch(phase, epoch, number + 1, batches)
         _swap(network, averages)
-        accuracy = _validate(network, prepare, validation, classes)
-        if accuracy > best:
-            best, best_state = accuracy, _copy(network)
+        loss, accuracy = _validate(network, prepare, validation, classes)
+        if loss < best:
+            best, best_accuracy, best_state = loss, accuracy, _copy(network)
         _swap(network, averages)
         progress.epoch(phase, epoch, losses / batches, accuracy, time.monotonic() - start)
     network.load_state_dict(best_state)
-    return best
+    return best_accuracy
 
 
 def _learning_rate(phase: Phase, done: int, total: int) -> float:
@@ -145,11 +154,22 @@ def _class_weights(corpus: Corpus) -> Tensor:
     return weights
 
 
+def _divergence(logits: Tensor, inputs: Tensor, teacher: nn.Module) -> Tensor:
+    """Kullback-Leibler divergence from the teacher's softened answers, times the square of the temperature."""
+    with torch.no_grad():
+        goal = nn.functional.log_softmax(teacher(inputs) / _TEMPERATURE, dim=1)
+    found = nn.functional.log_softmax(logits / _TEMPERATURE, dim=1)
+    return nn.functional.kl_div(found, goal, reduction="batchmean", log_target=True) * _TEMPERATURE**2
+
+
 @torch.no_grad()
-def _validate(network: nn.Module, prepare: Callable, validation: Validation, classes: int) -> float:
+def _validate(network: nn.Module, prepare: Callable, validation: Validation, classes: int) -> tuple[float, float]:
+    """(loss, accuracy), every class counting alike."""
     network.eval()
-    answers = [network(prepare(block)).argmax(1) for block in validation.inputs.split(512)]
-    return balanced_accuracy(torch.cat(answers), validation.labels, classes)
+    logits = torch.cat([network(prepare(block)) for block in validation.inputs.split(512)])
+    share = torch.bincount(validation.labels, minlength=classes).clamp(min=1).reciprocal()
+    loss = nn.functional.cross_entropy(logits, validation.labels, weight=share.to(logits.dtype))
+    return loss.item(), balanced_accuracy(logits.argmax(1), validation.labels, classes)
 
 
 @torch.no_grad()
