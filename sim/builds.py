@@ -85,6 +85,7 @@ def build_executable(
     main: str | None = None,
     random_start: bool = False,
     waves: bool = False,
+    optimize: bool = True,
     folder: Path | str | None = None,
 ) -> list[str]:
     """Build a Verilog bench; the command that runs it, to which plusargs are appended.
@@ -103,6 +104,8 @@ def build_executable(
         Verilator: registers without initial values start at random, as ``+verilator+seed+N`` says.
     waves : bool
         Verilator: can dump (a slower model). Icarus always can.
+    optimize : bool
+        Verilator: compile for speed. False builds sooner, for short runs.
     """
     programs = find_simulator(simulator)
     files = [name for name in sources if name.endswith((".v", ".sv"))]
@@ -126,7 +129,8 @@ def build_executable(
         flags += ["--binary", "--timing", *COROUTINES]
     flags += ["-j", str(min(os.cpu_count() or 1, 4))]
     # The wheel's makefile lacks the compiler's option for precompiled headers.
-    for setting in ("CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1"):
+    fast, library = ("-O2", "-O1") if optimize else ("-O0", "-O0")
+    for setting in ("CFG_CXXFLAGS_PCH_I=-include", f"OPT_FAST={fast}", "OPT_SLOW=-O0", f"OPT_GLOBAL={library}"):
         flags += ["-MAKEFLAGS", setting]
 
     def make(place: Path):

@@ -121,6 +121,7 @@ def simulate_bulk(
     programming: Programming | None = None,
     change_verilog: Callable[[str], str] | None = None,
     random_start: bool = False,
+    optimize: bool = True,
     timeout: float | None = None,
 ) -> BulkResult:
     """Run utterances through the generated Verilog with the behavioral crossbar behind it.
@@ -148,6 +149,8 @@ def simulate_bulk(
         Applied to the generated Verilog: a planted fault, stripped initial values, another netlist.
     random_start : bool
         Verilator: registers without initial value start at random.
+    optimize : bool
+        Verilator: compile for speed. False builds sooner, for short runs.
     timeout : float or None
         Seconds; None: generous, by the number of clocks.
 
@@ -176,7 +179,7 @@ def simulate_bulk(
     sources = bulk_sources(spec, verilog, "network", ports, real=programming.real, clock_input=not own_clock)
     main = None if own_clock else (SOURCES / "bulk_main.cpp").read_text()
     command = build_executable(
-        simulator, sources, bench_verilog.TOP, main=main, random_start=random_start, folder=workdir
+        simulator, sources, bench_verilog.TOP, main=main, random_start=random_start, optimize=optimize, folder=workdir
     )
     build_seconds = time.perf_counter() - begin
 

@@ -4,7 +4,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from crossramp.golden.lstm import state_pulses, update_c, update_h
 from crossramp.golden.network import Network, NetworkTrace
+from crossramp.golden.ramp import latch
 from crossramp.golden.specification import GATES, Specification
 
 #: Mismatches that a message lists.
@@ -160,3 +162,40 @@ def compare_bulk(network: Network, x_batches, result, traces: list[NetworkTrace]
         board.compare("answers", expected.answers, got.answers, utterance)
         utterance += len(x)
     return board
+
+
+def expected_from_comparators(spec: Specification, conversions, lengths: list[int]) -> dict[str, np.ndarray]:
+    """What the periphery must compute from the comparators it was shown, well-behaved or not.
+
+    Parameters
+    ----------
+    conversions : list of array.Conversion
+        Gates and state in turn, as :meth:`.array.ArrayModel.finish` gives them.
+    lengths : list of int
+        Steps of each utterance, in order.
+
+    Returns
+    -------
+    dict of str to int64 array
+        ``codes`` (steps, 4 * units); ``c``, ``state_pulses``, ``state_codes`` and ``h`` (steps, units).
+
+    Raises
+    ------
+    MismatchError
+        If there are not two conversions a step.
+    """
+    if len(conversions) != 2 * sum(lengths):
+        raise MismatchError(f"the array saw {len(conversions)} conversions; expected {2 * sum(lengths)}")
+    bank_g = slice(2 * spec.units, 3 * spec.units)
+    steps: dict[str, list[np.ndarray]] = {name: [] for name in STEP_QUANTITIES}
+    pairs = zip(conversions[::2], conversions[1::2], strict=True)
+    for length in lengths:
+        c = np.zeros((1, spec.units), np.int64)
+        for _, (gates, state) in zip(range(length), pairs, strict=False):
+            codes = latch(gates.comparators, spec.latch)[None]
+            c = update_c(spec, codes, c)
+            state_codes = latch(state.comparators[:, bank_g], spec.latch)[None]
+            h = update_h(spec, codes[:, 3 * spec.units :], state_codes)
+            for name, values in zip(STEP_QUANTITIES, (codes, c, state_pulses(spec, c), state_codes, h), strict=True):
+                steps[name].append(values[0])
+    return {name: np.stack(values) for name, values in steps.items()}

@@ -17,6 +17,13 @@ DEFAULT_SEED = 1
 def pytest_addoption(parser):
     group = parser.getgroup("crossramp")
     group.addoption("--seed", type=int, default=DEFAULT_SEED, help="seed of all drawn stimuli (default %(default)s)")
+    group.addoption(
+        "--waves",
+        nargs="?",
+        const="build/waves",
+        metavar="FOLDER",
+        help="dump one wave file a run, with a GTKWave save file (default folder build/waves)",
+    )
 
 
 def pytest_configure(config):

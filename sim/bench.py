@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cocotb: a whole bench around a generated macro or network, and the parts it is made of."""
+
+from collections.abc import Iterator
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from crossramp.golden.lstm import StepTrace, checked_integers
+from crossramp.golden.specification import Specification
+
+from .array import ArrayModel, SimulatorPins
+from .protocol import ProtocolChecker
+from .streams import StreamSink, StreamSource, stream_signals
+
+
+class WatchdogError(AssertionError):
+    """Nothing happened for too long."""
+
+
+class Watchdog:
+    """Fails the test when :meth:`kick` was not called for ``clocks`` clocks. Starts at once.
+
+    The message quotes ``what()``, if given.
+    """
+
+    def __init__(self, clock, clocks: int, what=None):
+        self._clock, self.clocks, self._what = clock, clocks, what
+        self._kicked = True
+        cocotb.start_soon(self._run())
+
+    def kick(self, *_):
+        """Something happened."""
+        self._kicked = True
+
+    async def _run(self):
+        while True:
+            self._kicked = False
+            await ClockCycles(self._clock, self.clocks)
+            if not self._kicked:
+                detail = "" if self._what is None else f": {self._what()}"
+                raise WatchdogError(f"nothing happened for {self.clocks} clocks{detail}")
+
+
+async def reset(dut, clocks: int = 3):
+    """Hold ``rst`` high for some clocks."""
+    dut.rst.value = 1
+    await ClockCycles(dut.clk, clocks)
+    dut.rst.value = 0
+
+
+async def drive_array_pins(dut, model: ArrayModel, checker: ProtocolChecker | None = None, prefix: str = "array_"):
+    """Stand behind the boundary of ``dut`` for ever: answers in the middle of each clock, on its falling edge.
+
+    Parameters
+    ----------
+    dut : handle
+        Whose ports ``array_row_pos`` ... ``array_ready`` are the boundary.
+    model : ArrayModel
+    checker : ProtocolChecker or None
+        Given every clock outside reset; when it is strict, its error fails the test.
+    """
+    handles = {name: getattr(dut, prefix + name, None) for name in _PINS}
+    pins = SimulatorPins(lambda name: _integer(handles[name], name))
+    comparators, ready = getattr(dut, f"{prefix}comparators"), getattr(dut, f"{prefix}ready")
+    comparators.value, ready.value = 0, 1
+    while True:
+        await FallingEdge(dut.clk)
+        if not dut.rst.value.is_resolvable or int(dut.rst.value):
+            if checker is not None:
+                checker.reset()
+            continue
+        shown, can_go_on = model.clock(pins)
+        if checker is not None:
+            checker.clock(pins, can_go_on)
+        comparators.value = shown
+        ready.value = can_go_on
+
+
+_PINS = ("row_pos", "row_neg", "state_pos", "state_neg", "state", "integrate", "reset", "hold", "ramp_reset", "tick")
+_PINS += ("tap", "calibration")
+
+
+def _integer(handle, name: str) -> int:
+    if handle is None:  # calibration, where there are no cells
+        return 0
+    value = handle.value
+    if not value.is_resolvable:
+        raise ValueError(f"{name} is {value}")
+    return int(value.to_unsigned() if hasattr(value, "to_unsigned") else value)
+
+
+class StepMonitor:
+    """Collects the codes, c, q and t of every step from the monitor ports. Starts at once.
+
+    Attributes
+    ----------
+    codes, c, state_pulses, state_codes : lists of int64 arrays
+        One array a step, shapes (4 * units,) and (units,).
+    """
+
+    def __init__(self, dut, spec: Specification):
+        self.spec = spec
+        self._dut = dut
+        names = ("i", "f", "g", "o", "t", "c", "q")
+        self._beats: dict[str, list[int]] = {name: [] for name in names}
+        cocotb.start_soon(self._run())
+
+    async def _run(self):
+        groups = (("gates", "ifg"), ("state", "cq"), ("output", "ot"))
+        handles = [
+            (getattr(self._dut, f"monitor_{group}"), [(name, getattr(self._dut, f"monitor_{name}")) for name in names])
+            for group, names in groups
+        ]
+        while True:
+            await RisingEdge(self._dut.clk)
+            if not self._dut.rst.value.is_resolvable or int(self._dut.rst.value):
+                continue
+            for strobe, members in handles:
+                if _integer(strobe, "monitor strobe"):
+                    for name, handle in members:
+                        # Lanes beyond the last unit hold no meaning, not even a known value.
+                        self._beats[name].append(_known_bits(handle.value))
+
+    def _numbers(self, name: str, bits: int, signed: bool = False) -> np.ndarray:
+        return split_beats(self._beats[name], self.spec, bits, signed)
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Shape (steps, 4 * units)."""
+        banks = [self._numbers(gate, self.spec.adc_bits) for gate in "ifgo"]
+        steps = min(map(len, banks))
+        return np.concatenate([bank[:steps] for bank in banks], axis=1)
+
+    @property
+    def c(self) -> np.ndarray:
+        """Shape (steps, units), units of 2**-state_frac_bits."""
+        return self._numbers("c", self.spec.state_bits, True)
+
+    @property
+    def state_pulses(self) -> np.ndarray:
+        """c as pulse codes; shape (steps, units)."""
+        return self._numbers("q", self.spec.state_pulse_bits, True)
+
+    @property
+    def state_codes(self) -> np.ndarray:
+        """Codes of the second conversion; shape (steps, units)."""
+        return self._numbers("t", self.spec.adc_bits)
+
+
+def _known_bits(value) -> int:
+    """The value, its unknown bits as 1: wrong enough to be noticed where it matters."""
+    return int("".join(bit if bit in "01" else "1" for bit in str(value)), 2)
+
+
+def split_beats(beats: list[int], spec: Specification, bits: int, signed: bool) -> np.ndarray:
+    """Beats of ``lanes`` numbers of ``bits`` bits each as int64, shape (complete steps, units)."""
+    mask, sign = (1 << bits) - 1, 1 << (bits - 1)
+    rows = []
+    for start in range(0, len(beats) - spec.beats + 1, spec.beats):
+        row = [beat >> lane * bits & mask for beat in beats[start : start + spec.beats] for lane in range(spec.lanes)]
+        rows.append([number - (1 << bits) if signed and number & sign else number for number in row[: spec.units]])
+    return np.array(rows, np.int64).reshape(-1, spec.units)
+
+
+class MacroBench:
+    """Clock, reset, streams, array, protocol checker, monitors and watchdog around a generated macro or network.
+
+    One bench a cocotb test: its tasks run until the test ends.
+
+    Parameters
+    ----------
+    dut : handle
+        A module with the ports of docs/boundary.md; with ``answer_*`` and ``logit_*`` it is a network.
+    spec : Specification
+    model : ArrayModel
+        What stands behind the boundary.
+    x_pauses, h_pauses, logit_pauses, answer_pauses : iterators of bool, or None
+        See :mod:`.pauses`.
+    watchdog_clocks : int or None
+        None: ten steps' worth.
+    strict : bool
+        Stop at the first breach of the boundary's protocol.
+
+    Attributes
+    ----------
+    checker : ProtocolChecker
+    h, logits, answers : StreamSink (the latter two None for a macro)
+    monitor : StepMonitor
+    """
+
+    def __init__(
+        self,
+        dut,
+        spec: Specification,
+        model: ArrayModel,
+        *,
+        x_pauses: Iterator[bool] | None = None,
+        h_pauses: Iterator[bool] | None = None,
+        logit_pauses: Iterator[bool] | None = None,
+        answer_pauses: Iterator[bool] | None = None,
+        watchdog_clocks: int | None = None,
+        strict: bool = True,
+    ):
+        self.dut, self.spec, self.model = dut, spec, model
+        self.checker = ProtocolChecker(spec, strict=strict)
+        self._pauses = {"x": x_pauses, "h": h_pauses, "logit": logit_pauses, "answer": answer_pauses}
+        self._watchdog_clocks = watchdog_clocks or 10 * (spec.clocks_per_step + spec.inputs) + 1000
+        self._utterances = 0
+
+    async def start(self, period_ns: int = 10):
+        """Start the clock and everything else, and reset."""
+        dut = self.dut
+        dut.rst.value = 1
+        if hasattr(dut, "calibration"):
+            dut.calibration.value = 0
+        cocotb.start_soon(Clock(dut.clk, period_ns, unit="ns").start())
+        self.x = StreamSource(**stream_signals(dut, "x", ("code", "last")), pauses=self._pauses["x"])
+        self.h = self._sink("h", ("codes", "end", "last"))
+        network = hasattr(dut, "answer_valid")
+        self.logits = self._sink("logit", ("value", "last")) if network else None
+        self.answers = self._sink("answer", ("index", "too_long")) if network else None
+        self.monitor = StepMonitor(dut, self.spec)
+        cocotb.start_soon(drive_array_pins(dut, self.model, self.checker))
+        self.watchdog = Watchdog(dut.clk, self._watchdog_clocks, self._progress)
+        for sink in (self.h, self.logits, self.answers):
+            if sink is not None:
+                sink.on_beat.append(self.watchdog.kick)
+        await reset(dut)
+
+    def _sink(self, name, payload) -> StreamSink:
+        return StreamSink(**stream_signals(self.dut, name, payload), name=name, pauses=self._pauses[name])
+
+    def _progress(self) -> str:
+        return f"{self._finished()} of {self._utterances} utterances are finished, {len(self.h.beats)} beats of h came"
+
+    def _finished(self) -> int:
+        if self.answers is not None:
+            return len(self.answers.beats)
+        return sum(beat["end"] & beat["last"] for beat in self.h.beats)
+
+    def send(self, x: np.ndarray):
+        """Queue an utterance: pulse codes, integer array of shape (steps, inputs)."""
+        spec = self.spec
+        x = checked_integers("x", x, (None, spec.inputs), spec.input_max)
+        mask = (1 << spec.input_bits) - 1
+        for step, codes in enumerate(x.tolist()):
+            for code in codes:
+                self.x.send(code=code & mask, last=int(step == len(x) - 1))
+        self._utterances += 1
+
+    async def finish(self, extra_clocks: int = 20):
+        """Until every queued utterance is through, and some clocks more; then check the protocol checker's result."""
+        while self._finished() < self._utterances:
+            await RisingEdge(self.dut.clk)
+        await ClockCycles(self.dut.clk, extra_clocks)
+        self.checker.check_finished()
+
+    def steps(self) -> StepTrace:
+        """Everything the hardware computed, all steps of all utterances in a row: arrays of shape (1, steps, ...).
+
+        ``macs`` are those that the array measured.
+
+        Raises
+        ------
+        AssertionError
+            If the monitors, the h stream and the array saw different numbers of steps.
+        """
+        spec, monitor = self.spec, self.monitor
+        first = [conversion.macs for conversion in self.model.finish() if not conversion.state]
+        parts = {
+            "macs": np.array(first, np.int64).reshape(-1, spec.columns),
+            "codes": monitor.codes,
+            "c": monitor.c,
+            "state_pulses": monitor.state_pulses,
+            "state_codes": monitor.state_codes,
+            "h": split_beats([beat["codes"] for beat in self.h.beats], spec, spec.input_bits, True),
+        }
+        counts = {name: len(values) for name, values in parts.items()}
+        if len(set(counts.values())) != 1:
+            raise AssertionError(f"different numbers of steps were seen: {counts}")
+        ends = [beat["end"] for beat in self.h.beats]
+        expected = [int(k % spec.beats == spec.beats - 1) for k in range(len(ends))]
+        if ends != expected:
+            raise AssertionError(f"h_end is {ends}; expected {expected}")
+        return StepTrace(**{name: values[None] for name, values in parts.items()})

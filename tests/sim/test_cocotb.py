@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The generated network under cocotb, in both simulators."""
+
+import pytest
+from crossramp.sim.bulk import network_verilog
+from crossramp.sim.runner import CocotbError, build_cocotb
+
+from tests.sim.designs import network_of
+
+TESTS = 7
+
+
+@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
+def test_network(simulator, seed, models, waves, tmp_path):
+    verilog, _ = network_verilog(network_of("odd", 1))
+    build = build_cocotb(simulator, {"network.v": verilog}, "network", waves=waves is not None, folder=models)
+    passed = build.run(
+        "tests.cocotb.network_tests",
+        results=tmp_path / f"network-odd-{simulator}",
+        seed=seed,
+        env={"CROSSRAMP_DESIGN": "odd"},
+        waves=waves,
+    )
+    assert passed == TESTS
+
+
+def test_planted_fault_is_seen(seed, models, tmp_path):
+    """A network of other head weights than golden's: only the logits differ, and that is enough."""
+    verilog, _ = network_verilog(network_of("odd", 2))
+    build = build_cocotb("icarus", {"network.v": verilog}, "network", folder=models)
+    with pytest.raises(CocotbError, match="failed: every_value"):
+        build.run(
+            "tests.cocotb.network_tests",
+            results=tmp_path / "fault",
+            seed=seed,
+            testcase="every_value",
+            env={"CROSSRAMP_DESIGN": "odd"},
+        )
