@@ -75,18 +75,15 @@ class CaptureBank(wiring.Component):
     def elaborate(self, platform):
         m = Module()
 
-        high = Signal(self.columns)
-        store = Signal(self.columns)
-        if self.latch == "last_high":
-            m.d.comb += high.eq(self.comparators)
-        else:
+        every = self.columns
+        high = self.comparators
+        if self.latch == "first_trip":
             armed = Signal(self.columns, reset_less=True)
-            m.d.comb += high.eq(self.comparators & armed)
-            with m.If(self.arm):
-                m.d.sync += armed.eq(-1)
-            with m.Elif(self.enable):
-                m.d.sync += armed.eq(high)
-        m.d.comb += store.eq((high & self.enable.replicate(self.columns)) | self.shift.replicate(self.columns))
+            # One function of four bits a column, so that it fits the flip-flop's own cell.
+            m.d.sync += armed.eq(self.arm.replicate(every) | (armed & (high | ~self.enable.replicate(every))))
+            high = high & armed
+        store = Signal(self.columns)
+        m.d.comb += store.eq((high & self.enable.replicate(every)) | self.shift.replicate(every))
 
         # One plane per bit of the code, as wide as the bank. A mux per column, so that synthesis finds clock enables.
         planes = [self._plane(m, bit, store) for bit in range(self.bits)]

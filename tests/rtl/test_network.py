@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network top before the synthesizable emulator, from x codes to answers, against golden.network."""
+
+import numpy as np
+import pytest
+from amaranth import Module, ResetInserter, Signal
+from amaranth.lib import wiring
+from crossramp.golden.specification import Specification
+from crossramp.rtl.emulator import CrossbarEmulator
+from crossramp.rtl.network import NetworkTop
+from crossramp.sim.protocol import ProtocolChecker
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.rtl.bench import pauses, receive, send, simulate, x_payloads
+from tests.strategies import inputs_of, network_of, seeds, specifications
+
+
+def run(spec, network, x, *, rng, columns_per_clock=1, probability=0.0, weights=None, reset_after=None):
+    """(h, logits, answers) of network top and emulator; ``reset_after`` clocks of another utterance come first."""
+    m = Module()
+    top = NetworkTop(spec, network.head_weights, network.head_biases)
+    emulator = CrossbarEmulator(spec, network.weights if weights is None else weights, columns_per_clock)
+    both, reset = Module(), Signal()
+    both.submodules.top, both.submodules.emulator = top, emulator
+    wiring.connect(both, top.array, emulator.array)
+    m.submodules.both = ResetInserter(reset)(both)
+    checker = ProtocolChecker(spec)
+    found = {}
+    steps = sum(map(len, x))
+
+    async def check(ctx):
+        while True:
+            if ctx.get(reset):
+                checker.reset()
+            else:
+                checker.clock(Pins(ctx, top.array), ctx.get(top.array.ready))
+            await ctx.tick()
+
+    async def feed(ctx):
+        if reset_after is not None:
+            ctx.set(top.x.valid, 1)
+            ctx.set(top.x.payload.code, 1)
+            await ctx.tick().repeat(reset_after)
+            ctx.set(top.x.valid, 0)
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+        await send(ctx, top.x, x_payloads(x), pauses(rng, probability))
+
+    def taker(name, stream, count):
+        async def take(ctx):
+            if reset_after is not None:
+                await ctx.tick().repeat(reset_after + 1)
+            found[name] = await receive(ctx, stream, count, pauses(rng, probability))
+
+        return take
+
+    groups = 4 * emulator.groups
+    slow = groups * (spec.rows + 3) + 2 * spec.ticks * (groups + 2) + spec.clocks_per_step + spec.inputs
+    simulate(
+        m,
+        taker("h", top.h, steps * spec.beats),
+        taker("logits", top.logit, len(x) * spec.classes),
+        taker("answers", top.answer, len(x)),
+        background=[feed, check],
+        clocks=int((steps * slow + spec.classes * (spec.units + 9) * len(x)) * (2 + 20 * probability)) + 2000,
+    )
+    lanes = [[beat.codes[lane] for lane in range(spec.lanes)] for beat in found["h"]]
+    h = np.array(lanes).reshape(steps, -1)
+    assert (h[:, spec.units :] == 0).all()  # lanes beyond the last unit
+    ends = [beat.end for beat in found["h"]]
+    assert ends == [b == spec.beats - 1 for b in range(spec.beats)] * steps
+    logits = np.array([logit.value for logit in found["logits"]]).reshape(len(x), spec.classes)
+    return h[:, : spec.units], logits, np.array([answer.index for answer in found["answers"]])
+
+
+class Pins:
+    """The boundary as the checker reads it."""
+
+    def __init__(self, ctx, array):
+        self._ctx, self._array = ctx, array
+
+    def __getattr__(self, name):
+        return self._ctx.get(getattr(self._array, name))
+
+
+def check_equal(result, trace):
+    h, logits, answers = result
+    np.testing.assert_array_equal(h, np.concatenate(list(trace.steps.h)))
+    np.testing.assert_array_equal(logits, trace.logits)
+    np.testing.assert_array_equal(answers, trace.answers)
+
+
+@given(spec=specifications(max_units=5, max_inputs=4, max_bits=4), seed=seeds, data=st.data())
+@settings(max_examples=15)
+def test_every_specification(spec, seed, data):
+    columns_per_clock = data.draw(st.integers(1, spec.units))
+    network = network_of(spec, seed)
+    x = inputs_of(spec, seed)
+    rng = np.random.default_rng(seed)
+    result = run(spec, network, list(x), rng=rng, columns_per_clock=columns_per_clock, probability=0.1)
+    check_equal(result, network.run(x))
+
+
+SMALL = Specification(inputs=3, units=5, classes=3, lanes=2, adc_bits=3, input_bits=3, state_pulse_bits=4)
+
+
+@pytest.mark.parametrize("reset_after", [1, 10, 60, 200, 333])
+def test_reset_in_the_middle_of_anything(reset_after, seed, rng):
+    network, x = network_of(SMALL, seed), inputs_of(SMALL, seed)
+    check_equal(run(SMALL, network, list(x), rng=rng, reset_after=reset_after), network.run(x))
+
+
+def test_the_comparison_can_fail(seed, rng):
+    network, x = network_of(SMALL, seed), inputs_of(SMALL, seed)
+    wrong = network.weights.copy()
+    wrong[0] = -wrong[0]
+    with pytest.raises(AssertionError, match="Mismatched elements"):
+        check_equal(run(SMALL, network, list(x), rng=rng, weights=wrong), network.run(x))
+
+
+@pytest.mark.parametrize(
+    ("columns_per_clock", "rows", "message"),
+    [
+        (0, 9, "columns_per_clock is 0: expected 1 to 5"),
+        (6, 9, "columns_per_clock is 6: expected 1 to 5"),
+        (1, 8, r"weights have the shape \(8, 20\): expected \(9, 20\)"),
+    ],
+)
+def test_emulator_refuses(columns_per_clock, rows, message):
+    with pytest.raises(ValueError, match=message):
+        CrossbarEmulator(SMALL, np.zeros((rows, 20), int), columns_per_clock)
