@@ -65,14 +65,14 @@ def network_of(name: str, seed: int) -> Network:
     def draw(limit, *shape):
         return rng.integers(-limit, limit + 1, shape)
 
+    # Not spread evenly: sums of many rows would only saturate.
+    weights = np.rint(rng.normal(0, spec.weight_max / 2, (spec.rows, spec.columns)))
     return Network(
         spec,
-        # Sums of many rows would only saturate: large weights are rarer the more rows there are.
-        np.clip(np.rint(rng.normal(0, spec.weight_max / 2, (spec.rows, spec.columns))), -spec.weight_max, spec.weight_max)
-        .astype(np.int64),
+        np.clip(weights, -spec.weight_max, spec.weight_max).astype(np.int64),
         draw(spec.head_weight_max, spec.classes, spec.units),
         draw(spec.head_bias_max, spec.classes),
-    )  # fmt: skip
+    )
 
 
 def utterances_of(name: str, seed: int, lengths, batch: int = 1) -> list[np.ndarray]:

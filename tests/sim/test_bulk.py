@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The generated network with the behavioral crossbar, in both simulators: every value, and planted faults."""
+
+import re
+
+import numpy as np
+import pytest
+from crossramp.rtl.verilog import strip_initial
+from crossramp.sim.bulk import simulate_bulk
+from crossramp.sim.programming import Programming
+from crossramp.sim.scoreboard import MismatchError, Scoreboard, compare_bulk
+from crossramp.sim.simulators import SimulationError
+
+from tests.sim.designs import SPECS, network_of, utterances_of
+
+NETWORK_SEED = 1
+QUANTITIES = ("codes", "c", "state_pulses", "state_codes", "h", "logits", "answers")
+
+# Steps of the utterances, by design and simulator: Icarus takes half a second a step on the largest.
+LENGTHS = {
+    ("words", "icarus"): (2, 1),
+    ("words", "verilator"): (49, 1, 20),
+    ("wide", "icarus"): (3, 1),
+    ("wide", "verilator"): (9, 1, 30),
+    ("tiny", "icarus"): (9, 1, 5),
+    ("tiny", "verilator"): (9, 1, 5),
+    ("odd", "icarus"): (6, 1),
+    ("odd", "verilator"): (20, 1, 7),
+}
+
+
+def simulate(name, seed, lengths, models, **options):
+    network = network_of(name, NETWORK_SEED)
+    batches = utterances_of(name, seed, lengths)
+    options = {"optimize": False, "workdir": models, "seed": seed} | options
+    return network, batches, simulate_bulk(network, batches, **options)
+
+
+@pytest.mark.parametrize(("name", "simulator"), LENGTHS)
+def test_every_value(name, simulator, seed, models):
+    spec, lengths = SPECS[name], LENGTHS[name, simulator]
+    for pauses in ({}, {"idle": 30, "stall": 40, "array_stall": 10}):
+        network, batches, result = simulate(name, seed, lengths, models, simulator=simulator, **pauses)
+        board = compare_bulk(network, batches, result)
+        board.check(*QUANTITIES)
+        steps = sum(lengths)
+        assert board.compared["codes"] == steps * spec.columns
+        assert result.violations == ()
+        assert result.conversions == 2 * steps
+        if not pauses:
+            assert result.clocks_per_step == spec.clocks_per_step
+        else:
+            assert result.clocks_per_step > spec.clocks_per_step
+
+
+def test_real_conductances_convert_as_integers(seed, models):
+    network = network_of("odd", NETWORK_SEED)
+    real = Programming.ideal(network.spec, network.weights).as_conductances()
+    network, batches, result = simulate("odd", seed, (4, 1), models, simulator="icarus", programming=real)
+    compare_bulk(network, batches, result).check(*QUANTITIES)
+
+
+def test_random_start(seed, models):
+    """Registers start at random where the Verilog does not say otherwise: reset alone must put it in order."""
+
+    def strip(text):
+        stripped = strip_initial(text)
+        assert stripped != text
+        assert not re.search(r"^\s*(output )?reg\b[^;\[]*(\[[^;]*\])?[^;]*=", stripped, re.MULTILINE)
+        return stripped
+
+    for start in range(4):
+        network, batches, result = simulate(
+            "odd", seed + start, (3, 1, 2), models, simulator="verilator", change_verilog=strip, random_start=True
+        )
+        compare_bulk(network, batches, result).check(*QUANTITIES)
+        assert result.violations == ()
+
+
+def planted(module: str, pattern: str, replacement: str):
+    """A change of the Verilog of one module, which must be there."""
+
+    def change(text):
+        found = re.search(rf"^module \w*{module}\(.*?^endmodule", text, re.MULTILINE | re.DOTALL)
+        assert found, f"no module {module}"
+        body, count = re.subn(pattern, replacement, found[0])
+        assert count, f"nothing in {module} matches {pattern}"
+        return text[: found.start()] + body + text[found.end() :]
+
+    return change
+
+
+GATEWARE_FAULTS = {
+    "gray_bit": planted("_ramp", r"count <= (.*?);", r"count <= \1 ^ 1'h1;"),
+    "tap_order": planted("_ramp", r"tap <= (.*?);", r"tap <= \1 << 1;"),
+    "pulse_missing": planted("_x_driver", r"pos <= (.*?);", r"pos <= \1 & ~7'h01;"),
+    "polarity": planted("_h_driver", r"neg <= (.*?);", r"neg <= \1 | pos;"),
+    "codes_inverted": planted("_capture_f", r"(assign codes\[3:0\] = )(.*?);", r"\1~(\2);"),
+    "late_window": planted("_sequencer", r"\bintegrate <= (.*?);", r"integrate <= \1 & integrate;"),
+}
+
+
+@pytest.mark.parametrize("fault", GATEWARE_FAULTS)
+def test_fault_in_the_gateware_is_seen(fault, seed, models):
+    try:
+        network, batches, result = simulate(
+            "odd", seed, (4, 2), models, simulator="icarus", change_verilog=GATEWARE_FAULTS[fault]
+        )
+    except SimulationError:
+        return  # it hung, or gave another number of records
+    board = compare_bulk(network, batches, result)
+    assert board.wrong or result.violations
+    if board.wrong:
+        with pytest.raises(MismatchError, match=r"utterance \d"):
+            board.check()
+
+
+def changed(name: str, at: tuple, by: int):
+    def change(programming: Programming) -> Programming:
+        values = getattr(programming, name).copy()
+        values[at] += by
+        return programming.replace(**{name: values})
+
+    return change
+
+
+PROGRAMMING_FAULTS = {
+    "one_weight": changed("weights", (3, 7), 4),
+    "bias": changed("weights", (-1, 0), 4),
+    "state_cells": changed("state_cells", (slice(None),), 2),
+    "ramp_start": changed("ramp_start", (0,), 25),
+    "ramp_step": changed("ramp_steps", (1, 6), 25),
+}
+
+
+@pytest.mark.parametrize("fault", PROGRAMMING_FAULTS)
+def test_fault_in_the_programming_is_seen(fault, seed, models):
+    network = network_of("odd", NETWORK_SEED)
+    programming = PROGRAMMING_FAULTS[fault](Programming.ideal(network.spec, network.weights))
+    network, batches, result = simulate("odd", seed, (6, 2), models, simulator="icarus", programming=programming)
+    with pytest.raises(MismatchError, match="differ from the golden model"):
+        compare_bulk(network, batches, result).check()
+
+
+def test_refuses_bad_stimuli(models):
+    network = network_of("tiny", NETWORK_SEED)
+    for x, message in (
+        (np.zeros((1, 0, 1), int), "x has 0 steps; allowed: 1 to 9"),
+        (np.zeros((0, 1, 1), int), "there are no utterances"),
+        (np.full((1, 1, 1), 2), r"x\[0, 0, 0\] is 2; allowed: -1 to 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            simulate_bulk(network, x, workdir=models)
+    with pytest.raises(ValueError, match="stall is 95; allowed: 0 to 90"):
+        simulate_bulk(network, np.zeros((1, 1, 1), int), stall=95)
+    with pytest.raises(ValueError, match="simulator is 'vcs'"):
+        simulate_bulk(network, np.zeros((1, 1, 1), int), simulator="vcs")
+
+
+def test_missing_simulator_names_what_to_install(monkeypatch, models):
+    network = network_of("tiny", NETWORK_SEED)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(RuntimeError, match="iverilog is not on PATH; install it: apt install iverilog"):
+        simulate_bulk(network, np.zeros((1, 1, 1), int), simulator="icarus", workdir=models)
+    with pytest.raises(RuntimeError, match=r"no Verilog simulator is here: verilator: .*g.. make perl.*icarus: "):
+        simulate_bulk(network, np.zeros((1, 1, 1), int), simulator="auto", workdir=models)
+
+
+def test_an_empty_scoreboard_fails():
+    with pytest.raises(MismatchError, match="nothing was compared"):
+        Scoreboard(SPECS["odd"]).check()
+    board = Scoreboard(SPECS["odd"])
+    board.compare("h", np.zeros((1, 2, 5)), np.zeros((1, 2, 5)))
+    board.check("h")
+    with pytest.raises(MismatchError, match="no codes was compared"):
+        board.check("codes")
+    with pytest.raises(MismatchError, match=r"expected the shape \(1,\), got \(2,\)"):
+        board.compare("c", np.zeros(1), np.zeros(2))
+    got = np.zeros((2, 3, 20), int)
+    got[1, 2, 13] = 4
+    board.compare("codes", np.zeros((2, 3, 20), int), got, utterance=5)
+    with pytest.raises(MismatchError, match="codes, utterance 6, step 2, bank g, unit 3: expected 0, got 4"):
+        board.check()
