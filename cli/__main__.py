@@ -71,7 +71,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _ours(error: Exception) -> bool:
-    """Whether our own code raised it, to say what is wrong with a value; anything else is a bug and keeps its trace."""
+    """Whether our own code raised it, to say what is wrong; anything else is a bug and keeps its trace."""
+    if type(error).__module__.startswith("crossramp."):
+        return True
     trace = error.__traceback__
     while trace.tb_next is not None:
         trace = trace.tb_next

@@ -11,6 +11,7 @@ from crossramp.golden.modelfile import Model, load_model, model_path
 from crossramp.golden.specfile import save_spec
 from crossramp.maps import write_conductances, write_ramps
 from crossramp.outdir import MANIFEST, listed, written_folder
+from crossramp.rtl.keywords import KEYWORDS
 from crossramp.tables import markdown
 
 TOPS = ("network", "macro")
@@ -96,7 +97,7 @@ def module_name(stem: str, top: str) -> str:
     """A Verilog identifier from a file's stem."""
     name = re.sub(r"\W+", "_", stem, flags=re.ASCII).strip("_") or "network"
     name = name if name[0].isalpha() else f"m_{name}"
-    return name if top == "network" else f"{name}_macro"
+    return f"{name}_{top}" if top == "macro" or name in KEYWORDS else name
 
 
 def component(model: Model, top: str):

@@ -38,6 +38,13 @@ class Utterances:
     codes: np.ndarray
     values: np.ndarray | None = None
 
+    def take(self, which: Sequence[int]) -> "Utterances":
+        """Some of them, in the order given."""
+        which = list(which)
+        values = None if self.values is None else self.values[which]
+        names, labels = [self.names[k] for k in which], [self.labels[k] for k in which]
+        return Utterances(names, labels, self.codes[which], values)
+
 
 def from_audio(model: Model, paths: Sequence[str | Path]) -> Utterances:
     """Recordings: WAV files, and folders with WAV files at any depth.

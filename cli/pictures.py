@@ -196,7 +196,8 @@ def draw_utterance(
     best = np.argsort(-scores[-1], kind="stable")
     for rank, k in enumerate(best[:4]):
         color = (*_UNITS, _BANKS[3])[rank]
-        classes.plot(np.arange(steps), scores[:, k], color=color, lw=2.2 if rank == 0 else 1.3, label=names[k])
+        width = 2.2 if rank == 0 else 1.3
+        classes.plot(np.arange(steps), scores[:, k], color=color, lw=width, label=names[k].strip("_"))
     classes.plot(np.arange(steps), scores[:, best[4:]], color="#cccccc", lw=0.7, zorder=0)
     classes.set(xlabel="step", ylabel="logit so far", title="the head's logits, the four best named")
     classes.set_yticks([0], ["0"])

@@ -76,8 +76,8 @@ def _utterances(model: Model, args: argparse.Namespace) -> inputs.Utterances:
     return inputs.from_seed(model, args.random, 1 if args.seed is None else args.seed, args.steps)
 
 
-def simulate(model: Model, utterances: inputs.Utterances, simulator: str) -> Outcome:
-    """Simulate with a progress line."""
+def simulate(model: Model, utterances: inputs.Utterances, simulator: str, seconds: float | None = None) -> Outcome:
+    """Simulate with a progress line; ``seconds`` as :func:`crossramp.verify.verify` takes it."""
     progress = Progress()
     count = len(utterances.codes)
     progress.show(f"{simulator}: {count} utterances")
@@ -87,6 +87,7 @@ def simulate(model: Model, utterances: inputs.Utterances, simulator: str) -> Out
             utterances.codes,
             simulator,
             progress=lambda done: progress.show(f"{simulator}: {done} of {count} utterances"),
+            seconds=seconds,
         )
     finally:
         progress.clear()

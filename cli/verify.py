@@ -74,7 +74,12 @@ def choose(simulator: str) -> str:
 
 
 def verify(
-    network: Network, x: np.ndarray, simulator: str, *, progress: Callable[[int], None] | None = None
+    network: Network,
+    x: np.ndarray,
+    simulator: str,
+    *,
+    progress: Callable[[int], None] | None = None,
+    seconds: float | None = None,
 ) -> Outcome:
     """Simulate and compare.
 
@@ -86,10 +91,13 @@ def verify(
         As :func:`choose` returned it.
     progress : callable or None
         Called with the number of utterances done so far, where the simulator tells.
+    seconds : float or None
+        Amaranth's simulator, the slow one: stop when they are over. The outcome is then of the first utterances only.
     """
     started = time.perf_counter()
-    observed, step_clocks, violations = _observe(network, x, simulator, progress)
+    observed, step_clocks, violations = _observe(network, x, simulator, progress, seconds)
     seconds = time.perf_counter() - started
+    x = x[: len(observed["answers"])]
     trace = network.run(x)
     golden = {name: getattr(trace.steps, name, None) for name in _COMPARED}
     golden |= {"logits": trace.logits, "answers": trace.answers}
@@ -127,12 +135,12 @@ def build_folder() -> Path:
     return Path(base) / "crossramp" / "simulation"
 
 
-def _observe(network, x, simulator, progress) -> tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...]]:
+def _observe(network, x, simulator, progress, seconds) -> tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...]]:
     """What the hardware showed, by name; the clocks of its steps; the rules that it broke."""
     if simulator == "amaranth":
         from crossramp.sim.amaranth_backend import simulate_amaranth
 
-        observed = simulate_amaranth(network, x, progress=progress)
+        observed = simulate_amaranth(network, x, progress=progress, seconds=seconds)
         return {name: getattr(observed, name) for name in _COMPARED}, observed.step_clocks, ()
     from crossramp.sim.bulk import simulate_bulk
 

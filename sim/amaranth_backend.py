@@ -3,8 +3,9 @@
 
 import multiprocessing
 import os
+import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from signal import SIG_DFL, SIGINT
 from signal import signal as handle_signal
@@ -78,6 +79,7 @@ def simulate_amaranth(
     *,
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
+    seconds: float | None = None,
     weights: np.ndarray | None = None,
 ) -> Observed:
     """Run utterances through the gateware, one after another.
@@ -92,6 +94,9 @@ def simulate_amaranth(
         Most processes to share the utterances; None: as many as there are processors.
     progress : callable or None
         Called with the number of utterances done so far.
+    seconds : float or None
+        Start nothing that would not be done by then: of more utterances than that, the first ones are simulated,
+        and the result holds only those (at least one).
     weights : integer array, shape (rows, columns), or None
         Program the array with these instead of the network's own: a planted fault.
 
@@ -105,32 +110,49 @@ def simulate_amaranth(
     # A process of its own pays only where it has more to do than to build the simulation.
     jobs = min(jobs or os.cpu_count() or 1, len(x), max(clocks // _PORTION_CLOCKS, 1))
     weights = network.weights if weights is None else weights
-    # Small portions, so that no process waits long for the last one, and progress moves.
-    portions = np.array_split(np.arange(len(x)), min(len(x), 3 * jobs))
     progress = progress or (lambda done: None)
+    started = time.monotonic()
+
+    def time_for_another(longest: float) -> bool:
+        return seconds is None or time.monotonic() - started + longest <= seconds
+
+    # Small portions, so that no process waits long for the last one, and progress moves.
+    portions = [x[part] for part in np.array_split(np.arange(len(x)), min(len(x), 4 * jobs))]
     if jobs == 1:
-        parts, done = [], 0
+        parts, longest = [], 0.0
         for portion in portions:
-            parts.append(_simulate(network, weights, x[portion]))
-            done += len(portion)
-            progress(done)
+            if parts and not time_for_another(longest):
+                break
+            begin = time.monotonic()
+            parts.append(_simulate(network, weights, portion))
+            longest = max(longest, time.monotonic() - begin)
+            progress(sum(len(part.answers) for part in parts))
         return Observed.join(parts)
     # Plain arrays and dicts travel; the worker builds its own objects.
-    arrays = (network.spec.to_dict(), network.weights, network.head_weights, network.head_biases)
-    parts, done = {}, 0
+    arrays = (spec.to_dict(), network.weights, network.head_weights, network.head_biases)
+    parts, running, longest = {}, {}, 0.0
     # A fresh interpreter: nothing of the caller's threads or open files comes along.
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_die_quietly) as pool:
-        waiting = {pool.submit(_simulate_plain, arrays, weights, x[portion]): k for k, portion in enumerate(portions)}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_die_quietly) as pool:
         try:
-            for future in as_completed(waiting):
-                parts[waiting[future]] = future.result()
-                done += len(portions[waiting[future]])
-                progress(done)
+            while True:
+                while (k := len(parts) + len(running)) < len(portions) and len(running) < jobs:
+                    if parts and not time_for_another(longest):
+                        break
+                    future = pool.submit(_simulate_plain, arrays, weights, portions[k])
+                    running[future] = (k, time.monotonic())
+                if not running:
+                    break
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    k, begin = running.pop(future)
+                    parts[k] = future.result()
+                    longest = max(longest, time.monotonic() - begin)
+                progress(sum(len(part.answers) for part in parts.values()))
         except BaseException:
             for child in multiprocessing.active_children():
                 child.terminate()
             raise
-    return Observed.join([parts[k] for k in range(len(portions))])
+    return Observed.join([parts[k] for k in sorted(parts)])
 
 
 class _Probe(wiring.Component):

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``generate``: every file says what the model says, the testbench runs without us, and can fail."""
+
+import csv
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from crossramp import generate as command
+from crossramp.golden.modelfile import load_model
+from crossramp.golden.ramp import ramps
+from crossramp.golden.specfile import load_spec
+from crossramp.sim.simulators import environment
+
+from tests.cli.conftest import is_refusal
+
+GENERATOR_STYLE = {"CASEINCOMPLETE", "PROCASSINIT", "WIDTHTRUNC", "WIDTHEXPAND", "UNUSEDSIGNAL", "DECLFILENAME"}
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory, model_file) -> Path:
+    folder = tmp_path_factory.mktemp("generated") / "tiny"
+    command.generate(load_model(model_file), folder, name="tiny")
+    return folder
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# ---- what is in the files ------------------------------------------------------------------------------------------
+
+
+def test_files(run, model_file, generated):
+    status, out, err = run("generate", model_file, "-o", "out")
+    assert (status, err) == (0, "")
+    assert "out: module tiny, 12 columns" in out
+    # Two runs, two folders: the same bytes.
+    assert contents(Path("out")) == contents(generated)
+    subprocess.run(["sha256sum", "--quiet", "-c", "MANIFEST.sha256"], cwd="out", check=True)
+    for name in ("tiny.v", "ramps.csv", "conductances.csv", "specification.toml", "ports.md", "README.md"):
+        assert f"  {name}\n" in out
+
+
+def test_json(run, model_file):
+    _, out, _ = run("generate", model_file, "-o", "out", "--json", "--lanes", 3, "--top", "macro")
+    content = json.loads(out)
+    spec = load_model(model_file).spec.replace(lanes=3)
+    assert content["module"] == "tiny_macro"
+    assert content["specification_hash"] == spec.content_hash
+    assert content["clocks_per_step"] == spec.clocks_per_step
+    assert load_spec("out/specification.toml") == spec
+    assert set(content["files"]) == set(contents(Path("out")))
+
+
+def test_verilog_says_what_it_is(generated, model_file):
+    model = load_model(model_file)
+    text = (generated / "tiny.v").read_text()
+    header = text.split("module ")[0]
+    assert model.spec.content_hash in header
+    assert model.content_hash in header
+    assert "adc_bits = 3" in header
+    assert "/work" not in text
+    assert str(Path.home()) not in text
+
+
+def test_conductances_are_the_weights(generated, model_file):
+    model = load_model(model_file)
+    spec = model.spec
+    rows = rows_of(generated / "conductances.csv")
+    weights = np.zeros((spec.rows, spec.columns), int)
+    states = {}
+    for row in rows:
+        levels = int(row["weight_levels"])
+        siemens = float(row["conductance_pos_siemens"]) - float(row["conductance_neg_siemens"])
+        assert siemens == pytest.approx(levels * 150e-6 / spec.weight_max)
+        assert row["bank"] == "ifgo"[int(row["column"]) // spec.units]
+        if row["row"]:
+            weights[int(row["row"]), int(row["column"])] = levels
+        else:
+            states[row["row_use"]] = (int(row["column"]), levels)
+    assert np.array_equal(weights, model.weights)
+    assert states == {f"state{u}": (2 * spec.units + u, spec.state_cell) for u in range(spec.units)}
+    assert len(rows) == weights.size + spec.units
+    assert [row["row_use"] for row in rows[:: spec.columns]][: spec.rows] == [
+        *(f"x{k}" for k in range(5)),
+        *(f"h{k}" for k in range(3)),
+        "bias0",
+    ]
+
+
+def test_ramp_programme_is_the_ramps(generated, model_file):
+    spec = load_model(model_file).spec
+    rows = rows_of(generated / "ramps.csv")
+    for index, ramp in enumerate(ramps(spec)):
+        mine = [row for row in rows if row["ramp"] == str(index)]
+        assert [row["tick"] for row in mine] == [str(tick) for tick in range(spec.ticks + 1)]
+        levels = np.cumsum([float(row["step_mac"]) for row in mine])
+        assert np.array_equal(levels[1:], ramp.thresholds)
+        assert {row["activation"] for row in mine} == {ramp.activation.text}
+        assert max(float(row["conductance_siemens"]) for row in mine[1:]) == pytest.approx(150e-6)
+    assert {row["banks"] for row in rows} == {"ifo", "g"}
+
+
+def test_port_table_is_the_header(generated):
+    listed = re.findall(
+        r"^\| `(\w+)` \| (\w+) \| (\d+) \| (.*) \|$", (generated / "ports.md").read_text(), re.MULTILINE
+    )
+    header = re.search(r"^module tiny\(([^)]*)\);", (generated / "tiny.v").read_text(), re.MULTILINE)[1]
+    assert [name for name, *_ in listed] == [name.strip() for name in header.split(",")]
+    assert all(meaning for *_, meaning in listed)
+    assert ("array_comparators", "input", "12") in [entry[:3] for entry in listed]
+
+
+# ---- the testbench -------------------------------------------------------------------------------------------------
+
+
+def commands_of(folder: Path, tool: str) -> list[list[str]]:
+    """The commands in the folder's README, as a reader would type them."""
+    block = re.search(rf"With {tool}[^\n]*\n\n```sh\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)[1]
+    return [shlex.split(line) for line in block.replace("\\\n", " ").splitlines()]
+
+
+def run_testbench(folder: Path, tool: str) -> tuple[int, str]:
+    """The exit status and output of the last command; the ones before must work. No Python package is on its path."""
+    for line in commands_of(folder, tool):
+        done = subprocess.run(line, cwd=folder / "testbench", env=environment(), capture_output=True, text=True)
+        output = done.stdout + done.stderr
+        if done.returncode != 0:
+            break
+    return done.returncode, output
+
+
+VARIANTS = {
+    "network": {},
+    "macro": {"top": "macro"},
+    "asynchronous": {"async_reset": True},
+}
+
+
+@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+def test_testbench_passes_in_icarus(tmp_path, model_file, options):
+    command.generate(load_model(model_file), tmp_path / "out", name="tiny", **options)
+    status, output = run_testbench(tmp_path / "out", "Icarus")
+    assert status == 0, output
+    assert re.search(r"^PASS: 3 utterances, [1-9]\d* records", output, re.MULTILINE)
+
+
+def test_testbench_passes_in_verilator(generated, tmp_path):
+    shutil.copytree(generated, tmp_path / "out")
+    status, output = run_testbench(tmp_path / "out", "Verilator")
+    assert status == 0, output
+    assert re.search(r"^PASS: 3 utterances, [1-9]\d* records", output, re.MULTILINE)
+
+
+def test_testbench_fails_with_a_fault(generated, tmp_path):
+    shutil.copytree(generated, tmp_path / "out")
+    verilog = tmp_path / "out" / "tiny.v"
+    pin = ".array__comparators(array_comparators"
+    assert verilog.read_text().count(pin) == 1
+    verilog.write_text(verilog.read_text().replace(pin, f"{pin} | 12'd1"))
+    status, output = run_testbench(tmp_path / "out", "Icarus")
+    assert status != 0
+    assert re.search(r"^FAIL", output, re.MULTILINE)
+
+
+@pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
+def test_lint_finds_nothing_but_style(tmp_path, model_file, options):
+    command.generate(load_model(model_file), tmp_path / "out", name="tiny", **options)
+    done = subprocess.run(
+        ["verilator", "--lint-only", "-Wall", "-Wno-fatal", "tiny.v"],
+        cwd=tmp_path / "out",
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert set(re.findall(r"^%(?:Warning|Error)-?(\w*)", done.stderr, re.MULTILINE)) <= GENERATOR_STYLE, done.stderr
+
+
+# ---- the folder ----------------------------------------------------------------------------------------------------
+
+
+def test_a_stranger_s_folder_is_refused(run, model_file, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("precious")
+    assert is_refusal(run("generate", model_file, "-o", "out"), "out", "--force")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert run("generate", model_file, "-o", "out", "--force")[0] == 0
+    assert (tmp_path / "out" / "thesis.tex").read_text() == "precious"
+
+
+def test_its_own_folder_is_brought_up_to_date(run, model_file, tmp_path):
+    assert run("generate", model_file, "-o", "out")[0] == 0
+    (tmp_path / "out" / "testbench" / "mine.vcd").write_text("waves")
+    status, out, _ = run("generate", model_file, "-o", "out", "--name", "other")
+    assert status == 0
+    assert "mine.vcd" not in out
+    assert not (tmp_path / "out" / "tiny.v").exists()
+    assert (tmp_path / "out" / "other.v").exists()
+    assert (tmp_path / "out" / "testbench" / "mine.vcd").exists()
+    subprocess.run(["sha256sum", "--quiet", "-c", "MANIFEST.sha256"], cwd=tmp_path / "out", check=True)
+
+
+def test_a_failure_leaves_nothing_behind(run, model_file, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "save_spec", fail)
+    assert run("generate", model_file, "-o", "deep/out")[0] == 130
+    assert not (tmp_path / "deep" / "out").exists()
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_wrong_requests(run, model_file, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert is_refusal(run("generate", model_file, "-o", "file"), "file: is a file")
+    assert is_refusal(run("generate", model_file, "-o", "out", "--lanes", 0), "lanes is 0", "1 to 3")
+    assert is_refusal(run("generate", model_file, "-o", "out", "--name", "reg"), "'reg'")
+    assert is_refusal(run("generate", "missing.npz", "-o", "out"), "missing.npz", "kws")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("stem", "top", "name"),
+    [
+        ("kws", "network", "kws"),
+        ("my-net.v2", "macro", "my_net_v2_macro"),
+        ("2nd", "network", "m_2nd"),
+        ("é", "network", "network"),
+        ("small", "network", "small_network"),  # a word of the language
+    ],
+)
+def test_module_names(stem, top, name):
+    assert command.module_name(stem, top) == name

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``info`` and ``doctor``: what they tell, and what they say is missing."""
+
+import json
+
+from crossramp import doctor, tools
+from crossramp.golden.modelfile import load_model
+from crossramp.golden.specification import Specification
+
+from tests.cli.conftest import is_refusal
+
+
+def test_info_json_has_the_whole_specification(run, model_file):
+    status, out, _ = run("info", model_file, "--json")
+    content = json.loads(out)
+    spec = load_model(model_file).spec
+    assert status == 0
+    assert Specification.from_dict(content["specification"]) == spec
+    assert content["specification_hash"] == spec.content_hash
+    assert content["clocks_per_step"] == spec.clocks_per_step
+    assert content["analog_clocks_per_step"] == spec.analog_clocks_per_step
+    assert content["devices"]["weights"] == 2 * spec.rows * spec.columns
+    assert content["provenance"] == {"origin": "drawn at random"}
+
+
+def test_info_text(run, model_file):
+    _, out, _ = run("info", model_file)
+    spec = load_model(model_file).spec
+    for text in (spec.content_hash, "5 inputs, 3 units, 3 classes", "yes no _unknown_", "3 steps", "drawn at random"):
+        assert text in out
+
+
+def test_info_of_the_shipped_model(run):
+    status, out, _ = run("info", "kws", "--json")
+    assert status == 0
+    assert len(json.loads(out)["classes"]) == 12
+
+
+def test_unknown_model(run):
+    assert is_refusal(run("info", "kwz"), "'kwz'", "kws")
+
+
+def test_doctor_knows_every_tool(run):
+    status, out, _ = run("doctor", "--json")
+    found = {entry["name"]: entry for entry in json.loads(out)["tools"]}
+    assert status == 0
+    assert set(found) == {tool.name for tool in tools.TOOLS}
+    assert found["numpy"]["version"]
+    assert found["numpy"]["required"]
+    # `make test` has installed these, and a simulator that is missing is an error there.
+    assert found["iverilog"]["version"]
+    assert found["verilator"]["version"]
+
+
+def test_doctor_says_what_to_type(run, monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    status, out, _ = run("doctor")
+    line = next(line for line in out.splitlines() if line.startswith("iverilog"))
+    assert status == 0
+    assert "missing" in line
+    assert "sudo apt-get install iverilog" in line
+
+
+def test_doctor_fails_without_what_is_required(run, monkeypatch):
+    lost = tools.Tool("abacus", "everything", "pip install abacus", package="crossramp-no-such", required=True)
+    monkeypatch.setattr(doctor, "TOOLS", (*tools.TOOLS, lost))
+    status, out, _ = run("doctor")
+    assert status == 1
+    assert "required and missing: abacus" in out
+    status, out, _ = run("doctor", "--json")
+    assert status == 1
+    assert json.loads(out)["ok"] is False
