@@ -154,7 +154,7 @@ def strip_initial(text: str) -> str:
 
     For simulations that start from random flip-flops, to see that reset alone puts the design in order.
     """
-    return re.sub(r"^(\s*(?:output )?reg\s[^=;]*?)\s*=\s*[^;]*;$", r"\1;", text, flags=re.MULTILINE)
+    return re.sub(r"^(\s*(?:output )?reg\s[^=;]*?)\s*=\s*[^;]*;$", r"\1 ;", text, flags=re.MULTILINE)
 
 
 class _Shell(Elaboratable):
