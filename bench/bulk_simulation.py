@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bulk simulation in Verilator against a bare C++ loop that turns the clock of the same hardware and crossbar.
+
+The bare loop has no bench: x is a constant that is always valid, outputs are always ready, nothing is read, checked or
+written. The bulk run reads its stimuli, checks the protocol on every clock and writes every value. Prints clocks per
+second of both, and the ratio; run it on a quiet machine.
+
+    python bench/bulk_simulation.py [--units 32] [--utterances 200] [--repeat 3] [--seed 1]
+"""
+
+import argparse
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from crossramp.golden.network import Network
+from crossramp.golden.specification import Specification
+from crossramp.sim import bench_verilog
+from crossramp.sim.builds import build_executable
+from crossramp.sim.bulk import network_verilog, simulate_bulk
+from crossramp.sim.programming import Programming
+from crossramp.sim.scoreboard import compare_bulk
+from crossramp.sim.sources import SOURCES
+
+STEPS = 49
+
+_LOOP = """\
+#include <cstdlib>
+#include "Vcrossramp_bare.h"
+#include "verilated.h"
+
+int main(int argc, char **argv) {
+    VerilatedContext context;
+    context.commandArgs(argc, argv);
+    Vcrossramp_bare bare(&context);
+    const long clocks = atol(argv[1]);
+    for (long k = 0; k < clocks; ++k) {
+        bare.rst = k < 3;
+        bare.clk = 1;
+        bare.eval();
+        bare.clk = 0;
+        bare.eval();
+    }
+    bare.final();
+    return bare.steps == 0;
+}
+"""
+
+
+def bare_top(spec: Specification) -> str:
+    """Hardware and crossbar, nothing else; ``steps`` counts the steps' last beats of h."""
+    lines = ("row_pos", "row_neg", "state_pos", "state_neg", "state", "integrate", "reset", "hold", "ramp_reset")
+    lines += ("tick", "tap", "calibration", "comparators", "ready")
+    widths = {"row_pos": spec.rows, "row_neg": spec.rows, "state_pos": spec.units, "state_neg": spec.units}
+    widths |= {"tap": spec.ticks, "calibration": bench_verilog.calibration_width(spec), "comparators": spec.columns}
+    wires = "".join(f"  wire [{widths.get(name, 1) - 1}:0] {name};\n" for name in lines)
+    device = ", ".join(f".array_{name}({name})" for name in lines)
+    array = ", ".join(f".{name}({name})" for name in lines)
+    return f"""\
+`timescale 1ns / 1ps
+module crossramp_bare(input clk, input rst, output reg [31:0] steps);
+{wires}  wire h_valid, h_end;
+  initial steps = 0;
+  always @(posedge clk) if (h_valid && h_end) steps <= steps + 1;
+  crossramp_dut dut(.clk(clk), .rst(rst), .x_valid(1'b1), .x_code({spec.input_bits}'d3), .x_last(1'b0),
+    .h_valid(h_valid), .h_end(h_end), .h_ready(1'b1), .logit_ready(1'b1), .answer_ready(1'b1),
+    .calibration(0), {device});
+  crossramp_crossbar #({spec.rows}, {spec.units}, {spec.ticks}, {len(spec.ramps)}, {spec.calibration_cells},
+    {bench_verilog.ramp_of_bank(spec)}, 0) crossbar(.clk(clk), {array});
+endmodule
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--units", type=int, default=32)
+    parser.add_argument("--utterances", type=int, default=200)
+    parser.add_argument("--repeat", type=int, default=3, help="the best of so many runs counts")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+
+    rng = np.random.default_rng(arguments.seed)
+    spec = Specification(inputs=40, units=arguments.units, classes=12, lanes=min(16, arguments.units))
+    network = Network(
+        spec,
+        rng.integers(-spec.weight_max, spec.weight_max + 1, (spec.rows, spec.columns)),
+        rng.integers(-spec.head_weight_max, spec.head_weight_max + 1, (spec.classes, spec.units)),
+        rng.integers(-spec.head_bias_max, spec.head_bias_max + 1, spec.classes),
+    )
+    x = rng.integers(-spec.input_max, spec.input_max + 1, (arguments.utterances, STEPS, spec.inputs))
+
+    verilog, ports = network_verilog(network)
+    sources = {
+        "device.v": verilog,
+        "wrapper.v": bench_verilog.wrapper(spec, "network", ports),
+        "crossbar.sv": (SOURCES / "crossbar.sv").read_text(),
+        "bare.sv": bare_top(spec),
+    }
+    command = build_executable("verilator", sources, "crossramp_bare", main=_LOOP)
+
+    bulk, bare = [], []
+    with tempfile.TemporaryDirectory() as name:
+        array = Programming.ideal(spec, network.weights).write(Path(name) / "array")
+        for _ in range(arguments.repeat):
+            result = simulate_bulk(network, x, simulator="verilator")
+            compare_bulk(network, x, result).check()
+            bulk.append(result.clocks / result.wall_seconds)
+            begin = time.perf_counter()
+            subprocess.run([*command, str(result.clocks), f"+array={array}"], check=True)
+            bare.append(result.clocks / (time.perf_counter() - begin))
+    print(f"{spec.columns} columns, {arguments.utterances} utterances of {STEPS} steps, {result.clocks} clocks")
+    rate = max(bulk) * arguments.utterances / result.clocks
+    print(f"bulk simulation  {max(bulk) / 1e6:7.3f} M clocks/s, {rate:.0f} utterances/s")
+    print(f"bare C++ loop    {max(bare) / 1e6:7.3f} M clocks/s")
+    print(f"ratio            {max(bulk) / max(bare):7.2f}")
+
+
+if __name__ == "__main__":
+    main()
