@@ -70,8 +70,9 @@ class CellUpdate(wiring.Component):
         multiplier, right = spec.state_gain
         pulse = saturate(round_shift(self.next_c[lane] * Const(multiplier), right), spec.state_pulse_max)
 
-        # Stage 2, h: |o·t| < 1, so the product with the full scale needs no saturation.
-        h = round_shift(gated * Const(spec.input_max), spec.value_shift("o") + spec.value_shift("g"))
+        # Stage 2, h: |o·t| < 1, so the product with the full scale (a shift and a subtraction) needs no saturation.
+        scaled = (gated << (spec.input_bits - 1)) - gated
+        h = round_shift(scaled, spec.value_shift("o") + spec.value_shift("g"))
 
         m.d.comb += [self.next_c[lane].eq(next_c), self.pulses[lane].eq(pulse), self.h[lane].eq(h)]
 
