@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     say(f"1. Verilog of the model {MODEL} ...")
     verilog = folder / "verilog"
     generate(model, verilog, name=module_name(MODEL, "network"), force=args.force)
-    say(f"   {verilog}: hardware, ramp programme, conductance map, self-checking testbench\n")
+    say(f"   {verilog}: hardware, ramp program, conductance map, self-checking testbench\n")
 
     say(f"2. Recordings through the hardware, in the simulator {simulator} ...\n")
     with as_file(files("crossramp") / "demo_data" / "recordings") as recordings:
@@ -68,47 +68,46 @@ def run(args: argparse.Namespace) -> int:
         say("crossramp simulate kws --simulator amaranth runs any of them; Verilator runs all in seconds.")
 
     say("\n3. Pictures ...")
-    drawn = _draw(folder / "pictures", model, utterances, outcome, args.force)
-    for path, what in drawn.items():
-        say(f"   {path}: {what}")
+    pictures = folder / "pictures"
+    with written_folder(pictures, args.force) as unfinished:
+        drawn = draw(unfinished, model, utterances, outcome, _recording_to_draw(utterances, outcome))
+    for name, what in drawn.items():
+        say(f"   {pictures / name}: {what}")
     same = content["mismatches"] == 0 and not content["violations"]
     say("\nThe hardware equals the golden model in every bit." if same else "\nThe hardware differs; see the table.")
     if args.json:
         content["folder"] = str(folder)
-        content["pictures"] = list(drawn)
+        content["pictures"] = [str(pictures / name) for name in drawn]
         print(json.dumps(content, indent=2, ensure_ascii=False))
     return 0 if same else 1
 
 
-def _draw(folder: Path, model: Model, utterances: inputs.Utterances, outcome: Outcome, force: bool) -> dict[str, str]:
-    """The pictures, path to description."""
+def draw(folder: Path, model: Model, utterances: inputs.Utterances, outcome: Outcome, chosen: int) -> dict[str, str]:
+    """Draw utterance ``chosen`` into an existing folder; file name to description."""
     from crossramp import pictures  # matplotlib takes a moment to import
     from crossramp.sim.steptrace import trace_step
 
     spec = model.spec
-    chosen = _recording_to_draw(utterances, outcome)
     name, codes, h = utterances.names[chosen], utterances.codes[chosen], outcome.h[chosen]
     step = min(_DRAWN_STEP, len(codes) - 1)
+    waves = trace_step(model.network, codes, step)
+    title = f"Step {step} of {name}, as simulated: {len(waves.tap)} clocks"
     answer = model.class_names[outcome.answers[chosen]]
-    with written_folder(folder, force) as unfinished:
-        pictures.draw_ramps(unfinished / "ramps.png", spec)
-        waves = trace_step(model.network, codes, step)
-        title = f"Step {step} of {name}, as simulated: {len(waves.tap)} clocks"
-        pictures.draw_step(unfinished / "step.png", spec, waves, title)
-        title = f'{name}: the hardware answers "{answer}"'
-        pictures.draw_utterance(
-            unfinished / "utterance.png",
-            utterances.values[chosen],
-            h,
-            spec.input_max,
-            running_logits(model, h),
-            model.class_names,
-            title,
-        )
+    pictures.draw_ramps(folder / "ramps.png", spec)
+    pictures.draw_step(folder / "step.png", spec, waves, title)
+    pictures.draw_utterance(
+        folder / "utterance.png",
+        utterances.values[chosen],
+        h,
+        spec.input_max,
+        running_logits(model, h),
+        model.class_names,
+        f'{name}: the hardware answers "{answer}"',
+    )
     return {
-        str(folder / "ramps.png"): "the ramps and their steps",
-        str(folder / "step.png"): "one step clock by clock: pulses, ramp, comparators, codes",
-        str(folder / "utterance.png"): "one utterance: features, h and logits over time",
+        "ramps.png": "the ramps and their steps",
+        "step.png": "one step clock by clock: pulses, ramp, comparators, codes",
+        "utterance.png": "one utterance: features, h and logits over time",
     }
 
 
@@ -120,8 +119,9 @@ def _one_of_each_first(labels: list[int | None]) -> list[int]:
 
 def _recording_to_draw(utterances: inputs.Utterances, outcome: Outcome) -> int:
     """The first recording of a word that the hardware got right; silence makes a dull picture."""
-    labels = np.array([-1 if label is None else label for label in utterances.labels])
-    spoken = np.array([not name.startswith("_") for name in utterances.names])
+    done = len(outcome.answers)
+    labels = np.array([-1 if label is None else label for label in utterances.labels[:done]])
+    spoken = np.array([not name.startswith("_") for name in utterances.names[:done]])
     good = np.flatnonzero((labels == outcome.answers) & spoken)
     return int(good[0]) if len(good) else 0
 

@@ -29,7 +29,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "generate",
-        help="Verilog, ramp programme, conductance map and a self-checking testbench of a model",
+        help="Verilog, ramp program, conductance map and a self-checking testbench of a model",
         description="Writes the Verilog of a model and all that goes with it into a folder.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -166,7 +166,7 @@ The {top} of model `{model.content_hash}`, specification `{spec.content_hash}`:
 | `{name}.v` | the hardware, Verilog-2005, top module `{name}` |
 | `ports.md` | its ports |
 | `specification.toml` | every parameter |
-| `ramps.csv` | the programme of the ramp cells: thresholds, steps, conductances in siemens |
+| `ramps.csv` | the program of the ramp cells: thresholds, steps, conductances in siemens |
 | `conductances.csv` | the differential pair of every weight, in siemens |
 | `testbench/` | recorded vectors, a behavioral crossbar, and the bench that compares |
 | `{MANIFEST}` | checksums of all of these; `sha256sum -c {MANIFEST}` |

@@ -111,7 +111,7 @@ def report(model: Model, utterances: inputs.Utterances, outcome: Outcome) -> dic
         )
     known = np.array([label is not None for label in utterances.labels])
     labels = np.array([-1 if label is None else label for label in utterances.labels])
-    labelled = int(known.sum())
+    labeled = int(known.sum())
     correct = int((outcome.answers == labels)[known].sum())
     golden_correct = int((outcome.golden_answers == labels)[known].sum())
     return {
@@ -121,11 +121,11 @@ def report(model: Model, utterances: inputs.Utterances, outcome: Outcome) -> dic
         "codes_compared": int(outcome.compared.sum()),
         "mismatches": int(outcome.mismatches.sum()),
         "violations": list(outcome.violations),
-        "labelled": labelled,
+        "labeled": labeled,
         "correct": correct,
         "golden_correct": golden_correct,
-        "accuracy": correct / labelled if labelled else None,
-        "golden_accuracy": golden_correct / labelled if labelled else None,
+        "accuracy": correct / labeled if labeled else None,
+        "golden_accuracy": golden_correct / labeled if labeled else None,
         "clocks_per_step": outcome.clocks_per_step,
         "analog_clocks_per_step": spec.analog_clocks_per_step,
         "wall_seconds": round(outcome.seconds, 3),
@@ -147,7 +147,7 @@ def text(model: Model, content: dict) -> str:
         label = row["label"] or "-"
         rows.append((row["name"], label, row["answer"], row["golden_answer"], right, row["codes_compared"], same))
     header = ("utterance", "label", "hardware", "golden", "", "compared", "bit for bit")
-    labelled = content["labelled"]
+    labeled = content["labeled"]
     bound = content["analog_clocks_per_step"]
     ratio = content["clocks_per_step"] / bound
     facts = [
@@ -155,8 +155,8 @@ def text(model: Model, content: dict) -> str:
         ("compared", f"{content['codes_compared']:,} codes, cell states, h, logits and answers"),
         ("mismatches", f"{content['mismatches']:,}"),
         *([("rules broken", ", ".join(content["violations"]))] if content["violations"] else []),
-        ("accuracy", f"hardware {percent(content['correct'], labelled)}"),
-        ("", f"golden model {percent(content['golden_correct'], labelled)}"),
+        ("accuracy", f"hardware {percent(content['correct'], labeled)}"),
+        ("", f"golden model {percent(content['golden_correct'], labeled)}"),
         ("clocks per step", f"{content['clocks_per_step']}, {ratio:.3f} of the array's own {bound}"),
         ("wall time", f"{content['wall_seconds']:.1f} s, building included"),
     ]

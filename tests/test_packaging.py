@@ -47,8 +47,8 @@ def run(*command, cwd: Path) -> str:
 def installed(request, tmp_path, sources) -> Path:
     """The ``bin`` folder of a fresh environment with crossramp in it.
 
-    Its dependencies are those of this environment, by path: an editable crossramp among them stays out of sight, because
-    its hook is only run in its own environment.
+    Its dependencies are those of this environment, by path: an editable crossramp among them stays out of sight, for
+    its hook runs in its own environment only.
     """
     place = tmp_path / "environment"
     venv.create(place, with_pip=False, symlinks=True)

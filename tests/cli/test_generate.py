@@ -99,7 +99,7 @@ def test_conductances_are_the_weights(generated, model_file):
     ]
 
 
-def test_ramp_programme_is_the_ramps(generated, model_file):
+def test_ramp_program_is_the_ramps(generated, model_file):
     spec = load_model(model_file).spec
     rows = rows_of(generated / "ramps.csv")
     for index, ramp in enumerate(ramps(spec)):

@@ -123,7 +123,7 @@ def test_labels_are_folders_that_are_classes(run, model_file, recordings):
     answers = [model.class_names[k] for k in model.network.run(x).answers]
     assert [content["rows"][k]["answer"] for k in (1, 2, 0)] == answers
     correct = answers[:2].count("yes")
-    assert content["labelled"] == 2
+    assert content["labeled"] == 2
     assert content["accuracy"] == content["golden_accuracy"] == correct / 2
 
 
@@ -144,7 +144,7 @@ def test_accuracies_are_of_each_side_s_own_answers(run, model_file, recordings, 
     assert status == (1 if content["mismatches"] else 0)
 
 
-def test_single_files_are_labelled_too(run, model_file, recordings, monkeypatch):
+def test_single_files_are_labeled_too(run, model_file, recordings, monkeypatch):
     monkeypatch.chdir(recordings[0] / "yes")
     _, content = simulated(run, model_file, "a.wav", "--simulator", "amaranth")
     assert [row["label"] for row in content["rows"]] == ["yes"]

@@ -167,6 +167,8 @@ def test_strip_initial_keeps_memories_only(tmp_path, sample):
     assert re.search(r"reg \S* ?count = ", sample)
     assert not re.search(r"^\s*(output )?reg [^;]*=", bare, flags=re.MULTILINE)
     assert "[2] = 8'h13;" in bare
+    # An escaped name ends with a space.
+    assert strip_initial("  reg \\a.b  = 1'h0;\n") == "  reg \\a.b ;\n"
     lines = run_icarus(tmp_path, bare)
     assert lines[0].startswith("start xxxx")
     assert lines[3] == "reset, one clock 0000"
