@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .lstm import Lstm, state_pulses
+from .cell import state_pulses
 from .ramp import Ramp, decode_integer
 from .specification import GATES, Specification
 
@@ -45,13 +45,21 @@ class FastLstm:
     """One macro's tables and reordered weights; made by :meth:`of`."""
 
     @classmethod
-    def of(cls, lstm: Lstm) -> "FastLstm | None":
-        """The fast path of a macro, or None where the ranges do not allow it: then use the macro's own ``run``."""
-        spec = lstm.spec
+    def of(cls, spec: Specification, weights: np.ndarray, ramps: list[Ramp]) -> "FastLstm | None":
+        """The fast path of a macro, or None where the ranges do not allow it: then use the macro's own ``run``.
+
+        Parameters
+        ----------
+        spec : Specification
+        weights : int64 array, shape (rows, columns)
+            Checked, see :class:`~.lstm.Lstm`.
+        ramps : list of Ramp
+            In the order of ``spec.ramps``.
+        """
         if spec.state_bits > _STATE_BITS_MAX:
             return None
         first = spec.rows * spec.weight_max * spec.input_max
-        ends = [_table_ends(ramp, first) for ramp in lstm.ramps]
+        ends = [_table_ends(ramp, first) for ramp in ramps]
         if max(high - low + 1 for low, high in ends) > _TABLE_MAX:
             return None
         # Indices pass through int32: casting float to int32 and that to int64 is several times as fast as at once.
@@ -60,11 +68,10 @@ class FastLstm:
             return None
         for number in _FLOATS:
             if index_bound < number.exact and all(map(number.rounds, _update_bounds(spec))):
-                return cls(lstm, ends, number)
+                return cls(spec, weights, ramps, ends, number)
         return None
 
-    def __init__(self, lstm: Lstm, ends: list[tuple[int, int]], number: _Float):
-        spec, weights, ramps = lstm.spec, lstm.weights, lstm.ramps
+    def __init__(self, spec: Specification, weights, ramps: list[Ramp], ends: list[tuple[int, int]], number: _Float):
         self.spec, self.number = spec, number
         units, inputs, dtype = spec.units, spec.inputs, number.dtype
         # Banks whose look-up is the same lie side by side; g's stands alone, since its table is in units of c.

@@ -6,9 +6,11 @@ from functools import cached_property
 
 import numpy as np
 
-from .integers import exact_matmul, round_shift, saturate
-from .ramp import decode_integer, ramps
-from .specification import GATES, Specification
+from .cell import state_pulses, update_c, update_h
+from .fast import FastLstm
+from .integers import exact_matmul
+from .ramp import ramps
+from .specification import Specification
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +61,7 @@ class Lstm:
     @cached_property
     def fast(self):
         """The :class:`~.fast.FastLstm` of this macro, or None where its ranges do not allow one."""
-        from .fast import FastLstm  # built on this module
-
-        return FastLstm.of(self)
+        return FastLstm.of(self.spec, self.weights, self.ramps)
 
     def start(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
         """(c, h) of a state reset: zeros, int64, shape (batch, units) each."""
@@ -142,39 +142,6 @@ class Lstm:
         if x.shape[1] == 0:
             raise ValueError("x has no steps; an utterance has at least 1")
         return x
-
-
-def update_c(spec: Specification, codes: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """c ← sat(round(f·c + i·g)), rounded once, on the exact sum.
-
-    Parameters
-    ----------
-    codes : integer array, shape (..., 4 * units)
-        Banks i, f, g, o.
-    c : integer array, shape (..., units)
-        In units of 2**-state_frac_bits, as the result.
-    """
-    banks = codes.reshape((*codes.shape[:-1], 4, spec.units))
-    i, f, g = (decode_integer(banks[..., k, :], spec.bipolar(GATES[k]), spec.adc_bits) for k in range(3))
-    # f·c has 2**-(f_shift) units of c's own, i·g has 2**-(ig_shift) of them: bring both to the finer.
-    f_shift = spec.value_shift("f")
-    ig_shift = spec.value_shift("i") + spec.value_shift("g") - spec.state_frac_bits
-    shift = max(f_shift, ig_shift)
-    exact = (f * c << (shift - f_shift)) + (i * g << (shift - ig_shift))
-    return saturate(round_shift(exact, shift), spec.state_max)
-
-
-def state_pulses(spec: Specification, c: np.ndarray) -> np.ndarray:
-    """c as a pulse code within ±state_pulse_max: sat(round(c·M / 2**R))."""
-    multiplier, shift = spec.state_gain
-    return saturate(round_shift(c * multiplier, shift), spec.state_pulse_max)
-
-
-def update_h(spec: Specification, o_codes: np.ndarray, state_codes: np.ndarray) -> np.ndarray:
-    """h ← round(o·tanh(c)·input_max), a pulse code; cannot exceed ±input_max."""
-    o = decode_integer(o_codes, spec.bipolar("o"), spec.adc_bits)
-    t = decode_integer(state_codes, spec.bipolar("g"), spec.adc_bits)
-    return round_shift(o * t * spec.input_max, spec.value_shift("o") + spec.value_shift("g"))
 
 
 def checked_integers(name: str, values, shape: tuple, limit: int) -> np.ndarray:

@@ -13,7 +13,7 @@ class CellUpdate(wiring.Component):
     """One product register, then the sum: c ← sat(round(f·c + i·g)) and its pulse code, or h ← round(o·t·P).
 
     The two updates never run at once and t comes from bank g, so i·g and o·t share a multiplier. The arithmetic is that
-    of :func:`golden.lstm.update_c`, :func:`~golden.lstm.state_pulses` and :func:`~golden.lstm.update_h`.
+    of :func:`golden.cell.update_c`, :func:`~golden.cell.state_pulses` and :func:`~golden.cell.update_h`.
 
     Latency: one clock; the results belong to the operands of the last clock with ``step`` high, and stay until the
     next.

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from crossramp.golden.lstm import state_pulses, update_c, update_h
+from crossramp.golden.cell import state_pulses, update_c, update_h
 from crossramp.golden.network import Network, NetworkTrace
 from crossramp.golden.ramp import latch
 from crossramp.golden.specification import GATES, Specification

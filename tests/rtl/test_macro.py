@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from amaranth import Module, Signal
-from crossramp.golden.lstm import state_pulses, update_c, update_h
+from crossramp.golden.cell import state_pulses, update_c, update_h
 from crossramp.golden.ramp import latch
 from crossramp.golden.specification import Gate, Specification
 from crossramp.rtl.capture import CaptureBank

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.lstm import state_pulses, update_c, update_h
+from crossramp.golden.cell import state_pulses, update_c, update_h
 from crossramp.golden.specification import Gate, Specification
 from crossramp.rtl.update import CellUpdate, StateRing
 from hypothesis import given, settings
