@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network in Amaranth's own simulator: equal to golden, in any split, and it notices what goes wrong."""
+
+import numpy as np
+import pytest
+from crossramp.golden.specification import Specification
+from crossramp.rtl.head import Head
+from crossramp.sim import amaranth_backend
+from crossramp.sim.amaranth_backend import Observed, differences, simulate_amaranth
+from crossramp.sim.simulators import SimulationError
+from crossramp.sim.steptrace import trace_step
+from hypothesis import given, settings
+
+from tests.strategies import inputs_of, network_of, seeds, specifications
+
+SPEC = Specification(
+    inputs=3, units=5, classes=3, lanes=2, adc_bits=3, input_bits=3, weight_bits=3, state_pulse_bits=3, max_steps=4
+)
+
+
+@settings(max_examples=8)
+@given(specifications(max_units=4, max_inputs=4, max_bits=4), seeds)
+def test_equal_to_golden(spec, seed):
+    network, x = network_of(spec, seed), inputs_of(spec, seed, batch=2, steps=2)
+    observed = simulate_amaranth(network, x, jobs=1)
+    assert {name: int(wrong.sum()) for name, wrong in differences(observed, network.run(x)).items()} == dict.fromkeys(
+        Observed.COMPARED, 0
+    )
+    assert set(observed.step_clocks) == {spec.clocks_per_step}
+
+
+def test_any_split_over_processes_gives_the_same(monkeypatch):
+    monkeypatch.setattr(amaranth_backend, "_PORTION_CLOCKS", 1)
+    network, x = network_of(SPEC, 1), inputs_of(SPEC, 1, batch=5, steps=3)
+    done = []
+    alone = simulate_amaranth(network, x, jobs=1)
+    shared = simulate_amaranth(network, x, jobs=2, progress=done.append)
+    for name in Observed.COMPARED:
+        assert np.array_equal(getattr(alone, name), getattr(shared, name))
+    assert done == sorted(done)
+    assert done[-1] == 5
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_without_time_only_the_first_are_done(monkeypatch, jobs):
+    monkeypatch.setattr(amaranth_backend, "_PORTION_CLOCKS", 1)
+    network, x = network_of(SPEC, 1), inputs_of(SPEC, 1, batch=20, steps=1)
+    observed = simulate_amaranth(network, x, jobs=jobs, seconds=0)
+    count = len(observed.answers)
+    assert 1 <= count < 20
+    assert np.array_equal(observed.h, network.run(x).steps.h[:count])
+
+
+def test_a_wrong_weight_is_seen():
+    network, x = network_of(SPEC, 2), inputs_of(SPEC, 2)
+    wrong = differences(simulate_amaranth(network, x, weights=-network.weights), network.run(x))
+    assert wrong["codes"].any()
+
+
+def test_gateware_that_stops_is_given_up(monkeypatch):
+    original = Head.elaborate
+
+    def deaf(self, platform):
+        m = original(self, platform)
+        m.d.comb += self.h.ready.eq(0)
+        return m
+
+    monkeypatch.setattr(Head, "elaborate", deaf)
+    with pytest.raises(SimulationError, match="showed nothing for"):
+        simulate_amaranth(network_of(SPEC, 2), inputs_of(SPEC, 2))
+
+
+def test_an_utterance_too_long_is_no_answer():
+    network, x = network_of(SPEC, 2), inputs_of(SPEC, 2, steps=5)
+    with pytest.raises(SimulationError, match="answer_too_long of beat 0 is 1; expected 0"):
+        simulate_amaranth(network, x)
+
+
+def test_step_trace_shows_what_golden_computes():
+    network, x = network_of(SPEC, 3), inputs_of(SPEC, 3, batch=1, steps=4)[0]
+    golden = network.run(x[None]).steps
+    for step in (0, 3):
+        waves = trace_step(network, x, step)
+        assert np.array_equal(waves.codes, golden.codes[0, step])
+        assert np.array_equal(waves.state_codes, golden.state_codes[0, step])
+        first = waves.controls["integrate"] & ~waves.controls["state"]
+        assert np.array_equal(waves.rows[first, : SPEC.inputs].sum(axis=0), x[step])
+        held = waves.controls["hold"] & ~waves.controls["state"]
+        assert np.array_equal(waves.values[held][-1], golden.macs[0, step])
+    assert len(waves.tap) == SPEC.clocks_per_step
+    with pytest.raises(ValueError, match="step is 4; the utterance has steps 0 to 3"):
+        trace_step(network, x, 4)
