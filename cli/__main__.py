@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; ``argv`` without the program's name (None: the process's). Returns the exit status."""
     try:
-        args = parser().parse_args(argv)
+        args = _parse(argv)
         status = args.run(args)
         sys.stdout.flush()
         return status
@@ -68,6 +68,17 @@ def main(argv: list[str] | None = None) -> int:
         if not _ours(error):
             raise
         return _refuse(error)
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    top = parser()
+    args, left = top.parse_known_args(argv)
+    # argparse gives AUDIO nothing once an option stands between MODEL and it.
+    if left and hasattr(args, "audio") and not any(word.startswith("-") for word in left):
+        args.audio, left = [*args.audio, *left], []
+    if left:
+        top.error(f"unrecognized arguments: {' '.join(left)}")
+    return args
 
 
 def _ours(error: Exception) -> bool:

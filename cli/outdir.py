@@ -41,8 +41,7 @@ def written_folder(path: str | Path, force: bool = False) -> Iterator[Path]:
         _write_manifest(unfinished)
         _move(unfinished, path)
     except OSError as error:
-        where = error.filename if error.filename is not None else path
-        raise UserError(f"{where}: cannot be written ({error.strerror or error}); give another folder") from None
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}); give another folder") from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

@@ -224,6 +224,7 @@ def test_a_failure_leaves_nothing_behind(run, model_file, tmp_path, monkeypatch)
 def test_wrong_requests(run, model_file, tmp_path):
     (tmp_path / "file").write_text("")
     assert is_refusal(run("generate", model_file, "-o", "file"), "file: is a file")
+    assert is_refusal(run("generate", model_file, "-o", "file/out"), "file/out: cannot be written")
     assert is_refusal(run("generate", model_file, "-o", "out", "--lanes", 0), "lanes is 0", "1 to 3")
     assert is_refusal(run("generate", model_file, "-o", "out", "--name", "reg"), "'reg'")
     assert is_refusal(run("generate", "missing.npz", "-o", "out"), "missing.npz", "kws")

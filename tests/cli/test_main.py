@@ -50,7 +50,14 @@ def test_every_command_has_help_with_an_example(run, name):
 
 
 def test_usage_errors_exit_2(run):
-    for arguments in ((), ("dance",), ("generate", "kws"), ("simulate", "kws", "--simulator", "x")):
+    for arguments in (
+        (),
+        ("dance",),
+        ("generate", "kws"),
+        ("info", "kws", "more"),
+        ("simulate", "kws", "a.wav", "--loud"),
+        ("simulate", "kws", "--simulator", "x"),
+    ):
         status, out, err = run(*arguments)
         assert (status, out) == (2, "")
         assert "usage: crossramp" in err

@@ -114,7 +114,7 @@ def recordings(tmp_path, rng):
 
 def test_labels_are_folders_that_are_classes(run, model_file, recordings):
     folder, clips = recordings
-    status, content = simulated(run, model_file, folder, "--simulator", "amaranth")
+    status, content = simulated(run, model_file, "--simulator", "amaranth", folder)
     assert status == 0
     assert [row["name"] for row in content["rows"]] == ["cat/c.wav", "yes/a.wav", "yes/b.wav"]
     assert [row["label"] for row in content["rows"]] == [None, "yes", "yes"]
