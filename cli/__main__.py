@@ -38,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; ``argv`` without the program's name (None: the process's). Returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name or a µ that the terminal cannot show is no reason to stop
+            stream.reconfigure(errors="backslashreplace")
     try:
         args = _parse(argv)
         status = args.run(args)

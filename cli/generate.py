@@ -132,6 +132,8 @@ def generate(
     from crossramp.rtl.verilog import port_table, specification_header, to_verilog
     from crossramp.sim.selfcheck import write_testbench
 
+    if seed < 0:
+        raise UserError(f"--seed is {seed}; allowed: 0 and up")
     if top not in TOPS:
         raise UserError(f"top is {top!r}; allowed: {', '.join(TOPS)}")
     with written_folder(folder, force) as unfinished:

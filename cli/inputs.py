@@ -14,7 +14,7 @@ from crossramp.golden.modelfile import Model
 
 #: Steps of a random utterance where the model's features do not say.
 RANDOM_STEPS = 8
-_RANDOM_MOST = 100_000
+_RANDOM_MOST = 10_000
 
 
 @dataclass(frozen=True, eq=False)

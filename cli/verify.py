@@ -13,6 +13,9 @@ from crossramp.golden.network import Network
 
 SIMULATORS = ("auto", "verilator", "icarus", "amaranth")
 
+# Utterances whose golden trace is held at once.
+_BLOCK = 256
+
 # In the order in which a difference would arise.
 _COMPARED = ("codes", "c", "state_pulses", "state_codes", "h", "logits", "answers")
 
@@ -97,28 +100,28 @@ def verify(
     started = time.perf_counter()
     observed, step_clocks, violations = _observe(network, x, simulator, progress, seconds)
     seconds = time.perf_counter() - started
-    x = x[: len(observed["answers"])]
-    trace = network.run(x)
-    golden = {name: getattr(trace.steps, name, None) for name in _COMPARED}
-    golden |= {"logits": trace.logits, "answers": trace.answers}
-    count = len(x)
-    compared, mismatches = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    count = len(observed["answers"])
+    golden_answers, compared, mismatches = (np.zeros(count, np.int64) for _ in range(3))
     first: list[str | None] = [None] * count
-    for name, values in golden.items():
-        have = observed[name]
-        if have.shape != values.shape:
-            raise RuntimeError(f"the simulation gave {name} of shape {have.shape}; expected {values.shape}")
-        wrong = (have != values).reshape(count, -1)
-        compared += wrong.shape[1]
-        mismatches += wrong.sum(axis=1)
-        for k in np.flatnonzero(wrong.any(axis=1)):
-            at = np.unravel_index(wrong[k].argmax(), values.shape[1:]) if values.ndim > 1 else ()
-            text = f"{name}{[int(i) for i in at] or ''} is {have[k][at]}, golden {values[k][at]}"
-            first[k] = first[k] or text
+    for begin in range(0, count, _BLOCK):
+        block = slice(begin, min(begin + _BLOCK, count))
+        trace = network.run(x[block])
+        golden_answers[block] = trace.answers
+        golden = {name: getattr(trace.steps, name, None) for name in _COMPARED}
+        golden |= {"logits": trace.logits, "answers": trace.answers}
+        for name, values in golden.items():
+            have = observed[name][block]
+            if have.shape != values.shape:
+                raise RuntimeError(f"the simulation gave {name} of shape {have.shape}; expected {values.shape}")
+            wrong = (have != values).reshape(len(values), -1)
+            compared[block] += wrong.shape[1]
+            mismatches[block] += wrong.sum(axis=1)
+            for k in np.flatnonzero(wrong.any(axis=1)):
+                first[begin + k] = first[begin + k] or _difference(name, have[k], values[k])
     return Outcome(
         simulator=simulator,
         answers=observed["answers"],
-        golden_answers=trace.answers,
+        golden_answers=golden_answers,
         compared=compared,
         mismatches=mismatches,
         first=first,
@@ -127,6 +130,12 @@ def verify(
         h=observed["h"],
         seconds=seconds,
     )
+
+
+def _difference(name: str, have: np.ndarray, values: np.ndarray) -> str:
+    """Where one utterance's ``have`` first differs from the golden ``values``."""
+    at = np.unravel_index((have != values).argmax(), values.shape)
+    return f"{name}{[int(i) for i in at] or ''} is {have[at]}, golden {values[at]}"
 
 
 def build_folder() -> Path:

@@ -227,6 +227,7 @@ def test_wrong_requests(run, model_file, tmp_path):
     assert is_refusal(run("generate", model_file, "-o", "file/out"), "file/out: cannot be written")
     assert is_refusal(run("generate", model_file, "-o", "out", "--lanes", 0), "lanes is 0", "1 to 3")
     assert is_refusal(run("generate", model_file, "-o", "out", "--name", "reg"), "'reg'")
+    assert is_refusal(run("generate", model_file, "-o", "out", "--seed", -1), "--seed is -1")
     assert is_refusal(run("generate", "missing.npz", "-o", "out"), "missing.npz", "kws")
     assert not (tmp_path / "out").exists()
 
