@@ -6,14 +6,14 @@ import re
 import subprocess
 
 import pytest
-from tests.sim.designs import network_of, utterances_of
-
 from crossramp.rtl.macro import Macro
 from crossramp.rtl.verilog import to_verilog
 from crossramp.sim.bench_verilog import generated_ports
 from crossramp.sim.bulk import network_verilog
 from crossramp.sim.selfcheck import commands, write_selfcheck
 from crossramp.sim.simulators import environment
+
+from tests.sim.designs import network_of, utterances_of
 
 LOGS = ("gates", "state", "output", "h", "logits", "answers")
 
