@@ -34,7 +34,8 @@ module crossramp_log #(
   string folder;
   integer file, found;
   reg recording, checking, waiting;
-  reg [WIDTH-1:0] expected, was;
+  // `data` is read once, into `value`: a simulator then computes it on the clocks that need it.
+  reg [WIDTH-1:0] expected, was, value;
 
   task fetch;
     begin
@@ -69,34 +70,45 @@ module crossramp_log #(
   always @(posedge clk)
     if (rst) waiting = 0;
     else begin
-      if (STREAM != 0) begin
-        if (waiting && (!valid || data !== was)) begin
-          unstable = unstable + 1;
-          if (unstable == 1) $display("bench: %0s changed while it waited for ready, record %0d", NAME, records);
+      if (valid !== 1'b0) begin
+        value = data;
+        if (valid === 1'bx || ^value === 1'bx) begin
+          mismatches = mismatches + 1;
+          if (mismatches < 10) $display("bench: %0s record %0d is unknown: %h", NAME, records, value);
         end
-        waiting = valid && !ready;
-        was = data;
-      end
-      if (valid === 1'bx || (valid && ^data === 1'bx)) begin
-        mismatches = mismatches + 1;
-        if (mismatches < 10) $display("bench: %0s record %0d is unknown: %h", NAME, records, data);
-      end
-      if (valid && ready) begin
-        if (recording) $fwrite(file, "%u", data);
-        if (checking) begin
-          if (!more) begin
-            mismatches = mismatches + 1;
-            if (mismatches < 10) $display("bench: %0s record %0d was not expected: %h", NAME, records, data);
-          end else if (data !== expected) begin
-            mismatches = mismatches + 1;
-            if (mismatches < 10)
-              $display("bench: %0s record %0d is %h, expected %h", NAME, records, data, expected);
-          end
-          fetch;
-        end
-        records = records + 1;
+        if (waiting && value !== was) change;
+        waiting = STREAM != 0 && !ready;
+        if (waiting) was = value;
+        if (ready) take;
+      end else if (waiting) begin
+        change;
+        waiting = 0;
       end
     end
+
+  task change;
+    begin
+      unstable = unstable + 1;
+      if (unstable == 1) $display("bench: %0s changed while it waited for ready, record %0d", NAME, records);
+    end
+  endtask
+
+  task take;
+    begin
+      if (recording) $fwrite(file, "%u", value);
+      if (checking) begin
+        if (!more) begin
+          mismatches = mismatches + 1;
+          if (mismatches < 10) $display("bench: %0s record %0d was not expected: %h", NAME, records, value);
+        end else if (value !== expected) begin
+          mismatches = mismatches + 1;
+          if (mismatches < 10) $display("bench: %0s record %0d is %h, expected %h", NAME, records, value, expected);
+        end
+        fetch;
+      end
+      records = records + 1;
+    end
+  endtask
 endmodule
 
 module crossramp_bulk #(

@@ -46,11 +46,8 @@ module crossramp_protocol #(
   reg [31:0] now;
   integer clocks, k;
 
-  wire rows = |row_pos || |row_neg;
-  wire cells = |state_pos || |state_neg;
-  wire rising = |(row_pos & ~was_row_pos) || |(row_neg & ~was_row_neg) ||
-                |(state_pos & ~was_state_pos) || |(state_neg & ~was_state_neg);
-  wire one_hot = tap != 0 && (tap & (tap - 1'b1)) == 0;
+  // What is wide is looked at in the phase that needs it: the checker runs on every clock of bulk simulations.
+  wire driven = (row_pos | row_neg) != 0 || (state_pos | state_neg) != 0;
   wire unknown = ^{reset, integrate, hold, ramp_reset, tick, state, tap, calibration} === 1'bx ||
                  ^{row_pos, row_neg, state_pos, state_neg} === 1'bx;
 
@@ -85,57 +82,85 @@ module crossramp_protocol #(
 
   task check;
     begin
-      now[1] = integrate && (hold || ramp_reset || tick);
-      now[2] = reset && (integrate || hold);
-      now[3] = !(reset || integrate || hold || ramp_reset || tick);
-      // windows
-      if (integrate) begin
-        if (!was_integrate) begin
-          now[4] = resets < 3;
-          now[5] = was_reset && !was_ready;
-          now[6] = state != second;
-          window = 0;
+      if (!(reset || integrate || hold || ramp_reset || tick)) now[3] = 1;
+      if (integrate) check_window;
+      else begin
+        if (was_integrate) begin
+          now[7] = window != (was_state ? STATE_PULSE_MAX : INPUT_MAX);
+          now[8] = !hold;
         end
-        window = window + 1;
-        now[7] = window > (state ? STATE_PULSE_MAX : INPUT_MAX);
-      end else if (was_integrate) begin
-        now[7] = window != (was_state ? STATE_PULSE_MAX : INPUT_MAX);
-        now[8] = !hold;
+        if (driven) check_stray;
       end
-      // pulses
-      now[9] = !integrate && (rows || cells);
-      now[10] = |(row_pos & row_neg) || |(state_pos & state_neg);
-      now[11] = integrate && was_integrate && rising;
-      now[12] = integrate && !state && cells;
-      now[13] = integrate && state && rows;
-      // hold
-      if (hold && !was_hold) begin
+      if (hold) check_ramp;
+      else begin
+        if (was_hold) begin
+          now[15] = pending;
+          now[21] = ticks != TICKS;
+        end
+        if (state && !integrate) now[16] = 1;
+        if (ramp_reset) now[17] = 1;
+        if (tick) now[19] = 1;
+      end
+    end
+  endtask
+
+  task check_window;
+    begin
+      now[1] = hold || ramp_reset || tick;
+      if (reset) now[2] = 1;
+      if (!was_integrate) begin
+        now[4] = resets < 3;
+        now[5] = was_reset && !was_ready;
+        now[6] = state != second;
+        window = 0;
+      end else begin
+        now[11] = (row_pos & ~was_row_pos) != 0 || (row_neg & ~was_row_neg) != 0 ||
+                  (state_pos & ~was_state_pos) != 0 || (state_neg & ~was_state_neg) != 0;
+        if (state != was_state) now[16] = 1;
+      end
+      window = window + 1;
+      now[7] = window > (state ? STATE_PULSE_MAX : INPUT_MAX);
+      now[10] = (row_pos & row_neg) != 0 || (state_pos & state_neg) != 0;
+      if (state) now[13] = (row_pos | row_neg) != 0;
+      else now[12] = (state_pos | state_neg) != 0;
+      was_row_pos = row_pos;
+      was_row_neg = row_neg;
+      was_state_pos = state_pos;
+      was_state_neg = state_neg;
+    end
+  endtask
+
+  task check_stray;
+    begin
+      now[9] = 1;
+      now[10] = (row_pos & row_neg) != 0 || (state_pos & state_neg) != 0;
+    end
+  endtask
+
+  task check_ramp;
+    begin
+      if (reset) now[2] = 1;
+      if (!was_hold) begin
         now[14] = !was_integrate;
         holds = 0;
         ticks = 0;
-      end
-      if (was_hold && !hold) begin
-        now[15] = pending;
-        now[21] = ticks != TICKS;
-      end
-      now[16] = (state && !hold && !integrate) ||
-                (state != was_state && ((hold && (was_hold || was_integrate)) || (integrate && was_integrate)));
-      now[26] = hold && was_hold && calibration != was_calibration;
-      // ramp
-      now[17] = ramp_reset && (!hold || ticks != 0 || tick);
-      now[18] = hold && ticks == 0 && !tick && !ramp_reset;
-      now[19] = tick && !hold;
-      if (tick && hold) begin
+      end else if (calibration != was_calibration) now[26] = 1;
+      was_calibration = calibration;
+      if ((was_hold || was_integrate) && state != was_state) now[16] = 1;
+      if (ramp_reset && (ticks != 0 || tick)) now[17] = 1;
+      if (tick) begin
         now[20] = ticks == 0 && holds < SETTLE_CLOCKS;
         if (pending || (ticks == 0 && !was_ready)) now[5] = 1;
         ticks = ticks + 1;
-        if (ticks > TICKS) now[21] = 1;
-        now[22] = !one_hot;
-        now[23] = one_hot && (ticks > TICKS || !tap[ticks-1]);
-      end else if (hold && was_hold && ticks != 0) begin
-        now[24] = tap != was_tap;
-        now[25] = !pending;
+        now[21] = ticks > TICKS;
+        if (tap == 0 || (tap & (tap - 1'b1)) != 0) now[22] = 1;
+        else now[23] = ticks > TICKS || !tap[ticks-1];
+      end else if (ticks == 0) now[18] = !ramp_reset;
+      else begin
+        now[24] = was_hold && tap != was_tap;
+        now[25] = was_hold && !pending;
       end
+      was_tap = tap;
     end
   endtask
 
@@ -144,26 +169,20 @@ module crossramp_protocol #(
       if (hold) begin
         holds = holds + 1;
         if (tick) pending = 1;
-      end else pending = 0;
-      if (pending && ready) begin
-        pending = 0;
-        if (ticks == TICKS) begin
-          conversions = conversions + 1;
-          second = !state;
+        if (pending && ready) begin
+          pending = 0;
+          if (ticks == TICKS) begin
+            conversions = conversions + 1;
+            second = !state;
+          end
         end
-      end
+      end else pending = 0;
       resets = reset ? resets + 1 : 0;
       was_reset = reset;
       was_integrate = integrate;
       was_hold = hold;
       was_ready = ready;
       was_state = state;
-      was_row_pos = row_pos;
-      was_row_neg = row_neg;
-      was_state_pos = state_pos;
-      was_state_neg = state_neg;
-      was_tap = tap;
-      was_calibration = calibration;
     end
   endtask
 

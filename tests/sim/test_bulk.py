@@ -90,6 +90,18 @@ def planted(module: str, pattern: str, replacement: str):
     return change
 
 
+def test_a_missing_reset_is_seen(seed, models):
+    """Without its reset the sequencer works by its initial values, and not when they are gone."""
+    unreset = planted("_sequencer", r"if \(rst\) begin", "if (1'h0) begin")
+    options = {"lengths": (3, 1, 2), "models": models}
+    network, batches, result = simulate("odd", seed, simulator="icarus", change_verilog=unreset, **options)
+    compare_bulk(network, batches, result).check(*QUANTITIES)
+    for simulator in ("icarus", "verilator"):  # unknown there, random here
+        options |= {"simulator": simulator, "random_start": simulator == "verilator"}
+        with pytest.raises(SimulationError):
+            simulate("odd", seed, change_verilog=lambda text: strip_initial(unreset(text)), **options)
+
+
 GATEWARE_FAULTS = {
     "gray_bit": planted("_ramp", r"count <= (.*?);", r"count <= \1 ^ 1'h1;"),
     "tap_order": planted("_ramp", r"tap <= (.*?);", r"tap <= \1 << 1;"),
