@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drawn specifications through the Verilog simulators; many more go through Amaranth's in tests/rtl."""
 
+import subprocess
+import sys
+
+import crossramp.sim
 import numpy as np
 import pytest
 from crossramp.sim.bulk import simulate_bulk
@@ -50,8 +54,6 @@ def test_verilator(tmp_path_factory, spec, seed, percent):
 
 
 def test_exports():
-    import crossramp.sim
-
     for name in crossramp.sim.__all__:
         assert getattr(crossramp.sim, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
@@ -60,9 +62,6 @@ def test_exports():
 
 def test_missing_cocotb_is_named(tmp_path):
     """Without cocotb, what does not need it works, and what does says what to install."""
-    import subprocess
-    import sys
-
     text = """
 import sys
 sys.modules["cocotb"] = None
