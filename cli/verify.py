@@ -2,6 +2,7 @@
 """Utterances through the generated hardware in a simulator, every value compared with the golden model's."""
 
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -139,9 +140,14 @@ def _difference(name: str, have: np.ndarray, values: np.ndarray) -> str:
 
 
 def build_folder() -> Path:
-    """Where models for Verilator and Icarus are kept between runs: the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "crossramp" / "simulation"
+    """Where models for Verilator and Icarus are kept between runs: the user's cache, else a new folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    folder = Path(base) / "crossramp" / "simulation"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="crossramp-"))
+    return folder if os.access(folder, os.W_OK) else Path(tempfile.mkdtemp(prefix="crossramp-"))
 
 
 def _observe(network, x, simulator, progress, seconds) -> tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...]]:
