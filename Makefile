@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # For make test alone: a CPU build is what the index of most machines gives; name another requirement here if not.
 TORCH ?= torch==2.13.0
+# Tests run in this many processes; 0: in one, in order.
+JOBS ?= 2
 # More arguments for pytest, as in: make test PYTEST='-k capture'
 PYTEST ?=
 
@@ -23,7 +25,7 @@ demo: $(DEMO_READY) ## Verilog of the shipped model, recordings through it, pict
 	$(BIN)/crossramp demo -o demo
 
 test: $(TEST_READY) simulators lint ## all tests, in Icarus and Verilator both; installs what is missing
-	PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q $(PYTEST)
+	PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -n $(JOBS) --dist loadfile $(PYTEST)
 
 test-all: ## the tests, and all of bench/
 	$(MAKE) test
