@@ -235,7 +235,9 @@ module crossramp_bulk #(
 
   // ---- stimulus ----------------------------------------------------------------------------------------------------
   string name;
-  integer file, found, idle, stall, utterances, watchdog, first, second;
+  integer file, found, idle, stall, utterances, watchdog;
+  reg [15:0] words[0:1023];
+  integer position = 0, filled = 0;
   reg checking, there;
   reg [INPUT_BITS:0] following;  // {last, code}
   reg [31:0] random;
@@ -245,10 +247,14 @@ module crossramp_bulk #(
       found = $fscanf(file, "%h", following);
       there = found == 1;
     end else begin
-      first = $fgetc(file);
-      second = $fgetc(file);
-      there = second >= 0;
-      following = {second[0], first[INPUT_BITS-1:0]};
+      // Two bytes a code, many codes a call.
+      if (position == filled) begin
+        filled = $fread(words, file) / 2;
+        position = 0;
+      end
+      there = filled > 0;
+      following = {words[position][0], words[position][8+:INPUT_BITS]};
+      position = position + 1;
     end
   endtask
 
