@@ -140,7 +140,10 @@ class MacroRun:
             beats = [[beat.codes[lane] for lane in range(self.spec.lanes)] for beat in self.h]
         else:
             beats = self.beats[name]
-        return np.array(beats).reshape(-1, self.spec.beats * self.spec.lanes)[:, : self.spec.units]
+        lanes = np.array(beats).reshape(-1, self.spec.beats * self.spec.lanes)
+        if name == "h":
+            assert (lanes[:, self.spec.units :] == 0).all(), "a lane beyond the last unit shows an h"
+        return lanes[:, : self.spec.units]
 
     def assert_equals(self, trace):
         """Every code, c, pulse code, t and h equal to the golden ``trace`` (batch of one utterance after another)."""

@@ -8,10 +8,12 @@ from crossramp.golden.cell import state_pulses, update_c, update_h
 from crossramp.golden.ramp import latch
 from crossramp.golden.specification import Gate, Specification
 from crossramp.rtl.capture import CaptureBank
+from crossramp.rtl.macro import Macro
+from crossramp.sim.array import ArrayModel, drive_array
 from crossramp.sim.faults import Chatter, Late, Stuck
 from hypothesis import given, settings
 
-from tests.rtl.bench import MacroRun
+from tests.rtl.bench import MacroRun, send, simulate, x_payloads
 from tests.strategies import inputs_of, network_of, seeds, specifications
 
 SMALL = Specification(inputs=3, units=5, classes=2, lanes=2, adc_bits=4, input_bits=3, state_pulse_bits=4)
@@ -26,6 +28,8 @@ CASES = {
         "bias_rows": 0,
     },
     "lanes do not divide units": {"inputs": 3, "units": 7, "lanes": 3},
+    # So coarse a converter and so fine a pulse code that o·t of code 0 would not round to zero.
+    "lanes without a unit": {"inputs": 2, "units": 3, "lanes": 2, "adc_bits": 2, "input_bits": 8},
     "all units at once": {"inputs": 3, "units": 6, "lanes": 6, "bias_rows": 3},
     "eight bits": {"inputs": 2, "units": 2, "adc_bits": 8, "input_bits": 8, "weight_bits": 8, "state_pulse_bits": 9},
     "x loads longer than a step runs": {
@@ -84,6 +88,51 @@ def test_clocks_per_step_within_a_tenth_of_the_analog_bound(seed, rng):
     run = MacroRun(spec, network_of(spec, seed).weights, utterances(spec, seed, 1, 3), rng=rng)
     assert run.step_clocks[1:] == [spec.clocks_per_step] * 2
     assert spec.clocks_per_step <= 1.10 * spec.analog_clocks_per_step
+
+
+def test_busy_from_the_first_step_to_the_last_beat(seed):
+    network, x = network_of(SMALL, seed), utterances(SMALL, seed, 2, 2)
+    dut, model = Macro(SMALL), ArrayModel(SMALL, network.weights)
+    shown = []
+
+    async def array(ctx):
+        await drive_array(ctx, dut.array, model)
+
+    async def watch(ctx):
+        ends = 0
+        async for _, _, busy, taken, last in ctx.tick().sample(
+            dut.busy, dut.h.valid & dut.h.ready, dut.h.payload.end & dut.h.payload.last
+        ):
+            shown.append((busy, ends))
+            ends += taken and last
+
+    async def bench(ctx):
+        ctx.set(dut.h.ready, 1)
+        for utterance in x:
+            await ctx.tick().repeat(20)
+            assert not ctx.get(dut.busy)
+            await send(ctx, dut.x, x_payloads([utterance]))
+            # The first step runs while the second loads.
+            assert ctx.get(dut.busy)
+            await ctx.tick().until(dut.h.valid & dut.h.payload.end & dut.h.payload.last)
+            assert not ctx.get(dut.busy)
+
+    simulate(dut, bench, background=[array, watch])
+    busy = np.array([b for b, _ in shown])
+    assert np.count_nonzero(np.diff(busy) == 1) == 2  # once an utterance, without a gap between its steps
+
+
+def test_calibration_reaches_the_array(rng):
+    dut = Macro(SMALL)
+    width = len(SMALL.ramps) * SMALL.calibration_cells
+
+    async def bench(ctx):
+        for word in rng.integers(0, 1 << width, 5).tolist():
+            ctx.set(dut.calibration, word)
+            await ctx.tick()
+            assert ctx.get(dut.array.calibration) == word
+
+    simulate(dut, bench)
 
 
 def replayed(spec, model, x) -> dict[str, np.ndarray]:
