@@ -104,7 +104,7 @@ class Head(wiring.Component):
         m.d.sync += group.eq(following)
 
         m.d.comb += [
-            read.addr.eq(following + Mux(half ^ finished, groups, 0)),
+            read.addr.eq(following + Mux(half, groups, 0)),
             write.addr.eq(group + Mux(half, groups, 0)),
             write.en.eq(taken),
         ]

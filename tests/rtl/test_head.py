@@ -78,6 +78,12 @@ def test_short_utterances_back_to_back(lanes, readout, probability, seed):
     check(Specification(inputs=1, units=7, classes=3, lanes=lanes, readout=readout), seed, [1] * 6, probability)
 
 
+@pytest.mark.parametrize("lanes", [1, 4, 7])
+def test_a_sum_is_read_right_after_it_was_written(lanes, seed):
+    # Without a pause: with all units in one beat, the same word again on the next clock.
+    check(Specification(inputs=1, units=7, classes=3, lanes=lanes), seed, [3, 5, 2], probability=0.0)
+
+
 def test_ties_go_to_the_lower_class(seed, rng):
     spec = Specification(inputs=1, units=2, classes=4)
     network = network_of(spec, seed)

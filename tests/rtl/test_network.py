@@ -106,6 +106,15 @@ def test_every_specification(spec, seed, data):
 SMALL = Specification(inputs=3, units=5, classes=3, lanes=2, adc_bits=3, input_bits=3, state_pulse_bits=4)
 
 
+@pytest.mark.parametrize("probability", [0.0, 0.5])
+def test_a_beat_moves_when_tap_and_head_both_take_it(probability, seed, rng):
+    # Steps shorter than the head needs for an utterance of one: now the head refuses, now the tap.
+    spec = SMALL.replace(adc_bits=2, input_bits=2, state_pulse_bits=2, classes=5, inputs=1, units=12)
+    network, x = network_of(spec, seed), inputs_of(spec, seed, batch=6, steps=1)
+    result = run(spec, network, list(x), rng=rng, columns_per_clock=12, probability=probability)
+    check_equal(result, network.run(x))
+
+
 @pytest.mark.parametrize("reset_after", [1, 10, 60, 200, 333])
 def test_reset_in_the_middle_of_anything(reset_after, seed, rng):
     network, x = network_of(SMALL, seed), inputs_of(SMALL, seed)
