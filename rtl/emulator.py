@@ -73,8 +73,9 @@ class CrossbarEmulator(wiring.Component):
     It measures the pulses in real time, multiplies while the periphery holds, ``columns_per_clock`` columns a clock,
     and compares as many columns a clock on every tick; ``ready`` is low meanwhile. Calibration cells have no effect.
 
-    Clocks beyond the analog ones, with G = 4 x ceil(units / columns_per_clock): G x (rows + 3) + 2 in the first hold,
-    G / 4 + 3 in the second, and on each tick G + 2 or G / 4 + 2.
+    Clocks beyond those of an array that is always ready, with G = 4 x ceil(units / columns_per_clock) and a hold of one
+    clock: G x (rows + 2) + 1 in the first hold, G / 4 + 1 in the second, and on each tick G + 2 or G / 4 + 2; see
+    :meth:`extra_clocks_per_step`.
     Cost: ``columns_per_clock`` multipliers; memories for weights (G x rows words), MACs (G words) and thresholds; a
     counter a row.
 
@@ -109,6 +110,12 @@ class CrossbarEmulator(wiring.Component):
             int(t) for ramp in ramps(spec) for t in [*ramp.clipped_floors(spec.mac_max), 0]
         ]  # tick k of ramp r at r * 2**adc_bits + k - 1
         super().__init__({"array": In(ArraySignature(spec))})
+
+    def extra_clocks_per_step(self) -> int:
+        """Clocks a step takes beyond ``spec.clocks_per_step``, since the emulator lets the periphery wait."""
+        spec, bank = self.spec, self.groups
+        holds = max(4 * bank * (spec.rows + 2) + 2, spec.settle_clocks) + max(bank + 2, spec.settle_clocks)
+        return holds - 2 * spec.settle_clocks + spec.ticks * (5 * bank + 4)
 
     def elaborate(self, platform):
         m = Module()

@@ -7,6 +7,7 @@ from amaranth import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from crossramp.golden.specification import Specification
 from crossramp.rtl.emulator import CrossbarEmulator
+from crossramp.rtl.macro import Macro
 from crossramp.rtl.network import NetworkTop
 from crossramp.sim.protocol import ProtocolChecker
 from hypothesis import given, settings
@@ -109,7 +110,7 @@ SMALL = Specification(inputs=3, units=5, classes=3, lanes=2, adc_bits=3, input_b
 @pytest.mark.parametrize("probability", [0.0, 0.5])
 def test_a_beat_moves_when_tap_and_head_both_take_it(probability, seed, rng):
     # Steps shorter than the head needs for an utterance of one: now the head refuses, now the tap.
-    spec = SMALL.replace(adc_bits=2, input_bits=2, state_pulse_bits=2, classes=5, inputs=1, units=12)
+    spec = SMALL.replace(adc_bits=2, input_bits=2, state_pulse_bits=2, classes=16, inputs=1, units=12)
     network, x = network_of(spec, seed), inputs_of(spec, seed, batch=6, steps=1)
     result = run(spec, network, list(x), rng=rng, columns_per_clock=12, probability=probability)
     check_equal(result, network.run(x))
@@ -119,6 +120,33 @@ def test_a_beat_moves_when_tap_and_head_both_take_it(probability, seed, rng):
 def test_reset_in_the_middle_of_anything(reset_after, seed, rng):
     network, x = network_of(SMALL, seed), inputs_of(SMALL, seed)
     check_equal(run(SMALL, network, list(x), rng=rng, reset_after=reset_after), network.run(x))
+
+
+@pytest.mark.parametrize("settle_clocks", [1, 5, 200])
+@pytest.mark.parametrize(("units", "columns_per_clock", "inputs"), [(5, 2, 3), (4, 4, 3), (3, 1, 9)])
+def test_clocks_of_an_emulated_step(units, columns_per_clock, inputs, settle_clocks, seed):
+    spec = SMALL.replace(units=units, inputs=inputs, settle_clocks=settle_clocks)
+    m = Module()
+    m.submodules.macro = macro = Macro(spec)
+    m.submodules.emulator = emulator = CrossbarEmulator(spec, network_of(spec, seed).weights, columns_per_clock)
+    wiring.connect(m, macro.array, emulator.array)
+    ends = []
+
+    async def feed(ctx):
+        await send(ctx, macro.x, x_payloads(list(inputs_of(spec, seed, batch=1, steps=3))))
+
+    async def watch(ctx):
+        ctx.set(macro.h.ready, 1)
+        clock = 0
+        async for _, _, end in ctx.tick().sample(macro.h.valid & macro.h.payload.end):
+            clock += 1
+            if end:
+                ends.append(clock)
+            if len(ends) == 3:
+                return
+
+    simulate(m, watch, background=[feed])
+    assert np.diff(ends).tolist() == [spec.clocks_per_step + emulator.extra_clocks_per_step()] * 2
 
 
 def test_the_comparison_can_fail(seed, rng):
