@@ -26,8 +26,9 @@ class CaptureBank(wiring.Component):
     Cost a column: ``bits`` flip-flops and ``bits`` + 1 LUTs, of which ``bits`` share the flip-flops' cells: bits + 1
     cells. ``first_trip`` adds one of each. The Gray decoder costs bits - 1 XORs a lane.
 
-    What goes wrong, and what then happens: a comparator that changes close to the clock edge may be seen by some of the
+    What goes wrong, and what then happens: a comparator that falls close to the clock edge may be seen by some of the
     column's flip-flops and not by others; consecutive counts differ in one bit, so the code is the one before or after.
+    One that rises again close to an edge may leave a mixture of its old count and the present one (``last_high``).
     A comparator stuck low reads 0, one stuck high reads full scale. One that rises again within a ramp overwrites its
     code with the later count (``last_high``) or is ignored (``first_trip``).
 

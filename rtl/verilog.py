@@ -121,7 +121,7 @@ def specification_header(spec) -> str:
     lines = [f"Specification {spec.content_hash}:"]
     for key, value in spec.to_dict().items():
         if key == "gates":
-            value = ", ".join(f"{g} {v['activation']} x{v['weight_range']:g}" for g, v in value.items())
+            value = ", ".join(f"{g} {v['activation']} x{v['weight_range']!r}" for g, v in value.items())
         lines.append(f"  {key} = {value}")
     lines.append(
         f"Clocks per step: {spec.clocks_per_step}, of which {spec.analog_clocks_per_step} are the array's own."

@@ -148,3 +148,19 @@ def test_capture_refuses(parameters, message):
 def test_ramp_refuses():
     with pytest.raises(ValueError, match="bits is 9: a ramp has 2 to 8"):
         RampCounter(9)
+
+
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_whichever_flip_flops_see_a_falling_comparator(bits):
+    """A comparator that falls at the edge of tick k held count k - 1; each of its flip-flops may or may not take k."""
+    masks = np.arange(1 << bits)
+    for k in range(1, 1 << bits):
+        mixed = (gray(k - 1) & ~masks) | (gray(k) & masks)
+        assert {int(code) for code in mixed} == {gray(k - 1), gray(k)}
+
+
+def test_a_comparator_that_rises_again_at_an_edge_may_leave_a_mixture():
+    """The limit of the guarantee above, as docs/boundary.md states it: held 3, low on ticks 4 to 6, seen on tick 7."""
+    masks = np.arange(16)
+    mixed = {int(code) for code in (gray(3) & ~masks) | (gray(7) & masks)}
+    assert mixed == {gray(0), gray(3), gray(4), gray(7)}
