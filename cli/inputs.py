@@ -4,6 +4,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
+from zipfile import BadZipFile
 
 import numpy as np
 from crossramp.errors import UserError
@@ -87,7 +89,7 @@ def from_features(model: Model, path: str | Path) -> Utterances:
         array = np.load(path, allow_pickle=False)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}); give a .npy file") from None
-    except (ValueError, EOFError, SyntaxError):
+    except (ValueError, EOFError, SyntaxError, OverflowError, MemoryError, BadZipFile, TokenError):
         raise UserError(f"{path}: no .npy file of numbers; write one with numpy.save") from None
     if not isinstance(array, np.ndarray):  # numpy opens .npz archives too
         raise UserError(f"{path}: an archive of several arrays; write one array with numpy.save")

@@ -213,6 +213,10 @@ def load_model(name_or_path: str | os.PathLike) -> Model:
 
 
 def _read(archive: zipfile.ZipFile) -> Model:
+    for member in archive.infolist():
+        # What numpy writes. Other methods bring decompressors, and errors, of their own.
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ModelFileError(f"{member.filename} is compressed by method {member.compress_type}; {_REMAKE}")
     names = archive.namelist()
     expected = [f"{name}.npy" for name in (_TEXT, *_ARRAYS)]
     for name in expected:

@@ -46,6 +46,12 @@ class Ramp:
             raise ValueError(f"scale is {self.scale!r}; one MAC unit must be a real number above 0")
         if not np.isfinite(self.arguments).all() or (np.diff(self.arguments) < 0).any():
             raise ValueError(f"activation {self.activation.text}: its inverse is not finite and non-decreasing")
+        largest = np.abs(self.arguments / self.scale).max()
+        if not largest < 2**53:
+            raise ValueError(
+                f"activation {self.activation.text}: a threshold lies at {largest:.3g} MAC units of {self.scale:.3g}; "
+                "beyond 2**53 they are not exact: give a larger scale, or a smaller output range"
+            )
 
     @classmethod
     def of_gate(cls, spec: Specification, gate: str) -> "Ramp":
@@ -62,7 +68,8 @@ class Ramp:
     @cached_property
     def arguments(self) -> np.ndarray:
         """g⁻¹(y_k): the real pre-activations at which an ideal ramp ticks; float64."""
-        return np.asarray(self.activation.inverse(self.borders), float)
+        with np.errstate(all="ignore"):  # what is not finite is refused, with its own words
+            return np.asarray(self.activation.inverse(self.borders), float)
 
     @cached_property
     def floors(self) -> np.ndarray:

@@ -258,3 +258,13 @@ def test_failed_saves_leave_the_old_file(tmp_path):
     with pytest.raises(ModelFileError, match="cannot be written"):
         save_model(folder, model_of())
     assert [p.name for p in tmp_path.iterdir()] == ["folder.npz"]
+
+
+def test_other_compression_is_refused(tmp_path):
+    path = tmp_path / "packed.npz"
+    content = members(model_path("kws"))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    with pytest.raises(ModelFileError, match="is compressed by method 14"):
+        load_model(path)

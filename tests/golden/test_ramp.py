@@ -152,3 +152,9 @@ def test_latches_differ_where_a_comparator_trips_twice():
 def test_unknown_latch_refused():
     with pytest.raises(ValueError, match="latch is 'level'; allowed: last_high, first_trip"):
         latch(np.ones((3, 1), bool), "level")
+
+
+@pytest.mark.parametrize(("text", "scale"), [("identity[0,1e30]", 1.0), ("sigmoid", 1e-300)])
+def test_thresholds_beyond_exact_integers_are_refused(text, scale):
+    with pytest.raises(ValueError, match=r"beyond 2\*\*53 they are not exact: give a larger scale"):
+        Ramp(activation(text), 5, scale)
