@@ -123,6 +123,11 @@ class StepMonitor:
                         # Lanes beyond the last unit hold no meaning, not even a known value.
                         self._beats[name].append(_known_bits(handle.value))
 
+    def clear(self):
+        """Forget all steps."""
+        for beats in self._beats.values():
+            beats.clear()
+
     def _numbers(self, name: str, bits: int, signed: bool = False) -> np.ndarray:
         return split_beats(self._beats[name], self.spec, bits, signed)
 
@@ -179,7 +184,7 @@ class MacroBench:
     x_pauses, h_pauses, logit_pauses, answer_pauses : iterators of bool, or None
         See :mod:`.pauses`.
     watchdog_clocks : int or None
-        None: ten steps' worth.
+        None: ten steps' worth, and two logits'.
     strict : bool
         Stop at the first breach of the boundary's protocol.
 
@@ -206,8 +211,10 @@ class MacroBench:
         self.dut, self.spec, self.model = dut, spec, model
         self.checker = ProtocolChecker(spec, strict=strict)
         self._pauses = {"x": x_pauses, "h": h_pauses, "logit": logit_pauses, "answer": answer_pauses}
-        self._watchdog_clocks = watchdog_clocks or 10 * (spec.clocks_per_step + spec.inputs) + 1000
-        self._utterances = 0
+        # A logit takes units + 5 clocks, in which nothing else need happen.
+        patience = 10 * (spec.clocks_per_step + spec.inputs) + 2 * (spec.units + 5) + 1000
+        self._watchdog_clocks = watchdog_clocks or patience
+        self._lengths: list[int] = []
 
     async def start(self, period_ns: int = 10):
         """Start the clock and everything else, and reset."""
@@ -224,16 +231,33 @@ class MacroBench:
         self.monitor = StepMonitor(dut, self.spec)
         cocotb.start_soon(drive_array_pins(dut, self.model, self.checker))
         self.watchdog = Watchdog(dut.clk, self._watchdog_clocks, self._progress)
+        for stream in (self.x, self.h, self.logits, self.answers):
+            if stream is not None:
+                stream.on_beat.append(self.watchdog.kick)
+        await reset(dut)
+
+    async def restart(self, clocks: int = 1):
+        """Reset again, at any time, and forget every utterance that was sent and all that was seen."""
+        self.dut.rst.value = 1
+        await ClockCycles(self.dut.clk, clocks)
+        self.x.clear()
         for sink in (self.h, self.logits, self.answers):
             if sink is not None:
-                sink.on_beat.append(self.watchdog.kick)
-        await reset(dut)
+                sink.beats.clear()
+        self.monitor.clear()
+        # First what a ramp under way has shown: it would count as a conversion later.
+        self.model.finish()
+        self.model.conversions.clear()
+        self._lengths.clear()
+        self.dut.rst.value = 0
 
     def _sink(self, name, payload) -> StreamSink:
         return StreamSink(**stream_signals(self.dut, name, payload), name=name, pauses=self._pauses[name])
 
     def _progress(self) -> str:
-        return f"{self._finished()} of {self._utterances} utterances are finished, {len(self.h.beats)} beats of h came"
+        return (
+            f"{self._finished()} of {len(self._lengths)} utterances are finished, {len(self.h.beats)} beats of h came"
+        )
 
     def _finished(self) -> int:
         if self.answers is not None:
@@ -248,11 +272,11 @@ class MacroBench:
         for step, codes in enumerate(x.tolist()):
             for code in codes:
                 self.x.send(code=code & mask, last=int(step == len(x) - 1))
-        self._utterances += 1
+        self._lengths.append(len(x))
 
     async def finish(self, extra_clocks: int = 20):
         """Until every queued utterance is through, and some clocks more; then check the protocol checker's result."""
-        while self._finished() < self._utterances:
+        while self._finished() < len(self._lengths):
             await RisingEdge(self.dut.clk)
         await ClockCycles(self.dut.clk, extra_clocks)
         self.checker.check_finished()
@@ -265,7 +289,8 @@ class MacroBench:
         Raises
         ------
         AssertionError
-            If the monitors, the h stream and the array saw different numbers of steps.
+            If the monitors, the h stream and the array saw different numbers of steps, other ones than were sent, or
+            if a beat of h has a wrong ``end`` or ``last``, or anything but zeros beyond the last unit.
         """
         spec, monitor = self.spec, self.monitor
         first = [conversion.macs for conversion in self.model.finish() if not conversion.state]
@@ -280,8 +305,23 @@ class MacroBench:
         counts = {name: len(values) for name, values in parts.items()}
         if len(set(counts.values())) != 1:
             raise AssertionError(f"different numbers of steps were seen: {counts}")
-        ends = [beat["end"] for beat in self.h.beats]
-        expected = [int(k % spec.beats == spec.beats - 1) for k in range(len(ends))]
-        if ends != expected:
-            raise AssertionError(f"h_end is {ends}; expected {expected}")
+        steps = sum(self._lengths)
+        if counts["h"] != steps:
+            raise AssertionError(f"{counts['h']} steps were seen; {steps} were sent")
+        ends = [k == spec.beats - 1 for k in range(spec.beats)]
+        used = (spec.units - (spec.beats - 1) * spec.lanes) * spec.input_bits
+        expected = {
+            "h_end": ends * steps,
+            "h_last": [step == length - 1 for length in self._lengths for step in range(length) for _ in ends],
+            "h_codes beyond the last unit": [0] * len(ends) * steps,
+        }
+        beats = self.h.beats
+        got = {
+            "h_end": [beat["end"] for beat in beats],
+            "h_last": [beat["last"] for beat in beats],
+            "h_codes beyond the last unit": [beat["codes"] >> used if beat["end"] else 0 for beat in beats],
+        }
+        for name, want in expected.items():
+            if got[name] != want:
+                raise AssertionError(f"{name} is {got[name]}; expected {[int(value) for value in want]}")
         return StepTrace(**{name: values[None] for name, values in parts.items()})

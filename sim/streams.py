@@ -96,6 +96,11 @@ class StreamSource:
     payload : mapping of str to handle
     pauses : iterator of bool, or None
         Asked before each new beat, once a clock; True delays it. See :mod:`.pauses`.
+
+    Attributes
+    ----------
+    on_beat : list of callables
+        Called with each beat that was transferred.
     """
 
     def __init__(self, clock, reset, valid, ready, payload: Mapping, pauses: Iterator[bool] | None = None):
@@ -103,6 +108,7 @@ class StreamSource:
         self._payload = dict(payload)
         self._pauses = no_pauses() if pauses is None else pauses
         self._queue: deque[dict[str, int]] = deque()
+        self.on_beat: list[Callable[[dict[str, int]], None]] = []
         self._empty = Event()
         self._empty.set()
         self._valid.value = 0
@@ -123,6 +129,11 @@ class StreamSource:
         self._queue.append(beat)
         self._empty.clear()
 
+    def clear(self):
+        """Forget what is queued; only while in reset, where no beat can be under way."""
+        self._queue.clear()
+        self._empty.set()
+
     async def wait(self):
         """Until everything queued has been transferred."""
         await self._empty.wait()
@@ -137,9 +148,11 @@ class StreamSource:
                 continue
             if driving and int(self._ready.value):
                 driving = False
-                self._queue.popleft()
+                beat = self._queue.popleft()
                 if not self._queue:
                     self._empty.set()
+                for call in self.on_beat:
+                    call(beat)
             if not driving:
                 driving = bool(self._queue) and not next(self._pauses)
                 self._valid.value = int(driving)

@@ -22,7 +22,6 @@ from crossramp.sim import (
     expected_from_comparators,
     random_pauses,
     random_stalls,
-    reset,
 )
 
 from tests.sim.designs import network_of, utterances_of
@@ -57,13 +56,15 @@ def compare(bench, batches) -> Scoreboard:
         for quantity in ("macs", *STEPS):
             board.compare(quantity, getattr(golden.steps, quantity), getattr(got, quantity)[:, start:stop], number)
         mask = (1 << SPEC.logit_bits) - 1
-        logits = [beat["value"] for beat in bench.logits.beats[number * SPEC.classes : (number + 1) * SPEC.classes]]
-        board.compare("logits", golden.logits & mask, np.array([logits]), number)
+        beats = bench.logits.beats[number * SPEC.classes : (number + 1) * SPEC.classes]
+        board.compare("logits", golden.logits & mask, np.array([[beat["value"] for beat in beats]]), number)
+        assert [beat["last"] for beat in beats] == [0] * (SPEC.classes - 1) + [1]
         answer = bench.answers.beats[number]
         board.compare("answers", golden.answers, np.array([answer["index"]]), number)
         assert not answer["too_long"]
         start = stop
     assert len(bench.answers.beats) == len(batches)
+    assert len(bench.logits.beats) == len(batches) * SPEC.classes
     return board
 
 
@@ -78,6 +79,16 @@ async def every_value(dut):
     board.compare("h", bench.steps().h, wrong)
     with pytest.raises(MismatchError, match="h, utterance 0, step 0, unit 0: expected"):
         board.check()
+    # The framing of h is checked too: one beat of it spoiled in each way.
+    spoiled = {"h_end": ("end", 1), "h_last": ("last", 1)}
+    if SPEC.units % SPEC.lanes:
+        spoiled["h_codes beyond"] = ("codes", 1 << (SPEC.lanes * SPEC.input_bits - 1))
+    for message, (name, bits) in spoiled.items():
+        bench.h.beats[SPEC.beats - 1][name] ^= bits
+        with pytest.raises(AssertionError, match=message):
+            bench.steps()
+        bench.h.beats[SPEC.beats - 1][name] ^= bits
+    bench.steps()
 
 
 @cocotb.test()
@@ -118,16 +129,18 @@ async def faulty_comparators(dut, kind):
 
 @cocotb.test()
 async def reset_in_the_middle(dut):
-    """A reset at any time leaves nothing behind."""
-    model = ArrayModel(SPEC, NETWORK.weights)
-    bench = MacroBench(dut, SPEC, model)
+    """A reset of one clock, at any time, leaves nothing behind: the next utterance is as good as the first."""
+    bench = MacroBench(dut, SPEC, ArrayModel(SPEC, NETWORK.weights))
     await bench.start()
-    bench.send(utterances_of(DESIGN, SEED + 1, (1,))[0][0])
-    await ClockCycles(dut.clk, SPEC.inputs + SPEC.clocks_per_step * 2 // 3)
-    await reset(dut, 1)
-    await ClockCycles(dut.clk, 1)
-    cocotb.log.info("reset after %d conversions", bench.checker.conversions)
-    model.conversions.clear()
+    for number, clocks in enumerate((SPEC.inputs + SPEC.clocks_per_step * 2 // 3, SPEC.inputs // 2, 3 * SPEC.units)):
+        # Two steps: more x waits, unless all is reset with it.
+        bench.send(utterances_of(DESIGN, SEED + 1, (2,))[0][0])
+        await ClockCycles(dut.clk, clocks)
+        await bench.restart()
+        batches = utterances_of(DESIGN, SEED + 2 + number, (2,))
+        bench.send(batches[0][0])
+        await bench.finish()
+        compare(bench, batches).check("macs", *STEPS, "logits", "answers")
 
 
 @cocotb.test()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The generated network under cocotb, in both simulators."""
 
+from pathlib import Path
+
 import pytest
 from crossramp.sim.bulk import network_verilog
 from crossramp.sim.runner import CocotbError, build_cocotb
@@ -36,3 +38,10 @@ def test_planted_fault_is_seen(seed, models, tmp_path):
             testcase="every_value",
             env={"CROSSRAMP_DESIGN": "odd"},
         )
+
+
+def test_bench_notices_misbehavior(seed, models, tmp_path):
+    """Streams that break their rules and designs that do nothing; the module expects each error."""
+    verilog = (Path(__file__).parents[1] / "cocotb" / "misbehavior.v").read_text()
+    build = build_cocotb("icarus", {"misbehavior.v": verilog}, "misbehavior", folder=models)
+    assert build.run("tests.cocotb.misbehavior_tests", results=tmp_path / "misbehavior", seed=seed) == 7
