@@ -127,6 +127,80 @@ def test_fault_in_the_gateware_is_seen(fault, seed, models):
             board.check()
 
 
+def rewired(port: str, expression: str, extra: str = ""):
+    """A change of the top module: output ``port`` becomes ``expression`` of ``good``, which is what it should be."""
+
+    def change(text):
+        width = re.search(rf"^  output (\[\d+:0\] )?{port};", text, re.MULTILINE)
+        core = re.search(r"^  network_core core \(", text, re.MULTILINE)
+        assert width, f"no output {port}"
+        assert core, "no network_core"
+        head, body = text[: core.start()], text[core.start() :]
+        # It is the core's own port, or a part of a payload.
+        body, first = re.subn(rf"\({port}\)", "(good)", body)
+        body, second = re.subn(rf"assign {port} = ", "assign good = ", body)
+        assert first + second == 1, f"{port} is driven {first + second} times"
+        return f"{head}  wire {width[1] or ''}good;\n{extra}  assign {port} = {expression};\n{body}"
+
+    return change
+
+
+# Each breaks one rule where the array does not look: every value stays right, and only a checker can tell.
+RULE_FAULTS = {
+    "ramp_reset_missing": rewired(
+        "array_ramp_reset", "good & late", "  reg late = 0;\n  always @(posedge clk) late <= good;\n"
+    ),
+    "state_changes": rewired("array_state", "good | array_reset"),
+    "calibration_changes": rewired("array_calibration", "array_tick ? ~good : good"),
+    "tap_changes": rewired("array_tap", "array_tick ? good : ~good"),
+}
+
+
+@pytest.mark.parametrize("rule", RULE_FAULTS)
+def test_a_broken_rule_is_seen_where_every_value_is_right(rule, seed, models):
+    network, batches, result = simulate(
+        "odd", seed, (2, 1), models, simulator="icarus", array_stall=30, change_verilog=RULE_FAULTS[rule]
+    )
+    compare_bulk(network, batches, result).check(*QUANTITIES)
+    assert result.violations == (rule,)
+
+
+def test_a_payload_that_changes_while_it_waits_is_seen(seed, models):
+    network, batches, result = simulate(
+        "odd",
+        seed,
+        (2, 1),
+        models,
+        simulator="icarus",
+        stall=50,
+        change_verilog=rewired("h_codes", "h_ready ? good : ~good"),
+    )
+    compare_bulk(network, batches, result).check(*QUANTITIES)
+    assert result.violations == ("streams",)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        # 3 beats a step, 2 steps, then 1
+        (rewired("h_last", "1'b0"), "h_last of record 3 is 0; expected 1"),
+        # On the first beat of each step, not on its last: as many as expected.
+        (
+            rewired(
+                "h_end", "first", "  reg first = 1;\n  always @(posedge clk) if (h_valid && h_ready) first <= good;\n"
+            ),
+            "h_end of record 0 is 1; expected 0",
+        ),
+        (rewired("logit_last", "!good"), "logit_last of record 0 is 1; expected 0"),
+        (rewired("answer_too_long", "1'b1"), "answer_too_long of record 0 is 1; expected 0"),
+    ],
+    ids=("h_last", "h_end", "logit_last", "answer_too_long"),
+)
+def test_wrong_framing_is_seen(fault, message, seed, models):
+    with pytest.raises(SimulationError, match=message):
+        simulate("odd", seed, (2, 1), models, simulator="icarus", change_verilog=fault)
+
+
 def changed(name: str, at: tuple, by: int):
     def change(programming: Programming) -> Programming:
         values = getattr(programming, name).copy()
