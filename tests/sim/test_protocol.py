@@ -75,8 +75,14 @@ def second_first(clocks):
     clocks[:] = clocks[START2:]
 
 
-def late_pulse(clocks):
-    clocks[WINDOW][0] = dataclasses.replace(clocks[WINDOW][0], row_pos=clocks[WINDOW][0].row_pos & ~1)
+def flip(clock, name, line):
+    """A mutation: one line of a bus is driven on one clock where it was not, or the other way round."""
+
+    def mutate(clocks):
+        pins = clocks[clock][0]
+        clocks[clock][0] = dataclasses.replace(pins, **{name: getattr(pins, name) ^ 1 << line})
+
+    return mutate
 
 
 def state_falls_in_hold(clocks):
@@ -96,11 +102,6 @@ VIOLATIONS = {
     "window_length": repeat(WINDOW + 2, row_pos=0, row_neg=0),
     "window_length (short)": drop(WINDOW2 + 6),
     "window_without_hold": repeat(WINDOW + 2, integrate=0, reset=1, row_pos=0, row_neg=0),
-    "pulse_outside_window": change(HOLD, row_neg=1),
-    "pulse_both_polarities": change(WINDOW, row_neg=0b000011),
-    "pulse_not_from_start": late_pulse,
-    "state_pulse_in_first_conversion": change(WINDOW, state_pos=1),
-    "row_pulse_in_second_conversion": change(WINDOW2, row_pos=0b100),
     "hold_without_window": drop(WINDOW, 3),
     "hold_dropped": lambda clocks: (ready_low(START2 - 1)(clocks), change(START2 - 1, tick=1)(clocks)),
     "state_changes": state_falls_in_hold,
@@ -116,6 +117,29 @@ VIOLATIONS = {
     "tap_changes": lambda clocks: (ready_low(RAMP + 2)(clocks), repeat(RAMP + 2, tick=0, tap=1)(clocks)),
     "ramp_pauses": repeat(RAMP + 3, tick=0),
     "calibration_changes": change(RAMP, calibration=1),
+}
+
+# The rules of pulses on each kind of line: a line that the step drives in that polarity, one that it drives in the
+# other, one that is low when it is driven late, and the clocks of all that.
+for bus, own, other, (stray, late), (window, hold) in (
+    ("row_pos", 5, 1, (4, WINDOW + 1), (WINDOW, HOLD)),
+    ("row_neg", 1, 0, (4, WINDOW + 2), (WINDOW, HOLD)),
+    ("state_pos", 0, 1, (0, WINDOW2 + 6), (WINDOW2, HOLD2)),
+    ("state_neg", 1, 0, (0, WINDOW2 + 6), (WINDOW2, HOLD2)),
+):
+    VIOLATIONS |= {
+        f"pulse_outside_window ({bus}, before)": flip(window - 1, bus, own),
+        f"pulse_outside_window ({bus}, hold)": flip(hold, bus, own),
+        f"pulse_outside_window ({bus}, ramp)": flip(hold + 4, bus, other),
+        f"pulse_both_polarities ({bus})": flip(window, bus, other),
+        f"pulse_not_from_start ({bus}, late)": flip(window, bus, own),
+        f"pulse_not_from_start ({bus}, stray)": flip(late, bus, stray),
+    }
+VIOLATIONS |= {
+    "state_pulse_in_first_conversion (state_pos)": flip(WINDOW, "state_pos", 0),
+    "state_pulse_in_first_conversion (state_neg)": flip(WINDOW, "state_neg", 1),
+    "row_pulse_in_second_conversion (row_pos)": flip(WINDOW2, "row_pos", 2),
+    "row_pulse_in_second_conversion (row_neg)": flip(WINDOW2, "row_neg", 5),
 }
 
 # A window that opens in a ramp was not reset either.
@@ -165,8 +189,13 @@ def test_violation_is_named(name):
     assert caught.value.violation.rule == rule
     # Nothing else is wrong on that clock but what the same wires break by themselves.
     first = caught.value.violation.clock
-    others = {violation.rule for violation in check(mutated(name)).violations if violation.clock == first} - {rule}
+    collected = check(mutated(name))
+    others = {violation.rule for violation in collected.violations if violation.clock == first} - {rule}
     assert others == ALSO.get(name, set())
+    # Collected instead of raised, it is not forgotten.
+    with pytest.raises(ProtocolError) as finished:
+        collected.check_finished()
+    assert finished.value.violation == caught.value.violation
     assert str(caught.value).startswith(f"{rule} on clock {caught.value.violation.clock}: {RULES[rule]}")
 
 
