@@ -7,7 +7,7 @@ from crossramp.golden.lstm import Lstm
 from crossramp.golden.ramp import latch
 from crossramp.golden.specification import Gate, Specification
 from crossramp.sim.array import ArrayModel, Pins, random_stalls, settling, to_bits
-from crossramp.sim.boundary_sequence import run_conversion
+from crossramp.sim.boundary_sequence import conversion_pins, run_conversion
 from crossramp.sim.faults import Chatter, Custom, Explicit, Late, Stuck
 from crossramp.sim.programming import Programming, ProgrammingError
 
@@ -99,6 +99,39 @@ def test_explicit_traces(seed):
     for trace in traces:
         latched = run_conversion(spec, model, np.ones(spec.rows, int))
         np.testing.assert_array_equal(latched, trace)
+
+
+def test_garbage_is_shown_wherever_nothing_is_latched(seed):
+    """On clocks that wait, what a macro may not look at really differs from what it is going to latch."""
+    spec = SPECS["default"]
+    golden, rng = lstm(spec, seed)
+    codes = rng.integers(-spec.input_max, spec.input_max + 1, spec.rows)
+    q = rng.integers(-spec.state_pulse_max, spec.state_pulse_max + 1, spec.units)
+    all_columns, bank_g = (1 << spec.columns) - 1, ((1 << spec.units) - 1) << 2 * spec.units
+    for values, state, looked_at in ((codes, False, all_columns), (q, True, bank_g)):
+        # The same array with and without garbage, three clocks of waiting on each tick.
+        clean, noisy = (
+            ArrayModel(spec, golden.weights, ready=settling({"tick": 3}), garbage_seed=garbage)
+            for garbage in (None, seed)
+        )
+        waiting, different, elsewhere = 0, 0, 0
+        for pins, waits in conversion_pins(spec, values, state=state):
+            while True:
+                (held, ready), (shown, also_ready) = clean.clock(pins), noisy.clock(pins)
+                assert ready == also_ready
+                if ready and pins.tap:
+                    assert (shown ^ held) & looked_at == 0
+                    elsewhere += shown != held
+                elif pins.tap:
+                    waiting += 1
+                    different += (shown ^ held) & looked_at != 0
+                if ready or not waits:
+                    break
+                pins.tick = 0
+        assert waiting == 3 * spec.ticks
+        # Few columns agree by chance: in the state's conversion, one clock in eight.
+        assert different > waiting // 2
+        assert (elsewhere > 0) == state
 
 
 def test_settling_waits_as_long_as_asked():
