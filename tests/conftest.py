@@ -22,7 +22,7 @@ def pytest_addoption(parser):
         nargs="?",
         const="build/waves",
         metavar="FOLDER",
-        help="dump one wave file a run, with a GTKWave save file (default folder build/waves)",
+        help="the cocotb runs dump one wave file each, with a GTKWave save file (default folder build/waves)",
     )
 
 
