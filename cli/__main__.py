@@ -2,6 +2,8 @@
 """``crossramp``, also as ``python -m crossramp``: one module a command, each with ``add_parser`` and ``run``."""
 
 import argparse
+import contextlib
+import errno
 import os
 import sys
 from importlib import import_module
@@ -11,6 +13,12 @@ from crossramp.errors import UserError
 
 #: The commands, in the order of the help; each is a module of this package.
 COMMANDS = ("demo", "generate", "simulate", "ramp", "info", "doctor")
+
+#: What the system says where output cannot go: a full disk or quota, a broken device, a closed descriptor.
+_NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
+#: What a shell reports of a program that SIGPIPE ended.
+_BROKEN_PIPE = 141
 
 _EPILOG = """\
 MODEL is a model file (.npz) or the name of a shipped model (kws).
@@ -38,23 +46,50 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; ``argv`` without the program's name (None: the process's). Returns the exit status."""
-    for stream in (sys.stdout, sys.stderr):
+    _prepare_streams()
+    status = 0
+    try:
+        status = _run(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has enough; a difference that was found stays one
+        status = status or _BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in _NO_OUTPUT:
+            raise
+        status = _refuse(f"the output cannot be written: {error.strerror}")
+    finally:
+        _drop_unwritten()
+    return status
+
+
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller, as in >&-
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        stream = getattr(sys, name)
         if hasattr(stream, "reconfigure"):  # a name or a µ that the terminal cannot show is no reason to stop
             stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_unwritten() -> None:
+    """Python flushes once more on its way out: what could not be written would change the exit status there."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _run(argv: list[str] | None) -> int:
+    """The exit status; output that cannot be written raises OSError."""
     try:
         args = _parse(argv)
-        status = args.run(args)
-        sys.stdout.flush()
-        return status
+        return args.run(args)
     except SystemExit as stop:  # argparse: help, version, usage
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
-        print("crossramp: interrupted", file=sys.stderr)
+        _complain("interrupted")
         return 130
-    except BrokenPipeError:
-        # Whoever read the output has enough. Python would complain once more when it flushes on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except UserError as error:
         return _refuse(error)
     except OSError as error:
@@ -65,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
         if not _ours(error):
             raise
         # A simulation that stopped, or showed what no golden model has: its last lines are worth reading.
-        print(f"crossramp: {error}", file=sys.stderr)
+        _complain(error)
         return 1
     except ValueError as error:
         if not _ours(error):
@@ -95,8 +130,13 @@ def _ours(error: Exception) -> bool:
 
 
 def _refuse(message) -> int:
-    print(f"crossramp: {' '.join(str(message).split())}", file=sys.stderr)
+    _complain(" ".join(str(message).split()))
     return 2
+
+
+def _complain(message) -> None:
+    with contextlib.suppress(OSError):  # nobody may be listening; the exit status says it too
+        print(f"crossramp: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class Progress:
 
     def __init__(self):
         self._shown = 0
-        self._active = sys.stderr.isatty()
+        self._active = sys.stderr is not None and sys.stderr.isatty()
 
     def show(self, text: str) -> None:
         """Replace the line."""
