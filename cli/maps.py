@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the analog side is programd with, as CSV: the cells of each ramp, and the conductance of every weight."""
+"""What the analog side is programmed with, as CSV: the cells of each ramp, and the conductance of every weight."""
 
 import csv
 from pathlib import Path
