@@ -67,8 +67,9 @@ def from_audio(model: Model, paths: Sequence[str | Path]) -> Utterances:
     clips = np.stack([fit_length(read_wav(file, settings.sample_rate), settings.clip_samples) for file in files])
     values = features(clips, settings)
     classes = {name: k for k, name in enumerate(model.class_names)}
-    labels = [classes.get(file.absolute().parent.name) for file in files]
-    names = [f"{file.absolute().parent.name}/{file.name}" for file in files]
+    folders = [_folder_name(file) for file in files]
+    labels = [classes.get(folder) for folder in folders]
+    names = [f"{folder}/{file.name}" for folder, file in zip(folders, files, strict=True)]
     return Utterances(names, labels, pulse_codes(values, model.spec.input_bits), values)
 
 
@@ -139,6 +140,12 @@ def from_seed(model: Model, count: int, seed: int, steps: int | None = None) -> 
     full = rng.random((count, steps)) < 0.25
     codes[full] = np.where(rng.random(codes[full].shape) < 0.5, -limit, limit)
     return Utterances([f"random[{k}]" for k in range(count)], [None] * count, codes)
+
+
+def _folder_name(file: Path) -> str:
+    folder = file.absolute().parent
+    # Links keep their own names, except where only resolving tells what ".." is.
+    return folder.resolve().name if folder.name == ".." else folder.name
 
 
 def _recordings(path: Path) -> list[Path]:

@@ -148,6 +148,10 @@ def test_single_files_are_labeled_too(run, model_file, recordings, monkeypatch):
     monkeypatch.chdir(recordings[0] / "yes")
     _, content = simulated(run, model_file, "a.wav", "--simulator", "amaranth")
     assert [row["label"] for row in content["rows"]] == ["yes"]
+    (recordings[0] / "yes" / "sub").mkdir()
+    monkeypatch.chdir(recordings[0] / "yes" / "sub")
+    _, content = simulated(run, model_file, "../a.wav", "--simulator", "amaranth")
+    assert [(row["name"], row["label"]) for row in content["rows"]] == [("yes/a.wav", "yes")]
 
 
 def test_table(run, model_file, recordings):
