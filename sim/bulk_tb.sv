@@ -342,7 +342,7 @@ module crossramp_bulk #(
       end else begin
         if (stuck) $display("bench: nothing moved for %0d clocks, %0d of %0d utterances", quiet, finished, utterances);
         if (more != 0) $display("bench: records are missing: %b (gates, state, output, h, logits, answers from the right)", more);
-        if (broken != 0) $display("bench: rules of the boundary are broken: %h", broken);
+        if (broken != 0) $display("bench: rules of the boundary are broken, named above where each was first");
         if (!stuck && more == 0 && wrong == 0 && broken == 0 && compared != 0 && finished == utterances
             && conversions != 0) begin
           $display("PASS: %0d utterances, %0d records compared, %0d conversions, %0d clocks", finished, compared, conversions, clocks);

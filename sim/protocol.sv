@@ -45,6 +45,7 @@ module crossramp_protocol #(
   reg second;  // the next conversion is the state's
   reg [31:0] now;
   integer clocks, k;
+  string rule;
 
   // What is wide is looked at in the phase that needs it: the checker runs on every clock of bulk simulations.
   wire driven = (row_pos | row_neg) != 0 || (state_pos | state_neg) != 0;
@@ -164,6 +165,42 @@ module crossramp_protocol #(
     end
   endtask
 
+  // Names rule k: those of crossramp.sim.protocol.RULES, in its order.
+  task name_rule;
+    begin
+      case (k)
+        0: rule = "unknown_value";
+        1: rule = "integrate_in_ramp";
+        2: rule = "reset_in_conversion";
+        3: rule = "no_phase";
+        4: rule = "reset_too_short";
+        5: rule = "ready_ignored";
+        6: rule = "conversion_order";
+        7: rule = "window_length";
+        8: rule = "window_without_hold";
+        9: rule = "pulse_outside_window";
+        10: rule = "pulse_both_polarities";
+        11: rule = "pulse_not_from_start";
+        12: rule = "state_pulse_in_first_conversion";
+        13: rule = "row_pulse_in_second_conversion";
+        14: rule = "hold_without_window";
+        15: rule = "hold_dropped";
+        16: rule = "state_changes";
+        17: rule = "ramp_reset_outside_hold";
+        18: rule = "ramp_reset_missing";
+        19: rule = "tick_outside_hold";
+        20: rule = "hold_too_short";
+        21: rule = "tick_count";
+        22: rule = "tap_not_one_hot";
+        23: rule = "tap_order";
+        24: rule = "tap_changes";
+        25: rule = "ramp_pauses";
+        26: rule = "calibration_changes";
+        default: rule = "a rule without a name";
+      endcase
+    end
+  endtask
+
   task advance;
     begin
       if (hold) begin
@@ -197,7 +234,10 @@ module crossramp_protocol #(
       end
       if ((now & ~broken) != 0)
         for (k = 0; k < 32; k = k + 1)
-          if (now[k] && !broken[k]) $display("protocol: rule %0d is broken on clock %0d", k, clocks);
+          if (now[k] && !broken[k]) begin
+            name_rule;
+            $display("protocol: %0s is broken on clock %0d", rule, clocks);
+          end
       broken = broken | now;
       clocks = clocks + 1;
     end

@@ -8,8 +8,10 @@ import pytest
 from crossramp.rtl.verilog import strip_initial
 from crossramp.sim.bulk import simulate_bulk
 from crossramp.sim.programming import Programming
+from crossramp.sim.protocol import RULES
 from crossramp.sim.scoreboard import MismatchError, Scoreboard, compare_bulk
 from crossramp.sim.simulators import SimulationError
+from crossramp.sim.sources import SOURCES
 
 from tests.sim.designs import SPECS, network_of, utterances_of
 
@@ -132,9 +134,9 @@ def rewired(port: str, expression: str, extra: str = ""):
 
     def change(text):
         width = re.search(rf"^  output (\[\d+:0\] )?{port};", text, re.MULTILINE)
-        core = re.search(r"^  network_core core \(", text, re.MULTILINE)
+        core = re.search(r"^  \w+_core core \(", text, re.MULTILINE)
         assert width, f"no output {port}"
-        assert core, "no network_core"
+        assert core, "no core"
         head, body = text[: core.start()], text[core.start() :]
         # It is the core's own port, or a part of a payload.
         body, first = re.subn(rf"\({port}\)", "(good)", body)
@@ -163,6 +165,15 @@ def test_a_broken_rule_is_seen_where_every_value_is_right(rule, seed, models):
     )
     compare_bulk(network, batches, result).check(*QUANTITIES)
     assert result.violations == (rule,)
+    assert re.findall(r"^protocol: (\w+) is broken on clock \d+$", result.log, re.MULTILINE) == [rule]
+
+
+def test_the_checker_in_verilog_has_the_names_and_the_order_of_the_rules():
+    text = (SOURCES / "protocol.sv").read_text()
+    names = re.findall(r'^ +(\d+): rule = "(\w+)";$', text, re.MULTILINE)
+    assert names == [(str(bit), rule) for bit, rule in enumerate(RULES)]
+    # Every bit is set somewhere, and no other.
+    assert {int(bit) for bit in re.findall(r"\bnow\[(\d+)\] = ", text)} == set(range(len(RULES)))
 
 
 def test_a_payload_that_changes_while_it_waits_is_seen(seed, models):
