@@ -14,17 +14,18 @@ from crossramp.sim.selfcheck import commands, write_selfcheck
 from crossramp.sim.simulators import environment
 
 from tests.sim.designs import network_of, utterances_of
+from tests.sim.test_bulk import RULE_FAULTS
 
 LOGS = ("gates", "state", "output", "h", "logits", "answers")
 
 
-def write(folder, seed, *, head=True, lengths=(3, 1, 2)):
+def write(folder, seed, *, design="odd", head=True, lengths=(3, 1, 2), change_verilog=str):
     """A generated design and its testbench; the folder of the latter."""
-    network = network_of("odd", 1)
+    network = network_of(design, 1)
     verilog = network_verilog(network, "kws")[0] if head else to_verilog(Macro(network.spec), "kws")
-    (folder / "kws.v").write_text(verilog)
+    (folder / "kws.v").write_text(change_verilog(verilog))
     place = folder / "testbench"
-    x = utterances_of("odd", seed, lengths)
+    x = utterances_of(design, seed, lengths)
     ports = generated_ports(network.spec, head=head)
     write_selfcheck(place, network, x, module="kws", ports=ports, verilog="../kws.v")
     return place
@@ -106,6 +107,36 @@ def test_nothing_compared_fails(testbench):
     status, output = shell(f"{run} +utterances=0", place)
     assert status != 0
     assert "FAIL" in output
+
+
+def test_fewer_utterances_than_recorded_fail(testbench):
+    place, run = testbench
+    status, output = shell(f"{run} +utterances=2", place)
+    assert status != 0
+    assert re.search(r"^FAIL: 0 records wrong of \d+ compared$", output, re.MULTILINE), output
+
+
+def test_more_utterances_than_announced_fail(tmp_path, seed):
+    """The second one ends soon after the first: every record was compared, and only the count is wrong."""
+    place = write(tmp_path, seed, design="tiny", lengths=(1, 1))
+    build, _, run = commands("../kws.v")["Icarus Verilog"].partition("\n")
+    assert shell(build, place) == (0, "")
+    status, output = shell(run, place)
+    assert status == 0
+    compared = re.match(r"PASS: 2 utterances, (\d+) records", output)[1]
+    status, output = shell(f"{run} +utterances=1", place)
+    assert status != 0
+    assert f"FAIL: 0 records wrong of {compared} compared" in output
+    assert "records are missing" not in output
+
+
+@pytest.mark.parametrize("rule", ["ramp_reset_missing", "state_changes"])
+def test_a_broken_rule_fails_where_every_record_is_right(rule, tmp_path, seed):
+    place = write(tmp_path, seed, lengths=(2, 1), change_verilog=RULE_FAULTS[rule])
+    status, output = shell(commands("../kws.v")["Icarus Verilog"], place)
+    assert status != 0
+    assert "FAIL: 0 records wrong of 44 compared" in output
+    assert re.findall(r"^protocol: (\w+) ", output, re.MULTILINE) == [rule]
 
 
 def test_dead_hardware_fails(testbench):
