@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scoreboard of whole runs alone: it says in which utterance of all batches a value is wrong."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from crossramp.golden.specification import Specification
+from crossramp.sim.scoreboard import STEP_QUANTITIES, MismatchError, compare_bulk
+
+from tests.strategies import inputs_of, network_of
+
+SPEC = Specification(inputs=3, units=2, classes=3, adc_bits=3, input_bits=3)
+
+
+def run(seed):
+    """A network, two batches of different sizes, and the result of a simulator that is always right."""
+    network = network_of(SPEC, seed)
+    batches = [inputs_of(SPEC, seed, batch=2, steps=3), inputs_of(SPEC, seed + 1, batch=4, steps=2)]
+    traces = []
+    for golden in map(network.run, batches):
+        steps = {name: np.array(getattr(golden.steps, name)) for name in STEP_QUANTITIES}
+        traces.append(SimpleNamespace(**steps, logits=golden.logits.copy(), answers=golden.answers.copy()))
+    return network, batches, SimpleNamespace(traces=traces)
+
+
+def test_all_values_of_all_batches_are_compared(seed):
+    board = compare_bulk(*run(seed))
+    board.check(*STEP_QUANTITIES, "logits", "answers")
+    assert board.compared["codes"] == (2 * 3 + 4 * 2) * SPEC.columns
+    assert board.compared["answers"] == 2 + 4
+
+
+@pytest.mark.parametrize(
+    ("quantity", "batch", "at", "where"),
+    [
+        ("h", 0, (1, 2, 1), "utterance 1, step 2, unit 1"),
+        *((name, 1, (2, 1, 0), "utterance 4, step 1, unit 0") for name in ("c", "state_pulses", "state_codes", "h")),
+        ("codes", 1, (1, 0, 2 * SPEC.units + 1), "utterance 3, step 0, bank g, unit 1"),
+        ("logits", 1, (3, 2), "utterance 5, class 2"),
+        ("answers", 1, (0,), "utterance 2"),
+    ],
+)
+def test_one_wrong_value_is_named(quantity, batch, at, where, seed):
+    network, batches, result = run(seed)
+    values = getattr(result.traces[batch], quantity)
+    good = int(values[at])
+    values[at] ^= 1
+    board = compare_bulk(network, batches, result)
+    assert board.wrong == board.mismatched[quantity] == 1
+    with pytest.raises(MismatchError, match=f"{quantity}, {where}: expected {good}, got {good ^ 1}$"):
+        board.check()
