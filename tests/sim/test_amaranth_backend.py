@@ -76,6 +76,50 @@ def test_an_utterance_too_long_is_no_answer():
         simulate_amaranth(network, x)
 
 
+#: A bit that is flipped: the stream, its beat, the bit, and what must be said.
+CODES, BEYOND = SPEC.lanes * SPEC.input_bits, (SPEC.units % SPEC.lanes) * SPEC.input_bits
+FRAMING = {
+    "h_end missing": ("h", SPEC.beats - 1, CODES, "h_end of beat 2 is 0; expected 1"),
+    "h_end early": ("h", SPEC.beats, CODES, "h_end of beat 3 is 1; expected 0"),
+    "h_last missing": ("h", 2 * SPEC.beats, CODES + 1, "h_last of beat 6 is 0; expected 1"),
+    "h_last early": ("h", SPEC.beats, CODES + 1, "h_last of beat 3 is 1; expected 0"),
+    "lanes beyond": ("h", 2 * SPEC.beats - 1, BEYOND, "h_codes beyond the last unit of beat 5 is 1; expected 0"),
+    "logit_last missing": ("logit", 2, SPEC.logit_bits, "logit_last of beat 2 is 0; expected 1"),
+    "logit_last early": ("logit", 1, SPEC.logit_bits, "logit_last of beat 1 is 1; expected 0"),
+    "too_long": ("answer", 0, 2, "answer_too_long of beat 0 is 1; expected 0"),
+}
+
+
+@pytest.mark.parametrize("fault", FRAMING)
+def test_wrong_framing_is_refused(monkeypatch, fault):
+    """Three steps, every value right; one bit of the framing is not."""
+    stream, beat, bit, message = FRAMING[fault]
+    original = amaranth_backend._observed
+
+    def spoil(spec, shape, beats, *others):
+        beats[stream][beat] ^= 1 << bit
+        return original(spec, shape, beats, *others)
+
+    monkeypatch.setattr(amaranth_backend, "_observed", spoil)
+    with pytest.raises(SimulationError, match=f"^{message}$"):
+        simulate_amaranth(network_of(SPEC, 1), inputs_of(SPEC, 1, batch=1, steps=3), jobs=1)
+
+
+@pytest.mark.parametrize(
+    ("stream", "message"), [("gates", "5 beats of gates"), ("h", "beats of h"), ("logit", "logits")]
+)
+def test_a_missing_beat_is_refused(monkeypatch, stream, message):
+    original = amaranth_backend._observed
+
+    def spoil(spec, shape, beats, *others):
+        beats[stream].pop()
+        return original(spec, shape, beats, *others)
+
+    monkeypatch.setattr(amaranth_backend, "_observed", spoil)
+    with pytest.raises(SimulationError, match=f"{message}; expected"):
+        simulate_amaranth(network_of(SPEC, 1), inputs_of(SPEC, 1, batch=1, steps=2), jobs=1)
+
+
 def test_step_trace_shows_what_golden_computes():
     network, x = network_of(SPEC, 3), inputs_of(SPEC, 3, batch=1, steps=4)[0]
     golden = network.run(x[None]).steps
