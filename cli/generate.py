@@ -16,6 +16,9 @@ from crossramp.tables import markdown
 
 TOPS = ("network", "macro")
 
+#: How the testbench's own modules begin.
+_RESERVED = "crossramp_"
+
 _EPILOG = """\
 example:
   crossramp generate kws -o build/kws --lanes 8
@@ -97,7 +100,8 @@ def module_name(stem: str, top: str) -> str:
     """A Verilog identifier from a file's stem."""
     name = re.sub(r"\W+", "_", stem, flags=re.ASCII).strip("_") or "network"
     name = name if name[0].isalpha() else f"m_{name}"
-    return f"{name}_{top}" if top == "macro" or name in KEYWORDS else name
+    name = f"{name}_{top}" if top == "macro" or name in KEYWORDS else name
+    return f"m_{name}" if name.startswith(_RESERVED) else name
 
 
 def component(model: Model, top: str):
@@ -125,7 +129,7 @@ def generate(
     Raises
     ------
     UserError
-        If the folder may not or cannot be written.
+        If the folder may not or cannot be written, or the name is one of the testbench's.
     ValueError
         For a module name that is no Verilog identifier.
     """
@@ -134,6 +138,8 @@ def generate(
 
     if seed < 0:
         raise UserError(f"--seed is {seed}; allowed: 0 and up")
+    if name.startswith(_RESERVED):
+        raise UserError(f"--name is {name}; the testbench's modules begin with {_RESERVED}, give a name that does not")
     if top not in TOPS:
         raise UserError(f"top is {top!r}; allowed: {', '.join(TOPS)}")
     with written_folder(folder, force) as unfinished:

@@ -28,18 +28,23 @@ def written_folder(path: str | Path, force: bool = False) -> Iterator[Path]:
         ``force``).
     """
     path = Path(path)
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"{path}: is a link to what does not exist ({os.readlink(path)}); give another folder")
     if path.exists() and not path.is_dir():
         raise UserError(f"{path}: is a file; give a folder")
     if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file() and not force:
         raise UserError(
             f"{path}: holds files that were not generated; give another folder, or --force to write among them"
         )
-    unfinished = path.absolute().with_name(f".{path.absolute().name}.{os.getpid()}.unfinished")
+    target = path.resolve()
+    name = f".{target.name}.{os.getpid()}.unfinished"
+    # Inside a folder that is there: it may be a mount, and what it lies in may not be ours to write.
+    unfinished = target / name if path.is_dir() else target.with_name(name)
     try:
         unfinished.mkdir(parents=True)
         yield unfinished
         _write_manifest(unfinished)
-        _move(unfinished, path)
+        _move(unfinished, target)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error}); give another folder") from None
     finally:
@@ -62,7 +67,7 @@ def _write_manifest(folder: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    if not target.exists() or not any(target.iterdir()):
+    if not os.path.lexists(target):
         source.replace(target)
         return
     manifest = target / MANIFEST

@@ -70,7 +70,8 @@ def test_verilog_says_what_it_is(generated, model_file):
     assert model.spec.content_hash in header
     assert model.content_hash in header
     assert "adc_bits = 3" in header
-    assert "/work" not in text
+    assert str(generated.parent) not in text
+    assert str(Path(command.__file__).resolve().parents[1]) not in text
     assert str(Path.home()) not in text
 
 
@@ -211,6 +212,24 @@ def test_its_own_folder_is_brought_up_to_date(run, model_file, tmp_path):
     subprocess.run(["sha256sum", "--quiet", "-c", "MANIFEST.sha256"], cwd=tmp_path / "out", check=True)
 
 
+def test_empty_folders_that_cannot_be_replaced(run, model_file, tmp_path, monkeypatch, generated):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert run("generate", model_file, "-o", "link")[0] == 0
+    assert (tmp_path / "link").is_symlink()
+    assert contents(tmp_path / "real") == contents(generated)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert run("generate", model_file, "-o", ".")[0] == 0
+    assert contents(tmp_path / "here") == contents(generated)
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link", "here"}
+
+
+def test_a_dangling_link_is_refused(run, model_file, tmp_path):
+    (tmp_path / "link").symlink_to("nothing")
+    assert is_refusal(run("generate", model_file, "-o", "link"), "link: is a link", "nothing")
+
+
 def test_a_failure_leaves_nothing_behind(run, model_file, tmp_path, monkeypatch):
     def fail(*arguments):
         raise KeyboardInterrupt
@@ -227,6 +246,7 @@ def test_wrong_requests(run, model_file, tmp_path):
     assert is_refusal(run("generate", model_file, "-o", "file/out"), "file/out: cannot be written")
     assert is_refusal(run("generate", model_file, "-o", "out", "--lanes", 0), "lanes is 0", "1 to 3")
     assert is_refusal(run("generate", model_file, "-o", "out", "--name", "reg"), "'reg'")
+    assert is_refusal(run("generate", model_file, "-o", "out", "--name", "crossramp_dut"), "crossramp_dut", "testbench")
     assert is_refusal(run("generate", model_file, "-o", "out", "--seed", -1), "--seed is -1")
     assert is_refusal(run("generate", "missing.npz", "-o", "out"), "missing.npz", "kws")
     assert not (tmp_path / "out").exists()
@@ -239,6 +259,8 @@ def test_wrong_requests(run, model_file, tmp_path):
         ("my-net.v2", "macro", "my_net_v2_macro"),
         ("2nd", "network", "m_2nd"),
         ("é", "network", "network"),
+        ("crossramp_dut", "network", "m_crossramp_dut"),  # a module of the testbench
+        ("crossramp", "macro", "m_crossramp_macro"),
         ("small", "network", "small_network"),  # a word of the language
     ],
 )
