@@ -2,10 +2,13 @@
 """``crossramp``, also as ``python -m crossramp``: one module a command, each with ``add_parser`` and ``run``."""
 
 import argparse
+import atexit
 import contextlib
 import errno
 import os
+import shutil
 import sys
+import tempfile
 from importlib import import_module
 from importlib.metadata import version
 
@@ -13,6 +16,9 @@ from crossramp.errors import UserError
 
 #: The commands, in the order of the help; each is a module of this package.
 COMMANDS = ("demo", "generate", "simulate", "ramp", "info", "doctor")
+
+#: Those that keep something in the user's cache folder: what they built, and Amaranth's yosys its compiled self.
+_CACHING = ("demo", "generate", "simulate")
 
 #: What the system says where output cannot go: a full disk or quota, a broken device, a closed descriptor.
 _NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
@@ -84,6 +90,8 @@ def _run(argv: list[str] | None) -> int:
     """The exit status; output that cannot be written raises OSError."""
     try:
         args = _parse(argv)
+        if args.command in _CACHING:
+            _provide_cache()
         return args.run(args)
     except SystemExit as stop:  # argparse: help, version, usage
         return stop.code if isinstance(stop.code, int) else 2
@@ -106,6 +114,25 @@ def _run(argv: list[str] | None) -> int:
         if not _ours(error):
             raise
         return _refuse(error)
+    except Exception as error:
+        # Amaranth takes a moment to import, and its error is no RuntimeError: known by its name.
+        if type(error).__name__ != "YosysError":
+            raise
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        told = [line for line in lines if "error:" in line.lower()] or lines or ["no reason given"]
+        return _refuse(f"yosys, which writes the Verilog, failed: {told[-1]}; see crossramp doctor")
+
+
+def _provide_cache() -> None:
+    """Where the user's cache folder cannot be written (no home in a container), a temporary one until the exit."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    try:
+        os.makedirs(cache, exist_ok=True)
+        tempfile.TemporaryFile(dir=cache).close()
+    except OSError:
+        cache = tempfile.mkdtemp(prefix="crossramp-cache-")
+        atexit.register(shutil.rmtree, cache, ignore_errors=True)
+        os.environ["XDG_CACHE_HOME"] = cache
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:

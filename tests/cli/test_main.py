@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import numpy as np
 import pytest
+from amaranth.back.verilog import YosysError
 from crossramp import __main__ as command
 from crossramp import info
 from crossramp.errors import UserError
@@ -78,6 +79,31 @@ def test_bugs_keep_their_trace(monkeypatch, run):
     monkeypatch.setattr(info, "load_model", lambda name: np.zeros(3).reshape(2, 2))
     with pytest.raises(ValueError, match="reshape"):
         run("info", "kws")
+
+
+def test_yosys_that_fails_is_one_line(failing):
+    text = "Traceback (most recent call last):\n  File x\nWasmtimeError: no cache\n\nCaused by:\n    no room\n"
+    assert is_refusal(failing(YosysError(text)), "yosys", "WasmtimeError: no cache")
+    assert is_refusal(failing(YosysError("")), "yosys", "no reason")
+
+
+def test_without_a_home(tmp_path):
+    """Nor a cache, which Amaranth's yosys insists on: a command that has one to itself, gone after the run."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "temporary").mkdir()
+    program = (
+        "import os, sys; from crossramp import __main__ as command, generate; "
+        "generate.run = lambda args: print(os.path.isdir(os.environ['XDG_CACHE_HOME']), os.environ['XDG_CACHE_HOME']); "
+        "command.main(['generate', 'kws', '-o', 'out'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}
+    environment |= {"HOME": str(tmp_path / "file" / "home"), "TMPDIR": str(tmp_path / "temporary")}
+    for more in ({}, {"XDG_CACHE_HOME": str(tmp_path / "file")}):
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, env=environment | more, capture_output=True, text=True
+        )
+        assert done.stdout.startswith(f"True {tmp_path / 'temporary' / 'crossramp-cache-'}"), done.stderr
+        assert not any((tmp_path / "temporary").iterdir())
 
 
 def test_interrupt(failing):
