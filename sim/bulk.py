@@ -123,6 +123,7 @@ def simulate_bulk(
     array_stall: int = 0,
     seed: int = 1,
     programming: Programming | None = None,
+    calibration: int = 0,
     change_verilog: Callable[[str], str] | None = None,
     random_start: bool = False,
     optimize: bool = True,
@@ -149,6 +150,8 @@ def simulate_bulk(
         Of idle, stalls and random start.
     programming : Programming or None
         What the crossbar holds; None: the ideal array of ``network``. Real-valued programming is read as such.
+    calibration : int
+        The calibration port throughout: bit k * calibration_cells + n chooses cell n of ramp k.
     change_verilog : callable or None
         Applied to the generated Verilog: a planted fault, stripped initial values, another netlist.
     random_start : bool
@@ -165,13 +168,16 @@ def simulate_bulk(
     SimulatorMissing
         If the simulator is not there.
     ValueError
-        For stimuli of wrong shape or range, or a percentage out of range.
+        For stimuli of wrong shape or range, an empty batch, or a percentage or calibration out of range.
     """
     spec = network.spec
     batches = _checked_batches(spec, x_batches)
     for name, percent in {"idle": idle, "stall": stall, "array_stall": array_stall}.items():
         if not 0 <= percent <= 90:
             raise ValueError(f"{name} is {percent}; allowed: 0 to 90 percent")
+    cells = len(spec.ramps) * spec.calibration_cells
+    if not 0 <= calibration < 1 << cells:
+        raise ValueError(f"calibration is {calibration}; allowed: 0 to {(1 << cells) - 1}, for {cells} cells")
     simulator = choose_simulator(simulator)
     programming = Programming.ideal(spec, network.weights) if programming is None else programming
 
@@ -200,7 +206,7 @@ def simulate_bulk(
         programming.write(folder / "array")
         arguments = [f"+trace={folder}", f"+x={folder / 'x.bin'}", f"+array={folder / 'array'}"]
         arguments += [f"+utterances={utterances}", f"+idle={idle}", f"+stall={stall}", f"+array_stall={array_stall}"]
-        arguments += [f"+seed={seed}", f"+watchdog={2 * bound}"]
+        arguments += [f"+seed={seed}", f"+watchdog={2 * bound}", f"+calibration={calibration:x}"]
         if random_start:
             arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
         begin, begin_processor = time.perf_counter(), children_seconds()
@@ -241,8 +247,11 @@ def _checked_batches(spec: Specification, x_batches) -> list[np.ndarray]:
     for x in batches:
         if not 1 <= x.shape[1] <= spec.max_steps:
             raise ValueError(f"x has {x.shape[1]} steps; allowed: 1 to {spec.max_steps}")
-    if not sum(map(len, batches)):
+    if not batches:
         raise ValueError("there are no utterances; give at least 1")
+    for place, x in enumerate(batches):
+        if not len(x):
+            raise ValueError(f"batch {place} holds no utterances; give at least 1, or leave it out")
     return batches
 
 

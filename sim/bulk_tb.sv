@@ -8,7 +8,7 @@
 //
 // Stimulus: `+x=FILE` (two bytes a code when recording, hexadecimal {last, code} a line when checking),
 // `+utterances=N`, `+idle=PERCENT` of the clocks without x, `+stall=PERCENT` of the clocks without ready on the outputs,
-// `+seed=N`, `+watchdog=CLOCKS` without any transfer. The crossbar adds `+array=FOLDER` and `+array_stall=PERCENT`.
+// `+seed=N`, `+watchdog=CLOCKS` without any transfer, `+calibration=HEX` (the calibration cells chosen; none). The crossbar adds `+array=FOLDER` and `+array_stall=PERCENT`.
 //
 // The module crossramp_dut, and the clock, come from a generated file (crossramp.sim.bench_verilog).
 
@@ -163,6 +163,7 @@ module crossramp_bulk #(
   wire state, integrate, reset, hold, ramp_reset, tick, ready;
   wire [TICKS-1:0] tap;
   wire [CALIBRATION-1:0] calibration;
+  reg [CALIBRATION-1:0] chosen;  // cells, for the whole run
   wire [4*UNITS-1:0] comparators;
 
   crossramp_dut dut (
@@ -172,7 +173,7 @@ module crossramp_bulk #(
       .logit_valid(logit_valid), .logit_ready(logit_ready), .logit_value(logit_value), .logit_last(logit_last),
       .answer_valid(answer_valid), .answer_ready(answer_ready), .answer_index(answer_index),
       .answer_too_long(answer_too_long),
-      .calibration({CALIBRATION{1'b0}}), .busy(busy),
+      .calibration(chosen), .busy(busy),
       .array_row_pos(row_pos), .array_row_neg(row_neg), .array_state_pos(state_pos), .array_state_neg(state_neg),
       .array_state(state), .array_integrate(integrate), .array_reset(reset), .array_hold(hold),
       .array_ramp_reset(ramp_reset), .array_tick(tick), .array_tap(tap), .array_calibration(calibration),
@@ -265,6 +266,7 @@ module crossramp_bulk #(
     if (!$value$plusargs("utterances=%d", utterances)) utterances = UTTERANCES;
     if (!$value$plusargs("watchdog=%d", watchdog)) watchdog = 100000;
     if (!$value$plusargs("seed=%d", random)) random = 1;
+    if (!$value$plusargs("calibration=%h", chosen)) chosen = 0;
     random = random * 32'd2246822519 ^ 32'h85ebca6b;
     if (random == 0) random = 1;
     if (!$value$plusargs("x=%s", name)) name = "vectors/x.hex";

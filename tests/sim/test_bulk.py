@@ -5,6 +5,8 @@ import re
 
 import numpy as np
 import pytest
+from crossramp.golden.ramp import Ramp
+from crossramp.golden.specification import GATES
 from crossramp.rtl.verilog import strip_initial
 from crossramp.sim.bulk import simulate_bulk
 from crossramp.sim.programming import Programming
@@ -239,17 +241,56 @@ def test_fault_in_the_programming_is_seen(fault, seed, models):
         compare_bulk(network, batches, result).check()
 
 
+class ShiftedRamp(Ramp):
+    """A ramp that starts ``shift`` higher."""
+
+    def __init__(self, spec, gate, shift):
+        super().__init__(spec.activation(gate), spec.adc_bits, spec.scale(gate))
+        # What an array holds: a threshold that no MAC can reach is not beyond reach once it is shifted.
+        self.__dict__["floors"] = self.clipped_floors(spec.mac_max) + shift
+
+
+def test_calibration_cells_shift_the_ramps(seed, models):
+    """Every value, against the golden model with the thresholds that the chosen cells make."""
+    network = network_of("odd", NETWORK_SEED)
+    spec = network.spec
+    cells = np.array([[30, -55], [-20, 65], [35, 15], [-70, 40]])
+    assert cells.shape == (len(spec.ramps), spec.calibration_cells)
+    chosen = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
+    calibration = 0b00_11_10_01
+    result_of = {}
+    for port in (0, calibration):
+        programming = Programming.ideal(spec, network.weights, calibration_cells=cells)
+        _, batches, result = simulate(
+            "odd", seed, (4, 2), models, simulator="icarus", programming=programming, calibration=port
+        )
+        assert result.violations == ()
+        result_of[port] = result
+    compare_bulk(network, batches, result_of[0]).check(*QUANTITIES)
+    shifts = (cells * chosen).sum(axis=1)
+    gates = [GATES[spec.ramp_of_gate.index(ramp)] for ramp in range(len(spec.ramps))]
+    network.lstm.ramps = [ShiftedRamp(spec, gate, shift) for gate, shift in zip(gates, shifts, strict=True)]
+    compare_bulk(network, batches, result_of[calibration]).check(*QUANTITIES)
+    # Each shifted bank converts otherwise in the first step, where both runs have the same sums.
+    before, after = (result.traces[0].codes[0, 0].reshape(4, -1) for result in result_of.values())
+    assert ((before != after).any(axis=1) == (shifts != 0)[list(spec.ramp_of_gate)]).all()
+
+
 def test_refuses_bad_stimuli(models):
     network = network_of("tiny", NETWORK_SEED)
     for x, message in (
         (np.zeros((1, 0, 1), int), "x has 0 steps; allowed: 1 to 9"),
-        (np.zeros((0, 1, 1), int), "there are no utterances"),
+        ([], "there are no utterances"),
+        (np.zeros((0, 1, 1), int), "batch 0 holds no utterances; give at least 1"),
+        ([np.zeros((2, 1, 1), int), np.zeros((0, 1, 1), int)], "batch 1 holds no utterances"),
         (np.full((1, 1, 1), 2), r"x\[0, 0, 0\] is 2; allowed: -1 to 1"),
     ):
         with pytest.raises(ValueError, match=message):
             simulate_bulk(network, x, workdir=models)
     with pytest.raises(ValueError, match="stall is 95; allowed: 0 to 90"):
         simulate_bulk(network, np.zeros((1, 1, 1), int), stall=95)
+    with pytest.raises(ValueError, match="calibration is 1; allowed: 0 to 0, for 0 cells"):
+        simulate_bulk(network, np.zeros((1, 1, 1), int), calibration=1)
     with pytest.raises(ValueError, match="simulator is 'vcs'"):
         simulate_bulk(network, np.zeros((1, 1, 1), int), simulator="vcs")
 
