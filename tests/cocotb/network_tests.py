@@ -5,6 +5,7 @@
 """
 
 import os
+from itertools import count
 
 import cocotb
 import numpy as np
@@ -128,11 +129,23 @@ async def faulty_comparators(dut, kind):
 
 
 @cocotb.test()
+async def slow_x_is_not_silence(dut):
+    """Steps' worth of clocks in which nothing but x moves: the watchdog sees that it does."""
+    pace = SPEC.clocks_per_step
+    pauses = (clock % pace != 0 for clock in count())
+    model = ArrayModel(SPEC, NETWORK.weights)
+    bench, batches = await run(dut, model, (1,), x_pauses=pauses, watchdog_clocks=pace * 3 // 2)
+    compare(bench, batches).check("macs", *STEPS, "logits", "answers")
+
+
+@cocotb.test()
 async def reset_in_the_middle(dut):
     """A reset of one clock, at any time, leaves nothing behind: the next utterance is as good as the first."""
     bench = MacroBench(dut, SPEC, ArrayModel(SPEC, NETWORK.weights))
     await bench.start()
-    for number, clocks in enumerate((SPEC.inputs + SPEC.clocks_per_step * 2 // 3, SPEC.inputs // 2, 3 * SPEC.units)):
+    loaded, done = SPEC.inputs, SPEC.inputs + SPEC.clocks_per_step
+    # In the first x, in the first window, in the second window, in the second ramp.
+    for number, clocks in enumerate((loaded // 2, loaded + 6, done - SPEC.ticks - SPEC.settle_clocks - 4, done - 5)):
         # Two steps: more x waits, unless all is reset with it.
         bench.send(utterances_of(DESIGN, SEED + 1, (2,))[0][0])
         await ClockCycles(dut.clk, clocks)
