@@ -144,8 +144,9 @@ async def reset_in_the_middle(dut):
     bench = MacroBench(dut, SPEC, ArrayModel(SPEC, NETWORK.weights))
     await bench.start()
     loaded, done = SPEC.inputs, SPEC.inputs + SPEC.clocks_per_step
-    # In the first x, in the first window, in the second window, in the second ramp.
-    for number, clocks in enumerate((loaded // 2, loaded + 6, done - SPEC.ticks - SPEC.settle_clocks - 4, done - 5)):
+    ramp = loaded + 3 + SPEC.input_max + SPEC.settle_clocks + SPEC.ticks // 2
+    # In the first x, in the first ramp, in the second window, in the second ramp.
+    for number, clocks in enumerate((loaded // 2, ramp, done - SPEC.ticks - SPEC.settle_clocks - 4, done - 5)):
         # Two steps: more x waits, unless all is reset with it.
         bench.send(utterances_of(DESIGN, SEED + 1, (2,))[0][0])
         await ClockCycles(dut.clk, clocks)
