@@ -2,7 +2,6 @@
 """``crossramp demo``: the shipped model, from its weights to Verilog, to recordings, to pictures."""
 
 import argparse
-import json
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from crossramp.generate import generate, module_name
 from crossramp.golden.modelfile import Model, load_model
 from crossramp.outdir import written_folder
 from crossramp.simulate import report, simulate, text
+from crossramp.tables import as_json
 from crossramp.verify import SIMULATORS, Outcome, choose
 
 MODEL = "kws"
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         content["folder"] = str(folder)
         content["pictures"] = [str(pictures / name) for name in drawn]
-        print(json.dumps(content, indent=2, ensure_ascii=False))
+        print(as_json(content))
     return 0 if same else 1
 
 

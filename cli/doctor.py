@@ -2,9 +2,8 @@
 """``crossramp doctor``: which tools were found, which command lacks one, and what to type."""
 
 import argparse
-import json
 
-from crossramp.tables import table
+from crossramp.tables import as_json, table
 from crossramp.tools import TOOLS, Found, find, python_version
 
 
@@ -28,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     lacking = [found for found in findings if found.tool.required and found.version is None]
     if args.json:
         content = {"python": python_version(), "tools": [_entry(f) for f in findings], "ok": not lacking}
-        print(json.dumps(content, indent=2))
+        print(as_json(content))
     else:
         print(_text(findings, lacking))
     return 1 if lacking else 0

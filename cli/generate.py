@@ -2,7 +2,6 @@
 """``crossramp generate``: everything a hardware project needs of a model, in one folder."""
 
 import argparse
-import json
 import re
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from crossramp.golden.specfile import save_spec
 from crossramp.maps import write_conductances, write_ramps
 from crossramp.outdir import MANIFEST, listed, written_folder
 from crossramp.rtl.keywords import KEYWORDS
-from crossramp.tables import markdown
+from crossramp.tables import as_json, markdown
 
 TOPS = ("network", "macro")
 
@@ -76,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             "clocks_per_step": spec.clocks_per_step,
             "analog_clocks_per_step": spec.analog_clocks_per_step,
         }
-        print(json.dumps(content, indent=2))
+        print(as_json(content))
     else:
         print(f"{args.output}: module {name}, {spec.columns} columns, {spec.clocks_per_step} clocks a step")
         print("\n".join(f"  {file}" for file in files))

@@ -6,7 +6,7 @@ import json
 
 from crossramp.golden.modelfile import Model, load_model, model_path
 from crossramp.golden.specification import GATES
-from crossramp.tables import table
+from crossramp.tables import as_json, table
 
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Do the command; 0, or ModelFileError."""
     model = load_model(args.model)
     if args.json:
-        print(json.dumps(describe(model), indent=2, ensure_ascii=False))
+        print(as_json(describe(model)))
     else:
         print(_text(model, model_path(args.model).name))
     return 0

@@ -3,7 +3,6 @@
 
 import argparse
 import csv
-import json
 from pathlib import Path
 
 from crossramp.errors import UserError
@@ -13,6 +12,7 @@ from crossramp.golden.modelfile import load_model
 from crossramp.golden.ramp import Ramp
 from crossramp.golden.rampreport import RampReport, gate_report, ramp_report
 from crossramp.golden.specification import GATES
+from crossramp.tables import as_json
 
 DEFAULT_BITS = 5
 #: Of 5-bit pulse codes and weights with a full-scale weight of 2: the specification's default.
@@ -61,7 +61,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, or UserError (or a ValueError of ours) for what the user can put right."""
     report = _report(args)
-    print(json.dumps(report.to_dict(), indent=2) if args.json else _table(report))
+    print(as_json(report.to_dict()) if args.json else _table(report))
     if args.csv:
         _write(args.csv, lambda path: _write_csv(path, report))
     if args.plot:

@@ -2,14 +2,13 @@
 """``crossramp simulate``: utterances through the generated hardware, bit for bit against the golden model."""
 
 import argparse
-import json
 
 import numpy as np
 from crossramp import inputs
 from crossramp.errors import UserError
 from crossramp.generate import with_lanes
 from crossramp.golden.modelfile import Model, load_model
-from crossramp.tables import Progress, percent, table
+from crossramp.tables import Progress, as_json, percent, table
 from crossramp.verify import SIMULATORS, Outcome, choose, verify
 
 _EPILOG = """\
@@ -57,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     simulator = choose(args.simulator)
     outcome = simulate(model, utterances, simulator)
     content = report(model, utterances, outcome)
-    print(json.dumps(content, indent=2, ensure_ascii=False) if args.json else text(model, content))
+    print(as_json(content) if args.json else text(model, content))
     return 1 if content["mismatches"] or content["violations"] else 0
 
 

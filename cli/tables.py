@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text tables for a terminal, and a progress line that only a terminal sees."""
+"""What commands print: text tables, JSON, and a progress line that only a terminal sees."""
 
+import json
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +21,11 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence]) -> str:
     """The same as a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(entry) for entry in row) + " |" for row in lines)
+
+
+def as_json(content) -> str:
+    """JSON that is valid in any encoding that stdout may have: pure ASCII."""
+    return json.dumps(content, indent=2, ensure_ascii=True)
 
 
 def percent(part: int, whole: int) -> str:

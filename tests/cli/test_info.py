@@ -3,7 +3,7 @@
 
 import json
 
-from crossramp import doctor, tools
+from crossramp import doctor, info, tools
 from crossramp.golden.modelfile import load_model
 from crossramp.golden.specification import Specification
 
@@ -21,6 +21,14 @@ def test_info_json_has_the_whole_specification(run, model_file):
     assert content["analog_clocks_per_step"] == spec.analog_clocks_per_step
     assert content["devices"]["weights"] == 2 * spec.rows * spec.columns
     assert content["provenance"] == {"origin": "drawn at random"}
+
+
+def test_json_is_valid_in_any_encoding(run, model_file, monkeypatch):
+    content = {"classes": ["grün", "µ", "\udcff"]}  # the last is of a file name that is no UTF-8
+    monkeypatch.setattr(info, "describe", lambda model: content)
+    _, out, _ = run("info", model_file, "--json")
+    assert out.isascii()
+    assert json.loads(out) == content
 
 
 def test_info_text(run, model_file):
