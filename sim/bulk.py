@@ -27,6 +27,9 @@ from .sources import SOURCES
 #: Sources of the bench, in order.
 BENCH = ("crossbar.sv", "protocol.sv", "bulk_tb.sv")
 
+#: Clocks that a bench counts: x held back, h and a logit that waited for ready, the array not ready.
+PAUSES = ("x_idle", "h_stalled", "logit_stalled", "array_stalled")
+
 
 @dataclass(frozen=True, eq=False)
 class BulkTrace:
@@ -69,6 +72,8 @@ class BulkResult:
     processor_seconds : float
         The same in processor time, which a busy machine changes less.
     build_seconds : float
+    pauses : dict of str to int
+        Clocks that the bench made wait (:data:`PAUSES`); all 0 without ``idle``, ``stall`` and ``array_stall``.
     """
 
     traces: list[BulkTrace]
@@ -80,6 +85,7 @@ class BulkResult:
     wall_seconds: float
     processor_seconds: float
     build_seconds: float
+    pauses: dict[str, int]
     log: str = field(default="", repr=False)
 
     @property
@@ -231,6 +237,7 @@ def simulate_bulk(
         wall,
         processor,
         build_seconds,
+        {name: summary[name] for name in PAUSES},
         log,
     )
 

@@ -242,6 +242,8 @@ module crossramp_bulk #(
   reg checking, there;
   reg [INPUT_BITS:0] following;  // {last, code}
   reg [31:0] random;
+  // Clocks that the bench made something wait: a run with pauses must have had some.
+  integer x_idle = 0, h_stalled = 0, logit_stalled = 0, array_stalled = 0;
 
   task fetch;
     if (checking) begin
@@ -293,8 +295,11 @@ module crossramp_bulk #(
           x_valid <= 1;
           {x_last, x_code} <= following;
           fetch;
-        end
+        end else if (there) x_idle = x_idle + 1;
       end
+      if (h_valid && !h_ready) h_stalled = h_stalled + 1;
+      if (logit_valid && !logit_ready) logit_stalled = logit_stalled + 1;
+      if (!ready) array_stalled = array_stalled + 1;
       h_ready <= random[15:8] * 100 >= stall * 256;
       logit_ready <= random[23:16] * 100 >= stall * 256;
       answer_ready <= random[31:24] * 100 >= stall * 256;
@@ -339,6 +344,10 @@ module crossramp_bulk #(
         $fdisplay(summary, "broken %0d", broken);
         $fdisplay(summary, "wrong %0d", wrong);
         $fdisplay(summary, "watchdog %0d", stuck);
+        $fdisplay(summary, "x_idle %0d", x_idle);
+        $fdisplay(summary, "h_stalled %0d", h_stalled);
+        $fdisplay(summary, "logit_stalled %0d", logit_stalled);
+        $fdisplay(summary, "array_stalled %0d", array_stalled);
         $fclose(summary);
         $finish;
       end else begin

@@ -8,7 +8,7 @@ import pytest
 from crossramp.golden.ramp import Ramp
 from crossramp.golden.specification import GATES
 from crossramp.rtl.verilog import strip_initial
-from crossramp.sim.bulk import simulate_bulk
+from crossramp.sim.bulk import PAUSES, simulate_bulk
 from crossramp.sim.programming import Programming
 from crossramp.sim.protocol import RULES
 from crossramp.sim.scoreboard import MismatchError, Scoreboard, compare_bulk
@@ -53,7 +53,12 @@ def test_every_value(name, simulator, seed, models):
         assert result.conversions == 2 * steps
         if not pauses:
             assert result.clocks_per_step == spec.clocks_per_step
+            assert result.pauses == dict.fromkeys(PAUSES, 0)
         else:
+            # The smallest runs have few logits: only together do the two outputs always wait.
+            assert result.pauses["h_stalled"] + result.pauses["logit_stalled"] > 0
+            assert result.pauses["x_idle"] > 0
+            assert result.pauses["array_stalled"] > 0
             assert result.clocks_per_step > spec.clocks_per_step
 
 
