@@ -7,8 +7,9 @@
 // Checking is what happens without `+trace`; its files are in `vectors` unless named.
 //
 // Stimulus: `+x=FILE` (two bytes a code when recording, hexadecimal {last, code} a line when checking),
-// `+utterances=N`, `+idle=PERCENT` of the clocks without x, `+stall=PERCENT` of the clocks without ready on the outputs,
-// `+seed=N`, `+watchdog=CLOCKS` without any transfer, `+calibration=HEX` (the calibration cells chosen; none). The crossbar adds `+array=FOLDER` and `+array_stall=PERCENT`.
+// `+utterances=N`, `+idle=PERCENT` of the clocks without x, `+stall=PERCENT` of the clocks without ready on the
+// outputs, `+seed=N`, `+watchdog=CLOCKS` without any transfer, `+calibration=HEX`, the calibration cells chosen (none).
+// The crossbar adds `+array=FOLDER` and `+array_stall=PERCENT`.
 //
 // The module crossramp_dut, and the clock, come from a generated file (crossramp.sim.bench_verilog).
 
@@ -352,11 +353,13 @@ module crossramp_bulk #(
         $finish;
       end else begin
         if (stuck) $display("bench: nothing moved for %0d clocks, %0d of %0d utterances", quiet, finished, utterances);
-        if (more != 0) $display("bench: records are missing: %b (gates, state, output, h, logits, answers from the right)", more);
+        if (more != 0)
+          $display("bench: records are missing: %b (gates, state, output, h, logits, answers from the right)", more);
         if (broken != 0) $display("bench: rules of the boundary are broken, named above where each was first");
         if (!stuck && more == 0 && wrong == 0 && broken == 0 && compared != 0 && finished == utterances
             && conversions != 0) begin
-          $display("PASS: %0d utterances, %0d records compared, %0d conversions, %0d clocks", finished, compared, conversions, clocks);
+          $display("PASS: %0d utterances, %0d records compared, %0d conversions, %0d clocks",
+                   finished, compared, conversions, clocks);
           $finish;
         end else begin
           $display("FAIL: %0d records wrong of %0d compared", wrong, compared);
