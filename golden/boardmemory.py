@@ -58,7 +58,7 @@ class Build:
 
     @property
     def payload(self) -> int:
-        """Longest payload of a request, in bytes: a step's codes fit, and a buffer of a power of two holds the frame."""
+        """Longest payload of a request, in bytes: a step fits, and the whole frame fills a power of two."""
         return max(512, 1 << (self.spec.inputs + 14 - 1).bit_length()) - 8
 
     @property
