@@ -9,7 +9,7 @@ import numpy as np
 from .cell import state_pulses, update_c, update_h
 from .fast import FastLstm
 from .integers import exact_matmul
-from .ramp import ramps
+from .ramp import ramps as ideal_ramps
 from .specification import Specification
 
 
@@ -45,6 +45,9 @@ class Lstm:
     spec : Specification
     weights : integer array, shape (rows, columns)
         Levels, within ±weight_max. Rows: x, then h, then bias. Columns: banks i, f, g, o.
+    ramps : sequence of converters, or None
+        What converts, in the order of ``spec.ramps``, where it is not the ideal ramps:
+        :class:`~.ramp.WrittenRamp`, or anything with its ``convert``.
 
     Raises
     ------
@@ -52,16 +55,17 @@ class Lstm:
         For a wrong shape, a type that is no integer, or a level out of range.
     """
 
-    def __init__(self, spec: Specification, weights: np.ndarray):
+    def __init__(self, spec: Specification, weights: np.ndarray, ramps=None):
         self.spec = spec
         self.weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max)
         self.weights.setflags(write=False)  # the fast path keeps its own copy
-        self.ramps = ramps(spec)
+        self.ramps = ideal_ramps(spec) if ramps is None else list(ramps)
+        self._ideal = ramps is None
 
     @cached_property
     def fast(self):
-        """The :class:`~.fast.FastLstm` of this macro, or None where its ranges do not allow one."""
-        return FastLstm.of(self.spec, self.weights, self.ramps)
+        """The :class:`~.fast.FastLstm` of this macro, or None where its ranges or its ramps allow none."""
+        return FastLstm.of(self.spec, self.weights, self.ramps) if self._ideal else None
 
     def start(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
         """(c, h) of a state reset: zeros, int64, shape (batch, units) each."""

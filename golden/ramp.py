@@ -98,6 +98,47 @@ class Ramp:
         return self.activation.low + span * (2 * np.asarray(codes) + 1) / (1 << (self.bits + 1))
 
 
+@dataclass(frozen=True, eq=False)
+class WrittenRamp:
+    """A ramp of given thresholds, in any order: measured ones, or those that were written to a board.
+
+    Parameters
+    ----------
+    floors : integer array, shape (ticks,)
+        On tick k a comparator is high while its MAC exceeds ``floors[k - 1]``.
+    latch : str
+        ``"last_high"`` or ``"first_trip"``: what becomes of a comparator that rises again, see :func:`latch`.
+
+    Raises
+    ------
+    ValueError
+        For a latch that is neither.
+    """
+
+    floors: np.ndarray
+    latch: str
+
+    def __post_init__(self):
+        if self.latch not in ("last_high", "first_trip"):
+            raise ValueError(f"latch is {self.latch!r}; allowed: last_high, first_trip")
+
+    @cached_property
+    def _envelope(self) -> np.ndarray:
+        """Non-decreasing thresholds with the same codes.
+
+        Some tick from k on is high while z exceeds the least floor from there on; all ticks up to k are while it
+        exceeds the greatest up to there.
+        """
+        floors = np.asarray(self.floors, np.int64)
+        if self.latch == "last_high":
+            return np.minimum.accumulate(floors[::-1])[::-1]
+        return np.maximum.accumulate(floors)
+
+    def convert(self, macs: np.ndarray) -> np.ndarray:
+        """Codes of ``macs`` (integers, any shape): int64, 0 to the number of ticks."""
+        return np.searchsorted(self._envelope, np.asarray(macs), side="left")
+
+
 def ramps(spec: Specification) -> list[Ramp]:
     """The ramps of ``spec``, in the order of ``spec.ramps``."""
     return [Ramp.of_gate(spec, GATES[spec.ramp_of_gate.index(k)]) for k in range(len(spec.ramps))]

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from crossramp.golden.activations import REGISTRY, Activation, activation
-from crossramp.golden.ramp import Ramp, decode_integer, latch, ramps
+from crossramp.golden.ramp import Ramp, WrittenRamp, decode_integer, latch, ramps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -152,6 +152,21 @@ def test_latches_differ_where_a_comparator_trips_twice():
 def test_unknown_latch_refused():
     with pytest.raises(ValueError, match="latch is 'level'; allowed: last_high, first_trip"):
         latch(np.ones((3, 1), bool), "level")
+
+
+@given(st.lists(st.integers(-20, 20), min_size=1, max_size=15), st.sampled_from(["last_high", "first_trip"]))
+def test_written_thresholds_of_any_order_convert_as_the_latch_does(floors, mode):
+    macs = np.arange(-25, 26)
+    expected = latch(macs > np.array(floors)[:, None], mode)
+    np.testing.assert_array_equal(WrittenRamp(np.array(floors), mode).convert(macs), expected)
+
+
+def test_the_latch_of_written_thresholds_matters():
+    floors = np.array([0, 5, 2])
+    codes = {mode: WrittenRamp(floors, mode).convert([-1, 0, 1, 3, 6]).tolist() for mode in ("last_high", "first_trip")}
+    assert codes == {"last_high": [0, 0, 1, 3, 3], "first_trip": [0, 0, 1, 1, 3]}
+    with pytest.raises(ValueError, match="latch is 'level'"):
+        WrittenRamp(floors, "level")
 
 
 @pytest.mark.parametrize(("text", "scale"), [("identity[0,1e30]", 1.0), ("sigmoid", 1e-300)])
