@@ -84,7 +84,8 @@ def test_commands_work_from_another_folder(installed, tmp_path, sources, request
 
 def test_wheel_holds_what_the_commands_read(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    for folder, target in (("cli", ""), ("golden", "golden/"), ("rtl", "rtl/"), ("sim", "sim/"), ("train", "train/")):
+    for folder in ("cli", "golden", "rtl", "sim", "boards", "train"):
+        target = "" if folder == "cli" else f"{folder}/"
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in (".py", ".sv", ".cpp", ".npz", ".wav"):
                 assert f"crossramp/{target}{path.relative_to(ROOT / folder).as_posix()}" in names
