@@ -2,8 +2,8 @@
 """Golden model of a board behind its host link: what it answers to which frame, and what its memories hold.
 
 It knows no time: what a board computes is done as soon as it is asked for, so nothing is ever BUSY, and clocks and
-waiting are 0 in its status. What a memory holds before it is written is not defined by the link; here it is zeros,
-except for SETTINGS, which begin as ``docs/hostlink.md`` says.
+waiting are 0 in its status. SETTINGS hold zeros after power-up; what any other memory holds before it is written, or H
+and LOGITS before a step and an answer, the link does not define: here it is zeros too.
 """
 
 import struct
@@ -43,7 +43,6 @@ class LinkModel:
         self.memories = {
             space: bytearray(build.words(space) * build.word_bytes(space)) for space in WRITABLE if build.words(space)
         }
-        self.memories[Space.SETTINGS][:4] = struct.pack("<HH", build.spec.settle_clocks, 1)
         self._identity = identity_image(build)
         self._array = array
         self._lstm: Lstm | None = None  # with the weights and thresholds as written; None: made when needed
@@ -139,6 +138,10 @@ class LinkModel:
         if space == Space.LOGITS:
             size = build.word_bytes(space)
             return b"".join(int(logit).to_bytes(size, "little", signed=True) for logit in self._logits)
+        if space == Space.SETTINGS:  # bits beyond the last calibration cell are not kept
+            held = int.from_bytes(self.memories[space], "little")
+            cells = 32 + len(build.spec.ramps) * build.spec.calibration_cells
+            return (held & ((1 << cells) - 1)).to_bytes(len(self.memories[space]), "little")
         return self.memories[space]
 
     def _write(self, space: Space, payload: bytes) -> bytes:

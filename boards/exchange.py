@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Question and answer over a serial line that may lose, change or invent bytes: stop-and-wait with numbers and CRCs."""
+
+import secrets
+import time
+
+from crossramp.golden.hostlink import ANSWER, END, OVERHEAD, Command, Decoder, Frame, Status, encode
+
+NONCE = 16
+"""Bytes that an echo is known by."""
+
+
+class LinkError(RuntimeError):
+    """The board does not do what was asked of it; one line with the port, what was under way and what to do."""
+
+
+class Refused(LinkError):
+    """The board answered with a status other than OK; nothing was done."""
+
+    def __init__(self, message: str, status: Status):
+        super().__init__(message)
+        self.status = status
+
+
+class Silent(LinkError):
+    """No answer, in all the tries there are."""
+
+
+class Exchange:
+    """One question at a time, each asked again until it is answered or all tries are over.
+
+    A question that is asked again keeps its number. That is right for every command, since doing one of them twice in
+    a row is as good as once; the board answers a step that it has already with OK and does not compute it again.
+
+    Parameters
+    ----------
+    line : serial.Serial
+        Or anything with its ``write``, ``read``, ``in_waiting`` and ``baudrate``; reads must not block for long.
+    name : str
+        What messages call the port.
+    timeout : float
+        Seconds of silence after which a question is asked again, beside those that its bytes take.
+    tries : int
+        How often a question is asked at most, 1 or more.
+    patience : float
+        Seconds that a board may answer BUSY.
+
+    Attributes
+    ----------
+    doing : str
+        What is under way, for messages: ``"after step 17 of utterance 3"``.
+    repeated : int
+        Questions that were asked again so far.
+    """
+
+    def __init__(self, line, name: str, *, timeout: float = 0.5, tries: int = 5, patience: float = 10.0):
+        if tries < 1:
+            raise ValueError(f"tries is {tries}; expected 1 or more")
+        if not timeout > 0:
+            raise ValueError(f"timeout is {timeout} s; expected more than 0")
+        self.line, self.name = line, name
+        self.timeout, self.tries, self.patience = timeout, tries, patience
+        self.doing = "at the first question"
+        self.repeated = 0
+        self._decoder = Decoder()
+        self._sequence = secrets.randbelow(256)  # an answer to somebody before us is most probably not ours
+
+    def synchronize(self) -> None:
+        """Bring both ends to the same frame, whatever was on the line before, and see that somebody answers.
+
+        Raises
+        ------
+        Silent
+        """
+        # Ends a frame, or an escape, that somebody left unfinished; two of them begin no frame.
+        self._write(bytes([END, END]))
+        for _ in range(self.tries):
+            nonce = secrets.token_bytes(NONCE)
+            if self.ask(Command.ECHO, nonce, length=NONCE) == nonce:
+                return
+        raise LinkError(f"what answers on {self.name} is no crossramp board: it does not give back what it was sent")
+
+    def ask(self, command: int, payload: bytes = b"", length: int = 0, tries: int | None = None) -> bytes:
+        """The answer's payload, without its status OK.
+
+        Parameters
+        ----------
+        command : int
+            BUSY is asked again; with another number, for it is another question.
+        payload : bytes
+        length : int
+            Bytes of the answer that are expected after its status; any other number of them is an error.
+        tries : int or None
+            Instead of the ones set for all.
+
+        Raises
+        ------
+        Silent
+            No answer.
+        Refused
+            BUSY for longer than ``patience``, or any other status but OK.
+        LinkError
+            The port is gone, or an answer is none that this protocol has.
+        """
+        give_up = time.monotonic() + self.patience
+        while True:
+            answer = self._answer(command, payload, length, self.tries if tries is None else tries)
+            status = answer[0] if answer else None
+            if status == Status.OK and len(answer) == 1 + length:
+                return answer[1:]
+            if status not in tuple(Status) or status == Status.OK:
+                raise LinkError(
+                    f"the board on {self.name} answered {len(answer)} bytes with status {status} {self.doing}, which "
+                    "this protocol has not; was it built by another version?"
+                )
+            if status == Status.BUSY and time.monotonic() < give_up:
+                continue
+            for_long = f" for {self.patience:g} s" if status == Status.BUSY else ""
+            raise Refused(
+                f"the board on {self.name} answered {Status(status).name}{for_long} to command 0x{command:02x} "
+                f"{self.doing}",
+                Status(status),
+            )
+
+    def _answer(self, command: int, payload: bytes, length: int, tries: int) -> bytes:
+        self._sequence = (self._sequence + 1) & 0xFF
+        data = encode(Frame(self._sequence, command, payload))
+        # On the line every byte takes 10 bits, and may be escaped.
+        on_line = (len(data) + 2 * (length + 1 + OVERHEAD)) * 10 / self.line.baudrate
+        for attempt in range(tries):
+            self.repeated += attempt > 0
+            until = time.monotonic() + self.timeout + on_line
+            self._write(data)
+            while time.monotonic() < until:
+                for frame in self._decoder.feed(self._read(until)):
+                    if frame.sequence == self._sequence and frame.command == command | ANSWER:
+                        return frame.payload
+        raise Silent(
+            f"the board on {self.name} stopped answering {self.doing} ({tries} tries of {self.timeout:g} s); "
+            "look at its power, its cable and its lights, and start again"
+        )
+
+    def _write(self, data: bytes) -> None:
+        from serial import SerialTimeoutException
+
+        try:
+            self.line.write_timeout = self.timeout + len(data) * 10 / self.line.baudrate
+            self.line.write(data)
+        except SerialTimeoutException:  # nobody takes the bytes: no answer will come either
+            pass
+        except OSError as error:  # pyserial's SerialException is one
+            raise self._gone(error) from None
+
+    def _read(self, until: float) -> bytes:
+        """What has come, or what comes first until then; at least 1 byte unless time is over."""
+        try:
+            self.line.timeout = max(0.0, until - time.monotonic())
+            data = self.line.read(1)
+            waiting = self.line.in_waiting
+            return data + (self.line.read(waiting) if waiting else b"")
+        except (OSError, TypeError) as error:  # TypeError: pyserial's, when the port is closed meanwhile
+            raise self._gone(error) from None
+
+    def _gone(self, error: Exception) -> LinkError:
+        reason = getattr(error, "strerror", None) or str(error)
+        return LinkError(f"the port {self.name} went away {self.doing} ({reason}); connect the board again")
