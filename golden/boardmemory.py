@@ -58,8 +58,10 @@ class Build:
 
     @property
     def payload(self) -> int:
-        """Longest payload of a request, in bytes: a step fits, and the whole frame fills a power of two."""
-        return max(512, 1 << (self.spec.inputs + 14 - 1).bit_length()) - 8
+        """Longest payload, in bytes, of a request or an answer: every step and every word fits, and the whole frame
+        fills a power of two."""
+        longest = max(self.spec.inputs + 6, *(self.word_bytes(space) + 4 for space in Space))
+        return max(512, 1 << (longest + 8 - 1).bit_length()) - 8
 
     @property
     def groups(self) -> int:
@@ -140,27 +142,40 @@ def read_identity(image: bytes) -> Build:
     return build
 
 
-def weights_image(build: Build, weights: np.ndarray) -> bytes:
-    """All words of WEIGHTS for ``weights``, integer, shape (rows, columns)."""
-    spec, lanes = build.spec, build.columns_per_clock
-    padded = np.zeros((spec.rows, 4, build.groups * lanes), np.int8)
+def weight_words(spec: Specification, weights: np.ndarray, columns_per_clock: int) -> np.ndarray:
+    """``weights``, integer, shape (rows, columns), in the order of the emulator's memory: int64, shape (words, lanes).
+
+    A word has the weights of one row and one group of ``columns_per_clock`` columns; word (group * rows + row).
+    """
+    groups = -(-spec.units // columns_per_clock)
+    padded = np.zeros((spec.rows, 4, groups * columns_per_clock), np.int64)
     padded[:, :, : spec.units] = np.asarray(weights).reshape(spec.rows, 4, spec.units)
-    return padded.reshape(spec.rows, 4 * build.groups, lanes).transpose(1, 0, 2).tobytes()
+    return padded.reshape(spec.rows, 4 * groups, columns_per_clock).transpose(1, 0, 2).reshape(-1, columns_per_clock)
 
 
-def thresholds_image(build: Build, floors=None) -> bytes:
-    """All words of THRESHOLDS.
+def threshold_words(spec: Specification, floors=None) -> list[int]:
+    """Thresholds in the order of the emulator's memory: tick k (from 0) of ramp r at r * 2**adc_bits + k.
 
     Parameters
     ----------
+    spec : Specification
     floors : sequence of integer arrays, shape (ticks,), or None
         For each ramp of ``spec.ramps``: a column's comparator is high while its MAC exceeds the tick's. None: those of
         the ideal ramps.
     """
-    spec = build.spec
     if floors is None:
         floors = [ramp.clipped_floors(spec.mac_max) for ramp in ramps(spec)]
-    return _packed([int(t) for ramp in floors for t in [*ramp, 0]], build.word_bytes(Space.THRESHOLDS))
+    return [int(threshold) for ramp in floors for threshold in [*ramp, 0]]
+
+
+def weights_image(build: Build, weights: np.ndarray) -> bytes:
+    """All words of WEIGHTS for ``weights``, integer, shape (rows, columns)."""
+    return weight_words(build.spec, weights, build.columns_per_clock).astype(np.int8).tobytes()
+
+
+def thresholds_image(build: Build, floors=None) -> bytes:
+    """All words of THRESHOLDS; ``floors`` as in :func:`threshold_words`."""
+    return _packed(threshold_words(build.spec, floors), build.word_bytes(Space.THRESHOLDS))
 
 
 def head_image(build: Build, network: Network) -> bytes:

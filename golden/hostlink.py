@@ -58,7 +58,7 @@ class Status(enum.IntEnum):
 
     OK = 0
     UNKNOWN = 1  # no such command on this board
-    LENGTH = 2  # the command takes payloads of another length
+    LENGTH = 2  # the command takes payloads of another length, or the answer's would be longer than the board's longest
     ADDRESS = 3  # beyond the end of the space, or a step beyond max_steps
     VALUE = 4  # a number out of its range
     BUSY = 5  # a step, or the answer, is being computed; ask again

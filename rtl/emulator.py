@@ -5,87 +5,46 @@ import numpy as np
 from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
-from crossramp.golden.ramp import ramps
+from amaranth.lib.wiring import In
+from crossramp.golden.boardmemory import threshold_words, weight_words
 from crossramp.golden.specification import GATES, Specification
 
+from .access import AccessSignature
 from .boundary import ArraySignature
-
-
-class PulseMeter(wiring.Component):
-    """Counts how long each of ``lines`` lines is driven, and gives the counts back one line a clock.
-
-    A positive pulse counts up to ``2**(bits - 1) - 1``; a negative one likewise, and marks the line negative.
-
-    Latency: ``values`` shows lines 0 to lanes - 1; the clock after ``rotate``, the next ``lanes``. After
-    ceil(lines / lanes) rotations line 0 is back.
-    Cost: ``bits`` flip-flops a line, and as many LUTs.
-
-    Parameters
-    ----------
-    lines, bits, lanes : int
-        Input lines, width of a pulse code with its sign, lines shown at a time.
-    """
-
-    def __init__(self, lines: int, bits: int, lanes: int = 1):
-        self.lines = lines
-        self.bits = bits
-        self.lanes = lanes
-        super().__init__(
-            {
-                "clear": In(1),
-                "measure": In(1),
-                "pos": In(lines),
-                "neg": In(lines),
-                "rotate": In(1),
-                "values": Out(data.ArrayLayout(signed(bits), lanes)),
-            }
-        )
-
-    def elaborate(self, platform):
-        m = Module()
-
-        width = -(-self.lines // self.lanes) * self.lanes
-        planes = [Signal(width, name=f"plane_{bit}", reset_less=True) for bit in range(self.bits - 1)]
-        negative = Signal(width, reset_less=True)
-        with m.If(self.clear):
-            m.d.sync += [plane.eq(0) for plane in (*planes, negative)]
-        with m.Elif(self.rotate):
-            m.d.sync += [plane.eq(plane.rotate_right(self.lanes)) for plane in (*planes, negative)]
-        with m.Elif(self.measure):
-            carry = self.pos | self.neg
-            for bit, plane in enumerate(planes):
-                m.d.sync += plane.eq(plane ^ carry)
-                following = Signal(width, name=f"carry_{bit}")
-                m.d.comb += following.eq(plane & carry)
-                carry = following
-            m.d.sync += negative.eq(negative | self.neg)
-
-        for lane in range(self.lanes):
-            magnitude = Cat(*(plane[lane] for plane in planes))
-            m.d.comb += self.values[lane].eq(Mux(negative[lane], -magnitude, magnitude))
-        return m
+from .recorder import PulseRecorder
 
 
 class CrossbarEmulator(wiring.Component):
-    """The ideal crossbar of one set of weights, with its ramps and comparators, in digital logic.
+    """The ideal crossbar, with its ramps and comparators, in digital logic; weights and thresholds can be written.
 
-    It measures the pulses in real time, multiplies while the periphery holds, ``columns_per_clock`` columns a clock,
-    and compares as many columns a clock on every tick; ``ready`` is low meanwhile. Calibration cells have no effect.
+    It records the pulses in real time; while the periphery holds, it measures them and multiplies
+    ``columns_per_clock`` columns a clock; it compares as many columns a clock on every tick. Meanwhile ``ready`` is
+    low. Calibration cells have no effect.
+
+    Its golden model is the exact product of :class:`golden.lstm.Lstm`; the order of its memories' words,
+    :func:`golden.boardmemory.weight_words` and :func:`golden.boardmemory.threshold_words`.
 
     Clocks beyond those of an array that is always ready, with G = 4 x ceil(units / columns_per_clock) and a hold of one
-    clock: G x (rows + 2) + 1 in the first hold, G / 4 + 1 in the second, and on each tick G + 2 or G / 4 + 2; see
-    :meth:`extra_clocks_per_step`.
-    Cost: ``columns_per_clock`` multipliers; memories for weights (G x rows words), MACs (G words) and thresholds; a
-    counter a row.
+    clock: rows x input_max + G x (rows + 2) + 2 in the first hold, units x state_pulse_max + 3 in the second, and on
+    each tick G + 2 or G / 4 + 2; see :meth:`extra_clocks_per_step`.
+    Cost: ``columns_per_clock`` multipliers and accumulators, a flip-flop a column; memories for pulses, weights (G x
+    rows words), MACs (G words) and thresholds.
 
     Parameters
     ----------
     spec : Specification
-    weights : integer array, shape (rows, columns)
-        Levels; see :class:`golden.lstm.Lstm`.
+    weights : integer array, shape (rows, columns), or None
+        Levels at power-up; see :class:`golden.lstm.Lstm`. None: zeros. The thresholds at power-up are the ideal ones.
     columns_per_clock : int
         1 to ``units``.
+    weight_ram_style : str or None
+        The ``ram_style`` attribute of the weights' memory, for yosys: ``"huge"`` is the UP5K's single-port memory,
+        which has no contents at power-up.
+
+    Members beside ``array``
+    ------------------------
+    weights, thresholds : AccessSignature
+        Only while the array is in reset between steps.
 
     Raises
     ------
@@ -93,8 +52,8 @@ class CrossbarEmulator(wiring.Component):
         For ``columns_per_clock`` out of range, or weights of another shape.
     """
 
-    def __init__(self, spec: Specification, weights, columns_per_clock: int = 1):
-        weights = np.asarray(weights)
+    def __init__(self, spec: Specification, weights=None, columns_per_clock: int = 1, *, weight_ram_style=None):
+        weights = np.zeros((spec.rows, spec.columns), int) if weights is None else np.asarray(weights)
         if not 1 <= columns_per_clock <= spec.units:
             raise ValueError(f"columns_per_clock is {columns_per_clock}: expected 1 to {spec.units}")
         if weights.shape != (spec.rows, spec.columns):
@@ -102,19 +61,24 @@ class CrossbarEmulator(wiring.Component):
         self.spec = spec
         self.lanes = columns_per_clock
         self.groups = -(-spec.units // columns_per_clock)  # of a bank; a group never spans two banks
-        padded = np.zeros((spec.rows, 4, self.groups * columns_per_clock), int)
-        padded[:, :, : spec.units] = weights.reshape(spec.rows, 4, spec.units)
-        words = padded.reshape(spec.rows, 4 * self.groups, columns_per_clock).transpose(1, 0, 2)
-        self.weight_words = [[int(w) for w in word] for word in words.reshape(-1, columns_per_clock)]
-        self.threshold_words = [
-            int(t) for ramp in ramps(spec) for t in [*ramp.clipped_floors(spec.mac_max), 0]
-        ]  # tick k of ramp r at r * 2**adc_bits + k - 1
-        super().__init__({"array": In(ArraySignature(spec))})
+        self.weight_ram_style = weight_ram_style
+        self.weight_words = weight_words(spec, weights, columns_per_clock).tolist()
+        self.threshold_words = threshold_words(spec)
+        weight = data.ArrayLayout(signed(spec.weight_bits), self.lanes)
+        super().__init__(
+            {
+                "array": In(ArraySignature(spec)),
+                "weights": In(AccessSignature(len(self.weight_words), weight)),
+                "thresholds": In(AccessSignature(len(self.threshold_words), signed(spec.mac_bits))),
+            }
+        )
 
     def extra_clocks_per_step(self) -> int:
         """Clocks a step takes beyond ``spec.clocks_per_step``, since the emulator lets the periphery wait."""
         spec, bank = self.spec, self.groups
-        holds = max(4 * bank * (spec.rows + 2) + 2, spec.settle_clocks) + max(bank + 2, spec.settle_clocks)
+        first = spec.rows * spec.input_max + 4 * bank * (spec.rows + 2) + 3
+        second = spec.units * spec.state_pulse_max + 4
+        holds = max(first, spec.settle_clocks) + max(second, spec.settle_clocks)
         return holds - 2 * spec.settle_clocks + spec.ticks * (5 * bank + 4)
 
     def elaborate(self, platform):
@@ -137,73 +101,112 @@ class CrossbarEmulator(wiring.Component):
         """Measured pulses times weights, group of columns after group of columns."""
         spec, array = self.spec, self.array
         lanes = self.lanes
-        weight_layout = data.ArrayLayout(signed(spec.weight_bits), lanes)
-        m.submodules.weights = weights = Memory(
-            shape=weight_layout, depth=len(self.weight_words), init=self.weight_words
-        )
-        m.submodules.rows = rows = PulseMeter(spec.rows, spec.input_bits)
-        m.submodules.states = states = PulseMeter(spec.units, spec.state_pulse_bits, lanes)
-        for meter, pos, neg in ((rows, "row_pos", "row_neg"), (states, "state_pos", "state_neg")):
+        m.submodules.rows = rows = PulseRecorder(spec.rows, spec.input_bits)
+        m.submodules.states = states = PulseRecorder(spec.units, spec.state_pulse_bits)
+        for recorder, window, pos, neg in (
+            (rows, ~array.state, array.row_pos, array.row_neg),
+            (states, array.state, array.state_pos, array.state_neg),
+        ):
             m.d.comb += [
-                meter.clear.eq(array.reset),
-                meter.measure.eq(array.integrate),
-                meter.pos.eq(getattr(array, pos)),
-                meter.neg.eq(getattr(array, neg)),
+                recorder.clear.eq(array.reset),
+                recorder.record.eq(array.integrate & window),
+                recorder.pos.eq(pos),
+                recorder.neg.eq(neg),
             ]
+        m.submodules.codes = codes = Memory(shape=signed(spec.input_bits), depth=spec.rows, init=[])
+        code_write, code_read = codes.write_port(), codes.read_port()
 
-        read = weights.read_port()
         word = Signal(range(len(self.weight_words) + 1))
         row = Signal(range(spec.rows))
         group = Signal(range(4 * self.groups))
-        operand = Signal(signed(spec.input_bits))
-        operand_valid = Signal()
+        lane = Signal(range(lanes))
+        operands = Signal()  # a weight and a code are there
         total = Signal(data.ArrayLayout(signed(spec.mac_bits), lanes))
-        m.d.comb += [read.addr.eq(word), write.addr.eq(group)]
-        m.d.sync += [operand.eq(rows.values[0]), operand_valid.eq(0)]
-        with m.If(operand_valid):
-            m.d.sync += [total[lane].eq(total[lane] + read.data[lane] * operand) for lane in range(lanes)]
+        weight = self._weights(m, word)
+        m.d.comb += [
+            code_write.addr.eq(row),
+            code_write.data.eq(rows.value),
+            code_read.addr.eq(row),
+            write.addr.eq(group),
+            write.data.eq(total),
+        ]
+        m.d.sync += operands.eq(0)
+        with m.If(operands):
+            m.d.sync += [total[k].eq(total[k] + weight[k] * code_read.data) for k in range(lanes)]
 
         g_bank = GATES.index("g") * self.groups
+        stored = Signal()  # the states of a group are in `total`
         with m.FSM():
             with m.State("wait"):
-                m.d.sync += [word.eq(0), group.eq(Mux(array.state, g_bank, 0)), total.eq(0)]
+                m.d.sync += [word.eq(0), row.eq(0), group.eq(Mux(array.state, g_bank, 0)), lane.eq(0), total.eq(0)]
                 with m.If(array.ramp_reset & ~done):
-                    m.next = "multiply"
+                    m.next = "measure"
                     with m.If(array.state):
                         m.next = "state"
+            with m.State("measure"):
+                m.d.comb += [rows.count.eq(1), code_write.en.eq(rows.valid)]
+                with m.If(rows.valid):
+                    m.d.sync += row.eq(row + 1)
+                    with m.If(rows.last):
+                        m.d.sync += row.eq(0)
+                        m.next = "multiply"
             with m.State("multiply"):
-                m.d.comb += rows.rotate.eq(1)
-                m.d.sync += [word.eq(word + 1), row.eq(row + 1), operand_valid.eq(1)]
+                m.d.sync += [word.eq(word + 1), row.eq(row + 1), operands.eq(1)]
                 with m.If(row == spec.rows - 1):
                     m.d.sync += row.eq(0)
                     m.next = "drain"
             with m.State("drain"):
                 m.next = "store"
             with m.State("store"):
-                m.d.comb += [write.en.eq(1), write.data.eq(total)]
+                m.d.comb += write.en.eq(1)
                 m.d.sync += [group.eq(group + 1), total.eq(0)]
                 m.next = "multiply"
                 with m.If(group == 4 * self.groups - 1):
                     m.d.sync += done.eq(1)
                     m.next = "finished"
             with m.State("state"):
-                m.d.comb += [states.rotate.eq(1), write.en.eq(1)]
-                m.d.comb += [write.data[k].eq(states.values[k] * spec.state_cell) for k in range(lanes)]
-                m.d.sync += group.eq(group + 1)
-                with m.If(group == g_bank + self.groups - 1):
-                    m.d.sync += done.eq(1)
-                    m.next = "finished"
+                m.d.comb += [states.count.eq(1), write.en.eq(stored)]
+                m.d.sync += stored.eq(0)
+                with m.If(stored):
+                    m.d.sync += group.eq(group + 1)
+                    with m.If(group == g_bank + self.groups - 1):
+                        m.d.sync += done.eq(1)
+                        m.next = "finished"
+                with m.If(states.valid):
+                    m.d.sync += [total[lane].eq(states.value * spec.state_cell), lane.eq(lane + 1)]
+                    with m.If((lane == lanes - 1) | states.last):
+                        m.d.sync += [lane.eq(0), stored.eq(1)]
             with m.State("finished"):
                 with m.If(array.reset):
                     m.next = "wait"
 
+    def _weights(self, m: Module, word: Signal):
+        """The weights' memory behind one address, so that a single-port memory can be it; returns word ``word``."""
+        access = self.weights
+        shape = data.ArrayLayout(signed(self.spec.weight_bits), self.lanes)
+        attributes = {} if self.weight_ram_style is None else {"ram_style": self.weight_ram_style}
+        init = [] if self.weight_ram_style == "huge" else self.weight_words
+        m.submodules.weights = memory = Memory(shape=shape, depth=len(self.weight_words), init=init, attrs=attributes)
+        write, read = memory.write_port(), memory.read_port()
+        address = Signal.like(access.address)
+        m.d.comb += [
+            address.eq(Mux(self.array.reset, access.address, word)),
+            write.addr.eq(address),
+            write.data.eq(access.value),
+            write.en.eq(access.write),
+            read.addr.eq(address),
+            read.en.eq(~access.write),
+            access.data.eq(read.data),
+        ]
+        return read.data
+
     def _compare(self, m: Module, read, comparing: Signal):
         """On every tick, the stored MACs against the thresholds of their banks' ramps."""
-        spec, array = self.spec, self.array
+        spec, array, access = self.spec, self.array, self.thresholds
         m.submodules.thresholds = thresholds = Memory(
             shape=signed(spec.mac_bits), depth=len(self.threshold_words), init=self.threshold_words
         )
-        threshold = thresholds.read_port()
+        threshold, write = thresholds.read_port(), thresholds.write_port()
 
         tick = Signal(spec.adc_bits)  # ticks gone before this one
         bank = Signal(2)
@@ -217,7 +220,11 @@ class CrossbarEmulator(wiring.Component):
                     m.d.comb += ramp.eq(number)
         m.d.comb += [
             read.addr.eq(bank * self.groups + group),
-            threshold.addr.eq((ramp << spec.adc_bits) + tick),
+            threshold.addr.eq(Mux(array.reset, access.address, (ramp << spec.adc_bits) + tick)),
+            write.addr.eq(access.address),
+            write.data.eq(access.value),
+            write.en.eq(access.write),
+            access.data.eq(threshold.data),
         ]
         m.d.sync += [compare_bank.eq(bank), compare_valid.eq(0)]
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The dense head: sums of h, logits, argmax."""
 
+import numpy as np
 from amaranth import Array, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.specification import Specification
 
+from .access import AccessSignature
 from .macro import h_layout
 
 
@@ -20,6 +22,11 @@ def answer_layout(spec: Specification) -> data.StructLayout:
     return data.StructLayout({"index": max((spec.classes - 1).bit_length(), 1), "too_long": 1})
 
 
+def program_signature(spec: Specification) -> AccessSignature:
+    """Access to the weights and biases of a head that is programmed at run time."""
+    return AccessSignature(spec.classes * (spec.units + 1), signed(spec.head_bias_bits))
+
+
 class Head(wiring.Component):
     """Adds up h, and after the last step of an utterance multiplies the sums with the head's weights, one a clock.
 
@@ -29,30 +36,36 @@ class Head(wiring.Component):
     Latency: classes x (units + 5) + 1 clocks from the last beat of h to the answer, if every logit is taken at once.
     Throughput: one beat of h a clock. The next utterance is added up meanwhile, in the other half of the sums.
     Back-pressure: the last beat of an utterance waits (``h.ready`` low) until the head is through with the one before.
-    Cost: one multiplier; two memories: the weights (a ROM of classes x (units + 1) words of ``head_bias_bits``) and
-    the sums (2 x ``beats`` words of ``lanes`` sums, one write and two read ports).
+    Cost: one multiplier; two memories: the weights (classes x (units + 1) words of ``head_bias_bits``) and the sums
+    (2 x ``beats`` words of ``lanes`` sums, one write and two read ports).
 
     Parameters
     ----------
     spec : Specification
-    weights : integer array, shape (classes, units)
-    biases : integer array, shape (classes,)
+    weights : integer array, shape (classes, units), or None
+    biases : integer array, shape (classes,), or None
+        Given, they are in a ROM. None for both: the member ``program`` writes them, while the head is not busy; the
+        order of the words is that of :func:`golden.boardmemory.head_image`.
     """
 
-    def __init__(self, spec: Specification, weights, biases):
+    def __init__(self, spec: Specification, weights=None, biases=None):
         self.spec = spec
+        self.programmable = weights is None and biases is None
+        if self.programmable:
+            weights, biases = np.zeros((spec.classes, spec.units), int), np.zeros(spec.classes, int)
         rows = [[*map(int, row), int(bias)] for row, bias in zip(weights, biases, strict=True)]
         if len(rows) != spec.classes or any(len(row) != spec.units + 1 for row in rows):
             raise ValueError(f"the head's weights must have the shape {(spec.classes, spec.units)}, and a bias a class")
         self.words = [word for row in rows for word in row]
-        super().__init__(
-            {
-                "h": In(stream.Signature(h_layout(spec))),
-                "logit": Out(stream.Signature(logit_layout(spec))),
-                "answer": Out(stream.Signature(answer_layout(spec))),
-                "busy": Out(1),
-            }
-        )
+        members = {
+            "h": In(stream.Signature(h_layout(spec))),
+            "logit": Out(stream.Signature(logit_layout(spec))),
+            "answer": Out(stream.Signature(answer_layout(spec))),
+            "busy": Out(1),
+        }
+        if self.programmable:
+            members["program"] = In(program_signature(spec))
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
@@ -129,6 +142,16 @@ class Head(wiring.Component):
             sum_read.addr.eq(group + Mux(half, 0, groups)),
             weight_read.addr.eq(word),
         ]
+        if self.programmable:
+            weight_write = weights.write_port()
+            with m.If(~self.busy):
+                m.d.comb += weight_read.addr.eq(self.program.address)
+            m.d.comb += [
+                weight_write.addr.eq(self.program.address),
+                weight_write.data.eq(self.program.value),
+                weight_write.en.eq(self.program.write),
+                self.program.data.eq(weight_read.data),
+            ]
 
         # One clock later: both operands. Then the product, then the sum.
         operand_lane, operand_is_bias, operand_valid = Signal(range(spec.lanes)), Signal(), Signal()

@@ -37,6 +37,7 @@ class MonitorSignature(wiring.Signature):
                 "output": Out(1),
                 "o": Out(codes),
                 "t": Out(codes),
+                "stalled": Out(1),
             }
         )
 
@@ -172,6 +173,7 @@ class Macro(wiring.Component):
             monitor.output.eq(entering & second),
             monitor.o.eq(banks["o"].codes),
             monitor.t.eq(banks["g"].codes),
+            monitor.stalled.eq(sequencer.stalled),
         ]
         return update, leaving
 

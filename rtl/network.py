@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from crossramp.golden.specification import Specification
 
 from .boundary import ArraySignature
-from .head import Head, answer_layout, logit_layout
+from .head import Head, answer_layout, logit_layout, program_signature
 from .loader import x_layout
 from .macro import Macro, MonitorSignature, h_layout
 
@@ -24,37 +24,40 @@ class NetworkTop(wiring.Component):
     Parameters
     ----------
     spec : Specification
-    head_weights : integer array, shape (classes, units)
-    head_biases : integer array, shape (classes,)
+    head_weights : integer array, shape (classes, units), or None
+    head_biases : integer array, shape (classes,), or None
+        None for both: written at run time through the member ``program``, see :class:`.head.Head`.
     """
 
-    def __init__(self, spec: Specification, head_weights, head_biases):
+    def __init__(self, spec: Specification, head_weights=None, head_biases=None):
         self.spec = spec
-        self.head_weights = head_weights
-        self.head_biases = head_biases
-        super().__init__(
-            {
-                "x": In(stream.Signature(x_layout(spec.input_bits))),
-                "h": Out(stream.Signature(h_layout(spec))),
-                "logit": Out(stream.Signature(logit_layout(spec))),
-                "answer": Out(stream.Signature(answer_layout(spec))),
-                "calibration": In(len(spec.ramps) * spec.calibration_cells),
-                "busy": Out(1),
-                "array": Out(ArraySignature(spec)),
-                "monitor": Out(MonitorSignature(spec)),
-            }
-        )
+        self.head = Head(spec, head_weights, head_biases)
+        members = {
+            "x": In(stream.Signature(x_layout(spec.input_bits))),
+            "h": Out(stream.Signature(h_layout(spec))),
+            "logit": Out(stream.Signature(logit_layout(spec))),
+            "answer": Out(stream.Signature(answer_layout(spec))),
+            "calibration": In(len(spec.ramps) * spec.calibration_cells),
+            "busy": Out(1),
+            "array": Out(ArraySignature(spec)),
+            "monitor": Out(MonitorSignature(spec)),
+        }
+        if self.head.programmable:
+            members["program"] = In(program_signature(spec))
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.macro = macro = Macro(self.spec)
-        m.submodules.head = head = Head(self.spec, self.head_weights, self.head_biases)
+        m.submodules.head = head = self.head
 
         wiring.connect(m, wiring.flipped(self.x), macro.x)
         wiring.connect(m, macro.array, wiring.flipped(self.array))
         wiring.connect(m, macro.monitor, wiring.flipped(self.monitor))
         wiring.connect(m, head.logit, wiring.flipped(self.logit))
         wiring.connect(m, head.answer, wiring.flipped(self.answer))
+        if head.programmable:
+            wiring.connect(m, wiring.flipped(self.program), head.program)
         m.d.comb += [
             macro.calibration.eq(self.calibration),
             self.busy.eq(macro.busy | head.busy),

@@ -67,6 +67,7 @@ class Sequencer(wiring.Component):
                 "second": Out(1),  # the state's half of the step
                 "first_step": Out(1),  # of an utterance: c and h count as zero
                 "busy": Out(1),
+                "stalled": Out(1),  # only the array's ready is missing
             }
         )
 
@@ -101,6 +102,7 @@ class Sequencer(wiring.Component):
                 with m.If(self.x_full):
                     m.d.comb += [self.take.eq(1), following.eq(Phase.START)]
             with m.Case(Phase.START):
+                m.d.comb += self.stalled.eq(~self.ready)
                 with m.If(self.ready):
                     m.d.comb += [self.drive.eq(1), following.eq(Phase.INTEGRATE)]
                     m.d.sync += self.count.eq(1)
@@ -114,10 +116,13 @@ class Sequencer(wiring.Component):
                 m.d.sync += waited.eq(waited)
                 with m.If(waited != spec.settle_clocks - 1):
                     m.d.sync += waited.eq(waited + 1)
-                with m.Elif(self.ready):
+                with m.Elif(~self.ready):
+                    m.d.comb += self.stalled.eq(1)
+                with m.Else():
                     m.d.comb += [self.ramp_start.eq(1), following.eq(Phase.RAMP)]
                     m.d.sync += waited.eq(0)
             with m.Case(Phase.RAMP):
+                m.d.comb += self.stalled.eq(~self.ready)
                 with m.If(self.ready):
                     m.d.comb += [self.latch.eq(1), self.ramp_step.eq(1)]
                     with m.If(self.ramp_last):

@@ -65,6 +65,7 @@ MEANINGS = {
     "monitor_output": "a beat of monitor_o and _t is there",
     "monitor_o": "codes of bank o",
     "monitor_t": "codes of the second conversion, g(c)",
+    "monitor_stalled": "only array_ready is missing for the next clock of the step",
 }
 
 # Whatever yosys calls the register whose event starts the combinational blocks, it is this in the output.

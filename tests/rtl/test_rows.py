@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from crossramp.rtl.emulator import PulseMeter
 from crossramp.rtl.loader import Loader
 from crossramp.rtl.pulses import PulseBank, PulseDriver
+from crossramp.rtl.recorder import PulseRecorder
 
 from tests.rtl.bench import pauses, send, simulate
 
@@ -41,7 +41,7 @@ def test_pulse_widths(bits):
 
 
 @pytest.mark.parametrize(("lines", "lanes"), [(1, 1), (5, 1), (7, 3), (8, 4), (6, 6)])
-def test_pulse_bank_and_meter(lines, lanes, rng):
+def test_pulse_bank(lines, lanes, rng):
     bits = 5
     codes = rng.integers(-15, 16, -(-lines // lanes) * lanes)
     bank = PulseBank(lines, bits, lanes)
@@ -61,27 +61,46 @@ def test_pulse_bank_and_meter(lines, lanes, rng):
 
     simulate(bank, write)
 
-    meter = PulseMeter(lines, bits, lanes)
-    shown = []
 
-    async def measure(ctx):
-        ctx.set(meter.clear, 1)
-        await ctx.tick()
-        ctx.set(meter.clear, 0)
-        ctx.set(meter.measure, 1)
-        for clock in range(15):
-            ctx.set(meter.pos, sum(1 << k for k in range(lines) if codes[k] > clock))
-            ctx.set(meter.neg, sum(1 << k for k in range(lines) if -codes[k] > clock))
-            await ctx.tick()
-        ctx.set(meter.measure, 0)
-        ctx.set(meter.rotate, 1)
-        for _ in range(2 * -(-lines // lanes)):
-            shown.extend(ctx.get(meter.values[lane]) for lane in range(lanes))
-            await ctx.tick()
+@pytest.mark.parametrize(("lines", "bits"), [(1, 2), (3, 2), (1, 5), (7, 3), (20, 6)])
+def test_pulse_recorder(lines, bits, rng):
+    window = (1 << (bits - 1)) - 1
+    dut = PulseRecorder(lines, bits)
+    expected, shown, lasts, clocks = [], [], [], []
 
-    simulate(meter, measure)
-    expected = np.where(np.arange(len(codes)) < lines, codes, 0)
-    np.testing.assert_array_equal(shown, np.tile(expected, 2))
+    async def bench(ctx):
+        for pulses in ("thermometer", "any", "full"):
+            pos, neg = np.zeros((2, window, lines), int)
+            if pulses == "any":  # it measures, whatever the periphery does
+                choice = rng.integers(0, 3, (window, lines))
+                pos, neg = (choice == 1).astype(int), (choice == 2).astype(int)
+            else:
+                codes = rng.integers(-window, window + 1, lines) if pulses == "thermometer" else np.full(lines, -window)
+                clock = np.arange(window)[:, None]
+                pos, neg = (codes > clock).astype(int), (-codes > clock).astype(int)
+            expected.extend(pos.sum(axis=0) - neg.sum(axis=0))
+            ctx.set(dut.clear, 1)
+            await ctx.tick()
+            ctx.set(dut.clear, 0)
+            ctx.set(dut.record, 1)
+            for now in range(window):
+                for port, wave in ((dut.pos, pos), (dut.neg, neg)):
+                    ctx.set(port, sum(int(bit) << k for k, bit in enumerate(wave[now])))
+                await ctx.tick()
+            ctx.set(dut.record, 0)
+            ctx.set(dut.count, 1)
+            for clock in range(lines * window + 5):
+                if ctx.get(dut.valid):
+                    shown.append(ctx.get(dut.value))
+                    lasts.append(ctx.get(dut.last))
+                    clocks.append(clock)
+                await ctx.tick()
+            ctx.set(dut.count, 0)
+
+    simulate(dut, bench)
+    assert shown == expected
+    assert lasts == ([0] * (lines - 1) + [1]) * 3
+    assert clocks == [window * (k + 1) for k in range(lines)] * 3  # as the docstring says
 
 
 @pytest.mark.parametrize("inputs", [1, 2, 5])
