@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a command simulates: pulse codes from recordings, from a file of features, or from a seed."""
+"""What a command runs: pulse codes from recordings, from a file of features, or from a seed."""
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,31 @@ class Utterances:
         values = None if self.values is None else self.values[which]
         names, labels = [self.names[k] for k in which], [self.labels[k] for k in which]
         return Utterances(names, labels, self.codes[which], values)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that :func:`from_arguments` reads; AUDIO has no name, so it comes behind those there are."""
+    parser.add_argument("audio", metavar="AUDIO", nargs="*", help="recordings (.wav), or folders of them")
+    parser.add_argument("--features", metavar="X.npy", help="real features or pulse codes: (utterances, steps, inputs)")
+    parser.add_argument("--random", type=int, metavar="N", help="N utterances of random pulse codes")
+    parser.add_argument("--seed", type=int, metavar="S", help="of --random (default 1)")
+    parser.add_argument("--steps", type=int, metavar="T", help="of each random utterance")
+
+
+def from_arguments(model: Model, args: argparse.Namespace) -> Utterances:
+    """What the arguments ask for; UserError unless it is one thing, and whatever the functions below raise."""
+    given = {"AUDIO": bool(args.audio), "--features": args.features is not None, "--random": args.random is not None}
+    if sum(given.values()) != 1:
+        named = " and ".join(name for name, there in given.items() if there) or "nothing"
+        raise UserError(f"what to {args.command}? {named} is given; give one of AUDIO, --features X.npy and --random N")
+    for option in ("seed", "steps"):
+        if args.random is None and getattr(args, option) is not None:
+            raise UserError(f"--{option} {getattr(args, option)} belongs to --random; leave it out, or add --random N")
+    if args.audio:
+        return from_audio(model, args.audio)
+    if args.features is not None:
+        return from_features(model, args.features)
+    return from_seed(model, args.random, 1 if args.seed is None else args.seed, args.steps)
 
 
 def from_audio(model: Model, paths: Sequence[str | Path]) -> Utterances:

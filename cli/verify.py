@@ -118,7 +118,7 @@ def verify(
             compared[block] += wrong.shape[1]
             mismatches[block] += wrong.sum(axis=1)
             for k in np.flatnonzero(wrong.any(axis=1)):
-                first[begin + k] = first[begin + k] or _difference(name, have[k], values[k])
+                first[begin + k] = first[begin + k] or difference(name, have[k], values[k])
     return Outcome(
         simulator=simulator,
         answers=observed["answers"],
@@ -133,7 +133,7 @@ def verify(
     )
 
 
-def _difference(name: str, have: np.ndarray, values: np.ndarray) -> str:
+def difference(name: str, have: np.ndarray, values: np.ndarray) -> str:
     """Where one utterance's ``have`` first differs from the golden ``values``."""
     at = np.unravel_index((have != values).argmax(), values.shape)
     return f"{name}{[int(i) for i in at] or ''} is {have[at]}, golden {values[at]}"

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``crossramp run``: utterances through a board, bit for bit against the golden model."""
+
+import argparse
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from crossramp import inputs, score
+from crossramp.errors import UserError
+from crossramp.golden.boardmemory import Build
+from crossramp.golden.modelfile import Model, load_model
+from crossramp.tables import Progress, as_json, table
+from crossramp.verify import difference
+
+#: What --port takes beside the name of a port.
+VIRTUAL = "virtual"
+
+#: Seconds of silence after which a question is asked again: a real board, and a simulated one, where time goes slowly.
+_TIMEOUT, _TIMEOUT_VIRTUAL = 0.5, 60.0
+
+#: Seconds that a board may be busy, likewise.
+_PATIENCE, _PATIENCE_VIRTUAL = 10.0, 600.0
+
+_EPILOG = """\
+examples:
+  crossramp run kws recordings/ --port /dev/ttyUSB1
+  crossramp run kws recordings/ --port virtual --board icebreaker     no hardware: the same core, simulated
+  crossramp run kws --random 3 --port COM3 --every-step --json
+
+The model's weights, thresholds and head are written into the board and read back. Then each utterance is run, and its
+answer, logits and h are compared with the golden model's.
+Exit status: 0 all equal, 1 any difference, 2 wrong input, or a board that does not answer.
+"""
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Add the command to argparse's ``subparsers``."""
+    parser = subparsers.add_parser(
+        "run",
+        help="run recordings on a board and compare with the golden model",
+        description="Loads a model into a board, runs utterances on it, and compares every answer, logit and h with "
+        "the golden model.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
+    inputs.add_arguments(parser)
+    parser.add_argument("--port", metavar="PORT", required=True, help="the board's serial port, or: virtual")
+    parser.add_argument("--board", metavar="NAME", help="of --port virtual: which board (default: icebreaker)")
+    parser.add_argument("--baud", type=int, metavar="N", help="bits per second that the bitstream was built for")
+    parser.add_argument("--every-step", action="store_true", help="compare h of every step, not of the last one only")
+    parser.add_argument("--tries", type=int, metavar="N", default=5, help="times a question is asked (default: 5)")
+    parser.add_argument("--timeout", type=float, metavar="S", help="seconds to wait for an answer each time")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a board showed; arrays and lists have one entry an utterance.
+
+    Attributes
+    ----------
+    build : Build
+        What the board says it is.
+    answers, golden_answers : int64 arrays
+    compared, mismatches : int64 arrays
+        Values compared (h, logits, the answer), and those that differ.
+    first : list of str or None
+        Where an utterance first differs, in words.
+    clocks, waiting : int64 arrays
+        Clocks that the board computed, and those of them on which its array made the periphery wait.
+    restarts, repeated : int
+        Utterances begun again, and questions asked again.
+    utterance_seconds : float
+        Of one utterance, by the host's clock: with all that went over the line.
+    seconds : float
+        Of all of it, loading included.
+    """
+
+    build: Build
+    answers: np.ndarray
+    golden_answers: np.ndarray
+    compared: np.ndarray
+    mismatches: np.ndarray
+    first: list[str | None]
+    clocks: np.ndarray
+    waiting: np.ndarray
+    restarts: int
+    repeated: int
+    utterance_seconds: float
+    seconds: float
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the command; 0, 1 if anything differs, or UserError (or a ValueError of ours)."""
+    _check(args)
+    model = load_model(args.model)
+    utterances = inputs.from_arguments(model, args)
+    outcome = run_on_board(model, utterances, args)
+    content = report(model, utterances, outcome, args.port)
+    print(as_json(content) if args.json else text(content))
+    return 1 if content["mismatches"] else 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.board is not None and args.port != VIRTUAL:
+        raise UserError(f"--board {args.board} belongs to --port virtual; a board on a port says itself which it is")
+    if args.tries < 1:
+        raise UserError(f"--tries is {args.tries}; allowed: 1 and up")
+    if args.timeout is not None and not 0 < args.timeout <= 3600:
+        raise UserError(f"--timeout is {args.timeout:g}; allowed: more than 0, up to 3600 seconds")
+    if args.baud is not None and args.baud < 1:
+        raise UserError(f"--baud is {args.baud}; give the bits per second that the bitstream was built for")
+
+
+def run_on_board(model: Model, utterances: inputs.Utterances, args: argparse.Namespace) -> Outcome:
+    """Load, run and compare, with a progress line; the arguments name the board, as the command's do.
+
+    Raises
+    ------
+    UserError
+        For a board that does not answer, or stops to.
+    ValueError
+        For a port that cannot be opened, or a board that was built for another specification.
+    """
+    from crossramp.boards.exchange import LinkError
+
+    started = time.perf_counter()
+    progress = Progress()
+    try:
+        with _board(model, args, progress) as board:
+            board.check(model.spec)
+            board.load(model.network, progress=lambda done, whole: progress.show(f"loading: {100 * done // whole} %"))
+            return _run_all(board, model, utterances, args.every_step, progress, started)
+    except LinkError as error:
+        raise UserError(error) from None
+    finally:
+        progress.clear()
+
+
+@contextlib.contextmanager
+def _board(model: Model, args: argparse.Namespace, progress: Progress) -> Iterator:
+    """The driver of the board that the arguments name."""
+    from crossramp.boards.driver import BoardDriver
+    from crossramp.golden.hostlink import BAUD
+
+    if args.port != VIRTUAL:
+        patience = {"timeout": args.timeout or _TIMEOUT, "patience": _PATIENCE, "tries": args.tries}
+        with BoardDriver(args.port, baud=args.baud or BAUD, **patience) as board:
+            yield board
+        return
+    from crossramp.boards.board import find_board
+    from crossramp.boards.virtual import virtual_board
+    from crossramp.verify import build_folder
+
+    build = find_board(args.board or "icebreaker").build(model.spec, args.baud)
+    patience = {"timeout": args.timeout or _TIMEOUT_VIRTUAL, "patience": _PATIENCE_VIRTUAL, "tries": args.tries}
+    with virtual_board(build, workdir=build_folder(), progress=progress.show) as port:
+        with BoardDriver(port, baud=build.baud, **patience) as board:
+            yield board
+
+
+def _run_all(board, model: Model, utterances, every_step: bool, progress: Progress, started: float) -> Outcome:
+    count, running = len(utterances.codes), 0.0
+    results, compared, mismatches, golden_answers = [], [], [], []
+    first: list[str | None] = []
+    for k, codes in enumerate(utterances.codes):
+        progress.show(f"{board.build.board}: utterance {k + 1} of {count}")
+        begun = time.perf_counter()
+        result = board.run(codes, every_step=every_step)
+        running += time.perf_counter() - begun
+        trace = model.network.run(codes[None])
+        h = trace.steps.h[0] if every_step else trace.steps.h[0, -1]
+        pairs = {
+            "h": (result.h, h),
+            "logits": (result.logits, trace.logits[0]),
+            "answer": (np.array(result.answer), trace.answers[0]),
+        }
+        wrong = {name: int((have != golden).sum()) for name, (have, golden) in pairs.items()}
+        differing = [name for name, number in wrong.items() if number]
+        first.append(difference(differing[0], *pairs[differing[0]]) if differing else None)
+        compared.append(sum(golden.size for _, golden in pairs.values()))
+        mismatches.append(sum(wrong.values()))
+        golden_answers.append(trace.answers[0])
+        results.append(result)
+    return Outcome(
+        build=board.build,
+        answers=np.array([result.answer for result in results]),
+        golden_answers=np.array(golden_answers),
+        compared=np.array(compared),
+        mismatches=np.array(mismatches),
+        first=first,
+        clocks=np.array([result.clocks for result in results]),
+        waiting=np.array([result.waiting for result in results]),
+        restarts=sum(result.restarts for result in results),
+        repeated=board.exchange.repeated,
+        utterance_seconds=running / count,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def report(model: Model, utterances: inputs.Utterances, outcome: Outcome, port: str) -> dict:
+    """Everything the command tells, as JSON types; clocks are the board's own, and means over all utterances."""
+    build = outcome.build
+    steps = int(utterances.codes.shape[1])
+    rows = score.rows(model, utterances, outcome.answers, outcome.golden_answers)
+    for k, row in enumerate(rows):
+        row["compared"] = int(outcome.compared[k])
+        row["mismatches"] = int(outcome.mismatches[k])
+        row["first_mismatch"] = outcome.first[k]
+        row["clocks"] = int(outcome.clocks[k])
+        row["waiting"] = int(outcome.waiting[k])
+        row["milliseconds"] = _milliseconds(outcome.clocks[k], build.clock)
+    return {
+        "port": port,
+        "board": build.board,
+        "specification_hash": build.spec.content_hash,
+        "made_by": build.made_by,
+        "clock": build.clock,
+        "baud": build.baud,
+        "utterances": len(rows),
+        "steps": steps,
+        "compared": int(outcome.compared.sum()),
+        "mismatches": int(outcome.mismatches.sum()),
+        **score.accuracies(utterances, outcome.answers, outcome.golden_answers),
+        "clocks_per_step": round(float(outcome.clocks.mean()) / steps, 2),
+        "clocks_per_step_without_waiting": round(float((outcome.clocks - outcome.waiting).mean()) / steps, 2),
+        "specified_clocks_per_step": build.spec.clocks_per_step,
+        "milliseconds_per_utterance": _milliseconds(outcome.clocks.mean(), build.clock),
+        "milliseconds_per_utterance_with_link": round(1e3 * outcome.utterance_seconds, 3),
+        "restarts": outcome.restarts,
+        "questions_repeated": outcome.repeated,
+        "wall_seconds": round(outcome.seconds, 3),
+        "rows": rows,
+    }
+
+
+def _milliseconds(clocks: float, clock: int) -> float:
+    return round(1e3 * float(clocks) / clock, 3)
+
+
+def text(content: dict) -> str:
+    """The table and its summary."""
+    rows = [
+        (*score.cells(row), f"{row['clocks']:,}", f"{row['milliseconds']:.1f}", score.equal(row))
+        for row in content["rows"]
+    ]
+    header = ("utterance", "label", "board", "golden", "", "clocks", "ms", "bit for bit")
+    own = content["clocks_per_step_without_waiting"]
+    # Of a simulated board this would be the simulator's time.
+    with_link = f", {content['milliseconds_per_utterance_with_link']:.0f} ms with all that goes over the line"
+    linked = "" if content["port"] == VIRTUAL else with_link
+    again = f"{content['questions_repeated']} questions asked again, {content['restarts']} utterances begun again"
+    facts = [
+        ("board", f"{content['board']} on {content['port']}, {content['clock'] / 1e6:g} MHz, {content['baud']:,} baud"),
+        ("utterances", f"{content['utterances']} of {content['steps']} steps"),
+        ("compared", f"{content['compared']:,} h, logits and answers"),
+        ("mismatches", f"{content['mismatches']:,}"),
+        *score.facts(content),
+        ("clocks per step", f"{content['clocks_per_step']:,.1f}, the head's at the end included"),
+        ("", f"{own:,.1f} without those that the array asked for; {content['specified_clocks_per_step']} specified"),
+        ("an utterance", f"{content['milliseconds_per_utterance']:.1f} ms computing{linked}"),
+        ("line", again),
+        ("wall time", f"{content['wall_seconds']:.1f} s, loading included"),
+    ]
+    return f"{table(header, rows, right=(5, 6))}\n\n{table(('', ''), facts).lstrip()}"
