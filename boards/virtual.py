@@ -26,11 +26,10 @@ from crossramp.golden.boardmemory import Build, identity_image
 from crossramp.sim.builds import build_executable
 from crossramp.sim.simulators import SimulationError, SimulatorMissing, find_simulator
 
+from .board import boards
+
 #: What a virtual board can run in; ``"auto"`` is Verilator where it is with a compiler, and else Amaranth's simulator.
 SIMULATORS = ("auto", "verilator", "amaranth")
-
-#: Module that :func:`.core.core_verilog` names.
-_TOP = "crossramp_board"
 
 #: Seconds a simulation gets to end by itself, and to be noticed as ended by whoever lost the port.
 _END_SECONDS, _NOTICE_SECONDS = 5.0, 0.5
@@ -43,6 +42,7 @@ def virtual_board(
     pins: Path | str | None = None,
     progress: Callable[[str], None] | None = None,
     change_verilog: Callable[[str], str] | None = None,
+    optimize: bool = True,
 ) -> "VirtualBoard":
     """A board to use as ``with virtual_board(build) as port:``, where ``port`` is the path of a serial port.
 
@@ -60,6 +60,8 @@ def virtual_board(
         Called with a few words on what takes long now.
     change_verilog : callable or None
         Applied to the core's Verilog: a planted fault. Verilator only.
+    optimize : bool
+        Verilator: compile for speed. False builds sooner, for short runs.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def virtual_board(
     ValueError
         For another simulator, a build without an emulator, or ``change_verilog`` without Verilator.
     """
-    return VirtualBoard(build, simulator, workdir, pins, progress, change_verilog)
+    return VirtualBoard(build, simulator, workdir, pins, progress, change_verilog, optimize)
 
 
 def choose_simulator(simulator: str = "auto") -> str:
@@ -99,7 +101,7 @@ class VirtualBoard:
         Clocks that passed on the board, known after it ended.
     """
 
-    def __init__(self, build, simulator="auto", workdir=None, pins=None, progress=None, change_verilog=None):
+    def __init__(self, build, simulator, workdir, pins, progress, change_verilog, optimize):
         if not build.columns_per_clock:
             raise ValueError(
                 f"board {build.board!r} has its array on pins, so nothing would answer there; "
@@ -114,6 +116,7 @@ class VirtualBoard:
         self._pins = "" if pins is None else str(Path(pins).resolve())
         self._progress = progress or (lambda text: None)
         self._change_verilog = change_verilog
+        self._optimize = optimize
         self._process = None
 
     def __enter__(self) -> str:
@@ -175,15 +178,18 @@ class VirtualBoard:
             identity.write_bytes(identity_image(self._build))
             return [sys.executable, "-m", f"{__package__}.virtual_amaranth", str(identity)]
         # Amaranth takes a second to import, and only this needs it.
-        from .core import core_verilog
+        from .core import MODULE, core_verilog
 
         self._progress("virtual board: writing its Verilog")
-        verilog = core_verilog(self._build)
+        board = boards().get(self._build.board)
+        verilog = core_verilog(self._build, weight_ram_style=board.weight_ram_style if board else None)
         if self._change_verilog is not None:
             verilog = self._change_verilog(verilog)
         self._progress("virtual board: building its simulation (kept for the next time)")
         main = Path(__file__).with_name("virtual_main.cpp").read_text()
-        return build_executable("verilator", {"board.v": verilog}, _TOP, main=main, folder=self._workdir)
+        return build_executable(
+            "verilator", {"board.v": verilog}, MODULE, main=main, optimize=self._optimize, folder=self._workdir
+        )
 
     def _start(self, command: list[str], master: int) -> subprocess.Popen:
         build = self._build
@@ -223,10 +229,11 @@ class VirtualBoard:
 def quiet_clocks(build: Build) -> int:
     """Clocks after the last sign of life until the board's clock stands still.
 
-    Longer than the board takes from the last byte of any request to the first bit of its answer.
+    Longer than the board takes from the last byte of any request to the first bit of its answer: it goes twice through
+    the payload, at most 5 clocks a byte.
     """
     byte = 10 * build.clock // build.baud
-    return 8 * byte + 4 * build.payload + 2048
+    return 8 * byte + 16 * build.payload + 4096
 
 
 def _stopped(status: int, text: str) -> SimulationError:
