@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a specification can fit a board: what is known before synthesis, and what to say when it does not."""
+
+from collections.abc import Mapping
+
+from crossramp.golden.boardmemory import Build, identity_image
+from crossramp.golden.hostlink import Space
+from crossramp.golden.specification import Specification
+
+from .board import Board, BoardError, boards
+from .families import FAMILIES
+
+#: (words, bits) of one SPRAM of the UP5K, and its name in nextpnr's reports.
+_SPRAM, _SPRAM_SHAPE = "ICESTORM_SPRAM", (16384, 16)
+
+
+class TooLarge(BoardError):
+    """A design that does not fit a board; says which resource, how much of it, and what would fit."""
+
+
+def register_bits(spec: Specification) -> int:
+    """Flip-flops that the periphery of ``spec`` has at least: codes, cell state, pulse codes, and what drives rows."""
+    capture = spec.columns * spec.adc_bits
+    state = spec.units * (spec.state_bits + spec.state_pulse_bits + 2)
+    return capture + state + (spec.inputs + spec.units) * (spec.input_bits + 2)
+
+
+def memory_words(build: Build) -> dict[str, tuple[int, int]]:
+    """Words and bits of the memories that grow with the specification."""
+    spec = build.spec
+    found = {
+        "head": (build.words(Space.HEAD), spec.head_bias_bits),
+        "identity": (len(identity_image(build)), 8),
+        "frame": (build.payload + 8, 8),
+    }
+    if build.columns_per_clock:
+        found["weights"] = (build.words(Space.WEIGHTS), build.columns_per_clock * spec.weight_bits)
+        found["thresholds"] = (build.words(Space.THRESHOLDS), spec.mac_bits)
+        found["macs"] = (4 * build.groups, build.columns_per_clock * spec.mac_bits)
+    return found
+
+
+def least_resources(board: Board, build: Build) -> dict[str, int]:
+    """What a build takes at the very least, by the names of nextpnr's reports.
+
+    A lower bound that costs nothing to know: what exceeds it would be synthesized for hours to be refused in the end.
+    """
+    family = FAMILIES[board.family]
+    words, bits = family.memory_shapes[0]
+    block = words * bits
+    needed = {family.register: register_bits(build.spec), family.memory: 0}
+    for name, (depth, width) in memory_words(build).items():
+        if name == "weights" and board.weight_ram_style == "huge":
+            needed[_SPRAM] = -(-depth // _SPRAM_SHAPE[0]) * -(-width // _SPRAM_SHAPE[1])
+        elif 2 * depth * width > block:  # smaller ones may become LUTs or flip-flops
+            needed[family.memory] += -(-depth * width // block)
+    return needed
+
+
+def excess(board: Board, needed: Mapping[str, int]) -> str | None:
+    """The resource of which most is missing, in proportion; None if all suffice."""
+    over = {name: needed[name] / have for name, have in board.capacity.items() if needed.get(name, 0) > have}
+    return max(over, key=over.get, default=None)
+
+
+def check_size(board: Board, build: Build) -> None:
+    """Refuse at once what cannot fit.
+
+    Raises
+    ------
+    TooLarge
+    """
+    needed = least_resources(board, build)
+    resource = excess(board, needed)
+    if resource is not None:
+        raise TooLarge(refusal(board, build, resource, needed[resource], at_least=True))
+
+
+def refusal(board: Board, build: Build, resource: str, needed: int, *, at_least: bool = False) -> str:
+    """One line: what is needed, what is there, and what would fit.
+
+    Parameters
+    ----------
+    needed : int
+        Of ``resource``: as placed, or with ``at_least`` the bound of :func:`least_resources`.
+    """
+    word = FAMILIES[board.family].primitives.get(resource, resource)
+    have = board.capacity[resource]
+    return (
+        f"{board.name}: {build.spec.units} units and {build.spec.inputs} inputs take {'at least ' if at_least else ''}"
+        f"{needed:,} {word}, and the board has {have:,}; {_what_fits(board, build, resource, needed)}"
+    )
+
+
+def _what_fits(board: Board, build: Build, resource: str, needed: int) -> str:
+    """The most units that fit with all else as it is, and the boards that can hold it as it is."""
+    spec = build.spec
+    beyond = needed - least_resources(board, build)[resource]  # what the bound does not see, kept for fewer units
+
+    def fits(units: int) -> bool:
+        smaller = board.build(spec.replace(units=units, lanes=1), build.baud)
+        least = least_resources(board, smaller)
+        return excess(board, {**least, resource: least[resource] + beyond}) is None
+
+    low, high = 0, spec.units
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    larger = [other.name for other in boards().values() if other is not board and _may_hold(other, build, board)]
+    parts = [f"{low} units would fit" if low else "no number of units would fit"]
+    if larger:
+        parts.append(f"or try --board {' or '.join(larger)}")
+    return ", ".join(parts)
+
+
+def _may_hold(other: Board, build: Build, board: Board) -> bool:
+    """Whether another board with an emulator has twice the room of what is known, and is larger than this one."""
+    if not other.columns_per_clock:
+        return False
+    least = least_resources(other, other.build(build.spec))
+    register, this = FAMILIES[other.family].register, FAMILIES[board.family].register
+    if other.capacity[register] <= board.capacity[this]:
+        return False
+    return excess(other, {name: 2 * count for name, count in least.items()}) is None
