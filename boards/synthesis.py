@@ -24,7 +24,7 @@ SEED = 1
 _SEEDS = 3
 """Placements that are tried before timing counts as missed."""
 
-_LAYOUT_SECONDS = 900
+_LAYOUT_SECONDS = 1800
 """That a placement gets: one that finds no place for a cell can go on for hours."""
 
 _SCRIPT, _RESULT = f"{TOP}.ys", "result.json"

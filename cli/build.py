@@ -5,6 +5,7 @@ import argparse
 import shutil
 from pathlib import Path
 
+import crossramp.boards
 from crossramp.boards.board import Board, boards, find_board
 from crossramp.errors import UserError
 from crossramp.golden.modelfile import Model, load_model
@@ -14,13 +15,16 @@ from crossramp.outdir import listed, written_folder
 from crossramp.tables import Progress, as_json, table
 from crossramp.verify import build_folder
 
+#: Where shipped specifications lie, each a board's that needs one of its own.
+SPECIFICATIONS = Path(crossramp.boards.__file__).parent / "specs"
+
 #: What a built folder says of itself; ``crossramp flash`` reads it.
 REPORT = "report.json"
 
 _EPILOG = """\
 examples:
   crossramp build kws --board icebreaker -o build/icebreaker
-  crossramp build spec.toml --board ulx3s-85f --json
+  crossramp build array8x8 --board ulx3s-85f-pins --json
   crossramp build --list
 
 One bitstream serves every model of its specification (with any lanes: those are the board's). DIR then holds the
@@ -39,7 +43,10 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "model", metavar="MODEL|SPEC.toml", nargs="?", help="a model file, a shipped model's name, or a specification"
+        "model",
+        metavar="MODEL|SPEC.toml",
+        nargs="?",
+        help="a model file, a specification, or a shipped one's name (kws, array8x8)",
     )
     parser.add_argument("--board", metavar="NAME", help="one of crossramp build --list")
     parser.add_argument("-o", "--output", metavar="DIR", help="the folder to write (default: build/NAME)")
@@ -80,9 +87,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def read_subject(name: str) -> tuple[Model | None, Specification]:
-    """A model, or a specification alone; whichever ``name`` is."""
+    """A model, or a specification alone: whichever ``name`` is, a file or a shipped one."""
     if Path(name).suffix.lower() == ".toml":
         return None, load_spec(name)
+    shipped = SPECIFICATIONS / f"{name}.toml"
+    if Path(name).name == name and shipped.is_file() and not Path(name).exists():
+        return None, load_spec(shipped)
     model = load_model(name)
     return model, model.spec
 
@@ -161,7 +171,7 @@ def _text(folder: Path, board: Board, report: dict) -> str:
             f"{report['steps']} steps of {report['clocks_per_step']:,} clocks, {report['link_bytes_per_utterance']:,} "
             f"bytes at {report['baud']:,} baud: {report['seconds_per_utterance']:.3f} s",
         ),
-        ("tools", ", ".join(report["tools"].values())),
+        ("tools", ", ".join(dict.fromkeys(report["tools"].values()))),
         ("next", f"crossramp flash {folder} --board {board.name}"),
     ]
     return f"{table(('resource', 'used', 'of', ''), used, right=(1, 2, 3))}\n\n{table(('', ''), facts).lstrip()}"

@@ -87,7 +87,7 @@ def test_wheel_holds_what_the_commands_read(wheel):
     for folder in ("cli", "golden", "rtl", "sim", "boards", "train"):
         target = "" if folder == "cli" else f"{folder}/"
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in (".py", ".sv", ".cpp", ".npz", ".wav"):
+            if path.suffix in (".py", ".sv", ".cpp", ".npz", ".wav", ".toml"):
                 assert f"crossramp/{target}{path.relative_to(ROOT / folder).as_posix()}" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert "crossramp/demo_data/recordings/LICENSE" in names
