@@ -70,11 +70,13 @@ class BoardMemories:
 
         Raises
         ------
+        ValueError
+            For a space that the board has not.
         Refused
-            For a space that the board has not, or words beyond its end.
+            For words beyond its end.
         """
         count = self.build.words(space) - word if count is None else count
-        return self._read_words(space, word, count, self.build.word_bytes(space))
+        return self._read_words(space, word, count, self._word_bytes(space))
 
     def _read_words(self, space: Space, word: int, count: int, size: int) -> bytes:
         at_once = max(1, min(255, _READ_BYTES // size))
@@ -95,11 +97,11 @@ class BoardMemories:
         Raises
         ------
         ValueError
-            For data that are no whole number of words.
+            For a space that the board has not, or data that are no whole number of words.
         Refused
             For a space that cannot be written, a number out of its range, or words beyond the end.
         """
-        size = self.build.word_bytes(space)
+        size = self._word_bytes(space)
         if len(data) % size:
             raise ValueError(f"{len(data)} bytes for {space.name}, whose words have {size}")
         part = (self.build.payload - 4) // size * size
@@ -108,6 +110,11 @@ class BoardMemories:
             self.exchange.ask(Command.WRITE + space, write_payload(word + begin // size, piece))
             if progress is not None:
                 progress(begin + len(piece))
+
+    def _word_bytes(self, space: Space) -> int:
+        if not self.build.words(space):
+            raise ValueError(f"the board on {self.exchange.name} ({self.build.board}) has no {space.name.lower()}")
+        return self.build.word_bytes(space)
 
     def write_images(
         self, images: dict[Space, bytes], verify: bool = True, progress: Callable[[int, int], None] | None = None
