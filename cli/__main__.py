@@ -15,10 +15,10 @@ from importlib.metadata import version
 from crossramp.errors import UserError
 
 #: The commands, in the order of the help; each is a module of this package.
-COMMANDS = ("demo", "generate", "simulate", "build", "flash", "run", "ramp", "info", "doctor")
+COMMANDS = ("demo", "generate", "simulate", "build", "flash", "run", "virtual", "ramp", "info", "doctor")
 
 #: Those that keep something in the user's cache folder: what they built, and Amaranth's yosys its compiled self.
-_CACHING = ("demo", "generate", "simulate", "build", "run")
+_CACHING = ("demo", "generate", "simulate", "build", "run", "virtual")
 
 #: What the system says where output cannot go: a full disk or quota, a broken device, a closed descriptor.
 _NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``crossramp virtual``: a board that needs no hardware, until Ctrl-C: a bitstream's core, simulated behind a port."""
+
+import argparse
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+
+from crossramp.build import read_subject
+from crossramp.errors import UserError
+from crossramp.tables import Progress, as_json, table
+
+BOARD = "icebreaker"
+
+_EPILOG = """\
+examples:
+  crossramp virtual kws                          then, in another terminal: crossramp run kws AUDIO... --port PORT
+  crossramp virtual network.toml --board ulx3s --pins pins.vcd
+
+The board's clock stands still while nothing is asked of it. SIGUSR1 to the command presses its reset button.
+"""
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Add the command to argparse's ``subparsers``."""
+    parser = subparsers.add_parser(
+        "virtual",
+        help="a board that needs no hardware: the same core, simulated behind a serial port",
+        description="Simulates the core of a board's bitstream behind a pseudo-terminal that behaves as the board's "
+        "serial port, and prints its path. Ctrl-C ends it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL|SPEC.toml",
+        help="a model file, a specification, or a shipped one's name (kws, array8x8)",
+    )
+    parser.add_argument("--board", metavar="NAME", default=BOARD, help="which board (default: %(default)s)")
+    parser.add_argument("--baud", type=int, metavar="N", help="bits per second of its UART (default: the board's)")
+    parser.add_argument(
+        "--simulator",
+        choices=("auto", "verilator", "amaranth"),
+        default="auto",
+        help="auto: verilator where it is, else amaranth, which is slow (default)",
+    )
+    parser.add_argument("--pins", metavar="FILE", help="write every edge of the board's pins to this VCD file")
+    parser.add_argument("--json", action="store_true", help="print where the board is as JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the command; 0 after Ctrl-C, or UserError (or a ValueError of ours)."""
+    from crossramp.boards.board import find_board
+    from crossramp.boards.virtual import choose_simulator, virtual_board
+    from crossramp.sim.simulators import SimulatorMissing
+    from crossramp.verify import build_folder
+
+    model, spec = read_subject(args.model)
+    build = find_board(args.board).build(spec, args.baud)
+    try:
+        simulator = choose_simulator(args.simulator)
+    except SimulatorMissing as error:
+        raise UserError(error) from None
+    progress = Progress()
+    board = virtual_board(build, simulator, build_folder(), args.pins, progress.show)
+    with _until_interrupted():
+        try:
+            with board as port:
+                progress.clear()
+                with _reset_button(board):
+                    content = {
+                        "port": port,
+                        "board": build.board,
+                        "specification_hash": build.spec.content_hash,
+                        "simulator": board.simulator,
+                        "clock": build.clock,
+                        "baud": build.baud,
+                        "process": os.getpid(),
+                        "pins": args.pins,
+                    }
+                    name = "MODEL" if model is None else args.model
+                    print(as_json(content) if args.json else _text(content, name), flush=True)
+                    board.wait()
+        finally:
+            progress.clear()
+    return 0
+
+
+@contextlib.contextmanager
+def _until_interrupted() -> Iterator[None]:
+    """Ctrl-C, or SIGTERM, is how the command is meant to end."""
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _reset_button(board) -> Iterator[None]:
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: board.press_reset())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def _text(content: dict, model: str) -> str:
+    facts = [
+        ("port", content["port"]),
+        ("board", f"virtual {content['board']}, {content['clock'] / 1e6:g} MHz, {content['baud']:,} baud"),
+        ("serves", f"specification {content['specification_hash']}"),
+        ("simulator", content["simulator"] + (", which is slow" if content["simulator"] == "amaranth" else "")),
+        *([("pins", content["pins"])] if content["pins"] else []),
+        ("reset button", f"kill -USR1 {content['process']}"),
+        ("try", f"crossramp run {model} AUDIO... --port {content['port']}, in another terminal"),
+        ("end", "Ctrl-C"),
+    ]
+    return table(("", ""), facts).strip("\n ")
