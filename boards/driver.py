@@ -263,10 +263,10 @@ class BoardDriver(BoardMemories):
             raise ValueError(f"x has {len(x)} steps; the board takes 1 to {spec.max_steps}")
         self._utterance += 1
         for restarts in range(RESTARTS + 1):
-            self.exchange.doing = f"at the start of utterance {self._utterance}"
             try:
                 if restarts:
                     self._restore()
+                self.exchange.doing = f"at the start of utterance {self._utterance}"
                 return self._run(x, every_step, restarts)
             except Disturbed:
                 if restarts == RESTARTS or self._loaded is None:

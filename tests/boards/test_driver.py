@@ -2,6 +2,7 @@
 """The host driver against the golden board on a pty: right results or a clear error, whatever the line does."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -403,6 +404,18 @@ def test_a_board_that_loses_every_utterance():
     with Line(model) as line, quick(line) as board:
         board.load(NETWORK)
         with pytest.raises(Disturbed, match=f"the board on {line.port} lost the utterance after step 3 of utterance 1"):
+            board.run(X[0])
+
+
+def test_a_board_that_takes_no_step():
+    order = Frame(0, Command.STEP | ANSWER, bytes([Status.ORDER]))
+
+    def refuse(frame, answer):
+        return replace(order, sequence=frame.sequence) if frame.command == Command.STEP else answer
+
+    with Line(Board(refuse)) as line, quick(line) as board:
+        board.load(NETWORK)
+        with pytest.raises(Disturbed, match="lost the utterance at the start of utterance 1"):
             board.run(X[0])
 
 
