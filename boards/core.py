@@ -67,7 +67,7 @@ class BoardCore(wiring.Component):
         m = Module()
         build, spec = self.build, self.build.spec
         m.submodules.link = link = HostLink(build)
-        network, pacer = NetworkTop(spec), Pacer(spec)
+        network, pacer = NetworkTop(spec, compact=True), Pacer(spec)
         m.submodules.network = ResetInserter(link.reset)(network)
         m.submodules.pacer = ResetInserter(link.reset)(pacer)
         wiring.connect(m, network.array, pacer.periphery)

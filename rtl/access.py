@@ -4,6 +4,9 @@
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+#: Attribute of a memory of which no word is read on the clock it is written: yosys then adds nothing for that case.
+UNCHECKED = {"no_rw_check": 1}
+
 
 class AccessSignature(wiring.Signature):
     """Reads and writes words of a memory while its owner does not use it, seen from whoever asks.

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In
 from crossramp.golden.boardmemory import threshold_words, weight_words
 from crossramp.golden.specification import GATES, Specification
 
-from .access import AccessSignature
+from .access import UNCHECKED, AccessSignature
 from .boundary import ArraySignature
 from .recorder import PulseRecorder
 
@@ -86,7 +86,7 @@ class CrossbarEmulator(wiring.Component):
         spec, array = self.spec, self.array
 
         mac = data.ArrayLayout(signed(spec.mac_bits), self.lanes)
-        m.submodules.macs = macs = Memory(shape=mac, depth=4 * self.groups, init=[])
+        m.submodules.macs = macs = Memory(shape=mac, depth=4 * self.groups, init=[], attrs=UNCHECKED)
         done = Signal()  # the MACs of this hold are in their memory
         comparing = Signal()
         with m.If(array.reset):
@@ -113,7 +113,7 @@ class CrossbarEmulator(wiring.Component):
                 recorder.pos.eq(pos),
                 recorder.neg.eq(neg),
             ]
-        m.submodules.codes = codes = Memory(shape=signed(spec.input_bits), depth=spec.rows, init=[])
+        m.submodules.codes = codes = Memory(shape=signed(spec.input_bits), depth=spec.rows, init=[], attrs=UNCHECKED)
         code_write, code_read = codes.write_port(), codes.read_port()
 
         word = Signal(range(len(self.weight_words) + 1))
@@ -184,7 +184,7 @@ class CrossbarEmulator(wiring.Component):
         """The weights' memory behind one address, so that a single-port memory can be it; returns word ``word``."""
         access = self.weights
         shape = data.ArrayLayout(signed(self.spec.weight_bits), self.lanes)
-        attributes = {} if self.weight_ram_style is None else {"ram_style": self.weight_ram_style}
+        attributes = UNCHECKED | ({} if self.weight_ram_style is None else {"ram_style": self.weight_ram_style})
         init = [] if self.weight_ram_style == "huge" else self.weight_words
         m.submodules.weights = memory = Memory(shape=shape, depth=len(self.weight_words), init=init, attrs=attributes)
         write, read = memory.write_port(), memory.read_port()
@@ -204,7 +204,7 @@ class CrossbarEmulator(wiring.Component):
         """On every tick, the stored MACs against the thresholds of their banks' ramps."""
         spec, array, access = self.spec, self.array, self.thresholds
         m.submodules.thresholds = thresholds = Memory(
-            shape=signed(spec.mac_bits), depth=len(self.threshold_words), init=self.threshold_words
+            shape=signed(spec.mac_bits), depth=len(self.threshold_words), init=self.threshold_words, attrs=UNCHECKED
         )
         threshold, write = thresholds.read_port(), thresholds.write_port()
 

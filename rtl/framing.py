@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.hostlink import END, ESC, ESC_END, ESC_ESC, OVERHEAD, Fault
 
+from .access import UNCHECKED
 from .uart import UartReceiver, UartTransmitter
 
 #: Payload of an answer's stream: a byte of its body, and whether it is the last one.
@@ -110,7 +111,7 @@ class FramePort(wiring.Component):
 
     def _receive(self, m: Module, check: SerialCrc):
         m.submodules.receiver = uart = UartReceiver(self.clocks)
-        m.submodules.buffer = buffer = Memory(shape=8, depth=self.depth, init=[])
+        m.submodules.buffer = buffer = Memory(shape=8, depth=self.depth, init=[], attrs=UNCHECKED)
         write, read = buffer.write_port(), buffer.read_port()
         m.d.comb += [uart.rx.eq(self.rx), read.addr.eq(self.address), self.byte.eq(read.data)]
 

@@ -8,7 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.specification import Specification
 
-from .access import AccessSignature
+from .access import UNCHECKED, AccessSignature
 from .macro import h_layout
 
 
@@ -73,9 +73,11 @@ class Head(wiring.Component):
 
         groups = 1 << (spec.beats - 1).bit_length()  # words of one half
         layout = data.ArrayLayout(signed(spec.sum_max.bit_length() + 1), spec.lanes)
-        m.submodules.sums = sums = Memory(shape=layout, depth=2 * groups, init=[])
+        m.submodules.sums = sums = Memory(
+            shape=layout, depth=2 * groups, init=[], attrs={} if spec.beats == 1 else UNCHECKED
+        )
         m.submodules.weights = weights = Memory(
-            shape=signed(spec.head_bias_bits), depth=len(self.words), init=self.words
+            shape=signed(spec.head_bias_bits), depth=len(self.words), init=self.words, attrs=UNCHECKED
         )
         half = Signal()  # of the sums: the one being added to
         steps = Signal(range(spec.max_steps + 1))  # of the utterance being added up, those complete

@@ -12,7 +12,7 @@ from .loader import Loader, x_layout
 from .pulses import PulseBank, PulseDriver
 from .ramp import RampCounter
 from .sequencer import Sequencer
-from .update import CellUpdate, StateRing
+from .update import CellUpdate, StateMemory, StateRing
 
 
 def h_layout(spec: Specification) -> data.StructLayout:
@@ -56,10 +56,15 @@ class Macro(wiring.Component):
     Parameters
     ----------
     spec : Specification
+    compact : bool
+        For small FPGAs, ``state_bits`` flip-flops a unit and ``input_bits`` an input less: c is kept in a memory (if
+        there are two groups of units or more), and x of the next step loads no earlier than in the hold of this one.
+        Nothing else differs.
     """
 
-    def __init__(self, spec: Specification):
+    def __init__(self, spec: Specification, *, compact: bool = False):
         self.spec = spec
+        self.compact = compact
         super().__init__(
             {
                 "x": In(stream.Signature(x_layout(spec.input_bits))),
@@ -117,7 +122,8 @@ class Macro(wiring.Component):
         """
         spec, second = self.spec, sequencer.second
         m.submodules.update = update = CellUpdate(spec)
-        m.submodules.state = ring = StateRing(spec.units, spec.state_bits, spec.lanes)
+        state = StateMemory if self.compact and spec.beats > 1 else StateRing
+        m.submodules.state = ring = state(spec.units, spec.state_bits, spec.lanes)
 
         beat = Signal(range(spec.beats + 1))  # groups that have entered
         entering = Signal()  # a group enters the product register
@@ -180,12 +186,13 @@ class Macro(wiring.Component):
     def _rows(self, m: Module, sequencer: Sequencer, update: CellUpdate, leaving: Signal):
         """Pulse codes and drivers of the rows (x, h, bias) and of the state cells."""
         spec, array, second = self.spec, self.array, sequencer.second
-        m.submodules.loader = loader = Loader(spec.inputs, spec.input_bits)
+        m.submodules.loader = loader = Loader(spec.inputs, spec.input_bits, shadow=not self.compact)
         wiring.connect(m, wiring.flipped(self.x), loader.x)
         m.d.comb += [
             sequencer.x_full.eq(loader.full),
             sequencer.x_last.eq(loader.last),
             loader.take.eq(sequencer.take),
+            loader.release.eq(sequencer.hold & ~second),
         ]
         m.submodules.h_codes = h_codes = PulseBank(spec.units, spec.input_bits, spec.lanes)
         m.submodules.state_codes = state_codes = PulseBank(spec.units, spec.state_pulse_bits, spec.lanes)

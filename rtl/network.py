@@ -27,10 +27,13 @@ class NetworkTop(wiring.Component):
     head_weights : integer array, shape (classes, units), or None
     head_biases : integer array, shape (classes,), or None
         None for both: written at run time through the member ``program``, see :class:`.head.Head`.
+    compact : bool
+        See :class:`.macro.Macro`.
     """
 
-    def __init__(self, spec: Specification, head_weights=None, head_biases=None):
+    def __init__(self, spec: Specification, head_weights=None, head_biases=None, *, compact: bool = False):
         self.spec = spec
+        self.compact = compact
         self.head = Head(spec, head_weights, head_biases)
         members = {
             "x": In(stream.Signature(x_layout(spec.input_bits))),
@@ -48,7 +51,7 @@ class NetworkTop(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.macro = macro = Macro(self.spec)
+        m.submodules.macro = macro = Macro(self.spec, compact=self.compact)
         m.submodules.head = head = self.head
 
         wiring.connect(m, wiring.flipped(self.x), macro.x)

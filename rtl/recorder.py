@@ -6,6 +6,8 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from .access import UNCHECKED
+
 
 class PulseRecorder(wiring.Component):
     """Measures the signed lengths of pulses on ``lines`` lines: clocks driven positively less clocks driven negatively.
@@ -41,7 +43,7 @@ class PulseRecorder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=2 * self.lines, depth=self.window, init=[])
+        m.submodules.memory = memory = Memory(shape=2 * self.lines, depth=self.window, init=[], attrs=UNCHECKED)
         write, read = memory.write_port(), memory.read_port()
 
         clock = Signal(range(self.window))  # of the window

@@ -7,7 +7,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.specification import Specification
 
-from .access import AccessSignature
+from .access import UNCHECKED, AccessSignature
 from .head import answer_layout, logit_layout
 from .macro import h_layout
 
@@ -113,7 +113,7 @@ class Results(wiring.Component):
     def _keep(self, m: Module, name: str, source, value, words: int, end):
         """Writes the stream's beats to words 0, 1, ... of a memory that ``name`` reads."""
         access = getattr(self, name)
-        memory = Memory(shape=access.data.shape(), depth=words, init=[])
+        memory = Memory(shape=access.data.shape(), depth=words, init=[], attrs=UNCHECKED)
         m.submodules[name] = memory
         write, read = memory.write_port(), memory.read_port()
         word = Signal(range(words))

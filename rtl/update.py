@@ -3,9 +3,11 @@
 
 from amaranth import Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.specification import Specification
 
+from .access import UNCHECKED
 from .arith import decode, round_shift, saturate
 
 
@@ -115,4 +117,47 @@ class StateRing(wiring.Component):
         with m.Elif(self.write):
             m.d.sync += ring.eq(written)
 
+        return m
+
+
+class StateMemory(wiring.Component):
+    """The same as :class:`StateRing` in a memory, for FPGAs: no flip-flop a unit, but one block of memory.
+
+    A word read is not the one written last, so there must be two groups or more.
+
+    Cost: a memory of ceil(units / lanes) words, one write and one read port, and two counters.
+
+    Parameters
+    ----------
+    units, bits, lanes : int
+        Cell states, their width, and how many move at a time; ``lanes`` less than ``units``.
+    """
+
+    def __init__(self, units: int, bits: int, lanes: int):
+        self.groups = -(-units // lanes)
+        if self.groups < 2:
+            raise ValueError(f"lanes is {lanes} of {units} units: a state memory has at least two groups")
+        self.group = data.ArrayLayout(signed(bits), lanes)
+        super().__init__({"read": In(1), "write": In(1), "top": In(self.group), "bottom": Out(self.group)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=self.group, depth=self.groups, init=[], attrs=UNCHECKED)
+        write, read = memory.write_port(), memory.read_port()
+
+        bottom, top = Signal(range(self.groups)), Signal(range(self.groups))
+        following = Signal.like(bottom)
+        m.d.comb += [
+            following.eq(bottom),
+            read.addr.eq(following),
+            write.addr.eq(top),
+            write.data.eq(self.top),
+            write.en.eq(self.write),
+            self.bottom.eq(read.data),
+        ]
+        m.d.sync += bottom.eq(following)
+        with m.If(self.read):
+            m.d.comb += following.eq(Mux(bottom == self.groups - 1, 0, bottom + 1))
+        with m.If(self.write):
+            m.d.sync += top.eq(Mux(top == self.groups - 1, 0, top + 1))
         return m

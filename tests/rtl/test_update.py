@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from crossramp.golden.cell import state_pulses, update_c, update_h
 from crossramp.golden.specification import Gate, Specification
-from crossramp.rtl.update import CellUpdate, StateRing
+from crossramp.rtl.update import CellUpdate, StateMemory, StateRing
 from hypothesis import given, settings
 
 from tests.rtl.bench import simulate
@@ -90,10 +90,16 @@ def test_gain_beyond_eight_bits():
     check(spec, 4)
 
 
-@pytest.mark.parametrize(("units", "lanes"), [(1, 1), (3, 1), (4, 2), (5, 2), (7, 3), (6, 6)])
+_RINGS = [(1, 1), (3, 1), (4, 2), (5, 2), (7, 3), (6, 6)]
+
+
 @pytest.mark.parametrize("gap", [False, True])
-def test_ring(units, lanes, gap, rng):
-    dut = StateRing(units, 8, lanes)
+@pytest.mark.parametrize(
+    ("kind", "units", "lanes"),
+    [(StateRing, *sizes) for sizes in _RINGS] + [(StateMemory, *sizes) for sizes in _RINGS if sizes[0] > sizes[1]],
+)
+def test_ring(kind, units, lanes, gap, rng):
+    dut = kind(units, 8, lanes)
     groups = -(-units // lanes)
     held = np.zeros((groups, lanes), int)
 
