@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from crossramp.build import read_subject
 from crossramp.errors import UserError
+from crossramp.golden.hostlink import BAUD
 from crossramp.tables import Progress, as_json, table
 
 BOARD = "icebreaker"
@@ -66,54 +67,46 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(error) from None
     progress = Progress()
     board = virtual_board(build, simulator, build_folder(), args.pins, progress.show)
-    with _until_interrupted():
-        try:
-            with board as port:
-                progress.clear()
-                with _reset_button(board):
-                    content = {
-                        "port": port,
-                        "board": build.board,
-                        "specification_hash": build.spec.content_hash,
-                        "simulator": board.simulator,
-                        "clock": build.clock,
-                        "baud": build.baud,
-                        "process": os.getpid(),
-                        "pins": args.pins,
-                    }
-                    name = "MODEL" if model is None else args.model
-                    print(as_json(content) if args.json else _text(content, name), flush=True)
-                    board.wait()
-        finally:
+    try:
+        with _signals(board), board as port:
             progress.clear()
+            content = {
+                "port": port,
+                "board": build.board,
+                "specification_hash": build.spec.content_hash,
+                "simulator": board.simulator,
+                "clock": build.clock,
+                "baud": build.baud,
+                "process": os.getpid(),
+                "pins": args.pins,
+            }
+            with contextlib.suppress(KeyboardInterrupt):  # how it is meant to end
+                name = "MODEL" if model is None else args.model
+                print(as_json(content) if args.json else _text(content, name), flush=True)
+                board.wait()
+    finally:
+        progress.clear()
     return 0
 
 
 @contextlib.contextmanager
-def _until_interrupted() -> Iterator[None]:
-    """Ctrl-C, or SIGTERM, is how the command is meant to end."""
+def _signals(board) -> Iterator[None]:
+    """SIGTERM ends the command as Ctrl-C does, SIGUSR1 presses the board's reset button."""
 
     def interrupt(number, frame):
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        with contextlib.suppress(KeyboardInterrupt):
-            yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextlib.contextmanager
-def _reset_button(board) -> Iterator[None]:
-    before = signal.signal(signal.SIGUSR1, lambda number, frame: board.press_reset())
+    actions = {signal.SIGTERM: interrupt, signal.SIGUSR1: lambda number, frame: board.press_reset()}
+    before = {number: signal.signal(number, action) for number, action in actions.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGUSR1, before)
+        for number, action in before.items():
+            signal.signal(number, action)
 
 
 def _text(content: dict, model: str) -> str:
+    baud = "" if content["baud"] == BAUD else f" --baud {content['baud']}"
     facts = [
         ("port", content["port"]),
         ("board", f"virtual {content['board']}, {content['clock'] / 1e6:g} MHz, {content['baud']:,} baud"),
@@ -121,7 +114,7 @@ def _text(content: dict, model: str) -> str:
         ("simulator", content["simulator"] + (", which is slow" if content["simulator"] == "amaranth" else "")),
         *([("pins", content["pins"])] if content["pins"] else []),
         ("reset button", f"kill -USR1 {content['process']}"),
-        ("try", f"crossramp run {model} AUDIO... --port {content['port']}, in another terminal"),
+        ("try", f"crossramp run {model} AUDIO... --port {content['port']}{baud}, in another terminal"),
         ("end", "Ctrl-C"),
     ]
     return table(("", ""), facts).strip("\n ")
