@@ -14,15 +14,17 @@ from crossramp.golden.boardmemory import Build
 from crossramp.golden.modelfile import Model, load_model
 from crossramp.tables import Progress, as_json, table
 from crossramp.verify import difference
+from crossramp.virtual import BOARD
 
 #: What --port takes beside the name of a port.
 VIRTUAL = "virtual"
 
-#: Seconds of silence after which a question is asked again: a real board, and a simulated one, where time goes slowly.
-_TIMEOUT, _TIMEOUT_VIRTUAL = 0.5, 60.0
+#: Seconds of silence after which a question is asked again; in a simulated board, time goes slowly.
+_TIMEOUT = 0.5
+_TIMEOUTS_SIMULATED = {"verilator": 20.0, "amaranth": 300.0}
 
-#: Seconds that a board may be busy, likewise.
-_PATIENCE, _PATIENCE_VIRTUAL = 10.0, 600.0
+#: Seconds that a board may be busy: as many timeouts.
+_PATIENCE = 20
 
 _EPILOG = """\
 examples:
@@ -49,7 +51,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
     inputs.add_arguments(parser)
     parser.add_argument("--port", metavar="PORT", required=True, help="the board's serial port, or: virtual")
-    parser.add_argument("--board", metavar="NAME", help="of --port virtual: which board (default: icebreaker)")
+    parser.add_argument("--board", metavar="NAME", help=f"of --port virtual: which board (default: {BOARD})")
     parser.add_argument("--baud", type=int, metavar="N", help="bits per second that the bitstream was built for")
     parser.add_argument("--every-step", action="store_true", help="compare h of every step, not of the last one only")
     parser.add_argument("--tries", type=int, metavar="N", default=5, help="times a question is asked (default: 5)")
@@ -146,23 +148,21 @@ def run_on_board(model: Model, utterances: inputs.Utterances, args: argparse.Nam
 @contextlib.contextmanager
 def _board(model: Model, args: argparse.Namespace, progress: Progress) -> Iterator:
     """The driver of the board that the arguments name."""
-    from crossramp.boards.driver import BoardDriver
-    from crossramp.golden.hostlink import BAUD
-
-    if args.port != VIRTUAL:
-        patience = {"timeout": args.timeout or _TIMEOUT, "patience": _PATIENCE, "tries": args.tries}
-        with BoardDriver(args.port, baud=args.baud or BAUD, **patience) as board:
-            yield board
-        return
     from crossramp.boards.board import find_board
+    from crossramp.boards.driver import BoardDriver
     from crossramp.boards.virtual import virtual_board
+    from crossramp.golden.hostlink import BAUD
     from crossramp.verify import build_folder
 
-    build = find_board(args.board or "icebreaker").build(model.spec, args.baud)
-    patience = {"timeout": args.timeout or _TIMEOUT_VIRTUAL, "patience": _PATIENCE_VIRTUAL, "tries": args.tries}
-    with virtual_board(build, workdir=build_folder(), progress=progress.show) as port:
-        with BoardDriver(port, baud=build.baud, **patience) as board:
-            yield board
+    with contextlib.ExitStack() as stack:
+        port, baud, timeout = args.port, args.baud or BAUD, _TIMEOUT
+        if port == VIRTUAL:
+            build = find_board(args.board or BOARD).build(model.spec, args.baud)
+            virtual = virtual_board(build, workdir=build_folder(), progress=progress.show)
+            port, baud, timeout = stack.enter_context(virtual), build.baud, _TIMEOUTS_SIMULATED[virtual.simulator]
+        timeout = args.timeout or timeout
+        driver = BoardDriver(port, baud=baud, timeout=timeout, tries=args.tries, patience=_PATIENCE * timeout)
+        yield stack.enter_context(driver)
 
 
 def _run_all(board, model: Model, utterances, every_step: bool, progress: Progress, started: float) -> Outcome:
