@@ -83,6 +83,8 @@ class Board:
         The kind of memory that holds the weights, as yosys calls it (``ram_style``); None: as yosys thinks best.
     synthesis_options : tuple of str
         Options for yosys's command of the family.
+    gather_columns : tuple of int
+        iCE40: columns of logic tiles for :func:`.gather.gather`; none: the placer is left alone.
     loader : str
         The board's name in openFPGALoader.
     programmers : tuple of str
@@ -104,6 +106,7 @@ class Board:
     tied_high: str = ""
     weight_ram_style: str | None = None
     synthesis_options: tuple[str, ...] = ()
+    gather_columns: tuple[int, ...] = ()
     programmers: tuple[str, ...] = ("openFPGALoader",)
 
     def build(self, spec: Specification, baud: int | None = None) -> Build:

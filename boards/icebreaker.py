@@ -30,7 +30,11 @@ BOARDS = (
             "integrate": Wires("2", ("pmod", 1), label="PMOD1B pin 2"),
             "hold": Wires("3", ("pmod", 1), label="PMOD1B pin 3"),
         },
-        synthesis_options=("-dsp",),
+        # The weights of the shipped network would take half of the block RAMs.
+        weight_ram_style="huge",
+        synthesis_options=("-dsp", "-spram"),
+        # Spread over the part, and never two neighbors: between them is room for carry chains and for what they feed.
+        gather_columns=(3, 8, 12, 16, 22, 10, 14, 18, 5, 20),
         loader="ice40_generic",
         programmers=("openFPGALoader", "iceprog"),
     ),

@@ -14,6 +14,7 @@ from crossramp.sim.builds import build_once
 from .board import Board, BoardError
 from .families import CELLS, FAMILIES, LAYOUT_REPORT, NETLIST_JSON, Family, synthesis_script
 from .fit import TooLarge, check_size, excess, refusal
+from .gather import gather
 from .sources import kept_core_verilog
 from .toolchain import Tool, ToolError, find_tools, last_words, run_tool
 from .top import TOP, top_files
@@ -158,7 +159,8 @@ class _Flow:
         sources = [part for item in sorted(self.sources.items()) for part in item]
         versions = [tool.version for tool in self.tools.values()]
         arguments = [*self._layout_arguments(self.seed), *self.family.pack_arguments(self.board, self._file)]
-        return [*sources, self.script, *arguments, str(_SEEDS), *versions]
+        ours = [Path(__file__).with_name(name).read_text() for name in ("gather.py", "synthesis.py")]
+        return [*sources, self.script, *arguments, str(self.board.gather_columns), *ours, *versions]
 
     @property
     def _file(self) -> str:
@@ -170,6 +172,8 @@ class _Flow:
             (place / name).write_text(text)
         if self._run("yosys", [_SCRIPT], place, _YOSYS_LOG, "synthesis"):
             raise ToolError(f"yosys failed: {last_words(place, _YOSYS_LOG)}")
+        if self.board.gather_columns:
+            gather(place / NETLIST_JSON, self.board.gather_columns)
         placements = []
         for seed in range(self.seed, self.seed + _SEEDS):
             placements.append(self._lay_out(place, seed))

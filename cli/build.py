@@ -11,7 +11,7 @@ from crossramp.errors import UserError
 from crossramp.golden.modelfile import Model, load_model
 from crossramp.golden.specfile import load_spec
 from crossramp.golden.specification import Specification
-from crossramp.outdir import listed, written_folder
+from crossramp.outdir import check_folder, listed, written_folder
 from crossramp.tables import Progress, as_json, table
 from crossramp.verify import build_folder
 
@@ -76,8 +76,13 @@ def run(args: argparse.Namespace) -> int:
     board = find_board(args.board)
     model, spec = read_subject(args.model)
     folder = Path(args.output or Path("build") / board.name)
+    check_folder(folder, args.force)
+    made = build(board, spec, args)
+    report = describe(made, _steps(model, spec))
     with written_folder(folder, args.force) as unfinished:
-        report = build(board, spec, unfinished, _steps(model, spec), args)
+        for file in (made.path, made.core, *made.logs):
+            shutil.copyfile(file, unfinished / file.name)
+        (unfinished / REPORT).write_text(as_json(report) + "\n")
     files = listed(folder)
     if args.json:
         print(as_json({"folder": str(folder), "files": files, **report}))
@@ -103,16 +108,15 @@ def _steps(model: Model | None, spec: Specification) -> int:
     return settings.steps if settings is not None else spec.max_steps
 
 
-def build(board: Board, spec: Specification, folder: Path, steps: int, args: argparse.Namespace) -> dict:
-    """Build, and write everything into ``folder``; the report."""
+def build(board: Board, spec: Specification, args: argparse.Namespace):
+    """The :class:`crossramp.boards.synthesis.Bitstream`, with a progress line while it is made; or UserError."""
     subject = board.build(spec, args.baud)
-    from crossramp.boards.clocks import utterance_time  # Amaranth takes a moment to import
-    from crossramp.boards.synthesis import make_bitstream
+    from crossramp.boards.synthesis import make_bitstream  # Amaranth takes a moment to import
     from crossramp.boards.toolchain import ToolError
 
     progress = Progress()
     try:
-        made = make_bitstream(
+        return make_bitstream(
             board,
             subject,
             tools=args.tools,
@@ -124,16 +128,14 @@ def build(board: Board, spec: Specification, folder: Path, steps: int, args: arg
         raise UserError(str(error)) from None
     finally:
         progress.clear()
-    for file in (made.path, made.core, *made.logs):
-        shutil.copyfile(file, folder / file.name)
-    report = describe(made, utterance_time(subject, steps))
-    (folder / REPORT).write_text(as_json(report) + "\n")
-    return report
 
 
-def describe(made, time) -> dict:
-    """A bitstream as JSON types; clocks in clocks, frequencies in Hz."""
+def describe(made, steps: int) -> dict:
+    """A bitstream as JSON types, with the time of an utterance of ``steps``; frequencies in Hz."""
+    from crossramp.boards.clocks import utterance_time
+
     subject, result = made.build, made.result
+    time = utterance_time(subject, steps)
     return {
         "board": subject.board,
         "bitstream": made.path.name,

@@ -28,14 +28,7 @@ def written_folder(path: str | Path, force: bool = False) -> Iterator[Path]:
         ``force``).
     """
     path = Path(path)
-    if path.is_symlink() and not path.exists():
-        raise UserError(f"{path}: is a link to what does not exist ({os.readlink(path)}); give another folder")
-    if path.exists() and not path.is_dir():
-        raise UserError(f"{path}: is a file; give a folder")
-    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file() and not force:
-        raise UserError(
-            f"{path}: holds files that were not generated; give another folder, or --force to write among them"
-        )
+    check_folder(path, force)
     target = path.resolve()
     name = f".{target.name}.{os.getpid()}.unfinished"
     # Inside a folder that is there: it may be a mount, and what it lies in may not be ours to write.
@@ -49,6 +42,19 @@ def written_folder(path: str | Path, force: bool = False) -> Iterator[Path]:
         raise UserError(f"{path}: cannot be written ({error.strerror or error}); give another folder") from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def check_folder(path: str | Path, force: bool = False) -> None:
+    """Raise what :func:`written_folder` would for what lies there now; for commands that work long before they write."""
+    path = Path(path)
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"{path}: is a link to what does not exist ({os.readlink(path)}); give another folder")
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path}: is a file; give a folder")
+    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file() and not force:
+        raise UserError(
+            f"{path}: holds files that were not generated; give another folder, or --force to write among them"
+        )
 
 
 def listed(folder: str | Path) -> list[str]:

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Resources, Fmax and time of an utterance on every board, of the shipped model (of array8x8 with the array on pins).
+
+    python bench/boards.py                        # needs the extra `fpga`; takes minutes a board, builds are kept
+    python bench/boards.py --board icebreaker --write
+
+With --write, the figures become baselines that `make test` compares with (tests/boards/baselines), beside those of
+other tool versions; the table between the marks in docs/boards.md is written anew if all boards were built.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from crossramp.boards.board import boards
+from crossramp.boards.clocks import utterance_time
+from crossramp.boards.families import FAMILIES
+from crossramp.boards.synthesis import make_bitstream
+from crossramp.build import SPECIFICATIONS
+from crossramp.golden.modelfile import load_model
+from crossramp.golden.specfile import load_spec
+from crossramp.tables import markdown
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+from tests.boards import baseline  # noqa: E402
+
+DOCUMENT = ROOT / "docs" / "boards.md"
+MARKERS = ("<!-- begin: written by bench/boards.py -->", "<!-- end: written by bench/boards.py -->")
+HEADER = ("board", "model", "resources", "Fmax / clock", "clocks a step", "utterance, UART included")
+
+
+def measure(name: str, folder: Path):
+    """A build, and the row of the table for it."""
+    board = boards()[name]
+    model = load_model("kws")
+    spec, steps = model.spec, model.feature_settings.steps
+    if not board.columns_per_clock:
+        spec = load_spec(SPECIFICATIONS / "array8x8.toml")
+    made = make_bitstream(board, board.build(spec), folder=folder)
+    time = utterance_time(made.build, steps)
+    words = FAMILIES[board.family].primitives
+    used = [
+        f"{counts['used']:,} of {counts['available']:,} {words[name]}"
+        for name, counts in made.result["resources"].items()
+        if name in board.capacity and counts["used"]
+    ]
+    row = (
+        name,
+        "kws" if board.columns_per_clock else "array8x8",
+        ", ".join(used),
+        f"{made.result['fmax'] / 1e6:.1f} / {board.clock / 1e6:g} MHz",
+        f"{time.clocks_per_step:,}",
+        f"{time.seconds * 1000:.0f} ms for {steps} steps" if board.columns_per_clock else "",
+    )
+    return made, row
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--board", metavar="NAME", action="append", choices=list(boards()), help="only this; repeatable"
+    )
+    parser.add_argument("--folder", metavar="DIR", type=Path, default=ROOT / "build" / "simulation", help="of builds")
+    parser.add_argument("--write", action="store_true", help="write the baselines, and the table in docs/boards.md")
+    args = parser.parse_args()
+    rows = []
+    for name in args.board or boards():
+        made, row = measure(name, args.folder)
+        rows.append(row)
+        seconds = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in made.result["stages"].items())
+        print(f"{name}: {row[2]}; Fmax {row[3]}; {row[4]} clocks a step; {row[5] or 'array on pins'} ({seconds})")
+        if args.write:
+            baseline.write(name, made.result)
+    if args.write and len(rows) == len(boards()):
+        text = DOCUMENT.read_text()
+        before, after = text.partition(MARKERS[0])[0], text.partition(MARKERS[1])[2]
+        tools = "; ".join(dict.fromkeys(version for version in made.result["tools"].values()))
+        DOCUMENT.write_text(f"{before}{MARKERS[0]}\n{markdown(HEADER, rows)}\n\nWith {tools}.\n{MARKERS[1]}{after}")
+
+
+if __name__ == "__main__":
+    main()

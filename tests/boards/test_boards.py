@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boards as data: the list, what each is built for, its pins, and whether a specification can fit."""
+
+import importlib
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import crossramp.boards
+import pytest
+from crossramp.boards import board as board_module
+from crossramp.boards.board import SIGNALS, BoardError, array_widths, boards, find_board
+from crossramp.boards.clocks import utterance_time
+from crossramp.boards.families import FAMILIES
+from crossramp.boards.fit import TooLarge, check_size, excess, least_resources, refusal
+from crossramp.boards.top import make_platform, top_files
+from crossramp.build import SPECIFICATIONS
+from crossramp.golden.boardmemory import identity_image, read_identity
+from crossramp.golden.modelfile import load_model
+from crossramp.golden.specfile import load_spec
+from crossramp.golden.specification import Specification
+from hypothesis import given
+
+from tests.strategies import specifications
+
+KWS = load_model("kws").spec
+ARRAY = load_spec(SPECIFICATIONS / "array8x8.toml")
+SPEC_OF = {name: ARRAY if not board.columns_per_clock else KWS for name, board in boards().items()}
+
+every_board = pytest.mark.parametrize("name", boards())
+
+
+def constraints(name: str, spec: Specification) -> dict[str, str]:
+    """Port bit to pin, from the constraints that nextpnr reads."""
+    board = boards()[name]
+    files = top_files(board, board.build(spec), "")
+    (text,) = (text for file, text in files.items() if file.endswith((".pcf", ".lpf", ".cst")))
+    pattern = r'^(?:set_io|LOCATE COMP|IO_LOC) "?([\w\[\]]+)"? (?:SITE )?"?(\w+)"?;?$'
+    found = re.findall(pattern, text, flags=re.MULTILINE)
+    assert len(found) == len(dict(found))
+    return dict(found)
+
+
+def test_the_boards_of_the_project_are_there():
+    assert {"icebreaker", "ulx3s-85f", "ulx3s-85f-pins", "tang-nano-9k"} <= set(boards())
+    assert list(boards()) == sorted(boards())
+
+
+def test_unknown_board():
+    with pytest.raises(BoardError, match=r"'icebraker'; known: icebreaker, .*ulx3s-85f"):
+        find_board("icebraker")
+
+
+def test_adding_a_board_is_one_file(tmp_path, monkeypatch):
+    (tmp_path / "another.py").write_text(
+        "from dataclasses import replace\nfrom crossramp.boards.icebreaker import BOARDS as ICE\n"
+        'BOARDS = (replace(ICE[0], name="another", clock=24_000_000),)\n'
+    )
+    monkeypatch.setattr(crossramp.boards, "__path__", [*crossramp.boards.__path__, str(tmp_path)])
+    boards.cache_clear()
+    try:
+        assert find_board("another").clock == 24_000_000
+        (tmp_path / "again.py").write_text((tmp_path / "another.py").read_text())
+        boards.cache_clear()
+        with pytest.raises(BoardError, match="two boards are called 'another'"):
+            boards()
+    finally:
+        monkeypatch.undo()
+        boards.cache_clear()
+        for module in ("another", "again"):
+            sys.modules.pop(f"crossramp.boards.{module}", None)
+
+
+def test_listing_boards_imports_nothing_large():
+    code = (
+        "import sys; from crossramp.boards.board import boards; boards(); "
+        "print([m for m in sys.modules if m.split('.')[0] in ('amaranth', 'amaranth_boards', 'serial')])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
+@every_board
+def test_each_board_has_its_signals(name):
+    board = boards()[name]
+    assert board.family in FAMILIES
+    assert set(board.capacity) <= set(FAMILIES[board.family].primitives)
+    if board.columns_per_clock:
+        assert set(board.wires) == set(SIGNALS)
+        assert len(board.wires["probes"].pins.split()) == 8
+        assert all(wires.label for wires in board.wires.values())
+    else:
+        assert {"reset", "ready", "busy", "error", *array_widths(ARRAY)} == set(board.wires)
+
+
+@every_board
+def test_pins_are_unique_and_complete(name):
+    board, spec = boards()[name], SPEC_OF[name]
+    pins = constraints(name, spec)
+    assert len(set(pins.values())) == len(pins)
+    widths = {signal: 8 if signal == "probes" else 1 for signal in board.wires}
+    widths |= {port: width for port, width in array_widths(spec).items() if not board.columns_per_clock}
+    bits = len(board.tied_high.split()) + sum(widths[signal] for signal in board.wires)
+    assert len(pins) == bits + 3  # the clock and the UART's two lines
+
+
+@every_board
+def test_the_clock_is_the_oscillator(name):
+    board = boards()[name]
+    assert make_platform(board, board.build(SPEC_OF[name])).default_clk_frequency == board.clock
+
+
+def test_a_pin_used_twice_is_seen(monkeypatch):
+    board = boards()["icebreaker"]
+    wires = {**board.wires, "hold": replace(board.wires["hold"], pins="2")}
+    monkeypatch.setitem(board_module.boards(), "icebreaker", replace(board, wires=wires))
+    with pytest.raises(Exception, match=r"38|hold"):  # Amaranth's own error names the pin
+        constraints("icebreaker", KWS)
+
+
+def test_nothing_is_connected_to_the_low_voltage_bank_of_the_tang_nano():
+    """Bank 3 has 1.8 V: LEDs and buttons only. Banks as Apicula's database has them."""
+    chipdb = pytest.importorskip("apycula.chipdb")
+    apycula = importlib.import_module("apycula")
+    device = chipdb.load_chipdb(str(Path(apycula.__file__).parent / "GW1N-9C.msgpack.xz"))
+    banks = {pin: device.pin_bank[place] for pin, (place, _) in device.pinout["GW1NR-9C"]["QFN88P"].items()}
+    pins = constraints("tang-nano-9k", KWS)
+    low = {port.split("_0__")[0] for port, pin in pins.items() if banks[pin] == 3}
+    assert low == {"reset", "ready", "busy", "error"}
+    board = boards()["tang-nano-9k"]
+    for signal, wires in board.wires.items():
+        assert (wires.attributes.get("IO_TYPE") == "LVCMOS18") == (signal in low)
+
+
+@given(spec=specifications())
+def test_build_keeps_all_but_the_lanes(spec):
+    for board in boards().values():
+        if board.columns_per_clock:
+            build = board.build(spec)
+            assert build.spec == spec.replace(lanes=min(board.lanes, spec.units))
+            assert build.columns_per_clock == min(board.columns_per_clock, spec.units)
+            assert read_identity(identity_image(build)) == build
+
+
+def test_what_the_pins_cannot_take():
+    board = boards()["ulx3s-85f-pins"]
+    assert board.build(ARRAY).columns_per_clock == 0
+    for changes, words in (
+        ({"inputs": 6}, ("9 wires row_pos", "pins for 8")),
+        ({"units": 3, "inputs": 4}, ("3 wires state_pos", "pins for 2")),
+        ({"adc_bits": 5}, ("31 wires tap", "pins for 15")),
+        ({"calibration_cells": 3}, ("6 wires calibration", "pins for 4")),
+    ):
+        with pytest.raises(BoardError) as caught:
+            board.build(ARRAY.replace(**changes))
+        for word in (*words, "ulx3s-85f-pins", "adc_bits 4"):
+            assert word in str(caught.value)
+
+
+def test_the_array_of_the_pins_is_wired_as_its_table_says():
+    table = importlib.import_module("crossramp.boards.ulx3s").__doc__
+    rows = re.findall(r"^(\w+) {2,}((?:\d+[+-] ?)+)", table, flags=re.MULTILINE)
+    rows = [(port, pins.split()) for port, pins in rows]
+    rows = [
+        (port, pins + re.findall(r"^ {10,}((?:\d+[+-] ?)+)", table, re.M)[0].split() if port == "tap" else pins)
+        for port, pins in rows
+    ]
+    wires = boards()["ulx3s-85f-pins"].wires
+    assert {f"array_{port}": " ".join(pins) for port, pins in rows} == {
+        name: wire.pins for name, wire in wires.items() if name.startswith("array_")
+    }
+
+
+@pytest.mark.parametrize(
+    ("baud", "good"),
+    [
+        (9600, True),
+        (115200, True),
+        (3_000_000, True),
+        (200, False),  # slower than any port
+        (2_700_000, False),  # between two divisors
+        (4_000_000, False),  # too few clocks a bit
+    ],
+)
+def test_baud(baud, good):
+    board = boards()["icebreaker"]
+    if good:
+        assert board.build(KWS, baud).baud == baud
+    else:
+        with pytest.raises(BoardError, match=f"{baud} baud"):
+            board.build(KWS, baud)
+
+
+# ---- whether it fits ------------------------------------------------------------------------------------------------
+
+
+def test_what_surely_cannot_fit_is_refused_at_once():
+    board = boards()["icebreaker"]
+    with pytest.raises(TooLarge) as caught:
+        check_size(board, board.build(KWS.replace(units=4000, lanes=1)))
+    message = str(caught.value)
+    assert "at least" in message
+    assert "4000 units and 40 inputs" in message
+    units = int(re.search(r"; (\d+) units would fit", message)[1])
+    check_size(board, board.build(KWS.replace(units=units, lanes=1)))
+    with pytest.raises(TooLarge):
+        check_size(board, board.build(KWS.replace(units=units + 1, lanes=1)))
+
+
+def test_a_larger_board_is_named():
+    board = boards()["icebreaker"]
+    with pytest.raises(TooLarge, match=r"--board .*ulx3s-85f"):
+        check_size(board, board.build(KWS.replace(units=200, lanes=1)))
+
+
+def test_no_units_at_all_would_fit():
+    board = boards()["icebreaker"]
+    with pytest.raises(TooLarge, match="no number of units would fit"):
+        check_size(board, board.build(KWS.replace(inputs=30000, units=2, lanes=1)))
+
+
+@pytest.mark.parametrize("name", [name for name, board in boards().items() if board.columns_per_clock])
+def test_the_shipped_model_is_not_refused(name):
+    check_size(boards()[name], boards()[name].build(KWS))
+
+
+@given(spec=specifications())
+def test_the_bound_grows_with_the_units(spec):
+    board = boards()["ulx3s-85f"]
+    less, more = (least_resources(board, board.build(s)) for s in (spec, spec.replace(units=spec.units + 5)))
+    assert all(less[name] <= more[name] for name in less)
+    assert excess(board, less) is None
+
+
+def test_what_would_fit_keeps_what_the_bound_does_not_see():
+    board = boards()["icebreaker"]
+    build = board.build(KWS)
+    least = least_resources(board, build)["ICESTORM_LC"]
+    message = refusal(board, build, "ICESTORM_LC", 6000)
+    units = int(re.search(r"; (\d+) units would fit", message)[1])
+    smaller = least_resources(board, board.build(KWS.replace(units=units, lanes=1)))["ICESTORM_LC"]
+    assert smaller + 6000 - least <= 5280
+    assert "6,000 logic cells, and the board has 5,280" in message
+
+
+@pytest.mark.parametrize("name", [name for name, board in boards().items() if board.columns_per_clock])
+def test_an_utterance_of_a_second_takes_less(name):
+    time = utterance_time(boards()[name].build(KWS), 49)
+    assert time.clocks > 49 * KWS.clocks_per_step
+    assert time.link_bytes > 49 * 40
+    assert time.seconds < 0.25
