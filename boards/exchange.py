@@ -10,6 +10,13 @@ NONCE = 16
 """Bytes that an echo is known by."""
 
 
+_SLICE = 0.02
+"""Seconds that a read waits for a first byte before it looks at the time again."""
+
+_WRITE_SECONDS = 5.0
+"""Beyond the timeout, that a write may take until the system has all bytes; nobody takes them after that."""
+
+
 class LinkError(RuntimeError):
     """The board does not do what was asked of it; one line with the port, what was under way and what to do."""
 
@@ -35,7 +42,7 @@ class Exchange:
     Parameters
     ----------
     line : serial.Serial
-        Or anything with its ``write``, ``read``, ``in_waiting`` and ``baudrate``; reads must not block for long.
+        Or anything with its ``write``, ``read``, ``in_waiting``, ``baudrate``, ``timeout`` and ``write_timeout``.
     name : str
         What messages call the port.
     timeout : float
@@ -62,6 +69,9 @@ class Exchange:
         self.timeout, self.tries, self.patience = timeout, tries, patience
         self.doing = "at the first question"
         self.repeated = 0
+        # Set once: pyserial sets up the whole port again for it.
+        line.timeout = min(timeout, _SLICE)
+        line.write_timeout = timeout + _WRITE_SECONDS
         self._decoder = Decoder()
         self._sequence = secrets.randbelow(256)  # an answer to somebody before us is most probably not ours
 
@@ -132,7 +142,7 @@ class Exchange:
             until = time.monotonic() + self.timeout + on_line
             self._write(data)
             while time.monotonic() < until:
-                for frame in self._decoder.feed(self._read(until)):
+                for frame in self._decoder.feed(self._read()):
                     if frame.sequence == self._sequence and frame.command == command | ANSWER:
                         return frame.payload
         raise Silent(
@@ -144,17 +154,15 @@ class Exchange:
         from serial import SerialTimeoutException
 
         try:
-            self.line.write_timeout = self.timeout + len(data) * 10 / self.line.baudrate
             self.line.write(data)
         except SerialTimeoutException:  # nobody takes the bytes: no answer will come either
             pass
         except OSError as error:  # pyserial's SerialException is one
             raise self._gone(error) from None
 
-    def _read(self, until: float) -> bytes:
-        """What has come, or what comes first until then; at least 1 byte unless time is over."""
+    def _read(self) -> bytes:
+        """What has come, or what comes first; nothing if nothing comes for a while."""
         try:
-            self.line.timeout = max(0.0, until - time.monotonic())
             data = self.line.read(1)
             waiting = self.line.in_waiting
             return data + (self.line.read(waiting) if waiting else b"")

@@ -194,7 +194,7 @@ RATES = {
     "insert": {"insert": 0.003},
     "lose": {"lose": 0.05},
     "repeat": {"repeat": 0.2},
-    "stall": {"stall": 0.05, "stall_seconds": 0.12},
+    "stall": {"stall": 0.05, "stall_seconds": 0.25},
     "everything": {"drop": 5e-4, "flip": 5e-4, "double": 5e-4, "insert": 5e-4, "lose": 0.02, "repeat": 0.05}
     | {"stall": 0.02, "stall_seconds": 0.08},
 }
