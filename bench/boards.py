@@ -64,10 +64,11 @@ def main():
     parser.add_argument("--folder", metavar="DIR", type=Path, default=ROOT / "build" / "simulation", help="of builds")
     parser.add_argument("--write", action="store_true", help="write the baselines, and the table in docs/boards.md")
     args = parser.parse_args()
-    rows = []
+    rows, tools = [], []
     for name in args.board or boards():
         made, row = measure(name, args.folder)
         rows.append(row)
+        tools += made.result["tools"].values()
         seconds = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in made.result["stages"].items())
         print(f"{name}: {row[2]}; Fmax {row[3]}; {row[4]} clocks a step; {row[5] or 'array on pins'} ({seconds})")
         if args.write:
@@ -75,8 +76,8 @@ def main():
     if args.write and len(rows) == len(boards()):
         text = DOCUMENT.read_text()
         before, after = text.partition(MARKERS[0])[0], text.partition(MARKERS[1])[2]
-        tools = "; ".join(dict.fromkeys(version for version in made.result["tools"].values()))
-        DOCUMENT.write_text(f"{before}{MARKERS[0]}\n{markdown(HEADER, rows)}\n\nWith {tools}.\n{MARKERS[1]}{after}")
+        told = ", ".join(dict.fromkeys(tools))
+        DOCUMENT.write_text(f"{before}{MARKERS[0]}\n{markdown(HEADER, rows)}\n\nWith {told}.\n{MARKERS[1]}{after}")
 
 
 if __name__ == "__main__":

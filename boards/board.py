@@ -46,7 +46,7 @@ class Wires:
     pins: str
     connector: tuple[str, int] | None = None
     inverted: bool = False
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str | int] = field(default_factory=dict)
     label: str = ""
 
 
@@ -102,7 +102,7 @@ class Board:
     capacity: Mapping[str, int]
     wires: Mapping[str, Wires]
     loader: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str | int] = field(default_factory=dict)
     tied_high: str = ""
     weight_ram_style: str | None = None
     synthesis_options: tuple[str, ...] = ()

@@ -45,7 +45,7 @@ def written_folder(path: str | Path, force: bool = False) -> Iterator[Path]:
 
 
 def check_folder(path: str | Path, force: bool = False) -> None:
-    """Raise what :func:`written_folder` would for what lies there now; for commands that work long before they write."""
+    """Raise what :func:`written_folder` would for what lies there now: before long work."""
     path = Path(path)
     if path.is_symlink() and not path.exists():
         raise UserError(f"{path}: is a link to what does not exist ({os.readlink(path)}); give another folder")

@@ -53,24 +53,39 @@ def test_unknown_board():
         find_board("icebraker")
 
 
-def test_adding_a_board_is_one_file(tmp_path, monkeypatch):
-    (tmp_path / "another.py").write_text(
-        "from dataclasses import replace\nfrom crossramp.boards.icebreaker import BOARDS as ICE\n"
-        'BOARDS = (replace(ICE[0], name="another", clock=24_000_000),)\n'
-    )
+@pytest.fixture
+def more_boards(tmp_path, monkeypatch):
+    """``more_boards(file, text)`` puts a file beside those of the package."""
     monkeypatch.setattr(crossramp.boards, "__path__", [*crossramp.boards.__path__, str(tmp_path)])
+    added = []
+
+    def add(name: str, text: str):
+        (tmp_path / f"{name}.py").write_text(text)
+        added.append(f"crossramp.boards.{name}")
+        boards.cache_clear()
+
+    yield add
+    monkeypatch.undo()
     boards.cache_clear()
-    try:
-        assert find_board("another").clock == 24_000_000
-        (tmp_path / "again.py").write_text((tmp_path / "another.py").read_text())
-        boards.cache_clear()
-        with pytest.raises(BoardError, match="two boards are called 'another'"):
-            boards()
-    finally:
-        monkeypatch.undo()
-        boards.cache_clear()
-        for module in ("another", "again"):
-            sys.modules.pop(f"crossramp.boards.{module}", None)
+    for module in added:
+        sys.modules.pop(module, None)
+
+
+def test_adding_a_board_is_one_file(more_boards):
+    """The file that docs/boards.md shows."""
+    document = (Path(__file__).parents[2] / "docs" / "boards.md").read_text()
+    more_boards("ice40_hx8k", re.search(r"```python\n(.*?)```", document, flags=re.DOTALL)[1])
+    assert find_board("ice40-hx8k").build(ARRAY).clock == 12_000_000
+    assert_complete("ice40-hx8k", ARRAY)
+
+
+def test_two_boards_of_one_name(more_boards):
+    text = "from crossramp.boards.icebreaker import BOARDS as ICE\nBOARDS = (ICE[0],)\n"
+    more_boards("again", text)
+    assert find_board("icebreaker")  # the same object twice is no contradiction
+    more_boards("another", f"from dataclasses import replace\n{text}BOARDS = (replace(ICE[0], clock=1),)\n")
+    with pytest.raises(BoardError, match="two boards are called 'icebreaker'"):
+        boards()
 
 
 def test_listing_boards_imports_nothing_large():
@@ -96,7 +111,12 @@ def test_each_board_has_its_signals(name):
 
 @every_board
 def test_pins_are_unique_and_complete(name):
-    board, spec = boards()[name], SPEC_OF[name]
+    assert_complete(name, SPEC_OF[name])
+
+
+def assert_complete(name: str, spec: Specification):
+    """Every bit of every signal has a pin of its own."""
+    board = boards()[name]
     pins = constraints(name, spec)
     assert len(set(pins.values())) == len(pins)
     widths = {signal: 8 if signal == "probes" else 1 for signal in board.wires}

