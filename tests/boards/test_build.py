@@ -27,16 +27,18 @@ BUILD = BOARD.build(ARRAY)
 
 #: Stands for all three programs: writes what each would. ``plan`` says how it goes, by seed.
 _PROGRAM = """
-import json, sys
+import json, sys, time
 plan, name, arguments = json.loads({plan!r}), {name!r}, sys.argv[1:]
 open("calls", "a").write(name + chr(10))
 if name == "yosys":
-    open("cells.json", "w").write('{{"design": {{"num_cells_by_type": {{"SB_LUT4": 7}}}}}}')
+    cells = {{"SB_LUT4": 7, "SB_MAC16": plan.get("multipliers", 1)}}
+    json.dump({{"design": {{"num_cells_by_type": cells}}}}, open("cells.json", "w"))
     print(plan.get("yosys", "done"))
     sys.exit("yosys" in plan)
 if name.startswith("nextpnr"):
     seed = arguments[arguments.index("--seed") + 1]
-    print("Info: Device utilisation:\\nInfo: \\t         ICESTORM_LC:  %5d/   5280    9%%" % plan.get("cells", 500))
+    print("Info: \\t         ICESTORM_LC:  %5d/   5280    9%%" % plan.get("cells", 500), flush=True)
+    time.sleep(plan.get("seconds", 0))
     fmax = plan["fmax"].get(seed)
     if fmax is None:
         sys.exit("ERROR: Unable to place cell 'x', no BELs remaining")
@@ -76,7 +78,7 @@ def test_a_build(plan, tmp_path):
     assert made.core.read_text().startswith("module crossramp_board")
     assert made.result["fmax"] == 15_500_000
     assert made.result["resources"] == {"ICESTORM_LC": {"used": 500, "available": 5280}}
-    assert made.result["cells"] == {"SB_LUT4": 7}
+    assert made.result["cells"] == {"SB_LUT4": 7, "SB_MAC16": 1}
     assert calls(tmp_path) == ["yosys", "nextpnr-ice40", "icepack"]
     assert {"synthesis", "placing and routing"} <= set(told)
     # Once more: from the cache. With another seed or other tools: anew.
@@ -120,6 +122,22 @@ def test_no_placement_found(plan, tmp_path):
     assert calls(tmp_path).count("nextpnr-ice40") == 3
 
 
+def test_more_multipliers_than_there_are_become_logic(plan, tmp_path):
+    plan(fmax={"1": 15}, multipliers=9)
+    make_bitstream(BOARD, BUILD, folder=tmp_path)
+    assert calls(tmp_path) == ["yosys", "yosys", "nextpnr-ice40", "icepack"]
+    (script,) = tmp_path.glob("icebreaker-*/top.ys")
+    assert "synth_ice40 -spram -top" in script.read_text()
+
+
+def test_a_placement_without_end_is_not_tried_again(plan, tmp_path, monkeypatch):
+    plan(fmax={"1": 15}, seconds=30)
+    monkeypatch.setattr(synthesis, "_LAYOUT_SECONDS", 1)
+    with pytest.raises(TooLarge, match=r"took more than 1 s; all resources suffice, but no placement was found"):
+        make_bitstream(BOARD, BUILD, folder=tmp_path)
+    assert calls(tmp_path).count("nextpnr-ice40") == 1
+
+
 def test_synthesis_that_fails_is_not_kept(plan, tmp_path):
     plan(yosys="ERROR: Module `x' is not part of the design.", fmax={"1": 15})
     with pytest.raises(ToolError, match=r"yosys failed: ERROR: Module `x'"):
@@ -140,8 +158,9 @@ def test_surely_too_large_runs_nothing(plan, tmp_path):
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 def test_missing_tools_say_what_to_install(family, monkeypatch):
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(ToolError, match=r"yosys is not on the PATH; type: sudo apt-get install yosys"):
-        find_tools(family.programs, "native")
+    for name, way in zip(family.programs, ("apt-get install yosys", "OSS CAD Suite", "OSS CAD Suite"), strict=True):
+        with pytest.raises(ToolError, match=f"{name} is not on the PATH; .*{way}"):
+            find_tools([name], "native")
 
     def gone(package):
         raise toolchain.PackageNotFoundError(package)
@@ -165,6 +184,9 @@ def test_native_tools_are_asked_for_their_version(tmp_path, monkeypatch):
     assert found["nextpnr-ice40"].version == "nextpnr-ice40 0.9"
     assert found["icepack"].version.startswith("icepack ")
     assert found["yosys"].command == (str(tmp_path / "yosys"),)
+    (tmp_path / "yosys").write_text("#!/bin/sh\necho 'Yosys 0.23 (git sha1 7ce5011c24b)'\n")
+    with pytest.raises(ToolError, match=r"yosys 0.23 is too old, 0.40 is needed"):
+        find_tools(["yosys"], "native")
 
 
 def test_a_tool_that_hangs_is_ended(tmp_path):
