@@ -10,8 +10,8 @@ from crossramp.golden.specification import Specification
 from .exchange import Exchange, LinkError
 from .images import check_specification
 
-_READ_BYTES = 256
-"""Of one answer, about: the longer it is, the more of it has to come again when a byte is lost."""
+_BYTES = 256
+"""Of words in one frame, about: the longer it is, the more has to come again when a byte is lost."""
 
 
 class BoardMemories:
@@ -79,7 +79,7 @@ class BoardMemories:
         return self._read_words(space, word, count, self._word_bytes(space))
 
     def _read_words(self, space: Space, word: int, count: int, size: int) -> bytes:
-        at_once = max(1, min(255, _READ_BYTES // size))
+        at_once = max(1, min(255, _BYTES // size))
         data = b""
         for begin in range(word, word + count, at_once):
             part = min(at_once, word + count - begin)
@@ -104,7 +104,7 @@ class BoardMemories:
         size = self._word_bytes(space)
         if len(data) % size:
             raise ValueError(f"{len(data)} bytes for {space.name}, whose words have {size}")
-        part = (self.build.payload - 4) // size * size
+        part = max(1, min(self.build.payload - 4, _BYTES) // size) * size
         for begin in range(0, len(data), part):
             piece = data[begin : begin + part]
             self.exchange.ask(Command.WRITE + space, write_payload(word + begin // size, piece))
