@@ -62,7 +62,7 @@ class FramePort(wiring.Component):
     clocks : int
         Of a bit on the line, 4 or more.
     depth : int
-        Longest body of a frame, in bytes.
+        Longest body of a frame, in bytes; 256 to 65536.
 
     Members
     -------
@@ -102,8 +102,8 @@ class FramePort(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.check = check = SerialCrc()
-        released = self._send(m, check)
         self._receive(m, check)
+        released = self._send(m, check)  # overrides what the CRC is made of
         with m.If(released | self.ignore):
             m.d.sync += self.frame.eq(0)
             m.d.comb += check.start.eq(1)
