@@ -44,6 +44,7 @@ class Commands:
         build = link.build
         self.kind = Signal(Kind)
         self.arguments = Signal(3)  # bytes of the payload before its words or codes
+        self.in_arguments = Signal()  # `byte` is one of them
         self.length_wrong = Signal()
         self.at = Signal(range(build.payload + 9))  # byte of the body that port.byte shows
         self.following = Signal.like(self.at)
@@ -132,14 +133,15 @@ class Commands:
         """Which step STEP is about: its tag and number are compared byte by byte as they go by."""
         m, byte, accepted, x = self.m, self.port.byte, self.results.accepted_steps, self.link.x
         other_tag, not_previous = Signal(), Signal()
-        with m.Switch(self.index):
-            with m.Case(0):
-                m.d.sync += [other_tag.eq(byte != self.tag), self.not_next.eq(0), not_previous.eq(0)]
-            for k in range(4):
-                with m.Case(1 + k):
-                    for other, number in ((self.not_next, accepted), (not_previous, accepted - 1)):
-                        with m.If(byte != number[8 * k : 8 * k + 8]):
-                            m.d.sync += other.eq(1)
+        with m.If(self.in_arguments):
+            with m.Switch(self.index):
+                with m.Case(0):
+                    m.d.sync += [other_tag.eq(byte != self.tag), self.not_next.eq(0), not_previous.eq(0)]
+                for k in range(4):
+                    with m.Case(1 + k):
+                        for other, number in ((self.not_next, accepted), (not_previous, accepted - 1)):
+                            with m.If(byte != number[8 * k : 8 * k + 8]):
+                                m.d.sync += other.eq(1)
         m.d.comb += [
             self.ours.eq(self.started & ~other_tag),
             self.repeated.eq(self.ours & ~not_previous & (accepted != 0)),
@@ -182,7 +184,7 @@ class Commands:
     def _arguments(self):
         m, byte, index = self.m, self.port.byte, self.index
         with m.State("arguments"):
-            m.d.comb += self.following.eq(self.at + 1)
+            m.d.comb += [self.in_arguments.eq(1), self.following.eq(self.at + 1)]
             m.d.sync += index.eq(index + 1)
             with m.If((self.kind == Kind.READ) | (self.kind == Kind.WRITE)):
                 with m.Switch(index):

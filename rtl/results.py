@@ -103,6 +103,7 @@ class Results(wiring.Component):
                     self.done_steps,
                     self.complete,
                     self.answered,
+                    self.index,
                     self.too_long,
                     self.clocks,
                     self.waiting,
