@@ -169,6 +169,19 @@ def test_other_models_of_the_specification_need_no_other_board(run, model_file, 
         assert ran(run, name, "--random", 1, "--port", board.port)[0] == 0
 
 
+def test_the_virtual_board(run, model_file):
+    """The core that is synthesized, in Verilator, through the same driver: clocks are those of the hardware."""
+    arguments = (model_file, "--random", 3, "--steps", 9, "--every-step", "--port", "virtual", "--baud", 3_000_000)
+    status, content = ran(run, *arguments)
+    spec = load_model(model_file).spec
+    assert (status, content["mismatches"], content["board"], content["port"]) == (0, 0, "icebreaker", "virtual")
+    assert content["compared"] == 3 * (9 * spec.units + spec.classes + 1)
+    assert content["clocks_per_step"] > content["clocks_per_step_without_waiting"]
+    # Besides a step: until its first clock and after its last one, and the head once in nine steps.
+    extra = content["clocks_per_step_without_waiting"] - content["specified_clocks_per_step"]
+    assert 0 < extra < 4 + spec.classes * (spec.units + 5)
+
+
 # ---- what goes wrong -------------------------------------------------------------------------------------------------
 
 
@@ -227,7 +240,7 @@ def test_wrong_requests(run, model_file, deaf_file, board):
         ((deaf_file, "a.wav", *there), ["no speech features"]),
         ((model_file, *there), ["what to run? nothing is given; give one of"]),
         ((model_file, "--random", 1, "--features", "x.npy", *there), ["--features and --random"]),
-        ((model_file, "--random", 1, *there, "--board", "ulx3s"), ["--board ulx3s belongs to --port virtual"]),
+        ((model_file, "--random", 1, *there, "--board", "ulx3s-85f"), ["--board ulx3s-85f belongs to --port virtual"]),
         ((model_file, "--random", 1, *there, "--tries", 0), ["--tries is 0"]),
         ((model_file, "--random", 1, *there, "--timeout", 0), ["--timeout is 0"]),
         ((model_file, "--random", 1, *there, "--timeout", "nan"), ["--timeout is nan"]),
