@@ -259,6 +259,38 @@ def test_resources_and_fmax_are_those_of_the_baseline(name, pytestconfig):
     assert baseline.differences(base, have, 1 if same else baseline.OTHER_TOOLS) == []
 
 
+def pad_drivers(netlist: Path, cell: str) -> dict[str, str]:
+    """For each bit of the outputs that begin with ``array_``: the type of the cell that drives its pad, or constant."""
+    top = json.loads(netlist.read_text())["modules"]["top"]
+    drivers = {
+        bit: c["type"]
+        for c in top["cells"].values()
+        for port, bits in c["connections"].items()
+        if c["port_directions"][port] == "output"
+        for bit in bits
+    }
+    cells = [c["connections"] for c in top["cells"].values() if c["type"] == cell]
+    pads = {connections["B"][0]: connections["I"][0] for connections in cells if "I" in connections}
+    return {
+        f"{name}[{k}]": "constant" if isinstance(pads[bit], str) else drivers[pads[bit]]
+        for name, port in top["ports"].items()
+        if name.startswith("array_") and port["direction"] == "output"
+        for k, bit in enumerate(port["bits"])
+    }
+
+
+@pytest.mark.every_board
+def test_every_line_to_the_array_comes_from_a_flip_flop(pytestconfig):
+    """No glitch of a look-up table may reach an analog switch."""
+    board = boards()["ulx3s-85f-pins"]
+    made = make_bitstream(board, board.build(ARRAY), folder=pytestconfig.rootpath / "build" / "simulation")
+    found = pad_drivers(made.folder / "top.json", "TRELLIS_IO")
+    assert len(found) == 45
+    assert set(found.values()) <= {"TRELLIS_FF", "constant"}, found
+    constant = [name for name, kind in found.items() if kind == "constant"]
+    assert constant == ["array_row_neg_0__io[7]"]  # the bias row
+
+
 def test_baselines_see_what_changed():
     base = {"tools": {"yosys": "1", "nextpnr": "2"}, "resources": {"LC": 4000, "RAM": 10}, "fmax": 15e6}
     assert baseline.differences(base, base) == []
