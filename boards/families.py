@@ -37,6 +37,8 @@ class Family:
         (words, bits) that one block can be.
     register : str
         The resource that a flip-flop takes.
+    beside : int
+        Of that resource, what the shipped model takes beyond :func:`.fit.register_bits`: for estimates.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Family:
     memory: str
     memory_shapes: tuple[tuple[int, int], ...]
     register: str
+    beside: int
 
     @property
     def programs(self) -> tuple[str, str, str]:
@@ -75,6 +78,7 @@ FAMILIES = {
         "ICESTORM_RAM",
         ((256, 16), (512, 8), (1024, 4), (2048, 2)),
         "ICESTORM_LC",
+        2900,
     ),
     "ecp5": Family(
         "ecp5",
@@ -93,6 +97,7 @@ FAMILIES = {
         "DP16KD",
         ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
         "TRELLIS_FF",
+        2450,
     ),
     "gowin": Family(
         "gowin",
@@ -112,6 +117,7 @@ FAMILIES = {
         "BSRAM",
         ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
         "DFF",
+        1600,
     ),
 }
 

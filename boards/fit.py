@@ -13,6 +13,9 @@ from .families import FAMILIES
 #: (words, bits) of one SPRAM of the UP5K, and its name in nextpnr's reports.
 _SPRAM, _SPRAM_SHAPE = "ICESTORM_SPRAM", (16384, 16)
 
+#: The part of a resource that a placer can be expected to fill.
+_PLACEABLE = 0.97
+
 
 class TooLarge(BoardError):
     """A design that does not fit a board; says which resource, how much of it, and what would fit."""
@@ -57,7 +60,24 @@ def least_resources(board: Board, build: Build) -> dict[str, int]:
     return needed
 
 
-def excess(board: Board, needed: Mapping[str, int]) -> str | None:
+def estimated_resources(board: Board, build: Build) -> dict[str, float]:
+    """What of a build depends on its specification, by the names of nextpnr's reports: whole blocks for each memory."""
+    family, spec = FAMILIES[board.family], build.spec
+    estimated = least_resources(board, build)
+    memories = memory_words(build)
+    if build.columns_per_clock:
+        memories["rows"] = (spec.input_max, 2 * spec.rows)
+        memories["states"] = (spec.state_pulse_max, 2 * spec.units)
+    if board.weight_ram_style == "huge":
+        memories.pop("weights", None)
+    estimated[family.memory] = sum(
+        min(-(-depth // words) * -(-width // bits) for words, bits in family.memory_shapes)
+        for depth, width in memories.values()
+    )
+    return estimated
+
+
+def excess(board: Board, needed: Mapping[str, float]) -> str | None:
     """The resource of which most is missing, in proportion; None if all suffice."""
     over = {name: needed[name] / have for name, have in board.capacity.items() if needed.get(name, 0) > have}
     return max(over, key=over.get, default=None)
@@ -88,26 +108,30 @@ def refusal(board: Board, build: Build, resource: str, needed: int, *, at_least:
     have = board.capacity[resource]
     return (
         f"{board.name}: {build.spec.units} units and {build.spec.inputs} inputs take {'at least ' if at_least else ''}"
-        f"{needed:,} {word}, and the board has {have:,}; {_what_fits(board, build, resource, needed)}"
+        f"{needed:,} {word}, and the board has {have:,}; "
+        f"{_what_fits(board, build, resource, None if at_least else needed)}"
     )
 
 
-def _what_fits(board: Board, build: Build, resource: str, needed: int) -> str:
-    """The most units that fit with all else as it is, and the boards that can hold it as it is."""
+def _what_fits(board: Board, build: Build, resource: str, needed: int | None) -> str:
+    """About how many units fit with all else as it is, and the boards that can hold it as it is."""
     spec = build.spec
-    beyond = needed - least_resources(board, build)[resource]  # what the bound does not see, kept for fewer units
+    beside = {FAMILIES[board.family].register: FAMILIES[board.family].beside}
+    if needed is not None:  # what the estimate did not see stays as it is with fewer units
+        beside = {resource: needed - estimated_resources(board, build).get(resource, 0)}
 
     def fits(units: int) -> bool:
-        smaller = board.build(spec.replace(units=units, lanes=1), build.baud)
-        least = least_resources(board, smaller)
-        return excess(board, {**least, resource: least[resource] + beyond}) is None
+        expected = estimated_resources(board, board.build(spec.replace(units=units, lanes=1), build.baud))
+        for name, more in beside.items():
+            expected[name] = (expected.get(name, 0) + more) / _PLACEABLE
+        return excess(board, expected) is None
 
     low, high = 0, spec.units
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     larger = [other.name for other in boards().values() if other is not board and _may_hold(other, build, board)]
-    parts = [f"{low} units would fit" if low else "no number of units would fit"]
+    parts = [f"about {low} units would fit" if low else "no number of units would fit"]
     if larger:
         parts.append(f"or try --board {' or '.join(larger)}")
     return ", ".join(parts)
