@@ -12,6 +12,7 @@ from crossramp.rtl.macro import Macro
 from crossramp.sim.array import ArrayModel, drive_array
 from crossramp.sim.faults import Chatter, Late, Stuck
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.rtl.bench import MacroRun, send, simulate, x_payloads
 from tests.strategies import inputs_of, network_of, seeds, specifications
@@ -73,14 +74,23 @@ def test_equals_golden(case, seed, rng):
     assert run.step_clocks[1:] == [spec.clocks_per_step] * 3
 
 
-@given(spec=specifications(max_units=5, max_inputs=4, max_bits=5), seed=seeds)
+@given(spec=specifications(max_units=5, max_inputs=4, max_bits=5), seed=seeds, compact=st.booleans())
 @settings(max_examples=40)
-def test_every_specification_equals_golden(spec, seed):
+def test_every_specification_equals_golden(spec, seed, compact):
     network = network_of(spec, seed)
     x = utterances(spec, seed)
-    run = MacroRun(spec, network.weights, x, rng=np.random.default_rng(seed), probability=0.2)
+    dut = Macro(spec, compact=compact)
+    run = MacroRun(spec, network.weights, x, rng=np.random.default_rng(seed), probability=0.2, dut=dut)
     run.assert_equals(network.lstm.run(np.stack(x)))
     run.checker.check_finished()
+
+
+def test_a_compact_macro_takes_as_many_clocks(seed, rng):
+    """As long as x loads in what is left of a step after its first window."""
+    network, x = network_of(SMALL, seed), utterances(SMALL, seed)
+    run = MacroRun(SMALL, network.weights, x, rng=rng, dut=Macro(SMALL, compact=True))
+    run.assert_equals(network.lstm.run(np.stack(x)))
+    assert run.step_clocks[1:] == [SMALL.clocks_per_step] * 3
 
 
 def test_clocks_per_step_within_a_tenth_of_the_analog_bound(seed, rng):

@@ -105,10 +105,11 @@ def test_pulse_recorder(lines, bits, rng):
 
 @pytest.mark.parametrize("inputs", [1, 2, 5])
 @pytest.mark.parametrize("probability", [0.0, 0.4])
-def test_loader(inputs, probability, rng):
+@pytest.mark.parametrize("shadow", [True, False])
+def test_loader(inputs, shadow, probability, rng):
     steps = rng.integers(-15, 16, (12, inputs))
     lasts = rng.integers(0, 2, (12, inputs))
-    dut = Loader(inputs, 5)
+    dut = Loader(inputs, 5, shadow=shadow)
     taken, clocks = [], []
 
     async def feed(ctx):
@@ -135,9 +136,17 @@ def test_loader(inputs, probability, rng):
                 sign = ctx.get(dut.negative)
                 taken.append([-held[k] if sign >> k & 1 else held[k] for k in range(inputs)] + [ctx.get(dut.last)])
                 clocks.append(clock)
+                if not shadow:  # the codes stay until they are released, whatever the stream offers
+                    ctx.set(dut.take, 0)
+                    await ctx.tick().repeat(inputs + 2)
+                    assert [ctx.get(dut.magnitude[bit]) for bit in range(4)] == magnitude
+                    assert not ctx.get(dut.x.ready)
+                    ctx.set(dut.release, 1)
+                    await ctx.tick()
+                    ctx.set(dut.release, 0)
 
     simulate(dut, take, background=[feed])
     np.testing.assert_array_equal(np.array(taken)[:, :-1], steps)
     np.testing.assert_array_equal(np.array(taken)[:, -1], lasts[:, -1])  # only the last code's flag counts
-    if not probability:
+    if shadow and not probability:
         assert np.diff(clocks).tolist() == [max(inputs, 1)] * 11  # one code a clock, with no clock between steps
