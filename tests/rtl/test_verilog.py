@@ -193,3 +193,25 @@ def test_bad_names_are_refused():
     clash = wiring.Signature({"a": Out(wiring.Signature({"b": Out(1)})), "a_b": Out(1)})
     with pytest.raises(ValueError, match="two ports would be called 'a_b'"):
         port_table(wiring.Component(clash))
+
+
+class Large(wiring.Component):
+    """Two memories with the same contents, one of them of the kind that cannot have any."""
+
+    address: In(2)
+    small: Out(8)
+    huge: Out(8)
+
+    def elaborate(self, platform):
+        m = Module()
+        for name, attributes in (("small", {}), ("huge", {"no_rw_check": 1, "ram_style": "huge"})):
+            m.submodules[name] = kept = memory.Memory(shape=8, depth=4, init=[17, 18, 19, 20], attrs=attributes)
+            read, write = kept.read_port(), kept.write_port()
+            m.d.comb += [read.addr.eq(self.address), getattr(self, name).eq(read.data), write.addr.eq(self.address)]
+        return m
+
+
+def test_a_memory_that_cannot_be_initialized_is_not():
+    text = to_verilog(Large(), "large")
+    assert text.count("= 8'h13;") == 1  # the third word, of the small one alone
+    assert re.search(r'ram_style = "huge" \*\)\n *reg [^;]*;\n *(?!initial)', text)
