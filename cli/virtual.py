@@ -17,7 +17,7 @@ BOARD = "icebreaker"
 _EPILOG = """\
 examples:
   crossramp virtual kws                          then, in another terminal: crossramp run kws AUDIO... --port PORT
-  crossramp virtual network.toml --board ulx3s --pins pins.vcd
+  crossramp virtual network.toml --board ulx3s-85f --pins pins.vcd
 
 The board's clock stands still while nothing is asked of it. SIGUSR1 to the command presses its reset button.
 """

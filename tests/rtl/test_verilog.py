@@ -212,6 +212,6 @@ class Large(wiring.Component):
 
 
 def test_a_memory_that_cannot_be_initialized_is_not():
-    text = to_verilog(Large(), "large")
+    text = to_verilog(Large(), "two_memories")
     assert text.count("= 8'h13;") == 1  # the third word, of the small one alone
     assert re.search(r'ram_style = "huge" \*\)\n *reg [^;]*;\n *(?!initial)', text)
