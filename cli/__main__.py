@@ -15,10 +15,10 @@ from importlib.metadata import version
 from crossramp.errors import UserError
 
 #: The commands, in the order of the help; each is a module of this package.
-COMMANDS = ("demo", "generate", "simulate", "build", "flash", "run", "virtual", "ramp", "info", "doctor")
+COMMANDS = ("demo", "generate", "simulate", "build", "flash", "run", "virtual", "replay", "ramp", "info", "doctor")
 
 #: Those that keep something in the user's cache folder: what they built, and Amaranth's yosys its compiled self.
-_CACHING = ("demo", "generate", "simulate", "build", "run", "virtual")
+_CACHING = ("demo", "generate", "simulate", "build", "run", "virtual", "replay")
 
 #: What the system says where output cannot go: a full disk or quota, a broken device, a closed descriptor.
 _NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
@@ -30,7 +30,7 @@ _EPILOG = """\
 MODEL is a model file (.npz) or the name of a shipped model (kws).
 Each command has its own help, with an example: crossramp generate --help
 
-exit status: 0 done; 1 hardware and golden model differ (simulate, run, demo), or something required is missing
+exit status: 0 done; 1 hardware and golden model differ (simulate, run, replay, demo), or something required is missing
              (doctor); 2 wrong arguments or input, or a board that does not answer
 """
 

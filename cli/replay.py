@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``crossramp replay``: the netlists of a bitstream, simulated on their pins against the golden model."""
+
+import argparse
+import json
+import time
+
+from crossramp.boards.board import Board, find_board
+from crossramp.errors import UserError
+from crossramp.golden.boardmemory import Build
+from crossramp.golden.modelfile import Model, load_model
+from crossramp.inputs import from_seed
+from crossramp.tables import Progress, as_json, table
+from crossramp.verify import build_folder
+
+#: Differences that are printed of a stage; JSON has them all.
+_SHOWN = 5
+
+_EPILOG = """\
+examples:
+  crossramp replay kws --board icebreaker
+  crossramp replay model.npz --board ulx3s-85f --stage synthesis --steps 2 --json
+
+The bitstream is built, or taken from the cache folder. Each stage's netlist is simulated in Verilator with the open
+models of the vendor's cells: reset, identity, all memories, some utterances, and what must be refused. Every answer
+on its pins is compared with the golden model's. The core's own Verilog is replayed first: the netlists must take its
+clocks too. Exit status: 0 all equal, 1 any difference, 2 wrong input, or a build that fails.
+"""
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Add the command to argparse's ``subparsers``."""
+    parser = subparsers.add_parser(
+        "replay",
+        help="prove the netlists of a bitstream against the golden model",
+        description="Simulates what synthesis and layout made of a board's top, and compares every answer with golden.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
+    parser.add_argument("--board", metavar="NAME", required=True, help="one of crossramp build --list")
+    parser.add_argument("--stage", choices=("synthesis", "layout"), help="this netlist alone (default: all there are)")
+    parser.add_argument("--utterances", type=int, default=2, metavar="N", help="random ones, 1 to 200 (default 2)")
+    parser.add_argument("--steps", type=int, default=4, metavar="T", help="of each utterance (default 4)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of all that is random (default 1)")
+    parser.add_argument(
+        "--tools", choices=("yowasp", "native"), default="yowasp", help="pip's programs (default), or those on the PATH"
+    )
+    parser.add_argument("--baud", type=int, metavar="B", help="bits per second of the UART (default 1000000)")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the command; 0, 1 for differences, or UserError (or an error of ours) for what the user can put right."""
+    board = find_board(args.board)
+    if not board.columns_per_clock:
+        raise UserError(f"{board.name}: nothing would answer on the array's pins; take a board with an emulator")
+    if not 1 <= args.utterances <= 200:
+        raise UserError(f"--utterances is {args.utterances}; allowed: 1 to 200")
+    from crossramp.boards.netlist import stages_of  # Amaranth takes a moment to import
+
+    stages = stages_of(board)
+    if args.stage is not None and args.stage not in stages:
+        raise UserError(f"{board.name}: there are cell models after {', '.join(stages)} only; leave out --stage")
+    model = load_model(args.model)
+    x = from_seed(model, args.utterances, args.seed, args.steps).codes
+    build = board.build(model.spec, args.baud)
+    results = replay(board, build, model, x, [args.stage] if args.stage else list(stages), args)
+    content = {
+        "board": board.name,
+        "specification_hash": build.spec.content_hash,
+        "utterances": args.utterances,
+        "steps": args.steps,
+        "seed": args.seed,
+        "replays": results,
+        "equal": all(not result["differences"] for result in results),
+    }
+    print(as_json(content) if args.json else _text(content))
+    return 0 if content["equal"] else 1
+
+
+def replay(board: Board, build: Build, model: Model, x, stages: list[str], args: argparse.Namespace) -> list[dict]:
+    """Of the core's Verilog and of each stage: what :func:`crossramp.boards.replay.compare` found, as JSON types."""
+    from crossramp.boards.core import MODULE
+    from crossramp.boards.netlist import STAGES, netlist_design
+    from crossramp.boards.replay import compare, record
+    from crossramp.boards.synthesis import make_bitstream
+    from crossramp.boards.toolchain import ToolError, find_tools
+    from crossramp.sim.replay import Design
+    from crossramp.sim.simulators import SimulationError, SimulatorMissing
+
+    progress = Progress()
+    results, clocks = [], None
+    try:
+        session = record(build, model.network, x, seed=args.seed)
+        made = make_bitstream(
+            board,
+            build,
+            tools=args.tools,
+            folder=build_folder(),
+            progress=lambda text: progress.show(f"{board.name}: {text}"),
+        )
+        yosys = find_tools(["yosys"], args.tools)["yosys"]
+        for stage in ["source", *stages]:
+            progress.show(f"{board.name}: replaying {stage}")
+            begin = time.perf_counter()
+            if stage == "source":
+                design = Design({"core.v": made.core.read_text()}, MODULE)
+            else:
+                netlist = json.loads((made.folder / STAGES[stage]).read_text())
+                design = netlist_design(board, build, netlist, yosys)
+            found = compare(design, build, session, seed=args.seed, optimize=False, folder=build_folder())
+            differences = list(found.differences)
+            clocks = found.counters if clocks is None else clocks
+            if not differences and found.counters != clocks:
+                differences.append(f"clocks computing and waiting: {found.counters}; source: {clocks}")
+            results.append(
+                {
+                    "stage": stage,
+                    "answers": found.answers,
+                    "differences": differences,
+                    "clocks": found.clocks,
+                    "seconds": round(time.perf_counter() - begin, 1),
+                }
+            )
+    except (ToolError, SimulatorMissing, SimulationError) as error:
+        raise UserError(str(error)) from None
+    finally:
+        progress.clear()
+    return results
+
+
+def _text(content: dict) -> str:
+    rows = [
+        (
+            result["stage"],
+            result["answers"],
+            len(result["differences"]),
+            "none" if result["clocks"] is None else f"{result['clocks']:,}",
+            result["seconds"],
+        )
+        for result in content["replays"]
+    ]
+    head = ("replayed", "answers", "differences", "clocks", "seconds")
+    lines = [table(head, rows, right=(1, 2, 3, 4))]
+    for result in content["replays"]:
+        lines += [f"{result['stage']}: {line}" for line in result["differences"][:_SHOWN]]
+        if len(result["differences"]) > _SHOWN:
+            lines.append(f"{result['stage']}: and {len(result['differences']) - _SHOWN} more; --json shows all")
+    return "\n".join(lines)
