@@ -26,7 +26,7 @@ def cost_table(name: str, folder: Path) -> str:
     kinds = sorted({kind for cells in costs.values() for kind in cells}, key=lambda kind: -_sum(costs, kind))
     rows = [(row, *(f"{cells[kind]:,}" if kind in cells else "" for kind in kinds)) for row, cells in costs.items()]
     rows.append(("sum", *(f"{_sum(costs, kind):,}" for kind in kinds)))
-    return f"**{board.title}**, {build.spec.lanes} lanes, {build.columns_per_clock} columns a clock:\n\n" + markdown(
+    return f"**{board.title}**, lanes: {build.spec.lanes}, columns a clock: {build.columns_per_clock}\n\n" + markdown(
         ("module", *kinds), rows
     )
 
