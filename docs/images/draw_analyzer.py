@@ -26,8 +26,8 @@ BOARD = "icebreaker"
 STEP = 20  # of the recording; there is sound in it
 PICTURE = Path(__file__).parent / "logic-analyzer.png"
 
-#: Seconds after which the simulated board has certainly come to rest.
-_REST = 2.0
+#: Seconds that a simulated board may take to come to rest.
+_PATIENCE = 120.0
 
 _COLORS = {"rx": "#555555", "tx": "#555555", "busy": "#7a3fa0", "integrate": "#2a9d4a", "hold": "#e07b00"}
 _PROBE, _FAINT, _INK = "#1f6fb4", "#9fc3e0", "#333333"
@@ -86,9 +86,9 @@ def simulate() -> Step:
             for codes in x[:-1]:
                 board.step(codes, last=False)
             board.h()  # waits for them
-            time.sleep(_REST)
+            before = _wait(log, build.clock)
             board.step(x[-1], last=False)
-            time.sleep(_REST)
+            _wait(log, build.clock, before + 1)
         pins = read_pins(log, build.clock)
     step = _cut(build.clock, pins, model.spec.ticks)
     golden = model.network.run(x[None]).steps.codes[0, -1]
@@ -96,6 +96,20 @@ def simulate() -> Step:
     if step.codes() != expected:
         raise SystemExit(f"the pins show {step.codes()}, and the golden model computes {expected}")
     return step
+
+
+def _wait(log: Path, clock: int, steps: int = 0) -> int:
+    """Until the board rests, ``busy`` having risen so often: a question to it would show in the picture. How often."""
+    until = time.monotonic() + _PATIENCE
+    size = -1
+    while time.monotonic() < until:
+        before, size = size, log.stat().st_size
+        if size == before:  # it is written to the end when the board's clock stops
+            busy = [level for _, level in read_pins(log, clock)["busy"]]
+            if busy[-1] == 0 and sum(busy) >= steps:
+                return sum(busy)
+        time.sleep(1.0)
+    raise SystemExit(f"the virtual board takes more than {_PATIENCE:g} s")
 
 
 def _cut(clock: int, pins: dict, count: int) -> Step:
