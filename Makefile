@@ -18,7 +18,7 @@ TEST_READY := $(VENV)/.test-ready
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench simulators clean
+.PHONY: help demo test test-all boards lint bench simulators clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,6 +40,10 @@ test-all: ## the tests, what they draw again with other seeds, a bitstream of ev
 lint: $(TEST_READY) ## ruff: errors, style, format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+boards: $(TEST_READY) ## the shipped model's bitstream for every board, into build/NAME
+	@for board in icebreaker ulx3s-85f tang-nano-9k; do $(BIN)/crossramp build kws --board $$board || exit 1; done
+	$(BIN)/crossramp build array8x8 --board ulx3s-85f-pins
 
 bench: $(TEST_READY) simulators ## every benchmark, one after the other (kws_accuracy.py apart: it needs a folder of recordings)
 	@for bench in $(filter-out bench/kws_accuracy.py,$(wildcard bench/*.py)); do echo "== $$bench"; PATH="$(abspath $(BIN)):$$PATH" python $$bench || exit 1; done

@@ -133,8 +133,10 @@ def build(board: Board, spec: Specification, args: argparse.Namespace):
 def describe(made, steps: int) -> dict:
     """A bitstream as JSON types, with the time of an utterance of ``steps``; frequencies in Hz."""
     from crossramp.boards.clocks import utterance_time
+    from crossramp.boards.netlist_cost import FAMILIES, module_costs
 
     subject, result = made.build, made.result
+    counted = made.board.family in FAMILIES
     time = utterance_time(subject, steps)
     return {
         "board": subject.board,
@@ -147,6 +149,7 @@ def describe(made, steps: int) -> dict:
         "fmax": result["fmax"],
         "resources": result["resources"],
         "cells": result["cells"],
+        "modules": module_costs(made.folder / "top.json", made.board.family) if counted else None,
         "seed": result["seed"],
         "placements": result["placements"],
         "tools": result["tools"],

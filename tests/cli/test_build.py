@@ -25,6 +25,14 @@ BEGINNINGS = {
 }
 
 
+def _netlist() -> dict:
+    """One flip-flop of the top itself, as yosys writes it."""
+    connections = {"D": [2], "Q": [3], "C": [4]}
+    directions = {"D": "input", "Q": "output", "C": "input"}
+    cell = {"type": "SB_DFF", "attributes": {}, "connections": connections, "port_directions": directions}
+    return {"ports": {}, "cells": {"reset": cell}, "netnames": {"reset": {"bits": [3], "attributes": {}}}}
+
+
 @pytest.fixture
 def builder(monkeypatch, tmp_path):
     """Takes the place of synthesis; ``builder.calls`` are (board name, specification, options)."""
@@ -37,6 +45,7 @@ def builder(monkeypatch, tmp_path):
         (place / name).write_bytes(BEGINNINGS[board.name])
         for file in ("crossramp_board.v", "yosys.log", "nextpnr.log", "pack.log"):
             (place / file).write_text(file)
+        (place / "top.json").write_text(json.dumps({"modules": {"top": _netlist()}}))
         progress("placing")
         result = {
             "bitstream": name,
@@ -69,6 +78,7 @@ def test_build_writes_everything(run, builder, tmp_path):
     assert (report["fmax"], report["clock"], report["steps"]) == (15_500_000, 12_000_000, 49)
     assert report["clocks_per_utterance"] > 49 * report["clocks_per_step"]
     assert report["resources"]["ICESTORM_LC"] == {"used": 4707, "available": 5280}
+    assert report["modules"] == {"board": {"flip-flops": 1}}
     (call,) = builder.calls
     assert call[2] == {"tools": "yowasp", "seed": 1}
 
