@@ -26,11 +26,15 @@ _TIMEOUTS_SIMULATED = {"verilator": 20.0, "amaranth": 300.0}
 #: Seconds that a board may be busy: as many timeouts.
 _PATIENCE = 20
 
+#: Longest hold and tick that a board's settings can say.
+_MOST_CLOCKS = 0xFFFF
+
 _EPILOG = """\
 examples:
   crossramp run kws recordings/ --port /dev/ttyUSB1
   crossramp run kws recordings/ --port virtual --board icebreaker     no hardware: the same core, simulated
   crossramp run kws --random 3 --port COM3 --every-step --json
+  crossramp run array.npz --random 1 --port /dev/ttyUSB0 --hold 250 --tick 25     an array on pins that takes its time
 
 The model's weights, thresholds and head are written into the board and read back. Then each utterance is run, and its
 answer, logits and h are compared with the golden model's.
@@ -54,6 +58,11 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--board", metavar="NAME", help=f"of --port virtual: which board (default: {BOARD})")
     parser.add_argument("--baud", type=int, metavar="N", help="bits per second that the bitstream was built for")
     parser.add_argument("--every-step", action="store_true", help="compare h of every step, not of the last one only")
+    parser.add_argument("--hold", type=int, metavar="N", help="least clocks of a hold (default: the specification's)")
+    parser.add_argument("--tick", type=int, metavar="N", default=1, help="least clocks of a tick (default: 1)")
+    parser.add_argument(
+        "--calibration", metavar="CELLS", default="", help="calibration cells, as in 0100; the first ramp's come first"
+    )
     parser.add_argument("--tries", type=int, metavar="N", default=5, help="times a question is asked (default: 5)")
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds to wait for an answer each time")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
@@ -100,8 +109,8 @@ class Outcome:
 
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, 1 if anything differs, or UserError (or a ValueError of ours)."""
-    _check(args)
     model = load_model(args.model)
+    _check(args, model)
     utterances = inputs.from_arguments(model, args)
     outcome = run_on_board(model, utterances, args)
     content = report(model, utterances, outcome, args.port)
@@ -109,9 +118,15 @@ def run(args: argparse.Namespace) -> int:
     return 1 if content["mismatches"] else 0
 
 
-def _check(args: argparse.Namespace) -> None:
+def _check(args: argparse.Namespace, model: Model) -> None:
     if args.board is not None and args.port != VIRTUAL:
         raise UserError(f"--board {args.board} belongs to --port virtual; a board on a port says itself which it is")
+    for name, clocks in (("hold", args.hold), ("tick", args.tick)):
+        if clocks is not None and not 0 <= clocks <= _MOST_CLOCKS:
+            raise UserError(f"--{name} is {clocks}; allowed: 0 to {_MOST_CLOCKS} clocks")
+    cells = len(model.spec.ramps) * model.spec.calibration_cells
+    if set(args.calibration) - set("01") or len(args.calibration) > cells:
+        raise UserError(f"--calibration is {args.calibration!r}; give 0 or 1 for each cell; this model has {cells}")
     if args.tries < 1:
         raise UserError(f"--tries is {args.tries}; allowed: 1 and up")
     if args.timeout is not None and not 0 < args.timeout <= 3600:
@@ -137,7 +152,13 @@ def run_on_board(model: Model, utterances: inputs.Utterances, args: argparse.Nam
     try:
         with _board(model, args, progress) as board:
             board.check(model.spec)
-            board.load(model.network, progress=lambda done, whole: progress.show(f"loading: {100 * done // whole} %"))
+            board.load(
+                model.network,
+                hold=args.hold,
+                tick=args.tick,
+                calibration=[int(cell) for cell in args.calibration],
+                progress=lambda done, whole: progress.show(f"loading: {100 * done // whole} %"),
+            )
             return _run_all(board, model, utterances, args.every_step, progress, started)
     except LinkError as error:
         raise UserError(error) from None

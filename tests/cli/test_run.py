@@ -82,6 +82,18 @@ def test_a_golden_board(run, model_file, board, build, every_step):
         assert (row["clocks"], row["waiting"], row["milliseconds"]) == (400, 160, 0.033)
 
 
+def test_settings_reach_the_board(run, model_file, build):
+    model = LinkModel(build)
+    cells = len(build.spec.ramps) * build.spec.calibration_cells
+    with Line(model) as line:
+        options = ["--hold", 250, "--tick", 25, "--calibration", "1" + "0" * (cells - 2) + "1"]
+        status, _ = ran(run, model_file, "--random", 1, "--steps", 1, "--port", line.port, *options)
+    assert status == 0
+    settings = np.frombuffer(model.memories[Space.SETTINGS], "<u2").tolist()
+    assert settings[:2] == [250, 25]
+    assert sum(word << 16 * k for k, word in enumerate(settings[2:])) == 1 | 1 << (cells - 1)
+
+
 def test_the_table(run, model_file, board, tmp_path, rng):
     for name in ("yes/a", "cat/b"):
         write_wav(tmp_path / "speech" / f"{name}.wav", rng.integers(-9000, 9000, 1000))
@@ -242,6 +254,10 @@ def test_wrong_requests(run, model_file, deaf_file, board):
         ((model_file, "--random", 1, "--features", "x.npy", *there), ["--features and --random"]),
         ((model_file, "--random", 1, *there, "--board", "ulx3s-85f"), ["--board ulx3s-85f belongs to --port virtual"]),
         ((model_file, "--random", 1, *there, "--tries", 0), ["--tries is 0"]),
+        ((model_file, "--random", 1, *there, "--hold", -1), ["--hold is -1", "0 to 65535"]),
+        ((model_file, "--random", 1, *there, "--tick", 65536), ["--tick is 65536", "0 to 65535"]),
+        ((model_file, "--random", 1, *there, "--calibration", "012"), ["--calibration is '012'"]),
+        ((model_file, "--random", 1, *there, "--calibration", "1" * 99), ["this model has"]),
         ((model_file, "--random", 1, *there, "--timeout", 0), ["--timeout is 0"]),
         ((model_file, "--random", 1, *there, "--timeout", "nan"), ["--timeout is nan"]),
         ((model_file, "--random", 1, *there, "--baud", 0), ["--baud is 0"]),
