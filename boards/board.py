@@ -20,6 +20,9 @@ SIGNALS = ("reset", "ready", "busy", "error", "tick", "integrate", "hold", "prob
 _BAUD_TOLERANCE = 0.02
 _CLOCKS_PER_BIT = 4
 
+#: By how much a board's clock can be divided: a UART of 300 baud still has its clocks.
+_MOST_DIVIDED = 1000
+
 
 class BoardError(ValueError):
     """A board that is not known, or one that cannot be what was asked of it; one line for the user."""
@@ -109,35 +112,50 @@ class Board:
     gather_columns: tuple[int, ...] = ()
     programmers: tuple[str, ...] = ("openFPGALoader",)
 
-    def build(self, spec: Specification, baud: int | None = None) -> Build:
+    def build(self, spec: Specification, baud: int | None = None, divide: int = 1) -> Build:
         """What a bitstream of this board is made for: ``spec`` with the lanes that suit the board.
+
+        Parameters
+        ----------
+        spec : Specification
+        baud : int or None
+            Bits per second of the UART; None: :data:`golden.hostlink.BAUD`.
+        divide : int
+            The core's clock is the oscillator's divided by this, for an array on pins that needs longer windows.
 
         Raises
         ------
         BoardError
-            For a rate that the UART cannot make from the clock, or an array with more wires than there are pins.
+            For a clock that is no whole number of Hz, a rate that the UART cannot make from it, or an array with more
+            wires than there are pins.
         """
         baud = BAUD if baud is None else baud
-        self._check_baud(baud)
+        if not 1 <= divide <= _MOST_DIVIDED or self.clock % divide:
+            raise BoardError(
+                f"{self.name}: the clock divided by {divide}; allowed: 1 to {_MOST_DIVIDED}, and divisors of "
+                f"{self.clock}"
+            )
+        clock = self.clock // divide
+        self._check_baud(baud, clock)
         if not self.columns_per_clock:
             self._check_wires(spec)
         return Build(
             self.name,
             spec.replace(lanes=min(self.lanes, spec.units)),
             min(self.columns_per_clock, spec.units),
-            self.clock,
+            clock,
             baud,
             f"crossramp {version('crossramp')}",
         )
 
-    def _check_baud(self, baud: int):
-        most = self.clock // _CLOCKS_PER_BIT
+    def _check_baud(self, baud: int, clock: int):
+        most = clock // _CLOCKS_PER_BIT
         if not 300 <= baud <= most:
-            raise BoardError(f"{self.name}: {baud} baud; allowed: 300 to {most}")
-        made = self.clock / round(self.clock / baud)
+            raise BoardError(f"{self.name}: {baud} baud; allowed at {clock / 1e6:g} MHz: 300 to {most}")
+        made = clock / round(clock / baud)
         if abs(made / baud - 1) > _BAUD_TOLERANCE:
             raise BoardError(
-                f"{self.name}: {baud} baud cannot be made from {self.clock / 1e6:g} MHz (nearest: {made:.0f}); "
+                f"{self.name}: {baud} baud cannot be made from {clock / 1e6:g} MHz (nearest: {made:.0f}); "
                 "ask for a divisor of the clock"
             )
 

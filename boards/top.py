@@ -8,7 +8,7 @@ what only a board has: the clock and its reset, inverters, and synchronizers beh
 import importlib
 from collections.abc import Mapping
 
-from amaranth import ClockDomain, ClockSignal, Elaboratable, Instance, Module, ResetSignal, Signal
+from amaranth import ClockDomain, ClockSignal, DomainRenamer, Elaboratable, Instance, Module, ResetSignal, Signal
 from amaranth.build import Attrs, Pins, PinsN, Resource
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.io import Buffer
@@ -16,6 +16,7 @@ from crossramp.golden.boardmemory import Build
 
 from .board import SIGNALS, Board, Wires, array_widths
 from .core import MODULE, probed_columns
+from .divider import ClockDivider
 
 TOP = "top"
 """The bitstream's module."""
@@ -76,24 +77,31 @@ class BoardTop(Elaboratable):
         return m
 
     def _make_domain(self, m: Module, platform):
-        """``sync``: the oscillator's clock; in reset after configuration, and while the button is held."""
+        """``sync``: the oscillator's clock, perhaps divided; in reset after configuration, and with the button."""
         m.domains.sync = ClockDomain()
         m.domains.raw = raw = ClockDomain(reset_less=True, local=True)
         m.submodules.clock_pin = clock = Buffer("i", platform.request(platform.default_clk, 0, dir="-"))
         m.submodules.reset_pin = button = Buffer("i", platform.request("reset", 0, dir="-"))
-        m.d.comb += [raw.clk.eq(clock.i), ClockSignal().eq(clock.i)]
+        m.d.comb += raw.clk.eq(clock.i)
 
         pressed = Signal()
         m.submodules.reset_synchronizer = FFSynchronizer(button.i, pressed, o_domain="raw")
-        first = int(_POWER_UP * self.build.clock)
-        count = Signal(range(max(first, int(_BOUNCE * self.build.clock)) + 1), init=first)
+        first, bounce = (int(seconds * self.board.clock) for seconds in (_POWER_UP, _BOUNCE))
+        count = Signal(range(max(first, bounce) + 1), init=first)
         reset = Signal(init=1)
         m.d.raw += reset.eq(pressed | (count != 0))
         with m.If(pressed):
-            m.d.raw += count.eq(int(_BOUNCE * self.build.clock))
+            m.d.raw += count.eq(bounce)
         with m.Elif(count != 0):
             m.d.raw += count.eq(count - 1)
-        m.d.comb += ResetSignal().eq(reset)
+        divide = self.board.clock // self.build.clock
+        if divide == 1:
+            m.d.comb += [ClockSignal().eq(clock.i), ResetSignal().eq(reset)]
+        else:
+            divider = ClockDivider(divide)
+            m.submodules.divider = DomainRenamer("raw")(divider)
+            m.d.comb += ClockSignal().eq(divider.clock)
+            m.submodules.release = FFSynchronizer(reset, ResetSignal(), init=1)
 
     def _input(self, m: Module, platform, name: str):
         """A port of the array: comparators go straight in, since a code that is latched is a Gray count."""

@@ -24,7 +24,7 @@ REPORT = "report.json"
 _EPILOG = """\
 examples:
   crossramp build kws --board icebreaker -o build/icebreaker
-  crossramp build array8x8 --board ulx3s-85f-pins --json
+  crossramp build array8x8 --board ulx3s-85f-pins --divide 25 --baud 100000     1 MHz: an array that takes its time
   crossramp build --list
 
 One bitstream serves every model of its specification (with any lanes: those are the board's). DIR then holds the
@@ -54,6 +54,9 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         "--tools", choices=("yowasp", "native"), default="yowasp", help="pip's programs (default), or those on the PATH"
     )
     parser.add_argument("--baud", type=int, metavar="B", help="bits per second of the UART (default 1000000)")
+    parser.add_argument(
+        "--divide", type=int, default=1, metavar="N", help="the core's clock is the oscillator's / N (default 1)"
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the placement (default 1)")
     parser.add_argument("--force", action="store_true", help="write into a folder with files that were not generated")
     parser.add_argument("--list", action="store_true", help="the boards, and nothing else")
@@ -110,7 +113,7 @@ def _steps(model: Model | None, spec: Specification) -> int:
 
 def build(board: Board, spec: Specification, args: argparse.Namespace):
     """The :class:`crossramp.boards.synthesis.Bitstream`, with a progress line while it is made; or UserError."""
-    subject = board.build(spec, args.baud)
+    subject = board.build(spec, args.baud, args.divide)
     from crossramp.boards.synthesis import make_bitstream  # Amaranth takes a moment to import
     from crossramp.boards.toolchain import ToolError
 

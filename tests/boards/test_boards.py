@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import crossramp.boards
@@ -13,6 +14,7 @@ import pytest
 from crossramp.boards import board as board_module
 from crossramp.boards.board import SIGNALS, BoardError, array_widths, boards, find_board
 from crossramp.boards.clocks import utterance_time
+from crossramp.boards.divider import ClockDivider
 from crossramp.boards.families import FAMILIES
 from crossramp.boards.fit import TooLarge, check_size, estimated_resources, excess, least_resources, refusal
 from crossramp.boards.top import make_platform, top_files
@@ -23,6 +25,7 @@ from crossramp.golden.specfile import load_spec
 from crossramp.golden.specification import Specification
 from hypothesis import given
 
+from tests.rtl.bench import simulate
 from tests.strategies import specifications
 
 KWS = load_model("kws").spec
@@ -275,3 +278,43 @@ def test_an_utterance_of_a_second_takes_less(name):
     assert time.clocks > 49 * KWS.clocks_per_step
     assert time.link_bytes > 49 * 40
     assert time.seconds < 0.25
+
+
+@pytest.mark.parametrize("divide", [2, 3, 25])
+def test_divided_clock(divide):
+    """Its period is ``divide`` clocks, half of them low; it begins low, and rises once a period."""
+    dut, shown = ClockDivider(divide), []
+
+    async def watch(ctx):
+        for _ in range(6 * divide):
+            shown.append(ctx.get(dut.clock))
+            await ctx.tick()
+
+    simulate(dut, watch)
+    rises = [k for k in range(1, len(shown)) if shown[k] > shown[k - 1]]
+    falls = [k for k in range(1, len(shown)) if shown[k] < shown[k - 1]]
+    assert shown[0] == 0
+    assert {after - before for before, after in pairwise(rises)} == {divide}
+    assert {fall - rise for rise, fall in zip(rises, falls, strict=False)} == {divide // 2}
+
+
+@every_board
+def test_a_board_with_a_divided_clock(name):
+    """The core runs on the divided clock, and its reset comes and goes with that."""
+    board = boards()[name]
+    build = board.build(SPEC_OF[name], board.clock // 100, 10)
+    assert build.clock == board.clock // 10
+    rtlil = top_files(board, build, "")["top.il"]
+    assert "divider" in rtlil
+    assert "divider" not in top_files(board, board.build(SPEC_OF[name]), "")["top.il"]
+
+
+@pytest.mark.parametrize("divide", [0, -1, 7, 1001])
+def test_clocks_that_cannot_be_divided(divide):
+    with pytest.raises(BoardError, match=f"divided by {divide}; allowed: 1 to 1000, and divisors of 12000000"):
+        find_board("icebreaker").build(KWS, 100, divide)
+
+
+def test_divide_of_one_half():
+    with pytest.raises(ValueError, match="divide is 1"):
+        ClockDivider(1)

@@ -95,9 +95,10 @@ def test_build_prints_a_table(run, builder, tmp_path):
 def test_a_specification_alone(run, builder, tmp_path):
     spec = load_spec(command.SPECIFICATIONS / "array8x8.toml")
     save_spec(tmp_path / "mine.toml", spec)
-    assert run("build", "mine.toml", "--board", "icebreaker", "--baud", 115200, "--seed", 7)[0] == 0
+    options = ["--baud", 115200, "--seed", 7, "--divide", 3]
+    assert run("build", "mine.toml", "--board", "icebreaker", *options)[0] == 0
     ((_, build, options),) = builder.calls
-    assert (build.spec, build.baud) == (spec.replace(lanes=1), 115200)
+    assert (build.spec, build.baud, build.clock) == (spec.replace(lanes=1), 115200, 4_000_000)
     assert options["seed"] == 7
     assert json.loads((tmp_path / "build" / "icebreaker" / "report.json").read_text())["steps"] == spec.max_steps
 
@@ -119,6 +120,7 @@ def test_wrong_arguments(run, builder, model_file, tmp_path):
     assert is_refusal(run("build", "no.toml", "--board", "icebreaker"), "no.toml")
     assert is_refusal(run("build", "kws", "--board", "icebreaker", "--seed", -1), "--seed is -1")
     assert is_refusal(run("build", "kws", "--board", "icebreaker", "--baud", 7), "7 baud", "300")
+    assert is_refusal(run("build", "kws", "--board", "icebreaker", "--divide", 5000), "divided by 5000", "1 to 1000")
     assert is_refusal(run("build", "kws", "--board", "ulx3s-85f-pins"), "74 wires row_pos", "8 rows")
     assert builder.calls == []
     assert not (tmp_path / "build").exists()
