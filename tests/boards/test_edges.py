@@ -127,6 +127,7 @@ def test_writes_all_or_nothing(talk, space, rng):
                 numbers = [0] * count
                 numbers[place] = wrong
                 assert ask(talk, write, write_payload(0, data(*numbers))) == Status.VALUE
+    assert ask(talk, write, write_payload(words - 3, data(*whole))) == Status.OK  # what was refused leaves nothing
     for first in range(0, words, 8):
         assert ask(talk, Command.READ + space, read_payload(first, min(8, words - first))) == Status.OK
 
