@@ -13,6 +13,9 @@ NONCE = 16
 _SLICE = 0.02
 """Seconds that a read waits for a first byte before it looks at the time again."""
 
+_LATE_SECONDS = 4.0
+"""What the timeout grows to at most where answers come late."""
+
 _WRITE_SECONDS = 5.0
 """Beyond the timeout, that a write may take until the system has all bytes; nobody takes them after that."""
 
@@ -46,7 +49,8 @@ class Exchange:
     name : str
         What messages call the port.
     timeout : float
-        Seconds of silence after which a question is asked again, beside those that its bytes take.
+        Seconds of silence after which a question is asked again, beside those that its bytes take. Where answers come
+        later than that it grows, for else each question that was asked too early would delay the next one.
     tries : int
         How often a question is asked at most, 1 or more.
     patience : float
@@ -69,6 +73,7 @@ class Exchange:
         self.timeout, self.tries, self.patience = timeout, tries, patience
         self.doing = "at the first question"
         self.repeated = 0
+        self._wait = timeout  # what it has grown to
         # Set once: pyserial sets up the whole port again for it.
         line.timeout = min(timeout, _SLICE)
         line.write_timeout = timeout + _WRITE_SECONDS
@@ -139,16 +144,25 @@ class Exchange:
         on_line = (len(data) + 2 * (length + 1 + OVERHEAD)) * 10 / self.line.baudrate
         for attempt in range(tries):
             self.repeated += attempt > 0
-            until = time.monotonic() + self.timeout + on_line
+            asked, late = time.monotonic(), False
+            until = asked + self._wait + on_line
             self._write(data)
             while time.monotonic() < until:
                 for frame in self._decoder.feed(self._read()):
                     if frame.sequence == self._sequence and frame.command == command | ANSWER:
+                        if not (attempt or late):  # else nobody knows which question it answers
+                            self._grow(2 * (time.monotonic() - asked))
                         return frame.payload
+                    if frame.command & ANSWER and not late:  # to a question that was asked again
+                        late = True
+                        self._grow(2 * self._wait)
         raise Silent(
-            f"the board on {self.name} stopped answering {self.doing} ({tries} tries of {self.timeout:g} s); "
+            f"the board on {self.name} stopped answering {self.doing} ({tries} tries of {round(self._wait, 2):g} s); "
             "look at its power, its cable and its lights, and start again"
         )
+
+    def _grow(self, seconds: float) -> None:
+        self._wait = max(self.timeout, min(seconds, _LATE_SECONDS))
 
     def _write(self, data: bytes) -> None:
         from serial import SerialTimeoutException

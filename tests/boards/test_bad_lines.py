@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from crossramp.boards.driver import BoardDriver, Disturbed
-from crossramp.boards.exchange import LinkError, Silent
+from crossramp.boards.exchange import Exchange, LinkError, Silent
 from crossramp.golden.boardmemory import Build
 from crossramp.golden.hostlink import ANSWER, Command, Frame, Space, Status
 from crossramp.golden.linkmodel import LinkModel
@@ -102,6 +102,21 @@ def test_half_a_frame_of_somebody_before_us_is_no_obstacle(rng):
         model.feed(before)
         with Line(model) as line, quick(line, tries=1, timeout=5) as board:
             assert board.build == BUILD
+
+
+def test_a_slow_line_is_asked_less_often(monkeypatch):
+    """Each answer comes after three timeouts: once that is known, questions are asked once."""
+
+    def repeated() -> int:
+        line = Line(LinkModel(BUILD), None, lambda data: (time.sleep(0.06 * bool(data)), data)[1])
+        with line, quick(line, timeout=0.02, tries=20) as board:
+            for _ in range(10):
+                board.status()
+            return board.exchange.repeated
+
+    assert repeated() < 12
+    monkeypatch.setattr(Exchange, "_grow", lambda self, seconds: None)
+    assert repeated() > 20
 
 
 def test_answers_that_come_late_are_not_taken_for_others():
