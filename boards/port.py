@@ -73,7 +73,7 @@ def _reason(name: str, error: OSError) -> str:
         return f"{name}: in use by another program; close that first"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{name}: no permission to open it; {_permission(name)}"
-    if error.errno in (errno.ENOTTY, errno.EINVAL) or "Could not configure port" in text:
+    if error.errno in (errno.ENOTTY, errno.EINVAL, errno.EISDIR) or "Could not configure port" in text:
         return f"{name}: no serial port; {_there()}"
     return f"{name}: cannot be opened ({error.strerror or text}); {_there()}"
 

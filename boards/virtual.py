@@ -17,7 +17,6 @@ Amaranth's simulator it is thousands, and a byte takes 120 of them at 12 MHz and
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -126,15 +125,13 @@ class VirtualBoard:
         with contextlib.ExitStack() as stack:
             if self._pins:
                 open(self._pins, "w").close()  # now, not after a minute of building
-            self._folder = Path(tempfile.mkdtemp(prefix="crossramp-board-"))
-            stack.callback(shutil.rmtree, self._folder, ignore_errors=True)
             command = self._command()
             # Ours stays open: with no other end, the master would report errors while the port is closed.
             master, self._slave = os.openpty()
             stack.callback(os.close, self._slave)
             tty.setraw(self._slave)
             port = os.ttyname(self._slave)
-            self._log = (self._folder / "log.txt").open("wb")
+            self._log = tempfile.TemporaryFile()  # without a name: nothing stays, however this process ends
             stack.callback(self._log.close)
             try:
                 self._process = self._start(command, master)
@@ -179,9 +176,7 @@ class VirtualBoard:
     def _command(self) -> list[str]:
         """What to run, without its arguments."""
         if self.simulator == "amaranth":
-            identity = self._folder / "identity"
-            identity.write_bytes(identity_image(self._build))
-            return [sys.executable, "-m", f"{__package__}.virtual_amaranth", str(identity)]
+            return [sys.executable, "-m", f"{__package__}.virtual_amaranth", identity_image(self._build).hex()]
         # Amaranth takes a second to import, and only this needs it.
         from .core import MODULE, core_verilog
 
@@ -228,7 +223,8 @@ class VirtualBoard:
         return self._process.wait()
 
     def _output(self) -> str:
-        return (self._folder / "log.txt").read_text(errors="replace")
+        self._log.seek(0)  # of an ended simulation alone: the two share one position
+        return self._log.read().decode(errors="replace")
 
 
 def quiet_clocks(build: Build) -> int:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The process of a virtual board in Amaranth's own simulator, for where there is no Verilator: the same, but slow.
 
-It does what ``virtual_main.cpp`` does, with the same arguments after the name of a file that holds the identity.
+It does what ``virtual_main.cpp`` does, with the same arguments after the identity in hexadecimal.
 """
 
 import os
@@ -9,7 +9,6 @@ import select
 import signal
 import sys
 from collections import deque
-from pathlib import Path
 
 from amaranth.hdl import Cat, ClockDomain, Module, Signal
 from amaranth.sim import Simulator
@@ -158,7 +157,7 @@ def main(arguments: list[str]) -> None:
     """See the module; the arguments are those of the command line."""
     global _signals
     identity, pty, clock, _, quiet, probes, pins = arguments
-    build = read_identity(Path(identity).read_bytes())
+    build = read_identity(bytes.fromhex(identity))
     _signals = os.pipe()
     for descriptor in (*_signals, 0, int(pty)):
         os.set_blocking(descriptor, False)

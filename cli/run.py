@@ -14,7 +14,7 @@ from crossramp.golden.boardmemory import Build
 from crossramp.golden.modelfile import Model, load_model
 from crossramp.tables import Progress, as_json, table
 from crossramp.verify import difference
-from crossramp.virtual import BOARD
+from crossramp.virtual import BOARD, SIMULATORS
 
 #: What --port takes beside the name of a port.
 VIRTUAL = "virtual"
@@ -56,6 +56,11 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     inputs.add_arguments(parser)
     parser.add_argument("--port", metavar="PORT", required=True, help="the board's serial port, or: virtual")
     parser.add_argument("--board", metavar="NAME", help=f"of --port virtual: which board (default: {BOARD})")
+    parser.add_argument(
+        "--simulator",
+        choices=SIMULATORS,
+        help="of --port virtual: verilator, or amaranth, which is slow; auto: the first that is there (default)",
+    )
     parser.add_argument("--baud", type=int, metavar="N", help="bits per second that the bitstream was built for")
     parser.add_argument("--every-step", action="store_true", help="compare h of every step, not of the last one only")
     parser.add_argument("--hold", type=int, metavar="N", help="least clocks of a hold (default: the specification's)")
@@ -121,6 +126,8 @@ def run(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace, model: Model) -> None:
     if args.board is not None and args.port != VIRTUAL:
         raise UserError(f"--board {args.board} belongs to --port virtual; a board on a port says itself which it is")
+    if args.simulator is not None and args.port != VIRTUAL:
+        raise UserError(f"--simulator {args.simulator} belongs to --port virtual; leave it out")
     for name, clocks in (("hold", args.hold), ("tick", args.tick)):
         if clocks is not None and not 0 <= clocks <= _MOST_CLOCKS:
             raise UserError(f"--{name} is {clocks}; allowed: 0 to {_MOST_CLOCKS} clocks")
@@ -141,11 +148,12 @@ def run_on_board(model: Model, utterances: inputs.Utterances, args: argparse.Nam
     Raises
     ------
     UserError
-        For a board that does not answer, or stops to.
+        For a board that does not answer, or stops to; a simulated one also if it cannot be built.
     ValueError
         For a port that cannot be opened, or a board that was built for another specification.
     """
     from crossramp.boards.exchange import LinkError
+    from crossramp.sim.simulators import SimulationError, SimulatorMissing
 
     started = time.perf_counter()
     progress = Progress()
@@ -160,7 +168,7 @@ def run_on_board(model: Model, utterances: inputs.Utterances, args: argparse.Nam
                 progress=lambda done, whole: progress.show(f"loading: {100 * done // whole} %"),
             )
             return _run_all(board, model, utterances, args.every_step, progress, started)
-    except LinkError as error:
+    except (LinkError, SimulationError, SimulatorMissing) as error:
         raise UserError(error) from None
     finally:
         progress.clear()
@@ -179,7 +187,7 @@ def _board(model: Model, args: argparse.Namespace, progress: Progress) -> Iterat
         port, baud, timeout = args.port, args.baud or BAUD, _TIMEOUT
         if port == VIRTUAL:
             build = find_board(args.board or BOARD).build(model.spec, args.baud)
-            virtual = virtual_board(build, workdir=build_folder(), progress=progress.show)
+            virtual = virtual_board(build, args.simulator or "auto", build_folder(), progress=progress.show)
             port, baud, timeout = stack.enter_context(virtual), build.baud, _TIMEOUTS_SIMULATED[virtual.simulator]
         timeout = args.timeout or timeout
         driver = BoardDriver(port, baud=baud, timeout=timeout, tries=args.tries, patience=_PATIENCE * timeout)

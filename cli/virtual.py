@@ -13,6 +13,7 @@ from crossramp.golden.hostlink import BAUD
 from crossramp.tables import Progress, as_json, table
 
 BOARD = "icebreaker"
+SIMULATORS = ("auto", "verilator", "amaranth")
 
 _EPILOG = """\
 examples:
@@ -42,7 +43,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--baud", type=int, metavar="N", help="bits per second of its UART (default: the board's)")
     parser.add_argument(
         "--simulator",
-        choices=("auto", "verilator", "amaranth"),
+        choices=SIMULATORS,
         default="auto",
         help="auto: verilator where it is, else amaranth, which is slow (default)",
     )
@@ -55,19 +56,15 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0 after Ctrl-C, or UserError (or a ValueError of ours)."""
     from crossramp.boards.board import find_board
-    from crossramp.boards.virtual import choose_simulator, virtual_board
-    from crossramp.sim.simulators import SimulatorMissing
+    from crossramp.boards.virtual import virtual_board
+    from crossramp.sim.simulators import SimulationError, SimulatorMissing
     from crossramp.verify import build_folder
 
     model, spec = read_subject(args.model)
     build = find_board(args.board).build(spec, args.baud)
-    try:
-        simulator = choose_simulator(args.simulator)
-    except SimulatorMissing as error:
-        raise UserError(error) from None
     progress = Progress()
-    board = virtual_board(build, simulator, build_folder(), args.pins, progress.show)
     try:
+        board = virtual_board(build, args.simulator, build_folder(), args.pins, progress.show)
         with _signals(board), board as port:
             progress.clear()
             content = {
@@ -84,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
                 name = "MODEL" if model is None else args.model
                 print(as_json(content) if args.json else _text(content, name), flush=True)
                 board.wait()
+    except (SimulationError, SimulatorMissing) as error:
+        raise UserError(error) from None
     finally:
         progress.clear()
     return 0

@@ -44,6 +44,7 @@ def test_ports_that_are_none(tmp_path, monkeypatch):
     there = "there are /dev/ttyUSB0 (Two UARTs), /dev/ttyUSB1"
     assert refusal(tmp_path / "missing") == f"{tmp_path / 'missing'}: no such port; {there}"
     assert refusal(tmp_path / "file") == f"{tmp_path / 'file'}: no serial port; {there}"
+    assert refusal(tmp_path) == f"{tmp_path}: no serial port; {there}"
     monkeypatch.setattr(ports_of, "ports", lambda: [])
     assert refusal(tmp_path / "missing").endswith("no such port; there is none; is the board connected?")
 

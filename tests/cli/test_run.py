@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import serial
+from crossramp.boards.virtual import VirtualBoard
 from crossramp.golden.boardmemory import Build
 from crossramp.golden.hostlink import Command, Frame, Space
 from crossramp.golden.linkmodel import LinkModel
@@ -194,6 +195,13 @@ def test_the_virtual_board(run, model_file):
     assert 0 < extra < 4 + spec.classes * (spec.units + 5)
 
 
+def test_the_virtual_board_without_verilator(run):
+    save_model("least.npz", small_model(False, inputs=1, units=1, lanes=1, adc_bits=2, calibration_cells=0))
+    arguments = ("least.npz", "--random", 1, "--steps", 1, "--port", "virtual", "--baud", 3_000_000)
+    status, content = ran(run, *arguments, "--simulator", "amaranth")
+    assert (status, content["mismatches"], content["restarts"]) == (0, 0, 0)
+
+
 # ---- what goes wrong -------------------------------------------------------------------------------------------------
 
 
@@ -235,6 +243,15 @@ def test_a_board_that_stops_midway(run, model_file, build):
         )
 
 
+def test_a_virtual_board_that_stops(run, model_file, monkeypatch):
+    broken = [sys.executable, "-c", "raise SystemExit('it broke')"]
+    monkeypatch.setattr(VirtualBoard, "_command", lambda self: broken)
+    told = "the virtual board stopped (status 1): it broke"
+    assert is_refusal(run("run", model_file, "--random", 1, "--port", "virtual"), told)
+    status, _, err = run("virtual", model_file)
+    assert (status, err) == (2, f"crossramp: {told}\n")
+
+
 def test_memory_that_fails(run, model_file, build):
     class Stuck(LinkModel):
         def _content(self, space):
@@ -253,6 +270,7 @@ def test_wrong_requests(run, model_file, deaf_file, board):
         ((model_file, *there), ["what to run? nothing is given; give one of"]),
         ((model_file, "--random", 1, "--features", "x.npy", *there), ["--features and --random"]),
         ((model_file, "--random", 1, *there, "--board", "ulx3s-85f"), ["--board ulx3s-85f belongs to --port virtual"]),
+        ((model_file, "--random", 1, *there, "--simulator", "auto"), ["--simulator auto belongs to --port virtual"]),
         ((model_file, "--random", 1, *there, "--tries", 0), ["--tries is 0"]),
         ((model_file, "--random", 1, *there, "--hold", -1), ["--hold is -1", "0 to 65535"]),
         ((model_file, "--random", 1, *there, "--tick", 65536), ["--tick is 65536", "0 to 65535"]),
