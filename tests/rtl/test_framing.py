@@ -242,6 +242,31 @@ def test_what_comes_while_a_frame_is_kept_is_dropped():
     simulate(dut, bench)
 
 
+def test_what_comes_while_an_answer_is_under_way_leaves_it_alone():
+    dut = FramePort(4, DEPTH)
+    heard = []
+    body = [1, 0x82, 3, 0, 10, 20, 30]
+
+    async def bench(ctx):
+        for byte in encode(Frame(1, 2, b"\x05")):
+            await drive_byte(ctx, dut.rx, byte, 4)
+        await ctx.tick().repeat(4)
+        await send(ctx, dut.answer, [{"data": byte, "last": k == len(body) - 1} for k, byte in enumerate(body)])
+        while ctx.get(dut.frame):
+            await ctx.tick()
+        await ctx.tick().repeat(60)
+
+    async def noise(ctx):
+        while not ctx.get(dut.frame):
+            await ctx.tick()
+        await ctx.tick().repeat(20)
+        for byte in (END, 1, END, END, ESC, END, 7):
+            await drive_byte(ctx, dut.rx, byte, 4)
+
+    simulate(dut, bench, background=[noise, line_monitor(dut.tx, 4, heard)])
+    assert bytes(heard) == encode(Frame(1, 0x82, bytes(body[4:])))
+
+
 @settings(max_examples=5)
 @given(st.binary(min_size=1, max_size=12))
 def test_a_wrong_check_is_noticed(payload):
