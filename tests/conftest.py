@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all tests share: one seed, printed in the header, behind everything that is drawn."""
 
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import hypothesis
@@ -27,6 +29,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # A shell starts what runs in its background with Ctrl-C ignored, and children inherit that: tests interrupt some.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.register_profile("crossramp", deadline=None, database=None, print_blob=True)
     hypothesis.settings.load_profile("crossramp")
     # What hypothesis' own option --hypothesis-seed does, unless that was given.
