@@ -12,8 +12,8 @@ from .access import UNCHECKED
 class PulseRecorder(wiring.Component):
     """Measures the signed lengths of pulses on ``lines`` lines: clocks driven positively less clocks driven negatively.
 
-    After ``clear``, the first ``2**(bits - 1) - 1`` clocks with ``record`` high are recorded. Then, with ``count``
-    high, ``valid`` marks ``value`` of line 0, of line 1, and so on, ``last`` with the last one.
+    After ``clear``, ``record`` is high for the window's ``2**(bits - 1) - 1`` clocks. Then, with ``count`` high,
+    ``valid`` marks ``value`` of line 0, of line 1, and so on, ``last`` with the last one.
 
     Throughput: a line every ``2**(bits - 1) - 1`` clocks, the first one clock later.
     Cost: a memory of 2 x ``lines`` bits a word, one word for each clock of the window (so on an FPGA no flip-flops,

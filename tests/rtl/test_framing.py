@@ -273,7 +273,7 @@ def test_a_wrong_check_is_noticed(payload):
     """The comparison can fail: with one bit of the line changed, no frame is kept."""
     dut = FramePort(4, DEPTH)
     data = bytearray(encode(Frame(1, 2, payload)))
-    data[3] ^= 0x10  # of the length, or of an escaped byte of it
+    data[3] ^= 0x10  # of the length
 
     async def bench(ctx):
         for byte in data:
