@@ -3,6 +3,7 @@
 
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from crossramp.boards.driver import BoardDriver, Disturbed
@@ -104,19 +105,51 @@ def test_half_a_frame_of_somebody_before_us_is_no_obstacle(rng):
             assert board.build == BUILD
 
 
+class SlowLine:
+    """A line in simulated time: each answer takes ``seconds``, one after the other, as on a wire."""
+
+    baudrate, timeout, write_timeout = 1_000_000, 0.0, 0.0
+
+    def __init__(self, model: LinkModel, seconds: float):
+        self.model, self.seconds = model, seconds
+        self.now = self._free = 0.0
+        self._coming: list[tuple[float, bytes]] = []
+
+    def write(self, data):
+        answer = self.model.feed(data)
+        if answer:
+            self._free = max(self._free, self.now) + self.seconds
+            self._coming.append((self._free, answer))
+
+    @property
+    def in_waiting(self):
+        return 0
+
+    def read(self, _):
+        until = self.now + self.timeout
+        if self._coming and self._coming[0][0] <= until:
+            at, answer = self._coming.pop(0)
+            self.now = max(self.now, at)
+            return answer
+        self.now = until
+        return b""
+
+
 def test_a_slow_line_is_asked_less_often(monkeypatch):
     """Each answer comes after three timeouts: once that is known, questions are asked once."""
 
     def repeated() -> int:
-        line = Line(LinkModel(BUILD), None, lambda data: (time.sleep(0.06 * bool(data)), data)[1])
-        with line, quick(line, timeout=0.02, tries=20) as board:
-            for _ in range(10):
-                board.status()
-            return board.exchange.repeated
+        line = SlowLine(LinkModel(BUILD), seconds=0.06)
+        monkeypatch.setattr("crossramp.boards.exchange.time", SimpleNamespace(monotonic=lambda: line.now))
+        exchange = Exchange(line, "slow", timeout=0.02, tries=50)
+        exchange.synchronize()
+        for _ in range(10):
+            exchange.ask(Command.ECHO, bytes(4), length=4)
+        return exchange.repeated
 
-    assert repeated() < 12
+    grown = repeated()
     monkeypatch.setattr(Exchange, "_grow", lambda self, seconds: None)
-    assert repeated() > 20
+    assert 3 * grown < repeated()
 
 
 def test_answers_that_come_late_are_not_taken_for_others():
