@@ -27,7 +27,7 @@ class DeviceLstm:
     ----------
     device : DeviceInstance
     calibration : bool array, shape (ramps, calibration_cells), or None
-        Cells selected; None: none.
+        Cells selected; None: the instance's nominal ones.
     """
 
     def __init__(self, device: DeviceInstance, calibration: np.ndarray | None = None):
@@ -116,10 +116,7 @@ class DeviceLstm:
         spec, noisy = self.spec, self._ramp_levels(conversion)
         columns = np.arange(_G * spec.units, (_G + 1) * spec.units) if second else np.arange(spec.columns)
         ramp = np.asarray(spec.ramp_of_gate)[columns // spec.units]
-        if noisy is None:
-            level = np.repeat(self.levels[None], len(values), axis=0)
-        else:
-            level = noisy
+        level = np.repeat(self.levels[None], len(values), axis=0) if noisy is None else noisy
         level = level[:, ramp].transpose(2, 0, 1)  # ticks, batch, columns
         seen = np.broadcast_to(values, level.shape)
         if self.device.comparator_noise:

@@ -13,10 +13,10 @@ precision; the operations in this order, so all agree in every bit):
 3. Compression: y = |q|·``compression``; v = q / (1 + y/2 + y²/12), which is (1 - exp(-y)) / compression within
    y⁵/720 of it. Then v ← v + ``offsets``.
 4. On tick k the ramp stands at L = ``ramp_start`` + Σ chosen calibration cells + Σ of the first k ``ramp_steps``, each
-   step plus its ``ramp_noise``·ξ, number C + r·ticks + k - 1 (C: the columns, rounded up to a multiple of 4; r the ramp).
-   The comparator decides v + ``comparator_noise``·ξ > L·``rise[k-1]``, with ξ number D + (k - 1)·C + c, where D is
-   C + ramps·ticks rounded up to a multiple of 4, and E is D + ticks·columns rounded up so. (A column that droops while
-   it waits sees a ramp that is higher.) Steps without ``ramp_noise`` anywhere draw nothing.
+   step plus its ``ramp_noise``·ξ, number C + r·ticks + k - 1 (C: the columns, rounded up to a multiple of 4; r: the
+   ramp). The comparator decides v + ``comparator_noise``·ξ > L·``rise[k-1]``, with ξ number D + (k - 1)·columns + c,
+   where D is C + ramps·ticks rounded up to a multiple of 4, and E is D + ticks·columns rounded up so. (A column that
+   droops while it waits sees a ramp that is higher.) Steps without ``ramp_noise`` anywhere draw nothing.
 5. What the comparator of column c shows on tick k is its decision of tick k - ``delays[c]``; high before that.
 
 Sums in 1, of variances, and the ramp's without noise are exact in any order: their parts lie on grids of 2**-F
@@ -102,6 +102,8 @@ class DeviceInstance:
         Standard deviation of each decision.
     delays : int64, shape (columns,)
         Ticks by which each comparator is late, 0 to ticks.
+    nominal : bool, shape (ramps, calibration_cells)
+        The calibration cells to select where nobody has calibrated.
     seed : int
         Of the noise, 0 to 2**63 - 1.
 
@@ -130,6 +132,7 @@ class DeviceInstance:
     ramp_noise: np.ndarray
     rise: np.ndarray
     delays: np.ndarray
+    nominal: np.ndarray
     compression: float = 0.0
     comparator_noise: float = 0.0
     seed: int = 0
@@ -156,12 +159,13 @@ class DeviceInstance:
             "ramp_noise": (count, spec.ticks),
             "rise": (spec.ticks,),
             "delays": (spec.columns,),
+            "nominal": (count, spec.calibration_cells),
         }
 
     def __post_init__(self):
         cell_bits, window_bits = grid_bits(self.spec)
         for name, shape in self.shapes(self.spec).items():
-            kind = np.int64 if name == "delays" else np.float64
+            kind = {"delays": np.int64, "nominal": bool}.get(name, np.float64)
             values = np.asarray(getattr(self, name))
             if values.shape != shape:
                 raise DeviceError(f"{name} has the shape {values.shape}; expected {shape}")
@@ -227,6 +231,7 @@ class DeviceInstance:
             "state_limit": np.full(spec.state_pulse_max, np.inf),
             "rise": np.ones(spec.ticks),
             "delays": np.zeros(spec.columns, np.int64),
+            "nominal": np.zeros((len(thresholds), spec.calibration_cells), bool),
         }
         if calibration_cells is not None:
             filled["calibration_cells"] = on_grid(calibration_cells, grid_bits(spec)[0])
@@ -254,15 +259,14 @@ class DeviceInstance:
         Parameters
         ----------
         calibration : bool array, shape (ramps, calibration_cells), or None
-            Cells selected; None: none.
+            Cells selected; None: :attr:`nominal`.
         """
         return (self.starts(calibration)[:, None] + np.cumsum(self.ramp_steps, axis=1)) * self.rise
 
     def starts(self, calibration: np.ndarray | None = None) -> np.ndarray:
         """Ramp levels before the first tick; float64, shape (ramps,)."""
-        if calibration is None:
-            return self.ramp_start.copy()
-        chosen = np.asarray(calibration, bool).reshape(self.calibration_cells.shape)
+        chosen = self.nominal if calibration is None else np.asarray(calibration, bool)
+        chosen = chosen.reshape(self.calibration_cells.shape)
         return self.ramp_start + (self.calibration_cells * chosen).sum(axis=1)
 
     def same(self, other: "DeviceInstance") -> bool:
