@@ -259,6 +259,8 @@ class DeviceLstm:
         decided = seen > level
         codes = low.copy()
         if spec.latch == "last_high":
+            # A late comparator that rises again shows it only if the ramp is still on.
+            decided &= tick + device.delays[bank * spec.units + unit[element]] < spec.ticks
             np.maximum.at(codes, element[decided], tick[decided] + 1)
         else:
             codes = high.copy()
