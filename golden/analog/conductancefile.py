@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cells that somebody else measured or simulated, in place of sampled ones."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ..specification import Specification
+from .technology import Technology
+
+#: A cell may lie beyond its technology's window, but not by more than this: then its unit is wrong.
+HEADROOM = 4.0
+
+
+class ConductanceError(ValueError):
+    """Given cells have a wrong shape, unit or value; one line that quotes it and says what is allowed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Conductances:
+    """Cells as somebody measured them, in siemens (in charge mode: farad); None or NaN where a cell is drawn instead.
+
+    Parameters
+    ----------
+    positive, negative : float64 arrays, shape (rows, columns)
+        Of the weights; single-ended, ``negative`` is the reference column, (rows, 1).
+    state_positive, state_negative : float64 arrays, shape (units,)
+    ramp : float64 array, shape (ramps, ticks)
+        Of the taps.
+    ramp_start : float64 array, shape (ramps, any)
+        Cells that together take each ramp to its start.
+    calibration : float64 array, shape (ramps, calibration_cells)
+    source : str
+        Where they come from, for messages.
+    """
+
+    positive: np.ndarray | None = None
+    negative: np.ndarray | None = None
+    state_positive: np.ndarray | None = None
+    state_negative: np.ndarray | None = None
+    ramp: np.ndarray | None = None
+    ramp_start: np.ndarray | None = None
+    calibration: np.ndarray | None = None
+    source: str = "conductances"
+
+    def __post_init__(self):
+        for name in NAMES:
+            values = getattr(self, name)
+            if values is None:
+                continue
+            try:
+                values = np.array(values, dtype=float)
+            except (TypeError, ValueError):
+                raise ConductanceError(f"{self.source}: {name} holds no numbers") from None
+            values.setflags(write=False)
+            object.__setattr__(self, name, values)
+
+    def over(self, name: str, drawn: np.ndarray) -> np.ndarray:
+        """``drawn`` with the given cells of array ``name`` in their places; float64, shape of ``drawn``."""
+        given = getattr(self, name)
+        return np.asarray(drawn, float) if given is None else np.where(np.isnan(given), drawn, given)
+
+    def check(self, spec: Specification, technology: Technology) -> None:
+        """Raise ConductanceError unless every array has the shape of ``spec`` and lies in the technology's range."""
+        charge = technology.read_mode == "charge"
+        if charge:
+            unit, high = "F", spec.weight_max * technology["cell.capacitance"]
+        else:
+            unit, high = "S", technology["cell.g_max"]
+        for name, shape in shapes(spec, technology).items():
+            values = getattr(self, name)
+            if values is None:
+                continue
+            same = len(shape) == values.ndim and all(
+                a is None or a == b for a, b in zip(shape, values.shape, strict=True)
+            )
+            if not same:
+                expected = (
+                    "(" + ", ".join("any" if n is None else str(n) for n in shape) + ("," * (len(shape) == 1)) + ")"
+                )
+                raise ConductanceError(f"{self.source}: {name} has the shape {values.shape}; expected {expected}")
+            bad = np.isinf(values) | (values < 0) | (values > HEADROOM * high)
+            if bad.any():
+                at = tuple(map(int, np.argwhere(bad)[0]))
+                raise ConductanceError(
+                    f"{self.source}: {name}{list(at)} is {values[at]:g} {unit}; allowed: 0 to {HEADROOM * high:g} {unit}, "
+                    f"{HEADROOM:g} times the largest of technology {technology.name}; is the unit right?"
+                )
+
+
+NAMES = tuple(f.name for f in fields(Conductances) if f.name != "source")
+"""The arrays, by name."""
+
+
+def shapes(spec: Specification, technology: Technology) -> dict[str, tuple]:
+    """Array name to shape; None: any number."""
+    count, cells = len(spec.ramps), (spec.rows, spec.columns)
+    return {
+        "positive": cells,
+        "negative": (spec.rows, 1) if technology.pair == "single-ended" else cells,
+        "state_positive": (spec.units,),
+        "state_negative": (spec.units,),
+        "ramp": (count, spec.ticks),
+        "ramp_start": (count, None),
+        "calibration": (count, spec.calibration_cells),
+    }
