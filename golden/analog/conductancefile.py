@@ -71,20 +71,14 @@ class Conductances:
             values = getattr(self, name)
             if values is None:
                 continue
-            same = len(shape) == values.ndim and all(
-                a is None or a == b for a, b in zip(shape, values.shape, strict=True)
-            )
-            if not same:
-                expected = (
-                    "(" + ", ".join("any" if n is None else str(n) for n in shape) + ("," * (len(shape) == 1)) + ")"
-                )
-                raise ConductanceError(f"{self.source}: {name} has the shape {values.shape}; expected {expected}")
+            if len(shape) != values.ndim or any(a not in (None, b) for a, b in zip(shape, values.shape, strict=True)):
+                raise ConductanceError(f"{self.source}: {name} has the shape {values.shape}; expected {_text(shape)}")
             bad = np.isinf(values) | (values < 0) | (values > HEADROOM * high)
             if bad.any():
                 at = tuple(map(int, np.argwhere(bad)[0]))
+                most = f"{HEADROOM * high:g} {unit}, {HEADROOM:g} times what a cell of technology {technology.name} has"
                 raise ConductanceError(
-                    f"{self.source}: {name}{list(at)} is {values[at]:g} {unit}; allowed: 0 to {HEADROOM * high:g} {unit}, "
-                    f"{HEADROOM:g} times the largest of technology {technology.name}; is the unit right?"
+                    f"{self.source}: {name}{list(at)} is {values[at]:g} {unit}; allowed: 0 to {most}; is its unit right?"
                 )
 
 
@@ -104,3 +98,7 @@ def shapes(spec: Specification, technology: Technology) -> dict[str, tuple]:
         "ramp_start": (count, None),
         "calibration": (count, spec.calibration_cells),
     }
+
+
+def _text(shape: tuple) -> str:
+    return str(tuple("any" if n is None else n for n in shape)).replace("'", "")

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which array stands behind the periphery: the ideal one, or a device instance of a technology; for every command."""
+
+import argparse
+from dataclasses import dataclass
+
+from crossramp.errors import UserError
+from crossramp.golden.analog.conductancefile import Conductances
+from crossramp.golden.analog.constants import CONSTANTS, SWITCHES
+from crossramp.golden.analog.device import DeviceInstance
+from crossramp.golden.analog.physical import PhysicalArray
+from crossramp.golden.analog.technology import Technology, load, shipped
+from crossramp.golden.modelfile import Model
+
+DEFAULT_SEED = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Devices:
+    """The device instance that a command's arguments ask for.
+
+    Attributes
+    ----------
+    technology : Technology
+    seed : int
+    switches : frozenset of str
+        The effects that are on.
+    files : tuple of str
+        Of given conductances.
+    given_g_max : float or None
+        Of AIHWKit's conductances, in siemens.
+    """
+
+    technology: Technology
+    seed: int
+    switches: frozenset
+    files: tuple[str, ...] = ()
+    given_g_max: float | None = None
+
+    def conductances(self, model: Model) -> Conductances | None:
+        """The given cells, None where no file is; ConductanceError for a file that does not fit the model."""
+        from crossramp.golden.analog.conductancetables import load_conductances
+
+        if not self.files:
+            return None
+        return load_conductances(self.files, model.spec, self.technology, model.weights, self.given_g_max)
+
+    def array(self, model: Model) -> PhysicalArray:
+        """The sampled array, in SI units."""
+        from crossramp.golden.analog.sampling import sample
+
+        given = self.conductances(model)
+        return sample(self.technology, model.spec, model.weights, self.seed, switches=self.switches, conductances=given)
+
+    def instance(self, model: Model) -> DeviceInstance:
+        """The same in MAC units, as golden model and array models compute with it."""
+        from crossramp.golden.analog.translate import to_device
+
+        return to_device(self.array(model))
+
+    def to_dict(self) -> dict:
+        """As JSON types, for reports."""
+        return {
+            "technology": self.technology.name,
+            "technology_hash": self.technology.content_hash,
+            "device_seed": self.seed,
+            "effects_off": [name for name in SWITCHES if name not in self.switches],
+            "conductances": list(self.files),
+        }
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that :func:`from_arguments` reads."""
+    group = parser.add_argument_group("array", "what stands behind the periphery; an ideal array without --technology")
+    group.add_argument(
+        "--technology", metavar="NAME", help=f"a shipped technology ({', '.join(shipped())}), or a TOML file"
+    )
+    group.add_argument("--device-seed", type=int, metavar="S", help=f"which chip of it (default {DEFAULT_SEED})")
+    group.add_argument(
+        "--set", action="append", metavar="CONSTANT=VALUE", help="change a constant, in its SI unit; more than once"
+    )
+    group.add_argument(
+        "--no", action="append", metavar="EFFECT", help="switch an effect off; more than once, or with commas, or all"
+    )
+    group.add_argument(
+        "--conductances", action="append", metavar="FILE", help="cells as measured: .npz or .csv, or AIHWKit's CSV"
+    )
+    group.add_argument(
+        "--conductances-g-max", type=float, metavar="µS", help="full-scale weight in AIHWKit's CSV (default its own)"
+    )
+
+
+def from_arguments(args: argparse.Namespace) -> Devices | None:
+    """What the arguments ask for, None: the ideal array; UserError or TechnologyError for what is wrong."""
+    if args.technology is None:
+        for option in ("device_seed", "set", "no", "conductances", "conductances_g_max"):
+            if getattr(args, option) is not None:
+                name = "--" + option.replace("_", "-")
+                raise UserError(f"{name} belongs to a technology; add --technology {shipped()[-1]}, or leave it out")
+        return None
+    technology = load(args.technology)
+    if args.set:
+        technology = technology.replace(dict(map(changed, args.set)))
+    seed = DEFAULT_SEED if args.device_seed is None else args.device_seed
+    if not 0 <= seed < 1 << 63:
+        raise UserError(f"--device-seed is {seed}; allowed: 0 to 2**63 - 1")
+    g_max = args.conductances_g_max
+    if g_max is not None and not 0 < g_max < 1e6:
+        raise UserError(f"--conductances-g-max is {g_max:g} µS; expected a conductance above 0")
+    if g_max is not None and not args.conductances:
+        raise UserError("--conductances-g-max belongs to --conductances; add a file, or leave it out")
+    files = tuple(args.conductances or ())
+    return Devices(technology, seed, switched(args.no or []), files, None if g_max is None else g_max * 1e-6)
+
+
+def switched(off: list[str]) -> frozenset:
+    """The effects that are on when ``off``, names or lists of them with commas, are off; UserError for unknown ones."""
+    names = [name.strip() for text in off for name in text.split(",") if name.strip()]
+    if "all" in names:
+        return frozenset()
+    for name in names:
+        if name not in SWITCHES:
+            raise UserError(f"--no {name}: no such effect; known: {', '.join(SWITCHES)}, all")
+    return frozenset(SWITCHES) - frozenset(names)
+
+
+def changed(text: str) -> tuple[str, float | tuple | str]:
+    """(name, value) of ``name=value`` or ``name=a,b,c``; UserError for what is neither."""
+    name, sign, value = (part.strip() for part in text.partition("="))
+    if not sign:
+        raise UserError(f"--set {text}: write it as CONSTANT=VALUE, such as --set cell.read_noise=0.02")
+    if name in ("read_mode", "pair", "ramp"):
+        return name, value
+    try:
+        numbers = tuple(float(part) for part in value.split(","))
+    except ValueError:
+        unit = f" in {CONSTANTS[name].unit}" if name in CONSTANTS else ""
+        raise UserError(f"--set {text}: {value!r} is no number{unit}") from None
+    return name, numbers if len(numbers) > 1 else numbers[0]
