@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from amaranth.sim import Simulator
+from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.network import Network
 from crossramp.rtl.network import NetworkTop
 
-from .array import ArrayModel, Pins, to_bits
+from .array import ArrayModel, Pins, from_bits, to_bits
 
 _CONTROLS = ("state", "integrate", "reset", "hold", "ramp_reset", "tick")
 
@@ -28,12 +29,14 @@ class StepWaves:
     tap : int64 array, shape (clocks,)
         Index of the ramp cell that is on; -1 for none.
     comparators : bool array, shape (clocks, columns)
-    values : int64 array, shape (clocks, columns)
-        What the integrators hold, in MAC units.
+    values : array, shape (clocks, columns)
+        What the integrators hold, in MAC units; int64, or float64 where a device instance answered.
     codes, state_codes : int64 arrays, shape (4 * units,) and (units,)
         What the gateware's monitor ports showed: codes of the banks, and of the second conversion.
     update : bool array, shape (clocks,)
         A beat of the cell update, of c or h, is under way.
+    calibration : bool array, shape (ramps, calibration_cells)
+        Bias cells selected, the same on all clocks.
     """
 
     controls: dict[str, np.ndarray]
@@ -45,9 +48,16 @@ class StepWaves:
     codes: np.ndarray
     state_codes: np.ndarray
     update: np.ndarray
+    calibration: np.ndarray
 
 
-def trace_step(network: Network, x: np.ndarray, step: int) -> StepWaves:
+def trace_step(
+    network: Network,
+    x: np.ndarray,
+    step: int,
+    device: DeviceInstance | None = None,
+    calibration: np.ndarray | None = None,
+) -> StepWaves:
     """Simulate an utterance in Amaranth's simulator up to the end of one step, and keep that step's clocks.
 
     Parameters
@@ -56,6 +66,10 @@ def trace_step(network: Network, x: np.ndarray, step: int) -> StepWaves:
         Pulse codes.
     step : int
         Which step to keep, from 0.
+    device : DeviceInstance or None
+        The chip that stands behind the boundary; None: an ideal array.
+    calibration : bool array, shape (ramps, calibration_cells), or None
+        Bias cells selected throughout; None: none.
 
     Raises
     ------
@@ -66,11 +80,15 @@ def trace_step(network: Network, x: np.ndarray, step: int) -> StepWaves:
         raise ValueError(f"step is {step}; the utterance has steps 0 to {len(x) - 1}")
     spec = network.spec
     top = NetworkTop(spec, network.head_weights, network.head_biases)
-    model = ArrayModel(spec, network.weights, record=False)
+    model = ArrayModel(spec, network.weights if device is None else device, record=False)
+    shape = len(spec.ramps), spec.calibration_cells
+    chosen = np.zeros(shape, bool) if calibration is None else np.asarray(calibration, bool).reshape(shape)
     clocks, beats = [], {name: [] for name in ("i", "f", "g", "o", "t")}
 
     async def bench(ctx):
         monitor, array = top.monitor, top.array
+        if chosen.size:
+            ctx.set(top.calibration, from_bits(chosen.ravel()))
         for signal in (array.ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
             ctx.set(signal, 1)
         waiting = iter(x.ravel().tolist())
@@ -112,4 +130,5 @@ def trace_step(network: Network, x: np.ndarray, step: int) -> StepWaves:
         codes=np.concatenate([codes[gate] for gate in "ifgo"]),
         state_codes=codes["t"],
         update=np.array([entry[3] for entry in clocks], bool),
+        calibration=chosen,
     )
