@@ -108,6 +108,7 @@ CONSTANTS = {
     "comparator.delay": Constant("s", 0, 1, "from the tick to the comparator's output"),
     "comparator.delay_spread": Constant("s", 0, 1, "its standard deviation between columns"),
     # ---- ramps -------------------------------------------------------------------------------------------------------
+    "ramp.pairs": Constant("1", 0, 1, "1: a ramp cell is a pair, as a weight is; 0: a single cell", _CURRENT),
     "ramp.scheme": Constant("1", 0, 1, "0: each cell to its own step; 1: to what the cells before it left over"),
     "ramp.spares": Constant("1", 0, 64, "spare columns of each ramp, of which the best is used"),
     "ramp.calibration_range": Constant(
@@ -122,5 +123,5 @@ CONSTANTS = {
 }
 """By name, in the order of the files' tables."""
 
-WHOLE = ("cell.levels", "ramp.scheme", "ramp.spares")
+WHOLE = ("cell.levels", "ramp.pairs", "ramp.scheme", "ramp.spares")
 """Constants that are whole numbers."""

@@ -43,7 +43,11 @@ class DeviceLstm:
         self._state_charge = _charges(device.state_window)
         # Written so that NaN, from zero times infinity, cannot arise: no bound on a column that never saturates.
         self._saturates = bool(np.isfinite(device.limit).any()), bool(np.isfinite(device.state_limit).any())
-        self._monotonic = bool((np.diff(self.levels, axis=1) >= 0).all())
+        # A ramp that falls somewhere: a value above all levels up to k is high on all these ticks, one below all
+        # levels from k on is low on all of those. Both are the levels themselves where the ramp never falls.
+        self._highest = np.maximum.accumulate(self.levels, axis=1)
+        self._lowest = np.minimum.accumulate(self.levels[:, ::-1], axis=1)[:, ::-1]
+        self._falls = (self._highest != self._lowest).any(axis=1)
 
     # ---- one conversion ------------------------------------------------------------------------------------------
 
@@ -221,28 +225,28 @@ class DeviceLstm:
     def _bank_codes(self, bank: int, values: np.ndarray, conversion: np.ndarray, noisy: np.ndarray | None):
         spec, device = self.spec, self.device
         ramp = spec.ramp_of_gate[bank]
-        level = self.levels[ramp]
-        columns = slice(bank * spec.units, (bank + 1) * spec.units)
-        if not self._monotonic:
-            return self._slow_codes(bank, values, conversion, noisy)
+        delays = device.delays[bank * spec.units : (bank + 1) * spec.units]
+        late = bool(delays.any())
         bound = np.zeros((len(values), 1))
         if noisy is not None:
-            bound += np.abs(noisy[:, ramp] - level).max(axis=1, keepdims=True)
+            bound += np.abs(noisy[:, ramp] - self.levels[ramp]).max(axis=1, keepdims=True)
         bound += device.comparator_noise * BOUND
-        delays = device.delays[columns]
+        if late and spec.latch == "last_high" and (self._falls[ramp] or bound.any()):
+            # The last high decision may come too late to be seen: an earlier one counts.
+            return self._every_tick(bank, values, conversion)
         if not bound.any():
-            codes = np.searchsorted(level, values)
-            return np.minimum(codes + delays, spec.ticks) if delays.any() else codes
-        # A decision further than the bound from the noiseless ramp is that of the noiseless ramp: only those between
-        # (margin for the rounding of sum and difference) have to be drawn.
-        bound = bound * (1 + 1e-9) + 1e-9
-        low = np.searchsorted(level, values - bound)
-        high = np.searchsorted(level, values + bound)
-        codes = low
-        unsure = np.nonzero(high > low)
-        if unsure[0].size:
-            codes[unsure] = self._decide(bank, unsure, values, conversion, noisy, low[unsure], high[unsure])
-        return np.minimum(codes + delays, spec.ticks) if delays.any() else codes
+            codes = np.searchsorted((self._lowest if spec.latch == "last_high" else self._highest)[ramp], values)
+        else:
+            # A decision further than the bound from the noiseless ramp is that of the noiseless ramp: only those
+            # between (margin for the rounding of sum and difference) have to be drawn.
+            bound = bound * (1 + 1e-9) + 1e-9
+            low = np.searchsorted(self._highest[ramp], values - bound)
+            high = np.searchsorted(self._lowest[ramp], values + bound)
+            codes = low
+            unsure = np.nonzero(high > low)
+            if unsure[0].size:
+                codes[unsure] = self._decide(bank, unsure, values, conversion, noisy, low[unsure], high[unsure])
+        return np.minimum(codes + delays, spec.ticks) if late else codes
 
     def _decide(self, bank: int, unsure, values, conversion, noisy, low, high) -> np.ndarray:
         """Codes of the elements ``unsure``: all ticks up to ``low`` are high, all beyond ``high`` are low."""
@@ -267,8 +271,8 @@ class DeviceLstm:
             np.minimum.at(codes, element[~decided], tick[~decided])
         return codes
 
-    def _slow_codes(self, bank: int, values, conversion, noisy) -> np.ndarray:
-        """For a ramp that falls somewhere: every decision, latched as the capture bank does."""
+    def _every_tick(self, bank: int, values: np.ndarray, conversion: np.ndarray) -> np.ndarray:
+        """Codes by every decision, latched as the capture bank does."""
         whole = np.zeros((len(values), self.spec.columns))
         columns = slice(bank * self.spec.units, (bank + 1) * self.spec.units)
         whole[:, columns] = values

@@ -35,6 +35,8 @@ class PhysicalArray:
         1 or -1.
     calibration : shape (ramps, calibration_cells)
         Bias cells; positive direction.
+    ramp_negative, ramp_start_negative, calibration_negative : shapes of the three above
+        What is subtracted where ramp cells are pairs; 0 where they are single.
     unit : float
         Nominal difference of a pair for one weight level; S or F.
     ramp_unit : shape (ramps,)
@@ -67,6 +69,9 @@ class PhysicalArray:
     ramp_start: np.ndarray
     start_sign: np.ndarray
     calibration: np.ndarray
+    ramp_negative: np.ndarray
+    ramp_start_negative: np.ndarray
+    calibration_negative: np.ndarray
     unit: float
     ramp_unit: np.ndarray
     volts_per_mac: float

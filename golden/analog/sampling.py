@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One chip of a technology: which conductances and circuits a seed draws. Equations and sources: docs/devices.md.
+
+Each effect draws from streams of its own, so switching one off, or changing a constant, leaves all other draws alone:
+the same seed is the same chip.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..lstm import checked_integers
+from ..ramp import Ramp, ramps
+from ..specification import Specification
+from .calibration import reference_tick
+from .constants import SWITCHES
+from .device import DeviceInstance
+from .physical import PhysicalArray
+from .rampcells import program_ramp
+from .redundancy import choose
+from .technology import Technology
+from .translate import to_device
+
+if TYPE_CHECKING:
+    from .conductancefile import Conductances
+
+ALL = frozenset(SWITCHES)
+
+# Streams of random numbers: the part of the array, and what is drawn for it.
+_PARTS = ("weights", "references", "state", "ramp", "start", "calibration", "columns", "chip")
+_DRAWS = ("programming", "stuck", "drift", "mismatch", "offset", "delay", "voltage", "external")
+
+
+def device(
+    technology: Technology,
+    spec: Specification,
+    weights: np.ndarray,
+    seed: int,
+    *,
+    switches: frozenset = ALL,
+    conductances: "Conductances | None" = None,
+) -> DeviceInstance:
+    """The device instance number ``seed`` of a technology: :func:`.translate.to_device` of :func:`sample`."""
+    return to_device(sample(technology, spec, weights, seed, switches=switches, conductances=conductances))
+
+
+def sample(
+    technology: Technology,
+    spec: Specification,
+    weights: np.ndarray,
+    seed: int,
+    *,
+    switches: frozenset = ALL,
+    conductances: "Conductances | None" = None,
+) -> PhysicalArray:
+    """Draw one chip.
+
+    Parameters
+    ----------
+    technology : Technology
+    spec : Specification
+    weights : integer array, shape (rows, columns)
+        Levels within ±weight_max.
+    seed : int
+        Which chip, 0 to 2**63 - 1; also the seed of its noise.
+    switches : set of str
+        The effects that are on, of :data:`.constants.SWITCHES`. With none of them the instance's codes are the ideal
+        ones.
+    conductances : Conductances or None
+        Measured or simulated cells, which take the place of programmed ones (what is not in it is drawn). Drift and
+        temperature act on them too.
+
+    Raises
+    ------
+    ValueError
+        For weights or seeds out of range, unknown switches, or conductances of wrong shape.
+    """
+    switches = frozenset(switches)
+    for name in sorted(switches - ALL):
+        raise ValueError(f"effect is {name!r}; known: {', '.join(SWITCHES)}")
+    if isinstance(seed, bool) or not 0 <= seed < 1 << 63:
+        raise ValueError(f"device seed is {seed!r}; allowed: 0 to 2**63 - 1")
+    weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max)
+    return _Chip(technology, spec, seed, switches, conductances).array(weights)
+
+
+@dataclass(frozen=True)
+class _Chip:
+    technology: Technology
+    spec: Specification
+    seed: int
+    switches: frozenset
+    given: "Conductances | None"
+
+    def __post_init__(self):
+        if self.given is not None:
+            self.given.check(self.spec, self.technology)
+
+    def random(self, part: str, draw: str, number: int = 0) -> np.random.Generator:
+        key = (_PARTS.index(part), _DRAWS.index(draw), number)
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+
+    def on(self, effect: str) -> bool:
+        return effect in self.switches
+
+    # ---- the array -----------------------------------------------------------------------------------------------
+
+    def array(self, weights: np.ndarray) -> PhysicalArray:
+        tech, spec = self.technology, self.spec
+        charge = tech.read_mode == "charge"
+        low, high = (0.0, spec.weight_max * tech["cell.capacitance"]) if charge else self._window
+        single = tech.pair == "single-ended"
+        unit = (high - low) / (spec.weight_max * (2 if single else 1))
+        if single:
+            middle = (low + high) / 2
+            positive = self.cells("weights", "positive", middle + unit * weights)
+            negative = self.cells("references", "negative", np.full((spec.rows, 1), middle))
+        else:
+            positive = self.cells("weights", "positive", low + unit * np.maximum(weights, 0), 0)
+            negative = self.cells("weights", "negative", low + unit * np.maximum(-weights, 0), 1)
+        # Each state cell has a line of its own, which no reference column could share: always a pair.
+        state_unit = (high - low) / spec.weight_max
+        state = [
+            self.cells("state", name, np.full(spec.units, low + level * state_unit), k) * (unit / state_unit)
+            for k, (name, level) in enumerate((("state_positive", spec.state_cell), ("state_negative", 0)))
+        ]
+        ideal = ramps(spec)
+        clipped = [ramp.clipped_floors(spec.mac_max) + 0.5 for ramp in ideal]
+        first = np.array([_largest_step(thresholds) for thresholds in clipped])
+        volts = tech["integrator.swing"] / max(np.abs(thresholds).max() for thresholds in clipped)
+        ramp_unit = (high - self._base) / first
+        start = np.array([t[0] for t in clipped]) - first
+        lsb = np.array([self._calibration_lsb(r, t) for r, t in zip(ideal, clipped, strict=True)])
+        registers = 1 << np.arange(spec.calibration_cells)
+        start = start - lsb * (registers[-1:].sum())  # the middle register stands for the nominal start
+        sign, starts = np.where(start < 0, -1.0, 1.0), self._start(start, first, ramp_unit)
+        calibration = self.ramp_cells("calibration", "calibration", lsb[:, None] * registers * ramp_unit[:, None])
+        error = sign * (starts[0] - starts[1]).sum(axis=1) - start * ramp_unit
+        taps = np.stack([np.diff(t, prepend=t[0] - f) for t, f in zip(clipped, first, strict=True)])
+        taps = self._taps(taps * ramp_unit[:, None], ideal, ramp_unit, error)
+        voltage, ramp_voltage = self._voltages()
+        return PhysicalArray(
+            spec=spec,
+            technology=tech,
+            switches=self.switches,
+            seed=self.seed,
+            positive=positive,
+            negative=negative,
+            state_positive=state[0],
+            state_negative=state[1],
+            ramp=taps[0],
+            ramp_start=starts[0],
+            start_sign=sign,
+            calibration=calibration[0],
+            ramp_negative=taps[1],
+            ramp_start_negative=starts[1],
+            calibration_negative=calibration[1],
+            unit=unit,
+            ramp_unit=ramp_unit,
+            volts_per_mac=volts,
+            read_voltage=voltage,
+            ramp_voltage=ramp_voltage,
+            column_capacitance=self._capacitors("columns", unit, volts, spec.columns),
+            ramp_capacitance=self._capacitors("ramp", ramp_unit, volts, len(ideal)),
+            offset=self._normal("columns", "offset", spec.columns) * self._if("offset", "comparator.offset"),
+            delay=np.maximum(
+                self._if("delay", "comparator.delay")
+                + self._normal("columns", "delay", spec.columns) * self._if("delay", "comparator.delay_spread"),
+                0.0,
+            ),
+        )
+
+    @property
+    def _window(self) -> tuple[float, float]:
+        return self.technology["cell.g_min"], self.technology["cell.g_max"]
+
+    def _if(self, effect: str, name: str) -> float:
+        return self.technology[name] if self.on(effect) else 0.0
+
+    def _normal(self, part: str, draw: str, count: int) -> np.ndarray:
+        return self.random(part, draw).standard_normal(count)
+
+    # ---- cells ---------------------------------------------------------------------------------------------------
+
+    def cells(self, part: str, name: str, targets: np.ndarray, number: int = 0) -> np.ndarray:
+        """Cells as they are read: programmed or given, then aged and warm."""
+        given = getattr(self.given, name, None)
+        if given is not None:
+            return self._aged(part, np.asarray(given, float), number)
+        return self._aged(part, self._programmed(targets, *self._draws(part, np.shape(targets), number)), number)
+
+    def _draws(self, part: str, shape: tuple[int, ...], number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Deviates of programming, and uniform numbers that decide who is stuck."""
+        return (
+            self.random(part, "programming", number).standard_normal(shape),
+            self.random(part, "stuck", number).random(shape),
+        )
+
+    def ramp_cells(self, part: str, name: str, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cells of a ramp, and those subtracted from them: exact if ``ramp_cells`` is off; none for a target of 0."""
+        given = getattr(self.given, name, None)
+        if given is not None:
+            return self._aged(part, np.asarray(given, float), 0), np.zeros_like(targets)
+        base = np.full(targets.shape, self._base)
+        pair = (targets + base, base)
+        if self.on("ramp_cells"):
+            pair = self.cells(part, "", pair[0], 0), self.cells(part, "", base, 1) if self._base else base
+        return tuple(np.where(targets > 0, cells, 0.0) for cells in pair)
+
+    @property
+    def _base(self) -> float:
+        """What a cell of the ramp has beyond its step: the g_min of its partner, where they are pairs."""
+        pairs = self.technology.read_mode == "current" and self.technology["ramp.pairs"]
+        return self.technology["cell.g_min"] if pairs else 0.0
+
+    def _programmed(self, targets: np.ndarray, deviation: np.ndarray, chance: np.ndarray) -> np.ndarray:
+        tech = self.technology
+        if tech.read_mode == "charge":
+            # Of n unit capacitors the mismatch is that of one over sqrt(n).
+            sigma = self._if("capacitors", "cell.mismatch") * np.sqrt(tech["cell.capacitance"] * targets)
+            cells, low, high = targets + sigma * deviation, 0.0, self.spec.weight_max * tech["cell.capacitance"]
+        else:
+            low, high = self._window
+            levels, wanted = tech["cell.levels"], targets
+            if self.on("levels") and levels >= 2:
+                part = (high - low) / (levels - 1)
+                wanted = low + part * np.rint((targets - low) / part)
+            a, b, c = tech["cell.programming_error"]
+            relative = targets / high
+            sigma = high * np.maximum(a + b * relative + c * relative**2, 0)
+            cells = wanted + sigma * deviation if self.on("programming") else wanted
+            cells = np.clip(cells, low, high) if self.on("range") else np.maximum(cells, 0)
+        if self.on("stuck"):
+            on, off = tech["cell.stuck_on"], tech["cell.stuck_off"]
+            cells = np.where(chance < on, high, np.where(chance >= 1 - off, low, cells))
+        return cells
+
+    def _aged(self, part: str, cells: np.ndarray, number: int) -> np.ndarray:
+        tech = self.technology
+        if tech.read_mode == "charge":
+            return cells
+        relative = np.clip(cells / tech["cell.g_max"], 1e-6, None)
+        if self.on("drift"):
+            age = max(tech["operation.time"] / tech["cell.drift_time"], 1.0)
+            mean, spread = (_clipped_line(tech[f"cell.drift_{what}"], relative) for what in ("mean", "spread"))
+            exponent = mean + spread * self.random(part, "drift", number).standard_normal(cells.shape)
+            cells = cells * age**-exponent
+        if self.on("temperature"):
+            a, b = tech["cell.temperature_coefficient"]
+            warmer = tech["operation.temperature"] - tech["operation.reference_temperature"]
+            cells = cells * np.maximum(1 + (a + b * relative) * warmer, 0)
+        return cells
+
+    # ---- ramps ---------------------------------------------------------------------------------------------------
+
+    def _calibration_lsb(self, ramp: Ramp, thresholds: np.ndarray) -> float:
+        """MAC units of the smallest calibration cell."""
+        k = self.spec.calibration_cells
+        at = reference_tick(ramp) - 1
+        near = thresholds[max(at - 1, 0) : at + 2]
+        code = max((near[-1] - near[0]) / (len(near) - 1), 1.0)
+        return self.technology["ramp.calibration_range"] * code / (1 << k)
+
+    def _start(self, start: np.ndarray, first: np.ndarray, ramp_unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Equal cells that together make each start, none larger than the largest step's; 0 beyond their number."""
+        counts = np.ceil(np.abs(start) / first).astype(int)
+        targets = np.zeros((len(start), max(counts.max(initial=0), 1)))
+        for r, count in enumerate(counts):
+            targets[r, :count] = abs(start[r]) * ramp_unit[r] / max(count, 1)
+        return self.ramp_cells("start", "ramp_start", targets)
+
+    def _taps(self, targets: np.ndarray, ideal: list[Ramp], ramp_unit: np.ndarray, start_error: np.ndarray):
+        """Cells of the taps, and those subtracted: the best of all columns, programmed by the technology's scheme."""
+        if getattr(self.given, "ramp", None) is not None or not self.on("ramp_cells"):
+            return self.ramp_cells("ramp", "ramp", targets)
+        columns = 1 + int(self.technology["ramp.spares"])
+        made = [self._tap_column(targets, number, start_error) for number in range(columns)]
+        if columns == 1:
+            return made[0]
+        chosen = np.zeros((2, *targets.shape))
+        for r, ramp in enumerate(ideal):
+            # Levels from an arbitrary start: choosing does not see a shift.
+            levels = np.stack([np.cumsum(cells[r] - partners[r]) / ramp_unit[r] for cells, partners in made])
+            chosen[:, r] = np.stack(made[choose(levels, ramp, self.spec.latch)])[:, r]
+        return chosen[0], chosen[1]
+
+    def _tap_column(self, targets: np.ndarray, number: int, start_error: np.ndarray):
+        """One column of each ramp: its cells and those subtracted, aged. Steps are programmed as differences."""
+        tech, base = self.technology, self._base
+        current = tech.read_mode == "current"
+        drawn = self._draws("ramp", targets.shape, 2 * number)
+        partners = np.full(targets.shape, base)
+        if base:
+            partners = self._programmed(partners, *self._draws("ramp", targets.shape, 2 * number + 1))
+        cells = np.empty(targets.shape)
+        ticks = iter(range(targets.shape[1]))
+
+        def program(wanted, _):
+            # All ticks at once (one-shot), or the next one (cumulative).
+            part = slice(None) if wanted.ndim == 2 else next(ticks)
+            made = self._programmed(wanted + base, *(draw[:, part] for draw in drawn))
+            cells[:, part] = np.where(wanted > 0, made, partners[:, part])
+            return cells[:, part] - partners[:, part]
+
+        low, high = self._window if current and self.on("range") else (0.0, np.inf)
+        scheme = int(tech["ramp.scheme"]) if current else 0
+        unused = np.random.default_rng(0)  # all draws are made above, so that both schemes see the same errors
+        program_ramp(targets, program, unused, scheme, start_error=start_error, window=(low - base, high - base))
+        there = cells > 0
+        aged = [self._aged("ramp", values, 2 * number + k) for k, values in enumerate((cells, partners))]
+        return tuple(np.where(there, values, 0.0) for values in aged)
+
+    # ---- circuits ------------------------------------------------------------------------------------------------
+
+    def _voltages(self) -> tuple[float, float]:
+        tech = self.technology
+        nominal, voltage = tech["read.voltage"], tech["read.voltage"]
+        if self.on("read_voltage"):
+            spread = tech["read.voltage_spread"] * self.random("chip", "voltage").standard_normal()
+            voltage = nominal * tech["operation.supply"] * max(1 + spread, 0.01)
+        return voltage, voltage if tech.ramp_kind == "in-memory" else nominal
+
+    def _capacitors(self, part: str, unit, volts: float, count: int) -> np.ndarray:
+        """Integrators (or, in charge mode, feedback capacitors), sized for ``volts`` a MAC."""
+        tech, spec = self.technology, self.spec
+        spread = 1 + self._if("capacitors", "integrator.mismatch") * self._normal(part, "mismatch", count)
+        if tech.read_mode == "charge":
+            driven = tech["read.voltage"] / (max(spec.input_max, spec.state_pulse_max) if part == "columns" else 1)
+            return np.broadcast_to(driven * unit / volts, count) * spread
+        return np.broadcast_to(tech["read.voltage"] * unit * tech["read.clock"] / volts, count) * spread
+
+
+def _largest_step(thresholds: np.ndarray) -> float:
+    return max(float(np.diff(thresholds).max()), 1.0)
+
+
+def _clipped_line(numbers: tuple[float, ...], relative: np.ndarray) -> np.ndarray:
+    slope, intercept, low, high = numbers
+    return np.clip(slope * np.log(relative) + intercept, low, high)

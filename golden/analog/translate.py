@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From siemens, farad and volts to MAC units: the device instance of a physical array. Equations: docs/devices.md."""
+
+import math
+
+import numpy as np
+
+from .device import DeviceInstance, grid_bits, on_grid, variance_bits
+from .physical import PhysicalArray
+from .wires import effective
+
+BOLTZMANN = 1.380649e-23  # J/K, exact in the SI
+
+
+def to_device(array: PhysicalArray) -> DeviceInstance:
+    """The device instance that converts as ``array`` does.
+
+    Raises
+    ------
+    DeviceError
+        Where noise or cells are beyond what the exact arithmetic holds.
+    """
+    return _Charge(array).device() if array.technology.read_mode == "charge" else _Current(array).device()
+
+
+class _Translation:
+    """What both read modes share."""
+
+    def __init__(self, array: PhysicalArray):
+        self.array, self.tech, self.spec = array, array.technology, array.spec
+        self.cell_bits, self.window_bits = grid_bits(self.spec)
+
+    def on(self, effect: str) -> bool:
+        return effect in self.array.switches
+
+    def device(self) -> DeviceInstance:
+        array, spec, tech = self.array, self.spec, self.tech
+        columns, ramp_gain = self.column_gain(), self.ramp_gain()
+        ramp = (array.ramp - array.ramp_negative) / array.ramp_unit[:, None]
+        start = (array.ramp_start - array.ramp_start_negative).sum(axis=1) * array.start_sign / array.ramp_unit
+        calibration = (array.calibration - array.calibration_negative) / array.ramp_unit[:, None]
+        start, ramp, calibration = self.ramp(
+            start * ramp_gain, ramp * ramp_gain[:, None], calibration * ramp_gain[:, None]
+        )
+        weights, state = self.cells()
+        bank_g = slice(2 * spec.units, 3 * spec.units)
+        leak = self.leak(False)
+        window, state_window = (self.window(clocks) for clocks in (spec.input_max, spec.state_pulse_max))
+        variance, common, state_variance = self.variances(columns)
+        ticks = np.arange(1, spec.ticks + 1)
+        # The ramp leaks as the columns do: dividing both by what is left after k ticks leaves the hold to the columns
+        # and makes each step larger by what the steps before it lost since.
+        step_gain = _filled(leak) * np.exp(leak * ticks)
+        volts = array.volts_per_mac
+        delay = np.floor(array.delay / tech["read.clock"]) if self.on("delay") else np.zeros(spec.columns)
+        return DeviceInstance(
+            spec=spec,
+            weights=on_grid(weights * columns, self.cell_bits),
+            state_cells=on_grid(state * columns[bank_g], self.cell_bits),
+            ramp_start=on_grid(start, self.cell_bits),
+            ramp_steps=on_grid(ramp * step_gain, self.cell_bits),
+            calibration_cells=on_grid(calibration, self.cell_bits),
+            window=on_grid(window[0], self.window_bits),
+            state_window=on_grid(state_window[0], self.window_bits),
+            limit=window[1],
+            state_limit=state_window[1],
+            variance=on_grid(variance, variance_bits(spec)),
+            state_variance=on_grid(state_variance, variance_bits(spec)),
+            common_variance=on_grid(common, variance_bits(spec)),
+            noise_variance=self.sampled_variance(),
+            offsets=array.offset / volts if self.on("offset") else np.zeros(spec.columns),
+            ramp_noise=self.ramp_noise(ramp_gain),
+            rise=np.full(spec.ticks, math.exp(leak * spec.settle_clocks)),
+            delays=np.minimum(delay, spec.ticks).astype(np.int64),
+            nominal=_middle(len(spec.ramps), spec.calibration_cells),
+            compression=self.compression,
+            comparator_noise=tech["comparator.noise"] / volts if self.on("comparator_noise") else 0.0,
+            seed=array.seed,
+        )
+
+    @property
+    def supply(self) -> float:
+        return self.array.read_voltage / self.tech["read.voltage"]
+
+    @property
+    def ramp_supply(self) -> float:
+        return self.array.ramp_voltage / self.tech["read.voltage"]
+
+    def leak(self, connected: bool) -> float:
+        """Share of its charge, as an exponent, that an integrator loses in a clock."""
+        return self.tech["read.clock"] / self.tech["integrator.leakage_time"] if self.on("leakage") else 0.0
+
+    def window(self, clocks: int) -> tuple[np.ndarray, np.ndarray]:
+        """Gain of each clock's charge, and the integrator's limits, both as counted at the window's end."""
+        leak = self.leak(True)
+        left = np.exp(-leak * np.arange(clocks - 1, -1, -1))
+        limit = np.full(clocks, np.inf)
+        if self.on("saturation"):
+            limit = self.saturation() / self.array.volts_per_mac * left
+        return left * _filled(leak), limit
+
+    def saturation(self) -> float:
+        """Volts that the charge may amount to."""
+        return self.tech["integrator.saturation"]
+
+    compression = 0.0
+
+    def ramp(self, start, steps, calibration):
+        """Ramps as their integrators show them, in MAC units; external ones as their generator does."""
+        if self.tech.ramp_kind == "in-memory":
+            return start, steps, calibration
+        return self.external()
+
+    def external(self):
+        """A conventional ramp: nominal volts, with an error of its own on every step, whatever the read voltage is."""
+        array, tech = self.array, self.tech
+        ideal = DeviceInstance.ideal(self.spec, np.zeros(array.positive.shape, np.int64))
+        random = np.random.default_rng(np.random.SeedSequence(array.seed, spawn_key=(7, 7, 0)))
+        steps = np.diff(ideal.levels(), axis=1, prepend=ideal.levels()[:, :1])
+        mean = steps.sum(axis=1, keepdims=True) / max(self.spec.ticks - 1, 1)
+        deviation = random.standard_normal(steps.shape)
+        if self.on("ramp_cells"):
+            steps = np.maximum(steps + tech["ramp.external_error"] * mean * deviation, 0)
+        # Its bias cells are nominal ones; the first step begins at the first threshold, moved by their middle.
+        units = array.calibration - array.calibration_negative
+        calibration = units / array.ramp_unit[:, None]
+        start = ideal.levels()[:, 0] - calibration[:, -1:].sum(axis=1)
+        return start, steps, calibration
+
+
+class _Current(_Translation):
+    """Currents of conductances, integrated."""
+
+    def column_gain(self) -> np.ndarray:
+        array, tech = self.array, self.tech
+        nominal = tech["read.voltage"] * array.unit * tech["read.clock"] / array.volts_per_mac
+        return nominal / array.column_capacitance * self.supply * self._amplifier
+
+    def ramp_gain(self) -> np.ndarray:
+        array, tech = self.array, self.tech
+        nominal = tech["read.voltage"] * array.ramp_unit * tech["read.clock"] / array.volts_per_mac
+        return nominal / array.ramp_capacitance * self.ramp_supply * self._amplifier
+
+    @property
+    def _amplifier(self) -> float:
+        return 1 / (1 + 1 / self.tech["integrator.gain"]) if self.on("gain") else 1.0
+
+    def _wires(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positive and negative cells, with what the wires take."""
+        array = self.array
+        positive, negative = array.positive, array.negative
+        if not self.on("wires"):
+            return positive, negative
+        if self.tech.pair == "single-ended":
+            lines = np.concatenate([positive, negative], axis=1)
+        else:
+            lines = np.stack([positive, negative], axis=2).reshape(len(positive), -1)
+        lines = effective(lines, self.tech["wires.row_resistance"], self.tech["wires.column_resistance"])
+        if self.tech.pair == "single-ended":
+            return lines[:, :-1], lines[:, -1:]
+        return lines[:, 0::2], lines[:, 1::2]
+
+    def cells(self) -> tuple[np.ndarray, np.ndarray]:
+        array = self.array
+        positive, negative = self._wires()
+        return (positive - negative) / array.unit, (array.state_positive - array.state_negative) / array.unit
+
+    def leak(self, connected: bool) -> float:
+        leak = super().leak(connected)
+        if connected and self.on("gain"):
+            # The virtual ground moves by 1/gain of the output: the array's own conductance discharges the capacitor.
+            array, tech = self.array, self.tech
+            load = (array.positive.sum(axis=0).mean() + array.negative.sum(axis=0).mean()) / 2
+            leak += tech["read.clock"] * load / (tech["integrator.gain"] * array.column_capacitance.mean())
+        return leak
+
+    def saturation(self) -> float:
+        volts = super().saturation()
+        early = self.tech["integrator.early_voltage"]
+        if not self.on("compression"):
+            return volts
+        return -early * math.log1p(-volts / early) if volts < early else math.inf
+
+    @property
+    def compression(self) -> float:
+        return self.array.volts_per_mac / self.tech["integrator.early_voltage"] if self.on("compression") else 0.0
+
+    def ramp(self, start, steps, calibration):
+        start, steps, calibration = super().ramp(start, steps, calibration)
+        if not self.compression or self.tech.ramp_kind != "in-memory":
+            return start, steps, calibration
+        # dv/dq = 1 - v/V_A for the taps' positive currents, from a start that other cells reached in one direction.
+        end = 1 / self.compression
+        begin = np.sign(start) * end * -np.expm1(-np.abs(start) / end)
+        left = np.exp(-np.cumsum(np.concatenate([np.zeros((len(steps), 1)), steps], axis=1), axis=1) / end)
+        levels = end - (end - begin[:, None]) * left
+        return begin, np.diff(levels, axis=1), calibration * (1 - begin / end)[:, None]
+
+    def _read_noise(self, cells: np.ndarray) -> np.ndarray:
+        """Standard deviation of a conductance in one read, S."""
+        tech = self.tech
+        if not self.on("read_noise"):
+            return np.zeros(cells.shape)
+        relative = np.clip(cells / tech["cell.g_max"], 1e-6, None)
+        sigma = np.minimum(
+            tech["cell.read_noise"] * relative ** tech["cell.read_noise_exponent"], tech["cell.read_noise_limit"]
+        )
+        read = tech["cell.read_noise_time"]
+        if read:
+            sigma = sigma * math.sqrt(math.log((max(tech["operation.time"], read) + read) / (2 * read)))
+        return sigma * cells
+
+    def variances(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        array = self.array
+        positive, negative = (self._read_noise(cells) ** 2 / array.unit**2 for cells in self._wires())
+        state = sum(self._read_noise(cells) ** 2 for cells in (array.state_positive, array.state_negative))
+        state = state / array.unit**2 * columns[2 * self.spec.units : 3 * self.spec.units] ** 2
+        if self.tech.pair == "single-ended":
+            return positive * columns**2, negative[:, 0] * np.mean(columns) ** 2, state
+        return (positive + negative) * columns**2, np.zeros(self.spec.rows), state
+
+    def sampled_variance(self) -> np.ndarray:
+        """Noise that resetting both integrators leaves, kT/C each."""
+        if not self.on("thermal"):
+            return np.zeros(self.spec.columns)
+        volts = 2 * BOLTZMANN * self.tech["operation.temperature"] / self.array.column_capacitance
+        return volts / self.array.volts_per_mac**2
+
+    def ramp_noise(self, ramp_gain: np.ndarray) -> np.ndarray:
+        array = self.array
+        if not self.on("ramp_cells") or self.tech.ramp_kind != "in-memory":
+            return np.zeros(array.ramp.shape)
+        both = np.hypot(self._read_noise(array.ramp), self._read_noise(array.ramp_negative))
+        return both / array.ramp_unit[:, None] * ramp_gain[:, None]
+
+
+class _Charge(_Translation):
+    """Charges of capacitors, gathered on a feedback capacitor."""
+
+    def column_gain(self) -> np.ndarray:
+        array, spec = self.array, self.spec
+        driven = self.tech["read.voltage"] / max(spec.input_max, spec.state_pulse_max)
+        nominal = driven * array.unit / array.volts_per_mac
+        return nominal / array.column_capacitance * self.supply / self._loss(self._line(), array.column_capacitance)
+
+    def ramp_gain(self) -> np.ndarray:
+        array = self.array
+        nominal = self.tech["read.voltage"] * array.ramp_unit / array.volts_per_mac
+        line = (array.ramp.sum(axis=1) + array.ramp_start.sum(axis=1) + array.calibration.sum(axis=1)) * self._parasitic
+        return nominal / array.ramp_capacitance * self.ramp_supply / self._loss(line, array.ramp_capacitance)
+
+    @property
+    def _parasitic(self) -> float:
+        return 1 + self.tech["wires.parasitic"]
+
+    def _line(self) -> float:
+        """Capacitance of one line of a column: the unit capacitors of every cell hang on it, used or not; F."""
+        spec = self.spec
+        return (spec.rows * spec.weight_max + spec.state_cell) * self.tech["cell.capacitance"] * self._parasitic
+
+    def _loss(self, line, feedback):
+        """A finite gain leaves charge on the line: the ratio of line and feedback capacitor counts."""
+        return 1 + (1 + line / feedback) / self.tech["integrator.gain"] if self.on("gain") else np.ones_like(feedback)
+
+    def cells(self) -> tuple[np.ndarray, np.ndarray]:
+        array = self.array
+        return (array.positive - array.negative) / array.unit, (
+            array.state_positive - array.state_negative
+        ) / array.unit
+
+    def variances(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        spec = self.spec
+        return np.zeros((spec.rows, spec.columns)), np.zeros(spec.rows), np.zeros(spec.units)
+
+    def sampled_variance(self) -> np.ndarray:
+        """The charge that each of the two lines samples, kT·C_line, seen on the feedback capacitor."""
+        if not self.on("thermal"):
+            return np.zeros(self.spec.columns)
+        charge = 2 * BOLTZMANN * self.tech["operation.temperature"] * self._line()
+        return charge / (self.array.column_capacitance * self.array.volts_per_mac) ** 2
+
+    def ramp_noise(self, ramp_gain: np.ndarray) -> np.ndarray:
+        return np.zeros(self.array.ramp.shape)
+
+
+def _filled(leak: float) -> float:
+    """What is left, at a clock's end, of a charge that comes evenly during it."""
+    return -math.expm1(-leak) / leak if leak else 1.0
+
+
+def _middle(ramps: int, cells: int) -> np.ndarray:
+    """The register in the middle of its range: its highest cell alone."""
+    chosen = np.zeros((ramps, cells), bool)
+    chosen[:, cells - 1 :] = cells > 0
+    return chosen
