@@ -22,11 +22,11 @@ from .specification import GATES, Specification
 _BLOCK = 512  # utterances run together: bounds the memory, and the buffers of a block stay near the core
 _TABLE_WHOLE = 1 << 16  # entries up to which a conversion table holds every MAC
 _TABLE_MAX = 1 << 20  # entries of any conversion table
-_STATE_BITS_MAX = 16  # of the cell state, which the table of the second conversion is indexed by
+STATE_BITS_MAX = 16  # of the cell state, which the table of the second conversion is indexed by
 
 
 @dataclass(frozen=True)
-class _Float:
+class Float:
     """A float type as a holder of integers."""
 
     dtype: type
@@ -38,7 +38,15 @@ class _Float:
         return bound * 2 * self.nudge < 1
 
 
-_FLOATS = (_Float(np.float32, 2**24, 2.0**-21), _Float(np.float64, 2**53, 2.0**-50))
+_FLOATS = (Float(np.float32, 2**24, 2.0**-21), Float(np.float64, 2**53, 2.0**-50))
+
+
+def update_float(spec: Specification, integers: int = 0) -> Float | None:
+    """The narrowest float in which the cell update is exact and integers up to ``integers`` are; None: none is."""
+    for number in _FLOATS:
+        if integers < number.exact and all(map(number.rounds, _update_bounds(spec))):
+            return number
+    return None
 
 
 class FastLstm:
@@ -56,7 +64,7 @@ class FastLstm:
         ramps : list of Ramp
             In the order of ``spec.ramps``.
         """
-        if spec.state_bits > _STATE_BITS_MAX:
+        if spec.state_bits > STATE_BITS_MAX:
             return None
         first = spec.rows * spec.weight_max * spec.input_max
         ends = [_table_ends(ramp, first) for ramp in ramps]
@@ -66,12 +74,10 @@ class FastLstm:
         index_bound = first + max(abs(low) for low, high in ends)
         if index_bound >= 2**31:
             return None
-        for number in _FLOATS:
-            if index_bound < number.exact and all(map(number.rounds, _update_bounds(spec))):
-                return cls(spec, weights, ramps, ends, number)
-        return None
+        number = update_float(spec, index_bound)
+        return None if number is None else cls(spec, weights, ramps, ends, number)
 
-    def __init__(self, spec: Specification, weights, ramps: list[Ramp], ends: list[tuple[int, int]], number: _Float):
+    def __init__(self, spec: Specification, weights, ramps: list[Ramp], ends: list[tuple[int, int]], number: Float):
         self.spec, self.number = spec, number
         units, inputs, dtype = spec.units, spec.inputs, number.dtype
         # Banks whose look-up is the same lie side by side; g's stands alone, since its table is in units of c.

@@ -12,8 +12,13 @@ from statistics import NormalDist
 
 import numpy as np
 
-_STEP = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+#: Of the counter, and the finalizer's rounds: z ^= z >> shift, then z *= factor.
+STEP = np.uint64(0x9E3779B97F4A7C15)
+ROUNDS = (
+    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
+    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
+    (np.uint64(31), np.uint64(1)),
+)
 
 #: Values of the table.
 SIZE = 1 << 16
@@ -36,7 +41,7 @@ def key(seed: int) -> np.uint64:
     """The counter's origin for ``seed`` (0 to 2**63 - 1), as a 64-bit word: one round of splitmix64."""
     if not 0 <= seed < 1 << 63:
         raise ValueError(f"seed is {seed}; allowed: 0 to 2**63 - 1")
-    return _mix(np.array([seed], np.uint64) * _STEP + _STEP)[0]
+    return _mix(np.array([seed], np.uint64) * STEP + STEP)[0]
 
 
 def words(origin: np.uint64, conversion: np.ndarray, group: np.ndarray) -> np.ndarray:
@@ -50,7 +55,7 @@ def words(origin: np.uint64, conversion: np.ndarray, group: np.ndarray) -> np.nd
         The conversion's number since the array was switched on, and which word of it; below 2**31 each.
     """
     counter = (np.asarray(conversion, np.uint64) << np.uint64(32)) + np.asarray(group, np.uint64)
-    return _mix((counter + np.uint64(1)) * _STEP + origin)
+    return _mix((counter + np.uint64(1)) * STEP + origin)
 
 
 def normals(origin: np.uint64, conversion: np.ndarray, first: int, count: int) -> np.ndarray:
@@ -84,8 +89,6 @@ def at(origin: np.uint64, conversion: np.ndarray, index: np.ndarray) -> np.ndarr
 
 
 def _mix(z: np.ndarray) -> np.ndarray:
-    z = (z ^ (z >> np.uint64(30))) * _MIX_1
-    z ^= z >> np.uint64(27)
-    z *= _MIX_2
-    z ^= z >> np.uint64(31)
+    for shift, factor in ROUNDS:
+        z = (z ^ (z >> shift)) * factor
     return z
