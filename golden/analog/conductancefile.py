@@ -76,10 +76,9 @@ class Conductances:
             bad = np.isinf(values) | (values < 0) | (values > HEADROOM * high)
             if bad.any():
                 at = tuple(map(int, np.argwhere(bad)[0]))
+                found = f"{self.source}: {name}{list(at)} is {values[at]:g} {unit}"
                 most = f"{HEADROOM * high:g} {unit}, {HEADROOM:g} times what a cell of technology {technology.name} has"
-                raise ConductanceError(
-                    f"{self.source}: {name}{list(at)} is {values[at]:g} {unit}; allowed: 0 to {most}; is its unit right?"
-                )
+                raise ConductanceError(f"{found}; allowed: 0 to {most}; is its unit right?")
 
 
 NAMES = tuple(f.name for f in fields(Conductances) if f.name != "source")
