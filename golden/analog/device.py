@@ -58,7 +58,12 @@ def grid_bits(spec: Specification) -> tuple[int, int]:
 def variance_bits(spec: Specification) -> int:
     """V: bits behind the point of variances, for sums of n² of them below 2**52 grid units."""
     clocks = max(spec.rows * spec.input_max**2, spec.state_pulse_max**2)
-    return min(_MANTISSA - (_HEADROOM * clocks).bit_length(), 2 * _FINEST)
+    return min(_MANTISSA - (_variance_limit(spec) * clocks).bit_length(), 2 * _FINEST)
+
+
+def _variance_limit(spec: Specification) -> int:
+    """The largest variance of a cell: a standard deviation of two full-scale weights."""
+    return _HEADROOM * spec.weight_max**2
 
 
 def on_grid(values: np.ndarray, bits: int) -> np.ndarray:
@@ -86,7 +91,7 @@ class DeviceInstance:
     limit, state_limit : float64, shapes of the windows
         Largest magnitude after each clock; infinite where nothing saturates.
     variance, state_variance : float64, shape (rows, columns) and (units,)
-        Noise variance of one clock of each cell: a pulse of n clocks has n² of it. Below 4.
+        Noise variance of one clock of each cell: a pulse of n clocks has n² of it. At most 4·weight_max².
     common_variance : float64, shape (rows,)
         The same of a reference column, whose noise all columns share.
     noise_variance : float64, shape (columns,)
@@ -177,7 +182,7 @@ class DeviceInstance:
             if name in (*_VARIANCES, "noise_variance", "ramp_noise", "rise", "delays") or limits:
                 bad |= values < 0
             if name in _VARIANCES:
-                bad |= (values >= _HEADROOM) | (on_grid(values, variance_bits(self.spec)) != values)
+                bad |= (values > _variance_limit(self.spec)) | (on_grid(values, variance_bits(self.spec)) != values)
             if name == "delays":
                 bad |= values > self.spec.ticks
             if name in ("weights", "state_cells", "ramp_start", "ramp_steps", "calibration_cells"):
