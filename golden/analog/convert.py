@@ -28,6 +28,13 @@ class DeviceLstm:
     device : DeviceInstance
     calibration : bool array, shape (ramps, calibration_cells), or None
         Cells selected; None: the instance's nominal ones.
+
+    Attributes
+    ----------
+    levels, starts : float64 arrays, shapes (ramps, ticks) and (ramps,)
+        Of the ramps, without noise.
+    origin, ramp_first, decision_first, common_index
+        Of the noise: its counter's origin, and where the numbers of ramps, decisions and reference column start.
     """
 
     def __init__(self, device: DeviceInstance, calibration: np.ndarray | None = None):
@@ -35,12 +42,12 @@ class DeviceLstm:
         spec, columns = device.spec, device.spec.columns
         self.starts = device.starts(calibration)
         self.levels = device.levels(calibration)
-        self._origin = key(device.seed)
-        self._ramp_first = -(-columns // 4) * 4
-        self._decision_first = self._ramp_first + -(-len(spec.ramps) * spec.ticks // 4) * 4
-        self._common_index = self._decision_first + -(-spec.ticks * columns // 4) * 4
-        self._row_charge = _charges(device.window)
-        self._state_charge = _charges(device.state_window)
+        self.origin = key(device.seed)
+        self.ramp_first = -(-columns // 4) * 4
+        self.decision_first = self.ramp_first + -(-len(spec.ramps) * spec.ticks // 4) * 4
+        self.common_index = self.decision_first + -(-spec.ticks * columns // 4) * 4
+        self._row_charge = charges(device.window)
+        self._state_charge = charges(device.state_window)
         # Written so that NaN, from zero times infinity, cannot arise: no bound on a column that never saturates.
         self._saturates = bool(np.isfinite(device.limit).any()), bool(np.isfinite(device.state_limit).any())
         # A ramp that falls somewhere: a value above all levels up to k is high on all these ticks, one below all
@@ -95,7 +102,7 @@ class DeviceLstm:
         squares = np.square(pulses.astype(float))
         if not second and device.common_variance.any():
             sigma = np.sqrt(squares @ device.common_variance)
-            charge = charge + (sigma * normals(self._origin, conversion, self._common_index, 1)[:, 0])[:, None]
+            charge = charge + (sigma * normals(self.origin, conversion, self.common_index, 1)[:, 0])[:, None]
         if device.variance.any() or device.state_variance.any() or device.noise_variance.any():
             cells = squares * device.state_variance if second else squares @ device.variance
             sigma = np.sqrt(cells + device.noise_variance[bank])
@@ -125,8 +132,8 @@ class DeviceLstm:
         seen = np.broadcast_to(values, level.shape)
         if self.device.comparator_noise:
             tick = np.arange(spec.ticks)[:, None, None]
-            index = self._decision_first + tick * spec.columns + columns
-            drawn = at(self._origin, np.broadcast_to(conversion[:, None], index.shape[:1] + values.shape), index)
+            index = self.decision_first + tick * spec.columns + columns
+            drawn = at(self.origin, np.broadcast_to(conversion[:, None], index.shape[:1] + values.shape), index)
             seen = values + self.device.comparator_noise * drawn
         return self._late(seen > level, self.device.delays[columns])
 
@@ -208,7 +215,7 @@ class DeviceLstm:
     def _column_noise(self, conversion: np.ndarray, bank: slice) -> np.ndarray:
         start, stop, _ = bank.indices(self.spec.columns)
         first = start // 4 * 4
-        return normals(self._origin, conversion, first, stop - first)[:, start - first :]
+        return normals(self.origin, conversion, first, stop - first)[:, start - first :]
 
     def _ramp_levels(self, conversion: np.ndarray) -> np.ndarray | None:
         """Levels of each conversion, shape (batch, ramps, ticks); None where all are :attr:`levels`."""
@@ -216,7 +223,7 @@ class DeviceLstm:
         if not device.ramp_noise.any():
             return None
         count = device.ramp_noise.size
-        drawn = normals(self._origin, conversion, self._ramp_first, count).reshape(-1, *device.ramp_noise.shape)
+        drawn = normals(self.origin, conversion, self.ramp_first, count).reshape(-1, *device.ramp_noise.shape)
         parts = np.empty((len(conversion), len(spec.ramps), spec.ticks + 1))
         parts[..., 0] = self.starts
         parts[..., 1:] = device.ramp_steps + device.ramp_noise * drawn
@@ -258,8 +265,8 @@ class DeviceLstm:
         level = self.levels[ramp][tick] if noisy is None else noisy[batch[element], ramp, tick]
         seen = values[batch, unit][element]
         if device.comparator_noise:
-            index = self._decision_first + tick * spec.columns + bank * spec.units + unit[element]
-            seen = seen + device.comparator_noise * at(self._origin, conversion[batch[element]], index)
+            index = self.decision_first + tick * spec.columns + bank * spec.units + unit[element]
+            seen = seen + device.comparator_noise * at(self.origin, conversion[batch[element]], index)
         decided = seen > level
         codes = low.copy()
         if spec.latch == "last_high":
@@ -293,7 +300,7 @@ def conversions(batch: int, steps: int) -> np.ndarray:
     return 2 * steps * np.arange(batch, dtype=np.int64)
 
 
-def _charges(window: np.ndarray) -> np.ndarray:
+def charges(window: np.ndarray) -> np.ndarray:
     """What pulses of -M .. M clocks bring through ``window``; index n + M."""
     sums = np.concatenate([[0.0], np.cumsum(window)])
     return np.concatenate([-sums[:0:-1], sums])
