@@ -60,13 +60,17 @@ class Macro(wiring.Component):
         For small FPGAs, ``state_bits`` flip-flops a unit and ``input_bits`` an input less: c is kept in a memory (if
         there are two groups of units or more), and x of the next step loads no earlier than in the hold of this one.
         Nothing else differs.
+    quiet : bool
+        Adds the input ``quiet``: while it is high, no bias row is driven, so that x = 0 in the first step of an
+        utterance is a MAC of 0. Without it, no hardware.
     """
 
-    def __init__(self, spec: Specification, *, compact: bool = False):
+    def __init__(self, spec: Specification, *, compact: bool = False, quiet: bool = False):
         self.spec = spec
         self.compact = compact
         super().__init__(
-            {
+            ({"quiet": In(1)} if quiet else {})
+            | {
                 "x": In(stream.Signature(x_layout(spec.input_bits))),
                 "h": Out(stream.Signature(h_layout(spec))),
                 "calibration": In(len(spec.ramps) * spec.calibration_cells),
@@ -219,7 +223,8 @@ class Macro(wiring.Component):
                 driver.magnitude.eq(codes.magnitude),
             ]
         bias = Signal()  # full scale: high for the whole window
-        m.d.sync += bias.eq(drive_rows & (sequencer.count != spec.input_max))
+        driven = drive_rows & (sequencer.count != spec.input_max)
+        m.d.sync += bias.eq(driven & ~self.quiet if "quiet" in self.signature.members else driven)
         m.d.comb += [
             array.row_pos.eq(Cat(x_driver.pos, h_driver.pos, bias.replicate(spec.bias_rows))),
             array.row_neg.eq(Cat(x_driver.neg, h_driver.neg)),
