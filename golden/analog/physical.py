@@ -34,7 +34,8 @@ class PhysicalArray:
     start_sign : shape (ramps,)
         1 or -1.
     calibration : shape (ramps, calibration_cells)
-        Bias cells; positive direction.
+        Bias cells, several in parallel where a bit of the register is worth more than the largest step; positive
+        direction.
     ramp_negative, ramp_start_negative, calibration_negative : shapes of the three above
         What is subtracted where ramp cells are pairs; 0 where they are single.
     unit : float

@@ -129,14 +129,13 @@ class _Chip:
         clipped = [ramp.clipped_floors(spec.mac_max) + 0.5 for ramp in ideal]
         first = np.array([_largest_step(thresholds) for thresholds in clipped])
         volts = tech["integrator.swing"] / max(np.abs(thresholds).max() for thresholds in clipped)
-        ramp_unit = (high - self._base) / first
+        ramp_unit = tech["ramp.full_scale"] * (high - self._base) / first
         start = np.array([t[0] for t in clipped]) - first
         lsb = np.array([self._calibration_lsb(r, t) for r, t in zip(ideal, clipped, strict=True)])
-        registers = 1 << np.arange(spec.calibration_cells)
-        start = start - lsb * (registers[-1:].sum())  # the middle register stands for the nominal start
+        start = start - lsb * (1 << spec.calibration_cells >> 1)  # the middle register stands for the nominal start
         sign, starts = np.where(start < 0, -1.0, 1.0), self._start(start, first, ramp_unit)
-        calibration = self.ramp_cells("calibration", "calibration", lsb[:, None] * registers * ramp_unit[:, None])
-        error = sign * (starts[0] - starts[1]).sum(axis=1) - start * ramp_unit
+        calibration = self._calibration(lsb, first, ramp_unit)
+        error = self._start_error(start, first, lsb, ramp_unit)
         taps = np.stack([np.diff(t, prepend=t[0] - f) for t, f in zip(clipped, first, strict=True)])
         taps = self._taps(taps * ramp_unit[:, None], ideal, ramp_unit, error)
         voltage, ramp_voltage = self._voltages()
@@ -183,12 +182,14 @@ class _Chip:
 
     # ---- cells ---------------------------------------------------------------------------------------------------
 
-    def cells(self, part: str, name: str, targets: np.ndarray, number: int = 0) -> np.ndarray:
-        """Cells as they are read: programmed or given, then aged and warm."""
+    def cells(self, part: str, name: str, targets: np.ndarray, number: int = 0, aged: bool = True) -> np.ndarray:
+        """Cells as they are read: programmed or given, then (if ``aged``) aged and warm."""
         given = getattr(self.given, name, None)
         if given is not None:
-            return self._aged(part, np.asarray(given, float), number)
-        return self._aged(part, self._programmed(targets, *self._draws(part, np.shape(targets), number)), number)
+            cells = np.asarray(given, float)
+        else:
+            cells = self._programmed(targets, *self._draws(part, np.shape(targets), number))
+        return self._aged(part, cells, number) if aged else cells
 
     def _draws(self, part: str, shape: tuple[int, ...], number: int) -> tuple[np.ndarray, np.ndarray]:
         """Deviates of programming, and uniform numbers that decide who is stuck."""
@@ -197,15 +198,14 @@ class _Chip:
             self.random(part, "stuck", number).random(shape),
         )
 
-    def ramp_cells(self, part: str, name: str, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def ramp_cells(self, part: str, name: str, targets: np.ndarray, aged: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Cells of a ramp, and those subtracted from them: exact if ``ramp_cells`` is off; none for a target of 0."""
-        given = getattr(self.given, name, None)
-        if given is not None:
-            return self._aged(part, np.asarray(given, float), 0), np.zeros_like(targets)
+        if getattr(self.given, name, None) is not None:
+            return self.cells(part, name, targets, 0, aged), np.zeros_like(targets)
         base = np.full(targets.shape, self._base)
         pair = (targets + base, base)
         if self.on("ramp_cells"):
-            pair = self.cells(part, "", pair[0], 0), self.cells(part, "", base, 1) if self._base else base
+            pair = self.cells(part, "", pair[0], 0, aged), self.cells(part, "", base, 1, aged) if self._base else base
         return tuple(np.where(targets > 0, cells, 0.0) for cells in pair)
 
     @property
@@ -262,13 +262,36 @@ class _Chip:
         code = max((near[-1] - near[0]) / (len(near) - 1), 1.0)
         return self.technology["ramp.calibration_range"] * code / (1 << k)
 
-    def _start(self, start: np.ndarray, first: np.ndarray, ramp_unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _start(
+        self, start: np.ndarray, first: np.ndarray, ramp_unit: np.ndarray, aged: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Equal cells that together make each start, none larger than the largest step's; 0 beyond their number."""
         counts = np.ceil(np.abs(start) / first).astype(int)
         targets = np.zeros((len(start), max(counts.max(initial=0), 1)))
         for r, count in enumerate(counts):
             targets[r, :count] = abs(start[r]) * ramp_unit[r] / max(count, 1)
-        return self.ramp_cells("start", "ramp_start", targets)
+        return self.ramp_cells("start", "ramp_start", targets, aged)
+
+    def _calibration(
+        self, lsb: np.ndarray, first: np.ndarray, ramp_unit: np.ndarray, aged: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Bit j of a register selects 2**j smallest cells' worth: as many cells as none is above the largest step's."""
+        steps = lsb[:, None] * (1 << np.arange(self.spec.calibration_cells))
+        if getattr(self.given, "calibration", None) is not None:
+            return self.ramp_cells("calibration", "calibration", steps * ramp_unit[:, None], aged)
+        counts = np.maximum(np.ceil(steps / first[:, None]), 1).astype(int)
+        there = np.arange(counts.max(initial=1)) < counts[..., None]
+        targets = np.where(there, (steps / counts * ramp_unit[:, None])[..., None], 0.0)
+        return tuple(cells.sum(axis=-1) for cells in self.ramp_cells("calibration", "", targets, aged))
+
+    def _start_error(self, start: np.ndarray, first: np.ndarray, lsb: np.ndarray, ramp_unit: np.ndarray) -> np.ndarray:
+        """By how much each ramp begins too high with the middle register, when it is programmed: before it ages."""
+        cells, partners = self._start(start, first, ramp_unit, aged=False)
+        error = np.where(start < 0, -1.0, 1.0) * (cells - partners).sum(axis=1) - start * ramp_unit
+        if self.spec.calibration_cells:
+            cells, partners = self._calibration(lsb, first, ramp_unit, aged=False)
+            error = error + (cells - partners)[:, -1] - lsb * (1 << self.spec.calibration_cells >> 1) * ramp_unit
+        return error
 
     def _taps(self, targets: np.ndarray, ideal: list[Ramp], ramp_unit: np.ndarray, start_error: np.ndarray):
         """Cells of the taps, and those subtracted: the best of all columns, programmed by the technology's scheme."""
@@ -328,7 +351,9 @@ class _Chip:
         if tech.read_mode == "charge":
             driven = tech["read.voltage"] / (max(spec.input_max, spec.state_pulse_max) if part == "columns" else 1)
             return np.broadcast_to(driven * unit / volts, count) * spread
-        return np.broadcast_to(tech["read.voltage"] * unit * tech["read.clock"] / volts, count) * spread
+        # Ramp cells are driven in the first half of their clock, so that the second half can be latched.
+        time = tech["read.clock"] * (0.5 if part == "ramp" else 1.0)
+        return np.broadcast_to(tech["read.voltage"] * unit * time / volts, count) * spread
 
 
 def _largest_step(thresholds: np.ndarray) -> float:
