@@ -184,11 +184,9 @@ class _Chip:
 
     def cells(self, part: str, name: str, targets: np.ndarray, number: int = 0, aged: bool = True) -> np.ndarray:
         """Cells as they are read: programmed or given, then (if ``aged``) aged and warm."""
-        given = getattr(self.given, name, None)
-        if given is not None:
-            cells = np.asarray(given, float)
-        else:
-            cells = self._programmed(targets, *self._draws(part, np.shape(targets), number))
+        cells = self._programmed(targets, *self._draws(part, np.shape(targets), number))
+        if self.given is not None:
+            cells = self.given.over(name, cells)
         return self._aged(part, cells, number) if aged else cells
 
     def _draws(self, part: str, shape: tuple[int, ...], number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -200,13 +198,16 @@ class _Chip:
 
     def ramp_cells(self, part: str, name: str, targets: np.ndarray, aged: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Cells of a ramp, and those subtracted from them: exact if ``ramp_cells`` is off; none for a target of 0."""
-        if getattr(self.given, name, None) is not None:
-            return self.cells(part, name, targets, 0, aged), np.zeros_like(targets)
         base = np.full(targets.shape, self._base)
         pair = (targets + base, base)
         if self.on("ramp_cells"):
-            pair = self.cells(part, "", pair[0], 0, aged), self.cells(part, "", base, 1, aged) if self._base else base
-        return tuple(np.where(targets > 0, cells, 0.0) for cells in pair)
+            pair = self.cells(part, "", pair[0], 0, False), self.cells(part, "", base, 1, False) if self._base else base
+        pair = tuple(np.where(targets > 0, cells, 0.0) for cells in pair)
+        if getattr(self.given, name, None) is not None:
+            pair = self.given.pair_over(name, pair)
+        elif not self.on("ramp_cells"):
+            return pair
+        return tuple(self._aged(part, cells, k) for k, cells in enumerate(pair)) if aged else pair
 
     @property
     def _base(self) -> float:

@@ -44,22 +44,19 @@ class _Translation:
         )
         weights, state = self.cells()
         bank_g = slice(2 * spec.units, 3 * spec.units)
-        leak = self.leak(False)
+        start_gain, step_gain, rise = self.droop()
         window, state_window = (self.window(clocks) for clocks in (spec.input_max, spec.state_pulse_max))
         variance, common, state_variance = self.variances(columns)
-        ticks = np.arange(1, spec.ticks + 1)
-        # The ramp leaks as the columns do: dividing both by what is left after k ticks leaves the hold to the columns
-        # and makes each step larger by what the steps before it lost since.
-        step_gain = _filled(leak) * np.exp(leak * ticks)
         volts = array.volts_per_mac
-        delay = np.floor(array.delay / tech["read.clock"]) if self.on("delay") else np.zeros(spec.columns)
+        # The ramp moves in the first half of a clock and is latched at its end: half a clock of delay is none.
+        delay = np.floor(array.delay / tech["read.clock"] + 0.5) if self.on("delay") else np.zeros(spec.columns)
         return DeviceInstance(
             spec=spec,
             weights=on_grid(weights * columns, self.cell_bits),
             state_cells=on_grid(state * columns[bank_g], self.cell_bits),
-            ramp_start=on_grid(start, self.cell_bits),
+            ramp_start=on_grid(start * start_gain, self.cell_bits),
             ramp_steps=on_grid(ramp * step_gain, self.cell_bits),
-            calibration_cells=on_grid(calibration, self.cell_bits),
+            calibration_cells=on_grid(calibration * start_gain, self.cell_bits),
             window=on_grid(window[0], self.window_bits),
             state_window=on_grid(state_window[0], self.window_bits),
             limit=window[1],
@@ -70,7 +67,7 @@ class _Translation:
             noise_variance=self.sampled_variance(),
             offsets=array.offset / volts if self.on("offset") else np.zeros(spec.columns),
             ramp_noise=self.ramp_noise(ramp_gain),
-            rise=np.full(spec.ticks, math.exp(leak * spec.settle_clocks)),
+            rise=rise,
             delays=np.minimum(delay, spec.ticks).astype(np.int64),
             nominal=_middle(len(spec.ramps), spec.calibration_cells),
             compression=self.compression,
@@ -90,14 +87,33 @@ class _Translation:
         """Share of its charge, as an exponent, that an integrator loses in a clock."""
         return self.tech["read.clock"] / self.tech["integrator.leakage_time"] if self.on("leakage") else 0.0
 
+    arrival = 0.5
+    """When, in its clock, the charge of a pulse arrives; on average, in clocks."""
+    ramp_arrival = 0.25
+    """The same for ramp cells, which are driven in the first half of a clock."""
+
     def window(self, clocks: int) -> tuple[np.ndarray, np.ndarray]:
         """Gain of each clock's charge, and the integrator's limits, both as counted at the window's end."""
         leak = self.leak(True)
-        left = np.exp(-leak * np.arange(clocks - 1, -1, -1))
+        after = np.arange(clocks - 1, -1, -1)
         limit = np.full(clocks, np.inf)
         if self.on("saturation"):
-            limit = self.saturation() / self.array.volts_per_mac * left
-        return left * _filled(leak), limit
+            limit = self.saturation() / self.array.volts_per_mac * np.exp(-leak * after)
+        return np.exp(-leak * (after + 1 - self.arrival)), limit
+
+    def droop(self) -> tuple[float, np.ndarray, np.ndarray]:
+        """Gains of the ramp's start and steps, and its rise, that make up for the columns' leak since the window.
+
+        Tick k is latched ``settle_clocks`` + k clocks after the window's end. By then a column, and what has been put
+        on the ramp's integrator, have lost their shares; dividing both by the column's leaves each step a gain by its
+        own time. An external ramp does not leak, so the whole of it rises.
+        """
+        spec, leak = self.spec, self.leak(False)
+        time = spec.settle_clocks + np.arange(1, spec.ticks + 1)
+        if self.tech.ramp_kind == "external":
+            return 1.0, np.ones(spec.ticks), np.exp(leak * time)
+        steps = np.exp(leak * (time - 1 + self.ramp_arrival))
+        return math.exp(leak * self.ramp_arrival), steps, np.ones(spec.ticks)
 
     def saturation(self) -> float:
         """Volts that the charge may amount to."""
@@ -139,7 +155,7 @@ class _Current(_Translation):
     def ramp_gain(self) -> np.ndarray:
         array, tech = self.array, self.tech
         nominal = tech["read.voltage"] * array.ramp_unit * tech["read.clock"] / array.volts_per_mac
-        return nominal / array.ramp_capacitance * self.ramp_supply * self._amplifier
+        return nominal / 2 / array.ramp_capacitance * self.ramp_supply * self._amplifier
 
     @property
     def _amplifier(self) -> float:
@@ -168,10 +184,11 @@ class _Current(_Translation):
     def leak(self, connected: bool) -> float:
         leak = super().leak(connected)
         if connected and self.on("gain"):
-            # The virtual ground moves by 1/gain of the output: the array's own conductance discharges the capacitor.
+            # The virtual ground moves by 1/gain of the output: the conductance of the line that hangs on it, the
+            # positive one (the negative one ends in a mirror), discharges the capacitor.
             array, tech = self.array, self.tech
-            load = (array.positive.sum(axis=0).mean() + array.negative.sum(axis=0).mean()) / 2
-            leak += tech["read.clock"] * load / (tech["integrator.gain"] * array.column_capacitance.mean())
+            load = array.positive.sum(axis=0).mean()
+            leak += tech["read.clock"] * load / ((tech["integrator.gain"] + 1) * array.column_capacitance.mean())
         return leak
 
     def saturation(self) -> float:
@@ -184,17 +201,6 @@ class _Current(_Translation):
     @property
     def compression(self) -> float:
         return self.array.volts_per_mac / self.tech["integrator.early_voltage"] if self.on("compression") else 0.0
-
-    def ramp(self, start, steps, calibration):
-        start, steps, calibration = super().ramp(start, steps, calibration)
-        if not self.compression or self.tech.ramp_kind != "in-memory":
-            return start, steps, calibration
-        # dv/dq = 1 - v/V_A for the taps' positive currents, from a start that other cells reached in one direction.
-        end = 1 / self.compression
-        begin = np.sign(start) * end * -np.expm1(-np.abs(start) / end)
-        left = np.exp(-np.cumsum(np.concatenate([np.zeros((len(steps), 1)), steps], axis=1), axis=1) / end)
-        levels = end - (end - begin[:, None]) * left
-        return begin, np.diff(levels, axis=1), calibration * (1 - begin / end)[:, None]
 
     def _read_noise(self, cells: np.ndarray) -> np.ndarray:
         """Standard deviation of a conductance in one read, S."""
@@ -236,6 +242,9 @@ class _Current(_Translation):
 
 class _Charge(_Translation):
     """Charges of capacitors, gathered on a feedback capacitor."""
+
+    # Drivers step at the start of a clock.
+    arrival = ramp_arrival = 0.0
 
     def column_gain(self) -> np.ndarray:
         array, spec = self.array, self.spec
@@ -281,11 +290,6 @@ class _Charge(_Translation):
 
     def ramp_noise(self, ramp_gain: np.ndarray) -> np.ndarray:
         return np.zeros(self.array.ramp.shape)
-
-
-def _filled(leak: float) -> float:
-    """What is left, at a clock's end, of a charge that comes evenly during it."""
-    return -math.expm1(-leak) / leak if leak else 1.0
 
 
 def _middle(ramps: int, cells: int) -> np.ndarray:

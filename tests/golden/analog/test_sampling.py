@@ -185,7 +185,7 @@ def test_offsets_delays_and_capacitors(weights):
     array, chip = only(weights, "offset")
     assert array.offset.std() == pytest.approx(3.44e-3, rel=0.5)
     assert np.array_equal(chip.offsets, array.offset / array.volts_per_mac)
-    late = only(weights, "delay", {"comparator.delay": 2.5e-8, "comparator.delay_spread": 0})[1]
+    late = only(weights, "delay", {"comparator.delay": 2.4e-8, "comparator.delay_spread": 0})[1]
     assert (late.delays == 2).all()
     array, chip = only(weights, "capacitors", {"integrator.mismatch": 0.02})
     assert array.column_capacitance.std() / array.column_capacitance.mean() == pytest.approx(0.02, rel=0.4)
