@@ -72,7 +72,7 @@ module crossramp_bare(input clk, input rst, input [{spec.input_bits - 1}:0] x_co
     .h_valid(h_valid), .h_end(h_end), .h_ready(1'b1), .logit_ready(1'b1), .answer_ready(1'b1),
     .calibration(0), {device});
   crossramp_crossbar #({spec.rows}, {spec.units}, {spec.ticks}, {len(spec.ramps)}, {spec.calibration_cells},
-    {bench_verilog.ramp_of_bank(spec)}, 0) crossbar(.clk(clk), {array});
+    {bench_verilog.ramp_of_bank(spec)}) crossbar(.clk(clk), {array});
 endmodule
 """
 

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
+from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.specification import Specification
 
+from .device_array import DeviceArray
 from .faults import Fault
 from .programming import Programming
 
@@ -44,8 +46,9 @@ class Conversion:
     ----------
     state : bool
         Whether it was the second conversion (state cells).
-    macs : int64 (or float64, as the programming) array, shape (columns,)
-        What the integrators held.
+    macs : int64 array, shape (columns,)
+        What the integrators held. Of a device instance float64: what the comparators saw (the v of
+        ``golden/analog/device.py``).
     comparators : bool array, shape (ticks seen, columns)
         What each comparator showed on the clock that latched the tick, faults included:
         ``latch(conversion.comparators, spec.latch)`` is the code the periphery must have captured.
@@ -65,8 +68,9 @@ class ArrayModel:
     Parameters
     ----------
     spec : Specification
-    weights : integer array, shape (rows, columns), or Programming
-        Levels of an ideal array, or the content of any other.
+    content : integer array of shape (rows, columns), Programming, or DeviceInstance
+        Weight levels of an ideal array, the integers of any other, or a chip that errs: then every conversion is that
+        of :class:`~crossramp.golden.analog.convert.DeviceLstm` for the same instance, noise included.
     ready : callable or None
         ``ready(phase) -> bool``, asked once a clock in the phases ``"start"`` (reset), ``"hold"`` and ``"tick"``; False
         makes the periphery wait. None: always ready. :func:`random_stalls` makes one.
@@ -77,44 +81,41 @@ class ArrayModel:
         in the second conversion on all columns but bank g's. None: they keep their value there.
     record : bool
         Keep every :class:`Conversion` in :attr:`conversions`.
+    first : int
+        The number of the first conversion, on which the noise of a device instance depends.
     """
 
     def __init__(
         self,
         spec: Specification,
-        weights,
+        content,
         *,
         ready: Callable[[str], bool] | None = None,
         fault: Fault | None = None,
         garbage_seed: int | None = None,
         record: bool = True,
+        first: int = 0,
     ):
         self.spec = spec
-        self.programming = weights if isinstance(weights, Programming) else Programming.ideal(spec, weights)
-        if self.programming.spec != spec:
+        if not isinstance(content, (Programming, DeviceInstance)):
+            content = Programming.ideal(spec, content)
+        if content.spec != spec:
             raise ValueError(
-                f"the programming is for specification {self.programming.spec.content_hash}, the model for "
+                f"the programming is for specification {content.spec.content_hash}, the model for "
                 f"{spec.content_hash}; write the programming anew"
             )
+        self._array = DeviceArray(content, first) if isinstance(content, DeviceInstance) else _Integers(content)
         self.fault = fault
         self.record = record
         self.conversions: list[Conversion] = []
         self.clocks = 0
         self._ready = ready
         self._garbage = None if garbage_seed is None else np.random.default_rng(garbage_seed)
-        self._ramp_of_column = np.repeat(spec.ramp_of_gate, spec.units)
-        self._levels = self.programming.ramp_start.copy()
-        self._empty()
+        self._cells = content.calibration_cells.shape
         self._shown = np.zeros(spec.columns, bool)
-        self._macs = None
         self._pending = False
         self._trace: list[np.ndarray] = []
         self._state = False
-
-    def _empty(self):
-        self._row_clocks = np.zeros(self.spec.rows, np.int64)
-        self._state_clocks = np.zeros(self.spec.units, np.int64)
-        self._macs = None
 
     def clock(self, pins) -> tuple[int, int]:
         """One clock: takes the periphery's outputs after the edge, gives (comparators, ready) until the next edge.
@@ -133,10 +134,12 @@ class ArrayModel:
         self.clocks += 1
         if pins.reset:
             self._finish()
-            self._empty()
+            self._array.reset()
         elif pins.integrate:
             self._finish()
             self._measure(pins)
+        elif pins.hold:
+            self._array.hold()
         if pins.ramp_reset:
             self._restart_ramps(pins)
         if pins.tick:
@@ -159,35 +162,31 @@ class ArrayModel:
 
     @property
     def macs(self) -> np.ndarray:
-        """What the integrators hold now; shape (columns,)."""
-        if self._macs is None:
-            self._macs = self._row_clocks @ self.programming.weights
-            bank_g = slice(2 * self.spec.units, 3 * self.spec.units)
-            self._macs[bank_g] += self._state_clocks * self.programming.state_cells
-        return self._macs
+        """What the integrators hold now; shape (columns,). Of a device instance, once held: what comparators see."""
+        return self._array.values
+
+    @property
+    def converted(self) -> int:
+        """The number of the next conversion of a device instance: those before it, and ``first``."""
+        return self._array.number + 1
 
     def _measure(self, pins):
+        rows, units = self.spec.rows, self.spec.units
         self._state = bool(pins.state)
-        self._row_clocks += to_bits(pins.row_pos, self.spec.rows)
-        self._row_clocks -= to_bits(pins.row_neg, self.spec.rows)
-        self._state_clocks += to_bits(pins.state_pos, self.spec.units)
-        self._state_clocks -= to_bits(pins.state_neg, self.spec.units)
-        self._macs = None
+        self._array.integrate(
+            to_bits(pins.row_pos, rows) - to_bits(pins.row_neg, rows),
+            to_bits(pins.state_pos, units) - to_bits(pins.state_neg, units),
+            self._state,
+        )
 
     def _restart_ramps(self, pins):
-        programming = self.programming
-        shape = programming.calibration_cells.shape
-        chosen = to_bits(pins.calibration, programming.calibration_cells.size).reshape(shape)
-        self._levels = programming.ramp_start + (programming.calibration_cells * chosen).sum(axis=1)
+        self._array.restart(to_bits(pins.calibration, self._cells[0] * self._cells[1]).reshape(self._cells))
         self._trace = []
         if self.fault is not None:
             self.fault.start(bool(pins.state))
 
     def _step_ramps(self, pins):
-        # All taps that are high act at once, as they would on the wire: a tap that is not one-hot spoils the ramp.
-        taps = to_bits(pins.tap, self.spec.ticks)
-        self._levels = self._levels + self.programming.ramp_steps @ taps
-        self._shown = self.macs > self._levels[self._ramp_of_column]
+        self._shown = self._array.step(to_bits(pins.tap, self.spec.ticks))
         if self.fault is not None:
             shown = np.asarray(self.fault.tick(len(self._trace) + 1, self._shown.copy()), bool)
             if shown.shape != self._shown.shape:
@@ -217,6 +216,48 @@ class ArrayModel:
         """All conversions, the one whose ramp just ended included."""
         self._finish()
         return self.conversions
+
+
+class _Integers:
+    """A programming of integers behind the pins; methods as those of :class:`.device_array.DeviceArray`."""
+
+    number = -1  # nothing here depends on which conversion it is
+
+    def __init__(self, programming: Programming):
+        self._programming = programming
+        spec = programming.spec
+        self._bank_g = slice(2 * spec.units, 3 * spec.units)
+        self._ramp_of_column = np.repeat(spec.ramp_of_gate, spec.units)
+        self._levels = programming.ramp_start.copy()
+        self.reset()
+
+    def reset(self):
+        self._row_clocks = np.zeros(self._programming.spec.rows, np.int64)
+        self._state_clocks = np.zeros(self._programming.spec.units, np.int64)
+        self._values = None
+
+    def integrate(self, rows: np.ndarray, state_rows: np.ndarray, state: bool):
+        self._row_clocks += rows
+        self._state_clocks += state_rows
+        self._values = None
+
+    def hold(self):
+        pass
+
+    @property
+    def values(self) -> np.ndarray:
+        if self._values is None:
+            self._values = self._row_clocks @ self._programming.weights
+            self._values[self._bank_g] += self._state_clocks * self._programming.state_cells
+        return self._values
+
+    def restart(self, chosen: np.ndarray):
+        self._levels = self._programming.ramp_start + (self._programming.calibration_cells * chosen).sum(axis=1)
+
+    def step(self, taps: np.ndarray) -> np.ndarray:
+        # All taps that are high act at once, as they would on the wire: a tap that is not one-hot spoils the ramp.
+        self._levels = self._levels + self._programming.ramp_steps @ taps
+        return self.values > self._levels[self._ramp_of_column]
 
 
 def random_stalls(seed: int, probability: float = 0.2, longest: int = 5) -> Callable[[str], bool]:

@@ -20,7 +20,7 @@ def ramp_of_bank(spec: Specification) -> str:
     return f"32'h{sum(ramp << 8 * bank for bank, ramp in enumerate(spec.ramp_of_gate)):08x}"
 
 
-def parameters(spec: Specification, *, head: bool, real: bool, utterances: int) -> dict[str, object]:
+def parameters(spec: Specification, *, head: bool, utterances: int) -> dict[str, object]:
     """Parameters of ``crossramp_bulk`` for ``spec``."""
     return {
         "ROWS": spec.rows,
@@ -38,7 +38,6 @@ def parameters(spec: Specification, *, head: bool, real: bool, utterances: int) 
         "LOGIT_BITS": spec.logit_bits,
         "ANSWER_BITS": answer_bits(spec),
         "HEAD": int(head),
-        "REAL": int(real),
         "UTTERANCES": utterances,
     }
 
@@ -141,7 +140,7 @@ def _expected_ports(spec: Specification):
         yield name, (direction, width)
 
 
-def top(spec: Specification, *, head: bool, real: bool = False, clock_input: bool, utterances: int = 1) -> str:
+def top(spec: Specification, *, head: bool, clock_input: bool, utterances: int = 1) -> str:
     """Verilog of ``crossramp_bench``: ``crossramp_bulk`` in the sizes of ``spec``, and its clock.
 
     Parameters
@@ -149,9 +148,7 @@ def top(spec: Specification, *, head: bool, real: bool = False, clock_input: boo
     clock_input : bool
         The clock is a port, for a C++ main; otherwise the module makes it. ``+waves=FILE`` dumps everything there.
     """
-    sizes = ", ".join(
-        f".{name}({value})" for name, value in parameters(spec, head=head, real=real, utterances=utterances).items()
-    )
+    sizes = ", ".join(f".{name}({value})" for name, value in parameters(spec, head=head, utterances=utterances).items())
     if clock_input:
         clock = f"module {TOP} (\n    input clk\n);\n"
     else:

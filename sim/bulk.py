@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.lstm import checked_integers
 from crossramp.golden.network import Network
 from crossramp.golden.specification import GATES, Specification
@@ -17,14 +18,15 @@ from crossramp.rtl.network import NetworkTop
 from crossramp.rtl.verilog import port_table, to_verilog
 
 from . import bench_verilog
+from .array import from_bits
 from .builds import build_executable
-from .programming import Programming
+from .programming import Programming, write_device
 from .protocol import RULES
 from .records import layouts, read_log, units_of, write_stimulus
 from .simulators import SimulationError, choose_simulator, environment
 from .sources import SOURCES
 
-#: Sources of the bench, in order.
+#: Sources of the bench, in order; its array is the ideal one.
 BENCH = ("crossbar.sv", "protocol.sv", "bulk_tb.sv")
 
 #: Clocks that a bench counts: x held back, h and a logit that waited for ready, the array not ready.
@@ -101,13 +103,21 @@ class BulkResult:
         return np.concatenate([trace.answers for trace in self.traces])
 
 
-def bulk_sources(spec: Specification, verilog: str, module: str, ports, *, head=True, real=False, clock_input: bool):
-    """File name to text of everything a bulk bench is built from, for the generated ``verilog`` of ``module``."""
+#: The array of :data:`BENCH` and the one that is a device instance; a bench has one or the other.
+IDEAL_ARRAY, DEVICE_ARRAY = "crossbar.sv", "device_crossbar.sv"
+
+
+def bulk_sources(spec: Specification, verilog: str, module: str, ports, *, head=True, errs=False, clock_input: bool):
+    """File name to text of everything a bulk bench is built from, for the generated ``verilog`` of ``module``.
+
+    With ``errs``, the array behind the boundary is a device instance.
+    """
+    bench = [DEVICE_ARRAY if errs and name == IDEAL_ARRAY else name for name in BENCH]
     return {
         "device.v": verilog,
         "wrapper.v": bench_verilog.wrapper(spec, module, ports),
-        **{name: (SOURCES / name).read_text() for name in BENCH},
-        "bench.sv": bench_verilog.top(spec, head=head, real=real, clock_input=clock_input),
+        **{name: (SOURCES / name).read_text() for name in bench},
+        "bench.sv": bench_verilog.top(spec, head=head, clock_input=clock_input),
     }
 
 
@@ -128,8 +138,8 @@ def simulate_bulk(
     stall: int = 0,
     array_stall: int = 0,
     seed: int = 1,
-    programming: Programming | None = None,
-    calibration: int = 0,
+    programming: Programming | DeviceInstance | None = None,
+    calibration: int | None = None,
     change_verilog: Callable[[str], str] | None = None,
     random_start: bool = False,
     optimize: bool = True,
@@ -154,10 +164,12 @@ def simulate_bulk(
         Percent of the clocks without x, without ready on the outputs, without the array's ready; 0 to 90.
     seed : int
         Of idle, stalls and random start.
-    programming : Programming or None
-        What the crossbar holds; None: the ideal array of ``network``. Real-valued programming is read as such.
-    calibration : int
-        The calibration port throughout: bit k * calibration_cells + n chooses cell n of ramp k.
+    programming : Programming, DeviceInstance or None
+        What the crossbar holds; None: the ideal array of ``network``. Of a device instance, every value is that of
+        :class:`~crossramp.golden.analog.convert.DeviceLstm`, see :func:`.scoreboard.expected_traces`.
+    calibration : int or None
+        The calibration port throughout: bit k * calibration_cells + n chooses cell n of ramp k. None: the cells that a
+        device instance has chosen where nobody has calibrated, and none of any other array.
     change_verilog : callable or None
         Applied to the generated Verilog: a planted fault, stripped initial values, another netlist.
     random_start : bool
@@ -182,17 +194,25 @@ def simulate_bulk(
         if not 0 <= percent <= 90:
             raise ValueError(f"{name} is {percent}; allowed: 0 to 90 percent")
     cells = len(spec.ramps) * spec.calibration_cells
+    errs = isinstance(programming, DeviceInstance)
+    if calibration is None:
+        calibration = from_bits(programming.nominal.ravel()) if errs else 0
     if not 0 <= calibration < 1 << cells:
         raise ValueError(f"calibration is {calibration}; allowed: 0 to {(1 << cells) - 1}, for {cells} cells")
     simulator = choose_simulator(simulator)
     programming = Programming.ideal(spec, network.weights) if programming is None else programming
+    if programming.spec != spec:
+        raise ValueError(
+            f"the programming is for specification {programming.spec.content_hash}, the network for "
+            f"{spec.content_hash}; write the programming anew"
+        )
 
     begin = time.perf_counter()
     verilog, ports = network_verilog(network)
     if change_verilog is not None:
         verilog = change_verilog(verilog)
     own_clock = simulator == "icarus"
-    sources = bulk_sources(spec, verilog, "network", ports, real=programming.real, clock_input=not own_clock)
+    sources = bulk_sources(spec, verilog, "network", ports, errs=errs, clock_input=not own_clock)
     main = None if own_clock else (SOURCES / "bulk_main.cpp").read_text()
     command = build_executable(
         simulator, sources, bench_verilog.TOP, main=main, random_start=random_start, optimize=optimize, folder=workdir
@@ -209,7 +229,10 @@ def simulate_bulk(
     with tempfile.TemporaryDirectory(prefix="crossramp-") as name:
         folder = Path(name)
         write_stimulus(folder / "x.bin", batches)
-        programming.write(folder / "array")
+        if errs:
+            write_device(programming, folder / "array")
+        else:
+            programming.write(folder / "array")
         arguments = [f"+trace={folder}", f"+x={folder / 'x.bin'}", f"+array={folder / 'array'}"]
         arguments += [f"+utterances={utterances}", f"+idle={idle}", f"+stall={stall}", f"+array_stall={array_stall}"]
         arguments += [f"+seed={seed}", f"+watchdog={2 * bound}", f"+calibration={calibration:x}"]

@@ -128,12 +128,13 @@ module crossramp_bulk #(
     parameter LOGIT_BITS = 2,
     parameter ANSWER_BITS = 1,
     parameter HEAD = 1,  // 0: a macro alone, whose logit and answer streams never become valid
-    parameter REAL = 0,
     parameter UTTERANCES = 1  // of the stimulus, unless +utterances=N says otherwise
 ) (
     input clk
 );
   localparam TICKS = (1 << ADC_BITS) - 1;
+  localparam INPUT_MAX = (1 << (INPUT_BITS - 1)) - 1;
+  localparam STATE_PULSE_MAX = (1 << (STATE_PULSE_BITS - 1)) - 1;
   localparam CALIBRATION = RAMPS * CALIBRATION_CELLS > 0 ? RAMPS * CALIBRATION_CELLS : 1;
   localparam LAST = UNITS - (BEATS - 1) * LANES;  // lanes of the last beat that hold a unit
 
@@ -186,7 +187,7 @@ module crossramp_bulk #(
 
   crossramp_crossbar #(
       .ROWS(ROWS), .UNITS(UNITS), .TICKS(TICKS), .RAMPS(RAMPS), .CALIBRATION_CELLS(CALIBRATION_CELLS),
-      .RAMP_OF_BANK(RAMP_OF_BANK), .REAL(REAL)
+      .RAMP_OF_BANK(RAMP_OF_BANK), .INPUT_MAX(INPUT_MAX), .STATE_PULSE_MAX(STATE_PULSE_MAX)
   ) crossbar (
       .clk(clk), .row_pos(row_pos), .row_neg(row_neg), .state_pos(state_pos), .state_neg(state_neg), .state(state),
       .integrate(integrate), .reset(reset), .hold(hold), .ramp_reset(ramp_reset), .tick(tick), .tap(tap),
@@ -196,7 +197,7 @@ module crossramp_bulk #(
   wire [31:0] broken, conversions;
   crossramp_protocol #(
       .ROWS(ROWS), .UNITS(UNITS), .TICKS(TICKS), .CALIBRATION(CALIBRATION),
-      .INPUT_MAX((1 << (INPUT_BITS - 1)) - 1), .STATE_PULSE_MAX((1 << (STATE_PULSE_BITS - 1)) - 1),
+      .INPUT_MAX(INPUT_MAX), .STATE_PULSE_MAX(STATE_PULSE_MAX),
       .SETTLE_CLOCKS(SETTLE_CLOCKS)
   ) protocol (
       .clk(clk), .rst(rst), .row_pos(row_pos), .row_neg(row_neg), .state_pos(state_pos), .state_neg(state_neg),

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The behavioral crossbar: one source for Icarus Verilog and Verilator, behind the analog boundary (docs/boundary.md).
+// The behavioral crossbar of ideal cells: one source for Icarus Verilog and Verilator, behind the analog boundary
+// (docs/boundary.md). device_crossbar.sv is the one that errs, with the same ports.
 //
 // It measures the pulses it is given, integrates, holds, and compares with its own ramps on each tick. It acts in the
 // middle of each clock, on the falling edge: every pin is settled then, and its answer is there before the next edge.
 //
-// The content comes from the folder that `+array=FOLDER` names, written by crossramp.sim.programming. REAL = 0 reads
-// integers (*.hex, levels), REAL = 1 reads conductances (*.txt, siemens x clocks). Both are held as reals: integers
-// below 2**53 are exact there.
+// The content comes from the folder that `+array=FOLDER` names, written by crossramp.sim.programming: integers, in MAC
+// units. They are held as reals, in which integers below 2**53 are exact.
 //
 // `+array_stall=PERCENT` (with `+seed=N`) holds `ready` low on that share of the clocks that may wait.
 
@@ -19,7 +19,8 @@ module crossramp_crossbar #(
     parameter RAMPS = 1,
     parameter CALIBRATION_CELLS = 0,  // of each ramp
     parameter [31:0] RAMP_OF_BANK = 0,  // 8 bits each, bank i lowest
-    parameter REAL = 0
+    parameter INPUT_MAX = 1,  // for device_crossbar.sv, whose integrators forget; not needed here
+    parameter STATE_PULSE_MAX = 1
 ) (
     input clk,
     input [ROWS-1:0] row_pos,
@@ -69,7 +70,6 @@ module crossramp_crossbar #(
   localparam MOST = WORDS > CELLS ? WORDS : CELLS;
   reg signed [31:0] words[0:MOST-1];
   integer file, found;
-  real number;
 
   // Icarus takes no strings as task arguments: the file's path is in `path`.
   string path;
@@ -95,13 +95,6 @@ module crossramp_crossbar #(
     end
   endtask
 
-  task read_real;
-    begin
-      found = $fscanf(file, "%g", number);
-      if (found != 1) short;
-    end
-  endtask
-
   task short;
     begin
       $display("crossbar: %0s ends after %0d values; write the folder anew", path, k);
@@ -122,59 +115,21 @@ module crossramp_crossbar #(
     if (!$value$plusargs("seed=%d", random)) random = 1;
     random = random * 32'd2654435761 ^ 32'h9e3779b9;
     if (random == 0) random = 1;
-    if (REAL == 0) begin
-      path = {folder, "/weights.hex"};
-      read_integers(ROWS * COLUMNS);
-      for (k = 0; k < ROWS * COLUMNS; k = k + 1) weight[k] = $itor(words[k]);
-      path = {folder, "/state_cells.hex"};
-      read_integers(UNITS);
-      for (k = 0; k < UNITS; k = k + 1) state_cell[k] = $itor(words[k]);
-      path = {folder, "/ramp_start.hex"};
-      read_integers(RAMPS);
-      for (k = 0; k < RAMPS; k = k + 1) ramp_start[k] = $itor(words[k]);
-      path = {folder, "/ramp_steps.hex"};
-      read_integers(RAMPS * TICKS);
-      for (k = 0; k < RAMPS * TICKS; k = k + 1) ramp_step[k] = $itor(words[k]);
-      path = {folder, "/calibration_cells.hex"};
-      read_integers(RAMPS * CALIBRATION_CELLS);
-      for (k = 0; k < RAMPS * CALIBRATION_CELLS; k = k + 1) calibration_cell[k] = $itor(words[k]);
-    end else begin
-      path = {folder, "/weights.txt"};
-      open;
-      for (k = 0; k < ROWS * COLUMNS; k = k + 1) begin
-        read_real;
-        weight[k] = number;
-      end
-      $fclose(file);
-      path = {folder, "/state_cells.txt"};
-      open;
-      for (k = 0; k < UNITS; k = k + 1) begin
-        read_real;
-        state_cell[k] = number;
-      end
-      $fclose(file);
-      path = {folder, "/ramp_start.txt"};
-      open;
-      for (k = 0; k < RAMPS; k = k + 1) begin
-        read_real;
-        ramp_start[k] = number;
-      end
-      $fclose(file);
-      path = {folder, "/ramp_steps.txt"};
-      open;
-      for (k = 0; k < RAMPS * TICKS; k = k + 1) begin
-        read_real;
-        ramp_step[k] = number;
-      end
-      $fclose(file);
-      path = {folder, "/calibration_cells.txt"};
-      open;
-      for (k = 0; k < RAMPS * CALIBRATION_CELLS; k = k + 1) begin
-        read_real;
-        calibration_cell[k] = number;
-      end
-      $fclose(file);
-    end
+    path = {folder, "/weights.hex"};
+    read_integers(ROWS * COLUMNS);
+    for (k = 0; k < ROWS * COLUMNS; k = k + 1) weight[k] = $itor(words[k]);
+    path = {folder, "/state_cells.hex"};
+    read_integers(UNITS);
+    for (k = 0; k < UNITS; k = k + 1) state_cell[k] = $itor(words[k]);
+    path = {folder, "/ramp_start.hex"};
+    read_integers(RAMPS);
+    for (k = 0; k < RAMPS; k = k + 1) ramp_start[k] = $itor(words[k]);
+    path = {folder, "/ramp_steps.hex"};
+    read_integers(RAMPS * TICKS);
+    for (k = 0; k < RAMPS * TICKS; k = k + 1) ramp_step[k] = $itor(words[k]);
+    path = {folder, "/calibration_cells.hex"};
+    read_integers(RAMPS * CALIBRATION_CELLS);
+    for (k = 0; k < RAMPS * CALIBRATION_CELLS; k = k + 1) calibration_cell[k] = $itor(words[k]);
     for (k = 0; k < RAMPS; k = k + 1) level[k] = ramp_start[k];
   end
 

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an array is programmed with: weights, state, ramp and calibration cells; in integers or conductances."""
+"""What an array is programmed with: weights, state, ramp and calibration cells in integers; or a device instance."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.analog.device import DeviceInstance
+from crossramp.golden.analog.noise import SIZE, key, table
 from crossramp.golden.lstm import checked_integers
 from crossramp.golden.ramp import ramps
 from crossramp.golden.specification import Specification
@@ -12,8 +14,26 @@ from crossramp.golden.specification import Specification
 #: Files that :meth:`Programming.write` makes, by the array they hold.
 FILES = ("weights", "state_cells", "ramp_start", "ramp_steps", "calibration_cells")
 
-#: Conductance of one weight level in the real-valued programming, in siemens.
-LEVEL_SIEMENS = 10e-6
+#: Arrays of a device instance in the order in which ``device_crossbar.sv`` reads them.
+DEVICE_ARRAYS = (
+    "weights",
+    "state_cells",
+    "ramp_start",
+    "ramp_steps",
+    "calibration_cells",
+    "window",
+    "state_window",
+    "limit",
+    "state_limit",
+    "variance",
+    "state_variance",
+    "common_variance",
+    "noise_variance",
+    "offsets",
+    "ramp_noise",
+    "rise",
+    "delays",
+)
 
 
 class ProgrammingError(ValueError):
@@ -22,9 +42,9 @@ class ProgrammingError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Programming:
-    """The content of one array: what :class:`.array.ArrayModel` and ``crossbar.sv`` are programmed with.
+    """The content of one array of whole numbers: what :class:`.array.ArrayModel` and ``crossbar.sv`` work with.
 
-    All arrays are int64 in MAC units (one weight level for one clock), or all are float64 in siemens x clocks.
+    All arrays are int64 in MAC units (one weight level for one clock).
 
     Parameters
     ----------
@@ -43,7 +63,7 @@ class Programming:
     Raises
     ------
     ProgrammingError
-        For a wrong shape or a mixture of types.
+        For a wrong shape or a type that is no integer.
     """
 
     spec: Specification
@@ -62,20 +82,13 @@ class Programming:
             "ramp_steps": (count, spec.ticks),
             "calibration_cells": (count, spec.calibration_cells),
         }
-        real = np.asarray(self.weights).dtype.kind == "f"
         for name, shape in shapes.items():
             values = np.asarray(getattr(self, name))
             if values.shape != shape:
                 raise ProgrammingError(f"{name} has the shape {values.shape}; expected {shape}")
-            if values.dtype.kind not in ("f" if real else "iu"):
-                expected = "floats, as weights does" if real else "integers, as weights does"
-                raise ProgrammingError(f"{name} holds {values.dtype}; expected {expected}")
-            object.__setattr__(self, name, values.astype(np.float64 if real else np.int64))
-
-    @property
-    def real(self) -> bool:
-        """Whether the values are conductances (float64), not levels (int64)."""
-        return self.weights.dtype.kind == "f"
+            if values.dtype.kind not in "iu":
+                raise ProgrammingError(f"{name} holds {values.dtype}; expected integers")
+            object.__setattr__(self, name, values.astype(np.int64))
 
     @classmethod
     def ideal(cls, spec: Specification, weights: np.ndarray, calibration_cells=None) -> "Programming":
@@ -103,15 +116,6 @@ class Programming:
             np.asarray(calibration_cells),
         )
 
-    def as_conductances(self, level: float = LEVEL_SIEMENS) -> "Programming":
-        """The same array in siemens, ``level`` for one weight level; ideal values give the codes of the integers.
-
-        The ramps gain half a level, the ½ of the contract's thresholds, so that no rounding of a sum can reach one.
-        """
-        scaled = {name: getattr(self, name) * level for name in FILES}
-        scaled["ramp_start"] = (self.ramp_start + 0.5) * level
-        return Programming(self.spec, **scaled)
-
     def replace(self, **changes) -> "Programming":
         """A copy with some arrays changed, checked anew: one other device instance, or a planted fault."""
         return replace(self, **changes)
@@ -119,8 +123,7 @@ class Programming:
     def write(self, folder: Path | str) -> Path:
         """Write one text file an array into ``folder`` (made if missing), as ``crossbar.sv`` reads them.
 
-        Integers as 32-bit hexadecimal words in two's complement, for ``$readmemh``; floats in their shortest exact
-        decimal form, one a line, for ``$fscanf``. Arrays of two dimensions go row by row.
+        32-bit hexadecimal words in two's complement, for ``$readmemh`` too. Arrays of two dimensions go row by row.
 
         Raises
         ------
@@ -130,15 +133,30 @@ class Programming:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for name in FILES:
-            (folder / f"{name}.{'txt' if self.real else 'hex'}").write_text(self._text(name))
+            (folder / f"{name}.hex").write_text(self._text(name))
         return folder
 
     def _text(self, name: str) -> str:
         values = getattr(self, name).ravel()
-        if self.real:
-            return "".join(f"{value!r}\n" for value in values.tolist())
         beyond = values[(values < -(2**31)) | (values >= 2**31)]
         if beyond.size:
             raise ProgrammingError(f"{name} holds {beyond[0]}; a word of the file has 32 bits")
         # $readmemh warns about an empty file: an array of no cells is one zero that nothing reads.
         return "".join(f"{value & 0xFFFFFFFF:08x}\n" for value in values.tolist() or [0])
+
+
+def write_device(device: DeviceInstance, folder: Path | str) -> Path:
+    """Write ``device.bin`` into ``folder`` (made if missing), as ``device_crossbar.sv`` reads it.
+
+    Words of 64 bits, most significant byte first: the number of words, the origin of the noise, then doubles:
+    compression, comparator noise, :data:`DEVICE_ARRAYS` row by row, and the upper half of the normal distribution's
+    quantiles (the lower half is its negative, backwards).
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    doubles = [[device.compression, device.comparator_noise]]
+    doubles += [getattr(device, name).ravel() for name in DEVICE_ARRAYS]
+    doubles = np.concatenate([*doubles, table()[SIZE // 2 :]]).astype(">f8")
+    header = np.array([len(doubles) + 2, key(device.seed)], ">u8")
+    (folder / "device.bin").write_bytes(header.tobytes() + doubles.tobytes())
+    return folder

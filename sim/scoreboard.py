@@ -4,10 +4,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+from crossramp.golden.analog.convert import DeviceLstm, conversions
+from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.cell import state_pulses, update_c, update_h
 from crossramp.golden.network import Network, NetworkTrace
 from crossramp.golden.ramp import latch
 from crossramp.golden.specification import GATES, Specification
+
+from .array import to_bits
 
 #: Mismatches that a message lists.
 LISTED = 5
@@ -135,7 +139,49 @@ class Scoreboard:
 STEP_QUANTITIES = ("codes", "c", "state_pulses", "state_codes", "h")
 
 
-def compare_bulk(network: Network, x_batches, result, traces: list[NetworkTrace] | None = None) -> Scoreboard:
+def expected_traces(
+    network: Network,
+    x_batches,
+    device: DeviceInstance | None = None,
+    calibration: int | None = None,
+    first: int = 0,
+) -> list[NetworkTrace]:
+    """Golden traces of utterances that are played one after the other, one trace a batch.
+
+    Parameters
+    ----------
+    network : Network
+    x_batches : integer array, shape (batch, steps, inputs), or a sequence of such
+    device : DeviceInstance or None
+        The array behind the hardware; None: an ideal one.
+    calibration : int or None
+        The calibration port, as :func:`.bulk.simulate_bulk` takes it.
+    first : int
+        The number of the first conversion: how many the array did before (:attr:`.array.ArrayModel.converted`).
+    """
+    batches = [x_batches] if isinstance(x_batches, np.ndarray) else list(x_batches)
+    if device is None:
+        return [network.run(x) for x in batches]
+    cells = device.calibration_cells
+    lstm = DeviceLstm(device, None if calibration is None else to_bits(calibration, cells.size).reshape(cells.shape))
+    traces = []
+    for x in batches:
+        numbers = first + conversions(len(x), x.shape[1])
+        first += 2 * len(x) * x.shape[1]
+        steps = lstm.run(x, numbers)
+        traces.append(NetworkTrace(*network.head(steps.h), steps))
+    return traces
+
+
+def compare_bulk(
+    network: Network,
+    x_batches,
+    result,
+    traces: list[NetworkTrace] | None = None,
+    *,
+    device: DeviceInstance | None = None,
+    calibration: int | None = None,
+) -> Scoreboard:
     """Every code, c, q, t, h, logit and answer of a :class:`.bulk.BulkResult` against the golden model.
 
     Parameters
@@ -145,6 +191,8 @@ def compare_bulk(network: Network, x_batches, result, traces: list[NetworkTrace]
     result : BulkResult
     traces : list of NetworkTrace or None
         Golden traces, one a batch, if they are there already.
+    device, calibration
+        As :func:`expected_traces` takes them, where they are not.
 
     Returns
     -------
@@ -154,7 +202,7 @@ def compare_bulk(network: Network, x_batches, result, traces: list[NetworkTrace]
     batches = [x_batches] if isinstance(x_batches, np.ndarray) else list(x_batches)
     board = Scoreboard(network.spec)
     utterance = 0
-    golden = traces if traces is not None else [network.run(x) for x in batches]
+    golden = traces if traces is not None else expected_traces(network, batches, device, calibration)
     for x, expected, got in zip(batches, golden, result.traces, strict=True):
         for quantity in STEP_QUANTITIES:
             board.compare(quantity, getattr(expected.steps, quantity), getattr(got, quantity), utterance)

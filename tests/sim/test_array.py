@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.lstm import Lstm
 from crossramp.golden.ramp import latch
 from crossramp.golden.specification import Gate, Specification
@@ -30,18 +31,13 @@ def lstm(spec, seed):
     return Lstm(spec, rng.integers(-spec.weight_max, spec.weight_max + 1, (spec.rows, spec.columns))), rng
 
 
-@pytest.mark.parametrize("real", [False, True], ids=["integer", "real"])
+@pytest.mark.parametrize("device", [False, True], ids=["integers", "device"])
 @pytest.mark.parametrize("name", SPECS)
-def test_converts_as_golden(name, real, seed):
+def test_converts_as_golden(name, device, seed):
     spec = SPECS[name]
     golden, rng = lstm(spec, seed)
-    programming = Programming.ideal(spec, golden.weights)
-    model = ArrayModel(
-        spec,
-        programming.as_conductances() if real else programming,
-        ready=random_stalls(seed, 0.3),
-        garbage_seed=seed,
-    )
+    content = (DeviceInstance if device else Programming).ideal(spec, golden.weights)
+    model = ArrayModel(spec, content, ready=random_stalls(seed, 0.3), garbage_seed=seed)
     compared = 0
     for _ in range(4):
         codes = rng.integers(-spec.input_max, spec.input_max + 1, spec.rows)
@@ -55,8 +51,7 @@ def test_converts_as_golden(name, real, seed):
         np.testing.assert_array_equal(latch(latched, "first_trip")[bank_g], expected)
         conversions = model.finish()
         assert [conversion.state for conversion in conversions[-2:]] == [False, True]
-        if not real:
-            np.testing.assert_array_equal(conversions[-2].macs, macs)
+        np.testing.assert_array_equal(conversions[-2].macs, macs)
         assert conversions[-2].comparators.shape == (spec.ticks, spec.columns)
         compared += spec.columns + spec.units
     assert compared == 4 * 5 * spec.units

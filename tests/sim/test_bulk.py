@@ -62,13 +62,6 @@ def test_every_value(name, simulator, seed, models):
             assert result.clocks_per_step > spec.clocks_per_step
 
 
-def test_real_conductances_convert_as_integers(seed, models):
-    network = network_of("odd", NETWORK_SEED)
-    real = Programming.ideal(network.spec, network.weights).as_conductances()
-    network, batches, result = simulate("odd", seed, (4, 1), models, simulator="icarus", programming=real)
-    compare_bulk(network, batches, result).check(*QUANTITIES)
-
-
 def test_random_start(seed, models):
     """Registers start at random where the Verilog does not say otherwise: reset alone must put it in order."""
 
