@@ -16,6 +16,9 @@ class ConductanceError(ValueError):
     """Given cells have a wrong shape, unit or value; one line that quotes it and says what is allowed."""
 
 
+_SUBTRACTED = ("ramp_negative", "ramp_start_negative", "calibration_negative")
+
+
 @dataclass(frozen=True, eq=False)
 class Conductances:
     """Cells as somebody measured them, in siemens (in charge mode: farad); None or NaN where a cell is drawn instead.
@@ -30,6 +33,8 @@ class Conductances:
     ramp_start : float64 array, shape (ramps, any)
         Cells that together take each ramp to its start.
     calibration : float64 array, shape (ramps, calibration_cells)
+    ramp_negative, ramp_start_negative, calibration_negative : shapes of the three above
+        What is subtracted; None: nothing is, where the other is given.
     source : str
         Where they come from, for messages.
     """
@@ -41,6 +46,9 @@ class Conductances:
     ramp: np.ndarray | None = None
     ramp_start: np.ndarray | None = None
     calibration: np.ndarray | None = None
+    ramp_negative: np.ndarray | None = None
+    ramp_start_negative: np.ndarray | None = None
+    calibration_negative: np.ndarray | None = None
     source: str = "conductances"
 
     def __post_init__(self):
@@ -57,8 +65,22 @@ class Conductances:
 
     def over(self, name: str, drawn: np.ndarray) -> np.ndarray:
         """``drawn`` with the given cells of array ``name`` in their places; float64, shape of ``drawn``."""
-        given = getattr(self, name)
-        return np.asarray(drawn, float) if given is None else np.where(np.isnan(given), drawn, given)
+        given = getattr(self, name, None)
+        if given is None:
+            return np.asarray(drawn, float)
+        if given.shape != np.shape(drawn):  # starts have as many cells as somebody chose: no cell in the other places
+            return np.nan_to_num(given)
+        return np.where(np.isnan(given), drawn, given)
+
+    def pair_over(self, name: str, drawn: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """The same for cells of a ramp and those subtracted: where only the former is given, nothing is subtracted."""
+        given, partner = getattr(self, name), getattr(self, f"{name}_negative")
+        if given is None:
+            return drawn
+        if partner is None:
+            partner = np.where(np.isnan(given), np.nan, 0.0)
+        rest = drawn[1] if given.shape == drawn[1].shape else np.zeros(given.shape)
+        return self.over(name, drawn[0]), np.where(np.isnan(partner), rest, partner)
 
     def check(self, spec: Specification, technology: Technology) -> None:
         """Raise ConductanceError unless every array has the shape of ``spec`` and lies in the technology's range."""
@@ -73,6 +95,10 @@ class Conductances:
                 continue
             if len(shape) != values.ndim or any(a not in (None, b) for a, b in zip(shape, values.shape, strict=True)):
                 raise ConductanceError(f"{self.source}: {name} has the shape {values.shape}; expected {_text(shape)}")
+            if name in _SUBTRACTED:
+                other = name.removesuffix("_negative")
+                if getattr(self, other) is None or getattr(self, other).shape != values.shape:
+                    raise ConductanceError(f"{self.source}: {name} needs {other} beside it, of the same shape")
             bad = np.isinf(values) | (values < 0) | (values > HEADROOM * high)
             if bad.any():
                 at = tuple(map(int, np.argwhere(bad)[0]))
@@ -96,6 +122,9 @@ def shapes(spec: Specification, technology: Technology) -> dict[str, tuple]:
         "ramp": (count, spec.ticks),
         "ramp_start": (count, None),
         "calibration": (count, spec.calibration_cells),
+        "ramp_negative": (count, spec.ticks),
+        "ramp_start_negative": (count, None),
+        "calibration_negative": (count, spec.calibration_cells),
     }
 
 
