@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from signal import SIG_DFL, SIGINT
 from signal import signal as handle_signal
 
@@ -15,11 +15,13 @@ from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
+from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.network import Network, NetworkTrace
 from crossramp.golden.specification import Specification
 from crossramp.rtl.network import NetworkTop
 
 from .array import PIN_NAMES, ArrayModel
+from .programming import Programming, calibration_port
 from .simulators import SimulationError
 
 #: Clocks that are worth a process.
@@ -80,7 +82,8 @@ def simulate_amaranth(
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
     seconds: float | None = None,
-    weights: np.ndarray | None = None,
+    programming: np.ndarray | Programming | DeviceInstance | None = None,
+    calibration: int | None = None,
 ) -> Observed:
     """Run utterances through the gateware, one after another.
 
@@ -97,39 +100,51 @@ def simulate_amaranth(
     seconds : float or None
         Start nothing that would not be done by then: of more utterances than that, the first ones are simulated,
         and the result holds only those (at least one).
-    weights : integer array, shape (rows, columns), or None
-        Program the array with these instead of the network's own: a planted fault.
+    programming : integer array of shape (rows, columns), Programming, DeviceInstance or None
+        What the array holds, as :class:`.array.ArrayModel` takes it; None: the network's weights. The noise of a device
+        instance is the same however the utterances are shared.
+    calibration : int or None
+        The calibration port, as :func:`.bulk.simulate_bulk` takes it.
 
     Raises
     ------
     SimulationError
         If the gateware stops before the last answer, or a stream's beats are not framed as they must be.
+    ValueError
+        For a calibration out of range, or a programming of another specification.
     """
     spec = network.spec
+    programming = network.weights if programming is None else programming
+    calibration = calibration_port(spec, calibration, programming)
     clocks = len(x) * x.shape[1] * spec.clocks_per_step
     # A process of its own pays only where it has more to do than to build the simulation.
     jobs = min(jobs or os.cpu_count() or 1, len(x), max(clocks // _PORTION_CLOCKS, 1))
-    weights = network.weights if weights is None else weights
     progress = progress or (lambda done: None)
     started = time.monotonic()
 
     def time_for_another(longest: float) -> bool:
         return seconds is None or time.monotonic() - started + longest <= seconds
 
-    # Small portions, so that no process waits long for the last one, and progress moves.
-    portions = [x[part] for part in np.array_split(np.arange(len(x)), min(len(x), 4 * jobs))]
+    # Small portions, so that no process waits long for the last one, and progress moves. Each array goes on with the
+    # number of conversions that those before it have done.
+    parts = np.array_split(np.arange(len(x)), min(len(x), 4 * jobs))
+    portions = [(x[part], 2 * x.shape[1] * int(part[0])) for part in parts]
     if jobs == 1:
         parts, longest = [], 0.0
         for portion in portions:
             if parts and not time_for_another(longest):
                 break
             begin = time.monotonic()
-            parts.append(_simulate(network, weights, portion))
+            parts.append(_simulate(network, programming, calibration, *portion))
             longest = max(longest, time.monotonic() - begin)
             progress(sum(len(part.answers) for part in parts))
         return Observed.join(parts)
     # Plain arrays and dicts travel; the worker builds its own objects.
     arrays = (spec.to_dict(), network.weights, network.head_weights, network.head_biases)
+    content = programming
+    if not isinstance(programming, np.ndarray):
+        names = [field.name for field in fields(programming) if field.name != "spec"]
+        content = type(programming), {name: getattr(programming, name) for name in names}
     parts, running, longest = {}, {}, 0.0
     # A fresh interpreter: nothing of the caller's threads or open files comes along.
     context = multiprocessing.get_context("spawn")
@@ -139,7 +154,7 @@ def simulate_amaranth(
                 while (k := len(parts) + len(running)) < len(portions) and len(running) < jobs:
                     if parts and not time_for_another(longest):
                         break
-                    future = pool.submit(_simulate_plain, arrays, weights, portions[k])
+                    future = pool.submit(_simulate_plain, arrays, content, calibration, *portions[k])
                     running[future] = (k, time.monotonic())
                 if not running:
                     break
@@ -209,16 +224,19 @@ def _die_quietly():
     handle_signal(SIGINT, SIG_DFL)
 
 
-def _simulate_plain(arrays: tuple, weights: np.ndarray, x: np.ndarray) -> Observed:
-    spec, *others = arrays
-    return _simulate(Network(Specification.from_dict(spec), *others), weights, x)
+def _simulate_plain(arrays: tuple, content, calibration: int, x: np.ndarray, first: int) -> Observed:
+    spec = Specification.from_dict(arrays[0])
+    if isinstance(content, tuple):
+        kind, values = content
+        content = kind(spec, **values)
+    return _simulate(Network(spec, *arrays[1:]), content, calibration, x, first)
 
 
-def _simulate(network: Network, weights: np.ndarray, x: np.ndarray) -> Observed:
-    """One simulation in this process."""
+def _simulate(network: Network, programming, calibration: int, x: np.ndarray, first: int) -> Observed:
+    """One simulation in this process; ``first``: the number of its first conversion."""
     probe = _Probe(network)
     top, spec = probe.top, network.spec
-    model = ArrayModel(spec, weights, record=False)
+    model = ArrayModel(spec, programming, record=False, first=first)
     controls = len(_Probe.CONTROLS)
     beats = {name: [] for name in _Probe.EVENTS}
     outputs = [(name, beats[name], probe.beats[name]) for name in _Probe.EVENTS]
@@ -237,6 +255,7 @@ def _simulate(network: Network, weights: np.ndarray, x: np.ndarray) -> Observed:
         pins, shown, sent, quiet = _Pins(ctx, top.array), 0, 0, 0
         for signal in (top.array.ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
             ctx.set(signal, 1)
+        ctx.set(top.calibration, calibration)
         ctx.set(x_payload, payloads[0])
         taken = ctx.get(top.x.ready)
         async for _ in ctx.tick():

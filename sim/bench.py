@@ -187,6 +187,8 @@ class MacroBench:
         None: ten steps' worth, and two logits'.
     strict : bool
         Stop at the first breach of the boundary's protocol.
+    calibration : int
+        The calibration port from the start on, see :func:`.programming.calibration_port`.
 
     Attributes
     ----------
@@ -207,8 +209,10 @@ class MacroBench:
         answer_pauses: Iterator[bool] | None = None,
         watchdog_clocks: int | None = None,
         strict: bool = True,
+        calibration: int = 0,
     ):
         self.dut, self.spec, self.model = dut, spec, model
+        self._calibration = calibration
         self.checker = ProtocolChecker(spec, strict=strict)
         self._pauses = {"x": x_pauses, "h": h_pauses, "logit": logit_pauses, "answer": answer_pauses}
         # A logit takes units + 5 clocks, in which nothing else need happen.
@@ -221,7 +225,7 @@ class MacroBench:
         dut = self.dut
         dut.rst.value = 1
         if hasattr(dut, "calibration"):
-            dut.calibration.value = 0
+            dut.calibration.value = self._calibration
         cocotb.start_soon(Clock(dut.clk, period_ns, unit="ns").start())
         self.x = StreamSource(**stream_signals(dut, "x", ("code", "last")), pauses=self._pauses["x"])
         self.h = self._sink("h", ("codes", "end", "last"))
@@ -284,7 +288,8 @@ class MacroBench:
     def steps(self) -> StepTrace:
         """Everything the hardware computed, all steps of all utterances in a row: arrays of shape (1, steps, ...).
 
-        ``macs`` are those that the array measured.
+        ``macs`` are those that the array measured, float64 where it is a device instance. What is to be expected of one
+        says :func:`.scoreboard.expected_traces`.
 
         Raises
         ------
@@ -295,7 +300,7 @@ class MacroBench:
         spec, monitor = self.spec, self.monitor
         first = [conversion.macs for conversion in self.model.finish() if not conversion.state]
         parts = {
-            "macs": np.array(first, np.int64).reshape(-1, spec.columns),
+            "macs": np.array(first).reshape(-1, spec.columns),
             "codes": monitor.codes,
             "c": monitor.c,
             "state_pulses": monitor.state_pulses,

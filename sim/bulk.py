@@ -18,9 +18,8 @@ from crossramp.rtl.network import NetworkTop
 from crossramp.rtl.verilog import port_table, to_verilog
 
 from . import bench_verilog
-from .array import from_bits
 from .builds import build_executable
-from .programming import Programming, write_device
+from .programming import Programming, calibration_port, write_device
 from .protocol import RULES
 from .records import layouts, read_log, units_of, write_stimulus
 from .simulators import SimulationError, choose_simulator, environment
@@ -193,14 +192,10 @@ def simulate_bulk(
     for name, percent in {"idle": idle, "stall": stall, "array_stall": array_stall}.items():
         if not 0 <= percent <= 90:
             raise ValueError(f"{name} is {percent}; allowed: 0 to 90 percent")
-    cells = len(spec.ramps) * spec.calibration_cells
-    errs = isinstance(programming, DeviceInstance)
-    if calibration is None:
-        calibration = from_bits(programming.nominal.ravel()) if errs else 0
-    if not 0 <= calibration < 1 << cells:
-        raise ValueError(f"calibration is {calibration}; allowed: 0 to {(1 << cells) - 1}, for {cells} cells")
+    calibration = calibration_port(spec, calibration, programming)
     simulator = choose_simulator(simulator)
     programming = Programming.ideal(spec, network.weights) if programming is None else programming
+    errs = isinstance(programming, DeviceInstance)
     if programming.spec != spec:
         raise ValueError(
             f"the programming is for specification {programming.spec.content_hash}, the network for "

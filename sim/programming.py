@@ -160,3 +160,23 @@ def write_device(device: DeviceInstance, folder: Path | str) -> Path:
     header = np.array([len(doubles) + 2, key(device.seed)], ">u8")
     (folder / "device.bin").write_bytes(header.tobytes() + doubles.tobytes())
     return folder
+
+
+def calibration_port(spec: Specification, calibration: int | None, programming) -> int:
+    """What to drive on the calibration port: ``calibration``, bit k * calibration_cells + n for cell n of ramp k.
+
+    None: the cells that a device instance has chosen where nobody has calibrated (its ``nominal``), and none of
+    any other ``programming``.
+
+    Raises
+    ------
+    ValueError
+        For a calibration of more cells than there are.
+    """
+    if calibration is None:
+        chosen = programming.nominal.ravel() if isinstance(programming, DeviceInstance) else ()
+        return sum(1 << cell for cell in np.flatnonzero(chosen).tolist())
+    cells = len(spec.ramps) * spec.calibration_cells
+    if not 0 <= calibration < 1 << cells:
+        raise ValueError(f"calibration is {calibration}; allowed: 0 to {(1 << cells) - 1}, for {cells} cells")
+    return calibration

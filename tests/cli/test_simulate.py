@@ -61,7 +61,7 @@ def test_a_wrong_weight_in_the_array_is_seen(run, model_file, monkeypatch):
     def spoiled(network, x, **options):
         weights = network.weights.copy()
         weights[:, 0] = -weights[:, 0]
-        return original(network, x, weights=weights, **options)
+        return original(network, x, **options | {"programming": weights})
 
     monkeypatch.setattr(amaranth_backend, "simulate_amaranth", spoiled)
     status, out, _ = run("simulate", model_file, "--random", 2, "--simulator", "amaranth")

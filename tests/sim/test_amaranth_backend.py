@@ -53,7 +53,7 @@ def test_without_time_only_the_first_are_done(monkeypatch, jobs):
 
 def test_a_wrong_weight_is_seen():
     network, x = network_of(SPEC, 2), inputs_of(SPEC, 2)
-    wrong = differences(simulate_amaranth(network, x, weights=-network.weights), network.run(x))
+    wrong = differences(simulate_amaranth(network, x, programming=-network.weights), network.run(x))
     assert wrong["codes"].any()
 
 
