@@ -15,7 +15,20 @@ from importlib.metadata import version
 from crossramp.errors import UserError
 
 #: The commands, in the order of the help; each is a module of this package.
-COMMANDS = ("demo", "generate", "simulate", "build", "flash", "run", "virtual", "replay", "ramp", "info", "doctor")
+COMMANDS = (
+    "demo",
+    "generate",
+    "simulate",
+    "build",
+    "flash",
+    "run",
+    "virtual",
+    "replay",
+    "ramp",
+    "technology",
+    "info",
+    "doctor",
+)
 
 #: Those that keep something in the user's cache folder: what they built, and Amaranth's yosys its compiled self.
 _CACHING = ("demo", "generate", "simulate", "build", "run", "virtual", "replay")
