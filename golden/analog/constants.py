@@ -110,7 +110,9 @@ CONSTANTS = {
     # ---- ramps -------------------------------------------------------------------------------------------------------
     "ramp.pairs": Constant("1", 0, 1, "1: a ramp cell is a pair, as a weight is; 0: a single cell", _CURRENT),
     "ramp.full_scale": Constant("1", 0.01, 1, "of the largest step's cell, over what a cell can have"),
-    "ramp.scheme": Constant("1", 0, 1, "0: each cell to its own step; 1: to what the cells before it left over"),
+    "ramp.scheme": Constant(
+        "1", 0, 2, "0: each cell to its own step; 1: to what is left; 2: to what the columns see left"
+    ),
     "ramp.spares": Constant("1", 0, 64, "spare columns of each ramp, of which the best is used"),
     "ramp.calibration_range": Constant(
         "1", 0, 64, "range of the calibration cells, in codes at the middle of the ramp"

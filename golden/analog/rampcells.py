@@ -10,8 +10,11 @@ deviation s each,
   it reached, as read back. The sum telescopes and leaves e_k alone in T_k: s at every tick, and a cell that is stuck is
   made up for by the next ones, as far as their window allows. A cell cannot take back: where the level is beyond T_k
   already, the cell is left at the low end of the window.
+- converted (ours): the same, where the level is read back by converting known MACs. What columns and the ramp's
+  integrator make of charges is then made up for as well: the targets are where the columns need them
+  (:mod:`.sampling`).
 
-Reading a level back is one conversion of known MACs against ticks 1 .. k; ``read_back`` says how that errs.
+``read_back`` says how reading a level errs; chips are sampled with a reading as good as many conversions make it.
 """
 
 from collections.abc import Callable
@@ -21,7 +24,7 @@ import numpy as np
 #: ``program(targets, rng)``: conductances that cells reach when programmed to ``targets``; same shape, same unit.
 Program = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
-SCHEMES = ("one-shot", "cumulative")
+SCHEMES = ("one-shot", "cumulative", "converted")
 """By their number, the constant ``ramp.scheme``."""
 
 

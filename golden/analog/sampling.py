@@ -19,6 +19,7 @@ from .device import DeviceInstance
 from .physical import PhysicalArray
 from .rampcells import program_ramp
 from .redundancy import choose
+from .seen import seen_thresholds
 from .technology import Technology
 from .translate import to_device
 
@@ -136,8 +137,9 @@ class _Chip:
         sign, starts = np.where(start < 0, -1.0, 1.0), self._start(start, first, ramp_unit)
         calibration = self._calibration(lsb, first, ramp_unit)
         error = self._start_error(start, first, lsb, ramp_unit)
-        taps = np.stack([np.diff(t, prepend=t[0] - f) for t, f in zip(clipped, first, strict=True)])
-        taps = self._taps(taps * ramp_unit[:, None], ideal, ramp_unit, error)
+        places = self._converted(np.stack(clipped), weights)
+        steps = np.diff(places, axis=1, prepend=(np.array([t[0] for t in clipped]) - first)[:, None])
+        taps = self._taps(np.maximum(steps, 0) * ramp_unit[:, None], ideal, ramp_unit, error)
         voltage, ramp_voltage = self._voltages()
         return PhysicalArray(
             spec=spec,
@@ -294,6 +296,23 @@ class _Chip:
             error = error + (cells - partners)[:, -1] - lsb * (1 << self.spec.calibration_cells >> 1) * ramp_unit
         return error
 
+    def _converted(self, thresholds: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Where the ramps' levels must lie, in MAC units, for the columns to see ``thresholds``.
+
+        As they are, unless thresholds are read back by conversions: then an exact ramp is converted by this chip as it
+        is when it is programmed (before aging, at the reference temperature and nominal supply), and the levels are
+        moved to where its thresholds are seen right.
+        """
+        tech = self.technology
+        programmable = tech.read_mode == "current" and tech.ramp_kind == "in-memory" and self.on("ramp_cells")
+        if int(tech["ramp.scheme"]) != 2 or not (programmable and weights.any()):
+            return thresholds
+        now = {"ramp.scheme": 0.0, "operation.time": 0.0, "operation.supply": 1.0}
+        now["operation.temperature"] = tech["operation.reference_temperature"]
+        chip = _Chip(tech.replace(now), self.spec, self.seed, self.switches - {"ramp_cells"}, self.given)
+        seen = seen_thresholds(to_device(chip.array(weights)), weights)
+        return np.stack([_inverse(t, s, t) for t, s in zip(thresholds, seen, strict=True)])
+
     def _taps(self, targets: np.ndarray, ideal: list[Ramp], ramp_unit: np.ndarray, start_error: np.ndarray):
         """Cells of the taps, and those subtracted: the best of all columns, programmed by the technology's scheme."""
         if getattr(self.given, "ramp", None) is not None or not self.on("ramp_cells"):
@@ -359,6 +378,14 @@ class _Chip:
 
 def _largest_step(thresholds: np.ndarray) -> float:
     return max(float(np.diff(thresholds).max()), 1.0)
+
+
+def _inverse(x: np.ndarray, y: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where the line through (x, y), both non-decreasing, reaches ``wanted``; straight on beyond its ends."""
+    found = np.interp(wanted, y, x)
+    for end, beyond in ((0, wanted < y[0]), (-1, wanted > y[-1])):
+        found = np.where(beyond, x[end] + (wanted - y[end]) * (x[-1] - x[0]) / max(y[-1] - y[0], 1e-9), found)
+    return found
 
 
 def _clipped_line(numbers: tuple[float, ...], relative: np.ndarray) -> np.ndarray:

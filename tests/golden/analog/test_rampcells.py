@@ -72,5 +72,5 @@ def test_bad_targets(targets, rng):
 
 
 def test_unknown_scheme(rng):
-    with pytest.raises(ValueError, match=r"ramp scheme is 2; allowed: 0 \(one-shot\), 1 \(cumulative\)"):
-        program_ramp(np.ones(3), gaussian, rng, 2)
+    with pytest.raises(ValueError, match=r"ramp scheme is 3; allowed: 0 \(one-shot\), 1 \(cumulative\), 2"):
+        program_ramp(np.ones(3), gaussian, rng, 3)
