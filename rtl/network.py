@@ -4,9 +4,11 @@
 from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.analog.calibration import CalibrationPlan
 from crossramp.golden.specification import Specification
 
 from .boundary import ArraySignature
+from .calibrator import CalibratedMacro, CalibrateSignature
 from .head import Head, answer_layout, logit_layout, program_signature
 from .loader import x_layout
 from .macro import Macro, MonitorSignature, h_layout
@@ -29,18 +31,33 @@ class NetworkTop(wiring.Component):
         None for both: written at run time through the member ``program``, see :class:`.head.Head`.
     compact : bool
         See :class:`.macro.Macro`.
+    plan : CalibrationPlan or None
+        Given: with a calibrator, whose member ``calibrate`` takes the place of ``calibration``.
     """
 
-    def __init__(self, spec: Specification, head_weights=None, head_biases=None, *, compact: bool = False):
+    def __init__(
+        self,
+        spec: Specification,
+        head_weights=None,
+        head_biases=None,
+        *,
+        compact: bool = False,
+        plan: CalibrationPlan | None = None,
+    ):
         self.spec = spec
         self.compact = compact
+        self.plan = plan
         self.head = Head(spec, head_weights, head_biases)
         members = {
             "x": In(stream.Signature(x_layout(spec.input_bits))),
             "h": Out(stream.Signature(h_layout(spec))),
             "logit": Out(stream.Signature(logit_layout(spec))),
             "answer": Out(stream.Signature(answer_layout(spec))),
-            "calibration": In(len(spec.ramps) * spec.calibration_cells),
+            **(
+                {"calibration": In(len(spec.ramps) * spec.calibration_cells)}
+                if plan is None
+                else {"calibrate": Out(CalibrateSignature(spec))}
+            ),
             "busy": Out(1),
             "array": Out(ArraySignature(spec)),
             "monitor": Out(MonitorSignature(spec)),
@@ -51,7 +68,11 @@ class NetworkTop(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.macro = macro = Macro(self.spec, compact=self.compact)
+        if self.plan is None:
+            macro = Macro(self.spec, compact=self.compact)
+        else:
+            macro = CalibratedMacro(self.plan, compact=self.compact)
+        m.submodules.macro = macro
         m.submodules.head = head = self.head
 
         wiring.connect(m, wiring.flipped(self.x), macro.x)
@@ -61,8 +82,11 @@ class NetworkTop(wiring.Component):
         wiring.connect(m, head.answer, wiring.flipped(self.answer))
         if head.programmable:
             wiring.connect(m, wiring.flipped(self.program), head.program)
+        if self.plan is None:
+            m.d.comb += macro.calibration.eq(self.calibration)
+        else:
+            wiring.connect(m, macro.calibrate, wiring.flipped(self.calibrate))
         m.d.comb += [
-            macro.calibration.eq(self.calibration),
             self.busy.eq(macro.busy | head.busy),
             self.h.payload.eq(macro.h.payload),
             head.h.payload.eq(macro.h.payload),

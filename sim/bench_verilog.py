@@ -53,7 +53,7 @@ def wrapper(spec: Specification, module: str, ports: Sequence[Port]) -> str:
     Parameters
     ----------
     ports : sequence of Port
-        Of ``module``; those of width 0, and those a bench does not know, stay open.
+        Of ``module``; those of width 0 stay open, and of those a bench does not know, outputs do and inputs are 0.
     """
     have = {port.name: port for port in ports if port.width > 0}
     expected = dict(_expected_ports(spec))
@@ -69,6 +69,9 @@ def wrapper(spec: Specification, module: str, ports: Sequence[Port]) -> str:
                 f"{expected[name][1]}: generate the Verilog anew"
             )
     connections = [f"      .{name}({name})" for name in have if name in expected]
+    # What only the wrapped module has, such as a calibrator's commands, stays at rest.
+    resting = [port for name, port in have.items() if name not in expected and port.direction == "input"]
+    connections += [f"      .{port.name}({port.width}'h0)" for port in resting]
     return (
         f"// {module} with the ports that every bench expects.\n`timescale 1ns / 1ps\n\n"
         "module crossramp_dut (\n" + ",\n".join(declarations) + "\n);\n" + "".join(constants) + f"  {module} device (\n"

@@ -84,7 +84,7 @@ class CalibrationPlan:
 
     @classmethod
     def of(cls, spec: Specification, calibration_range: float, repeats_log2: int = REPEATS_LOG2) -> "CalibrationPlan":
-        """The plan for cells that together span ``calibration_range`` codes: ``ramp.calibration_range`` of a technology.
+        """The plan for cells that together span ``calibration_range`` codes, as a technology states it.
 
         A code is what a tick nominally moves the ramp near tick K, one MAC unit at least.
         """
