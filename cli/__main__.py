@@ -25,6 +25,7 @@ COMMANDS = (
     "virtual",
     "replay",
     "ramp",
+    "linearity",
     "technology",
     "info",
     "doctor",

@@ -6,7 +6,7 @@ columns' charges are 10 % low too, which is what an in-memory ramp has over any 
 common drift act on both). Comparators' offsets are left out: they belong to columns, not to ramps.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,8 @@ from ..activations import activation
 from ..ramp import Ramp, WrittenRamp, ramps
 from ..specification import Gate, Specification
 from .calibration import CalibrationPlan, calibrate
-from .constants import SWITCHES
+from .conductancefile import Conductances
+from .constants import RAMP_KINDS, SWITCHES
 from .rampcells import SCHEMES
 from .redundancy import activation_error
 from .sampling import sample
@@ -135,10 +136,11 @@ def of_instances(
     seeds,
     *,
     switches: frozenset = frozenset(SWITCHES),
-    calibrated: bool = False,
+    conductances: Conductances | None = None,
+    calibrations: tuple[bool, ...] = (False, True),
     progress=None,
-) -> list[Linearity]:
-    """Linearity of each ramp of ``spec`` over device instances.
+) -> dict[bool, list[Linearity]]:
+    """Linearity of each ramp of ``spec`` over device instances, before and after calibration.
 
     Parameters
     ----------
@@ -149,26 +151,34 @@ def of_instances(
         One an instance.
     switches : set of str
         Effects that are on; those of comparators never are.
-    calibrated : bool
-        After one-point calibration as the gateware does it, else with the nominal calibration cells.
+    conductances : Conductances or None
+        Given cells, the same in every instance.
+    calibrations : tuple of bool
+        What to tell: False: with the nominal calibration cells; True: after one-point calibration as the gateware does
+        it, where the specification has calibration cells.
     progress : callable or None
         Called with the number of instances done.
 
     Returns
     -------
-    list of Linearity, one a ramp
+    dict of lists of Linearity
+        For each of ``calibrations``, one a ramp.
     """
     switches = frozenset(switches) - COMPARATORS
-    plan = calibration_plan(technology, spec, weights) if calibrated else None
-    found = []
+    plan = calibration_plan(technology, spec, weights) if True in calibrations and spec.calibration_cells else None
+    found = {which: [] for which in calibrations}
     for number, seed in enumerate(seeds, 1):
-        device = to_device(sample(technology, spec, weights, seed, switches=switches))
-        cells = calibrate(device, plan).cells if calibrated else None
-        found.append(seen_thresholds(device, weights, cells))
+        device = to_device(sample(technology, spec, weights, seed, switches=switches, conductances=conductances))
+        for which in calibrations:
+            cells = calibrate(device, plan).cells if which and plan is not None else None
+            found[which].append(seen_thresholds(device, weights, cells))
         if progress is not None:
             progress(number)
-    values = np.stack(found, axis=1)
-    return [Linearity(ramp, values[r], spec.latch) for r, ramp in enumerate(ramps(spec))]
+    ideal = ramps(spec)
+    return {
+        which: [Linearity(ramp, values, spec.latch) for ramp, values in zip(ideal, np.stack(rows, axis=1), strict=True)]
+        for which, rows in found.items()
+    }
 
 
 def calibration_plan(technology: Technology, spec: Specification, weights: np.ndarray) -> CalibrationPlan:
@@ -185,11 +195,50 @@ def with_scheme(technology: Technology, scheme: str) -> Technology:
     return technology.replace({"ramp.scheme": float(SCHEMES.index(scheme))})
 
 
-def at_supply(technology: Technology, supply: float, kind: str) -> Technology:
-    """``technology`` at ``supply`` times its read voltage, its ramp in memory or external."""
-    return technology.replace({"operation.supply": supply, "ramp": kind})
+@dataclass(frozen=True, eq=False)
+class SupplyErrors:
+    """How wrong codes are where the read voltage is not the nominal one.
+
+    Attributes
+    ----------
+    supplies : float64 array
+        Read voltage over the nominal one.
+    mean, worst : dict of float64 arrays, shape of ``supplies``
+        By kind of ramp, ``"in-memory"`` or ``"external"``: the code's error, mean over MACs, and the largest; of both
+        the mean over instances.
+    """
+
+    supplies: np.ndarray
+    mean: dict[str, np.ndarray]
+    worst: dict[str, np.ndarray]
 
 
-def without_spread(technology: Technology) -> Technology:
-    """``technology`` whose chips all have the nominal read voltage at a supply of 1."""
-    return replace(technology, values={**technology.values, "read.voltage_spread": 0.0})
+def supply_errors(
+    technology: Technology,
+    spec: Specification,
+    weights: np.ndarray,
+    seeds,
+    supplies,
+    *,
+    switches: frozenset = frozenset(SWITCHES),
+) -> SupplyErrors:
+    """Codes of the first ramp against the ideal ones, for MACs evenly spread as far as :class:`Linearity` looks.
+
+    The ramp in memory is driven by the read voltage as the columns are; the external one is not. All chips have the
+    nominal read voltage at a supply of 1.
+    """
+    ramp = ramps(spec)[0]
+    span = np.ptp(ramp.thresholds)
+    macs = np.arange(int(ramp.floors[0] - span / 4), int(ramp.floors[-1] + span / 4) + 1)
+    ideal, seeds = ramp.convert(macs), list(seeds)
+    mean, worst = {}, {}
+    for kind in RAMP_KINDS:
+        mean[kind], worst[kind] = np.empty(len(supplies)), np.empty(len(supplies))
+        for k, supply in enumerate(supplies):
+            changes = {"read.voltage_spread": 0.0, "operation.supply": float(supply), "ramp": kind}
+            found = of_instances(
+                technology.replace(changes), spec, weights, seeds, switches=switches, calibrations=(False,)
+            )
+            errors = np.abs([np.searchsorted(np.sort(row), macs) - ideal for row in found[False][0].thresholds])
+            mean[kind][k], worst[kind][k] = errors.mean(), errors.max(axis=1).mean()
+    return SupplyErrors(np.asarray(supplies, float), mean, worst)
