@@ -28,7 +28,7 @@ EFFECTS = (
     "delays",
 )
 
-#: The effects that need a number's noise: two conversions of the same pulses may differ.
+#: Those by which two conversions of the same pulses may differ.
 NOISES = ("variance", "state_variance", "common_variance", "noise_variance", "ramp_noise", "comparator_noise")
 
 
@@ -78,12 +78,12 @@ def device_of(spec: Specification, weights: np.ndarray, seed: int, effects=EFFEC
         "falling_ramp": lambda: {"ramp_steps": on_grid(ideal.ramp_steps + normal("ramp_steps", 2 * step), cells)},
         "calibration": lambda: {
             "calibration_cells": on_grid(normal("calibration_cells", 2 * step), cells),
-            "nominal": rng.random(shape["nominal"]) < 0.5,
+            "nominal": (rng.random(shape["nominal"]) < 0.5) | (np.arange(spec.calibration_cells) == 0),
         },
         "leak": lambda: {"window": falls(spec.input_max, 0.3 * size)},
         "state_leak": lambda: {"state_window": falls(spec.state_pulse_max, 0.3 * size)},
         "limit": lambda: {"limit": swing * size * np.linspace(0.2, 0.4, spec.input_max)},
-        "state_limit": lambda: {"state_limit": state_swing * np.linspace(0.3, 0.5, spec.state_pulse_max) / size},
+        "state_limit": lambda: {"state_limit": state_swing * np.linspace(0.1, 0.2, spec.state_pulse_max) / size},
         "variance": lambda: {"variance": variance("variance", 2 * step * size)},
         "state_variance": lambda: {
             "state_variance": on_grid(
@@ -95,7 +95,7 @@ def device_of(spec: Specification, weights: np.ndarray, seed: int, effects=EFFEC
         "compression": lambda: {"compression": 0.5 * size / swing},
         "offsets": lambda: {"offsets": normal("offsets", 2 * step * size)},
         "ramp_noise": lambda: {"ramp_noise": np.abs(normal("ramp_noise", step * size))},
-        "rise": lambda: {"rise": 1 + 0.2 * size * np.linspace(0, 1, spec.ticks)},
+        "rise": lambda: {"rise": 1 + 0.5 * size * np.sort(rng.random(spec.ticks))},
         "comparator_noise": lambda: {"comparator_noise": 1.5 * step * size},
         # Most are late by some ticks, some by nearly the whole ramp.
         "delays": lambda: {
