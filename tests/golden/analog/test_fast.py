@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device instances at speed: every h equal to the instance's own run, whatever errs and however the type rounds."""
+
+import numpy as np
+import pytest
+from crossramp.golden.analog import fast, fastcharge, fastramp, sampling, technology
+from crossramp.golden.analog.convert import DeviceLstm
+from crossramp.golden.analog.device import grid_bits, on_grid
+from crossramp.golden.analog.fast import FastDevice
+from crossramp.golden.lstm import Lstm
+from crossramp.golden.modelfile import load_model
+from crossramp.golden.specification import Specification
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.devices import EFFECTS, device_of
+from tests.strategies import inputs_of, network_of, seeds, specifications
+
+KEYWORDS = Specification(inputs=12, units=9, classes=3, bias_rows=2, state_pulse_bits=6)
+
+#: What an instance is drawn with: one effect, any of them, or all.
+effect_sets = st.one_of(
+    st.just(EFFECTS), st.sampled_from(EFFECTS).map(lambda name: (name,)), st.sets(st.sampled_from(EFFECTS)).map(tuple)
+)
+
+
+def lstm_of(spec: Specification, seed: int, effects=EFFECTS) -> DeviceLstm:
+    return DeviceLstm(device_of(spec, network_of(spec, seed).weights, seed, effects))
+
+
+def assert_equal(lstm: DeviceLstm, x: np.ndarray, first: np.ndarray | None = None):
+    quick = FastDevice.of(lstm)
+    assert quick is not None
+    expected = lstm.hidden(x, first)
+    assert np.array_equal(quick.hidden(x, first), expected)
+    assert np.array_equal(quick.sums(x, first), expected.sum(axis=1))
+    assert np.array_equal(quick.last(x, first), expected[:, -1])
+
+
+@settings(max_examples=60)
+@given(specifications(), seeds, effect_sets)
+def test_every_h_equals_the_instances_own(spec, seed, effects):
+    spec = spec.replace(state_bits=min(spec.state_bits, 16), state_frac_bits=min(spec.state_frac_bits, 15))
+    lstm = lstm_of(spec, seed, effects)
+    quick = FastDevice.of(lstm)
+    x = inputs_of(spec, seed, batch=5, steps=3)
+    if quick is not None:
+        assert np.array_equal(quick.hidden(x), lstm.hidden(x))
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_one_effect(effect, seed):
+    lstm = lstm_of(KEYWORDS, seed, (effect,))
+    assert_equal(lstm, inputs_of(KEYWORDS, seed, batch=67, steps=4))
+
+
+@pytest.mark.parametrize("latch", ["last_high", "first_trip"])
+@pytest.mark.parametrize("adc_bits", [3, 5, 8])
+def test_all_effects(latch, adc_bits, seed):
+    spec = KEYWORDS.replace(latch=latch, adc_bits=adc_bits)
+    lstm = lstm_of(spec, seed)
+    first = np.random.default_rng(seed).integers(0, 1 << 20, 67)
+    assert_equal(lstm, inputs_of(spec, seed, batch=67, steps=4), first)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_ideal_instance_is_the_integer_model(dtype, seed, monkeypatch):
+    monkeypatch.setattr(fast, "_TYPES", (dtype,))
+    network = network_of(KEYWORDS, seed)
+    lstm = lstm_of(KEYWORDS, seed, ())
+    x = inputs_of(KEYWORDS, seed, batch=9, steps=5)
+    assert FastDevice.of(lstm).dtype is dtype
+    assert np.array_equal(FastDevice.of(lstm).hidden(x), Lstm(KEYWORDS, network.weights).hidden(x))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["rram", "pcm", "charge"])
+def test_the_shipped_model_in_each_technology(name, dtype, seed, monkeypatch):
+    monkeypatch.setattr(fast, "_TYPES", (dtype,))
+    model = load_model("kws")
+    device = sampling.device(technology.load(name), model.spec, model.network.weights, seed)
+    # Blocks of different sizes, the last one smaller.
+    monkeypatch.setattr(fast, "_BLOCK", 40 * model.spec.columns)
+    assert_equal(DeviceLstm(device), inputs_of(model.spec, seed, batch=75, steps=4))
+
+
+def test_where_no_type_is_exact_there_is_no_fast_path(seed):
+    assert FastDevice.of(lstm_of(KEYWORDS.replace(state_bits=20), seed, ())) is None
+    squeezed = lstm_of(KEYWORDS, seed, ()).device.replace(compression=1.0)
+    assert FastDevice.of(DeviceLstm(squeezed)) is None
+
+
+def test_inputs_are_checked_as_the_instance_checks_them(seed):
+    lstm = lstm_of(KEYWORDS, seed, ())
+    for x in (np.zeros((2, 0, 12), int), np.full((1, 1, 12), 16), np.zeros((1, 1, 12))):
+        with pytest.raises(ValueError, match="x"):
+            lstm.hidden(x)
+        with pytest.raises(ValueError, match="x"):
+            FastDevice.of(lstm).hidden(x)
+
+
+# ---- planted faults -----------------------------------------------------------------------------------------------
+
+
+def differs(seed, effects, batch=200) -> bool:
+    lstm = lstm_of(KEYWORDS, seed, effects)
+    x = inputs_of(KEYWORDS, seed, batch=batch, steps=4)
+    return not np.array_equal(FastDevice.of(lstm).hidden(x), lstm.hidden(x))
+
+
+def test_fault_rounding_that_nobody_doubts(seed, monkeypatch):
+    """Values as near to thresholds as float32's errors: without doubt, some code would be another."""
+    network = network_of(KEYWORDS, seed)
+    device = device_of(KEYWORDS, network.weights, seed, ())
+    thirds = on_grid(device.weights / 3, grid_bits(KEYWORDS)[0])
+    lstm = DeviceLstm(device.replace(weights=thirds, offsets=device.offsets + 0.5))
+    x = inputs_of(KEYWORDS, seed, batch=200, steps=4)
+    expected = lstm.hidden(x)
+    assert np.array_equal(FastDevice.of(lstm).hidden(x), expected)
+    monkeypatch.setattr(FastDevice, "_error", lambda self, unit: fastramp.Error(-1e-9, 0.0, 0.0))
+    assert not np.array_equal(FastDevice.of(lstm).hidden(x), expected)
+
+
+@pytest.mark.parametrize("effects", [("comparator_noise",), ("ramp_noise",)])
+def test_fault_decisions_that_nobody_doubts(seed, effects, monkeypatch):
+    assert not differs(seed, effects)
+    monkeypatch.setattr(fastramp, "BOUND", 0.1)
+    if effects == ("ramp_noise",):
+        monkeypatch.setattr(fastramp.Converter, "_doubt", lambda self, bank, z, index, mask: mask.fill(False))
+    assert differs(seed, effects)
+
+
+def test_fault_limits_that_nobody_meets(seed, monkeypatch):
+    assert not differs(seed, ("limit",))
+    monkeypatch.setattr(fastcharge.Charges, "_beyond", lambda self, pulses, met, charge: charge)
+    assert differs(seed, ("limit",))
+
+
+def test_fault_another_conversions_noise(seed, monkeypatch):
+    assert not differs(seed, ("variance",))
+    monkeypatch.setattr(fast.Draws, "advance", lambda self: None)
+    assert differs(seed, ("variance",))
