@@ -68,8 +68,7 @@ class Conductances:
         given = getattr(self, name, None)
         if given is None:
             return np.asarray(drawn, float)
-        if given.shape != np.shape(drawn):  # starts have as many cells as somebody chose: no cell in the other places
-            return np.nan_to_num(given)
+        given, drawn = _aligned(given, np.asarray(drawn, float))
         return np.where(np.isnan(given), drawn, given)
 
     def pair_over(self, name: str, drawn: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -79,7 +78,7 @@ class Conductances:
             return drawn
         if partner is None:
             partner = np.where(np.isnan(given), np.nan, 0.0)
-        rest = drawn[1] if given.shape == drawn[1].shape else np.zeros(given.shape)
+        partner, rest = _aligned(partner, drawn[1])
         return self.over(name, drawn[0]), np.where(np.isnan(partner), rest, partner)
 
     def check(self, spec: Specification, technology: Technology) -> None:
@@ -130,3 +129,16 @@ def shapes(spec: Specification, technology: Technology) -> dict[str, tuple]:
 
 def _text(shape: tuple) -> str:
     return str(tuple("any" if n is None else n for n in shape)).replace("'", "")
+
+
+def _aligned(given: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both in one shape: a ramp's start has as many cells as its maker chose, and no cell is 0."""
+    if given.shape == drawn.shape:
+        return given, drawn
+    width = max(given.shape[1], drawn.shape[1])
+    nothing = np.where(np.isnan(given).all(axis=1, keepdims=True), np.nan, 0.0)
+    wide = np.broadcast_to(nothing, (len(given), width)).copy()
+    wide[:, : given.shape[1]] = np.where(np.isnan(given), nothing, given)
+    padded = np.zeros((len(drawn), width))
+    padded[:, : drawn.shape[1]] = drawn
+    return wide, padded

@@ -220,8 +220,8 @@ def _ramp_table(path, header, lines, spec) -> dict[str, np.ndarray]:
     arrays = {name: np.full((count, size), np.nan) for name, size in sizes.items()}
     for (name, ramp, place), value in found.items():
         arrays[name][ramp, place] = value
-    if any(name == "ramp_start" for name, _, _ in found):
-        arrays["ramp_start"] = np.nan_to_num(arrays["ramp_start"])  # fewer cells: none in those places
+    start = arrays["ramp_start"]  # where a ramp has fewer cells than another, there is none
+    arrays["ramp_start"] = np.where(np.isnan(start) & ~np.isnan(start).all(axis=1, keepdims=True), 0.0, start)
     return _without_empty(arrays)
 
 

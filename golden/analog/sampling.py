@@ -280,12 +280,17 @@ class _Chip:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Bit j of a register selects 2**j smallest cells' worth: as many cells as none is above the largest step's."""
         steps = lsb[:, None] * (1 << np.arange(self.spec.calibration_cells))
-        if getattr(self.given, "calibration", None) is not None:
-            return self.ramp_cells("calibration", "calibration", steps * ramp_unit[:, None], aged)
         counts = np.maximum(np.ceil(steps / first[:, None]), 1).astype(int)
         there = np.arange(counts.max(initial=1)) < counts[..., None]
         targets = np.where(there, (steps / counts * ramp_unit[:, None])[..., None], 0.0)
-        return tuple(cells.sum(axis=-1) for cells in self.ramp_cells("calibration", "", targets, aged))
+        bits = tuple(cells.sum(axis=-1) for cells in self.ramp_cells("calibration", "", targets, aged))
+        if getattr(self.given, "calibration", None) is None:
+            return bits
+        given = self.given.pair_over("calibration", (np.full(steps.shape, np.nan), np.zeros(steps.shape)))
+        if aged:
+            given = tuple(self._aged("calibration", cells, k) for k, cells in enumerate(given))
+        drawn = np.isnan(given[0])
+        return tuple(np.where(drawn, own, other) for own, other in zip(bits, given, strict=True))
 
     def _start_error(self, start: np.ndarray, first: np.ndarray, lsb: np.ndarray, ramp_unit: np.ndarray) -> np.ndarray:
         """By how much each ramp begins too high with the middle register, when it is programmed: before it ages."""
