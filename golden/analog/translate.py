@@ -202,6 +202,23 @@ class _Current(_Translation):
     def compression(self) -> float:
         return self.array.volts_per_mac / self.tech["integrator.early_voltage"] if self.on("compression") else 0.0
 
+    def ramp(self, start, steps, calibration):
+        start, steps, calibration = super().ramp(start, steps, calibration)
+        if not self.on("gain") or self.tech.ramp_kind != "in-memory":
+            return start, steps, calibration
+        # While a cell drives the ramp it also discharges it, as a line does a column: the level decays at the rate a,
+        # and the cell's own charge, which comes evenly, by half as much. The start's and bias cells drive all at once.
+        array, tech = self.array, self.tech
+        rate = tech["read.clock"] / 2 / ((tech["integrator.gain"] + 1) * array.ramp_capacitance[:, None])
+        middle = array.calibration[:, -1:].sum(axis=1)
+        first = 1 - (array.ramp_start.sum(axis=1) + middle) * rate[:, 0] / 2
+        start, calibration = start * first, calibration * first[:, None]
+        level, lost = start + calibration[:, -1:].sum(axis=1), np.empty_like(steps)
+        for k, (step, share) in enumerate(zip(steps.T, (array.ramp * rate).T, strict=True)):
+            lost[:, k] = level * share + step * share / 2
+            level = level + step - lost[:, k]
+        return start, steps - lost, calibration
+
     def _read_noise(self, cells: np.ndarray) -> np.ndarray:
         """Standard deviation of a conductance in one read, S."""
         tech = self.tech
@@ -243,8 +260,8 @@ class _Current(_Translation):
 class _Charge(_Translation):
     """Charges of capacitors, gathered on a feedback capacitor."""
 
-    # Drivers step at the start of a clock.
-    arrival = ramp_arrival = 0.0
+    # Rows' drivers step in the middle of a clock, clear of the reset that ends with the clock before; taps at its start.
+    ramp_arrival = 0.0
 
     def column_gain(self) -> np.ndarray:
         array, spec = self.array, self.spec
