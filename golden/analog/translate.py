@@ -260,7 +260,7 @@ class _Current(_Translation):
 class _Charge(_Translation):
     """Charges of capacitors, gathered on a feedback capacitor."""
 
-    # Rows' drivers step in the middle of a clock, clear of the reset that ends with the clock before; taps at its start.
+    # Rows' drivers step in the middle of a clock, clear of the reset before it; taps at its start.
     ramp_arrival = 0.0
 
     def column_gain(self) -> np.ndarray:
