@@ -9,10 +9,19 @@ from crossramp.inputs import Utterances
 from crossramp.tables import percent
 
 
-def rows(model: Model, utterances: Utterances, answers: Sequence[int], golden_answers: Sequence[int]) -> list[dict]:
-    """A row an utterance, with ``name``, ``label`` (or None), ``answer`` and ``golden_answer`` in words."""
+def rows(
+    model: Model,
+    utterances: Utterances,
+    answers: Sequence[int],
+    golden_answers: Sequence[int],
+    ideal_answers: Sequence[int] | None = None,
+) -> list[dict]:
+    """A row an utterance, with ``name``, ``label`` (or None), ``answer`` and ``golden_answer`` in words.
+
+    With ``ideal_answers``, those of the golden model with an ideal array, also ``ideal_answer``.
+    """
     names = model.class_names
-    return [
+    found = [
         {
             "name": name,
             "label": None if label is None else names[label],
@@ -23,27 +32,37 @@ def rows(model: Model, utterances: Utterances, answers: Sequence[int], golden_an
             utterances.names, utterances.labels, answers, golden_answers, strict=True
         )
     ]
+    if ideal_answers is not None:
+        for row, ideal in zip(found, ideal_answers, strict=True):
+            row["ideal_answer"] = names[ideal]
+    return found
 
 
-def accuracies(utterances: Utterances, answers: Sequence[int], golden_answers: Sequence[int]) -> dict:
+def accuracies(
+    utterances: Utterances,
+    answers: Sequence[int],
+    golden_answers: Sequence[int],
+    ideal_answers: Sequence[int] | None = None,
+) -> dict:
     """How many answers are right, of each side; the accuracies are None where no label is known."""
     known = np.array([label is not None for label in utterances.labels])
     labels = np.array([-1 if label is None else label for label in utterances.labels])
     labeled = int(known.sum())
-    correct, golden_correct = (int((np.asarray(a) == labels)[known].sum()) for a in (answers, golden_answers))
-    return {
-        "labeled": labeled,
-        "correct": correct,
-        "golden_correct": golden_correct,
-        "accuracy": correct / labeled if labeled else None,
-        "golden_accuracy": golden_correct / labeled if labeled else None,
-    }
+    sides = {"": answers, "golden_": golden_answers}
+    sides |= {} if ideal_answers is None else {"ideal_": ideal_answers}
+    correct = {side: int((np.asarray(given) == labels)[known].sum()) for side, given in sides.items()}
+    return (
+        {"labeled": labeled}
+        | {f"{side}correct": count for side, count in correct.items()}
+        | {f"{side}accuracy": count / labeled if labeled else None for side, count in correct.items()}
+    )
 
 
 def cells(row: dict) -> tuple[str, ...]:
-    """The first cells of a row in a table: name, label, answer, golden answer, right or wrong."""
+    """The first cells of a row in a table: name, label, answer, golden answer, ideal one if any, right or wrong."""
     right = "" if row["label"] is None else "right" if row["answer"] == row["label"] else "wrong"
-    return row["name"], row["label"] or "-", row["answer"], row["golden_answer"], right
+    ideal = (row["ideal_answer"],) if "ideal_answer" in row else ()
+    return row["name"], row["label"] or "-", row["answer"], row["golden_answer"], *ideal, right
 
 
 def equal(row: dict) -> str:
@@ -54,10 +73,13 @@ def equal(row: dict) -> str:
 def facts(content: dict) -> list[tuple[str, str]]:
     """The accuracies as lines of a summary."""
     labeled = content["labeled"]
-    return [
+    lines = [
         ("accuracy", f"hardware {percent(content['correct'], labeled)}"),
         ("", f"golden model {percent(content['golden_correct'], labeled)}"),
     ]
+    if "ideal_correct" in content:
+        lines.append(("", f"golden model, ideal array {percent(content['ideal_correct'], labeled)}"))
+    return lines
 
 
 def _class(names: tuple[str, ...], index: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.errors import UserError
+from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.network import Network
 
 SIMULATORS = ("auto", "verilator", "icarus", "amaranth")
@@ -30,6 +31,8 @@ class Outcome:
     simulator : str
     answers, golden_answers : int64 arrays
         Class indices, each from its own computation.
+    ideal_answers : int64 array or None
+        Of the golden model with an ideal array, where the array is a device instance.
     compared, mismatches : int64 arrays
         Values compared (codes of all banks and conversions, c, its pulse codes, h, logits, answer); those that differ.
     first : list of str or None
@@ -54,6 +57,7 @@ class Outcome:
     violations: tuple[str, ...]
     h: np.ndarray
     seconds: float
+    ideal_answers: np.ndarray | None = None
 
 
 def choose(simulator: str) -> str:
@@ -84,6 +88,9 @@ def verify(
     *,
     progress: Callable[[int], None] | None = None,
     seconds: float | None = None,
+    device: DeviceInstance | None = None,
+    calibration: int | None = None,
+    checking: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Simulate and compare.
 
@@ -97,16 +104,28 @@ def verify(
         Called with the number of utterances done so far, where the simulator tells.
     seconds : float or None
         Amaranth's simulator, the slow one: stop when they are over. The outcome is then of the first utterances only.
+    device : DeviceInstance or None
+        The array behind the hardware, and in the golden model; None: an ideal one.
+    calibration : int or None
+        What its calibration port is driven with; None: its nominal cells.
+    checking : callable or None
+        Called with the number of utterances compared so far.
     """
+    from crossramp.sim.scoreboard import expected_traces
+
     started = time.perf_counter()
-    observed, step_clocks, violations = _observe(network, x, simulator, progress, seconds)
+    array = {} if device is None else {"programming": device, "calibration": calibration}
+    observed, step_clocks, violations = _observe(network, x, simulator, progress, seconds, array)
     seconds = time.perf_counter() - started
     count = len(observed["answers"])
     golden_answers, compared, mismatches = (np.zeros(count, np.int64) for _ in range(3))
     first: list[str | None] = [None] * count
     for begin in range(0, count, _BLOCK):
         block = slice(begin, min(begin + _BLOCK, count))
-        trace = network.run(x[block])
+        if checking is not None:
+            checking(begin)
+        # The noise of an utterance depends on how many conversions came before it.
+        (trace,) = expected_traces(network, x[block], device, calibration, 2 * x.shape[1] * begin)
         golden_answers[block] = trace.answers
         golden = {name: getattr(trace.steps, name, None) for name in _COMPARED}
         golden |= {"logits": trace.logits, "answers": trace.answers}
@@ -130,6 +149,7 @@ def verify(
         violations=violations,
         h=observed["h"],
         seconds=seconds,
+        ideal_answers=None if device is None else network.answers(x[:count]),
     )
 
 
@@ -150,17 +170,19 @@ def build_folder() -> Path:
     return folder if os.access(folder, os.W_OK) else Path(tempfile.mkdtemp(prefix="crossramp-"))
 
 
-def _observe(network, x, simulator, progress, seconds) -> tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...]]:
+def _observe(
+    network, x, simulator, progress, seconds, array: dict
+) -> tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...]]:
     """What the hardware showed, by name; the clocks of its steps; the rules that it broke."""
     if simulator == "amaranth":
         from crossramp.sim.amaranth_backend import simulate_amaranth
 
-        observed = simulate_amaranth(network, x, progress=progress, seconds=seconds)
+        observed = simulate_amaranth(network, x, progress=progress, seconds=seconds, **array)
         return {name: getattr(observed, name) for name in _COMPARED}, observed.step_clocks, ()
     from crossramp.sim.bulk import simulate_bulk
 
     tell = None if progress is None else (lambda done, _: progress(done))
-    result = simulate_bulk(network, x, simulator=simulator, workdir=build_folder(), progress=tell)
+    result = simulate_bulk(network, x, simulator=simulator, workdir=build_folder(), progress=tell, **array)
     (trace,) = result.traces
     observed = {name: getattr(trace, name) for name in _COMPARED}
     return observed, np.diff(trace.end_clocks, axis=1).ravel(), result.violations
