@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 from crossramp.errors import UserError
+from crossramp.golden.analog.calibration import REPEATS_LOG2, CalibrationPlan
+from crossramp.golden.analog.technology import load, shipped
 from crossramp.golden.modelfile import Model, load_model, model_path
 from crossramp.golden.specfile import save_spec
 from crossramp.maps import write_conductances, write_ramps
@@ -19,8 +21,9 @@ TOPS = ("network", "macro")
 _RESERVED = "crossramp_"
 
 _EPILOG = """\
-example:
+examples:
   crossramp generate kws -o build/kws --lanes 8
+  crossramp generate kws -o build/kws --calibrator --technology rram
 
 DIR then holds NAME.v, ramps.csv, conductances.csv, specification.toml, ports.md, a self-checking testbench
 (testbench/, runs with iverilog or verilator alone) and a README.md with the commands.
@@ -42,6 +45,21 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--lanes", type=int, metavar="N", help="units updated in one clock (default: the model's)")
     parser.add_argument("--name", metavar="NAME", help="of the top module (default: the model's, _macro added for one)")
     parser.add_argument("--async-reset", action="store_true", help="a reset that needs no clock")
+    parser.add_argument(
+        "--calibrator", action="store_true", help="with gateware that calibrates the ramps on request (calibrate_*)"
+    )
+    parser.add_argument(
+        "--calibration-repeats",
+        type=int,
+        metavar="N",
+        help=f"conversions of each setting, a power of 2, 1 to 256 (default {1 << REPEATS_LOG2})",
+    )
+    parser.add_argument(
+        "--technology",
+        metavar="NAME",
+        help=f"whose bias cells the calibrator moves: {', '.join(shipped())}, or a TOML file (default rram); matters "
+        "only where an activation has no code change near 0",
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the testbench's vectors (default 1)")
     parser.add_argument("--force", action="store_true", help="write into a folder with files that were not generated")
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
@@ -55,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     if args.lanes is not None:
         model = with_lanes(model, args.lanes)
     name = args.name or module_name(model_path(args.model).stem, args.top)
+    plan = calibration_plan(args, model)
     files = generate(
         model,
         Path(args.output),
@@ -63,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         async_reset=args.async_reset,
         seed=args.seed,
         force=args.force,
+        plan=plan,
     )
     spec = model.spec
     if args.json:
@@ -75,11 +95,39 @@ def run(args: argparse.Namespace) -> int:
             "clocks_per_step": spec.clocks_per_step,
             "analog_clocks_per_step": spec.analog_clocks_per_step,
         }
+        if plan is not None:
+            content["calibration"] = {
+                "clocks": calibration_clocks(plan),
+                "settings": plan.settings,
+                "repeats": plan.repeats,
+                "shifts": plan.shifts,
+            }
         print(as_json(content))
     else:
         print(f"{args.output}: module {name}, {spec.columns} columns, {spec.clocks_per_step} clocks a step")
         print("\n".join(f"  {file}" for file in files))
     return 0
+
+
+def calibration_plan(args: argparse.Namespace, model: Model) -> CalibrationPlan | None:
+    """What ``--calibrator`` and the options that belong to it ask for; UserError or ValueError for what is wrong."""
+    if not args.calibrator:
+        for option in ("calibration_repeats", "technology"):
+            if getattr(args, option) is not None:
+                raise UserError(f"--{option.replace('_', '-')} belongs to --calibrator; add it, or leave both out")
+        return None
+    repeats = 1 << REPEATS_LOG2 if args.calibration_repeats is None else args.calibration_repeats
+    if repeats not in [1 << k for k in range(9)]:
+        raise UserError(f"--calibration-repeats is {repeats}; allowed: 1, 2, 4, 8, 16, 32, 64, 128, 256")
+    technology = load(args.technology or "rram")
+    return CalibrationPlan.of(model.spec, technology["ramp.calibration_range"], repeats.bit_length() - 1)
+
+
+def calibration_clocks(plan: CalibrationPlan) -> int:
+    """Clocks of a calibration."""
+    from crossramp.rtl.calibrator import calibration_clocks  # Amaranth takes a moment to import
+
+    return calibration_clocks(plan)
 
 
 def with_lanes(model: Model, lanes: int) -> Model:
@@ -103,14 +151,15 @@ def module_name(stem: str, top: str) -> str:
     return f"m_{name}" if name.startswith(_RESERVED) else name
 
 
-def component(model: Model, top: str):
-    """The gateware of ``model``: the network, or the macro alone."""
-    from crossramp.rtl.macro import Macro  # Amaranth takes a moment to import
+def component(model: Model, top: str, plan: CalibrationPlan | None = None):
+    """The gateware of ``model``: the network, or the macro alone; with a calibrator for a ``plan``."""
+    from crossramp.rtl.calibrator import CalibratedMacro  # Amaranth takes a moment to import
+    from crossramp.rtl.macro import Macro
     from crossramp.rtl.network import NetworkTop
 
     if top == "macro":
-        return Macro(model.spec)
-    return NetworkTop(model.spec, model.head_weights, model.head_biases)
+        return Macro(model.spec) if plan is None else CalibratedMacro(plan)
+    return NetworkTop(model.spec, model.head_weights, model.head_biases, plan=plan)
 
 
 def generate(
@@ -122,8 +171,9 @@ def generate(
     async_reset: bool = False,
     seed: int = 1,
     force: bool = False,
+    plan: CalibrationPlan | None = None,
 ) -> list[str]:
-    """Write everything; the names of the files, relative to ``folder``.
+    """Write everything; the names of the files, relative to ``folder``. For a ``plan``, with a calibrator.
 
     Raises
     ------
@@ -142,7 +192,7 @@ def generate(
     if top not in TOPS:
         raise UserError(f"top is {top!r}; allowed: {', '.join(TOPS)}")
     with written_folder(folder, force) as unfinished:
-        hardware = component(model, top)
+        hardware = component(model, top, plan)
         ports = port_table(hardware)
         header = f"Module {name}: the {top} of model {model.content_hash}.\n{specification_header(model.spec)}"
         verilog = to_verilog(hardware, name, async_reset=async_reset, header=header)
@@ -154,12 +204,14 @@ def generate(
         write_ramps(unfinished / "ramps.csv", model.spec)
         write_conductances(unfinished / "conductances.csv", model)
         save_spec(unfinished / "specification.toml", model.spec)
-        commands = write_testbench(unfinished, model, name=name, top=top, seed=seed)
-        (unfinished / "README.md").write_text(_readme(model, name, top, async_reset, commands))
+        commands = write_testbench(unfinished, model, name=name, top=top, seed=seed, ports=ports if plan else None)
+        (unfinished / "README.md").write_text(_readme(model, name, top, async_reset, commands, plan))
     return listed(folder)
 
 
-def _readme(model: Model, name: str, top: str, async_reset: bool, commands: dict[str, str]) -> str:
+def _readme(
+    model: Model, name: str, top: str, async_reset: bool, commands: dict[str, str], plan: CalibrationPlan | None
+) -> str:
     spec = model.spec
     shown = "\n\n".join(f"With {tool}:\n\n```sh\n{text}\n```" for tool, text in commands.items())
     return f"""# {name}
@@ -167,7 +219,7 @@ def _readme(model: Model, name: str, top: str, async_reset: bool, commands: dict
 The {top} of model `{model.content_hash}`, specification `{spec.content_hash}`:
 {spec.inputs} inputs, {spec.units} units, {spec.classes} classes, {spec.columns} columns of {spec.adc_bits} bits,
 {spec.clocks_per_step} clocks a step. Reset is {"asynchronous" if async_reset else "synchronous"}, active high.
-
+{_calibration(plan)}
 | file | what it is |
 | --- | --- |
 | `{name}.v` | the hardware, Verilog-2005, top module `{name}` |
@@ -184,4 +236,14 @@ No Python is needed. In the folder `testbench` (`cd testbench`); a line says `PA
 exit status 0.
 
 {shown}
+"""
+
+
+def _calibration(plan: CalibrationPlan | None) -> str:
+    if plan is None:
+        return ""
+    conversions = f"{plan.repeats} conversion{'s' * (plan.repeats > 1)}"
+    return f"""
+`calibrate_start`, for one clock, calibrates the ramps: {calibration_clocks(plan)} clocks, {plan.settings} settings of
+the bias cells, {conversions} of each. Then `calibrate_failed` says which ramps are beyond their reach.
 """

@@ -86,7 +86,15 @@ def write_selfcheck(
 RECORDED_STEPS = (4, 1, 3)
 
 
-def write_testbench(folder: Path | str, model, *, name: str, top: str = "network", seed: int = 1) -> dict[str, str]:
+def write_testbench(
+    folder: Path | str,
+    model,
+    *,
+    name: str,
+    top: str = "network",
+    seed: int = 1,
+    ports: Sequence[Port] | None = None,
+) -> dict[str, str]:
     """The self-checking testbench of a model's generated Verilog ``folder/name.v``, in ``folder/testbench``.
 
     Parameters
@@ -98,6 +106,8 @@ def write_testbench(folder: Path | str, model, *, name: str, top: str = "network
         ``"network"`` or ``"macro"``.
     seed : int
         Draws the recorded utterances' pulse codes, over their whole range.
+    ports : sequence of Port or None
+        Of the top module; None: those of docs/boundary.md, without a calibrator.
 
     Returns
     -------
@@ -115,7 +125,7 @@ def write_testbench(folder: Path | str, model, *, name: str, top: str = "network
         network,
         batches,
         module=name,
-        ports=bench_verilog.generated_ports(spec, head=top != "macro"),
+        ports=bench_verilog.generated_ports(spec, head=top != "macro") if ports is None else ports,
         verilog=verilog,
         seed=seed,
     )

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from crossramp import generate as command
-from crossramp.golden.modelfile import load_model
+from crossramp.golden.analog.calibration import CalibrationPlan
+from crossramp.golden.modelfile import load_model, save_model
 from crossramp.golden.ramp import ramps
 from crossramp.golden.specfile import load_spec
 from crossramp.sim.simulators import environment
 
-from tests.cli.conftest import is_refusal
+from tests.cli.conftest import is_refusal, small_model
 
 GENERATOR_STYLE = {"CASEINCOMPLETE", "PROCASSINIT", "WIDTHTRUNC", "WIDTHEXPAND", "UNUSEDSIGNAL", "DECLFILENAME"}
 
@@ -123,6 +124,23 @@ def test_port_table_is_the_header(generated):
     assert ("array_comparators", "input", "12") in [entry[:3] for entry in listed]
 
 
+def test_calibrator(run, model_file, generated):
+    """Other ports, in the table too; the same network; its clocks in the README."""
+    status, out, _ = run("generate", model_file, "-o", "out", "--calibrator", "--calibration-repeats", 4, "--json")
+    assert status == 0
+    assert json.loads(out)["calibration"] == {"clocks": 24 * 40 + 5 + 7, "settings": 6, "repeats": 4, "shifts": [0, 0]}
+    ports = Path("out/ports.md").read_text()
+    added = ("start", "busy", "failed", "load", "value", "registers")
+    assert [f"| `calibrate_{name}` |" in ports for name in added] == [True] * 6
+    assert "| `calibration` |" not in ports
+    assert "calibrates the ramps: 972 clocks, 6 settings of\nthe bias cells, 4 conversions of each" in (
+        Path("out/README.md").read_text()
+    )
+    without = (generated / "README.md").read_text()
+    assert "calibrate" not in without
+    assert "calibrate" not in (generated / "tiny.v").read_text()
+
+
 # ---- the testbench -------------------------------------------------------------------------------------------------
 
 
@@ -146,6 +164,7 @@ VARIANTS = {
     "network": {},
     "macro": {"top": "macro"},
     "asynchronous": {"async_reset": True},
+    "calibrator": {"plan": CalibrationPlan(small_model().spec)},
 }
 
 
@@ -249,6 +268,12 @@ def test_wrong_requests(run, model_file, tmp_path):
     assert is_refusal(run("generate", model_file, "-o", "out", "--name", "crossramp_dut"), "crossramp_dut", "testbench")
     assert is_refusal(run("generate", model_file, "-o", "out", "--seed", -1), "--seed is -1")
     assert is_refusal(run("generate", "missing.npz", "-o", "out"), "missing.npz", "kws")
+    assert is_refusal(run("generate", model_file, "-o", "out", "--technology", "pcm"), "--technology", "--calibrator")
+    once = ("generate", model_file, "-o", "out", "--calibrator")
+    assert is_refusal(run(*once, "--calibration-repeats", 3), "--calibration-repeats is 3", "1, 2, 4, 8")
+    assert is_refusal(run(*once, "--technology", "nope"), "'nope'", "rram")
+    save_model(tmp_path / "bare.npz", small_model(calibration_cells=0))
+    assert is_refusal(run("generate", "bare.npz", "-o", "out", "--calibrator"), "calibration_cells is 0")
     assert not (tmp_path / "out").exists()
 
 
