@@ -86,8 +86,8 @@ class Network:
             return self.run(x).answers
         x = self.lstm.checked_inputs(x)
         if self.spec.readout == "mean":
-            return self._logits(fast.sums(x), x.shape[1]).argmax(axis=1)
-        return self._logits(fast.last(x), 1).argmax(axis=1)
+            return self.logits(fast.sums(x), x.shape[1]).argmax(axis=1)
+        return self.logits(fast.last(x), 1).argmax(axis=1)
 
     def _check_steps(self, x):
         if np.ndim(x) == 3 and np.shape(x)[1] > self.spec.max_steps:
@@ -99,9 +99,13 @@ class Network:
         mean = spec.readout == "mean"
         sums = h.sum(axis=1) if mean else h[:, -1]
         count = h.shape[1] if mean else 1
-        logits = self._logits(sums, count)
+        logits = self.logits(sums, count)
         return logits.argmax(axis=1), logits, sums
 
-    def _logits(self, sums: np.ndarray, count: int) -> np.ndarray:
+    def logits(self, sums: np.ndarray, count: int) -> np.ndarray:
+        """Exact logits of ``sums``, integers of shape (batch, units): of h over ``count`` steps, or of the last h alone.
+
+        int64, shape (batch, classes).
+        """
         bound = self.spec.units * self.spec.head_weight_max * self.spec.input_max * count
         return exact_matmul(sums, self.head_weights.T, bound) + self.head_biases * count

@@ -17,6 +17,7 @@ from .draws import Draws
 from .fastcharge import Charges, Window
 from .fastramp import Bank, Converter, Error, RampTable
 from .noise import BOUND
+from .seen import expanded
 
 _G = 2  # bank g, whose columns the state cells drive
 _BLOCK = 1 << 16  # values of a block: its buffers stay near the core
@@ -165,7 +166,7 @@ class FastDevice:
         for bank in self.banks:
             noise = BOUND * float((device.ramp_noise[bank.ramp].sum() * device.rise.max()) + device.comparator_noise)
             value = np.abs(self.lstm.levels[bank.ramp]).max() + noise + np.abs(device.offsets).max() + self.error.value
-            ends[bank.where] = _expanded(value, device.compression) + self.window.largest_noise
+            ends[bank.where] = float(expanded(value, device.compression)) + self.window.largest_noise
         return ends * (1 + 1e-6) + self.error.value
 
     # ---- exact values of single columns ----------------------------------------------------------------------------
@@ -196,16 +197,6 @@ class FastDevice:
             y = np.abs(charge) * compression
             charge = charge / (1.0 + y / 2.0 + y * y / 12.0)
         return charge + self.device.offsets[columns]
-
-
-def _expanded(value: float, compression: float) -> float:
-    """The charge that is compressed to ``value``, or infinity."""
-    if not compression:
-        return value
-    # value = q / (1 + y/2 + y²/12), y = q·compression, is a quadratic equation in q.
-    a, b = value * compression**2 / 12, value * compression / 2 - 1
-    root = b * b - 4 * a * value
-    return np.inf if root < 0 or b >= 0 else 2 * value / (-b + np.sqrt(root))
 
 
 class _Block:
