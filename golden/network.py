@@ -103,7 +103,7 @@ class Network:
         return logits.argmax(axis=1), logits, sums
 
     def logits(self, sums: np.ndarray, count: int) -> np.ndarray:
-        """Exact logits of ``sums``, integers of shape (batch, units): of h over ``count`` steps, or of the last h alone.
+        """Exact logits of ``sums``, integers, shape (batch, units): of h over ``count`` steps, or of one h.
 
         int64, shape (batch, classes).
         """
