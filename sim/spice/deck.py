@@ -17,12 +17,13 @@ from .waves import conversions, corners, first_halves, start_levels, tap_levels
 EDGE = 1e-4
 STEP = 0.5
 
-#: Accuracy: relative, volts, amperes, coulomb. The integrators' voltages are compared to a microvolt.
-OPTIONS = "reltol=1e-5 vntol=1e-8 abstol=1e-14 chgtol=1e-18 trtol=1"
+#: Accuracy: relative, volts, amperes, coulomb. Voltages that rise in straight lines cost no accuracy; docs/spice.md has
+#: what tighter ones change.
+OPTIONS = "reltol=1e-4 vntol=1e-8 abstol=1e-12 chgtol=1e-18 trtol=1"
 METHODS = ("gear", "trap")
 
 # Numbers that stand for "not there" in a subcircuit's parameters.
-_IDEAL_GAIN, _NO_LEAK, _NO_EARLY, _NO_RAIL = 1e9, 1e18, 1e18, 1e6
+_IDEAL_GAIN, _NO_LEAK, _NO_EARLY, _NO_RAIL = 1e7, 1e18, 1e18, 1e6
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class _Writer:
         self.note("start and bias cells: first half of the first clock of ramp_reset; tap k: first half of tick k")
         volts = float(self.array.ramp_voltage)
         if self.charge:
-            self.note("as steps that last until the ramp is over: what falls back takes its charge back")
+            self.note("as steps that last until the reset: what falls back takes its charge back")
             self.source("start", self.held(start_levels(self.waves)), volts)
             self.source("startn", -1.0 * self.held(start_levels(self.waves)), volts)
             for cell in range(self.spec.ticks):
@@ -222,10 +223,10 @@ class _Writer:
         self.lines += [f"Vvramp vramp 0 DC {volts!r}", f"Vvrampn vrampn 0 DC {-volts!r}"]
 
     def held(self, levels: np.ndarray) -> np.ndarray:
-        """``levels`` with each high clock prolonged to the end of its hold."""
-        hold, result, on = self.waves.controls["hold"], np.zeros(len(levels)), False
+        """``levels`` with each high clock prolonged to the next reset."""
+        reset, result, on = self.waves.controls["reset"], np.zeros(len(levels)), False
         for clock in range(len(levels)):
-            on = bool(hold[clock] and (on or levels[clock]))
+            on = bool(not reset[clock] and (on or levels[clock]))
             result[clock] = on
         return result
 
@@ -240,12 +241,15 @@ class _Writer:
         if not self.charge:
             self.source(node, pulses, volts)
             return
-        # A staircase: each clock of the pulse brings one step's charge, and the line stays there until the reset.
-        level, levels = 0, np.zeros(len(pulses))
+        # A staircase: each clock of the pulse brings one step's charge, and the line stays there until the reset. It
+        # steps in the middle of the clock: at the edge, the first step's charge would go through the reset's switch.
+        level, halves = 0, np.zeros(2 * len(pulses))
         for clock, pulse in enumerate(pulses.tolist()):
-            level = 0 if self.waves.controls["reset"][clock] else level + pulse
-            levels[clock] = level
-        self.source(node, levels, volts / max(self.spec.input_max, self.spec.state_pulse_max))
+            level = 0 if self.waves.controls["reset"][clock] else level
+            halves[2 * clock] = level
+            level += pulse
+            halves[2 * clock + 1] = level
+        self.source(node, halves, volts / max(self.spec.input_max, self.spec.state_pulse_max), parts=2)
 
     # ---- cells -------------------------------------------------------------------------------------------------------
 
