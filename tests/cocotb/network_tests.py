@@ -21,10 +21,13 @@ from crossramp.sim import (
     Stuck,
     burst_pauses,
     expected_from_comparators,
+    expected_traces,
     random_pauses,
     random_stalls,
 )
+from crossramp.sim.programming import calibration_port
 
+from tests.devices import device_of
 from tests.sim.designs import network_of, utterances_of
 
 DESIGN = os.environ["CROSSRAMP_DESIGN"]
@@ -35,9 +38,9 @@ SPEC = NETWORK.spec
 STEPS = ("codes", "c", "state_pulses", "state_codes", "h")
 
 
-async def run(dut, model, lengths, **pauses):
+async def run(dut, model, lengths, **options):
     """A bench after all utterances have passed, and their x."""
-    bench = MacroBench(dut, SPEC, model, **pauses)
+    bench = MacroBench(dut, SPEC, model, **options)
     await bench.start()
     batches = utterances_of(DESIGN, SEED, lengths)
     for x in batches:
@@ -46,13 +49,12 @@ async def run(dut, model, lengths, **pauses):
     return bench, batches
 
 
-def compare(bench, batches) -> Scoreboard:
-    """Every value of a run with a well-behaved array against the golden network."""
+def compare(bench, batches, *array) -> Scoreboard:
+    """Every value of a run against the golden network; ``array``: a device instance, as expected_traces takes it."""
     board = Scoreboard(SPEC)
     got = bench.steps()
     start = 0
-    for number, x in enumerate(batches):
-        golden = NETWORK.run(x)
+    for number, (x, golden) in enumerate(zip(batches, expected_traces(NETWORK, batches, *array), strict=True)):
         stop = start + x.shape[1]
         for quantity in ("macs", *STEPS):
             board.compare(quantity, getattr(golden.steps, quantity), getattr(got, quantity)[:, start:stop], number)
@@ -106,6 +108,27 @@ async def pauses_everywhere(dut):
         answer_pauses=burst_pauses(SEED + 3, 2, 80),
     )
     compare(bench, batches).check("macs", *STEPS, "logits", "answers")
+
+
+@cocotb.test()
+async def device_instance(dut):
+    """An array with every imperfection: all is golden's for the same instance, also after a reset within a ramp."""
+    device = device_of(SPEC, NETWORK.weights, SEED)
+    port = calibration_port(SPEC, None, device)
+    model = ArrayModel(SPEC, device, ready=random_stalls(SEED, 0.1), garbage_seed=SEED)
+    bench, batches = await run(dut, model, (2, 1), calibration=port)
+    compare(bench, batches, device, port).check("macs", *STEPS, "logits", "answers")
+    assert compare(bench, batches).mismatched["codes"] > 0
+    bench.send(utterances_of(DESIGN, SEED + 1, (2,))[0][0])
+    while model.converted == 2 * 3:
+        await ClockCycles(dut.clk, 1)
+    await ClockCycles(dut.clk, 5)
+    await bench.restart()
+    batches = utterances_of(DESIGN, SEED + 2, (2,))
+    bench.send(batches[0][0])
+    await bench.finish()
+    # The conversion that was cut short counts, its noise is gone.
+    compare(bench, batches, device, port, 7).check("macs", *STEPS, "logits", "answers")
 
 
 @cocotb.test()

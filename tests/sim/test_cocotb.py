@@ -9,7 +9,7 @@ from crossramp.sim.runner import CocotbError, build_cocotb
 
 from tests.sim.designs import network_of
 
-TESTS = 8
+TESTS = 9
 
 
 @pytest.mark.parametrize("simulator", ["icarus", "verilator"])

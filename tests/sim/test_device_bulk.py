@@ -5,6 +5,8 @@ import functools
 
 import numpy as np
 import pytest
+from crossramp.golden.analog.sampling import device as technology_device
+from crossramp.golden.analog.technology import load, shipped
 from crossramp.golden.modelfile import load_model
 from crossramp.sim import bulk
 from crossramp.sim.bulk import DEVICE_ARRAY, PAUSES, simulate_bulk
@@ -53,7 +55,7 @@ def check(network, device, batches, simulator, models, calibration=None, **optio
 
 @pytest.mark.parametrize(("simulator", "steps"), [("verilator", 12), ("icarus", 1)])
 def test_shipped_model(simulator, steps, seed, models):
-    """Its array with every effect at once, and calibration cells; last high, 5 bits."""
+    """Its array with every effect at once, and calibration cells; last high, 5 bits. And chips of the technologies."""
     network = load_model("kws").network
     spec = network.spec
     device = device_of(spec, network.weights, seed)
@@ -69,6 +71,9 @@ def test_shipped_model(simulator, steps, seed, models):
         assert all(paused.pauses[name] > 0 for name in PAUSES)
         other = calibration_port(spec, None, device) ^ 0b00101
         check(network, device, batches, simulator, models, calibration=other)
+        for name in shipped():
+            chip = technology_device(load(name), spec, network.weights, seed)
+            check(network, chip, batches, simulator, models)
 
 
 SETS = {
