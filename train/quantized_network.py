@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..golden.specification import GATES, Specification
 from .float_network import FloatNetwork
-from .imperfections import Imperfections
+from .imperfections import Array, Imperfections
 from .sequence import ConversionTables, Trace, exact_dtype, run_sequence
 
 __all__ = ["QuantizedNetwork"]
@@ -93,22 +93,29 @@ class QuantizedNetwork(nn.Module):
         """Integer logits, steps summed over, and the trace if asked for."""
         spec = self.spec
         levels = torch.cat([self.weight_levels(), self._bias_rows_through()]).to(self.dtype)
-        levels = self.imperfections.weights(levels)
-        x_levels, h_levels, bias = levels.split([spec.inputs, spec.units, spec.bias_rows])
+        array = self.imperfections.draw(levels, self.training)
+        x_levels, h_levels, bias = array.weights.split([spec.inputs, spec.units, spec.bias_rows])
         batch, steps, _ = codes.shape
         flat = codes.to(self.dtype).transpose(0, 1).reshape(steps * batch, spec.inputs)
-        drive = torch.addmm(bias.sum(0) * spec.input_max, flat, x_levels).view(steps, batch, spec.columns)
-        hidden, kept = run_sequence(drive, h_levels, spec, self.tables(), self.imperfections, trace)
+        variance = array.variance(flat)
+        if variance is not None:
+            variance = variance.view(steps, batch, -1)
+        full = array.charge(flat.new_tensor(float(spec.input_max)))
+        drive = torch.addmm(bias.sum(0) * full, array.charge(flat), x_levels).view(steps, batch, spec.columns)
+        hidden, kept = run_sequence(drive, h_levels, spec, self.tables(array), array, variance, trace)
         # Sums over many steps may pass 2**24, so the head always counts in float64.
         seen = (hidden.sum(0) if spec.readout == "mean" else hidden[-1]).double()
         weight, head_bias = self.head_levels()
         times = steps if spec.readout == "mean" else 1
         return seen @ weight.double().t() + head_bias.double() * times, steps, kept
 
-    def tables(self) -> ConversionTables:
+    def tables(self, array: Array) -> ConversionTables:
         """The ramps' tables: kept while the thresholds are ideal, made anew for every pass where they are not."""
-        if self._tables is None or not self._tables.ideal:
-            self._tables = ConversionTables(self.spec, self.dtype, self.imperfections)
+        if array.thresholds is not None or self._tables is None or self._tables.resolution != array.resolution:
+            tables = ConversionTables(self.spec, self.dtype, array)
+            if array.thresholds is not None:
+                return tables
+            self._tables = tables
         return self._tables
 
     def _bias_rows_through(self) -> Tensor:

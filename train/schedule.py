@@ -166,6 +166,9 @@ def _divergence(logits: Tensor, inputs: Tensor, teacher: nn.Module) -> Tensor:
 def _validate(network: nn.Module, prepare: Callable, validation: Validation, classes: int) -> tuple[float, float]:
     """(loss, accuracy), every class counting alike."""
     network.eval()
+    imperfections = getattr(network, "imperfections", None)
+    if imperfections is not None:
+        imperfections.restart()
     logits = torch.cat([network(prepare(block)) for block in validation.inputs.split(512)])
     share = torch.bincount(validation.labels, minlength=classes).clamp(min=1).reciprocal()
     loss = nn.functional.cross_entropy(logits, validation.labels, weight=share.to(logits.dtype))

@@ -22,12 +22,14 @@ from torch import Tensor
 from ..golden.activations import Activation
 from ..golden.ramp import ramps
 from ..golden.specification import GATES, Specification
-from .imperfections import Imperfections
+from .imperfections import Array
 
 __all__ = ["ConversionTables", "Trace", "exact_dtype", "run_sequence"]
 
 
 _HALF = torch.tensor(0.5)
+
+_ENTRIES = 1 << 21  # of all tables, where a MAC has several: places stay exact in float32
 
 
 def exact_dtype(spec: Specification) -> torch.dtype:
@@ -53,39 +55,42 @@ class ConversionTables:
     spec : Specification
     dtype : torch.dtype
         Of the values and slopes.
-    imperfections : Imperfections
-        Asked for the thresholds.
+    array : Array
+        Asked for thresholds and resolution.
     """
 
-    def __init__(self, spec: Specification, dtype: torch.dtype, imperfections: Imperfections) -> None:
-        self.ideal = True
-        all_ramps, thresholds = ramps(spec), []
-        for number, ramp in enumerate(all_ramps):
-            ideal = torch.from_numpy(ramp.thresholds)
-            given = imperfections.thresholds(ideal, number)
-            self.ideal = self.ideal and given is ideal
-            thresholds.append(np.sort(given.detach().numpy()))
+    def __init__(self, spec: Specification, dtype: torch.dtype, array: Array) -> None:
+        self.ideal, self.resolution = array.thresholds is None, array.resolution
+        all_ramps = ramps(spec)
+        given = [ramp.thresholds for ramp in all_ramps] if self.ideal else array.thresholds
+        thresholds = [np.sort(ticks) for ticks in given]
         # MACs beyond twice the outermost threshold convert as that one does.
-        self.reach = int(min(spec.mac_max, 2 * np.abs(thresholds).max() + 8))
-        macs = np.arange(-self.reach, self.reach + 1)
+        self.reach = int(min(2 * spec.mac_max, 2 * np.abs(thresholds).max() + 8))
+        while self.resolution > 1 and len(all_ramps) * 2 * self.reach * self.resolution >= _ENTRIES:
+            self.resolution //= 2
+        macs = np.arange(-self.reach * self.resolution, self.reach * self.resolution + 1) / self.resolution
         values, slopes = [], []
         for ramp, ticks in zip(all_ramps, thresholds, strict=True):
             values.append(ramp.decode(np.searchsorted(ticks, macs, side="left")))
             slopes.append(_slope(ramp.activation, macs * ramp.scale) * ramp.scale)
         self.values = torch.from_numpy(np.concatenate(values)).to(dtype)
         self.slopes = torch.from_numpy(np.concatenate(slopes)).to(dtype)
-        # Where MAC 0 is, plus one half: truncation then rounds a real MAC to the integer on its side of the threshold.
-        start = [number * len(macs) + self.reach + 0.5 for number in spec.ramp_of_gate]
+        # Where MAC 0 is, plus one half: truncation then rounds a real MAC to the nearest entry.
+        start = [number * len(macs) + self.reach * self.resolution + 0.5 for number in spec.ramp_of_gate]
         self.column_start = torch.tensor(start, dtype=dtype).repeat_interleave(spec.units)
         self.state_start = start[GATES.index("g")]
 
     def convert(self, macs: Tensor, values: Tensor, slopes: Tensor) -> None:
         """Writes the first conversion's values and slopes (per MAC unit); shapes (batch, columns)."""
-        self._look_up(macs.clamp(-self.reach, self.reach).add_(self.column_start), values, slopes)
+        self._look_up(self._place(macs).add_(self.column_start), values, slopes)
 
     def convert_state(self, macs: Tensor, values: Tensor, slopes: Tensor) -> None:
         """Writes the second conversion's, by bank g's ramp; shapes (batch, units)."""
-        self._look_up(macs.clamp(-self.reach, self.reach).add_(self.state_start), values, slopes)
+        self._look_up(self._place(macs).add_(self.state_start), values, slopes)
+
+    def _place(self, macs: Tensor) -> Tensor:
+        place = macs.clamp(-self.reach, self.reach)
+        return place if self.resolution == 1 else place.mul_(self.resolution)
 
     def _look_up(self, place: Tensor, values: Tensor, slopes: Tensor) -> None:
         # index_select by int32 takes a third of the time of indexing by int64, here the greatest cost of a step.
@@ -108,7 +113,7 @@ class Trace:
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, drive, recurrent, spec, tables, imperfections, trace):
+    def forward(ctx, drive, recurrent, spec, tables, array, variance, trace):
         steps, batch, columns = drive.shape
         units = spec.units
         one = float(1 << spec.state_frac_bits)
@@ -121,14 +126,17 @@ class _Sequence(torch.autograd.Function):
         hidden = drive.new_zeros(steps + 1, batch, units)
         kept = Trace(new(steps, batch, columns), values, state[1:], new(steps, batch, units), state_values, hidden[1:])
         for t in range(steps):
-            macs = imperfections.macs(torch.addmm(drive[t], hidden[t], recurrent), False)
+            macs = torch.addmm(drive[t], array.charge(hidden[t]), recurrent)
+            macs = array.first(macs, hidden[t], None if variance is None else variance[t])
             tables.convert(macs, values[t], slopes[t])
+            array.late(values[t], False)
             i, f, g, o = values[t].chunk(4, 1)
             update = torch.mul(f, state[t]).add_(torch.mul(i, g), alpha=one)
             torch.clamp(_round(update), -spec.state_max, spec.state_max, out=state[t + 1])
             pulses = _round(state[t + 1] * gain).clamp_(-spec.state_pulse_max, spec.state_pulse_max)
-            state_macs = imperfections.macs(pulses.mul_(spec.state_cell), True)
+            state_macs = array.second(pulses, spec.state_cell)
             tables.convert_state(state_macs, state_values[t], state_slopes[t])
+            array.late(state_values[t], True)
             hidden[t + 1] = _round(torch.mul(o, state_values[t]).mul_(spec.input_max))
             if trace:
                 kept.macs[t], kept.state_macs[t] = macs, state_macs
@@ -163,7 +171,7 @@ class _Sequence(torch.autograd.Function):
             dc = dc * f
             dh = drive_gradient[t] @ through
         flat = drive_gradient.view(-1, columns)
-        return drive_gradient, hidden[:-1].reshape(-1, spec.units).t() @ flat, None, None, None, None
+        return drive_gradient, hidden[:-1].reshape(-1, spec.units).t() @ flat, None, None, None, None, None
 
 
 def run_sequence(
@@ -171,7 +179,8 @@ def run_sequence(
     recurrent: Tensor,
     spec: Specification,
     tables: ConversionTables,
-    imperfections: Imperfections,
+    array: Array,
+    variance: Tensor | None = None,
     trace: bool = False,
 ) -> tuple[Tensor, Trace | None]:
     """Hidden states of every step, from c = h = 0.
@@ -182,6 +191,10 @@ def run_sequence(
         What the x rows and the bias rows add to each MAC: integers.
     recurrent : float tensor, shape (units, columns)
         Levels of the h rows: integers, unless imperfections make them real.
+    array : Array
+        What stands behind the periphery in this pass.
+    variance : float tensor, shape (steps, batch, any), or None
+        Of the array's noise, from x and bias rows: its own :meth:`~.imperfections.Array.variance`.
     trace : bool
         Whether to keep all the inner values as well.
 
@@ -190,7 +203,7 @@ def run_sequence(
     (hidden, trace)
         hidden: pulse codes, shape (steps, batch, units), differentiable in ``drive`` and ``recurrent``.
     """
-    hidden, *kept = _Sequence.apply(drive, recurrent, spec, tables, imperfections, trace)
+    hidden, *kept = _Sequence.apply(drive, recurrent, spec, tables, array, variance, trace)
     return hidden, Trace(*kept) if trace else None
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from crossramp.golden.lstm import StepTrace
 from crossramp.golden.network import Network
-from crossramp.golden.ramp import Ramp
+from crossramp.golden.ramp import Ramp, ramps
 from crossramp.golden.specification import GATES, Gate, Specification
-from crossramp.train.imperfections import Imperfections
+from crossramp.train.imperfections import Array, Imperfections
 from crossramp.train.quantized_network import QuantizedNetwork
 from hypothesis import given, settings
 from torch import nn
@@ -108,54 +108,84 @@ def test_comparison_notices_halves_rounded_to_even(monkeypatch):
     assert "c" in differences(network, exported(network), x)
 
 
+def drawing(change) -> Imperfections:
+    """Imperfections that draw an ideal array and let ``change`` change it."""
+
+    class Drawing(Imperfections):
+        def draw(self, levels, training):
+            array = Array(levels)
+            change(array)
+            return array
+
+    return Drawing()
+
+
 def test_comparison_notices_a_shifted_threshold():
-    class Shifted(Imperfections):
-        def thresholds(self, thresholds, ramp):
-            return thresholds + (ramp == 1)
+    def shifted(array):
+        array.thresholds = [ramp.thresholds + (number == 1) for number, ramp in enumerate(ramps(KWS))]
 
     torch.manual_seed(6)
-    network = QuantizedNetwork(KWS, imperfections=Shifted())
+    network = QuantizedNetwork(KWS, imperfections=drawing(shifted))
     x = np.random.default_rng(6).integers(-15, 16, (20, 20, 40))
     assert "codes" in differences(network, exported(network), x)
 
 
-def test_hooks_see_every_conversion_and_shape():
+def test_every_conversion_passes_the_array():
     seen = []
 
-    class Spy(Imperfections):
-        def weights(self, levels):
-            seen.append(("weights", tuple(levels.shape)))
-            return levels
+    class Spy(Array):
+        def charge(self, codes):
+            seen.append(("charge", tuple(codes.shape)))
+            return codes
 
-        def thresholds(self, thresholds, ramp):
-            seen.append(("thresholds", ramp, tuple(thresholds.shape)))
-            return thresholds
+        def variance(self, codes):
+            seen.append(("variance", tuple(codes.shape)))
 
-        def macs(self, macs, second):
-            seen.append(("macs", second, tuple(macs.shape)))
+        def first(self, macs, hidden, variance):
+            seen.append(("first", tuple(macs.shape), tuple(hidden.shape), variance))
             return macs
 
-    network = QuantizedNetwork(KWS, imperfections=Spy())
-    x = np.zeros((3, 2, 40), np.int64)
+        def second(self, pulses, cell):
+            seen.append(("second", tuple(pulses.shape), cell))
+            return super().second(pulses, cell)
+
+        def late(self, values, second):
+            seen.append(("late", second))
+
+    class Spying(Imperfections):
+        def draw(self, levels, training):
+            seen.append(("draw", tuple(levels.shape), training))
+            return Spy(levels)
+
+    network = QuantizedNetwork(KWS, imperfections=Spying())
+    assert differences(network, exported(network), np.zeros((3, 2, 40), np.int64)) == []
+    step = [("charge", (3, 32)), ("first", (3, 128), (3, 32), None), ("late", False)]
+    step += [("second", (3, 32), KWS.state_cell), ("late", True)]
+    begin = [("draw", (74, 128), True), ("variance", (6, 40)), ("charge", ()), ("charge", (6, 40))]
+    assert seen == [*begin, *step, *step]
+
+
+def test_a_finer_table_changes_nothing():
+    def finer(array):
+        array.resolution = 8
+
+    torch.manual_seed(6)
+    network = QuantizedNetwork(KWS, imperfections=drawing(finer))
+    x = np.random.default_rng(6).integers(-15, 16, (20, 20, 40))
     assert differences(network, exported(network), x) == []
-    assert seen == [
-        ("weights", (74, 128)),
-        ("thresholds", 0, (31,)),
-        ("thresholds", 1, (31,)),
-        *[("macs", False, (3, 128)), ("macs", True, (3, 32))] * 2,
-    ]
 
 
 def test_noisy_weights_and_macs_pass_gradients():
-    class Noisy(Imperfections):
-        def weights(self, levels):
-            return levels + 0.3 * torch.randn_like(levels)
-
-        def macs(self, macs, second):
+    class Noisy(Array):
+        def first(self, macs, hidden, variance):
             return macs + 2 * torch.randn_like(macs)
 
+    class Drawing(Imperfections):
+        def draw(self, levels, training):
+            return Noisy(levels + 0.3 * torch.randn_like(levels))
+
     torch.manual_seed(7)
-    network = QuantizedNetwork(KWS, imperfections=Noisy())
+    network = QuantizedNetwork(KWS, imperfections=Drawing())
     network(torch.randint(-15, 16, (4, 6, 40))).square().sum().backward()
     for parameter in network.parameters():
         assert torch.isfinite(parameter.grad).all()
@@ -213,8 +243,8 @@ def test_gradients_are_the_straight_through_ones():
     drive = torch.from_numpy(random.integers(-300, 301, (7, 5, 12)).astype(float)).requires_grad_()
     recurrent = torch.from_numpy(random.integers(-15, 16, (3, 12)).astype(float)).requires_grad_()
     goal = torch.from_numpy(random.normal(size=(7, 5, 3)))
-    tables = ConversionTables(spec, torch.float64, Imperfections())
-    found, _ = run_sequence(drive, recurrent, spec, tables, Imperfections())
+    array = Array(recurrent)
+    found, _ = run_sequence(drive, recurrent, spec, ConversionTables(spec, torch.float64, array), array)
     expected = _Surrogate(spec).hidden(drive, recurrent)
     assert torch.equal(found.detach(), expected.detach().round())
     found_gradients = torch.autograd.grad((found * goal).sum(), (drive, recurrent))

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training on device instances: the graph computes what golden's instance converts, and draws are repeatable."""
+
+import numpy as np
+import pytest
+import torch
+from crossramp.golden.analog.constants import SWITCHES
+from crossramp.golden.analog.convert import DeviceLstm
+from crossramp.golden.analog.sampling import ALL, device
+from crossramp.golden.analog.technology import load
+from crossramp.golden.specification import Specification
+from crossramp.train.devices import DeviceArray, DeviceImperfections
+from crossramp.train.imperfections import Imperfections
+from crossramp.train.quantized_network import QuantizedNetwork
+from torch import nn
+
+SPEC = Specification(inputs=12, units=8, classes=4, bias_rows=2)
+CHIP = 7
+
+# What the training graph simplifies: noise that belongs to ticks, and saturation on the way.
+QUIET = ALL - {"read_noise", "thermal", "comparator_noise"}
+
+
+class One(Imperfections):
+    """One chip of a technology, without noise."""
+
+    def __init__(self, technology, switches):
+        self.technology, self.switches = technology, switches
+
+    def draw(self, levels, training):
+        integers = levels.detach().to(torch.int64).numpy()
+        self.chip = device(self.technology, SPEC, integers, CHIP, switches=self.switches)
+        return DeviceArray(self.chip, levels, None, None)
+
+
+def network_with(imperfections) -> QuantizedNetwork:
+    torch.manual_seed(3)
+    network = QuantizedNetwork(SPEC, imperfections=imperfections)
+    nn.init.normal_(network.weight, std=0.6)
+    nn.init.normal_(network.bias, std=0.8)
+    return network
+
+
+def inputs(batch=30, steps=12):
+    return torch.from_numpy(np.random.default_rng(4).integers(-15, 16, (batch, steps, SPEC.inputs)))
+
+
+@pytest.mark.parametrize("name", ["rram", "pcm", "charge", "single-ended", "external"])
+@pytest.mark.parametrize("switches", [QUIET, frozenset()], ids=["real", "ideal"])
+def test_the_graph_is_the_instance(name, switches):
+    """Every c and h equal, but where a value lies within a sixteenth of a MAC of a threshold."""
+    changes = {"single-ended": {"pair": "single-ended"}, "external": {"ramp": "external"}}.get(name, {})
+    one = One(load("rram" if changes else name).replace(changes), switches)
+    network = network_with(one)
+    with torch.no_grad():
+        _, _, trace = network.integer_logits(inputs(), trace=True)
+    golden = DeviceLstm(one.chip).run(inputs().numpy())
+    step = (trace.hidden.transpose(0, 1).numpy() != golden.h).any(axis=2)
+    first = trace.macs.transpose(0, 1).numpy()[:, 0] - golden.macs[:, 0]
+    assert np.abs(first).max() < 1e-2 + 1e-5 * np.abs(golden.macs).max()
+    assert step[:, 0].mean() <= (0 if not switches else 0.1)
+    # A value that lies so near moves h by one, and most utterances go on as if nothing had happened.
+    assert step.mean() <= (0 if not switches else 0.15)
+    assert np.abs(trace.hidden.transpose(0, 1).numpy() - golden.h).mean() <= (0 if not switches else 0.05)
+
+
+def test_a_chip_with_late_comparators():
+    one = One(load("rram").replace({"comparator.delay": 2e-8}), frozenset({"delay"}))
+    network = network_with(one)
+    with torch.no_grad():
+        _, _, trace = network.integer_logits(inputs(), trace=True)
+    assert (one.chip.delays == 2).all()
+    assert np.array_equal(trace.hidden.transpose(0, 1).numpy(), DeviceLstm(one.chip).run(inputs().numpy()).h)
+
+
+def test_noise_has_the_instances_spread():
+    """The standard deviation of a column's value over 4,000 passes of one step, against golden's."""
+    tech = load("rram").replace({"pair": "single-ended", "cell.read_noise": 0.01})
+    on = frozenset({"read_noise", "thermal", "comparator_noise"})
+    network = network_with(DeviceImperfections(SPEC, tech, on, every="never", seed=2))
+    x = inputs(1, 1).expand(4000, 1, SPEC.inputs)
+    network.train()
+    with torch.no_grad():
+        _, _, trace = network.integer_logits(x, trace=True)
+    found = trace.macs[0].double().numpy()
+    chip = network.imperfections.draw(torch.cat([network.weight_levels(), network.bias_row_levels()]), True).chip
+    lstm = DeviceLstm(chip)
+    pulses = np.full((4000, SPEC.rows), SPEC.input_max)
+    pulses[:, : SPEC.inputs], pulses[:, SPEC.inputs : -2] = x[:, 0].numpy(), 0
+    values = lstm.values(lstm.charge(pulses), pulses, np.arange(4000))
+    expected = np.sqrt(values.var(axis=0) + chip.comparator_noise**2)
+    assert np.allclose(found.std(axis=0) / expected, 1, atol=0.12)
+    assert np.corrcoef(found[:, 0], found[:, 20])[0, 1] == pytest.approx(
+        np.corrcoef(values[:, 0], values[:, 20])[0, 1], abs=0.1
+    )
+
+
+def test_gradients_pass_every_effect():
+    network = network_with(DeviceImperfections(SPEC, load("rram"), calibrated=True))
+    network(inputs(8, 5)).square().sum().backward()
+    for parameter in network.parameters():
+        assert torch.isfinite(parameter.grad).all()
+        assert parameter.grad.abs().max() > 0
+
+
+def test_draws_are_new_in_training_and_repeat_in_validation():
+    drawn = DeviceImperfections(SPEC, load("rram"), seed=5)
+    levels = torch.zeros(SPEC.rows, SPEC.columns)
+    seeds = [drawn.draw(levels, True).chip.seed for _ in range(5)]
+    assert len(set(seeds)) == 5
+    first = [drawn.draw(levels, False).chip.seed for _ in range(10)]
+    drawn.restart()
+    assert [drawn.draw(levels, False).chip.seed for _ in range(10)] == first
+    assert len(set(first)) == 8
+    assert not set(first) & set(seeds)
+    epochs = DeviceImperfections(SPEC, load("rram"), every="epoch", seed=5)
+    same = [epochs.draw(levels, True).chip.seed for _ in range(2)]
+    epochs.next_epoch()
+    assert same[0] == same[1] != epochs.draw(levels, True).chip.seed
+
+
+def test_draws_go_on_where_they_were_kept():
+    levels = torch.zeros(SPEC.rows, SPEC.columns)
+    one = DeviceImperfections(SPEC, load("rram"), seed=5)
+    one.draw(levels, True)
+    torch.randn(3, generator=one._noise)
+    kept = one.state_dict()
+    other = DeviceImperfections(SPEC, load("rram"), seed=5)
+    other.load_state_dict(kept)
+    a, b = one.draw(levels, True), other.draw(levels, True)
+    assert a.chip.same(b.chip)
+    assert all(np.array_equal(x, y) for x, y in zip(a.thresholds, b.thresholds, strict=True))
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_each_effect_can_be_trained_with_alone(name):
+    network = network_with(DeviceImperfections(SPEC, load("rram"), frozenset({name, "ramp_cells"})))
+    assert torch.isfinite(network(inputs(2, 2))).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [({"every": "week"}, "every is 'week'"), ({"seed": -1}, "seed is -1")]
+)
+def test_wrong_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        DeviceImperfections(SPEC, load("rram"), **arguments)
