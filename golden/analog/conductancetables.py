@@ -21,7 +21,9 @@ layer scaled to ``g_max``. Both are scaled to our window by our weights, which m
 
 import csv
 import math
+import struct
 from pathlib import Path
+from tokenize import TokenError
 from zipfile import BadZipFile
 from zlib import error as ZlibError
 
@@ -54,6 +56,22 @@ _RAMP_TEXTS = {
     "step_preactivation",
 }
 _RAMP_CELLS = {"tap": "ramp", "start": "ramp_start", "calibration": "calibration"}
+#: What damaged archives raise, in numpy and below it.
+_BROKEN = (
+    ValueError,
+    EOFError,
+    KeyError,
+    BadZipFile,
+    ZlibError,
+    MemoryError,
+    OverflowError,
+    SyntaxError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    TokenError,
+    struct.error,
+)
 _FUSION_LINES = ("id", "class", "number of weights", "height", "width")
 
 
@@ -131,7 +149,7 @@ def _archive(path: Path) -> dict[str, np.ndarray]:
             content = {name: archive[name] for name in archive.files}
     except OSError as error:
         raise ConductanceError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, EOFError, KeyError, BadZipFile, ZlibError, MemoryError, SyntaxError, TypeError, AttributeError):
+    except _BROKEN:
         raise ConductanceError(f"{path}: no .npz archive of numbers; write one with numpy.savez") from None
     unit = content.pop("unit", None)
     known = ", ".join(_UNITS)
@@ -143,7 +161,8 @@ def _archive(path: Path) -> dict[str, np.ndarray]:
     for name, values in content.items():
         if name not in NAMES:
             raise ConductanceError(f"{path}: {name!r} is no array of cells; known: {', '.join(NAMES)}")
-        if values.dtype.kind not in "iuf":
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
+            values = np.asarray(values)
             raise ConductanceError(f"{path}: {name} holds {values.dtype}; expected numbers")
         values = values.astype(float)
         if np.isnan(values).any():
