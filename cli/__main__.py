@@ -25,6 +25,7 @@ COMMANDS = (
     "virtual",
     "replay",
     "ramp",
+    "sweep",
     "linearity",
     "technology",
     "info",

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``crossramp sweep``: Monte Carlo over device instances, by a plan; goes on where it was interrupted."""
+
+import argparse
+import importlib.util
+import os
+import sys
+import time
+from contextlib import closing
+from dataclasses import asdict
+from importlib.resources import as_file, files
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from crossramp import inputs
+from crossramp.errors import UserError
+from crossramp.golden.modelfile import Model, load_model
+from crossramp.sim.sweep.execute import Cluster, one_thread, run_local
+from crossramp.sim.sweep.plan import Plan, load_plan
+from crossramp.sim.sweep.problem import Problem
+from crossramp.sim.sweep.store import Store, code_version, write
+from crossramp.sim.sweep.summary import BAND, summarize
+from crossramp.sim.sweep.tasks import make_tasks, run_task
+from crossramp.tables import Progress, as_json, table
+
+_LIMIT = 3600.0  # s that a sweep may take without being asked for twice
+_PROBED = 3  # points that the estimate times
+_WORKERS_MOST = 1024
+
+_EPILOG = """\
+examples:
+  crossramp sweep plan.toml -o build/sweep
+  crossramp sweep plan.toml -o build/sweep --dask tcp://host:8786
+  crossramp sweep plan.toml --dry-run
+
+A plan names model, recordings, technology, how many device instances, and what is varied; docs/sweep.md has one to
+start from. DIR then holds results.parquet (results.csv without pyarrow), one row an instance, and a picture of each
+metric. A sweep that was interrupted, by whatever, goes on with the same command.
+"""
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Add the command to argparse's ``subparsers``."""
+    parser = subparsers.add_parser(
+        "sweep",
+        help="accuracy, code error and INL over many device instances, and whatever else is varied",
+        description="Runs the golden model with many device instances, at every point of a plan.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("plan", metavar="PLAN", help="a plan, a TOML file")
+    parser.add_argument("-o", "--output", metavar="DIR", help="the folder of the results")
+    parser.add_argument("--data", metavar="DATA", help="other recordings than the plan's: a folder, .npy, .npz, demo")
+    parser.add_argument("--instances", type=int, metavar="N", help="other than the plan's; with more, a sweep goes on")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes on this machine (default: one a core that may be used)"
+    )
+    parser.add_argument("--dask", metavar="ADDRESS", help="a scheduler, as tcp://host:8786, instead of processes here")
+    parser.add_argument("--csv", action="store_true", help="results.csv, also where pyarrow is installed")
+    parser.add_argument("--dry-run", action="store_true", help="only tell points, tasks, and how long it would take")
+    parser.add_argument("--yes", action="store_true", help="run it even if it takes more than an hour")
+    parser.add_argument("--restart", action="store_true", help="throw away what DIR holds of a sweep")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the command; 0, 1 if workers keep dying, or UserError (or a ValueError of ours)."""
+    if args.output is None and not args.dry_run:
+        raise UserError("where to? give -o DIR, a folder for the results, or --dry-run")
+    if args.workers is not None and not 1 <= args.workers <= _WORKERS_MOST:
+        raise UserError(f"--workers is {args.workers}; allowed: 1 to {_WORKERS_MOST}")
+    plan = load_plan(args.plan)
+    instances = plan.instances if args.instances is None else args.instances
+    if not 1 <= instances <= 1_000_000:
+        raise UserError(f"--instances is {instances}; allowed: 1 to 1000000")
+    local = plan.path(plan.model)
+    model = load_model(local if local.is_file() else plan.model)
+    utterances = load_data(model, plan, args.data)
+    labels = np.array([-1 if label is None else label for label in utterances.labels])
+    if "accuracy" in plan.metrics and not (labels >= 0).any():
+        raise UserError("metrics has accuracy, but no recording has a label; ask for flips instead")
+    problem = Problem.of(plan, model, utterances.codes, labels)
+    tasks = make_tasks(problem, instances)
+    if args.dry_run:
+        left = _still_to_do(args, plan, problem, tasks)
+        workers = _workers(args)
+        seconds = _estimate(problem, left, workers)
+        content = _facts(problem, instances, tasks, left, workers, seconds)
+        print(as_json(content) if args.json else table(("", ""), list(content.items())).lstrip())
+        return 0
+    with Store(Path(args.output), plan, problem, code_version(), args.restart) as store:
+        for name, why in store.damaged:
+            print(f"crossramp: {store.parts / name} {why}; it is computed again", file=sys.stderr)
+        left = [task for task in tasks if not store.done(task)]
+        computed, seconds = _compute(args, problem, store, tasks, left)
+        rows = store.rows(instances)
+        return _tell(args, plan, problem, store, rows, {"computed": computed, "wall_seconds": round(seconds, 3)})
+
+
+# ---- what goes in ----------------------------------------------------------------------------------------------------
+
+
+def load_data(model: Model, plan: Plan, given: str | None) -> inputs.Utterances:
+    """The recordings of a plan, or those ``given`` on the command line; UserError for none."""
+    text = plan.data if given is None else given
+    if text == "demo":
+        with as_file(files("crossramp") / "demo_data" / "recordings") as folder:
+            return inputs.from_audio(model, [folder])
+    if text.startswith("random:"):
+        count = text.removeprefix("random:")
+        if not count.isdecimal():
+            raise UserError(f"data is {text!r}; write random:N, N utterances of random pulse codes")
+        return inputs.from_seed(model, int(count), 1)
+    path = plan.path(text) if given is None else Path(text)
+    if path.suffix == ".npz":
+        return _from_archive(model, path)
+    if path.suffix == ".npy":
+        return inputs.from_features(model, path)
+    return inputs.from_audio(model, [path])
+
+
+def _from_archive(model: Model, path: Path) -> inputs.Utterances:
+    """An ``.npz`` with ``codes`` (recordings, steps, inputs), integers, and ``labels``, class indices."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            codes, labels = file["codes"], file["labels"]
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error}); give a .npz file") from None
+    except (KeyError, ValueError, TypeError, BadZipFile, EOFError, AttributeError):
+        raise UserError(f"{path}: expected a .npz file with two arrays, codes and labels") from None
+    spec = model.spec
+    if codes.dtype.kind not in "iu" or labels.dtype.kind not in "iu":
+        raise UserError(f"{path}: codes hold {codes.dtype}, labels {labels.dtype}; expected integers")
+    if codes.ndim != 3 or codes.shape[2] != spec.inputs or 0 in codes.shape or labels.shape != codes.shape[:1]:
+        raise UserError(
+            f"{path}: codes have the shape {codes.shape}, labels {labels.shape}; expected (recordings, steps, "
+            f"{spec.inputs}) and (recordings,)"
+        )
+    if codes.shape[1] > spec.max_steps:
+        raise UserError(f"{path}: has {codes.shape[1]} steps; the network takes at most {spec.max_steps}")
+    if np.abs(codes.astype(np.int64)).max() > spec.input_max:
+        raise UserError(f"{path}: has codes beyond ±{spec.input_max}")
+    if labels.min() < -1 or labels.max() >= spec.classes:
+        raise UserError(f"{path}: labels reach from {labels.min()} to {labels.max()}; classes: 0 to {spec.classes - 1}")
+    names = [f"{path.name}[{k}]" for k in range(len(codes))]
+    return inputs.Utterances(names, [None if k < 0 else int(k) for k in labels], codes.astype(np.int64))
+
+
+# ---- what is computed ------------------------------------------------------------------------------------------------
+
+
+def _workers(args) -> int:
+    if args.workers is not None:
+        return args.workers
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _still_to_do(args, plan: Plan, problem: Problem, tasks: list[dict]) -> list[dict]:
+    """Without a folder, or one that holds nothing yet, all."""
+    if args.output is None or args.restart or not (Path(args.output) / "sweep.json").exists():
+        return tasks
+    with Store(Path(args.output), plan, problem, code_version()) as store:
+        return [task for task in tasks if not store.done(task)]
+
+
+def _estimate(problem: Problem, left: list[dict], workers: int) -> float:
+    """Seconds that the tasks ``left`` take, from instances at some of their points."""
+    points = sorted({task["point"] for task in left})
+    if not points:
+        return 0.0
+    chosen = sorted({points[round(k * (len(points) - 1) / (_PROBED - 1))] for k in range(_PROBED)})
+    each = []
+    for point in chosen:
+        probe = {"point": point, "first": 0, "count": 1}
+        run_task(problem, probe)  # what all instances share is made once
+        start = time.perf_counter()
+        run_task(problem, probe)
+        each.append(time.perf_counter() - start)
+    return float(np.mean(each)) * sum(task["count"] for task in left) / min(workers, len(left))
+
+
+def _facts(problem: Problem, instances, tasks, left, workers, seconds) -> dict:
+    return {
+        "points": len(problem.points),
+        "instances": instances * len(problem.points),
+        "recordings": len(problem.codes),
+        "tasks": len(tasks),
+        "tasks done": len(tasks) - len(left),
+        "workers": workers,
+        "estimate": duration(seconds),
+        "estimated_seconds": round(seconds, 1),
+    }
+
+
+def _compute(args, problem: Problem, store: Store, tasks: list[dict], left: list[dict]) -> tuple[int, float]:
+    """Run what is left; instances computed, and the seconds that took."""
+    if not left:
+        return 0, 0.0
+    cluster = None if args.dask is None else Cluster(args.dask)
+    try:
+        workers = _workers(args) if cluster is None else cluster.threads
+        if not workers:
+            raise UserError(f"the Dask cluster at {args.dask} has no workers; start some: dask worker {args.dask}")
+        if not args.yes:
+            with one_thread():
+                seconds = _estimate(problem, left, workers)
+            if seconds > _LIMIT:
+                count = sum(task["count"] for task in left)
+                raise UserError(
+                    f"this takes about {duration(seconds)}: {count} instances x {len(problem.codes)} recordings on "
+                    f"{workers} workers; add --yes to run it, or lower instances or the axes"
+                )
+        data = problem.to_bytes()
+        write(store.problem_file, data)
+        done = run_local(store.problem_file, left, workers) if cluster is None else cluster.run(data, left)
+        return _collect(store, done, tasks, left)
+    finally:
+        store.problem_file.unlink(missing_ok=True)
+        if cluster is not None:
+            cluster.close()
+
+
+def _collect(store: Store, done, tasks: list[dict], left: list[dict]) -> tuple[int, float]:
+    progress, start, computed = Progress(), time.perf_counter(), 0
+    total = sum(task["count"] for task in left)
+    ended = len(tasks) - len(left)
+    progress.show(f"{total} device instances ...")
+    try:
+        with closing(done):
+            for task, rows in done:
+                store.add(task, rows)
+                computed, ended = computed + len(rows), ended + 1
+                spent = time.perf_counter() - start
+                progress.show(
+                    f"{computed} of {total} device instances, {computed / spent:.1f}/s, "
+                    f"{duration(spent / computed * (total - computed))} left"
+                )
+    except BaseException as error:
+        if not isinstance(error, Exception):  # Ctrl-C
+            progress.clear()
+            print(f"crossramp: {ended} of {len(tasks)} tasks are done; the same command goes on", file=sys.stderr)
+        raise
+    finally:
+        progress.clear()
+    return computed, time.perf_counter() - start
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    if minutes < 90:
+        return f"{minutes:.0f} min"
+    hours = minutes / 60
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
+
+
+# ---- what comes out --------------------------------------------------------------------------------------------------
+
+
+def _tell(args, plan: Plan, problem: Problem, store: Store, rows: list[dict], about: dict) -> int:
+    parquet = not args.csv and importlib.util.find_spec("pyarrow") is not None
+    columns = ["point", "instance", "seed", *plan.axes, *plan.metrics]
+    # A list of numbers is one text, so that a column has one type.
+    values = [{name: _cell(value) for name, value in point.values.items()} for point in problem.points]
+    results = store.write_results([row | values[row["point"]] for row in rows], columns, parquet)
+    summary = summarize(problem.points, plan.metrics, rows)
+    pictures = _draw(plan, problem, store, summary, rows)
+    content = {
+        "results": str(results),
+        "pictures": [str(path) for path in pictures],
+        "instances": len(rows),
+        "recordings": len(problem.codes),
+        **about,
+        "identity": store.identity,
+        "points": [
+            {"values": entry["values"], "metrics": {name: asdict(spread) for name, spread in entry["metrics"].items()}}
+            for entry in summary
+        ],
+    }
+    print(as_json(content) if args.json else _text(plan, content))
+    return 0
+
+
+def _draw(plan: Plan, problem: Problem, store: Store, summary: list[dict], rows: list[dict]) -> list[Path]:
+    from crossramp.sweepplot import plot_sweep
+
+    names = (plan.plot["metric"],) if "metric" in plan.plot else plan.metrics
+    paths = []
+    for metric in names:
+        path = store.folder / f"{metric}.png"
+        title = f"{len(rows) // max(len(summary), 1)} device instances x {len(problem.codes)} recordings"
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            plot_sweep(unfinished, metric, plan.axes, summary, rows, plan.plot, title, _ideal(problem, metric))
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        paths.append(path)
+    return paths
+
+
+def _ideal(problem: Problem, metric: str) -> float | None:
+    """The accuracy of an ideal array, where all points have the same network."""
+    if metric != "accuracy" or len({point.adc_bits for point in problem.points}) > 1:
+        return None
+    answers = problem.network(problem.points[0]).answers(problem.codes)
+    return float((answers == problem.labels)[problem.labels >= 0].mean())
+
+
+def _cell(value):
+    return " ".join(map(repr, value)) if isinstance(value, tuple) else value
+
+
+def _text(plan: Plan, content: dict) -> str:
+    header = (*plan.axes, "metric", "mean", "sd", f"{BAND[0]} %", f"{BAND[1]} %", "worst")
+    rows = []
+    for entry in content["points"]:
+        for name, spread in entry["metrics"].items():
+            figures = [spread[key] for key in ("mean", "deviation", "low", "high", "worst")]
+            cells = [f"{100 * v:.2f} %" if name in ("accuracy", "flips") else f"{v:.4f}" for v in figures]
+            rows.append((*(_cell(value) for value in entry["values"].values()), name, *cells))
+    facts = [
+        ("device instances", f"{content['instances']}, {content['recordings']} recordings each"),
+        ("computed now", f"{content['computed']} in {duration(content['wall_seconds'])}"),
+        ("results", content["results"]),
+        ("pictures", ", ".join(content["pictures"])),
+    ]
+    right = tuple(range(len(plan.axes) + 1, len(header)))
+    return f"{table(header, rows, right=right)}\n\n{table(('', ''), facts).lstrip()}"

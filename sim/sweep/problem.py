@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every worker of a sweep needs besides its tasks: network, recordings, and the points of the plan; as bytes."""
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from crossramp.golden.analog.technology import Technology
+from crossramp.golden.network import Network
+from crossramp.golden.specification import Specification
+
+from .plan import Plan, Point
+
+_ARRAYS = ("weights", "head_weights", "head_biases", "codes", "labels")
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Everything that decides results, code apart; travels as bytes, which equal content makes equal.
+
+    Parameters
+    ----------
+    spec : Specification
+    weights, head_weights, head_biases : integer arrays
+        See :class:`~crossramp.golden.network.Network`.
+    codes : integer array, shape (recordings, steps, inputs)
+        Pulse codes.
+    labels : int64 array, shape (recordings,)
+        Class indices; -1 where unknown.
+    points : tuple of Point
+    metrics : tuple of str
+    seed : int
+        Of instance 0.
+    """
+
+    spec: Specification
+    weights: np.ndarray
+    head_weights: np.ndarray
+    head_biases: np.ndarray
+    codes: np.ndarray
+    labels: np.ndarray
+    points: tuple[Point, ...]
+    metrics: tuple[str, ...]
+    seed: int
+
+    @classmethod
+    def of(cls, plan: Plan, model, codes: np.ndarray, labels: np.ndarray) -> "Problem":
+        """The problem of a plan, a :class:`~crossramp.golden.modelfile.Model` and recordings."""
+        arrays = (model.weights, model.head_weights, model.head_biases, np.asarray(codes), np.asarray(labels, np.int64))
+        return cls(model.spec, *arrays, plan.points, plan.metrics, plan.seed)
+
+    @cached_property
+    def text(self) -> str:
+        """All but the arrays, as JSON."""
+        content = {
+            "specification": self.spec.to_dict(),
+            "metrics": list(self.metrics),
+            "seed": self.seed,
+            "technologies": [],
+            "points": [],
+        }
+        known = {}
+        for point in self.points:
+            technology = point.technology
+            if technology.content_hash not in known:
+                known[technology.content_hash] = len(known)
+                content["technologies"].append(technology.to_dict())
+            content["points"].append(
+                {
+                    "technology": known[technology.content_hash],
+                    "adc_bits": point.adc_bits,
+                    "calibration": point.calibration,
+                    "switches": sorted(point.switches),
+                    "values": point.values,
+                }
+            )
+        return json.dumps(content, sort_keys=True)
+
+    def to_bytes(self) -> bytes:
+        """An ``.npz`` archive, without pickles."""
+        buffer = io.BytesIO()
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays["codes"] = arrays["codes"].astype(np.int16)
+        np.savez_compressed(buffer, text=np.frombuffer(self.text.encode(), np.uint8), **arrays)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Problem":
+        """What :meth:`to_bytes` wrote."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in _ARRAYS}
+            content = json.loads(bytes(file["text"]))
+        technologies = [_technology(entry) for entry in content["technologies"]]
+        points = tuple(
+            Point(
+                technologies[entry["technology"]],
+                entry["adc_bits"],
+                entry["calibration"],
+                frozenset(entry["switches"]),
+                {name: tuple(value) if isinstance(value, list) else value for name, value in entry["values"].items()},
+            )
+            for entry in content["points"]
+        )
+        spec = Specification.from_dict(content["specification"])
+        arrays = {name: np.asarray(values, np.int64) for name, values in arrays.items()}
+        return cls(spec, **arrays, points=points, metrics=tuple(content["metrics"]), seed=content["seed"])
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """16 hexadecimal digits each of what decides results."""
+        model = [json.dumps(self.spec.to_dict(), sort_keys=True).encode()]
+        model += [np.ascontiguousarray(getattr(self, name), "<i8").tobytes() for name in _ARRAYS[:3]]
+        points = [
+            [p.technology.content_hash, p.adc_bits, p.calibration, sorted(p.switches), p.values] for p in self.points
+        ]
+        return {
+            "plan": _hash(json.dumps([self.metrics, self.seed, points], sort_keys=True).encode()),
+            "model": _hash(*model),
+            "data": _hash(*(np.ascontiguousarray(values, "<i8").tobytes() for values in (self.codes, self.labels))),
+        }
+
+    @property
+    def conversions(self) -> int:
+        """Of one instance."""
+        return self.codes.shape[0] * self.codes.shape[1] * 5 * self.spec.units
+
+    def network(self, point: Point) -> Network:
+        """The ideal network of a point."""
+        spec = self.spec if point.adc_bits is None else self.spec.replace(adc_bits=point.adc_bits)
+        return Network(spec, self.weights, self.head_weights, self.head_biases)
+
+
+def _technology(content: dict) -> Technology:
+    head, constants = content["technology"], content["constants"]
+    return Technology(
+        head["name"],
+        head["description"],
+        head["read_mode"],
+        head["pair"],
+        head["ramp"],
+        {name: entry["value"] for name, entry in constants.items()},
+        {name: entry["source"] for name, entry in constants.items()},
+    )
+
+
+def _hash(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()[:16]

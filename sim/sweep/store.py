@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder a sweep's results live in: one file a finished task, so that a kill loses no more than what was running.
+
+``sweep.json`` says what the results belong to; ``plan.toml`` is a copy of the plan; ``parts/`` has a file for each
+finished task, whole or not there at all, with a hash of its content; ``results.parquet`` or ``results.csv`` has all
+rows in order once the sweep is done. A lock, which the system drops with its holder however that ends, keeps a second
+sweep out.
+"""
+
+import contextlib
+import csv
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from .plan import Plan
+from .problem import Problem
+
+FORMAT = "crossramp-sweep"
+_ABOUT = "sweep.json"
+_PARTS = "parts"
+
+
+class StoreError(ValueError):
+    """The folder cannot be used; the message says why and what to do."""
+
+
+class Store:
+    """A folder of results, held by this process while the ``with`` block runs.
+
+    Parameters
+    ----------
+    folder : Path
+    plan : Plan
+    problem : Problem
+    code : str
+        The version of the code, :func:`code_version`.
+    restart : bool
+        Throw away what the folder holds of another sweep.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds other things, another sweep (unless ``restart``), or is in use.
+    """
+
+    def __init__(self, folder: Path, plan: Plan, problem: Problem, code: str, restart: bool = False):
+        self.folder, self.plan, self.restart = Path(folder), plan, restart
+        self.identity = {**problem.hashes, "code": code}
+        self.sweep = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
+        #: Files of parts that were not usable, and why.
+        self.damaged: list[tuple[str, str]] = []
+        self._rows: dict[tuple[int, int], dict] = {}
+        self._lock = None
+
+    def __enter__(self) -> "Store":
+        about = self.folder / _ABOUT
+        if self.folder.exists() and not self.folder.is_dir():
+            raise StoreError(f"{self.folder}: is a file; give a folder")
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not about.exists():
+            left = [entry.name for entry in self.folder.iterdir() if entry.name not in (".lock", _PARTS)]
+            if left:
+                raise StoreError(f"{self.folder}: holds files that are no sweep's ({left[0]}); give another folder")
+        try:
+            (self.folder / _PARTS).mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.folder / ".lock", "a+b")
+        except OSError as error:
+            raise StoreError(
+                f"{self.folder}: cannot be written ({error.strerror or error}); give another folder"
+            ) from None
+        try:
+            _hold(self._lock)
+        except OSError:
+            self._lock.close()
+            raise StoreError(
+                f"{self.folder}: another sweep is writing here; wait for it, or give another folder"
+            ) from None
+        try:
+            self._check(about)
+            self._read_parts()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    @property
+    def parts(self) -> Path:
+        """The folder of finished tasks."""
+        return self.folder / _PARTS
+
+    @property
+    def problem_file(self) -> Path:
+        """Where workers on this machine find the problem."""
+        return self.folder / "problem.npz"
+
+    def done(self, task: dict) -> bool:
+        """Whether all rows of a task are there."""
+        instances = range(task["first"], task["first"] + task["count"])
+        return all((task["point"], k) in self._rows for k in instances)
+
+    def add(self, task: dict, rows: list[dict]) -> None:
+        """Keep the rows of a finished task."""
+        content = {"sweep": self.sweep, "task": task, "rows": rows}
+        content["hash"] = _hash(content)
+        name = f"{task['point']:06d}-{task['first']:08d}-{task['count']}.json"
+        write(self.parts / name, json.dumps(content).encode())
+        self._keep(rows)
+
+    def rows(self, instances: int) -> list[dict]:
+        """All rows of the first ``instances`` of each point, in order, each once."""
+        return [row for (_, k), row in sorted(self._rows.items()) if k < instances]
+
+    def write_results(self, rows: list[dict], columns: list[str], parquet: bool) -> Path:
+        """Write ``results.parquet`` or ``results.csv``; the path."""
+        name = self.folder / ("results.parquet" if parquet else "results.csv")
+        other = self.folder / ("results.csv" if parquet else "results.parquet")
+        unfinished = name.with_name(f".{name.name}.{os.getpid()}.tmp")
+        try:
+            if parquet:
+                import pyarrow
+                import pyarrow.parquet
+
+                table = pyarrow.table({column: [row[column] for row in rows] for column in columns})
+                pyarrow.parquet.write_table(table, unfinished)
+            else:
+                with open(unfinished, "w", newline="", encoding="utf-8") as file:
+                    writer = csv.writer(file, lineterminator="\n")
+                    writer.writerow(columns)
+                    writer.writerows([["" if row[c] is None else row[c] for c in columns] for row in rows])
+            unfinished.replace(name)
+            other.unlink(missing_ok=True)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        return name
+
+    # ---- inside --------------------------------------------------------------------------------------------------
+
+    def _check(self, about: Path) -> None:
+        if about.exists() and not self.restart:
+            try:
+                held = json.loads(about.read_text())
+                same = held["format"] == FORMAT
+                identity = dict(held["identity"])
+            except (ValueError, KeyError, TypeError):
+                raise StoreError(f"{about}: is damaged; give --restart to compute all anew") from None
+            if not same:
+                raise StoreError(f"{self.folder}: holds something else than a sweep; give another folder")
+            changed = [name for name, value in self.identity.items() if identity.get(name) != value]
+            if changed:
+                raise StoreError(
+                    f"{self.folder}: holds a sweep with another {' and '.join(changed)}; give another folder, or "
+                    "--restart to throw it away"
+                )
+        elif self.restart:
+            for file in self.parts.iterdir():
+                file.unlink()
+        for file in [*self.parts.glob(".*.tmp"), *self.folder.glob(".*.tmp")]:
+            file.unlink(missing_ok=True)
+        write(self.folder / "plan.toml", self.plan.text.encode())
+        write(about, json.dumps({"format": FORMAT, "identity": self.identity}, indent=2).encode())
+
+    def _read_parts(self) -> None:
+        for file in sorted(self.parts.glob("*.json")):
+            try:
+                content = json.loads(file.read_bytes())
+                kept = content.pop("hash") == _hash(content)
+                kept = kept and len(content["rows"]) == content["task"]["count"]
+            except (ValueError, KeyError, TypeError, AttributeError):
+                self._refuse(file, "is cut short or damaged")
+                continue
+            if not kept:
+                self._refuse(file, "was changed")
+            elif content["sweep"] != self.sweep:
+                self._refuse(file, "belongs to another sweep")
+            else:
+                self._keep(content["rows"])
+
+    def _refuse(self, file: Path, why: str) -> None:
+        """Put a part aside, so that it is computed again and read no more."""
+        self.damaged.append((file.name, why))
+        file.replace(file.with_suffix(".refused"))
+
+    def _keep(self, rows: list[dict]) -> None:
+        for row in rows:
+            self._rows[row["point"], row["instance"]] = row
+
+
+def code_version() -> str:
+    """16 hexadecimal digits of the sources that decide results: the golden model, and the tasks."""
+    import crossramp.golden
+
+    golden = Path(crossramp.golden.__file__).parent
+    here = Path(__file__).parent
+    files = [*sorted(golden.rglob("*.py")), *(here / name for name in ("problem.py", "tasks.py"))]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def write(path: Path, data: bytes) -> None:
+    """A file that is whole, or as it was before, whatever happens meanwhile."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(unfinished, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def _hash(content: dict) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _hold(file) -> None:
+    """Lock an open file for this process alone, or OSError; the lock goes when the process does."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        return
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
