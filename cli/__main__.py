@@ -27,6 +27,7 @@ COMMANDS = (
     "ramp",
     "sweep",
     "linearity",
+    "spice",
     "technology",
     "info",
     "doctor",

@@ -2,6 +2,7 @@
 """One step in ngspice and in the behavioral model: what integrators, ramps and comparators did, side by side."""
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -107,13 +108,19 @@ def simulate(
         ngspice processes at a time; None: one a core.
     """
     find_ngspice()
-    done = []
-    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
-        for waveforms in pool.map(lambda deck: run_deck(deck.text, seconds), texts):
+    stop = threading.Event()
+    pool = ThreadPoolExecutor(jobs or os.cpu_count() or 1)
+    try:
+        done = []
+        for waveforms in pool.map(lambda deck: run_deck(deck.text, seconds, stop), texts):
             done.append(waveforms)
             if progress is not None:
                 progress(len(done))
-    return done
+        return done
+    finally:
+        # Ctrl-C, or a deck that failed: what still runs is of no use.
+        stop.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def spice_answers(

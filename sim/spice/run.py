@@ -6,6 +6,8 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +16,16 @@ import numpy as np
 #: Lines of ngspice's own words that an error quotes at most.
 _QUOTED = 3
 
+#: Seconds between two looks at whether a run is to stop.
+_LOOK = 0.2
+
 
 class SpiceMissing(ValueError):
     """There is no ngspice; the message says what to type."""
+
+
+class Stopped(Exception):
+    """The run was told to stop."""
 
 
 class SpiceError(RuntimeError):
@@ -51,7 +60,7 @@ def find_ngspice() -> str:
     return path
 
 
-def run_deck(deck: str, seconds: float | None = None) -> Waveforms:
+def run_deck(deck: str, seconds: float | None = None, stop: threading.Event | None = None) -> Waveforms:
     """Run a deck with one transient analysis.
 
     Parameters
@@ -60,9 +69,12 @@ def run_deck(deck: str, seconds: float | None = None) -> Waveforms:
         Its text; ``.save`` lists what comes back.
     seconds : float or None
         Time it may take.
+    stop : threading.Event or None
+        Set by another thread, it ends the run.
 
     Raises
     ------
+    Stopped
     SpiceMissing
     SpiceError
         If ngspice refuses the deck, stops before its end, or takes longer than ``seconds``.
@@ -73,28 +85,44 @@ def run_deck(deck: str, seconds: float | None = None) -> Waveforms:
         path.write_text(deck, encoding="ascii")
         # -n: a user's own .spiceinit must not change the options of the deck.
         command = [program, "-n", "-b", "-r", raw.name, path.name]
-        environment = os.environ | {"LC_ALL": "C"}
-        try:
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=seconds,
-            )
-        except subprocess.TimeoutExpired:
-            raise SpiceError(f"ngspice took longer than {seconds:g} s; choose fewer columns") from None
-        said = done.stdout + done.stderr
-        if done.returncode or not raw.is_file():
-            raise SpiceError(f"ngspice gave up (status {done.returncode}): {_reason(said)}")
+        status, said = _run(command, folder, seconds, stop)
+        if status or not raw.is_file():
+            raise SpiceError(f"ngspice gave up (status {status}): {_reason(said)}")
         waveforms = read_raw(raw.read_bytes())
     end = _end_of(deck)
     if end is not None and waveforms.time[-1] < end * (1 - 1e-9):
         raise SpiceError(f"ngspice stopped at {waveforms.time[-1]:g} s of {end:g} s: {_reason(said)}")
     return waveforms
+
+
+def _run(command: list[str], folder: str, seconds: float | None, stop: threading.Event | None) -> tuple[int, str]:
+    """Exit status and everything said."""
+    with open(Path(folder, "said.txt"), "w+b") as said:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | {"LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            end = None if seconds is None else time.monotonic() + seconds
+            while True:
+                try:
+                    status = process.wait(_LOOK)
+                    break
+                except subprocess.TimeoutExpired:
+                    if stop is not None and stop.is_set():
+                        raise Stopped from None
+                    if end is not None and time.monotonic() > end:
+                        raise SpiceError(f"ngspice took longer than {seconds:g} s; choose fewer columns") from None
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        said.seek(0)
+        return status, said.read().decode("utf-8", "replace")
 
 
 def read_raw(data: bytes) -> Waveforms:
