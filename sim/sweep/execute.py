@@ -186,7 +186,8 @@ class Cluster:
                     task = waiting.popleft()
                     running[client.submit(_run_there, shared, version, task, pure=False, retries=3)] = task
                 try:
-                    ended = wait_any(list(running), timeout=_PATIENCE, return_when="FIRST_COMPLETED").done
+                    with client.as_current():
+                        ended = wait_any(list(running), timeout=_PATIENCE, return_when="FIRST_COMPLETED").done
                 except Late:
                     continue
                 for future in ended:
