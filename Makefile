@@ -77,7 +77,7 @@ $(TEST_READY): pyproject.toml | $(BIN)/python
 # The programs that no wheel brings. Without root they have to be typed for.
 simulators:
 	@missing=""; \
-	for pair in iverilog:iverilog g++:g++ perl:perl make:make; do \
+	for pair in iverilog:iverilog ngspice:ngspice g++:g++ perl:perl make:make; do \
 	  command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; \
 	done; \
 	[ -z "$$missing" ] && exit 0; \
@@ -85,4 +85,4 @@ simulators:
 	if command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || { [ -n "$(SUDO)" ] && sudo -n true 2>/dev/null; }; }; then \
 	  $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing && exit 0; \
 	fi; \
-	echo "make test needs them; type: sudo apt-get install$$missing   (macOS: brew install icarus-verilog)" >&2; exit 1
+	echo "make test needs them; type: sudo apt-get install$$missing   (macOS: brew install icarus-verilog ngspice)" >&2; exit 1

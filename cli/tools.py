@@ -66,6 +66,7 @@ TOOLS = (
         programs=("iverilog",),
         version_options=("-V",),
     ),
+    Tool("ngspice", "spice, make test", "sudo apt-get install ngspice", programs=("ngspice",)),
     Tool("cocotb", "your own cocotb benches, make test", "pip install 'crossramp[sim]'", package="cocotb"),
     Tool("pytest", "make test", "pip install 'crossramp[test]'", package="pytest"),
     Tool("hypothesis", "make test", "pip install 'crossramp[test]'", package="hypothesis"),
@@ -140,5 +141,6 @@ def _ask(path: str, options: tuple[str, ...]) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return "?"
-    match = re.search(r"\d+(\.\d+)+\S*", done.stdout + done.stderr)
+    said = done.stdout + done.stderr
+    match = re.search(r"\d+(\.\d+)+\S*", said) or re.search(r"(?<=ngspice-)\d+", said)
     return match[0].rstrip("),;") if match else "?"
