@@ -269,10 +269,15 @@ def _tell(args, plan: Plan, problem: Problem, store: Store, rows: list[dict], ab
     values = [{name: _cell(value) for name, value in point.values.items()} for point in problem.points]
     results = store.write_results([row | values[row["point"]] for row in rows], columns, parquet)
     summary = summarize(problem.points, plan.metrics, rows)
-    pictures = _draw(plan, problem, store, summary, rows)
+    pictures, why = [], None
+    try:
+        pictures = _draw(plan, problem, store, summary, rows)
+    except UserError as error:  # results are worth having without
+        why = str(error)
     content = {
         "results": str(results),
         "pictures": [str(path) for path in pictures],
+        **({"no_pictures": why} if why else {}),
         "instances": len(rows),
         "recordings": len(problem.codes),
         **about,
@@ -328,7 +333,7 @@ def _text(plan: Plan, content: dict) -> str:
         ("device instances", f"{content['instances']}, {content['recordings']} recordings each"),
         ("computed now", f"{content['computed']} in {duration(content['wall_seconds'])}"),
         ("results", content["results"]),
-        ("pictures", ", ".join(content["pictures"])),
+        ("pictures", ", ".join(content["pictures"]) or content["no_pictures"]),
     ]
     right = tuple(range(len(plan.axes) + 1, len(header)))
     return f"{table(header, rows, right=right)}\n\n{table(('', ''), facts).lstrip()}"

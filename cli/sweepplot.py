@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from crossramp.errors import UserError
 from crossramp.golden.analog.constants import CONSTANTS
-from crossramp.sim.sweep.plan import METRICS
 from crossramp.sim.sweep.summary import BAND
 
 _COLORS = ("#1f6fb4", "#c0392b", "#2a9d4a", "#e07b00", "#7a3fa0", "#16a0a0", "#8c6d31", "#555555")
@@ -48,7 +47,9 @@ def plot_sweep(
     x, curves, others = _roles(axes, plot)
     panels = list(itertools.product(*(axes[name] for name in others)))
     if len(panels) > _PANELS_MOST:
-        raise UserError(f"{len(panels)} panels of {' and '.join(others)}; a picture holds {_PANELS_MOST}: fewer values")
+        raise UserError(
+            f"none: a picture holds {_PANELS_MOST} panels, {' and '.join(others)} make {len(panels)} panels"
+        )
     columns = min(len(panels), 3)
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(2.4 + 4.6 * columns, 1.0 + 3.7 * lines), layout="constrained")
@@ -76,8 +77,9 @@ def plot_sweep(
             ax.set(xlabel=_axis_label(x), ylabel=unit)
         ax.grid(alpha=0.25)
         ax.spines[["top", "right"]].set_visible(False)
-        if ax.get_legend_handles_labels()[0]:
-            ax.legend(frameon=False, fontsize=9, title=curves, title_fontsize=9)
+        handles, labels = ax.get_legend_handles_labels()
+        order = sorted(range(len(labels)), key=lambda k: labels[k].endswith("of the instances"))
+        ax.legend([handles[k] for k in order], [labels[k] for k in order], frameon=False, fontsize=9, title=curves)
     figure.savefig(path, dpi=_DPI, metadata={"Software": None}, format="png")
 
 
@@ -148,8 +150,3 @@ def _axis_label(name: str) -> str:
 
 def _text(value) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
-
-
-def described(metric: str) -> str:
-    """What a metric measures."""
-    return METRICS[metric]

@@ -41,6 +41,7 @@ calibration = ["none", "one-point"]
 #: 30 tasks of some hundredths of a second.
 _VALUES = [0.001 * k for k in range(30)]
 MANY = PLAN.replace("[0.0, 0.05]", str(_VALUES)).replace("[3, 4]", "[4]").replace('["none", "one-point"]', '["none"]')
+MANY += '[plot]\nmetric = "flips"\n'
 
 
 def problem_of(text: str, labels: bool = False) -> Problem:

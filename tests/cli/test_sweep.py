@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""crossramp sweep: what it prints and writes, and what it refuses."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from crossramp import sweep
+
+from tests.cli.conftest import is_refusal, write_wav
+
+PLAN = """
+model = "{model}"
+data = "{data}"
+instances = 2
+seed = 3
+metrics = ["{metric}", "inl"]
+[axes]
+"cell.read_noise" = [0.0, 0.1]
+"""
+PNG = b"\x89PNG"
+
+
+@pytest.fixture
+def plan(tmp_path, model_file):
+    """Write a plan: ``plan(data=..., more=...)`` is its path."""
+
+    def make(data="random:4", metric="flips", more="", text=PLAN):
+        path = tmp_path / "plan.toml"
+        path.write_text(text.format(model=model_file, data=data, metric=metric) + more)
+        return path
+
+    return make
+
+
+def test_rows_pictures_and_a_table(run, plan, tmp_path):
+    status, out, err = run("sweep", plan(), "-o", "out", "--workers", "1")
+    assert (status, err) == (0, "")
+    lines = [line for line in out.splitlines() if " flips " in line]
+    assert len(lines) == 2
+    assert "cell.read_noise  metric" in out
+    for name in ("flips", "inl"):
+        assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(PNG)
+    from pyarrow.parquet import read_table
+
+    rows = read_table(tmp_path / "out" / "results.parquet").to_pylist()
+    assert [(row["point"], row["instance"], row["seed"]) for row in rows] == [
+        (0, 0, 3),
+        (0, 1, 4),
+        (1, 0, 3),
+        (1, 1, 4),
+    ]
+    assert [row["cell.read_noise"] for row in rows] == [0.0, 0.0, 0.1, 0.1]
+    # All there: told again, not computed again; and more instances go on.
+    report = json.loads(run("sweep", plan(), "-o", "out", "--json")[1])
+    assert (report["computed"], report["instances"]) == (0, 4)
+    report = json.loads(run("sweep", plan(), "-o", "out", "--json", "--instances", "3", "--workers", "1")[1])
+    assert report["instances"] == 6
+    assert report["points"][1]["metrics"]["inl"]["count"] == 3
+    assert report["points"][0]["values"] == {"cell.read_noise": 0.0}
+
+
+def test_recordings_and_archives(run, plan, tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    for word in ("yes", "no"):
+        write_wav(tmp_path / "words" / word / "a.wav", rng.integers(-9000, 9000, 1000))
+    arguments = ("sweep", "--workers", "1", "--json", "--csv")
+    report = json.loads(run(*arguments, plan("words", "accuracy"), "-o", "a")[1])
+    assert report["recordings"] == 2
+    assert report["results"].endswith("results.csv")
+    codes = rng.integers(-7, 8, (5, 3, 5)).astype(np.int8)
+    np.savez(tmp_path / "x.npz", codes=codes, labels=np.array([0, 1, 2, -1, 0]))
+    report = json.loads(run(*arguments, plan("x.npz", "accuracy"), "-o", "b")[1])
+    found = {entry["metrics"]["accuracy"]["mean"] * 8 for entry in report["points"]}
+    assert all(value == int(value) for value in found)  # 4 labeled recordings, 2 instances
+
+
+def test_dry_run_writes_nothing(run, plan, tmp_path):
+    content = json.loads(run("sweep", plan(), "--dry-run", "--json", "-o", "out")[1])
+    assert (content["points"], content["instances"], content["tasks"], content["tasks done"]) == (2, 4, 2, 0)
+    assert content["estimated_seconds"] >= 0
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_that_takes_long_is_asked_for_twice(run, plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "_LIMIT", 0.0)
+    assert is_refusal(run("sweep", plan(), "-o", "out"), "this takes about", "4 instances x 4 recordings", "--yes")
+    assert run("sweep", plan(), "-o", "out", "--workers", "1", "--yes")[0] == 0
+
+
+def test_what_is_refused(run, plan, tmp_path, model_file):
+    good = plan()
+    assert is_refusal(run("sweep", good), "-o DIR")
+    assert is_refusal(run("sweep", tmp_path / "none.toml", "-o", "out"), "none.toml: cannot be read")
+    assert is_refusal(run("sweep", good, "-o", "out", "--workers", "0"), "--workers is 0")
+    assert is_refusal(run("sweep", good, "-o", "out", "--instances", "0"), "--instances is 0")
+    assert is_refusal(run("sweep", good, "-o", good), "is a file")
+    assert is_refusal(run("sweep", plan(metric="accuracy"), "-o", "out"), "no recording has a label", "flips")
+    assert is_refusal(run("sweep", plan("random:x"), "-o", "out"), "random:x", "random:N")
+    assert is_refusal(run("sweep", plan("nowhere"), "-o", "out"), "nowhere", "no such file or folder")
+    assert is_refusal(run("sweep", plan(more='"cell.stuck_on" = [2.0]'), "-o", "out"), "cell.stuck_on is 2")
+    np.savez(tmp_path / "bad.npz", codes=np.zeros((2, 3, 4), int), labels=np.zeros(2, int))
+    assert is_refusal(run("sweep", plan("bad.npz"), "-o", "out"), "codes have the shape (2, 3, 4)")
+    np.savez(tmp_path / "bad.npz", codes=np.zeros((2, 3, 5), int), labels=np.full(2, 3))
+    assert is_refusal(run("sweep", plan("bad.npz"), "-o", "out"), "labels reach from 3 to 3")
+    (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 no")
+    assert is_refusal(run("sweep", plan("bad.npz"), "-o", "out"), "expected a .npz file with two arrays")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_dask_it_says_what_to_install(run, plan, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    refused = run("sweep", plan(), "-o", "out", "--dask", "tcp://127.0.0.1:9")
+    assert is_refusal(refused, "pip install 'crossramp[sweep]'")
+
+
+def test_without_pyarrow_results_are_csv(run, plan, tmp_path, monkeypatch):
+    found = sweep.importlib.util.find_spec
+    monkeypatch.setattr(
+        sweep.importlib.util, "find_spec", lambda name, *more: None if name == "pyarrow" else found(name, *more)
+    )
+    assert run("sweep", plan(), "-o", "out", "--workers", "1")[0] == 0
+    assert (tmp_path / "out" / "results.csv").is_file()
+
+
+def test_ctrl_c_says_what_is_done_and_keeps_it(plan, tmp_path):
+    path = plan(more='adc_bits = [2, 3, 4, 5, 6, 7]\n[plot]\nmetric = "flips"\n')
+    command = [sys.executable, "-m", "crossramp", "sweep", path, "-o", tmp_path / "out", "--workers", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not list((tmp_path / "out").glob("parts/*.json")):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == ""
+    assert [line.split(":")[0] for line in err.splitlines()] == ["crossramp", "crossramp"]
+    assert "of 12 tasks are done; the same command goes on" in err
+
+
+AXES = {
+    "none": "",
+    "one": "adc_bits = [3, 4]",
+    "names": 'calibration = ["none", "one-point"]',
+    "two": 'adc_bits = [3, 4]\ncalibration = ["none", "one-point"]',
+    "four": 'adc_bits = [3]\n"cell.read_noise" = [0, 1e-4, 1e-2]\n"cell.stuck_on" = [0, 0.1]\nswitches = ["all"]',
+}
+
+
+@pytest.mark.parametrize("axes", AXES)
+def test_pictures_of_any_number_of_axes(axes, tmp_path):
+    """Drawn from made-up rows: what matters here is that each layout is drawn."""
+    from crossramp.sim.sweep.plan import parse_plan
+    from crossramp.sim.sweep.summary import summarize
+    from crossramp.sweepplot import plot_sweep
+
+    made = parse_plan(f'data="demo"\ninstances=3\nmetrics=["flips"]\n[axes]\n{AXES[axes]}', "plan", tmp_path)
+    rows = [{"point": p, "instance": k, "flips": 0.1 * k} for p in range(len(made.points)) for k in range(3)]
+    summary = summarize(made.points, made.metrics, rows)
+    plot_sweep(tmp_path / "x.png", "flips", made.axes, summary, rows, {}, "title", 0.1)
+    assert (tmp_path / "x.png").read_bytes().startswith(PNG)
+
+
+def test_more_panels_than_a_picture_holds_are_none(run, plan):
+    more = 'adc_bits = [2, 3]\n"cell.stuck_on" = [0.0, 0.1, 0.2, 0.3]\n"cell.stuck_off" = [0.0, 0.1, 0.2, 0.3]\n'
+    status, out, _ = run("sweep", plan(more=more), "-o", "out", "--instances", "1", "--workers", "1", "--json")
+    assert status == 0
+    report = json.loads(out)
+    assert report["pictures"] == []
+    assert "16 panels" in report["no_pictures"]
