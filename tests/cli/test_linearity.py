@@ -2,13 +2,19 @@
 """``crossramp linearity``: table, JSON, CSV, pictures, a model's ramps, and what it refuses."""
 
 import csv
+import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from crossramp.__main__ import main
 from crossramp.golden.analog.linearity import of_instances, probe
+from crossramp.golden.analog.sampling import sample
 from crossramp.golden.analog.technology import load
+from crossramp.golden.modelfile import load_model
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def run(capsys, *arguments):
@@ -98,3 +104,57 @@ def test_refusals_are_one_line(capsys, arguments, message):
     assert out == ""
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_given_cells_are_those_of_every_instance(capsys, tmp_path, model_file):
+    """A ramp that was measured once has one linearity, unless it ages."""
+    model = load_model(model_file)
+    chip = sample(load("rram"), model.spec, model.weights, 4)
+    names = ("positive", "negative", "ramp", "ramp_negative", "ramp_start", "ramp_start_negative")
+    names += ("calibration", "calibration_negative")
+    np.savez(tmp_path / "g.npz", unit="S", **{name: getattr(chip, name) for name in names})
+    common = (
+        "--model",
+        model_file,
+        "--instances",
+        2,
+        "--scheme",
+        "one-shot",
+        "--json",
+        "--no",
+        "drift,capacitors,read_voltage",
+    )
+    spreads = []
+    for given in ((), ("--conductances", tmp_path / "g.npz")):
+        rows = json.loads(run(capsys, *common, *given)[1])["rows"]
+        real = [row for row in rows if row["scheme"] == "one-shot" and not row["calibrated"]]
+        spreads.append([row["mse_95"] - row["mse"] for row in real])
+    assert all(spread > 1e-9 for spread in spreads[0])
+    assert all(abs(spread) < 1e-12 for spread in spreads[1])
+
+
+@pytest.fixture(scope="module")
+def tables():
+    spec = importlib.util.spec_from_file_location("ramp_tables", DOCS / "ramp_tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_pages_tables_are_those_of_its_file(tables):
+    page = tables.PAGE.read_text(encoding="utf-8")
+    assert tables.written(page) == page, "run: python docs/ramp_tables.py --write"
+
+
+def test_the_pages_file_is_what_chips_give(tables):
+    """Of some chips only: a page that strays further tells of another model than the one in the tree."""
+    told = {
+        (row["scheme"], row["calibrated"]): row
+        for row in tables.read()
+        if (row["chips"], row["activation"], row["bits"]) == ("rram, no stuck cells", "sigmoid", 5)
+    }
+    sound = load("rram").replace({"cell.stuck_on": 0.0, "cell.stuck_off": 0.0})
+    for row in tables.measured(sound, "sigmoid", 5, instances=30):
+        then = told[row["scheme"], row["calibrated"]]
+        # 30 chips of those 100.
+        assert row["inl_rms_lsb"] == pytest.approx(then["inl_rms_lsb"], rel=0.3), (row["scheme"], row["calibrated"])
