@@ -126,7 +126,8 @@ class FastDevice:
         reach = max(window.largest, state) + max(window.largest_noise, state_noise)
         largest = reach + float(np.abs(device.offsets).max())
         # Each product and sum of the charge is rounded once, those of the noise's variance too; then single operations.
-        return Error(1.1 * unit * ((spec.rows + 8) * reach + 12 * largest), largest, unit)
+        share = 1.1 * unit * (spec.rows + 8)
+        return Error(share * reach + 1.1 * unit * 12 * largest, largest, unit, share)
 
     def _make_banks(self) -> None:
         spec, device, units = self.spec, self.device, self.spec.units
@@ -262,7 +263,7 @@ class _Block:
         self._compress(z, self.sigma)
         self.converter.draw_ramps(fast.banks)
         for bank in fast.banks:
-            self.converter.convert(bank, z[bank.where], self.gates[bank.where], self._exact_first)
+            self.converter.convert(bank, z[bank.where], self.gates[bank.where], self._exact_first, self.charges.unused)
         self._advance()
 
     def _second(self, out: np.ndarray) -> None:

@@ -143,7 +143,8 @@ class Charges:
         self._row_charge = window.row_charge.astype(dtype)
         if window.saturates:
             self._magnitudes = np.abs(self._weights)
-            self._over, self._under, self._half, self._room = (np.empty((columns, batch), dtype) for _ in range(4))
+            shape = 5, columns, batch
+            self._over, self._under, self._half, self._room, self._gross = np.empty(shape, dtype)
             self._ends = ends
             self._segments = [(part.brings.astype(dtype), dtype(part.limit - doubt)) for part in window.segments]
 
@@ -174,6 +175,7 @@ class Charges:
             np.matmul(self._weights, self._drive, out=half)
             np.abs(self._drive, out=self._drive)
             np.matmul(self._magnitudes, self._drive, out=room)
+            np.add(room, self._gross if number else 0, out=self._gross)
             np.subtract(room, limit, out=room)
             if number == 0:
                 np.add(room, half, out=over)
@@ -204,6 +206,13 @@ class Charges:
         if left.size:
             charge[left] = self._exact(pulses, column[left], place[left], True)
         return charge
+
+    def unused(self, columns: np.ndarray, places: np.ndarray) -> np.ndarray | float:
+        """By how much less than the largest charge the parts of single columns' charges are in magnitude, at least."""
+        if not self.window.saturates:
+            return 0.0
+        gross = self._gross.take(columns * self.batch + places)
+        return np.maximum(self.window.largest - 2.001 * gross.astype(float), 0.0)
 
     def exact(self, pulses: np.ndarray, columns: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Exact charges of single columns at places of the batch that :meth:`charge` has just seen; float64."""

@@ -21,11 +21,15 @@ _CELLS = 1 << 13  # of a table: 32 KiB of float32
 
 @dataclass(frozen=True)
 class Error:
-    """What an approximate value may be off by, in MAC: ``value``; ``unit`` is the relative rounding of its type."""
+    """What an approximate value may be off by, in MAC: ``value``; ``unit`` is the relative rounding of its type.
+
+    ``share`` of it comes with each MAC that the parts of a charge have in magnitude, of at most all that there can be.
+    """
 
     value: float
     largest: float  # magnitude of any value
     unit: float
+    share: float = 0.0
 
 
 class RampTable:
@@ -48,6 +52,7 @@ class RampTable:
         span = high - low + 2 * spread
         width = 2.0 ** np.ceil(np.log2(max(span / _CELLS, doubt, 2.0**-20)))
         self.per_cell = 1 / width
+        self.share = error.share
         #: Error of a value in cells, that of its scaling and shifting included.
         self.margin = 1.01 * (doubt / width + 8 * error.unit * (span / width + 16))
         self.spread = spread / width
@@ -145,7 +150,7 @@ class Converter:
             self._place, self._places = np.empty(shape, np.intp), np.arange(batch)
             self._parts, self._noisy, self._walls, self._rows = np.empty((device.spec.ticks + 1, batch)), {}, {}, {}
 
-    def convert(self, bank: Bank, z: np.ndarray, out: np.ndarray, exact: Callable) -> None:
+    def convert(self, bank: Bank, z: np.ndarray, out: np.ndarray, exact: Callable, unused: Callable | None = None):
         """Decoded values of the columns' values ``z``, to ``out``.
 
         Parameters
@@ -154,7 +159,10 @@ class Converter:
             In MAC, without offsets; overwritten.
         exact : function
             ``exact(columns, places)``: the exact values of single columns (of the array) at places of the batch.
+        unused : function or None
+            ``unused(columns, places)``: by how much less than the largest charge the parts of theirs are.
         """
+        self._unused = unused
         table, count = bank.table, len(z)
         np.multiply(z, self.dtype(table.per_cell), out=z)
         np.add(z, ((bank.offsets - table.base) * table.per_cell).astype(self.dtype)[:, None], out=z)
@@ -342,6 +350,9 @@ class Converter:
             gap += drawn * table.per_cell
         decided = gap > 0
         doubtful = np.flatnonzero(np.abs(gap, out=gap) <= table.margin)
+        if doubtful.size and self._unused is not None:
+            unused = self._unused(bank.columns.start + column[doubtful], place[doubtful])
+            doubtful = doubtful[gap[doubtful] <= table.margin - table.share * unused * table.per_cell]
         if doubtful.size:
             known = np.full(len(y), np.nan) if known is None else known
             new = doubtful[np.isnan(known[doubtful])]
