@@ -17,6 +17,7 @@ right. How the cells are found is ours:
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +30,10 @@ from .device import DeviceInstance
 
 REPEATS_LOG2 = 3
 """Of the conversions of each setting, unless told otherwise."""
+
+#: ``count(step, registers)``: the codes of each ramp that reach K in the steps from number ``step`` on, with the cells
+#: of ``registers`` selected; integer arrays of shape (ramps,).
+Count = Callable[[int, np.ndarray], np.ndarray]
 
 
 def reference_tick(ramp: Ramp) -> int:
@@ -189,6 +194,11 @@ def calibrate(device: DeviceInstance, plan: CalibrationPlan | None = None, first
         Number of the first conversion: how many the array has made since it was switched on.
     """
     plan = CalibrationPlan(device.spec) if plan is None else plan
+    return search(plan, counter(device, plan, first))
+
+
+def counter(device: DeviceInstance, plan: CalibrationPlan, first: int = 0) -> Count:
+    """What :func:`search` asks of ``device``, whose first conversion has the number ``first``."""
     spec = device.spec
     if plan.spec != spec:
         raise ValueError("the plan is for another specification than the device")
@@ -198,25 +208,20 @@ def calibrate(device: DeviceInstance, plan: CalibrationPlan | None = None, first
         lstm = DeviceLstm(device, selected(spec, registers))
         conversion = first + 2 * (step + np.arange(plan.repeats))
         codes = lstm.codes(lstm.values(lstm.charge(pulses), pulses, conversion), conversion)
-        return np.array(
-            [
-                sum((codes[:, b * spec.units : (b + 1) * spec.units] >= tick).sum() for b in banks)
-                for banks, tick in zip(plan.banks, plan.ticks, strict=True)
-            ]
-        )
+        banks = codes.reshape(plan.repeats, len(GATES), spec.units)
+        reach = [(banks[:, list(b)] >= tick).sum() for b, tick in zip(plan.banks, plan.ticks, strict=True)]
+        return np.array(reach)
 
-    return search(plan, count)
+    return count
 
 
-def search(plan: CalibrationPlan, count) -> Calibration:
+def search(plan: CalibrationPlan, count: Count) -> Calibration:
     """The algorithm, for anything that counts.
 
     Parameters
     ----------
     plan : CalibrationPlan
     count : callable
-        ``count(step, registers)`` gives each ramp's codes that reach K in the steps from number ``step`` on, with the
-        cells of ``registers`` (int64 array, shape (ramps,)) selected.
     """
     width, shifts = plan.spec.calibration_cells, np.array(plan.shifts)
     whole = np.array(plan.columns) * plan.repeats

@@ -12,8 +12,11 @@ import pytest
 from amaranth import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.analog.calibration import CalibrationPlan
+from crossramp.golden.modelfile import load_model
 from crossramp.golden.specification import Specification
 from crossramp.rtl.arith import decode, gray_to_binary
+from crossramp.rtl.calibrator import Calibrator
 from crossramp.rtl.capture import CaptureBank
 from crossramp.rtl.head import Head
 from crossramp.rtl.macro import Macro
@@ -143,3 +146,18 @@ def test_a_table_would_be_found(tmp_path):
             return m
 
     assert sum(memories(Planted(), tmp_path).values()) == 32 * 6
+
+
+def flip_flops(component, folder) -> int:
+    """Before technology mapping: fast, and what a vendor's tool begins with."""
+    cells = netlist(component, "prep -flatten -top block", folder)["block"]["cells"].values()
+    return sum(int(cell["parameters"]["WIDTH"], 2) for cell in cells if "dff" in cell["type"])
+
+
+def test_a_calibrator_takes_nothing_a_column(tmp_path):
+    spec = load_model("kws").spec
+    shipped = flip_flops(Calibrator(CalibrationPlan(spec)), tmp_path)
+    assert shipped == 84  # mapping finds two more that are constant: 82 in docs/calibration.md
+    # Two counters a ramp count to four times as many columns.
+    larger = spec.replace(units=4 * spec.units)
+    assert flip_flops(Calibrator(CalibrationPlan(larger)), tmp_path) == shipped + 2 * 2 * len(spec.ramps)

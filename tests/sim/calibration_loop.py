@@ -31,7 +31,7 @@ TOP = "loop"
 
 #: Technology, constants that are changed, and by how many smallest cells each ramp starts too low.
 CHIPS = {
-    "rram": ("rram", {}, (5, -8, 3)),
+    "rram": ("rram", {}, (5, -4, 3)),
     "charge": ("charge", {}, (-3, 6, 9)),
     "stuck": ("rram", {"cell.stuck_on": 0.1, "cell.stuck_off": 0.1}, (0, 0, 0)),
     "out of reach": ("pcm", {}, (40, 0, -40)),

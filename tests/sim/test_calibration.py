@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibration in a closed loop of generated Verilog and behavioral array: registers and codes are golden's."""
 
-import dataclasses
-
 import pytest
+from crossramp.golden.analog.calibration import CalibrationPlan
 from crossramp.sim.programming import write_device
 from crossramp.sim.runner import CocotbError, build_cocotb
 
@@ -41,8 +40,16 @@ def test_registers_and_codes_are_golden(simulator, chip, sources, seed, models, 
     assert calibrate(simulator, sources, chip, models, tmp_path, seed) == 1
 
 
+class OffByOne(CalibrationPlan):
+    """Ends one setting too high."""
+
+    @property
+    def shifts(self):
+        return tuple(shift + 1 for shift in super().shifts)
+
+
 def test_a_planted_fault_is_seen(seed, models, tmp_path):
-    """A calibrator that converts each setting once, where golden does twice."""
-    once = loop.sources(dataclasses.replace(loop.plan(), repeats_log2=0))
+    plan = loop.plan()
+    wrong = loop.sources(OffByOne(plan.spec, plan.repeats_log2, plan.lsb))
     with pytest.raises(CocotbError, match="failed: calibrates_as_golden"):
-        calibrate("icarus", once, "rram", models, tmp_path, seed)
+        calibrate("icarus", wrong, "rram", models, tmp_path, seed)
