@@ -3,9 +3,10 @@
 
 The bare loop has no bench: x is random and always valid, outputs are always ready, nothing is read, checked or written.
 The bulk run reads its stimuli, checks the protocol on every clock and writes every value. Prints clocks per second of
-processor time of both (the best of some runs), and the ratio.
+processor time of both (the best of some runs), and the ratio; then the bulk run with a chip of a technology in the
+ideal crossbar's place.
 
-    python bench/bulk_simulation.py [--units 32] [--utterances 200] [--repeat 3] [--seed 1]
+    python bench/bulk_simulation.py [--units 32] [--utterances 200] [--repeat 3] [--technology rram] [--seed 1]
 """
 
 import argparse
@@ -14,6 +15,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.analog.sampling import device
+from crossramp.golden.analog.technology import load
 from crossramp.golden.network import Network
 from crossramp.golden.specification import Specification
 from crossramp.sim import bench_verilog
@@ -82,6 +85,7 @@ def main():
     parser.add_argument("--units", type=int, default=32)
     parser.add_argument("--utterances", type=int, default=200)
     parser.add_argument("--repeat", type=int, default=3, help="the best of so many runs counts")
+    parser.add_argument("--technology", default="rram", help="of the chip")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
 
@@ -106,13 +110,16 @@ def main():
         "verilator", sources, "crossramp_bare", main=_LOOP.replace("CODES", f"{(1 << spec.input_bits) - 1:#x}")
     )
 
-    bulk, bare = [], []
+    chip = device(load(arguments.technology), spec, network.weights, arguments.seed)
+    bulk, bare, chips = [], [], []
     with tempfile.TemporaryDirectory() as name:
         array = Programming.ideal(spec, network.weights).write(Path(name) / "array")
         for _ in range(arguments.repeat):
             result = simulate_bulk(network, x, simulator="verilator")
             bulk.append(result.clocks / result.processor_seconds)
             compare_bulk(network, x, result).check()
+            erring = simulate_bulk(network, x, simulator="verilator", programming=chip)
+            chips.append(erring.clocks / erring.processor_seconds)
             begin = children_seconds()
             subprocess.run([*command, str(result.clocks), f"+array={array}"], check=True)
             bare.append(result.clocks / (children_seconds() - begin))
@@ -120,7 +127,13 @@ def main():
     rate = max(bulk) * arguments.utterances / result.clocks
     print(f"bulk simulation  {max(bulk) / 1e6:7.3f} M clocks/s, {rate:.0f} utterances/s")
     print(f"bare C++ loop    {max(bare) / 1e6:7.3f} M clocks/s")
+    compare_bulk(network, x, erring, device=chip).check()
+    rate = max(chips) * arguments.utterances / erring.clocks
     print(f"ratio            {max(bulk) / max(bare):7.2f}")
+    print(
+        f"{arguments.technology:16s} {max(chips) / 1e6:7.3f} M clocks/s, {rate:.0f} utterances/s, every code golden's"
+    )
+    print(f"ratio to ideal   {max(chips) / max(bulk):7.2f}")
 
 
 if __name__ == "__main__":
