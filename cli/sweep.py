@@ -16,7 +16,7 @@ import numpy as np
 from crossramp import inputs
 from crossramp.errors import UserError
 from crossramp.golden.modelfile import Model, load_model
-from crossramp.sim.sweep.execute import Cluster, one_thread, run_local
+from crossramp.sim.sweep.execute import Cluster, run_local
 from crossramp.sim.sweep.plan import Plan, load_plan
 from crossramp.sim.sweep.problem import Problem
 from crossramp.sim.sweep.store import Store, code_version, write
@@ -205,8 +205,7 @@ def _compute(args, problem: Problem, store: Store, tasks: list[dict], left: list
         if not workers:
             raise UserError(f"the Dask cluster at {args.dask} has no workers; start some: dask worker {args.dask}")
         if not args.yes:
-            with one_thread():
-                seconds = _estimate(problem, left, workers)
+            seconds = _estimate(problem, left, workers)
             if seconds > _LIMIT:
                 count = sum(task["count"] for task in left)
                 raise UserError(

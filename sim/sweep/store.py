@@ -12,6 +12,7 @@ import csv
 import hashlib
 import json
 import os
+from functools import cache
 from pathlib import Path
 
 from .plan import Plan
@@ -191,6 +192,7 @@ class Store:
             self._rows[row["point"], row["instance"]] = row
 
 
+@cache
 def code_version() -> str:
     """16 hexadecimal digits of the sources that decide results: the golden model, and the tasks."""
     import crossramp.golden
