@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results of sweeps: kept, counted once, and trusted only where they are whole."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from crossramp.sim.sweep import store
+from crossramp.sim.sweep.plan import parse_plan
+
+from tests.sim.sweeps import PLAN, problem_of
+
+
+def opened(folder: Path, text: str = PLAN, **options) -> store.Store:
+    plan = parse_plan(text, "plan.toml", Path())
+    return store.Store(folder, plan, problem_of(text), "code", **options)
+
+
+TASK = {"point": 0, "first": 0, "count": 2}
+ROWS = [{"point": 0, "instance": k, "seed": 5 + k, "flips": 0.25} for k in range(2)]
+
+
+def test_results_stay_and_are_counted_once(tmp_path):
+    with opened(tmp_path / "a") as held:
+        assert not held.done(TASK)
+        held.add(TASK, ROWS)
+        assert held.done(TASK)
+    with opened(tmp_path / "a") as held:
+        assert held.done(TASK)
+        # Computed again, and cut otherwise: still one row an instance.
+        held.add(TASK, ROWS)
+        held.add({"point": 0, "first": 1, "count": 1}, ROWS[1:])
+        assert held.rows(10) == ROWS
+        assert held.rows(1) == ROWS[:1]
+    with opened(tmp_path / "a") as held:
+        assert held.rows(10) == ROWS
+        assert held.damaged == []
+
+
+def damage(file: Path, how: str) -> None:
+    data = file.read_bytes()
+    if how == "cut short":
+        file.write_bytes(data[: len(data) // 2])
+    elif how == "empty":
+        file.write_bytes(b"")
+    elif how == "changed":
+        file.write_bytes(data.replace(b"0.25", b"0.75"))
+    elif how == "no object":
+        file.write_bytes(b"[1, 2]")
+    else:  # whole, but of another sweep
+        content = json.loads(data)
+        del content["hash"]
+        content["sweep"] = "0" * 16
+        content["hash"] = store._hash(content)
+        file.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("how", ["cut short", "empty", "changed", "no object", "another sweep"])
+def test_a_damaged_or_foreign_part_is_told_and_computed_again(how, tmp_path):
+    with opened(tmp_path) as held:
+        held.add(TASK, ROWS)
+        (file,) = held.parts.glob("*.json")
+    damage(file, how)
+    with opened(tmp_path) as held:
+        assert not held.done(TASK)
+        ((name, why),) = held.damaged
+        assert name == file.name
+        assert why in ("is cut short or damaged", "was changed", "belongs to another sweep")
+        held.add(TASK, ROWS)
+    with opened(tmp_path) as held:
+        assert held.damaged == []
+        assert held.rows(5) == ROWS
+
+
+def test_what_was_half_written_is_swept_away(tmp_path):
+    with opened(tmp_path) as held:
+        (held.parts / ".000000-00000000-2.json.99.tmp").write_bytes(b"{")
+    with opened(tmp_path) as held:
+        assert list(held.parts.iterdir()) == []
+
+
+def test_folders_that_are_refused(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    with pytest.raises(store.StoreError, match=r"no sweep's \(thesis.tex\)"), opened(tmp_path / "mine"):
+        pass
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(store.StoreError, match="is a file"), opened(tmp_path / "file"):
+        pass
+    with opened(tmp_path / "a") as held:
+        held.add(TASK, ROWS)
+        with pytest.raises(store.StoreError, match="another sweep is writing here"), opened(tmp_path / "a"):
+            pass
+    other = PLAN.replace("0.05", "0.06")
+    with pytest.raises(store.StoreError, match=r"with another plan; .*--restart"), opened(tmp_path / "a", other):
+        pass
+    with opened(tmp_path / "a", other, restart=True) as held:
+        assert held.rows(5) == []
+    (tmp_path / "a" / "sweep.json").write_text("{")
+    with pytest.raises(store.StoreError, match="is damaged"), opened(tmp_path / "a", other):
+        pass
+
+
+@pytest.mark.parametrize("parquet", [True, False])
+def test_results_as_a_table(parquet, tmp_path):
+    columns = ["point", "instance", "flips"]
+    with opened(tmp_path) as held:
+        held.write_results(ROWS, columns, not parquet)
+        path = held.write_results(ROWS, columns, parquet)
+        assert [file.name for file in tmp_path.glob("results.*")] == [path.name]
+    if parquet:
+        from pyarrow.parquet import read_table
+
+        found = read_table(path).to_pylist()
+    else:
+        with open(path, newline="") as file:
+            found = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    assert found == [{name: row[name] for name in columns} for row in ROWS]
