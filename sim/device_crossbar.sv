@@ -114,21 +114,13 @@ module crossramp_crossbar #(
   initial begin
     comparators = 0;
     ready = 1;
-    last_pos = 0;
-    last_neg = 0;
-    last_state_pos = 0;
-    last_state_neg = 0;
+    empty;
     held = 0;
-    clocks = 0;
     count = 0;
     number = 32'hffffffff;
     word_index = 0;
     word_number = 32'hfffffffe;  // no word is drawn yet
-    for (r = 0; r < ROWS; r = r + 1) row_clocks[r] = 0;
-    for (u = 0; u < UNITS; u = u + 1) state_clocks[u] = 0;
     for (c = 0; c < COLUMNS; c = c + 1) begin
-      rate[c] = 0.0;
-      charge[c] = 0.0;
       value[c] = 0.0;
       lowest[c] = 0.0;
       highest[c] = 0.0;
