@@ -158,7 +158,10 @@ def golden_answers(
         levels, value = lstm.levels[ramp], values[0, index]
         volts, left = array.volts_per_mac, np.exp(-leak * after)
         held = (value - device.offsets[chosen]) * volts
-        margins = (value[:, None] - levels) * volts * left
+        # A late comparator looked at an earlier level; from the first tick's on, as below.
+        every = np.concatenate([lstm.starts[ramp][:, None], levels], axis=1)
+        seen = np.arange(1, spec.ticks + 1) - device.delays[chosen][:, None]
+        margins = (value[:, None] - np.take_along_axis(every, np.maximum(seen, 0), axis=1)) * volts * left
         found.append(
             Answers(
                 second,
