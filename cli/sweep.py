@@ -61,6 +61,9 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--dry-run", action="store_true", help="only tell points, tasks, and how long it would take")
     parser.add_argument("--yes", action="store_true", help="run it even if it takes more than an hour")
     parser.add_argument("--restart", action="store_true", help="throw away what DIR holds of a sweep")
+    parser.add_argument(
+        "--report", action="store_true", help="compute nothing; tell and draw what DIR holds, by whatever version"
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(run=run)
     return parser
@@ -91,12 +94,17 @@ def run(args: argparse.Namespace) -> int:
         content = _facts(problem, instances, tasks, left, workers, seconds)
         print(as_json(content) if args.json else table(("", ""), list(content.items())).lstrip())
         return 0
-    with Store(Path(args.output), plan, problem, code_version(), args.restart) as store:
+    if args.report and args.restart:
+        raise UserError("--report and --restart exclude each other; leave one out")
+    code = None if args.report else code_version()
+    with Store(Path(args.output), plan, problem, code, args.restart) as store:
         for name, why in store.damaged:
             print(f"crossramp: {store.parts / name} {why}; it is computed again", file=sys.stderr)
-        left = [task for task in tasks if not store.done(task)]
+        left = [] if args.report else [task for task in tasks if not store.done(task)]
         computed, seconds = _compute(args, problem, store, tasks, left)
         rows = store.rows(instances)
+        if not rows:
+            raise UserError(f"{store.folder}: has no results yet; leave --report out to go on")
         return _tell(args, plan, problem, store, rows, {"computed": computed, "wall_seconds": round(seconds, 3)})
 
 

@@ -112,9 +112,9 @@ def _draw_curves(ax, metric, axes, x, curves, chosen, summary, scale) -> None:
             ax.fill_between(at, low, high, color=color, alpha=0.15, lw=0)
             ax.errorbar(at, mean, error, fmt="o-", color=color, lw=1.5, ms=4, capsize=2, label=_label(value, curves))
         else:
-            shift = 0.0 if not curves else 0.12 * (list(axes[curves]).index(value) - (len(axes[curves]) - 1) / 2)
+            shift = 0.0 if not curves else 0.22 * (list(axes[curves]).index(value) - (len(axes[curves]) - 1) / 2)
             at = np.array(at) + shift
-            ax.vlines(at, low, high, color=color, alpha=0.3, lw=6)
+            ax.vlines(at, low, high, color=color, alpha=0.3, lw=5)
             ax.errorbar(at, mean, error, fmt="o", color=color, ms=4, capsize=2, label=_label(value, curves))
     if numbers:
         positive = [value for value in axes[x] if value > 0]

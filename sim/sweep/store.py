@@ -35,8 +35,8 @@ class Store:
     folder : Path
     plan : Plan
     problem : Problem
-    code : str
-        The version of the code, :func:`code_version`.
+    code : str or None
+        The version of the code, :func:`code_version`; None: whatever the folder's results were made by, to tell them.
     restart : bool
         Throw away what the folder holds of another sweep.
 
@@ -46,17 +46,23 @@ class Store:
         If the folder holds other things, another sweep (unless ``restart``), or is in use.
     """
 
-    def __init__(self, folder: Path, plan: Plan, problem: Problem, code: str, restart: bool = False):
+    def __init__(self, folder: Path, plan: Plan, problem: Problem, code: str | None, restart: bool = False):
         self.folder, self.plan, self.restart = Path(folder), plan, restart
         self.identity = {**problem.hashes, "code": code}
-        self.sweep = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
         #: Files of parts that were not usable, and why.
         self.damaged: list[tuple[str, str]] = []
         self._rows: dict[tuple[int, int], dict] = {}
         self._lock = None
 
+    @property
+    def sweep(self) -> str:
+        """The hash of all that results belong to."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
+
     def __enter__(self) -> "Store":
         about = self.folder / _ABOUT
+        if self.identity["code"] is None and not about.exists():
+            raise StoreError(f"{self.folder}: holds no sweep; leave --report out to run it")
         if self.folder.exists() and not self.folder.is_dir():
             raise StoreError(f"{self.folder}: is a file; give a folder")
         if self.folder.is_dir() and any(self.folder.iterdir()) and not about.exists():
@@ -152,6 +158,8 @@ class Store:
                 raise StoreError(f"{about}: is damaged; give --restart to compute all anew") from None
             if not same:
                 raise StoreError(f"{self.folder}: holds something else than a sweep; give another folder")
+            if self.identity["code"] is None:
+                self.identity["code"] = identity.get("code")
             changed = [name for name, value in self.identity.items() if identity.get(name) != value]
             if changed:
                 raise StoreError(

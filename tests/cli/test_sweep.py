@@ -37,7 +37,7 @@ def plan(tmp_path, model_file):
     return make
 
 
-def test_rows_pictures_and_a_table(run, plan, tmp_path):
+def test_rows_pictures_and_a_table(run, plan, tmp_path, monkeypatch):
     status, out, err = run("sweep", plan(), "-o", "out", "--workers", "1")
     assert (status, err) == (0, "")
     lines = [line for line in out.splitlines() if " flips " in line]
@@ -62,6 +62,12 @@ def test_rows_pictures_and_a_table(run, plan, tmp_path):
     assert report["instances"] == 6
     assert report["points"][1]["metrics"]["inl"]["count"] == 3
     assert report["points"][0]["values"] == {"cell.read_noise": 0.0}
+    # By another version of the code: not to be mixed, but to be told.
+    monkeypatch.setattr(sweep, "code_version", lambda: "0" * 16)
+    assert is_refusal(run("sweep", plan(), "-o", "out"), "holds a sweep with another code", "--restart")
+    report = json.loads(run("sweep", plan(), "-o", "out", "--json", "--report")[1])
+    assert (report["computed"], report["instances"]) == (0, 4)
+    assert is_refusal(run("sweep", plan(), "-o", "new", "--report"), "new: holds no sweep")
 
 
 def test_recordings_and_archives(run, plan, tmp_path, seed):
