@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         }
         if plan is not None:
             content["calibration"] = {
-                "clocks": calibration_clocks(plan),
+                "clocks": plan.clocks(),
                 "settings": plan.settings,
                 "repeats": plan.repeats,
                 "shifts": plan.shifts,
@@ -121,13 +121,6 @@ def calibration_plan(args: argparse.Namespace, model: Model) -> CalibrationPlan 
         raise UserError(f"--calibration-repeats is {repeats}; allowed: 1, 2, 4, 8, 16, 32, 64, 128, 256")
     technology = load(args.technology or "rram")
     return CalibrationPlan.of(model.spec, technology["ramp.calibration_range"], repeats.bit_length() - 1)
-
-
-def calibration_clocks(plan: CalibrationPlan) -> int:
-    """Clocks of a calibration."""
-    from crossramp.rtl.calibrator import calibration_clocks  # Amaranth takes a moment to import
-
-    return calibration_clocks(plan)
 
 
 def with_lanes(model: Model, lanes: int) -> Model:
@@ -244,6 +237,6 @@ def _calibration(plan: CalibrationPlan | None) -> str:
         return ""
     conversions = f"{plan.repeats} conversion{'s' * (plan.repeats > 1)}"
     return f"""
-`calibrate_start`, for one clock, calibrates the ramps: {calibration_clocks(plan)} clocks, {plan.settings} settings of
+`calibrate_start`, for one clock, calibrates the ramps: {plan.clocks()} clocks, {plan.settings} settings of
 the bias cells, {conversions} of each. Then `calibrate_failed` says which ramps are beyond their reach.
 """

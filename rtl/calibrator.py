@@ -52,25 +52,6 @@ class CalibrateSignature(wiring.Signature):
         )
 
 
-def calibration_clocks(plan: CalibrationPlan, *, compact: bool = False) -> int:
-    """Clocks of a calibration, the array always ready and no utterance under way.
-
-    A step has two clocks more than in a running utterance, since its x is complete only after the one before has ended;
-    the first one loads its x. A decision is one more.
-
-    Parameters
-    ----------
-    plan : CalibrationPlan
-    compact : bool
-        Of the macro.
-    """
-    spec = plan.spec
-    step = spec.analog_clocks_per_step + 2 * (1 + spec.settle_clocks + spec.update_clocks) + 2
-    # From one step's last code to the next's: the longer of converting and loading.
-    pace = max(step, spec.inputs + (spec.input_max + 3 if compact else 0))
-    return spec.inputs + (plan.steps - 1) * pace + step + plan.settings + 1
-
-
 class _Phase(enum.Enum):
     IDLE = 0
     WAIT = 1  # for the utterance under way
@@ -87,7 +68,7 @@ class Calibrator(wiring.Component):
     conversions do not matter, nor do lanes beyond the last unit. All ramps are settled at once. Afterwards the next
     step is the first of an utterance, as before.
 
-    Clocks: ``busy`` is high for :func:`calibration_clocks` of them, and as long as the array is not ready or an
+    Clocks: ``busy`` is high for ``plan.clocks()`` of them, and as long as the array is not ready or an
     utterance under way. Latency of x and h otherwise: none. Back-pressure: x waits while ``busy``, except for an
     utterance that has begun.
     Cost: nothing a column. For the shipped network (two ramps, 5 cells, 8 repeats) on iCE40 82 flip-flops and, with its

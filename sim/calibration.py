@@ -4,7 +4,6 @@
 import numpy as np
 from cocotb.triggers import RisingEdge
 from crossramp.golden.analog.calibration import CalibrationPlan
-from crossramp.rtl.calibrator import calibration_clocks
 
 
 async def calibrate_ramps(dut, plan: CalibrationPlan, *, stalls: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -33,12 +32,12 @@ async def calibrate_ramps(dut, plan: CalibrationPlan, *, stalls: int = 1) -> tup
     await RisingEdge(dut.clk)
     dut.calibrate_start.value = 0
     await RisingEdge(dut.clk)  # busy from here on
-    left = stalls * calibration_clocks(plan)
+    left = stalls * plan.clocks()
     while int(dut.calibrate_busy.value):
         await RisingEdge(dut.clk)
         left -= 1
         if left < 0:
-            raise AssertionError(f"calibrate_busy is high for more than {stalls * calibration_clocks(plan)} clocks")
+            raise AssertionError(f"calibrate_busy is high for more than {stalls * plan.clocks()} clocks")
     failed = int(dut.calibrate_failed.value)
     return read_registers(dut, plan), np.array([failed >> r & 1 for r in range(len(plan.spec.ramps))], bool)
 

@@ -115,6 +115,23 @@ class CalibrationPlan:
         """Steps of the macro, two conversions each."""
         return self.settings * self.repeats
 
+    def clocks(self, *, compact: bool = False) -> int:
+        """Clocks of a calibration in hardware, the array always ready and no utterance under way.
+
+        A step has two clocks more than in a running utterance, since its x is complete only after the one before has
+        ended; the first one loads its x. A decision is one more.
+
+        Parameters
+        ----------
+        compact : bool
+            Of the macro: x loads no earlier than in the hold of the step before.
+        """
+        spec = self.spec
+        step = spec.analog_clocks_per_step + 2 * (1 + spec.settle_clocks + spec.update_clocks) + 2
+        # From one step's last code to the next's: the longer of converting and loading.
+        pace = max(step, spec.inputs + (spec.input_max + 3 if compact else 0))
+        return spec.inputs + (self.steps - 1) * pace + step + self.settings + 1
+
     @cached_property
     def _ramps(self) -> list[Ramp]:
         return ramps(self.spec)

@@ -9,7 +9,7 @@ from crossramp.golden.analog.convert import DeviceLstm
 from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.specification import Gate, Specification
 from crossramp.rtl import calibrator as module
-from crossramp.rtl.calibrator import CalibratedMacro, Calibrator, calibration_clocks
+from crossramp.rtl.calibrator import CalibratedMacro, Calibrator
 from crossramp.rtl.macro import Macro
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,13 +40,13 @@ def assert_equals_golden(run: CalibratorRun, device: DeviceInstance, first: int 
 
 
 @given(
-    spec=specifications(max_units=5, max_inputs=4, max_bits=4).filter(lambda spec: spec.calibration_cells),
+    spec=specifications(max_units=4, max_inputs=4, max_bits=4).filter(lambda spec: spec.calibration_cells),
     seed=seeds,
     noisy=st.booleans(),
     compact=st.booleans(),
     repeats=st.integers(0, 2),
 )
-@settings(max_examples=12)
+@settings(max_examples=10)
 def test_registers_equal_golden(spec, seed, noisy, compact, repeats):
     """Noise, late comparators, dead and stuck cells, ramps out of reach, an array that stalls."""
     plan, device = plan_of(spec, repeats), instance(spec, seed, noisy=noisy, reach=1.2)
@@ -76,10 +76,10 @@ def test_clocks(case, seed):
     plan, device = plan_of(spec, options["repeats_log2"]), instance(spec, seed)
     run = CalibratorRun(plan, device, compact=options["compact"])
     assert_equals_golden(run, device)
-    assert run.clocks == calibration_clocks(plan, compact=options["compact"])
+    assert run.clocks == plan.clocks(compact=options["compact"])
 
 
-@pytest.mark.parametrize("start_after", [0, 1, 2, 3, 5, 6, 7])
+@pytest.mark.parametrize("start_after", [0, 2, 6, 7])
 def test_an_utterance_under_way_ends_first_and_the_next_one_waits(start_after, seed):
     """Asked for before, amid, or right behind an utterance of six codes, or when the next one has begun."""
     plan, device = plan_of(SMALL), instance(SMALL, 1, noisy=False)

@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The closed loop: a generated network with its calibrator, and chips of several technologies behind it."""
 
+import numpy as np
 from crossramp.golden.analog.calibration import CalibrationPlan
 from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.analog.sampling import device
 from crossramp.golden.analog.technology import load
 from crossramp.golden.network import Network
 from crossramp.golden.specification import Gate, Specification
-from crossramp.rtl.network import NetworkTop
-from crossramp.rtl.verilog import port_table, to_verilog
-from crossramp.sim.bench_verilog import ramp_of_bank
 from crossramp.sim.sources import SOURCES
-
-from tests.strategies import network_of
 
 #: Three ramps, one of them with its nearest threshold off 0; lanes that do not divide the units.
 SPEC = Specification(
@@ -40,7 +36,17 @@ CHIPS = {
 
 def network() -> Network:
     """The same for all chips."""
-    return network_of(SPEC, 5)
+    rng = np.random.default_rng(5)
+
+    def draw(limit, *shape):
+        return rng.integers(-limit, limit, shape, endpoint=True)
+
+    return Network(
+        SPEC,
+        draw(SPEC.weight_max, SPEC.rows, SPEC.columns),
+        draw(SPEC.head_weight_max, SPEC.classes, SPEC.units),
+        draw(SPEC.head_bias_max, SPEC.classes),
+    )
 
 
 def plan() -> CalibrationPlan:
@@ -58,6 +64,10 @@ def chip(name: str, seed: int) -> DeviceInstance:
 
 def sources(the_plan: CalibrationPlan) -> dict[str, str]:
     """Verilog of the network, the behavioral array, the protocol checker, and a top that connects them."""
+    from crossramp.rtl.network import NetworkTop  # what runs inside the simulator does without
+    from crossramp.rtl.verilog import port_table, to_verilog
+    from crossramp.sim.bench_verilog import ramp_of_bank
+
     net = network()
     hardware = NetworkTop(SPEC, net.head_weights, net.head_biases, plan=the_plan)
     inside = [port for port in port_table(hardware) if port.name.startswith("array_")]
