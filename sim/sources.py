@@ -3,5 +3,5 @@
 
 from pathlib import Path
 
-#: The folder that holds ``crossbar.sv``, ``protocol.sv``, ``bulk_tb.sv`` and ``bulk_main.cpp``.
+#: The folder that holds the crossbars (``*.sv``), ``protocol.sv``, ``bulk_tb.sv`` and ``bulk_main.cpp``.
 SOURCES = Path(__file__).parent

@@ -3,6 +3,6 @@
 
 A *technology* (:mod:`.technology`, ``technologies/*.toml``) gives constants with units and sources. :mod:`.sampling`
 draws from it, by a seed, one physical array in SI units (:mod:`.physical`); that becomes a *device instance* in MAC
-units (:mod:`.device`), which is all that any model of conversion sees: :mod:`.convert` here, ``crossbar.sv`` and the
-array model of :mod:`crossramp.sim`. Like the rest of golden it imports numpy and the standard library alone.
+units (:mod:`.device`), which is all that any model of conversion sees: :mod:`.convert` here, ``device_crossbar.sv``
+and the array model of :mod:`crossramp.sim`. Like the rest of golden it imports numpy and the standard library alone.
 """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A device instance in MAC units: every number that decides a code, on a grid on which sums are exact.
 
-One conversion, as :mod:`.convert`, ``crossbar.sv`` and :class:`crossramp.sim.array.ArrayModel` all compute it (double
-precision; the operations in this order, so all agree in every bit):
+One conversion, as :mod:`.convert`, ``device_crossbar.sv`` and :class:`crossramp.sim.array.ArrayModel` all compute it
+(double precision; the operations in this order, so all agree in every bit):
 
 1. In clock t = 1 .. M of the window, each column gains ``window[t-1]``·Σ(±w) over the rows (or state cells) that are
    driven, and is held within ±``limit[t-1]``. (Charge is counted as it will stand at the window's end, so a leaking
