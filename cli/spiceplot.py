@@ -81,10 +81,10 @@ def plot_step(
     shown.set_title("comparators; circles: what the model latches on each tick", loc="left", fontsize=10)
     volts.set_ylabel("mV")
     volts.set_title("integrators and ramp, as values (not inverted)", loc="left", fontsize=10)
-    volts.legend(loc="upper right", frameon=False, fontsize=9, ncols=5)
+    volts.legend(loc="upper center", bbox_to_anchor=(0.55, 1), frameon=False, fontsize=9, ncols=2)
     apart.set(ylabel="µV", xlabel="ns")
     apart.set_title("ngspice minus behavioral model", loc="left", fontsize=10)
-    apart.legend(loc="upper right", frameon=False, fontsize=8, ncols=3)
+    apart.legend(loc="center", bbox_to_anchor=(0.55, 0.5), frameon=False, fontsize=9, ncols=2)
     for ax in (pins, volts, shown, apart):
         _bare(ax)
         ax.set_xlim(0, len(waves.tap) * clock * 1e9)
