@@ -68,7 +68,7 @@ def device_of(spec: Specification, weights: np.ndarray, seed: int, effects=EFFEC
     make = {
         "weights": lambda: {"weights": on_grid(ideal.weights + normal("weights", 0.1 * size), cells)},
         "state_cells": lambda: {
-            "state_cells": on_grid(ideal.state_cells * (1 + normal("state_cells", 0.1 * size)), cells)
+            "state_cells": on_grid(ideal.state_cells * (1 + normal("state_cells", 0.2 * size)), cells)
         },
         "ramp": lambda: {
             "ramp_start": on_grid(ideal.ramp_start - abs(normal("ramp_start", step)), cells),
