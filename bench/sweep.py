@@ -3,10 +3,10 @@
 
     python bench/sweep.py
 
-An instance of each shipped technology runs the shipped recordings, repeated until they fill a block: by its own
-`DeviceLstm.hidden`, which tests trust; by the fast path, which sweeps use and which must give the same h; and the ideal
-golden network does, as the floor. All in turn within one process and thread, in the process's CPU time. Then: what one
-instance of a sweep over 1,309 recordings, the validation set, is made of, and the stages of the fast path.
+An instance of each shipped technology runs the shipped recordings, repeated to as many as the validation set has: by its
+own `DeviceLstm.hidden`, which tests trust; by the fast path, which sweeps use and which must give the same h; and the
+ideal golden network does, as the floor. All in turn within one process and thread, in the process's CPU time. Then: what
+one instance of a sweep is made of, and the stages of the fast path.
 """
 
 import argparse
@@ -24,8 +24,7 @@ from crossramp.golden.analog import calibration, fast, fastcharge, fastramp, lin
 from crossramp.golden.analog.convert import DeviceLstm
 from crossramp.golden.modelfile import load_model
 
-UTTERANCES = 512
-RECORDINGS = 1309  # of the validation set
+UTTERANCES = 1309  # as many as the validation set has recordings
 SLOW = 32  # utterances that DeviceLstm itself runs a turn
 AIM = 3.0  # times as fast as DeviceLstm
 
@@ -131,12 +130,12 @@ def main():
             },
             0.0,
         )
-        whole = each * RECORDINGS + sum(once.values())
+        whole = each * UTTERANCES + sum(once.values())
         print(
             f"{name:10s}  {gain:15.1f}   {reached:11s}  {each / (spent['ideal'] / UTTERANCES):10.1f}  {1 / whole:.2f}"
         )
         shares = [f"{part} {seconds / whole:.1%}" for part, seconds in once.items()]
-        print(f"            of an instance: conversions {each * RECORDINGS / whole:.1%}, {', '.join(shares)}")
+        print(f"            of an instance: conversions {each * UTTERANCES / whole:.1%}, {', '.join(shares)}")
         with Stopwatch() as watch:
             start = time.process_time()
             quick.sums(x)

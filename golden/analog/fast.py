@@ -20,7 +20,7 @@ from .noise import BOUND
 from .seen import expanded
 
 _G = 2  # bank g, whose columns the state cells drive
-_BLOCK = 1 << 16  # values of a block: its buffers stay near the core
+_BLOCK = 1 << 18  # values of a block: many to a call; its buffers take some 25 MB
 _TYPES = (np.float32, np.float64)
 _DOUBTFUL = 0.03  # share of values that float32 may leave in doubt; with more of them, float64 is faster
 _ORDERED = 3.0  # v(q) rises until y = sqrt(12), see Point 3 of :mod:`.device`

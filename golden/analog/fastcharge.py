@@ -16,7 +16,7 @@ from .convert import charges
 from .device import DeviceInstance
 from .noise import BOUND
 
-_CHECKPOINTS = (0.27, 0.6, 1.0)  # of the window
+_CHECKPOINTS = (0.2, 0.4, 0.67, 1.0)  # of the window
 _CHUNK = 4096  # single columns computed together
 
 
