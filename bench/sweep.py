@@ -3,10 +3,10 @@
 
     python bench/sweep.py
 
-An instance of each shipped technology runs the shipped recordings, repeated to as many as the validation set has: by its
-own `DeviceLstm.hidden`, which tests trust; by the fast path, which sweeps use and which must give the same h; and the
-ideal golden network does, as the floor. All in turn within one process and thread, in the process's CPU time. Then: what
-one instance of a sweep is made of, and the stages of the fast path.
+An instance of each shipped technology runs the shipped recordings, repeated to as many as the validation set has: by
+its own `DeviceLstm.hidden`, which tests trust; by the fast path, which sweeps use and which must give the same h; and
+the ideal golden network does, as the floor. All in turn within one process and thread, in the process's CPU time. Then:
+what one instance of a sweep is made of, and the stages of the fast path.
 """
 
 import argparse
