@@ -246,7 +246,7 @@ class DeviceLstm:
         else:
             # A decision further than the bound from the noiseless ramp is that of the noiseless ramp: only those
             # between (margin for the rounding of sum and difference) have to be drawn.
-            bound = bound * (1 + 1e-9) + 1e-9
+            bound = bound * (1 + 1e-9) + 1e-9 + np.abs(values) * 2.0**-50
             low = np.searchsorted(self._highest[ramp], values - bound)
             high = np.searchsorted(self._lowest[ramp], values + bound)
             codes = low
