@@ -6,9 +6,9 @@ current of its lines, V_A the copy's Early voltage and R the leakage resistor, d
 
     C·(1 + 1/A)·dv/dt = I - G_c·v/A - |I|·v/V_A - (1 + 1/A)·v/R
 
-and I is constant within a clock, so each clock is an exponential. The behavioral model (golden/analog/translate.py) has
-one G_c for all columns, and compresses the sum of the charges, as if the current never changed its sign. What SPICE
-differs from it by, and not from this equation, is due to these two.
+and I is constant within a clock, so each clock is an exponential; a clamp holds (1 + 1/A)·|v| below the rail. The
+behavioral model (golden/analog/translate.py) has one G_c for all columns, and compresses the sum of the charges, as if
+the current never changed its sign. What SPICE differs from it by, and not from this equation, is due to these two.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,8 @@ def window_volts(
     early = tech["integrator.early_voltage"] if "compression" in on else np.inf
     capacitance = array.column_capacitance[np.array(columns)]
     leak = 1 / tech["integrator.leakage_time"] if "leakage" in on else 0.0
-    rail = tech["integrator.saturation"] if "saturation" in on else np.inf
+    # The clamp is across the capacitor, on which v/A more stands.
+    rail = tech["integrator.saturation"] / (1 + 1 / gain) if "saturation" in on else np.inf
     clock, volts = tech["read.clock"], np.zeros(len(columns))
     for amperes in current:
         loss = (own / gain + np.abs(amperes) / early) / (capacitance * (1 + 1 / gain)) + leak

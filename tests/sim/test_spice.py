@@ -11,13 +11,16 @@ from crossramp.golden.analog.technology import load
 from crossramp.golden.analog.translate import to_device
 from crossramp.golden.modelfile import load_model
 from crossramp.golden.network import Network
+from crossramp.sim.spice.circuit import window_volts
 from crossramp.sim.spice.compare import NOISE, decks, golden_answers, simulate, spice_answers
-from crossramp.sim.spice.deck import Accuracy, Deck
+from crossramp.sim.spice.deck import Accuracy, Deck, build
 from crossramp.sim.spice.network import Lines, column_name
 from crossramp.sim.spice.report import report
+from crossramp.sim.spice.waves import conversions
 from crossramp.sim.steptrace import trace_step
 
-from tests.sim.designs import network_of
+from tests.sim.designs import SPECS, network_of
+from tests.strategies import network_of as drawn_network
 
 EFFECTS = ALL - NOISE
 
@@ -98,6 +101,22 @@ def test_wires_agree(seed):
     spice = spice_answers(real.array, real.waves, texts, simulate(texts))
     golden = golden_answers(real.array, real.device, real.waves, drawn(real.network, 3, seed))
     assert not report(real.array, real.waves, texts, spice, golden)["agrees"]
+
+
+def test_a_deck_of_all_columns_is_the_exact_network(seed):
+    """No line is left out, and wires are fifty times the shipped ones."""
+    changes = {"wires.row_resistance": 3.0, "wires.column_resistance": 9.0}
+    network = drawn_network(SPECS["odd"].replace(inputs=4, units=2, lanes=1, bias_rows=1), seed)
+    small = chip(network, "rram", {"wires"}, seed, changes=changes)
+    columns = list(range(small.network.spec.columns))
+    deck = build(small.array, small.waves, columns)
+    assert "\nRload" not in deck.text
+    spice = spice_answers(small.array, small.waves, [deck], simulate([deck]))
+    window = conversions(small.waves)[0]
+    exact = window_volts(small.array, small.waves, columns, window)
+    bare = chip(small.network, "rram", (), seed).array
+    drop = np.abs(window_volts(bare, small.waves, columns, window) - exact).max()
+    assert np.abs(spice[0].window - exact).max() < 25e-6 < drop / 40
 
 
 @pytest.mark.parametrize(
