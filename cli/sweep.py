@@ -87,25 +87,34 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("metrics has accuracy, but no recording has a label; ask for flips instead")
     problem = Problem.of(plan, model, utterances.codes, labels)
     tasks = make_tasks(problem, instances)
+    if args.report and args.restart:
+        raise UserError("--report and --restart exclude each other; leave one out")
+    if args.report:
+        with Store(Path(args.output), plan, problem, None) as store:
+            return _tell(args, plan, problem, store, store.rows(instances), {"computed": 0, "wall_seconds": 0.0})
+    left = _still_to_do(args, plan, problem, tasks)
     if args.dry_run:
-        left = _still_to_do(args, plan, problem, tasks)
         workers = _workers(args)
         seconds = _estimate(problem, left, workers)
         content = _facts(problem, instances, tasks, left, workers, seconds)
         print(as_json(content) if args.json else table(("", ""), list(content.items())).lstrip())
         return 0
-    if args.report and args.restart:
-        raise UserError("--report and --restart exclude each other; leave one out")
-    code = None if args.report else code_version()
-    with Store(Path(args.output), plan, problem, code, args.restart) as store:
-        for name, why in store.damaged:
-            print(f"crossramp: {store.parts / name} {why}; it is computed again", file=sys.stderr)
-        left = [] if args.report else [task for task in tasks if not store.done(task)]
-        computed, seconds = _compute(args, problem, store, tasks, left)
-        rows = store.rows(instances)
-        if not rows:
-            raise UserError(f"{store.folder}: has no results yet; leave --report out to go on")
-        return _tell(args, plan, problem, store, rows, {"computed": computed, "wall_seconds": round(seconds, 3)})
+    cluster = None if args.dask is None or not left else Cluster(args.dask)
+    try:
+        workers = _workers(args) if cluster is None else cluster.threads
+        if not workers:
+            raise UserError(f"the Dask cluster at {args.dask} has no workers; start some: dask worker {args.dask}")
+        if not args.yes:
+            _check_duration(problem, left, workers)
+        # Only now is anything written.
+        with Store(Path(args.output), plan, problem, code_version(), args.restart) as store:
+            _complain_of(store)
+            computed, seconds = _compute(problem, store, cluster, workers, tasks)
+            about = {"computed": computed, "wall_seconds": round(seconds, 3)}
+            return _tell(args, plan, problem, store, store.rows(instances), about)
+    finally:
+        if cluster is not None:
+            cluster.close()
 
 
 # ---- what goes in ----------------------------------------------------------------------------------------------------
@@ -167,11 +176,31 @@ def _workers(args) -> int:
 
 
 def _still_to_do(args, plan: Plan, problem: Problem, tasks: list[dict]) -> list[dict]:
-    """Without a folder, or one that holds nothing yet, all."""
-    if args.output is None or args.restart or not (Path(args.output) / "sweep.json").exists():
+    """All tasks, but for those whose results lie in the folder already."""
+    if args.output is None:
         return tasks
-    with Store(Path(args.output), plan, problem, code_version()) as store:
+    store = Store(Path(args.output), plan, problem, code_version(), args.restart)
+    store.check()
+    if args.restart or not store.begun:
+        return tasks
+    with store:
+        _complain_of(store)
         return [task for task in tasks if not store.done(task)]
+
+
+def _complain_of(store: Store) -> None:
+    for name, why in store.damaged:
+        print(f"crossramp: {store.parts / name} {why}; it is computed again", file=sys.stderr)
+
+
+def _check_duration(problem: Problem, left: list[dict], workers: int) -> None:
+    seconds = _estimate(problem, left, workers)
+    if seconds > _LIMIT:
+        count = sum(task["count"] for task in left)
+        raise UserError(
+            f"this takes about {duration(seconds)}: {count} instances x {len(problem.codes)} recordings on "
+            f"{workers} workers; add --yes to run it, or lower instances or the axes"
+        )
 
 
 def _estimate(problem: Problem, left: list[dict], workers: int) -> float:
@@ -203,31 +232,19 @@ def _facts(problem: Problem, instances, tasks, left, workers, seconds) -> dict:
     }
 
 
-def _compute(args, problem: Problem, store: Store, tasks: list[dict], left: list[dict]) -> tuple[int, float]:
+def _compute(problem: Problem, store: Store, cluster, workers: int, tasks: list[dict]) -> tuple[int, float]:
     """Run what is left; instances computed, and the seconds that took."""
+    left = [task for task in tasks if not store.done(task)]
     if not left:
         return 0, 0.0
-    cluster = None if args.dask is None else Cluster(args.dask)
+    data = problem.to_bytes()
+    if cluster is not None:
+        return _collect(store, cluster.run(data, left), tasks, left)
     try:
-        workers = _workers(args) if cluster is None else cluster.threads
-        if not workers:
-            raise UserError(f"the Dask cluster at {args.dask} has no workers; start some: dask worker {args.dask}")
-        if not args.yes:
-            seconds = _estimate(problem, left, workers)
-            if seconds > _LIMIT:
-                count = sum(task["count"] for task in left)
-                raise UserError(
-                    f"this takes about {duration(seconds)}: {count} instances x {len(problem.codes)} recordings on "
-                    f"{workers} workers; add --yes to run it, or lower instances or the axes"
-                )
-        data = problem.to_bytes()
         write(store.problem_file, data)
-        done = run_local(store.problem_file, left, workers) if cluster is None else cluster.run(data, left)
-        return _collect(store, done, tasks, left)
+        return _collect(store, run_local(store.problem_file, left, workers), tasks, left)
     finally:
         store.problem_file.unlink(missing_ok=True)
-        if cluster is not None:
-            cluster.close()
 
 
 def _collect(store: Store, done, tasks: list[dict], left: list[dict]) -> tuple[int, float]:
@@ -270,6 +287,8 @@ def duration(seconds: float) -> str:
 
 
 def _tell(args, plan: Plan, problem: Problem, store: Store, rows: list[dict], about: dict) -> int:
+    if not rows:
+        raise UserError(f"{store.folder}: has no results yet; leave --report out to go on")
     parquet = not args.csv and importlib.util.find_spec("pyarrow") is not None
     columns = ["point", "instance", "seed", *plan.axes, *plan.metrics]
     # A list of numbers is one text, so that a column has one type.

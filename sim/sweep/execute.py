@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -178,7 +179,9 @@ class Cluster:
         client, waiting, running = self._client, deque(tasks), {}
         try:
             # A task, not scattered data: the scheduler makes it again when the workers that hold it are lost.
-            shared = client.submit(bytes, problem, pure=False)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that it is large: there is but one
+                shared = client.submit(bytes, problem, pure=False)
             version = code_version()
             while waiting or running:
                 most = max(4 * self.threads, 8)

@@ -55,20 +55,29 @@ class Store:
         self._lock = None
 
     @property
+    def begun(self) -> bool:
+        """Whether the folder holds a sweep."""
+        return (self.folder / _ABOUT).exists()
+
+    def check(self) -> None:
+        """Raise what can be said before anything is written or locked."""
+        if self.identity["code"] is None and not self.begun:
+            raise StoreError(f"{self.folder}: holds no sweep; leave --report out to run it")
+        if self.folder.exists() and not self.folder.is_dir():
+            raise StoreError(f"{self.folder}: is a file; give a folder")
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not self.begun:
+            left = [entry.name for entry in self.folder.iterdir() if entry.name not in (".lock", _PARTS)]
+            if left:
+                raise StoreError(f"{self.folder}: holds files that are no sweep's ({left[0]}); give another folder")
+
+    @property
     def sweep(self) -> str:
         """The hash of all that results belong to."""
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
 
     def __enter__(self) -> "Store":
+        self.check()
         about = self.folder / _ABOUT
-        if self.identity["code"] is None and not about.exists():
-            raise StoreError(f"{self.folder}: holds no sweep; leave --report out to run it")
-        if self.folder.exists() and not self.folder.is_dir():
-            raise StoreError(f"{self.folder}: is a file; give a folder")
-        if self.folder.is_dir() and any(self.folder.iterdir()) and not about.exists():
-            left = [entry.name for entry in self.folder.iterdir() if entry.name not in (".lock", _PARTS)]
-            if left:
-                raise StoreError(f"{self.folder}: holds files that are no sweep's ({left[0]}); give another folder")
         try:
             (self.folder / _PARTS).mkdir(parents=True, exist_ok=True)
             self._lock = open(self.folder / ".lock", "a+b")

@@ -95,6 +95,7 @@ def test_dry_run_writes_nothing(run, plan, tmp_path):
 def test_a_plan_that_takes_long_is_asked_for_twice(run, plan, tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "_LIMIT", 0.0)
     assert is_refusal(run("sweep", plan(), "-o", "out"), "this takes about", "4 instances x 4 recordings", "--yes")
+    assert not (tmp_path / "out").exists()
     assert run("sweep", plan(), "-o", "out", "--workers", "1", "--yes")[0] == 0
 
 
