@@ -29,8 +29,8 @@ MANY = PLAN.replace("[0.0, 0.05]", str(_VALUES)).replace("[3, 4]", "[4]").replac
 MANY += '[plot]\nmetric = "flips"\n'
 
 
-def problem_of(text: str, labels: bool = False) -> Problem:
-    model = small_model()
+def problem_of(text: str, labels: bool = False, **changes) -> Problem:
+    model = small_model(**changes)
     x = inputs_of(model.spec, 1, batch=6, steps=4)
     known = np.arange(6) % 3 if labels else np.full(6, -1)
     return Problem.of(parse_plan(text, "plan.toml", Path()), model, x, known)

@@ -134,9 +134,10 @@ def test_hashes_tell_what_changed():
     assert [name for name in hashes if other[name] != hashes[name]] == ["data"]
 
 
-def test_metrics_are_those_of_the_instance():
+@pytest.mark.parametrize("changes", [{}, {"readout": "last"}, {"state_bits": 20}])  # 20: there is no fast path
+def test_metrics_are_those_of_the_instance(changes):
     every = PLAN.replace('["flips", "code_error", "inl"]', json.dumps(list(METRICS)))
-    problem = problem_of(every, labels=True)
+    problem = problem_of(every, labels=True, **changes)
     for point in (2, 3):  # 4 bits, without and with calibration
         (row,) = tasks.run_task(problem, {"point": point, "first": 2, "count": 1})
         network = problem.network(problem.points[point])
