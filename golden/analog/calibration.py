@@ -44,6 +44,20 @@ def reference_tick(ramp: Ramp) -> int:
     return int(np.argmin(np.abs(ramp.arguments))) + 1
 
 
+def smallest_cells(spec: Specification, calibration_range: float) -> tuple[float, ...]:
+    """What each ramp's smallest calibration cell nominally moves it by, in MAC units.
+
+    All of a ramp's cells together span ``calibration_range`` codes. A code is what a tick nominally moves the ramp near
+    tick K, one MAC unit at least.
+    """
+    smallest = []
+    for ramp in ramps(spec):
+        near = ramp.clipped_floors(spec.mac_max)[max(reference_tick(ramp) - 2, 0) : reference_tick(ramp) + 1]
+        code = max((near[-1] - near[0]) / (len(near) - 1), 1.0)
+        smallest.append(calibration_range * code / (1 << spec.calibration_cells))
+    return tuple(smallest)
+
+
 @dataclass(frozen=True)
 class CalibrationPlan:
     """What a calibration does, for the golden model and the gateware alike.
@@ -89,16 +103,8 @@ class CalibrationPlan:
 
     @classmethod
     def of(cls, spec: Specification, calibration_range: float, repeats_log2: int = REPEATS_LOG2) -> "CalibrationPlan":
-        """The plan for cells that together span ``calibration_range`` codes, as a technology states it.
-
-        A code is what a tick nominally moves the ramp near tick K, one MAC unit at least.
-        """
-        lsb = []
-        for ramp in ramps(spec):
-            near = ramp.clipped_floors(spec.mac_max)[max(reference_tick(ramp) - 2, 0) : reference_tick(ramp) + 1]
-            code = max((near[-1] - near[0]) / (len(near) - 1), 1.0)
-            lsb.append(calibration_range * code / (1 << spec.calibration_cells))
-        return cls(spec, repeats_log2, tuple(lsb))
+        """The plan for cells that together span ``calibration_range`` codes, see :func:`smallest_cells`."""
+        return cls(spec, repeats_log2, smallest_cells(spec, calibration_range))
 
     @property
     def repeats(self) -> int:

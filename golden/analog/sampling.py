@@ -13,7 +13,7 @@ import numpy as np
 from ..lstm import checked_integers
 from ..ramp import Ramp, ramps
 from ..specification import Specification
-from .calibration import reference_tick
+from .calibration import smallest_cells
 from .constants import SWITCHES
 from .device import DeviceInstance
 from .physical import PhysicalArray
@@ -132,7 +132,7 @@ class _Chip:
         volts = tech["integrator.swing"] / max(np.abs(thresholds).max() for thresholds in clipped)
         ramp_unit = tech["ramp.full_scale"] * (high - self._base) / first
         start = np.array([t[0] for t in clipped]) - first
-        lsb = np.array([self._calibration_lsb(r, t) for r, t in zip(ideal, clipped, strict=True)])
+        lsb = np.array(smallest_cells(spec, tech["ramp.calibration_range"]))
         start = start - lsb * (1 << spec.calibration_cells >> 1)  # the middle register stands for the nominal start
         sign, starts = np.where(start < 0, -1.0, 1.0), self._start(start, first, ramp_unit)
         calibration = self._calibration(lsb, first, ramp_unit)
@@ -256,14 +256,6 @@ class _Chip:
         return cells
 
     # ---- ramps ---------------------------------------------------------------------------------------------------
-
-    def _calibration_lsb(self, ramp: Ramp, thresholds: np.ndarray) -> float:
-        """MAC units of the smallest calibration cell."""
-        k = self.spec.calibration_cells
-        at = reference_tick(ramp) - 1
-        near = thresholds[max(at - 1, 0) : at + 2]
-        code = max((near[-1] - near[0]) / (len(near) - 1), 1.0)
-        return self.technology["ramp.calibration_range"] * code / (1 << k)
 
     def _start(
         self, start: np.ndarray, first: np.ndarray, ramp_unit: np.ndarray, aged: bool = True
