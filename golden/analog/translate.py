@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from .device import DeviceInstance, grid_bits, on_grid, variance_bits
+from .device import DeviceError, DeviceInstance, grid_bits, on_grid, variance_bits
 from .physical import PhysicalArray
 from .wires import effective
 
@@ -20,7 +20,12 @@ def to_device(array: PhysicalArray) -> DeviceInstance:
     DeviceError
         Where noise or cells are beyond what the exact arithmetic holds.
     """
-    return _Charge(array).device() if array.technology.read_mode == "charge" else _Current(array).device()
+    translation = _Charge if array.technology.read_mode == "charge" else _Current
+    try:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # what becomes infinite is refused
+            return translation(array).device()
+    except DeviceError as error:
+        raise DeviceError(f"chip {array.seed} of technology {array.technology.name}: {error}") from None
 
 
 class _Translation:
@@ -113,7 +118,7 @@ class _Translation:
         if self.tech.ramp_kind == "external":
             return 1.0, np.ones(spec.ticks), np.exp(leak * time)
         steps = np.exp(leak * (time - 1 + self.ramp_arrival))
-        return math.exp(leak * self.ramp_arrival), steps, np.ones(spec.ticks)
+        return float(np.exp(leak * self.ramp_arrival)), steps, np.ones(spec.ticks)
 
     def saturation(self) -> float:
         """Volts that the charge may amount to."""
@@ -243,18 +248,26 @@ class _Current(_Translation):
         return (positive + negative) * columns**2, np.zeros(self.spec.rows), state
 
     def sampled_variance(self) -> np.ndarray:
-        """Noise that resetting both integrators leaves, kT/C each."""
+        """Noise that resetting the integrator leaves."""
         if not self.on("thermal"):
             return np.zeros(self.spec.columns)
-        volts = 2 * BOLTZMANN * self.tech["operation.temperature"] / self.array.column_capacitance
+        volts = BOLTZMANN * self.tech["operation.temperature"] / self.array.column_capacitance
         return volts / self.array.volts_per_mac**2
 
     def ramp_noise(self, ramp_gain: np.ndarray) -> np.ndarray:
         array = self.array
         if not self.on("ramp_cells") or self.tech.ramp_kind != "in-memory":
             return np.zeros(array.ramp.shape)
-        both = np.hypot(self._read_noise(array.ramp), self._read_noise(array.ramp_negative))
-        return both / array.ramp_unit[:, None] * ramp_gain[:, None]
+
+        def variance(cells, partners):
+            return self._read_noise(cells) ** 2 + self._read_noise(partners) ** 2
+
+        squares = variance(array.ramp, array.ramp_negative)
+        # Start and bias cells move every level of a conversion alike, as the first step does. Which bias cells are
+        # selected is not known here: the middle one stands for them.
+        squares[:, 0] += variance(array.ramp_start, array.ramp_start_negative).sum(axis=1)
+        squares[:, 0] += variance(array.calibration[:, -1:], array.calibration_negative[:, -1:]).sum(axis=1)
+        return np.sqrt(squares) / array.ramp_unit[:, None] * ramp_gain[:, None]
 
 
 class _Charge(_Translation):

@@ -146,6 +146,23 @@ def test_read_noise_of_a_pair(weights):
     assert np.allclose(values.std(axis=0) / expected, 1, atol=5 / np.sqrt(8000))
 
 
+def test_every_cell_of_a_ramp_is_read_with_noise(weights):
+    """Taps, start and the middle bias cell: the variance of a level, by 4,000 conversions."""
+    array, chip = only(weights, "read_noise", {"cell.read_noise_exponent": 0}, more=["ramp_cells"])
+    share = load("rram")["cell.read_noise"] * np.sqrt(np.log((3600 + 1e-6) / 2e-6))
+    before = [
+        array.ramp_start,
+        array.ramp_start_negative,
+        array.calibration[:, -1:],
+        array.calibration_negative[:, -1:],
+    ]
+    squares = np.cumsum(array.ramp**2 + array.ramp_negative**2, axis=1)
+    squares += sum((cells**2).sum(axis=1, keepdims=True) for cells in before)
+    expected = share * np.sqrt(squares) / array.ramp_unit[:, None]
+    levels = DeviceLstm(chip)._ramp_levels(np.arange(4000))
+    assert np.allclose(levels.std(axis=0) / expected, 1, atol=5 / np.sqrt(8000))
+
+
 def test_a_reference_columns_noise_is_common(weights):
     chip = only(
         weights, "read_noise", {"pair": "single-ended", "cell.read_noise": 0.05, "cell.read_noise_limit": 0.05}
@@ -162,7 +179,7 @@ def test_a_reference_columns_noise_is_common(weights):
 def test_thermal_noise_is_kt_over_c(weights, name):
     array, chip = only(weights, "thermal", name=name)
     if name == "rram":
-        volts = 2 * BOLTZMANN * 300 / array.column_capacitance
+        volts = BOLTZMANN * 300 / array.column_capacitance
     else:
         line = (SPEC.rows * 15 + SPEC.state_cell) * 1.2e-15 * 1.2
         volts = 2 * BOLTZMANN * 300 * line / array.column_capacitance**2
