@@ -115,7 +115,7 @@ def load_conductances(
 
 def _read(path: Path, spec, technology, weights, g_max) -> dict[str, np.ndarray]:
     if path.suffix.lower() == ".npz":
-        return _archive(path)
+        return _archive(path, technology)
     if path.suffix.lower() != ".csv":
         raise ConductanceError(f"{path}: conductances are read from .npz and .csv files; give one of those")
     try:
@@ -131,7 +131,7 @@ def _read(path: Path, spec, technology, weights, g_max) -> dict[str, np.ndarray]
     if {"row", "column"} <= set(header):
         return _weight_table(path, header, lines[1:], spec, technology)
     if {"ramp", "tick"} <= set(header):
-        return _ramp_table(path, header, lines[1:], spec)
+        return _ramp_table(path, header, lines[1:], spec, technology)
     if all(text.strip().isdigit() for text in header):
         return _Fusion(path, lines, spec, technology, weights, g_max).arrays()
     raise ConductanceError(
@@ -143,7 +143,7 @@ def _read(path: Path, spec, technology, weights, g_max) -> dict[str, np.ndarray]
 # ---- archives --------------------------------------------------------------------------------------------------------
 
 
-def _archive(path: Path) -> dict[str, np.ndarray]:
+def _archive(path: Path, technology: Technology) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             content = {name: archive[name] for name in archive.files}
@@ -151,11 +151,11 @@ def _archive(path: Path) -> dict[str, np.ndarray]:
         raise ConductanceError(f"{path}: cannot be read ({error.strerror or error})") from None
     except _BROKEN:
         raise ConductanceError(f"{path}: no .npz archive of numbers; write one with numpy.savez") from None
-    unit = content.pop("unit", None)
-    known = ", ".join(_UNITS)
+    unit, units = content.pop("unit", None), _of_mode(_UNITS, technology)
+    known = ", ".join(units)
     if unit is None:
         raise ConductanceError(f"{path}: unit is missing; add unit=... to numpy.savez, one of {known}")
-    if str(unit) not in _UNITS:
+    if str(unit) not in units:
         raise ConductanceError(f"{path}: unit is {str(unit)!r}; allowed: {known}")
     arrays = {}
     for name, values in content.items():
@@ -168,7 +168,7 @@ def _archive(path: Path) -> dict[str, np.ndarray]:
         if np.isnan(values).any():
             at = list(map(int, np.argwhere(np.isnan(values))[0]))
             raise ConductanceError(f"{path}: {name}{at} is NaN; give a number, or leave {name} out")
-        arrays[name] = values * _UNITS[str(unit)]
+        arrays[name] = values * units[str(unit)]
     if not arrays:
         raise ConductanceError(f"{path}: holds no cells; known arrays: {', '.join(NAMES)}")
     return arrays
@@ -178,7 +178,7 @@ def _archive(path: Path) -> dict[str, np.ndarray]:
 
 
 def _weight_table(path, header, lines, spec, technology) -> dict[str, np.ndarray]:
-    columns, scale = _columns(path, header, ("conductance_pos", "conductance_neg"), _WEIGHT_TEXTS)
+    columns, scale = _columns(path, header, ("conductance_pos", "conductance_neg"), _WEIGHT_TEXTS, technology)
     expected = shapes(spec, technology)
     arrays = {name: np.full(expected[name], np.nan) for name in NAMES[:4]}
     seen = set()
@@ -213,8 +213,8 @@ def _weight_table(path, header, lines, spec, technology) -> dict[str, np.ndarray
     return _without_empty(arrays)
 
 
-def _ramp_table(path, header, lines, spec) -> dict[str, np.ndarray]:
-    (column,), scale = _columns(path, header, ("conductance",), _RAMP_TEXTS)
+def _ramp_table(path, header, lines, spec, technology) -> dict[str, np.ndarray]:
+    (column,), scale = _columns(path, header, ("conductance",), _RAMP_TEXTS, technology)
     count, found = len(spec.ramps), {}
     for number, line in enumerate(lines, 2):
         entry = _entry(path, number, header, line)
@@ -244,15 +244,22 @@ def _ramp_table(path, header, lines, spec) -> dict[str, np.ndarray]:
     return _without_empty(arrays)
 
 
-def _columns(path, header, names, texts) -> tuple[list[str], float]:
+def _of_mode(units: dict[str, float], technology: Technology) -> dict[str, float]:
+    """Those of ``units`` that cells of ``technology`` are measured in: farads in charge mode, else siemens."""
+    charge = technology.read_mode == "charge"
+    return {name: scale for name, scale in units.items() if name.endswith(("F", "farad")) == charge}
+
+
+def _columns(path, header, names, texts, technology) -> tuple[list[str], float]:
     """The columns that hold cells, and their unit."""
-    allowed = texts | {f"{name}_{suffix}" for name in names for suffix in _SUFFIXES}
+    suffixes = _of_mode(_SUFFIXES, technology)
+    allowed = texts | {f"{name}_{suffix}" for name in names for suffix in suffixes}
     for name in header:
         if name not in allowed:
             raise ConductanceError(f"{path}: column {name!r} is unknown; known: {', '.join(sorted(allowed))}")
     if len(set(header)) != len(header):
         raise ConductanceError(f"{path}: a column is there twice: {','.join(header)}")
-    for suffix, scale in _SUFFIXES.items():
+    for suffix, scale in suffixes.items():
         columns = [f"{name}_{suffix}" for name in names]
         if set(columns) <= set(header):
             others = [name for name in header if name not in texts and name not in columns]
@@ -260,7 +267,8 @@ def _columns(path, header, names, texts) -> tuple[list[str], float]:
                 raise ConductanceError(f"{path}: cells are given in two units: {columns[0]} and {others[0]}")
             return columns, scale
     raise ConductanceError(
-        f"{path}: column {names[0]}_siemens is missing" + (f", or {names[1]}_siemens" if len(names) > 1 else "")
+        f"{path}: column {names[0]}_{next(iter(suffixes))} is missing"
+        + (f", or {names[1]}_{next(iter(suffixes))}" if len(names) > 1 else "")
     )
 
 

@@ -192,7 +192,10 @@ class DeviceInstance:
                 bad |= (values < 0) | (values > 1) | (on_grid(values, window_bits) != values)
             if bad.any():
                 at = tuple(map(int, np.argwhere(bad)[0]))
-                raise DeviceError(f"{name}{list(at)} is {values[at]!r}; see DeviceInstance for what is allowed")
+                raise DeviceError(
+                    f"{name}{list(at)} is {values[at].item()!r}, in MAC units; "
+                    "crossramp.golden.analog.device tells what is allowed"
+                )
             values.setflags(write=False)
             object.__setattr__(self, name, values)
         for name in ("compression", "comparator_noise"):

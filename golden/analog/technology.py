@@ -4,7 +4,6 @@
 import difflib
 import hashlib
 import json
-import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +70,10 @@ class Technology:
             if name not in self.values:
                 raise self._wrong(f"{name} is missing ({CONSTANTS[name].meaning}); give it value, unit and source")
             values[name] = self._checked(name, self.values[name])
-            if not str(self.sources.get(name, "")).strip():
+            source = self.sources.get(name, "")
+            if not isinstance(source, str):
+                raise self._wrong(f"the source of {name} is {source!r}; expected text")
+            if not source.strip():
                 raise self._wrong(f"{name} has no source; say where {values[name]} comes from")
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "sources", {name: self.sources[name] for name in needed})
@@ -94,13 +96,15 @@ class Technology:
         if len(numbers) != constant.length:
             raise self._wrong(f"{name} has {len(numbers)} numbers; expected {constant.length} ({constant.meaning})")
         for number in numbers:
-            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-                raise self._wrong(f"{name} is {number!r}; expected a number in {constant.unit}")
-            whole = name not in WHOLE or number == int(number)
-            if not (constant.low <= number <= constant.high and whole) or (constant.positive and number == 0):
+            unit = "" if constant.unit == "1" else f" {constant.unit}"
+            if isinstance(number, bool) or not isinstance(number, int | float) or number != number:
+                raise self._wrong(f"{name} is {number!r}; expected a number" + (unit and f" in{unit}"))
+            inside = constant.low <= number <= constant.high and not (constant.positive and number == 0)
+            if not inside or (name in WHOLE and number != int(number)):
                 low = f"above {constant.low:g}" if constant.positive else f"{constant.low:g}"
                 kind = "whole, " if name in WHOLE else ""
-                raise self._wrong(f"{name} is {number:g} {constant.unit}; allowed: {kind}{low} to {constant.high:g}")
+                told = f"{number:g}" if isinstance(number, float) or abs(number) < 1e300 else "far too large"
+                raise self._wrong(f"{name} is {told}{unit}; allowed: {kind}{low} to {constant.high:g}")
         numbers = tuple(float(number) for number in numbers)
         return numbers if constant.length > 1 else numbers[0]
 
@@ -203,6 +207,8 @@ def parse(text: str, where: str) -> Technology:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise TechnologyError(f"technology {where}: no TOML: {error}") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, tables within tables
+        raise TechnologyError(f"technology {where}: no TOML that can be read; copy a shipped one") from None
     head = content.pop("technology", None)
     if not isinstance(head, dict):
         raise TechnologyError(

@@ -112,6 +112,7 @@ def test_a_single_ended_array_gives_its_reference_column(tmp_path, weights):
     ("changes", "message"),
     [
         ({"unit": "A"}, "unit is 'A'; allowed: S, mS"),
+        ({"unit": "fF"}, "unit is 'fF'; allowed: S, mS, uS, µS, nS"),
         ({"positive": np.zeros((3, 4))}, r"positive has the shape \(3, 4\); expected \(10, 12\)"),
         ({"ramp": np.zeros((2, 8))}, r"ramp has the shape \(2, 8\); expected \(2, 7\)"),
         ({"ramp_start": np.zeros(2)}, r"ramp_start has the shape \(2,\); expected \(2, any\)"),

@@ -54,7 +54,7 @@ def test_a_wrong_value_is_refused(name, value):
 
 @pytest.mark.parametrize("name", [n for n in load("rram").names if CONSTANTS[n].low >= 0])
 def test_a_negative_value_is_refused(name):
-    with pytest.raises(TechnologyError, match=rf"{name} is -1 .*allowed"):
+    with pytest.raises(TechnologyError, match=rf"{name} is -1[ ;].*allowed"):
         load("rram").replace({name: [-1.0] * CONSTANTS[name].length if CONSTANTS[name].length > 1 else -1.0})
 
 
@@ -64,6 +64,21 @@ def test_a_constant_without_source_is_refused(name):
     sources = tech.sources | {name: "  "}
     with pytest.raises(TechnologyError, match=rf"{name} has no source"):
         technology.Technology("mine", "", tech.read_mode, tech.pair, tech.ramp_kind, tech.values, sources)
+
+
+@pytest.mark.parametrize("source", ["3", '["a paper"]', "true"])
+def test_a_source_is_text(source):
+    with pytest.raises(TechnologyError, match=r"the source of cell.g_max is .*; expected text"):
+        parse(changed("cell.g_max", f"source = {source}", "source"), "mine.toml")
+
+
+@pytest.mark.parametrize(
+    "value", ["1" + 400 * "0", "-1" + 400 * "0", "-inf", "1" + 5000 * "0", 3000 * "[" + 3000 * "]"]
+)
+@pytest.mark.parametrize("name", ["cell.g_max", "ramp.scheme"])
+def test_monstrous_values_are_refused(name, value):
+    with pytest.raises(TechnologyError, match=f"{name} is|no TOML that can be read"):
+        parse(changed(name, f"value = {value}"), "mine.toml")
 
 
 @pytest.mark.parametrize(
@@ -83,7 +98,7 @@ def test_a_constant_without_source_is_refused(name):
         (TEXT + "\n[extra]\nthing = 3\n", "extra.thing is unknown"),
         (changed("cell.g_min", "value = 1e-3"), "cell.g_min is 0.001 S, not below cell.g_max"),
         (changed("integrator.saturation", "value = 0.1"), "integrator.saturation is 0.1 V, below integrator.swing"),
-        (changed("cell.levels", "value = 2.5"), "cell.levels is 2.5 .*whole"),
+        (changed("cell.levels", "value = 2.5"), "cell.levels is 2.5; .*whole"),
         ("", r"table \[technology\] is missing"),
     ],
 )
