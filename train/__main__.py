@@ -4,29 +4,38 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ..golden.features import FeatureSettings
 from ..golden.modelfile import save_model
-from .augment import Augmentation
-from .datasets import WORDS, class_names, load_corpus
+from .datasets import class_names, load_corpus
+from .recipe import Recipe, load_recipe, shipped_recipes
 from .recordings import labeled_recordings
-from .schedule import Phase
+from .settings import Phase
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint
+    from .keywords import Trained
+    from .recordings import Recordings
+    from .schedule import Epoch
 
 _DESCRIPTION = """\
 Train an LSTM that spots spoken words, for a crossbar with ramp converters.
 
 DATA is a folder of recordings in the layout of Google Speech Commands (WORD/*.wav, _background_noise_/*.wav; 16 kHz,
 mono, 16 bit), or a folder of log-mel spectrograms (gray images, listed in index.csv by path, word and split).
-First a float network is trained, then it is fine-tuned in the hardware's own integer arithmetic. The model file is
-written when all is done, or not at all."""
+First a float network is trained, then it is fine-tuned in the hardware's own integer arithmetic, or on chips of a
+technology, as the recipe says. The model file is written when all is done, or not at all; a run that was interrupted
+goes on from its last epoch when the same command is given again."""
 
 _EPILOG = """\
 examples:
   python -m crossramp.train kws speech_commands_v0.02 -o kws.npz --eval speech_commands_test_set
-  python -m crossramp.train kws speech_commands_v0.02 -o yes_no.npz --words yes,no --units 16 --epochs 30"""
+  python -m crossramp.train kws speech_commands_v0.02 -o yes_no.npz --words yes,no --units 16 --epochs 30
+  python -m crossramp.train kws speech_commands_v0.02 -o aware.npz --recipe kws-aware"""
 
 
 class _Report:
@@ -42,10 +51,10 @@ class _Report:
         if done % 10 == 0:
             self._live_text(f"{phase.name} epoch {epoch + 1}/{phase.epochs}: batch {done}/{total}")
 
-    def epoch(self, phase: Phase, epoch: int, loss: float, accuracy: float, seconds: float) -> None:
+    def epoch(self, phase: Phase, epoch: int, measured: Epoch) -> None:
         self.line(
-            f"{phase.name} epoch {epoch + 1}/{phase.epochs}: loss {loss:.4f}, "
-            f"validation {100 * accuracy:.2f} %, {seconds:.1f} s"
+            f"{phase.name} epoch {epoch + 1}/{phase.epochs}: loss {measured.loss:.4f}, "
+            f"validation {100 * measured.validation_accuracy:.2f} %, {measured.seconds:.1f} s"
         )
 
     def line(self, text: str) -> None:
@@ -73,30 +82,27 @@ def _parser() -> argparse.ArgumentParser:
     add("data", metavar="DATA", type=Path, help="folder of recordings or spectrograms")
     add("-o", "--output", metavar="MODEL", type=Path, required=True, help="model file to write, .npz")
     add("--eval", metavar="AUDIO", type=Path, help="recordings (CLASS/*.wav) to measure on when training is done")
-    add("--words", default=",".join(WORDS), metavar="W,W,...", help="words with a class of their own (%(default)s)")
-    add("--epochs", type=_count(0, 100_000), default=120, metavar="N", help="of float training (%(default)s)")
-    add("--qat-epochs", type=_count(0, 100_000), default=60, metavar="N", help="of fine-tuning (%(default)s)")
-    add("--learning-rate", type=_real(0, 1), default=0.01, metavar="R", help="of float training (%(default)s)")
-    add("--qat-learning-rate", type=_real(0, 1), default=0.005, metavar="R", help="of fine-tuning (%(default)s)")
-    add("--batch", type=_count(2, 65536), default=256, metavar="N", help="clips per batch (%(default)s)")
-    add("--seed", type=_count(0, 2**31 - 1), default=1, metavar="S", help="of everything random (%(default)s)")
+    add("--recipe", default="kws", metavar="NAME|FILE", help=f"settings: {', '.join(shipped_recipes())}, or a file")
+    add("--checkpoint", metavar="FILE", type=Path, help="what an interrupted run goes on from (MODEL.checkpoint)")
+    add("--restart", action="store_true", help="begin anew even where there is a checkpoint")
     add("--threads", type=_count(1, 1024), default=1, metavar="N", help="that torch uses (%(default)s)")
     add("--cache", metavar="FILE", type=Path, help="keep the clips' levels here, .npz, for the next run")
-    hardware = kws.add_argument_group("hardware")
-    add = hardware.add_argument
-    add("--units", type=_count(1, 65536), default=32, metavar="N", help="of the LSTM (%(default)s)")
-    add("--adc-bits", type=_count(2, 8), default=5, metavar="N", help="of the ramp (%(default)s)")
-    add("--input-bits", type=_count(2, 8), default=5, metavar="N", help="of pulse codes, with sign (%(default)s)")
-    add("--weight-bits", type=_count(2, 8), default=5, metavar="N", help="of weights, with sign (%(default)s)")
-    add("--bias-rows", type=_count(1, 64), default=2, metavar="N", help="driven at full scale (%(default)s)")
-    add(
-        "--sigmoid-range",
-        type=_real(2**-10, 2**10),
-        default=1.75,
-        metavar="R",
-        help="real full-scale weight (%(default)s)",
-    )
-    add("--lanes", type=_count(1, 65536), default=1, metavar="N", help="units updated in one clock (%(default)s)")
+    changes = kws.add_argument_group("in place of what the recipe says")
+    add = changes.add_argument
+    add("--words", metavar="W,W,...", help="words with a class of their own")
+    add("--epochs", type=_count(0, 100_000), metavar="N", help="of float training")
+    add("--qat-epochs", type=_count(0, 100_000), metavar="N", help="of fine-tuning")
+    add("--learning-rate", type=_real(0, 1), metavar="R", help="of float training")
+    add("--qat-learning-rate", type=_real(0, 1), metavar="R", help="of fine-tuning")
+    add("--batch", type=_count(2, 65536), metavar="N", help="clips per batch")
+    add("--seed", type=_count(0, 2**31 - 1), metavar="S", help="of everything random")
+    add("--units", type=_count(1, 65536), metavar="N", help="of the LSTM")
+    add("--adc-bits", type=_count(2, 8), metavar="N", help="of the ramp")
+    add("--input-bits", type=_count(2, 8), metavar="N", help="of pulse codes, with sign")
+    add("--weight-bits", type=_count(2, 8), metavar="N", help="of weights, with sign")
+    add("--bias-rows", type=_count(1, 64), metavar="N", help="driven at full scale")
+    add("--sigmoid-range", type=_real(2**-10, 2**10), metavar="R", help="real full-scale weight")
+    add("--lanes", type=_count(1, 65536), metavar="N", help="units updated in one clock")
     return parser
 
 
@@ -108,9 +114,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\ninterrupted; no model was written", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        told = f"; {interruption}" if str(interruption) else ""
+        print(f"\ninterrupted; no model was written{told}", file=sys.stderr)
         return 130
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """The recipe with the options that were given in its keys' places."""
+    recipe = load_recipe(options.recipe)
+
+    def changed(part: Any, **given: Any) -> Any:
+        return dataclasses.replace(part, **{name: value for name, value in given.items() if value is not None})
+
+    words = options.words and tuple(word.strip() for word in options.words.split(",") if word.strip())
+    hardware = {item.name: getattr(options, item.name) for item in dataclasses.fields(recipe.hardware)}
+    return changed(
+        recipe,
+        seed=options.seed,
+        words=words,
+        hardware=changed(recipe.hardware, **hardware),
+        float_phase=changed(
+            recipe.float_phase, epochs=options.epochs, learning_rate=options.learning_rate, batch=options.batch
+        ),
+        quantized_phase=changed(
+            recipe.quantized_phase,
+            epochs=options.qat_epochs,
+            learning_rate=options.qat_learning_rate,
+            batch=options.batch,
+        ),
+    )
 
 
 def _keywords(options: argparse.Namespace) -> int:
@@ -119,6 +152,8 @@ def _keywords(options: argparse.Namespace) -> int:
     except ImportError:
         raise ValueError("training needs PyTorch: pip install 'crossramp[train]'") from None
     from . import keywords
+    from .checkpoint import Checkpoint
+    from .schedule import Diverged
 
     if options.output.suffix != ".npz":
         raise ValueError(f"{options.output}: a model file's name ends in .npz")
@@ -126,34 +161,41 @@ def _keywords(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.output.parent}: no such folder; make it first")
     torch.set_num_threads(options.threads)
     report = _Report()
-    words = tuple(word.strip() for word in options.words.split(",") if word.strip())
-    front_end = FeatureSettings()
-    spec = keywords.keyword_specification(
-        inputs=front_end.bands,
-        units=options.units,
-        classes=len(class_names(words)),
-        steps=front_end.steps,
-        adc_bits=options.adc_bits,
-        input_bits=options.input_bits,
-        weight_bits=options.weight_bits,
-        bias_rows=options.bias_rows,
-        sigmoid_range=options.sigmoid_range,
-        lanes=options.lanes,
+    # All that can be refused is, before an hour is spent.
+    recipe = _recipe(options)
+    keywords.specification(recipe)
+    technology = recipe.technology()
+    path = options.checkpoint or options.output.with_name(f"{options.output.name}.checkpoint")
+    checkpoint = Checkpoint(
+        path,
+        {"recipe": recipe.content_hash, "technology": technology.content_hash if technology else "none"},
+        options.restart,
     )
-    # Read first: a mistake in the evaluation folder should not show after an hour of training.
-    evaluation = labeled_recordings(options.eval, class_names(words), front_end) if options.eval else None
-    corpus = load_corpus(options.data, words, front_end, options.cache, report.reading)
+    front_end, classes = recipe.features, class_names(recipe.words)
+    evaluation = labeled_recordings(options.eval, classes, front_end) if options.eval else None
+    corpus = load_corpus(options.data, recipe.words, front_end, options.cache, report.reading)
+    checkpoint.identify({"data": corpus.digest})
     report.line(f"{len(corpus.training)} clips to train on, {len(corpus.validation)} to validate with")
-    trained = keywords.train(
-        corpus,
-        front_end,
-        spec,
-        Phase("float", options.epochs, options.learning_rate, options.batch),
-        Phase("quantized", options.qat_epochs, options.qat_learning_rate, options.batch, distillation=0.5),
-        options.seed,
-        report,
-        Augmentation(),
-    )
+    if checkpoint.state is not None:
+        report.line(f"going on: {checkpoint}")
+    try:
+        return _finish(options, keywords.train(corpus, recipe, report, checkpoint), evaluation, report, checkpoint)
+    except Diverged as error:
+        raise ValueError(f"{error}, and --restart; {checkpoint}") from None
+    except KeyboardInterrupt:
+        again = "" if checkpoint.state is None else "; the same command goes on from there"
+        raise KeyboardInterrupt(f"{checkpoint}{again}") from None
+
+
+def _finish(
+    options: argparse.Namespace,
+    trained: Trained,
+    evaluation: Recordings | None,
+    report: _Report,
+    checkpoint: Checkpoint,
+) -> int:
+    from . import keywords
+
     if evaluation is not None:
         trained.provenance["evaluation"] = measured = keywords.measure(trained, evaluation)
         report.line(
@@ -161,6 +203,7 @@ def _keywords(options: argparse.Namespace) -> int:
             f"golden {100 * measured['golden_accuracy']:.2f} %"
         )
     save_model(options.output, keywords.export(trained))
+    checkpoint.remove()
     report.line(f"wrote {options.output}")
     return 0
 

@@ -9,32 +9,15 @@ spectrogram.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..golden.features import FeatureSettings
+from .settings import Augmentation
 
 __all__ = ["Augmentation", "Augmenter"]
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How much the clips are varied; levels are in dB, times in frames (10 ms in the default front end)."""
-
-    shift_frames: int = 10
-    stretch: float = 0.08  # a clip is replayed up to this much faster or slower
-    noise_probability: float = 0.7
-    noise_gain_db: tuple[float, float] = (-40.0, -6.0)
-    clip_gain_db: float = 6.0
-    band_gain_db: float = 1.0  # standard deviation: microphones and rooms color the bands
-    jitter: float = 0.03  # standard deviation, on inputs of full scale 1
-    mask_bands: int = 3
-    mask_steps: int = 3
-    silence_gain_db: tuple[float, float] = (-60.0, 3.0)
-    digital_silence_probability: float = 0.05
 
 
 class Augmenter:

@@ -9,6 +9,8 @@ through; what becomes of the weights is differentiated by autograd, so write it 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from torch import Tensor
 
@@ -75,3 +77,13 @@ class Imperfections:
 
     def restart(self) -> None:
         """A validation begins: it draws what the one before it drew."""
+
+    def next_epoch(self) -> None:
+        """An epoch of training is over."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What :meth:`load_state_dict` needs to draw on as if nothing had happened; tensors and numbers."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes back what :meth:`state_dict` gave."""

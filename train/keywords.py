@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -12,18 +13,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..golden.analog.technology import Technology
 from ..golden.features import FeatureSettings, features, normalize, pulse_codes
 from ..golden.modelfile import Model
 from ..golden.specification import Gate, Specification
-from .augment import Augmentation, Augmenter
-from .datasets import Corpus
+from .augment import Augmenter
+from .checkpoint import Checkpoint
+from .datasets import Corpus, class_names
+from .devices import DeviceImperfections
 from .float_network import FloatNetwork
 from .imperfections import Imperfections
 from .quantized_network import QuantizedNetwork
+from .recipe import Recipe
 from .recordings import SILENCE, Recordings
-from .schedule import Phase, Progress, Validation, fit
+from .schedule import Progress, Validation, fit
 
-__all__ = ["Trained", "export", "feature_settings", "keyword_specification", "measure", "quantize_inputs", "train"]
+__all__ = [
+    "Trained",
+    "export",
+    "feature_settings",
+    "keyword_specification",
+    "measure",
+    "quantize_inputs",
+    "specification",
+    "train",
+]
 
 _SILENCE_GAINS_DB = (3.0, 0.0, -10.0, -20.0, -30.0, -45.0)  # of the silence that is validated on
 _DEVIATIONS = 2.5  # standard deviations of a band that fill the inputs' range
@@ -98,61 +112,101 @@ class Trained:
     provenance: dict[str, Any]
 
 
-def train(
-    corpus: Corpus,
-    front_end: FeatureSettings,
-    spec: Specification,
-    float_phase: Phase,
-    quantized_phase: Phase,
-    seed: int,
-    progress: Progress,
-    augmentation: Augmentation | None = None,
-    imperfections: Imperfections | None = None,
-) -> Trained:
+def specification(recipe: Recipe) -> Specification:
+    """What a recipe trains for."""
+    front_end = recipe.features
+    fields = dataclasses.asdict(recipe.hardware)
+    classes = len(class_names(recipe.words))
+    return keyword_specification(inputs=front_end.bands, classes=classes, steps=front_end.steps, **fields)
+
+
+def train(corpus: Corpus, recipe: Recipe, progress: Progress, checkpoint: Checkpoint | None = None) -> Trained:
     """Both phases, the second from where the first ended.
 
     Parameters
     ----------
-    front_end : FeatureSettings
-        What made the corpus's levels; its normalization is replaced by one fitted to the training clips.
-    seed : int
-        Of initial weights, order of clips, and augmentation. The same seed, data, versions and number of threads give
-        the same model on one kind of machine.
+    corpus : Corpus
+        Levels made by the recipe's front end; its normalization is replaced by one fitted to the training clips.
+    recipe : Recipe
+        Its seed is that of initial weights, order of clips, augmentation and chips. The same recipe, data, versions and
+        number of threads give the same model on one kind of machine.
+    checkpoint : Checkpoint or None
+        Written after every epoch; where it holds a state, training goes on from that.
+
+    Raises
+    ------
+    ~.schedule.Diverged
+        When the loss is no number any more; the checkpoint holds the last good epoch.
     """
-    torch.manual_seed(seed)
-    settings = feature_settings(corpus, front_end)
-    augmentation = augmentation or Augmentation()
+    spec, technology = specification(recipe), recipe.technology()
+    torch.manual_seed(recipe.seed)
+    settings = feature_settings(corpus, recipe.features)
     validation = _validation(corpus, settings)
-    float_network = FloatNetwork(spec)
-    augmenter = Augmenter(settings, augmentation, corpus.background, seed)
-    float_best = fit(float_network, lambda x: x, corpus, augmenter, validation, float_phase, seed, progress)
-    quantized = QuantizedNetwork.from_float(float_network, spec, imperfections)
+    network = FloatNetwork(spec)
+    augmenter = Augmenter(settings, recipe.augmentation, corpus.background, recipe.seed)
+    saved = (checkpoint.state if checkpoint else None) or {"phase": "float", "fit": None}
+    if saved["phase"] == "float":
+        best = fit(
+            network,
+            lambda x: x,
+            corpus,
+            augmenter,
+            validation,
+            recipe.float_phase,
+            recipe.seed,
+            progress,
+            saved=saved["fit"],
+            keep=_keeper(checkpoint, {"phase": "float"}),
+        )
+        before = {"phase": "quantized", "float_network": network.state_dict(), "float_best": best}
+    else:
+        before = {name: saved[name] for name in ("phase", "float_network", "float_best")}
+        network.load_state_dict(before["float_network"])
+    quantized = QuantizedNetwork.from_float(network, spec, _imperfections(recipe, spec, technology))
     quantized_best = fit(
         quantized,
         lambda x: quantize_inputs(x, spec),
         corpus,
         augmenter,
         validation,
-        quantized_phase,
-        seed + 1,
+        recipe.quantized_phase,
+        recipe.seed + 1,
         progress,
-        float_network,
+        network,
+        saved=saved["fit"] if saved["phase"] == "quantized" else None,
+        keep=_keeper(checkpoint, before),
     )
     provenance = {
         "task": "keywords",
-        "seed": seed,
+        "seed": recipe.seed,
         "threads": torch.get_num_threads(),
         "data_sha256": corpus.digest,
         "training_clips": len(corpus.training),
         "validation_clips": len(validation.labels),
-        "augmentation": _plain(dataclasses.asdict(augmentation)),
-        "float_phase": dataclasses.asdict(float_phase),
-        "quantized_phase": dataclasses.asdict(quantized_phase),
-        "float_validation_accuracy": round(float_best, 4),
+        "recipe": recipe.to_dict(),
+        "recipe_hash": recipe.content_hash,
+        "float_validation_accuracy": round(before["float_best"], 4),
         "quantized_validation_accuracy": round(quantized_best, 4),
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "crossramp": _own_version()},
     }
-    return Trained(float_network, quantized, settings, corpus.classes, provenance)
+    if technology is not None:
+        provenance["technology_hash"] = technology.content_hash
+    return Trained(network, quantized, settings, corpus.classes, provenance)
+
+
+def _keeper(checkpoint: Checkpoint | None, before: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    if checkpoint is None:
+        return lambda state: None
+    return lambda state: checkpoint.save({**before, "fit": state})
+
+
+def _imperfections(recipe: Recipe, spec: Specification, technology: Technology | None) -> Imperfections | None:
+    devices = recipe.devices
+    if devices is None or technology is None:
+        return None
+    switches = frozenset(devices.switches)
+    chosen = {"calibrated": devices.calibrated, "every": devices.every, "seed": recipe.seed}
+    return DeviceImperfections(spec, technology, switches, **chosen)
 
 
 def export(trained: Trained) -> Model:
@@ -190,10 +244,6 @@ def _validation(corpus: Corpus, settings: FeatureSettings) -> Validation:
     inputs = np.concatenate([normalize(corpus.validation, settings), normalize(silence, settings)])
     labels = np.concatenate([corpus.validation_labels, np.full(len(silence), corpus.classes.index(SILENCE))])
     return Validation(torch.from_numpy(inputs).float(), torch.from_numpy(labels))
-
-
-def _plain(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
 
 def _own_version() -> str:

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,27 +15,24 @@ from torch import Tensor, nn
 
 from .augment import Augmenter
 from .datasets import Corpus
+from .imperfections import Imperfections
 from .recordings import SILENCE, UNKNOWN
+from .settings import Phase
 
-__all__ = ["Phase", "Progress", "Validation", "balanced_accuracy", "fit"]
+__all__ = ["Diverged", "Epoch", "Phase", "Progress", "Validation", "balanced_accuracy", "fit"]
 
 _TEMPERATURE = 2.0  # of the teacher's answers
 
 
 @dataclass(frozen=True)
-class Phase:
-    """One run of the loop."""
+class Epoch:
+    """How an epoch went: mean loss of its batches, last learning rate, and what validation said of the averages."""
 
-    name: str
-    epochs: int
+    loss: float
     learning_rate: float
-    batch: int = 256
-    weight_decay: float = 0.01
-    warm_up: int = 300  # batches
-    label_smoothing: float = 0.02
-    gradient_limit: float = 1.0
-    distillation: float = 0.0  # share of the loss that compares with the teacher instead of the label
-    averaging: float = 0.998  # of the weights, per batch; the averages are what is validated and kept
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
 
 
 class Progress(Protocol):
@@ -43,7 +40,11 @@ class Progress(Protocol):
 
     def batch(self, phase: Phase, epoch: int, done: int, total: int) -> None: ...
 
-    def epoch(self, phase: Phase, epoch: int, loss: float, accuracy: float, seconds: float) -> None: ...
+    def epoch(self, phase: Phase, epoch: int, measured: Epoch) -> None: ...
+
+
+class Diverged(RuntimeError):
+    """Loss or gradient is no number any more; the network is as it was before that batch."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def fit(
     seed: int,
     progress: Progress,
     teacher: nn.Module | None = None,
+    saved: dict[str, Any] | None = None,
+    keep: Callable[[dict[str, Any]], None] = lambda state: None,
 ) -> float:
     """Trains ``network`` in place and leaves it at its best epoch.
 
@@ -86,11 +89,21 @@ def fit(
         A trained network whose answers, softened, the network also learns from (Hinton et al., arXiv:1503.02531); takes
         the real inputs. Needed where ``phase.distillation`` is above 0.
 
+    saved : dict or None
+        What ``keep`` was given after an epoch: goes on from there as if nothing had happened.
+    keep : callable
+        Given, after every epoch, all that the next one depends on.
+
     Returns
     -------
     float
         The balanced validation accuracy of the best epoch: that of the least validation loss, which tells epochs apart
         better than the accuracy does.
+
+    Raises
+    ------
+    Diverged
+        When the loss, its gradient or the validation loss is not finite.
     """
     classes = len(corpus.classes)
     silence = corpus.classes.index(SILENCE)
@@ -102,16 +115,20 @@ def fit(
     optimizer = torch.optim.AdamW(network.parameters(), lr=phase.learning_rate, weight_decay=phase.weight_decay)
     batches = max(1, len(levels) // clip_count)
     total = batches * phase.epochs
-    best, best_accuracy, best_state = *_validate(network, prepare, validation, classes), _copy(network)
-    averages = [parameter.detach().clone() for parameter in network.parameters()]
-    done = 0
-    for epoch in range(phase.epochs):
+    run = _Run(network, optimizer, augmenter)
+    if saved is None:
+        run.judge(*_validate(network, prepare, validation, classes))
+    else:
+        run.load_state_dict(saved)
+    for epoch in range(run.epoch, phase.epochs):
+        if phase.patience and run.stale >= phase.patience:
+            break
         network.train()
         start, losses = time.monotonic(), 0.0
         order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(len(levels)))
         for number in range(batches):
             for group in optimizer.param_groups:
-                group["lr"] = _learning_rate(phase, done, total)
+                group["lr"] = _learning_rate(phase, run.done, total)
             chosen = order[number * clip_count : (number + 1) * clip_count]
             inputs = torch.cat([augmenter.inputs(levels[chosen]), augmenter.silence(silence_count)])
             target = torch.cat([labels[chosen], silence_labels])
@@ -121,23 +138,80 @@ def fit(
                 loss = (1 - phase.distillation) * loss + phase.distillation * _divergence(logits, inputs, teacher)
             optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), phase.gradient_limit)
+            norm = nn.utils.clip_grad_norm_(network.parameters(), phase.gradient_limit)
+            _finite(loss.item() + norm.item(), f"loss {loss.item():g}, gradient {norm.item():g}", phase, epoch, number)
             optimizer.step()
             network.limit_weights()
             # Rounded weights hop between two levels late in training; the averages settle on one (Polyak averaging).
-            for average, parameter in zip(averages, network.parameters(), strict=True):
-                average.lerp_(parameter.detach(), 1 - min(phase.averaging, done / (done + 10)))
+            for average, parameter in zip(run.averages, network.parameters(), strict=True):
+                average.lerp_(parameter.detach(), 1 - min(phase.averaging, run.done / (run.done + 10)))
             losses += loss.item()
-            done += 1
+            run.done += 1
             progress.batch(phase, epoch, number + 1, batches)
-        _swap(network, averages)
-        loss, accuracy = _validate(network, prepare, validation, classes)
-        if loss < best:
-            best, best_accuracy, best_state = loss, accuracy, _copy(network)
-        _swap(network, averages)
-        progress.epoch(phase, epoch, losses / batches, accuracy, time.monotonic() - start)
-    network.load_state_dict(best_state)
-    return best_accuracy
+        _swap(network, run.averages)
+        found, accuracy = _validate(network, prepare, validation, classes)
+        _finite(found, f"validation loss {found:g}", phase, epoch, batches - 1)
+        run.judge(found, accuracy)
+        _swap(network, run.averages)
+        run.next_epoch()
+        keep(run.state_dict())
+        rate, seconds = optimizer.param_groups[0]["lr"], time.monotonic() - start
+        progress.epoch(phase, epoch, Epoch(losses / batches, rate, found, accuracy, seconds))
+    network.load_state_dict(run.best_state)
+    return run.best_accuracy
+
+
+class _Run:
+    """What changes from batch to batch, and can be kept and taken back."""
+
+    def __init__(self, network: nn.Module, optimizer: torch.optim.Optimizer, augmenter: Augmenter) -> None:
+        self.network, self.optimizer, self.augmenter = network, optimizer, augmenter
+        self.imperfections: Imperfections | None = getattr(network, "imperfections", None)
+        self.averages = [parameter.detach().clone() for parameter in network.parameters()]
+        self.epoch = self.done = self.stale = 0  # epochs, batches, epochs since the best one
+        self.best, self.best_accuracy, self.best_state = math.inf, 0.0, _copy(network)
+
+    def judge(self, loss: float, accuracy: float) -> None:
+        """Takes the network as it is for the best one, if its validation loss is the least."""
+        self.stale += 1
+        if loss < self.best:
+            self.best, self.best_accuracy, self.best_state, self.stale = loss, accuracy, _copy(self.network), 0
+
+    def next_epoch(self) -> None:
+        self.epoch += 1
+        if self.imperfections is not None:
+            self.imperfections.next_epoch()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            **{name: getattr(self, name) for name in ("epoch", "done", "stale", "best", "best_accuracy", "best_state")},
+            "averages": self.averages,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "augmenter": self.augmenter.random.get_state(),
+            "torch": torch.get_rng_state(),
+            "imperfections": {} if self.imperfections is None else self.imperfections.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name in ("epoch", "done", "stale", "best", "best_accuracy", "best_state"):
+            setattr(self, name, state[name])
+        for average, kept in zip(self.averages, state["averages"], strict=True):
+            average.copy_(kept)
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.augmenter.random.set_state(state["augmenter"])
+        torch.set_rng_state(state["torch"])
+        if self.imperfections is not None:
+            self.imperfections.load_state_dict(state["imperfections"])
+
+
+def _finite(value: float, text: str, phase: Phase, epoch: int, number: int) -> None:
+    if not math.isfinite(value):
+        raise Diverged(
+            f"{phase.name} epoch {epoch + 1}, batch {number + 1}: {text}; no number to go on with: "
+            f"lower {phase.name}.learning_rate, now {phase.learning_rate:g}"
+        )
 
 
 def _learning_rate(phase: Phase, done: int, total: int) -> float:

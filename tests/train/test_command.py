@@ -13,26 +13,8 @@ from crossramp.golden.modelfile import load_model
 from crossramp.train import __main__ as command
 from crossramp.train import keywords
 from crossramp.train.recordings import labeled_recordings
-from PIL import Image
 
 from tests.train.test_datasets import TESTING_SPEAKERS, noise, write_wav
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    """Spectrograms with a bright band for each word: learnable in no time."""
-    folder = tmp_path_factory.mktemp("spectrograms")
-    random = np.random.default_rng(1)
-    rows = ["path,word,split"]
-    for number in range(160):
-        word = ("yes", "no", "bed", "")[number % 4]
-        split = "background" if not word else "training" if number % 16 < 12 else "validation"
-        pixels = random.normal(60, 10, (98, 40))
-        pixels[:, 10 * (number % 4) : 10 * (number % 4) + 8] += 120 if word else 0
-        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{number}.png")
-        rows.append(f"{number}.png,{word},{split}")
-    (folder / "index.csv").write_text("\n".join(rows) + "\n")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +23,6 @@ def audio(tmp_path_factory):
     for number, word in enumerate(["_silence_", "_unknown_", "yes", "no"]):
         write_wav(folder / word / f"{TESTING_SPEAKERS[0]}_nohash_0.wav", noise(16000, number, 100 + 900 * number))
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _same_threads():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 def arguments(data, output, *more):
@@ -110,14 +85,16 @@ def test_state_conversion_is_a_shift_at_all_resolutions(bits):
         assert spec.gates[2].weight_range == pytest.approx(1.75, rel=0.15)
 
 
-def test_interruption_leaves_no_file(data, tmp_path, monkeypatch, capsys):
+def test_interruption_leaves_a_checkpoint_and_no_model(data, tmp_path, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(keywords, "export", interrupted)
     assert command.main(arguments(data, tmp_path / "tiny.npz")) == 130
-    assert "interrupted; no model was written" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    told = capsys.readouterr().err
+    assert "interrupted; no model was written" in told
+    assert "tiny.npz.checkpoint holds everything up to quantized epoch 3; the same command goes on from there" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.npz.checkpoint"]
 
 
 @pytest.mark.parametrize(

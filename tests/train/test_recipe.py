@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes: read, written, hashed, and refused with the key that is wrong."""
+
+import dataclasses
+
+import pytest
+from crossramp.golden.analog.constants import SWITCHES
+from crossramp.golden.analog.technology import FOLDER as TECHNOLOGIES
+from crossramp.train import __main__ as command
+from crossramp.train.recipe import FOLDER, Recipe, load_recipe, parse_recipe, shipped_recipes
+from crossramp.train.settings import Devices, RecipeError
+
+
+def test_shipped_recipes_state_everything():
+    assert shipped_recipes() == ["kws", "kws-aware"]
+    for name in shipped_recipes():
+        recipe = load_recipe(name)
+        written = (FOLDER / f"{name}.toml").read_text()
+        assert written.endswith("\n\n" + recipe.to_toml()), "a key is missing in the file, or stands elsewhere"
+    assert load_recipe("kws") == Recipe()
+    aware = load_recipe("kws-aware")
+    assert aware == dataclasses.replace(Recipe(), devices=Devices())
+    assert aware.technology().content_hash == Devices().load(FOLDER).content_hash
+    assert load_recipe("kws").technology() is None
+
+
+def test_written_recipes_read_back_equal():
+    devices = Devices("pcm", ("stuck", "drift"), True, "epoch", {"cell.read_noise": 0.02})
+    recipe = dataclasses.replace(Recipe(), seed=7, words=("ja", 'n"ein\\', "größer"), devices=devices)
+    assert parse_recipe(recipe.to_toml(), "written") == recipe
+    assert parse_recipe(recipe.to_toml(), "written").content_hash == recipe.content_hash
+
+
+def test_hash_follows_every_change_and_no_spelling():
+    base = parse_recipe("", "empty")
+    assert base.content_hash == Recipe().content_hash
+    changes = ["seed = 2", 'words = ["yes"]', "[hardware]\nlanes = 2", "[features]\nbands = 41", "[devices]"]
+    changes += ["[augmentation]\njitter = 0", "[float]\npatience = 3", "[quantized]\nbatch = 32"]
+    changes += ['[devices]\nswitches = ["stuck"]', '[devices]\nconstants = {"cell.read_noise" = 0.5}']
+    assert len({parse_recipe(text, "x").content_hash for text in ["", *changes]}) == len(changes) + 1
+    one, other = ('[devices]\nswitches = "all"\n[float]\nweight_decay = 0', "[devices]\n[float]\nweight_decay = 0.0")
+    assert parse_recipe(one, "x").content_hash == parse_recipe(other, "x").content_hash
+    nested = parse_recipe("[devices.constants.cell]\nread_noise = 0.5", "x")
+    assert nested.devices.constants == {"cell.read_noise": 0.5}
+    assert nested.technology()["cell.read_noise"] == 0.5
+
+
+def test_switches_are_kept_in_one_order():
+    assert Devices(switches=list(reversed(SWITCHES))) == Devices()
+
+
+def test_technology_file_beside_the_recipe(tmp_path):
+    (tmp_path / "mine.toml").write_text((TECHNOLOGIES / "pcm.toml").read_text())
+    (tmp_path / "r.toml").write_text('[devices]\ntechnology = "mine.toml"\n')
+    recipe = load_recipe(tmp_path / "r.toml")
+    assert recipe.technology().content_hash == Devices("pcm").load(FOLDER).content_hash
+    assert str(tmp_path) not in str(recipe.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[hardware]\nunit = 3", "hardware.unit is unknown; did you mean units?"),
+        ("[hardwear]\nunits = 3", "hardwear is unknown; did you mean hardware?"),
+        ("[hardware]\nunits = 0", "hardware.units is 0; allowed: a whole number from 1 to 65536"),
+        ("[hardware]\nunits = 3.5", "hardware.units is 3.5; allowed: a whole number"),
+        ("[hardware]\nunits = true", "hardware.units is True; allowed"),
+        ("[float]\nlearning_rate = nan", "float.learning_rate is nan; allowed: a number from 0 to 1"),
+        ('[float]\nepochs = "many"', "float.epochs is 'many'; allowed"),
+        ('[float]\nname = "x"', "float.name is unknown"),
+        ("[float]\ndistillation = 0.5", "float.distillation is 0.5; must be 0"),
+        ("[augmentation]\nnoise_gain_db = [3, -3]", "augmentation.noise_gain_db is [3, -3]; allowed: 2 rising"),
+        ("[augmentation]\nnoise_gain_db = 3", "augmentation.noise_gain_db is 3; allowed: 2 rising"),
+        ("[features]\nband_gain = 3", "features.band_gain is unknown"),
+        ("[features]\nhop_samples = 0", "hop_samples is 0"),
+        ("seed = -1", "seed is -1; allowed"),
+        ('task = "kwz"', "task is 'kwz'; allowed: kws"),
+        ('words = ["a", "a"]', "words is ['a', 'a']; expected a list of different words"),
+        ("float = 3", "float is 3; expected a table [float]"),
+        ('[devices]\nswitches = ["stuk"]', "devices.switches holds 'stuk'; did you mean stuck?"),
+        ('[devices]\nevery = "week"', "devices.every is 'week'; allowed: batch, epoch, never"),
+        ("[devices]\ncalibrated = 1", "devices.calibrated is 1; allowed: true, false"),
+        ("seed = ", "no TOML: "),
+    ],
+)
+def test_wrong_recipes_are_refused_in_one_line(text, message):
+    with pytest.raises(RecipeError) as refused:
+        parse_recipe(text, "r.toml")
+    assert str(refused.value).startswith("recipe r.toml: ")
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("devices", "message"),
+    [
+        (Devices("rrram"), "there is no technology 'rrram'; shipped: "),
+        (Devices(constants={"cell.read_nois": 1}), "cell.read_nois is unknown; did you mean cell.read_noise?"),
+    ],
+)
+def test_wrong_technologies_are_refused_before_training(devices, message):
+    with pytest.raises(RecipeError, match="devices: ") as refused:
+        dataclasses.replace(Recipe(), devices=devices).technology()
+    assert message in str(refused.value)
+
+
+def test_options_beat_the_recipe(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text("seed = 3\n[hardware]\nunits = 8\nlanes = 2\n[quantized]\nepochs = 5\n")
+    given = ["kws", "DATA", "-o", "m.npz", "--recipe", str(path), "--units", "4", "--batch", "20", "--words", "a, b"]
+    recipe = command._recipe(command._parser().parse_args(given))
+    assert (recipe.hardware.units, recipe.hardware.lanes, recipe.seed, recipe.words) == (4, 2, 3, ("a", "b"))
+    assert (recipe.float_phase.batch, recipe.quantized_phase.batch, recipe.quantized_phase.epochs) == (20, 20, 5)
+
+
+def test_recipe_that_is_nowhere_is_named(tmp_path, capsys):
+    assert command.main(["kws", "DATA", "-o", str(tmp_path / "m.npz"), "--recipe", "nowhere.toml"]) == 2
+    told = capsys.readouterr().err
+    assert told == ("error: there is no recipe 'nowhere.toml'; shipped: kws, kws-aware; or give a TOML file\n")

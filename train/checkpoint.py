@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The file that an interrupted run goes on from: all that decides what the next epoch computes.
+
+Written after every epoch under another name and then renamed, so that whatever ends the process, the last whole epoch
+is there. Read by ``torch.load(weights_only=True)``: tensors, numbers and texts, nothing that could run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ["Checkpoint"]
+
+_FORMAT, _VERSION = "crossramp-checkpoint", 1
+
+
+class Checkpoint:
+    """The checkpoint of one run.
+
+    Parameters
+    ----------
+    path : path
+    identity : dict of str
+        What the run is: a checkpoint in which one of them differs belongs to another.
+    restart : bool
+        Takes no notice of a file that is there.
+
+    Raises
+    ------
+    ValueError
+        For a file that is no checkpoint, or one of another run.
+    """
+
+    def __init__(self, path: Path, identity: dict[str, str], restart: bool = False) -> None:
+        self.path, self.identity = Path(path), {}
+        self.state: dict[str, Any] | None = None
+        if not self.path.parent.is_dir():
+            raise ValueError(f"{self.path.parent}: no such folder; make it first")
+        content = None if restart or not self.path.exists() else self._read()
+        self.state = None if content is None else content["state"]
+        self._found = None if content is None else content["identity"]
+        self.identify(identity)
+
+    def identify(self, identity: dict[str, str]) -> None:
+        """More of what the run is, compared with the file as soon as it is known.
+
+        Raises
+        ------
+        ValueError
+            Where the file is of another run.
+        """
+        self.identity |= identity
+        for name, value in identity.items():
+            if self._found is not None and self._found.get(name) != value:
+                raise ValueError(
+                    f"{self.path}: is of another run: its {name} is {self._found.get(name)!r:.80}, here {value!r:.80}; "
+                    "--restart begins anew, --checkpoint FILE keeps both"
+                )
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Writes tensors, numbers, texts, lists and dicts of them, whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        # One name for all runs: what a killed one leaves is written over.
+        unfinished = self.path.with_name(f".{self.path.name}.unfinished")
+        try:
+            with open(unfinished, "wb") as file:
+                content = {"format": _FORMAT, "version": _VERSION, "identity": self.identity, "state": state}
+                torch.save(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(self.path)
+        finally:
+            with contextlib.suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+        self.state = state
+
+    def remove(self) -> None:
+        """The run is over and its result is safe."""
+        self.path.unlink(missing_ok=True)
+        self.state = None
+
+    def __str__(self) -> str:
+        if self.state is None:
+            return "no epoch was finished"
+        phase, epoch = self.state["phase"], self.state["fit"]["epoch"]
+        return f"{self.path} holds everything up to {phase} epoch {epoch}"
+
+    def _read(self) -> dict[str, Any]:
+        anew = "give another file, or --restart to write over it"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of files that are somebody else's pickles
+                content = torch.load(self.path, map_location="cpu", weights_only=True)
+        except OSError as error:
+            raise ValueError(f"{self.path}: cannot be read ({error.strerror or error}); {anew}") from None
+        except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError):
+            raise ValueError(f"{self.path}: is damaged, or no checkpoint; {anew}") from None
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            raise ValueError(f"{self.path}: is no checkpoint of crossramp; {anew}")
+        if content.get("version") != _VERSION or not isinstance(content.get("identity"), dict):
+            raise ValueError(f"{self.path}: is a checkpoint of version {content.get('version')!r}, known: 1; {anew}")
+        return content
