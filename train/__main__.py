@@ -43,6 +43,7 @@ class _Report:
 
     def __init__(self) -> None:
         self.live = sys.stderr.isatty()
+        self.left_out = 0
 
     def reading(self, done: int, total: int) -> None:
         self._live_text(f"reading {done}/{total} clips")
@@ -56,6 +57,12 @@ class _Report:
             f"{phase.name} epoch {epoch + 1}/{phase.epochs}: loss {measured.loss:.4f}, "
             f"validation {100 * measured.validation_accuracy:.2f} %, {measured.seconds:.1f} s"
         )
+
+    def problem(self, text: str) -> None:
+        """Something of the data is left out."""
+        self.left_out += 1
+        self._live_text("")
+        print(f"left out: {text}", file=sys.stderr, flush=True)
 
     def line(self, text: str) -> None:
         self._live_text("")
@@ -111,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return _keywords(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interruption:
@@ -172,9 +179,11 @@ def _keywords(options: argparse.Namespace) -> int:
         options.restart,
     )
     front_end, classes = recipe.features, class_names(recipe.words)
-    evaluation = labeled_recordings(options.eval, classes, front_end) if options.eval else None
-    corpus = load_corpus(options.data, recipe.words, front_end, options.cache, report.reading)
+    evaluation = labeled_recordings(options.eval, classes, front_end, report.problem) if options.eval else None
+    corpus = load_corpus(options.data, recipe.words, front_end, options.cache, report.reading, report.problem)
     checkpoint.identify({"data": corpus.digest})
+    if report.left_out:
+        report.line(f"{report.left_out} recordings or folders could not be used; they are named above")
     report.line(f"{len(corpus.training)} clips to train on, {len(corpus.validation)} to validate with")
     if checkpoint.state is not None:
         report.line(f"going on: {checkpoint}")

@@ -23,9 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..golden.audio import read_wav
 from ..golden.features import FeatureSettings, fit_length, log_mel
-from .recordings import BACKGROUND, SILENCE, UNKNOWN, label_of, official_split
+from .recordings import BACKGROUND, SILENCE, UNKNOWN, Problem, label_of, official_split, read_clip
 
 __all__ = ["WORDS", "Corpus", "class_names", "load_corpus"]
 
@@ -60,6 +59,7 @@ def load_corpus(
     settings: FeatureSettings,
     cache: Path | str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    problem: Problem = lambda text: None,
 ) -> Corpus:
     """Reads a folder of either layout.
 
@@ -76,6 +76,8 @@ def load_corpus(
         settings are the same, and written anew otherwise.
     progress : callable
         Told the clips read and their total, now and then.
+    problem : callable
+        Told of every file and folder that is left out because nothing can be made of it.
 
     Raises
     ------
@@ -88,19 +90,20 @@ def load_corpus(
             f"{folder}: not a folder; give one of recordings (<word>/*.wav) or of spectrograms (index.csv)"
         )
     ready_made = (folder / "index.csv").is_file()
-    entries = _spectrogram_entries(folder) if ready_made else _recording_entries(folder, settings)
+    entries = _spectrogram_entries(folder) if ready_made else _recording_entries(folder, settings, problem)
     if not entries:
         raise ValueError(f"{folder}: holds neither index.csv nor recordings named <word>/<anything>.wav")
     entries = [entry for entry in entries if entry.split != "testing"]
     key = _key(entries, folder, settings)
-    levels = _from_cache(cache, key)
-    if levels is None:
-        levels = np.empty((len(entries), settings.frames, settings.bands), np.uint8)
-        for done, (start, block) in enumerate(_read_blocks(entries, folder, settings)):
-            levels[start : start + len(block)] = block
-            progress(min(len(entries), (done + 1) * _BLOCK_CLIPS), len(entries))
-        _to_cache(cache, key, levels)
-    return _corpus(entries, levels, class_names(words), folder)
+    found = _from_cache(cache, key)
+    levels, problems = found or _read(entries, folder, settings, progress)
+    if found is None:
+        _to_cache(cache, key, levels, problems)
+    for text in filter(None, problems):
+        problem(text)
+    good = np.array([not text for text in problems], bool)
+    entries = [entry for entry, right in zip(entries, good, strict=True) if right]
+    return _corpus(entries, levels[good], class_names(words), folder)
 
 
 @dataclass(frozen=True)
@@ -129,44 +132,84 @@ def _spectrogram_entries(folder: Path) -> list[_Entry]:
     return entries
 
 
-def _recording_entries(folder: Path, settings: FeatureSettings) -> list[_Entry]:
+def _recording_entries(folder: Path, settings: FeatureSettings, problem: Problem) -> list[_Entry]:
     lists = {split: folder / f"{split}_list.txt" for split in ("validation", "testing")}
     listed = None
     if all(path.is_file() for path in lists.values()):
         listed = {name: split for split, path in lists.items() for name in path.read_text().split()}
+    paths = sorted(folder.glob("*/*.wav"))
+    full = {path.parent for path in paths}
+    for empty in sorted(path for path in folder.iterdir() if path.is_dir() and path not in full):
+        if not empty.name.startswith("."):
+            problem(f"{empty}: holds no *.wav; put recordings there, or remove it")
     entries = []
-    for path in sorted(folder.glob("*/*.wav")):
+    for path in paths:
         word, name = path.parent.name, path.relative_to(folder).as_posix()
         if word == BACKGROUND:
-            entries.extend(_Entry(name, "", "background", start) for start in _piece_starts(path, settings))
+            try:
+                entries.extend(_Entry(name, "", "background", start) for start in _piece_starts(path, settings))
+            except ValueError as error:
+                problem(str(error))
         elif word != SILENCE:  # silence is made of background noise instead
             entries.append(_Entry(name, word, listed.get(name, "training") if listed else official_split(name)))
     return entries
 
 
 def _piece_starts(path: Path, settings: FeatureSettings) -> range:
-    last = len(read_wav(path, settings.sample_rate)) - settings.clip_samples
-    return range(0, last + 1, max(1, settings.clip_samples // 2))
+    samples = len(read_clip(path, settings))
+    if samples < settings.clip_samples:
+        raise ValueError(f"{path}: holds {samples} samples; noise must hold a clip's {settings.clip_samples} or more")
+    return range(0, samples - settings.clip_samples + 1, max(1, settings.clip_samples // 2))
 
 
-def _read_blocks(entries: list[_Entry], folder: Path, settings: FeatureSettings) -> Iterator[tuple[int, np.ndarray]]:
+def _read(
+    entries: list[_Entry], folder: Path, settings: FeatureSettings, progress: Callable[[int, int], None]
+) -> tuple[np.ndarray, list[str]]:
+    """Levels of all entries, and what is wrong with each, or an empty text; levels are 0 where something is."""
+    levels = np.zeros((len(entries), settings.frames, settings.bands), np.uint8)
+    problems: list[str] = []
+    for start, block in _read_blocks(entries, folder, settings, problems):
+        levels[start : start + len(block)] = block
+        progress(len(problems), len(entries))
+    return levels, problems
+
+
+def _read_blocks(
+    entries: list[_Entry], folder: Path, settings: FeatureSettings, problems: list[str]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Levels of some entries at a time with the first one's number; their problems are appended."""
     for start in range(0, len(entries), _BLOCK_CLIPS):
         block = entries[start : start + _BLOCK_CLIPS]
-        if block[0].path.endswith(".wav"):
-            clips = [read_wav(folder / entry.path, settings.sample_rate)[entry.start :] for entry in block]
-            clips = [fit_length(clip, settings.clip_samples) for clip in clips]
-            yield start, np.rint(log_mel(np.stack(clips), settings)).clip(0, 255).astype(np.uint8)
-        else:
-            yield start, np.stack([_read_image(folder / entry.path, settings) for entry in block])
+        recorded = block[0].path.endswith(".wav")
+        nothing = np.zeros(settings.clip_samples if recorded else (settings.frames, settings.bands), np.int16)
+        clips = []
+        for entry in block:
+            clip, wrong = nothing, ""
+            try:
+                if recorded:
+                    clip = fit_length(read_clip(folder / entry.path, settings)[entry.start :], settings.clip_samples)
+                else:
+                    clip = _read_image(folder / entry.path, settings)
+            except ValueError as error:
+                wrong = str(error)
+            clips.append(clip)
+            problems.append(wrong)
+        levels = log_mel(np.stack(clips), settings) if recorded else np.stack(clips)
+        yield start, np.rint(levels).clip(0, 255).astype(np.uint8)
 
 
 def _read_image(path: Path, settings: FeatureSettings) -> np.ndarray:
     try:
         from PIL import Image
     except ImportError:
-        raise ValueError("reading spectrogram images needs pillow: pip install 'crossramp[train]'") from None
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("L"))
+        raise ModuleNotFoundError("reading spectrogram images needs pillow: pip install 'crossramp[train]'") from None
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("L"))
+    # What pillow raises for damaged files depends on their format.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or "no image, or a damaged one"
+        raise ValueError(f"{path}: cannot be read ({reason}); copy it again") from None
     if pixels.shape != (settings.frames, settings.bands):
         raise ValueError(
             f"{path}: is {pixels.shape[1]} wide and {pixels.shape[0]} high; "
@@ -207,26 +250,30 @@ def _key(entries: list[_Entry], folder: Path, settings: FeatureSettings) -> str:
     spectrum = {k: v for k, v in settings.to_dict().items() if k not in ("band_offset", "band_gain", "frames_per_step")}
     digest = hashlib.sha256(repr(sorted(spectrum.items())).encode())
     for entry in entries:
-        stat = os.stat(folder / entry.path)
-        digest.update(f"{entry} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        try:
+            stat = os.stat(folder / entry.path)
+            found = f"{stat.st_size} {stat.st_mtime_ns}"
+        except OSError:
+            found = "not there"
+        digest.update(f"{entry} {found}\n".encode())
     return digest.hexdigest()
 
 
-def _from_cache(cache: Path | str | None, key: str) -> np.ndarray | None:
+def _from_cache(cache: Path | str | None, key: str) -> tuple[np.ndarray, list[str]] | None:
     if cache is None or not Path(cache).is_file():
         return None
     try:
         with np.load(cache, allow_pickle=False) as stored:
-            return stored["levels"] if str(stored["key"]) == key else None
+            return (stored["levels"], stored["problems"].tolist()) if str(stored["key"]) == key else None
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
         return None  # a damaged cache is no worse than none: it is written anew
 
 
-def _to_cache(cache: Path | str | None, key: str, levels: np.ndarray) -> None:
+def _to_cache(cache: Path | str | None, key: str, levels: np.ndarray, problems: list[str]) -> None:
     if cache is None:
         return
     content = io.BytesIO()
-    np.savez(content, key=np.array(key), levels=levels)
+    np.savez(content, key=np.array(key), levels=levels, problems=np.array(problems, str))
     write_whole(Path(cache), content.getvalue())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,22 @@ import numpy as np
 from ..golden.audio import read_wav
 from ..golden.features import FeatureSettings, fit_length
 
-__all__ = ["BACKGROUND", "SILENCE", "UNKNOWN", "Recordings", "label_of", "labeled_recordings", "official_split"]
+__all__ = [
+    "BACKGROUND",
+    "SILENCE",
+    "UNKNOWN",
+    "Problem",
+    "Recordings",
+    "label_of",
+    "labeled_recordings",
+    "official_split",
+    "read_clip",
+]
 
 SILENCE, UNKNOWN, BACKGROUND = "_silence_", "_unknown_", "_background_noise_"
+
+Problem = Callable[[str], None]
+"""Is told of every file that is left out: its path, what is wrong, what to do."""
 
 _HASH_RANGE = 2**27 - 1  # the data set's own constant: "~134M files per class at most"
 
@@ -65,18 +79,52 @@ def label_of(word: str, classes: tuple[str, ...]) -> int:
     raise ValueError(f"folder {word!r} is none of the classes {', '.join(classes)}: rename or remove it")
 
 
-def labeled_recordings(folder: Path | str, classes: tuple[str, ...], settings: FeatureSettings) -> Recordings:
-    """Every ``folder/<word>/*.wav``, labeled by the name of its folder; ``_background_noise_`` is left out.
+def read_clip(path: Path, settings: FeatureSettings) -> np.ndarray:
+    """The samples of a recording, int16, as many as there are.
 
     Raises
     ------
     ValueError
-        If there is no recording, a file is no mono 16-bit WAV of the right rate, or a folder is no class.
+        If it cannot be read, is no mono 16-bit WAV of the right rate, or is shorter than one window of the front end.
+    """
+    try:
+        samples = read_wav(path, settings.sample_rate)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror or error}); copy it again") from None
+    if len(samples) < settings.window_samples:
+        raise ValueError(
+            f"{path}: holds {len(samples)} samples, must hold at least {settings.window_samples}; record it again"
+        )
+    return samples
+
+
+def labeled_recordings(
+    folder: Path | str, classes: tuple[str, ...], settings: FeatureSettings, problem: Problem | None = None
+) -> Recordings:
+    """Every ``folder/<word>/*.wav``, labeled by the name of its folder; ``_background_noise_`` is left out.
+
+    Parameters
+    ----------
+    problem : callable or None
+        Told of every file that cannot be used, which is then left out; None: the first one is an error.
+
+    Raises
+    ------
+    ValueError
+        If there is no recording, a folder is no class, or, without ``problem``, what :func:`read_clip` raises.
     """
     folder = Path(folder)
-    paths = tuple(sorted(path for path in folder.glob("*/*.wav") if path.parent.name != BACKGROUND))
-    if not paths:
+    paths = [path for path in sorted(folder.glob("*/*.wav")) if path.parent.name != BACKGROUND]
+    labels = {path.parent.name: label_of(path.parent.name, classes) for path in paths}
+    clips: dict[Path, np.ndarray] = {}
+    for path in paths:
+        try:
+            clips[path] = fit_length(read_clip(path, settings), settings.clip_samples)
+        except ValueError as error:
+            if problem is None:
+                raise
+            problem(str(error))
+    if not clips:
         raise ValueError(f"{folder}: holds no recordings; expected files named <word>/<anything>.wav in it")
-    clips = np.stack([fit_length(read_wav(path, settings.sample_rate), settings.clip_samples) for path in paths])
-    labels = np.array([label_of(path.parent.name, classes) for path in paths])
-    return Recordings(paths, clips, labels)
+    numbers = np.array([labels[path.parent.name] for path in clips])
+    return Recordings(tuple(clips), np.stack(list(clips.values())), numbers)

@@ -2,6 +2,7 @@
 """The command from a folder to a model file: what it writes, says and refuses."""
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -120,6 +121,24 @@ def test_option_out_of_range_is_refused_with_its_range(data, tmp_path, capsys):
         command.main(arguments(data, tmp_path / "tiny.npz", "--sigmoid-range", "0"))
     assert stopped.value.code == 2
     assert "'0' is not a number from 0.000976562 to 1024" in capsys.readouterr().err
+
+
+def test_files_that_cannot_be_used_are_counted(data, audio, tmp_path, capsys):
+    folder, measured = tmp_path / "data", tmp_path / "audio"
+    shutil.copytree(data, folder)
+    shutil.copytree(audio, measured)
+    (folder / "0.png").write_text("hello")
+    (measured / "yes" / "a.wav").write_text("hello")
+    nothing = ["--epochs", "0", "--qat-epochs", "0", "--eval", str(measured)]
+    assert command.main(arguments(folder, tmp_path / "m.npz", *nothing)) == 0
+    told = capsys.readouterr()
+    named = [line.split(": ")[:2] for line in told.err.splitlines()]
+    assert named == [["left out", str(path)] for path in (measured / "yes" / "a.wav", folder / "0.png")]
+    assert told.out.splitlines()[:2] == [
+        "2 recordings or folders could not be used; they are named above",
+        "89 clips to train on, 30 to validate with",
+    ]
+    assert load_model(tmp_path / "m.npz").provenance["evaluation"]["recordings"] == 4
 
 
 def test_help_has_an_example():

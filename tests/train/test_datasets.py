@@ -137,8 +137,11 @@ def test_wrong_folders_are_named(recordings, spectrograms, tmp_path):
         load_corpus(spectrograms[0], words, FRONT_END)
     index.write_text("path,word,split\nsmall.png,yes,training\n")
     Image.fromarray(np.zeros((98, 39), np.uint8)).save(spectrograms[0] / "small.png")
-    with pytest.raises(ValueError, match="is 39 wide and 98 high; must be 40 bands wide and 98 frames high"):
-        load_corpus(spectrograms[0], words, FRONT_END)
+    told = []
+    with pytest.raises(ValueError, match="no training clip of '_unknown_'"):
+        load_corpus(spectrograms[0], words, FRONT_END, problem=told.append)
+    (told,) = told
+    assert told.endswith("small.png: is 39 wide and 98 high; must be 40 bands wide and 98 frames high")
 
 
 def test_folder_that_is_no_class_is_named(recordings):
@@ -150,3 +153,94 @@ def test_too_little_noise_is_named(recordings):
     write_wav(recordings / "_background_noise_" / "hum.wav", noise(16000, 9))
     with pytest.raises(ValueError, match="too little background noise; put at least 2 s"):
         load_corpus(recordings, ("yes", "no"), FRONT_END)
+
+
+def spoil(folder):
+    """One file for everything that can be wrong; what is told of each."""
+    speaker = TRAINING_SPEAKERS[3]
+    wrong = {
+        "rate": "has a sample rate of 8000 Hz, must be 16000 Hz",
+        "stereo": "has 2 channels, must be mono",
+        "wide": "has 24 bits per sample",
+        "short": "holds 479 samples, must hold at least 480",
+        "nothing": "holds 0 samples, must hold at least 480",
+        "text": "not a PCM WAV file",
+        "cut": "header says",
+        "folder": "cannot be read (Is a directory)",
+        "link": "cannot be read (No such file or directory)",
+    }
+    paths = {kind: folder / "yes" / f"{speaker}_nohash_{kind}.wav" for kind in wrong}
+    for kind, (channels, width, rate) in {"rate": (1, 2, 8000), "stereo": (2, 2, 16000), "wide": (1, 3, 16000)}.items():
+        with wave.open(str(paths[kind]), "wb") as file:
+            file.setnchannels(channels)
+            file.setsampwidth(width)
+            file.setframerate(rate)
+            file.writeframes(bytes(12000 * channels * width))
+    write_wav(paths["short"], noise(479, 1))
+    write_wav(paths["nothing"], [])
+    paths["text"].write_text("hello")
+    write_wav(paths["cut"], noise(9000, 1))
+    paths["cut"].write_bytes(paths["cut"].read_bytes()[:9000])
+    paths["folder"].mkdir()
+    paths["link"].symlink_to(folder / "gone.wav")
+    (folder / "empty").mkdir()
+    write_wav(folder / "_background_noise_" / "blip.wav", noise(15999, 2))
+    told = {paths[kind]: text for kind, text in wrong.items()}
+    told[folder / "empty"] = "holds no *.wav"
+    told[folder / "_background_noise_" / "blip.wav"] = "holds 15999 samples; noise must hold a clip's 16000"
+    return told
+
+
+def test_files_that_cannot_be_used_are_named_and_left_out(recordings, tmp_path):
+    write_wav(recordings / "yes" / f"{TRAINING_SPEAKERS[2]}_nohash_0.wav", noise(480, 1))  # short, but enough
+    clean = load_corpus(recordings, ("yes", "no"), FRONT_END)
+    expected = spoil(recordings)
+    for cache in (None, tmp_path / "levels.npz", tmp_path / "levels.npz"):
+        told = []
+        corpus = load_corpus(recordings, ("yes", "no"), FRONT_END, cache, problem=told.append)
+        assert corpus.digest == clean.digest
+        assert len(told) == len(expected) == 11
+        for path, text in expected.items():
+            (line,) = [line for line in told if line.startswith(f"{path}: ")]
+            assert text in line
+            assert "\n" not in line
+
+
+def test_a_class_that_has_nothing_left_is_an_error(recordings):
+    for path in (recordings / "yes").iterdir():
+        path.write_text("hello")
+    told = []
+    with pytest.raises(ValueError, match="no training clip of 'yes'; add some"):
+        load_corpus(recordings, ("yes", "no"), FRONT_END, problem=told.append)
+    assert len(told) == 3  # the testing speaker's is not read
+
+
+def test_recordings_to_measure_on_are_left_out_where_asked(recordings):
+    classes = ("_silence_", "_unknown_", "yes", "no")
+    clean = labeled_recordings(recordings, classes, FRONT_END)
+    spoil(recordings)
+    with pytest.raises(ValueError, match=r"\.wav: "):
+        labeled_recordings(recordings, classes, FRONT_END)
+    told = []
+    found = labeled_recordings(recordings, classes, FRONT_END, told.append)
+    assert found.paths == clean.paths
+    assert np.array_equal(found.clips, clean.clips)
+    assert np.array_equal(found.labels, clean.labels)
+    assert len(told) == 9
+
+
+def test_damaged_spectrograms_are_named_and_left_out(spectrograms):
+    folder, _ = spectrograms
+    clean = load_corpus(folder, ("yes", "no"), FRONT_END)
+    whole = (folder / "0.png").read_bytes()
+    contents = {"cut": whole[: len(whole) // 2], "text": b"hello", "none": b""}
+    rows = (folder / "index.csv").read_text()
+    for name, content in contents.items():
+        (folder / f"{name}.png").write_bytes(content)
+        rows += f"{name}.png,,yes,,training\n"
+    (folder / "index.csv").write_text(rows + "gone.png,,yes,,training\n")
+    told = []
+    corpus = load_corpus(folder, ("yes", "no"), FRONT_END, problem=told.append)
+    assert corpus.digest == clean.digest
+    assert [line.split(": ")[0] for line in told] == [str(folder / f"{name}.png") for name in (*contents, "gone")]
+    assert all("cannot be read (" in line for line in told)
