@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..golden.modelfile import save_model
 from .datasets import class_names, load_corpus
+from .events import EventFile
 from .recipe import Recipe, load_recipe, shipped_recipes
 from .recordings import labeled_recordings
 from .settings import Phase
@@ -38,12 +39,20 @@ examples:
   python -m crossramp.train kws speech_commands_v0.02 -o aware.npz --recipe kws-aware"""
 
 
+_LOGGED = ("loss", "learning_rate", "validation_loss", "validation_accuracy")
+
+
 class _Report:
     """A line per epoch; on a terminal, a running count of batches as well."""
 
     def __init__(self) -> None:
         self.live = sys.stderr.isatty()
         self.left_out = 0
+        self.events: EventFile | None = None
+
+    def log_to(self, folder: Path | None) -> None:
+        """Writes every epoch's scalars into a folder as well, for TensorBoard."""
+        self.events = EventFile(folder) if folder else None
 
     def reading(self, done: int, total: int) -> None:
         self._live_text(f"reading {done}/{total} clips")
@@ -57,6 +66,9 @@ class _Report:
             f"{phase.name} epoch {epoch + 1}/{phase.epochs}: loss {measured.loss:.4f}, "
             f"validation {100 * measured.validation_accuracy:.2f} %, {measured.seconds:.1f} s"
         )
+        if self.events:
+            values = dataclasses.asdict(measured)
+            self.events.add(epoch + 1, {f"{phase.name}/{name}": values[name] for name in _LOGGED})
 
     def problem(self, text: str) -> None:
         """Something of the data is left out."""
@@ -92,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--recipe", default="kws", metavar="NAME|FILE", help=f"settings: {', '.join(shipped_recipes())}, or a file")
     add("--checkpoint", metavar="FILE", type=Path, help="what an interrupted run goes on from (MODEL.checkpoint)")
     add("--restart", action="store_true", help="begin anew even where there is a checkpoint")
+    add("--log", metavar="DIR", type=Path, help="write scalars of every epoch there, for TensorBoard")
     add("--threads", type=_count(1, 1024), default=1, metavar="N", help="that torch uses (%(default)s)")
     add("--cache", metavar="FILE", type=Path, help="keep the clips' levels here, .npz, for the next run")
     changes = kws.add_argument_group("in place of what the recipe says")
@@ -181,6 +194,7 @@ def _keywords(options: argparse.Namespace) -> int:
     front_end, classes = recipe.features, class_names(recipe.words)
     evaluation = labeled_recordings(options.eval, classes, front_end, report.problem) if options.eval else None
     corpus = load_corpus(options.data, recipe.words, front_end, options.cache, report.reading, report.problem)
+    report.log_to(options.log)
     checkpoint.identify({"data": corpus.digest})
     if report.left_out:
         report.line(f"{report.left_out} recordings or folders could not be used; they are named above")
