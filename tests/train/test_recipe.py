@@ -2,6 +2,9 @@
 """Recipes: read, written, hashed, and refused with the key that is wrong."""
 
 import dataclasses
+import json
+import re
+from pathlib import Path
 
 import pytest
 from crossramp.golden.analog.constants import SWITCHES
@@ -117,3 +120,35 @@ def test_recipe_that_is_nowhere_is_named(tmp_path, capsys):
     assert command.main(["kws", "DATA", "-o", str(tmp_path / "m.npz"), "--recipe", "nowhere.toml"]) == 2
     told = capsys.readouterr().err
     assert told == ("error: there is no recipe 'nowhere.toml'; shipped: kws, kws-aware; or give a TOML file\n")
+
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+
+
+def test_the_guide_lists_every_key_with_its_value_and_range():
+    cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in GUIDE.splitlines() if line[:3] == "| `"]
+    listed = {}
+    for names, value, allowed, *_ in cells:
+        keys = names.replace("`", "").split(", ")
+        values = [value] if len(keys) == 1 else value.split(", ")
+        listed |= {key: (values[min(n, len(values) - 1)], allowed) for n, key in enumerate(keys)}
+    aware = load_recipe("kws-aware")
+    known = aware.to_dict()
+    flat = {key for key, value in known.items() if not isinstance(value, dict)}
+    flat |= {f"{table}.{key}" for table, value in known.items() if isinstance(value, dict) for key in value}
+    assert set(listed) == flat
+    parts = {"hardware": aware.hardware, "augmentation": aware.augmentation}
+    for name, part in (parts | {"float": aware.float_phase, "quantized": aware.quantized_phase}).items():
+        for item in dataclasses.fields(part):
+            if item.metadata:
+                bounds = f"{item.metadata['low']:g} to {item.metadata['high']:g}"
+                assert listed[f"{name}.{item.name}"] == (json.dumps(known[name][item.name]), bounds)
+    for key, value in known["features"].items():
+        assert listed[f"features.{key}"][0] == json.dumps(value)
+
+
+def test_the_guides_recipe_works():
+    (text,) = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
+    recipe = parse_recipe(text, "guide")
+    assert (recipe.hardware.units, recipe.float_phase.patience, recipe.devices.every) == (16, 20, "epoch")
+    assert recipe.technology()["cell.read_noise"] == 0.02
