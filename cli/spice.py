@@ -3,6 +3,7 @@
 
 import argparse
 import copy
+from pathlib import Path
 
 import numpy as np
 from crossramp import devices, inputs
@@ -77,6 +78,10 @@ def run(args: argparse.Namespace) -> int:
             raise UserError("--plot needs what ngspice computes; leave out --deck-only")
     else:
         find_ngspice()
+        if args.plot is not None:
+            from crossramp.linearityplot import check_format  # with matplotlib, which takes a second
+
+            check_format(Path(args.plot))
     if args.output is not None:
         check_folder(args.output, args.force)
     model = load_model(args.model)

@@ -67,6 +67,14 @@ def test_no_scheduler_there(monkeypatch):
         execute.Cluster("tcp://127.0.0.1:9")
 
 
+@pytest.mark.parametrize("address", ["foo", "tcp://foo", "xyz://a:1", "tcp://a:b", ""])
+def test_an_address_that_is_none(address, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(distributed, "Client", lambda *_, **__: pytest.fail("a client was made"))
+    with pytest.raises(execute.ClusterError, match="no Dask scheduler at"):
+        execute.Cluster(address)
+
+
 CLUSTER = """
 import sys
 from distributed import LocalCluster
