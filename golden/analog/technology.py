@@ -81,6 +81,8 @@ class Technology:
             raise self._wrong(
                 f"cell.g_min is {values['cell.g_min']:g} S, not below cell.g_max, {values['cell.g_max']:g} S"
             )
+        if values.get("cell.levels") == 1:
+            raise self._wrong("cell.levels is 1; give 0 for any conductance, or 2 and more levels")
         if values["integrator.saturation"] < values["integrator.swing"]:
             raise self._wrong(
                 f"integrator.saturation is {values['integrator.saturation']:g} V, below "

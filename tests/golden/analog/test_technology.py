@@ -98,6 +98,7 @@ def test_monstrous_values_are_refused(name, value):
         (TEXT + "\n[extra]\nthing = 3\n", "extra.thing is unknown"),
         (changed("cell.g_min", "value = 1e-3"), "cell.g_min is 0.001 S, not below cell.g_max"),
         (changed("integrator.saturation", "value = 0.1"), "integrator.saturation is 0.1 V, below integrator.swing"),
+        (changed("cell.levels", "value = 1"), "cell.levels is 1; give 0"),
         (changed("cell.levels", "value = 2.5"), "cell.levels is 2.5; .*whole"),
         ("", r"table \[technology\] is missing"),
     ],
