@@ -53,7 +53,8 @@ CHIPS = (
 STUDY = (
     ("as shipped", Accuracy()),
     ("edges of 1e-3 clocks", Accuracy(edge=1e-3)),
-    ("edges of 1e-5 clocks", Accuracy(edge=1e-5)),
+    ("edges of 1e-4 clocks", Accuracy(edge=1e-4)),
+    ("edges of 4e-6 clocks", Accuracy(edge=4e-6)),
     ("steps of at most 1/8 clock", Accuracy(step=0.125)),
     (
         "tolerances a tenth",

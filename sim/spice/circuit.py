@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The equation of one current-mode column's circuit, solved clock by clock: what the behavioral model simplifies.
+"""The equation of one column's circuit, solved clock by clock: what the behavioral model simplifies.
 
-With v the integrator's value, A the amplifier's gain, G_c the conductance of the column's own positive line, I the net
-current of its lines, V_A the copy's Early voltage and R the leakage resistor, during the window
+In current mode, with v the integrator's value, A the amplifier's gain, G_c the conductance of the column's own positive
+line, I the net current of its lines, V_A the copy's Early voltage and R the leakage resistor, during the window
 
     C·(1 + 1/A)·dv/dt = I - G_c·v/A - |I|·v/V_A - (1 + 1/A)·v/R
 
 and I is constant within a clock, so each clock is an exponential; a clamp holds (1 + 1/A)·|v| below the rail. The
 behavioral model (golden/analog/translate.py) has one G_c for all columns, and compresses the sum of the charges, as if
 the current never changed its sign. What SPICE differs from it by, and not from this equation, is due to these two.
+
+In charge mode each clock brings its charge at once, in its middle, so it leaks, and a clamp holds it, from then on.
 """
 
 from collections.abc import Sequence
@@ -17,7 +19,7 @@ import numpy as np
 from crossramp.golden.analog.physical import PhysicalArray
 
 from ..steptrace import StepWaves
-from .network import Lines, transfer
+from .network import Lines, seen_cells, transfer
 from .waves import ConversionClocks
 
 
@@ -29,29 +31,28 @@ def window_volts(
     Parameters
     ----------
     array : PhysicalArray
-        In current mode.
     columns : sequence of int
         Of bank g in the second conversion.
     decks : sequence of sequence of int
         Columns of each deck, where the deck's lumped lines are to be solved; empty: the whole network.
     """
     spec, tech, on = array.spec, array.technology, array.switches
-    lines = Lines.of(array)
-    index = [[lines.names.index(name) for name in lines.ends(spec, column)] for column in columns]
-    positive, negative = (np.array([pair[k] for pair in index]) for k in (0, 1))
     drive = (waves.state_rows if conversion.second else waves.rows)[slice(*conversion.window)] * array.read_voltage
+    chosen = np.array(columns)
+    if tech.read_mode == "charge":
+        return _charge_volts(array, drive, chosen, conversion.second)
+    lines = Lines.of(array)
+    positive = np.array([lines.names.index(lines.ends(spec, column)[0]) for column in columns])
     if conversion.second:
-        unit = np.array(columns) - 2 * spec.units
+        unit = chosen - 2 * spec.units
         current = drive[:, unit] * (array.state_positive - array.state_negative)[unit]
     else:
-        matrix = _matrix(array, lines, columns, decks)
-        current = drive @ (matrix[:, positive] - matrix[:, negative])
-    own = lines.cells[:, positive].sum(axis=0)
-    bank_g = np.array(columns) // spec.units == 2
-    own = own + np.where(bank_g, array.state_positive[np.array(columns) % spec.units], 0)
+        current = drive @ _net_cells(array, lines, columns, decks)
+    own = seen_cells(lines.cells, tech["wires.column_resistance"] if "wires" in on else 0.0)[:, positive].sum(axis=0)
+    own = own + np.where(chosen // spec.units == 2, array.state_positive[chosen % spec.units], 0)
     gain = tech["integrator.gain"] if "gain" in on else np.inf
     early = tech["integrator.early_voltage"] if "compression" in on else np.inf
-    capacitance = array.column_capacitance[np.array(columns)]
+    capacitance = array.column_capacitance[chosen]
     leak = 1 / tech["integrator.leakage_time"] if "leakage" in on else 0.0
     # The clamp is across the capacitor, on which v/A more stands.
     rail = tech["integrator.saturation"] / (1 + 1 / gain) if "saturation" in on else np.inf
@@ -65,19 +66,37 @@ def window_volts(
     return volts
 
 
-def _matrix(array: PhysicalArray, lines: Lines, columns: Sequence[int], decks) -> np.ndarray:
-    """Currents of all lines for a volt on each row."""
-    tech = array.technology
+def _charge_volts(array: PhysicalArray, drive: np.ndarray, columns: np.ndarray, second: bool) -> np.ndarray:
+    spec, tech, on = array.spec, array.technology, array.switches
+    feedback = array.column_capacitance[columns]
+    if second:
+        unit = columns - 2 * spec.units
+        charge = drive[:, unit] * (array.state_positive - array.state_negative)[unit]
+    else:
+        charge = drive @ (array.positive - array.negative)[:, columns]
+    line = (spec.rows * spec.weight_max + spec.state_cell) * tech["cell.capacitance"] * (1 + tech["wires.parasitic"])
+    gain = tech["integrator.gain"] if "gain" in on else np.inf
+    rises = charge / max(spec.input_max, spec.state_pulse_max) / feedback / (1 + (1 + line / feedback) / gain)
+    left = np.exp(-tech["read.clock"] / tech["integrator.leakage_time"] / 2) if "leakage" in on else 1.0
+    rail = tech["integrator.saturation"] if "saturation" in on else np.inf
+    volts = np.zeros(len(columns))
+    for rise in rises:
+        volts = np.clip(volts * left + rise, -rail, rail) * left
+    return volts
+
+
+def _net_cells(array: PhysicalArray, lines: Lines, columns: Sequence[int], decks) -> np.ndarray:
+    """Net current of each column for a volt on each row; S, shape (rows, columns)."""
+    spec, tech = array.spec, array.technology
+    ends = [[lines.names.index(name) for name in lines.ends(spec, column)] for column in columns]
     if "wires" not in array.switches or not (tech["wires.row_resistance"] and tech["wires.column_resistance"]):
-        return lines.cells
+        return np.stack([lines.cells[:, p] - lines.cells[:, n] for p, n in ends], axis=1)
     ohms = tech["wires.row_resistance"], tech["wires.column_resistance"]
-    if not decks:
-        return transfer(lines.cells, *ohms)
-    result = np.full(lines.cells.shape, np.nan)
-    for chosen in decks:
-        kept = {lines.names.index(name) for column in chosen for name in lines.ends(array.spec, column)}
-        left_out = set(range(len(lines.names))) - kept
-        solved = transfer(lines.cells, *ohms, left_out=left_out)
-        for line in kept:
-            result[:, line] = solved[:, line]
+    result = np.full((spec.rows, len(columns)), np.nan)
+    for chosen in decks or [columns]:
+        kept = {lines.names.index(name) for column in chosen for name in lines.ends(spec, column)}
+        solved = transfer(lines.cells, *ohms, left_out=set(range(len(lines.names))) - kept if decks else ())
+        for place, (positive, negative) in enumerate(ends):
+            if columns[place] in chosen:
+                result[:, place] = solved[:, positive] - solved[:, negative]
     return result

@@ -19,7 +19,7 @@ CURRENT = f"""\
 Vpos pos line 0
 Vneg neg 0 0
 Rpark line 0 1e12
-Bline line sum I = 1e3*V(on)*V(line,sum)
+Bline line sum I = 1e6*V(on)*V(line,sum)
 Bcopy sum 0 I = V(on)*(I(Vneg) - abs(I(Vpos) - I(Vneg))*V(out)/{{early}})
 Eamp out 0 0 sum {{gain}}
 Cf sum out {{c}}

@@ -14,7 +14,9 @@ from .network import REFERENCE, Lines, column_name, lump
 from .waves import conversions, corners, first_halves, start_levels, tap_levels
 
 #: Edges of the pins and the longest time step, as parts of a clock; docs/spice.md has what they change.
-EDGE = 1e-4
+EDGE = 2e-5
+#: The shortest in charge mode, where only a step's height counts, and a short edge is a large current.
+CHARGE_EDGE = 1e-3
 STEP = 0.5
 
 #: Accuracy: relative, volts, amperes, coulomb. Voltages that rise in straight lines cost no accuracy; docs/spice.md has
@@ -33,7 +35,7 @@ class Accuracy:
     Parameters
     ----------
     edge : float
-        Duration of a pin's edge, in clocks; below 0.5.
+        Duration of a pin's edge, in clocks; below 0.5. In charge mode at least :data:`CHARGE_EDGE`.
     step : float
         Longest time step, in clocks.
     method : str
@@ -146,7 +148,7 @@ class _Writer:
         if self.external and levels is None:
             raise ValueError("an external ramp needs its voltages")
         self.clock = self.tech["read.clock"]
-        self.edge = accuracy.edge * self.clock
+        self.edge = (max(accuracy.edge, CHARGE_EDGE) if self.charge else accuracy.edge) * self.clock
         self.ramps = tuple(sorted({spec.ramp_of_gate[column // spec.units] for column in columns}))
         self.units = [column - 2 * spec.units for column in columns if column // spec.units == 2]
         self.lines: list[str] = []

@@ -89,7 +89,7 @@ def lump(cells: np.ndarray, kept, row_resistance: float, column_resistance: floa
     """
     kept = tuple(kept)
     rows, lines = cells.shape
-    shunt = _seen_cells(cells, column_resistance)
+    shunt = seen_cells(cells, column_resistance)
     series, load = np.empty((rows, len(kept))), np.zeros((rows, len(kept)))
     before = -1
     for place, line in enumerate(kept):
@@ -135,7 +135,7 @@ def transfer(cells: np.ndarray, row_resistance: float, column_resistance: float,
     wire = np.diag(np.full(rows, 2 / column_resistance)) - np.diag(np.full(rows - 1, 1 / column_resistance), 1)
     wire = wire - np.diag(np.full(rows - 1, 1 / column_resistance), -1)
     wire[0, 0] = 1 / column_resistance
-    simple = _seen_cells(cells, column_resistance)
+    simple = seen_cells(cells, column_resistance)
     shares = np.empty((lines, rows, rows))  # of each line's nodes: volts there for volts on the row wires
     drops = np.empty((lines, rows, rows))
     seen, identity = np.zeros((rows, rows)), np.eye(rows)
@@ -153,8 +153,8 @@ def transfer(cells: np.ndarray, row_resistance: float, column_resistance: float,
     return result
 
 
-def _seen_cells(cells: np.ndarray, column_resistance: float) -> np.ndarray:
-    """Conductance to ground that a row sees at each cell alone, through its line's wire; S."""
+def seen_cells(cells: np.ndarray, column_resistance: float) -> np.ndarray:
+    """Conductance between a row and its line's end through each cell, what the line's wire takes included; S."""
     if not column_resistance:
         return cells
     along = cells.T[:, ::-1]

@@ -28,7 +28,7 @@ def report(
     """Everything as JSON types; voltages in V, differences in MAC units unless named otherwise.
 
     A conversion *agrees* if what ngspice found of ramps, and of columns against the circuit's own equation
-    (:mod:`.circuit`; in charge mode the behavioral model itself), differs by at most :data:`UNEXPLAINED`, and each
+    (:mod:`.circuit`), differs by at most :data:`UNEXPLAINED`, and each
     decision on which ngspice and the behavioral model differ has margins of opposite sign, as far apart as the
     voltages are. ``simplified`` is what the behavioral model differs from that equation by.
     """
@@ -57,10 +57,7 @@ def _of(waves: StepWaves, answers: Sequence[Answers]):
 
 def _conversion(array, waves, decks, conversion, spice: Answers, golden: Answers) -> dict:
     volts, spec = array.volts_per_mac, array.spec
-    exact = golden.window
-    if array.technology.read_mode == "current":
-        kept = [deck.columns for deck in decks]
-        exact = window_volts(array, waves, spice.columns, conversion, kept)
+    exact = window_volts(array, waves, spice.columns, conversion, [deck.columns for deck in decks])
     gateware = gateware_codes(waves, golden)
     rows, accounted = [], True
     for k, column in enumerate(spice.columns):

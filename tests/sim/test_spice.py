@@ -165,10 +165,10 @@ def test_saturated_columns_lose_what_is_beyond_the_rail(seed, technology):
 
 
 def test_finer_steps_and_edges_change_nothing(seed):
-    """Edges a tenth as long, steps a quarter: what is left of the difference is theirs."""
+    """Edges a fifth as long, steps a quarter: what is left of the difference is theirs."""
     real = chip(network_of("odd", seed), "rram", EFFECTS - {"wires"}, seed)
     _, coarse, _ = compared(real, range(4))
-    fine = Accuracy(edge=1e-5, step=0.125, options="reltol=1e-5 vntol=1e-9 abstol=1e-13 chgtol=1e-19 trtol=1")
+    fine = Accuracy(edge=4e-6, step=0.125, options="reltol=1e-5 vntol=1e-9 abstol=1e-13 chgtol=1e-19 trtol=1")
     _, finer, _ = compared(real, range(4), accuracy=fine)
     for ours, theirs in zip(coarse, finer, strict=True):
         assert np.abs(ours.window - theirs.window).max() < 25e-6
