@@ -112,7 +112,7 @@ class Bench:
         array = self.array("rram", {}, EFFECTS - {"wires"})
         rows, base = [], None
         for name, accuracy in STUDY:
-            content, spice, seconds, _ = self.run(array, accuracy)
+            content, spice, _, _ = self.run(array, accuracy)
             base = base or spice
             moved = [
                 max(np.abs(getattr(a, key) - getattr(b, key)).max() for a, b in zip(spice, base, strict=True)) * 1e6
@@ -120,9 +120,9 @@ class Bench:
             ]
             decisions = sum(int((a.comparators != b.comparators).sum()) for a, b in zip(spice, base, strict=True))
             residue = content["unexplained_mac"] * content["microvolts_per_mac"]
-            rows.append((name, f"{moved[0]:.2f}", f"{moved[1]:.2f}", decisions, f"{residue:.2f}", f"{seconds:.0f}"))
+            rows.append((name, f"{moved[0]:.2f}", f"{moved[1]:.2f}", decisions, f"{residue:.2f}"))
             print(rows[-1], flush=True)
-        header = ("deck", "columns move, µV", "ramps move, µV", "decisions that change", "not explained, µV", "s")
+        header = ("deck", "columns move, µV", "ramps move, µV", "decisions that change", "not explained, µV")
         return markdown(header, rows)
 
     def wires(self) -> str:

@@ -21,7 +21,10 @@ from tests.strategies import seeds, specifications
 def written_out(device: DeviceInstance, pulses, conversion: int, second: bool, calibration) -> list[int]:
     """Codes of one conversion by :mod:`golden.analog.device`'s points 1 to 5, in plain loops."""
     spec = device.spec
-    groups = lambda count: -(-count // 4) * 4  # noqa: E731
+
+    def groups(count):
+        return -(-count // 4) * 4
+
     ramp_first = groups(spec.columns)
     decision_first = ramp_first + groups(len(spec.ramps) * spec.ticks)
     common = decision_first + groups(spec.ticks * spec.columns)
