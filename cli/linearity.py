@@ -12,6 +12,7 @@ from crossramp.errors import UserError
 from crossramp.golden.activations import REGISTRY
 from crossramp.golden.analog.linearity import Linearity, of_instances, probe, supply_errors, with_scheme
 from crossramp.golden.analog.rampcells import SCHEMES
+from crossramp.golden.analog.technology import Technology
 from crossramp.golden.modelfile import Model, load_model
 from crossramp.golden.ramp import ramps
 from crossramp.golden.specification import Specification
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     model, macros = _macros(args)
     if chosen.files and model is None:
         raise UserError("--conductances are those of one array; add --model MODEL")
-    schemes = tuple(dict.fromkeys(args.scheme or SCHEMES))
+    schemes = _schemes(args.scheme, chosen.technology)
     # One calibration alone, not both, where only that is told.
     calibrations = (True,) if args.calibrated else (False, True)
     found = {}
@@ -160,6 +161,19 @@ def _bits(given: str | None) -> list[int]:
 
 def _seeds(chosen: devices.Devices, count: int) -> range:
     return range(chosen.seed, chosen.seed + count)
+
+
+def _schemes(asked: list[str] | None, technology: Technology) -> tuple[str, ...]:
+    """The schemes to compare; UserError for one that means nothing to ``technology``."""
+    programmed = technology.read_mode == "current" and technology.ramp_kind == "in-memory"
+    schemes = tuple(dict.fromkeys(asked or (SCHEMES if programmed else SCHEMES[:1])))
+    for scheme in schemes:
+        if not programmed and scheme != SCHEMES[0]:
+            raise UserError(
+                f"--scheme {scheme}: the ramp of technology {technology.name} is not programmed cell by cell "
+                f"({technology.read_mode} mode, {technology.ramp_kind} ramp); leave it out"
+            )
+    return schemes
 
 
 def _study(chosen, spec, weights, given, instances, schemes, calibrations, progress):

@@ -26,21 +26,22 @@ def plot_linearity(path: Path, found: dict, title: str) -> None:
         (activation, bits) to the variants of :mod:`.linearity`.
     title : str
     """
-    figure = _figure(path, 13.5, 3.5 * len(found) + 0.5)
+    summed = [
+        [_either(_by_name(variants), scheme) for scheme in ("cumulative", "converted")] for variants in found.values()
+    ]
+    panels = 3 if any(any(pair) for pair in summed) else 2
+    figure = _figure(path, 4.5 * panels, 3.5 * len(found) + 0.5)
     figure.suptitle(f"Ramps of real cells: {title} (bands: {_BAND[0]} to {_BAND[1]} %)", fontsize=13)
-    grid = figure.subplots(len(found), 3, squeeze=False, width_ratios=(1.1, 1, 1))
-    for ((name, bits), variants), axes in zip(found.items(), grid, strict=True):
-        by_name = {variant.name: variant for variant in variants}
+    grid = figure.subplots(len(found), panels, squeeze=False, width_ratios=(1.1, 1, 1)[:panels])
+    for ((name, bits), variants), better, axes in zip(found.items(), summed, grid, strict=True):
+        by_name = _by_name(variants)
         first = next(variant for variant in variants if variant.scheme is not None)
         _draw_stairs(axes[0], name, bits, by_name["ideal"], first)
         _draw_inl(axes[1], [(first, _BEFORE), (by_name.get(f"{first.scheme}, calibrated"), _AFTER)])
         axes[1].set_title(f"INL: {first.scheme}, before and after calibration")
-        better = [by_name.get(scheme) for scheme in ("cumulative", "converted")]
-        better = [
-            v or by_name.get(f"{s}, calibrated") for v, s in zip(better, ("cumulative", "converted"), strict=True)
-        ]
-        _draw_inl(axes[2], list(zip(better, (_AFTER, _BETTER), strict=True)))
-        axes[2].set_title("INL: programmed on cumulative sums")
+        if panels == 3:
+            _draw_inl(axes[2], list(zip(better, (_AFTER, _BETTER), strict=True)))
+            axes[2].set_title("INL: programmed on cumulative sums")
         reach = max(ax.get_ylim()[1] for ax in axes[1:])
         for ax in axes[1:]:
             ax.set_ylim(-reach, reach)
@@ -72,6 +73,10 @@ def check_format(path: Path) -> None:
 
     if path.suffix[1:] not in FigureCanvasAgg.filetypes:
         raise UserError(f"{path}: no picture ends in {path.suffix!r}; use .png, .svg or .pdf")
+
+
+def _by_name(variants) -> dict:
+    return {variant.name: variant for variant in variants}
 
 
 def _either(by_name: dict, scheme: str):

@@ -86,6 +86,10 @@ def test_pictures(capsys, tmp_path):
         (["tank"], "unknown activation 'tank'"),
         (["tanh", "--instances", "0"], "--instances is 0; allowed: 1 to 100000"),
         (["tanh", "--plot", "x.foo"], "x.foo: no picture ends in '.foo'"),
+        (
+            ["tanh", "--technology", "charge", "--scheme", "cumulative"],
+            "--scheme cumulative: the ramp of technology charge",
+        ),
         (["tanh", "--technology", "rum"], "there is no technology 'rum'; shipped: charge, pcm, rram"),
         (["tanh", "--set", "cell.read_noise=a"], "'a' is no number in 1"),
         (["tanh", "--set", "cell.g_max"], "write it as CONSTANT=VALUE"),
