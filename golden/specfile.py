@@ -27,7 +27,7 @@ _COMMENTS = {
     "latch": "last_high or first_trip",
     "settle_clocks": "clocks of hold before a ramp",
     "calibration_cells": "bias cells of each ramp",
-    "readout": "mean or last",
+    "readout": "mean, last or step",
     "head_weight_bits": "bits of a head weight, sign included",
     "max_steps": "steps of the longest utterance",
     "cell": "kind of recurrent cell",

@@ -54,7 +54,7 @@ _RANGES = {
     "calibration_cells": (0, 16),
 }
 _LATCHES = ("last_high", "first_trip")
-_READOUTS = ("mean", "last")
+_READOUTS = ("mean", "last", "step")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +92,12 @@ class Specification:
     calibration_cells : int
         Bias calibration cells of each ramp, 0 to 16.
     readout : str
-        What the head sees: ``"mean"`` over the steps, or ``"last"``, of the hidden states.
+        What the head sees of the hidden states: their ``"mean"`` over the steps, or the ``"last"``, once an utterance;
+        ``"step"``: each, so that every step has its logits and its answer.
     head_weight_bits : int
         Resolution of the head's integer weights, 2 to 16.
     max_steps : int
-        Longest utterance, 1 to 65536 steps; sizes the head's sums.
+        Longest utterance, 1 to 65536 steps; sizes the head's sums. Bounds nothing with the readout ``"step"``.
     cell : str
         ``"lstm"``.
 
@@ -222,19 +223,24 @@ class Specification:
     def logit_max(self) -> int:
         """Bound on the magnitude of a logit."""
         count = self.max_steps if self.readout == "mean" else 1
-        return self.units * self.head_weight_max * self.sum_max + self.head_bias_max * count
+        return self.hidden * self.head_weight_max * self.sum_max + self.head_bias_max * count
 
     @property
     def logit_bits(self) -> int:
         """Width of a signed logit."""
         return self.logit_max.bit_length() + 1
 
+    @property
+    def hidden(self) -> int:
+        """Width of h: codes that a step feeds back on rows of their own, streams out, and shows to the head."""
+        return self.units
+
     # ---- the array ----------------------------------------------------------------------------------------------
 
     @property
     def rows(self) -> int:
         """Input lines: x rows, then h rows, then bias rows."""
-        return self.inputs + self.units + self.bias_rows
+        return self.inputs + self.hidden + self.bias_rows
 
     @property
     def columns(self) -> int:
@@ -323,14 +329,29 @@ class Specification:
         return self.beats + 1
 
     @property
+    def head_lanes(self) -> int:
+        """Products that the head makes in one clock: 1; ``lanes`` where every step needs its logits."""
+        return self.lanes if self.readout == "step" else 1
+
+    @property
+    def head_clocks(self) -> int:
+        """Clocks from the last h that the head gets until it can take the next last one, all logits taken at once.
+
+        A class takes one clock for each ``head_lanes`` codes of h, one for the bias, three to the sum and one for the
+        logit; the answer and the start take one each.
+        """
+        return self.classes * (-(-self.hidden // self.head_lanes) + 5) + 2
+
+    @property
     def clocks_per_step(self) -> int:
-        """Clocks of one step in a running utterance, x arriving in time, h taken at once, the array always ready.
+        """Clocks of one step in a running utterance, x arriving in time, all outputs taken at once, the array ready.
 
         Twice: one clock for the pulse registers, the hold, the ramp, the update; and both windows. Never less than
-        ``inputs``, since x loads one code a clock.
+        ``inputs``, since x loads one code a clock. With the readout ``"step"`` never less than :attr:`head_clocks`:
+        the head goes through its classes while the next step runs, whose last h waits for it.
         """
         busy = self.analog_clocks_per_step + 2 * (1 + self.settle_clocks + self.update_clocks)
-        return max(busy, self.inputs)
+        return max(busy, self.inputs, self.head_clocks if self.readout == "step" else 0)
 
     # ---- content ------------------------------------------------------------------------------------------------
 

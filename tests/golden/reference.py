@@ -83,7 +83,10 @@ def state_gain(frac_bits, state_cell, scale_g: Fraction) -> Fraction:
 
 
 def run(spec: dict, weights, head_weights, head_biases, utterance):
-    """One utterance: a list of steps of codes. Returns (answer, logits, steps), each step a dict of lists."""
+    """One utterance: a list of steps of codes. Returns (answer, logits, steps), each step a dict of lists.
+
+    With the readout "step", answer and logits are lists with an entry a step.
+    """
     units, n = spec["units"], spec["adc_bits"]
     full = 2 ** (spec["input_bits"] - 1) - 1
     weight_full = 2 ** (spec["weight_bits"] - 1) - 1
@@ -112,11 +115,18 @@ def run(spec: dict, weights, head_weights, head_biases, utterance):
         c, h = step["c"], step["h"]
         steps.append(step)
 
+    if spec["readout"] == "step":
+        logits = [head(step["h"], 1, head_weights, head_biases) for step in steps]
+        return [row.index(max(row)) for row in logits], logits, steps
     mean = spec["readout"] == "mean"
     sums = [sum(step["h"][u] for step in steps) for u in range(units)] if mean else h
-    count = len(steps) if mean else 1
-    logits = [
-        sum(w * s for w, s in zip(row, sums, strict=True)) + bias * count
-        for row, bias in zip(head_weights, head_biases, strict=True)
-    ]
+    logits = head(sums, len(steps) if mean else 1, head_weights, head_biases)
     return logits.index(max(logits)), logits, steps
+
+
+def head(sums, count, weights, biases):
+    """Logits of what the head sees, over ``count`` steps."""
+    return [
+        sum(w * s for w, s in zip(row, sums, strict=True)) + bias * count
+        for row, bias in zip(weights, biases, strict=True)
+    ]

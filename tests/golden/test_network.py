@@ -30,7 +30,7 @@ def differences(network: Network, x: np.ndarray) -> list[str]:
                 for name in StepTrace.FIELDS
                 if getattr(trace.steps, name)[number, t].tolist() != step[name]
             ]
-        if trace.logits[number].tolist() != logits or trace.answers[number] != answer:
+        if trace.logits[number].tolist() != logits or trace.answers[number].tolist() != answer:
             found.append(f"answer of utterance {number}")
     return found
 
@@ -64,7 +64,37 @@ def test_fast_sums_and_last(spec, seed):
         np.testing.assert_array_equal(network.lstm.fast.last(x), h[:, -1])
 
 
-@pytest.mark.parametrize("readout", ["mean", "last"])
+@settings(max_examples=30)
+@given(specifications(max_units=5, max_inputs=5, readout="step"), seeds)
+def test_step_by_step_equals_the_run(spec, seed):
+    """Logits and an answer after every step, of that step's h alone, however the steps are fed."""
+    network, x = network_of(spec, seed), inputs_of(spec, seed, batch=2, steps=4)
+    assert differences(network, x) == []
+    trace = network.run(x)
+    assert trace.logits.shape == (2, 4, spec.classes)
+    assert trace.answers.shape == (2, 4)
+    last = Network(spec.replace(readout="last"), network.weights, network.head_weights, network.head_biases)
+    c, h = network.lstm.start(2)
+    for t in range(4):
+        np.testing.assert_array_equal(trace.logits[:, t], last.run(x[:, : t + 1]).logits)
+        step = network.step(x[:, t], c, h)
+        c, h = step.steps.c, step.steps.h
+        for name in ("answers", "logits", "sums"):
+            np.testing.assert_array_equal(getattr(step, name), getattr(trace, name)[:, t])
+
+
+def test_steps_without_end(seed):
+    """With the readout "step" max_steps bounds nothing; of another readout there is no single step."""
+    network = network_of(DEMO.replace(readout="step", max_steps=2), seed)
+    x = inputs_of(DEMO, seed, batch=1, steps=5)
+    np.testing.assert_array_equal(network.answers(x), network.run(x).answers)
+    with pytest.raises(ValueError, match=r"x\[0, 3\] is 16; allowed: -15 to 15"):
+        network.step(np.where(np.arange(40) == 3, 16, x[:, 0]), *network.lstm.start(1))
+    with pytest.raises(ValueError, match="the readout is 'mean': only 'step' has logits after every step"):
+        network_of(DEMO, seed).step(x[:, 0], *network.lstm.start(1))
+
+
+@pytest.mark.parametrize("readout", ["mean", "last", "step"])
 @pytest.mark.parametrize(("whole", "number"), [(1 << 16, np.float32), (0, np.float32), (1 << 16, np.float64)])
 def test_fast_path_by_table_and_by_float(seed, monkeypatch, readout, whole, number):
     """Whole tables and clipped ones, both float types, more utterances than a block, int8 codes."""

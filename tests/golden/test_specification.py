@@ -43,7 +43,7 @@ def test_ranges(name):
         ({"state_cell": 0}, "state_cell is 0; allowed: 1 to 15"),
         ({"state_cell": 16}, "state_cell is 16; allowed: 1 to 15"),
         ({"latch": "level"}, "latch is 'level'; allowed: last_high, first_trip"),
-        ({"readout": "max"}, "readout is 'max'; allowed: mean, last"),
+        ({"readout": "max"}, "readout is 'max'; allowed: mean, last, step"),
         ({"cell": "gru"}, "cell is 'gru'; allowed: lstm"),
         ({"gates": (TANH_GATE,) * 3}, "gates has 3 entries; expected 4: i, f, g, o"),
         ({"gates": ("tanh",) * 4}, "gate i is 'tanh'; expected a Gate"),
@@ -83,6 +83,11 @@ def test_demo_figures():
     assert [act.name for act in DEMO.ramps] == ["sigmoid", "tanh"]
     assert DEMO.ramp_of_gate == (0, 0, 1, 0)
     assert DEMO.replace(lanes=5).beats == 7
+    # The head: one product a clock, or as many as lanes where every step waits for its logits.
+    assert (DEMO.head_lanes, DEMO.head_clocks) == (1, 12 * (32 + 5) + 2)
+    every = DEMO.replace(readout="step", lanes=5)
+    assert (every.head_lanes, every.head_clocks, every.sum_max) == (5, 12 * (7 + 5) + 2, 15)
+    assert every.clocks_per_step == every.head_clocks > DEMO.replace(lanes=5).clocks_per_step
 
 
 @given(specifications(max_units=9))
