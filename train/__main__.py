@@ -39,9 +39,6 @@ examples:
   python -m crossramp.train kws speech_commands_v0.02 -o aware.npz --recipe kws-aware"""
 
 
-_LOGGED = ("loss", "learning_rate", "validation_loss", "validation_accuracy")
-
-
 class _Report:
     """A line per epoch; on a terminal, a running count of batches as well."""
 
@@ -62,13 +59,10 @@ class _Report:
             self._live_text(f"{phase.name} epoch {epoch + 1}/{phase.epochs}: batch {done}/{total}")
 
     def epoch(self, phase: Phase, epoch: int, measured: Epoch) -> None:
-        self.line(
-            f"{phase.name} epoch {epoch + 1}/{phase.epochs}: loss {measured.loss:.4f}, "
-            f"validation {100 * measured.validation_accuracy:.2f} %, {measured.seconds:.1f} s"
-        )
+        self.line(f"{phase.name} epoch {epoch + 1}/{phase.epochs}: {measured}")
         if self.events:
-            values = dataclasses.asdict(measured)
-            self.events.add(epoch + 1, {f"{phase.name}/{name}": values[name] for name in _LOGGED})
+            scalars = measured.scalars().items()
+            self.events.add(epoch + 1, {f"{phase.name}/{name}": value for name, value in scalars})
 
     def problem(self, text: str) -> None:
         """Something of the data is left out."""

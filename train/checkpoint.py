@@ -18,7 +18,7 @@ import torch
 
 __all__ = ["Checkpoint"]
 
-_FORMAT, _VERSION = "crossramp-checkpoint", 1
+_FORMAT, _VERSION = "crossramp-checkpoint", 2
 
 
 class Checkpoint:
@@ -110,5 +110,7 @@ class Checkpoint:
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise ValueError(f"{self.path}: is no checkpoint of crossramp; {anew}")
         if content.get("version") != _VERSION or not isinstance(content.get("identity"), dict):
-            raise ValueError(f"{self.path}: is a checkpoint of version {content.get('version')!r}, known: 1; {anew}")
+            raise ValueError(
+                f"{self.path}: is a checkpoint of version {content.get('version')!r}, known: {_VERSION}; {anew}"
+            )
         return content

@@ -4,29 +4,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from ..golden.analog.technology import Technology
 from ..golden.features import FeatureSettings, features, normalize, pulse_codes
 from ..golden.modelfile import Model
 from ..golden.specification import Gate, Specification
 from .augment import Augmenter
 from .checkpoint import Checkpoint
 from .datasets import Corpus, class_names
-from .devices import DeviceImperfections
 from .float_network import FloatNetwork
-from .imperfections import Imperfections
+from .keywordtask import KeywordTask, Validation, quantize_inputs
+from .phases import both_phases, chips, integers, origin
 from .quantized_network import QuantizedNetwork
 from .recipe import Recipe
 from .recordings import SILENCE, Recordings
-from .schedule import Progress, Validation, fit
+from .schedule import Progress
 
 __all__ = [
     "Trained",
@@ -95,12 +91,6 @@ def feature_settings(corpus: Corpus, front_end: FeatureSettings) -> FeatureSetti
     return dataclasses.replace(front_end, band_offset=tuple(offset.tolist()), band_gain=tuple(gain.tolist()))
 
 
-def quantize_inputs(values: Tensor, spec: Specification) -> Tensor:
-    """Pulse codes of real inputs, as `crossramp.golden.features.pulse_codes` makes them, in float32."""
-    scaled = values.clamp(-1, 1) * spec.input_max
-    return torch.trunc(scaled + torch.full_like(scaled, 0.5).copysign_(scaled))
-
-
 @dataclass
 class Trained:
     """What training leaves: both networks, how the inputs are made, and how it all came about."""
@@ -138,85 +128,38 @@ def train(corpus: Corpus, recipe: Recipe, progress: Progress, checkpoint: Checkp
     ~.schedule.Diverged
         When the loss is no number any more; the checkpoint holds the last good epoch.
     """
-    spec, technology = specification(recipe), recipe.technology()
+    spec = specification(recipe)
     torch.manual_seed(recipe.seed)
     settings = feature_settings(corpus, recipe.features)
-    validation = _validation(corpus, settings)
-    network = FloatNetwork(spec)
     augmenter = Augmenter(settings, recipe.augmentation, corpus.background, recipe.seed)
-    saved = (checkpoint.state if checkpoint else None) or {"phase": "float", "fit": None}
-    if saved["phase"] == "float":
-        best = fit(
-            network,
-            lambda x: x,
-            corpus,
-            augmenter,
-            validation,
-            recipe.float_phase,
-            recipe.seed,
-            progress,
-            saved=saved["fit"],
-            keep=_keeper(checkpoint, {"phase": "float"}),
-        )
-        before = {"phase": "quantized", "float_network": network.state_dict(), "float_best": best}
-    else:
-        before = {name: saved[name] for name in ("phase", "float_network", "float_best")}
-        network.load_state_dict(before["float_network"])
-    quantized = QuantizedNetwork.from_float(network, spec, _imperfections(recipe, spec, technology))
-    quantized_best = fit(
-        quantized,
-        lambda x: quantize_inputs(x, spec),
-        corpus,
-        augmenter,
-        validation,
-        recipe.quantized_phase,
-        recipe.seed + 1,
-        progress,
+    task = KeywordTask(corpus, augmenter, _validation(corpus, settings), recipe.seed)
+    fine = dataclasses.replace(task, seed=recipe.seed + 1, prepare=lambda values: quantize_inputs(values, spec))
+    network = FloatNetwork(spec)
+    quantized, float_best, quantized_best = both_phases(
         network,
-        saved=saved["fit"] if saved["phase"] == "quantized" else None,
-        keep=_keeper(checkpoint, before),
+        lambda: QuantizedNetwork.from_float(network, spec, chips(recipe, spec)),
+        (task, fine),
+        recipe,
+        progress,
+        checkpoint,
     )
     provenance = {
         "task": "keywords",
-        "seed": recipe.seed,
-        "threads": torch.get_num_threads(),
         "data_sha256": corpus.digest,
         "training_clips": len(corpus.training),
-        "validation_clips": len(validation.labels),
-        "recipe": recipe.to_dict(),
-        "recipe_hash": recipe.content_hash,
-        "float_validation_accuracy": round(before["float_best"], 4),
+        "validation_clips": len(task.validation.labels),
+        "float_validation_accuracy": round(float_best, 4),
         "quantized_validation_accuracy": round(quantized_best, 4),
-        "versions": {"torch": torch.__version__, "numpy": np.__version__, "crossramp": _own_version()},
+        **origin(recipe),
     }
-    if technology is not None:
-        provenance["technology_hash"] = technology.content_hash
     return Trained(network, quantized, settings, corpus.classes, provenance)
-
-
-def _keeper(checkpoint: Checkpoint | None, before: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
-    if checkpoint is None:
-        return lambda state: None
-    return lambda state: checkpoint.save({**before, "fit": state})
-
-
-def _imperfections(recipe: Recipe, spec: Specification, technology: Technology | None) -> Imperfections | None:
-    devices = recipe.devices
-    if devices is None or technology is None:
-        return None
-    switches = frozenset(devices.switches)
-    chosen = {"calibrated": devices.calibrated, "every": devices.every, "seed": recipe.seed}
-    return DeviceImperfections(spec, technology, switches, **chosen)
 
 
 def export(trained: Trained) -> Model:
     """The golden model of a trained network: its integers, as they are."""
     network = trained.quantized_network
-    with torch.no_grad():
-        weights = torch.cat([network.weight_levels(), network.bias_row_levels()])
-        head_weights, head_biases = network.head_levels()
-    integers = (tensor.round().to(torch.int64).numpy() for tensor in (weights, head_weights, head_biases))
-    return Model(network.spec, *integers, trained.classes, trained.settings.to_dict(), trained.provenance)
+    front_end = trained.settings.to_dict()
+    return Model(network.spec, *integers(network), trained.classes, front_end, trained.provenance)
 
 
 @torch.no_grad()
@@ -244,10 +187,3 @@ def _validation(corpus: Corpus, settings: FeatureSettings) -> Validation:
     inputs = np.concatenate([normalize(corpus.validation, settings), normalize(silence, settings)])
     labels = np.concatenate([corpus.validation_labels, np.full(len(silence), corpus.classes.index(SILENCE))])
     return Validation(torch.from_numpy(inputs).float(), torch.from_numpy(labels))
-
-
-def _own_version() -> str:
-    try:
-        return metadata.version("crossramp")
-    except metadata.PackageNotFoundError:
-        return "not installed"

@@ -77,7 +77,7 @@ def test_interrupted_run_makes_the_same_file(data, recipe, whole, tmp_path, monk
     assert ("technology_hash" in load_model(output).provenance) == bool(devices)
 
 
-@pytest.mark.parametrize("part", ["optimizer", "averages", "augmenter", "done"])
+@pytest.mark.parametrize("part", ["optimizer", "averages", "task", "done"])
 def test_a_state_that_is_not_kept_shows(data, recipe, whole, tmp_path, monkeypatch, part):
     """The comparison above can fail: each part of the state that is left out makes another network."""
     run = arguments(data, tmp_path / "m.npz", "--recipe", str(recipe))
