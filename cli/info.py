@@ -75,6 +75,10 @@ def _text(model: Model, name: str) -> str:
     if settings is not None:
         rate = f"{settings.sample_rate} Hz, {settings.clip_samples} samples"
         facts.append(("features", f"{settings.bands} log-mel bands, {settings.steps} steps, from {rate}"))
+    text = model.text_settings
+    if text is not None:
+        fed = "one-hot" if text.embedding is None else f"an embedding of {text.inputs} codes"
+        facts.append(("features", f"text of {len(text.vocabulary)} characters, {fed}"))
     facts += [(str(key), _short(value)) for key, value in model.provenance.items()]
     return table(("", ""), facts).strip("\n ")
 

@@ -24,6 +24,8 @@ import numpy as np
 from .features import FeatureSettings
 from .network import Network
 from .specification import Specification
+from .text import KIND as TEXT
+from .text import TextSettings
 
 FORMAT = "crossramp-model"
 VERSION = 1
@@ -59,8 +61,8 @@ class Model:
     class_names : tuple of str
         One distinct name a class.
     features : dict or None
-        :meth:`.features.FeatureSettings.to_dict` of the front end that feeds the network, or None for a network whose
-        inputs are no speech features.
+        What feeds the network: :meth:`.features.FeatureSettings.to_dict` of a front end for speech, or
+        :meth:`.text.TextSettings.to_dict`, which names its kind; None for a network whose inputs are neither.
     provenance : dict
         How the model came about, as JSON types.
 
@@ -94,12 +96,27 @@ class Model:
 
     def _check_features(self):
         settings, spec = self.feature_settings, self.spec
+        if self.text_settings is not None:
+            self._check_text(self.text_settings)
         if settings is None:
             return
         if settings.bands != spec.inputs:
             raise ValueError(f"the features have {settings.bands} bands, but the network has {spec.inputs} inputs")
         if not 1 <= settings.steps <= spec.max_steps:
             raise ValueError(f"the features make {settings.steps} steps; the network takes 1 to {spec.max_steps}")
+
+    def _check_text(self, settings: TextSettings):
+        spec, characters = self.spec, len(settings.vocabulary)
+        if spec.readout != "step":
+            raise ValueError(f"the readout is {spec.readout!r}; a text model has logits after every 'step'")
+        if settings.inputs != spec.inputs:
+            raise ValueError(f"a character is {settings.inputs} codes, but the network has {spec.inputs} inputs")
+        if characters != spec.classes:
+            raise ValueError(f"the vocabulary has {characters} characters, but the network has {spec.classes} classes")
+        if settings.full_scale != spec.input_max:
+            raise ValueError(f"full_scale of text is {settings.full_scale}, but the network's is {spec.input_max}")
+        if self.class_names != settings.class_names:
+            raise ValueError("the class names are not those of the vocabulary's characters")
 
     @cached_property
     def network(self) -> Network:
@@ -108,12 +125,25 @@ class Model:
 
     @cached_property
     def feature_settings(self) -> FeatureSettings | None:
-        """The front end's settings, or None."""
+        """The settings of a front end for speech, or None."""
+        return FeatureSettings.from_dict(self.features) if self._kind == "speech" else None
+
+    @cached_property
+    def text_settings(self) -> TextSettings | None:
+        """The vocabulary and codes of a text model, or None."""
+        return TextSettings.from_dict(self.features) if self._kind == TEXT else None
+
+    @property
+    def _kind(self) -> str | None:
+        """What feeds the network; settings that name no kind are those of speech."""
         if self.features is None:
             return None
         if not isinstance(self.features, dict):
             raise ValueError(f"features is {self.features!r}; expected a dict of feature settings or null")
-        return FeatureSettings.from_dict(self.features)
+        kind = self.features.get("kind", "speech")
+        if kind != TEXT and "kind" in self.features:
+            raise ValueError(f"the features' kind is {kind!r}; known: {TEXT!r}, and speech, which names none")
+        return kind
 
     @cached_property
     def content_hash(self) -> str:

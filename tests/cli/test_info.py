@@ -4,10 +4,12 @@
 import json
 
 from crossramp import doctor, info, tools
-from crossramp.golden.modelfile import load_model
+from crossramp.golden.modelfile import load_model, save_model
 from crossramp.golden.specification import Specification
+from crossramp.golden.text import TextSettings
 
 from tests.cli.conftest import is_refusal
+from tests.golden.test_text import text_model
 
 
 def test_info_json_has_the_whole_specification(run, model_file):
@@ -36,6 +38,13 @@ def test_info_text(run, model_file):
     spec = load_model(model_file).spec
     for text in (spec.content_hash, "5 inputs, 3 units, 3 classes", "yes no _unknown_", "3 steps", "drawn at random"):
         assert text in out
+
+
+def test_info_of_a_text_model(run, tmp_path):
+    save_model(tmp_path / "m.npz", text_model(TextSettings("\n ab", ((1, 2),) * 4)))
+    _, out, _ = run("info", tmp_path / "m.npz")
+    assert "text of 4 characters, an embedding of 2 codes" in out
+    assert "\\n space a b" in out
 
 
 def test_info_of_the_shipped_model(run):
