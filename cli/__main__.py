@@ -14,7 +14,7 @@ from importlib.metadata import version
 
 from crossramp.errors import UserError
 
-#: The commands, in the order of the help; each is a module of this package.
+#: The commands, in the order of the help; each is a module of this package, but for those that :data:`_MODULES` names.
 COMMANDS = (
     "demo",
     "generate",
@@ -25,6 +25,7 @@ COMMANDS = (
     "virtual",
     "replay",
     "ramp",
+    "train",
     "sweep",
     "linearity",
     "spice",
@@ -32,6 +33,8 @@ COMMANDS = (
     "info",
     "doctor",
 )
+
+_MODULES = {"train": "training"}  # crossramp.train is the package that trains
 
 #: Those that keep something in the user's cache folder: what they built, and Amaranth's yosys its compiled self.
 _CACHING = ("demo", "generate", "simulate", "build", "run", "virtual", "replay")
@@ -62,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"crossramp {version('crossramp')}")
     subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        import_module(f"crossramp.{name}").add_parser(subparsers)
+        import_module(f"crossramp.{_MODULES.get(name, name)}").add_parser(subparsers)
     return top
 
 
@@ -111,8 +114,8 @@ def _run(argv: list[str] | None) -> int:
         return args.run(args)
     except SystemExit as stop:  # argparse: help, version, usage
         return stop.code if isinstance(stop.code, int) else 2
-    except KeyboardInterrupt:
-        _complain("interrupted")
+    except KeyboardInterrupt as interruption:  # a command may say what is kept
+        _complain(f"interrupted; {interruption}" if str(interruption) else "interrupted")
         return 130
     except UserError as error:
         return _refuse(error)

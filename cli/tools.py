@@ -104,8 +104,8 @@ TOOLS = (
     Tool("gtkwave", "looking at waves", "sudo apt-get install gtkwave", programs=("gtkwave",)),
     Tool("pyarrow", "sweep (results as Parquet; else CSV)", "pip install 'crossramp[sweep]'", package="pyarrow"),
     Tool("dask", "sweep --dask", "pip install 'crossramp[sweep]'", package="distributed"),
-    Tool("torch", "python -m crossramp.train, bench", "pip install 'crossramp[train]'", package="torch"),
-    Tool("pillow", "python -m crossramp.train on spectrograms", "pip install 'crossramp[train]'", package="pillow"),
+    Tool("torch", "train, bench", "pip install 'crossramp[train]'", package="torch"),
+    Tool("pillow", "train (on spectrograms)", "pip install 'crossramp[train]'", package="pillow"),
     Tool("onnxruntime", "bench", "pip install 'crossramp[bench]'", package="onnxruntime"),
 )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hardware-aware training with PyTorch (the extra ``train``): ``python -m crossramp.train kws DATA -o model.npz``.
+"""Hardware-aware training with PyTorch (the extra ``train``): ``crossramp train``.
 
 `datasets` reads recordings or spectrograms, `augment` varies them, `float_network` is the network before quantization,
 `sequence` the contract's integer arithmetic with straight-through gradients, `quantized_network` the network made of

@@ -81,6 +81,8 @@ class Checkpoint:
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(self.path)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror or str(error), str(self.path)) from None
         finally:
             with contextlib.suppress(OSError):
                 unfinished.unlink(missing_ok=True)

@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from ..golden.features import FeatureSettings, fit_length, log_mel
-from .recordings import BACKGROUND, SILENCE, UNKNOWN, Problem, label_of, official_split, read_clip
+from .recordings import BACKGROUND, SILENCE, SOURCE, UNKNOWN, Problem, label_of, read_clip, splits, wav_files
 
-__all__ = ["WORDS", "Corpus", "class_names", "load_corpus"]
+__all__ = ["WORDS", "Corpus", "cache_file", "class_names", "load_corpus"]
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 
@@ -53,6 +53,16 @@ def class_names(words: tuple[str, ...]) -> tuple[str, ...]:
     return (SILENCE, UNKNOWN, *words)
 
 
+def cache_file(folder: Path | str, settings: FeatureSettings) -> Path:
+    """Where the levels of a folder are kept unless somebody says otherwise: in the user's cache folder.
+
+    One file a folder and front end, so that recipes which differ in that take turns without reading all anew.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    name = hashlib.sha256(repr((str(Path(folder).resolve()), _spectrum(settings))).encode()).hexdigest()[:16]
+    return Path(base) / "crossramp" / "levels" / f"{name}.npz"
+
+
 def load_corpus(
     folder: Path | str,
     words: tuple[str, ...],
@@ -60,6 +70,7 @@ def load_corpus(
     cache: Path | str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
     problem: Problem = lambda text: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Corpus:
     """Reads a folder of either layout.
 
@@ -73,11 +84,13 @@ def load_corpus(
         The front end; only its spectrum settings matter here, not the normalization.
     cache : path or None
         An .npz file to keep the levels in. It is used again while the files' names, sizes and times of change and the
-        settings are the same, and written anew otherwise.
+        settings are the same, and written anew otherwise. About 4 KB a clip in the default front end.
     progress : callable
         Told the clips read and their total, now and then.
     problem : callable
         Told of every file and folder that is left out because nothing can be made of it.
+    note : callable
+        Told why the levels are not kept, where the cache cannot be written.
 
     Raises
     ------
@@ -87,18 +100,21 @@ def load_corpus(
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(
-            f"{folder}: not a folder; give one of recordings (<word>/*.wav) or of spectrograms (index.csv)"
+            f"{folder}: not a folder; give one of recordings (<word>/*.wav) or of spectrograms (index.csv); {SOURCE}"
         )
     ready_made = (folder / "index.csv").is_file()
     entries = _spectrogram_entries(folder) if ready_made else _recording_entries(folder, settings, problem)
     if not entries:
-        raise ValueError(f"{folder}: holds neither index.csv nor recordings named <word>/<anything>.wav")
+        raise ValueError(f"{folder}: holds neither index.csv nor recordings named <word>/<anything>.wav; {SOURCE}")
     entries = [entry for entry in entries if entry.split != "testing"]
     key = _key(entries, folder, settings)
     found = _from_cache(cache, key)
     levels, problems = found or _read(entries, folder, settings, progress)
-    if found is None:
-        _to_cache(cache, key, levels, problems)
+    if found is None and cache is not None:
+        try:
+            _to_cache(Path(cache), key, levels, problems)
+        except OSError as error:  # it only saves time
+            note(f"{cache}: cannot be written ({error.strerror or error}); the next run reads all clips again")
     for text in filter(None, problems):
         problem(text)
     good = np.array([not text for text in problems], bool)
@@ -133,17 +149,9 @@ def _spectrogram_entries(folder: Path) -> list[_Entry]:
 
 
 def _recording_entries(folder: Path, settings: FeatureSettings, problem: Problem) -> list[_Entry]:
-    lists = {split: folder / f"{split}_list.txt" for split in ("validation", "testing")}
-    listed = None
-    if all(path.is_file() for path in lists.values()):
-        listed = {name: split for split, path in lists.items() for name in path.read_text().split()}
-    paths = sorted(folder.glob("*/*.wav"))
-    full = {path.parent for path in paths}
-    for empty in sorted(path for path in folder.iterdir() if path.is_dir() and path not in full):
-        if not empty.name.startswith("."):
-            problem(f"{empty}: holds no *.wav; put recordings there, or remove it")
+    split_of = splits(folder)
     entries = []
-    for path in paths:
+    for path in wav_files(folder, problem):
         word, name = path.parent.name, path.relative_to(folder).as_posix()
         if word == BACKGROUND:
             try:
@@ -151,7 +159,7 @@ def _recording_entries(folder: Path, settings: FeatureSettings, problem: Problem
             except ValueError as error:
                 problem(str(error))
         elif word != SILENCE:  # silence is made of background noise instead
-            entries.append(_Entry(name, word, listed.get(name, "training") if listed else official_split(name)))
+            entries.append(_Entry(name, word, split_of(name)))
     return entries
 
 
@@ -180,7 +188,7 @@ def _read_blocks(
     """Levels of some entries at a time with the first one's number; their problems are appended."""
     for start in range(0, len(entries), _BLOCK_CLIPS):
         block = entries[start : start + _BLOCK_CLIPS]
-        recorded = block[0].path.endswith(".wav")
+        recorded = block[0].path.lower().endswith(".wav")
         nothing = np.zeros(settings.clip_samples if recorded else (settings.frames, settings.bands), np.int16)
         clips = []
         for entry in block:
@@ -202,7 +210,7 @@ def _read_image(path: Path, settings: FeatureSettings) -> np.ndarray:
     try:
         from PIL import Image
     except ImportError:
-        raise ModuleNotFoundError("reading spectrogram images needs pillow: pip install 'crossramp[train]'") from None
+        raise ValueError("reading spectrogram images needs pillow; type: pip install 'crossramp[train]'") from None
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("L"))
@@ -229,7 +237,7 @@ def _corpus(entries: list[_Entry], levels: np.ndarray, classes: tuple[str, ...],
         if absent:
             raise ValueError(f"{folder}: no {name} clip of {absent[0]!r}; add some, or name other words with --words")
     if held_out.sum() in (0, len(background)):
-        raise ValueError(f"{folder}: too little background noise; put at least 2 s into {BACKGROUND}/*.wav")
+        raise ValueError(f"{folder}: too little background noise; put at least 2 s into {BACKGROUND}/*.wav; {SOURCE}")
     digest = hashlib.sha256("\n".join(classes).encode())
     for part in (parts["training"], parts["validation"], background):
         digest.update(labels[part].astype("<i8").tobytes())
@@ -247,8 +255,7 @@ def _corpus(entries: list[_Entry], levels: np.ndarray, classes: tuple[str, ...],
 
 
 def _key(entries: list[_Entry], folder: Path, settings: FeatureSettings) -> str:
-    spectrum = {k: v for k, v in settings.to_dict().items() if k not in ("band_offset", "band_gain", "frames_per_step")}
-    digest = hashlib.sha256(repr(sorted(spectrum.items())).encode())
+    digest = hashlib.sha256(_spectrum(settings).encode())
     for entry in entries:
         try:
             stat = os.stat(folder / entry.path)
@@ -257,6 +264,12 @@ def _key(entries: list[_Entry], folder: Path, settings: FeatureSettings) -> str:
             found = "not there"
         digest.update(f"{entry} {found}\n".encode())
     return digest.hexdigest()
+
+
+def _spectrum(settings: FeatureSettings) -> str:
+    """What of the settings levels depend on."""
+    fitted = ("band_offset", "band_gain", "frames_per_step")
+    return repr(sorted((name, value) for name, value in settings.to_dict().items() if name not in fitted))
 
 
 def _from_cache(cache: Path | str | None, key: str) -> tuple[np.ndarray, list[str]] | None:
@@ -269,12 +282,10 @@ def _from_cache(cache: Path | str | None, key: str) -> tuple[np.ndarray, list[st
         return None  # a damaged cache is no worse than none: it is written anew
 
 
-def _to_cache(cache: Path | str | None, key: str, levels: np.ndarray, problems: list[str]) -> None:
-    if cache is None:
-        return
+def _to_cache(cache: Path, key: str, levels: np.ndarray, problems: list[str]) -> None:
     content = io.BytesIO()
     np.savez(content, key=np.array(key), levels=levels, problems=np.array(problems, str))
-    write_whole(Path(cache), content.getvalue())
+    write_whole(cache, content.getvalue())
 
 
 def write_whole(path: Path, content: bytes) -> None:

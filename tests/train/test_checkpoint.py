@@ -10,24 +10,26 @@ import sys
 
 import pytest
 import torch
+from crossramp import training
+from crossramp.__main__ import main
 from crossramp.golden.modelfile import load_model
-from crossramp.train import __main__ as command
 from crossramp.train import keywords, schedule
 from crossramp.train.checkpoint import Checkpoint
+from crossramp.trainreport import Report
 
-from tests.train.test_command import arguments
+from tests.training import arguments
 
 
 def stop_at(monkeypatch, phase, epoch):
     """Ctrl-C in the middle of an epoch, counted from 0, of a phase."""
-    real = command._Report.batch
+    real = Report.batch
 
     def batch(self, running, number, done, total):
         if (running.name, number, done) == (phase, epoch, 2):
             raise KeyboardInterrupt
         real(self, running, number, done, total)
 
-    monkeypatch.setattr(command._Report, "batch", batch)
+    monkeypatch.setattr(Report, "batch", batch)
 
 
 FAST = "[float]\nlearning_rate = 0.05\nwarm_up = 1\n[quantized]\nlearning_rate = 0.05\nwarm_up = 1\n"
@@ -46,7 +48,7 @@ def recipe(tmp_path_factory):
 def whole(data, recipe):
     """The model file of a run that nothing interrupts."""
     output = recipe.parent / "whole.npz"
-    assert command.main(arguments(data, output, "--recipe", str(recipe))) == 0
+    assert main(arguments(data, output, "--recipe", str(recipe))) == 0
     return output.read_bytes()
 
 
@@ -55,7 +57,7 @@ def test_interrupted_run_makes_the_same_file(data, recipe, whole, tmp_path, monk
     if devices:
         recipe, output = tmp_path / "recipe.toml", tmp_path / "whole.npz"
         recipe.write_text(FAST + devices)
-        assert command.main(arguments(data, output, "--recipe", str(recipe))) == 0
+        assert main(arguments(data, output, "--recipe", str(recipe))) == 0
         whole = output.read_bytes()
     output = tmp_path / "parts.npz"
     run = arguments(data, output, "--recipe", str(recipe))
@@ -63,11 +65,11 @@ def test_interrupted_run_makes_the_same_file(data, recipe, whole, tmp_path, monk
     for phase, epoch, kept in (("float", 2, "float epoch 2"), ("quantized", 0, "float epoch 4"), ("quantized", 2, "")):
         with monkeypatch.context() as patch:
             stop_at(patch, phase, epoch)
-            assert command.main(run) == 130
+            assert main(run) == 130
         assert f"{output}.checkpoint holds everything up to {kept}" in capsys.readouterr().err
         assert not output.exists()
         torch.manual_seed(99)  # another process would not have this one's state either
-    assert command.main(run) == 0
+    assert main(run) == 0
     told = capsys.readouterr().out
     assert f"going on: {output}.checkpoint holds everything up to quantized epoch 2\n" in told
     assert told.count("quantized epoch 3/3: loss") == told.count(": loss") == 1
@@ -83,7 +85,7 @@ def test_a_state_that_is_not_kept_shows(data, recipe, whole, tmp_path, monkeypat
     run = arguments(data, tmp_path / "m.npz", "--recipe", str(recipe))
     with monkeypatch.context() as patch:
         stop_at(patch, "float", 3)
-        assert command.main(run) == 130
+        assert main(run) == 130
     real = schedule._Run.load_state_dict
 
     def load(self, state):
@@ -91,7 +93,7 @@ def test_a_state_that_is_not_kept_shows(data, recipe, whole, tmp_path, monkeypat
         real(self, state | {part: own[part]})
 
     monkeypatch.setattr(schedule._Run, "load_state_dict", load)
-    assert command.main(run) == 0
+    assert main(run) == 0
     assert (tmp_path / "m.npz").read_bytes() != whole
 
 
@@ -100,15 +102,16 @@ def test_a_killed_run_goes_on(data, recipe, whole, tmp_path):
     run = arguments(data, output, "--recipe", str(recipe))
     script = (
         "import os, signal, sys\n"
-        "from crossramp.train import __main__ as command\n"
+        "from crossramp.__main__ import main\n"
+        "from crossramp.trainreport import Report\n"
         "def batch(self, phase, epoch, done, total):\n"
         "    if (phase.name, epoch, done) == ('float', 3, 1): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "command._Report.batch = batch\n"
-        "command.main(sys.argv[1:])\n"
+        "Report.batch = batch\n"
+        "main(sys.argv[1:])\n"
     )
     killed = subprocess.run([sys.executable, "-c", script, *run], capture_output=True, timeout=60)
     assert killed.returncode == -signal.SIGKILL
-    assert command.main(run) == 0
+    assert main(run) == 0
     assert output.read_bytes() == whole
 
 
@@ -118,21 +121,21 @@ def test_checkpoints_of_other_runs_are_refused(data, tmp_path, monkeypatch, caps
     run = arguments(data, output, "--checkpoint", str(checkpoint))
     with monkeypatch.context() as patch:
         stop_at(patch, "float", 1)
-        assert command.main(run) == 130
+        assert main(run) == 130
     kept = checkpoint.read_bytes()
     capsys.readouterr()
-    assert command.main([*run, "--epochs", "5"]) == 2
+    assert main([*run, "--epochs", "5"]) == 2
     told = capsys.readouterr().err
-    assert told.startswith(f"error: {checkpoint}: is of another run: its recipe is '")
+    assert told.startswith(f"crossramp: {checkpoint}: is of another run: its recipe is '")
     assert told.endswith("--restart begins anew, --checkpoint FILE keeps both\n")
     assert told.count("\n") == 1
     with monkeypatch.context() as patch:
-        real = command.load_corpus
-        patch.setattr(command, "load_corpus", lambda *a: dataclasses.replace(real(*a), digest="0" * 64))
-        assert command.main(run) == 2
+        real = training.load_corpus
+        patch.setattr(training, "load_corpus", lambda *a: dataclasses.replace(real(*a), digest="0" * 64))
+        assert main(run) == 2
     assert "is of another run: its data is '" in capsys.readouterr().err
     assert checkpoint.read_bytes() == kept
-    assert command.main([*run, "--epochs", "5", "--restart"]) == 0
+    assert main([*run, "--epochs", "5", "--restart"]) == 0
     assert output.is_file()
     assert not checkpoint.exists()
 
@@ -170,7 +173,7 @@ def test_the_last_checkpoint_survives_a_failed_write(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path / 'c'}'"):
         checkpoint.save({"phase": "float", "fit": {"epoch": 2}})
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
     assert (tmp_path / "c").read_bytes() == kept
@@ -189,9 +192,11 @@ def test_a_loss_that_is_no_number_stops_the_run(data, tmp_path, monkeypatch, cap
         return real(self, values) * (float(value) if self.training and sum(passes) > 12 else 1)
 
     monkeypatch.setattr(network, "forward", forward)
-    assert command.main(arguments(data, output)) == 2
+    assert main(arguments(data, output)) == 2
     told = capsys.readouterr().err
-    assert told.startswith(f"error: {phase} epoch 3, batch 3: loss nan, gradient nan; no number to go on with: lower")
+    assert told.startswith(
+        f"crossramp: {phase} epoch 3, batch 3: loss nan, gradient nan; no number to go on with: lower"
+    )
     assert f"{output}.checkpoint holds everything up to {phase} epoch 2" in told
     assert told.count("\n") == 1
     assert not output.exists()
@@ -204,7 +209,7 @@ def test_early_stopping(data, tmp_path, capsys):
     # At rate 0 nothing becomes better: the state before the first epoch stays the best one.
     recipe.write_text("[float]\npatience = 2\nlearning_rate = 0\n[quantized]\npatience = 0\n")
     run = arguments(data, tmp_path / "m.npz", "--recipe", str(recipe), "--epochs", "9")
-    assert command.main(run) == 0
+    assert main(run) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if ": loss" in line]
     assert [line.split(":")[0] for line in lines] == [
         *(f"float epoch {n}/9" for n in (1, 2)),

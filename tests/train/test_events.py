@@ -4,10 +4,10 @@
 import struct
 
 import pytest
-from crossramp.train import __main__ as command
+from crossramp.__main__ import main
 from crossramp.train.events import EventFile, _masked_crc
 
-from tests.train.test_command import arguments
+from tests.training import arguments
 
 
 def crc32c(data: bytes) -> int:
@@ -97,7 +97,7 @@ def test_a_damaged_file_is_told(tmp_path):
 
 def test_training_logs_every_epoch(data, tmp_path, capsys):
     log = tmp_path / "log"
-    assert command.main(arguments(data, tmp_path / "m.npz", "--log", str(log))) == 0
+    assert main(arguments(data, tmp_path / "m.npz", "--log", str(log))) == 0
     (path,) = log.iterdir()
     found = scalars(path)
     names = ("loss", "learning_rate", "validation_loss", "validation_accuracy")
@@ -111,5 +111,5 @@ def test_training_logs_every_epoch(data, tmp_path, capsys):
 
 def test_a_folder_that_cannot_be_made_is_one_line(data, tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert command.main(arguments(data, tmp_path / "m.npz", "--log", str(tmp_path / "file" / "log"))) == 2
+    assert main(arguments(data, tmp_path / "m.npz", "--log", str(tmp_path / "file" / "log"))) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
+from crossramp import training
+from crossramp.__main__ import main, parser
 from crossramp.golden.analog.constants import SWITCHES
 from crossramp.golden.analog.technology import FOLDER as TECHNOLOGIES
-from crossramp.train import __main__ as command
 from crossramp.train.recipe import FOLDER, Recipe, load_recipe, parse_recipe, shipped_recipes
 from crossramp.train.settings import Devices, RecipeError
 
@@ -110,16 +111,30 @@ def test_wrong_technologies_are_refused_before_training(devices, message):
 def test_options_beat_the_recipe(tmp_path):
     path = tmp_path / "r.toml"
     path.write_text("seed = 3\n[hardware]\nunits = 8\nlanes = 2\n[quantized]\nepochs = 5\n")
-    given = ["kws", "DATA", "-o", "m.npz", "--recipe", str(path), "--units", "4", "--batch", "20", "--words", "a, b"]
-    recipe = command._recipe(command._parser().parse_args(given))
+    given = [
+        "train",
+        "kws",
+        "DATA",
+        "-o",
+        "m.npz",
+        "--recipe",
+        str(path),
+        "--units",
+        "4",
+        "--batch",
+        "20",
+        "--words",
+        "a, b",
+    ]
+    recipe = training.recipe_of(parser().parse_args(given))
     assert (recipe.hardware.units, recipe.hardware.lanes, recipe.seed, recipe.words) == (4, 2, 3, ("a", "b"))
     assert (recipe.float_phase.batch, recipe.quantized_phase.batch, recipe.quantized_phase.epochs) == (20, 20, 5)
 
 
 def test_recipe_that_is_nowhere_is_named(tmp_path, capsys):
-    assert command.main(["kws", "DATA", "-o", str(tmp_path / "m.npz"), "--recipe", "nowhere.toml"]) == 2
+    assert main(["train", "kws", "DATA", "-o", str(tmp_path / "m.npz"), "--recipe", "nowhere.toml"]) == 2
     told = capsys.readouterr().err
-    assert told == ("error: there is no recipe 'nowhere.toml'; shipped: kws, kws-aware; or give a TOML file\n")
+    assert told == ("crossramp: there is no recipe 'nowhere.toml'; shipped: kws, kws-aware; or give a TOML file\n")
 
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()

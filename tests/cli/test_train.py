@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command from a folder to a model file: what it writes, says and refuses."""
+"""crossramp train, from a folder to a model file: what it writes, says and refuses."""
 
+import json
 import re
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+from crossramp import training
+from crossramp.__main__ import main
 from crossramp.golden.features import features, pulse_codes
 from crossramp.golden.modelfile import load_model
-from crossramp.train import __main__ as command
-from crossramp.train import keywords
+from crossramp.train import datasets, keywords
 from crossramp.train.recordings import labeled_recordings
 
+from tests.cli.conftest import is_refusal
 from tests.train.test_datasets import TESTING_SPEAKERS, noise, write_wav
+from tests.training import arguments, write_spectrograms
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_spectrograms(tmp_path_factory.mktemp("spectrograms"))
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +33,9 @@ def audio(tmp_path_factory):
     return folder
 
 
-def arguments(data, output, *more):
-    fixed = ["--words", "yes,no", "--units", "4", "--epochs", "4", "--qat-epochs", "3", "--batch", "20", "--seed", "5"]
-    return ["kws", str(data), "-o", str(output), *fixed, *more]
-
-
 def test_trains_exports_and_measures(data, audio, tmp_path, capsys):
     output = tmp_path / "tiny.npz"
-    assert command.main(arguments(data, output, "--eval", str(audio))) == 0
+    assert main(arguments(data, output, "--eval", str(audio))) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "90 clips to train on, 30 to validate with"
     epochs = [
@@ -56,15 +58,15 @@ def test_trains_exports_and_measures(data, audio, tmp_path, capsys):
 def test_learns_what_is_plain_to_see(data, tmp_path):
     output = tmp_path / "tiny.npz"
     more = ["--epochs", "30", "--qat-epochs", "20", "--learning-rate", "0.05", "--qat-learning-rate", "0.02"]
-    assert command.main(arguments(data, output, *more)) == 0
+    assert main(arguments(data, output, *more)) == 0
     assert load_model(output).provenance["quantized_validation_accuracy"] > 0.9
 
 
 def test_same_seed_makes_the_same_file(data, tmp_path):
     files = [tmp_path / f"{name}.npz" for name in ("a", "b", "c")]
-    assert command.main(arguments(data, files[0])) == 0
-    assert command.main(arguments(data, files[1])) == 0
-    assert command.main(arguments(data, files[2], "--seed", "6")) == 0
+    assert main(arguments(data, files[0])) == 0
+    assert main(arguments(data, files[1])) == 0
+    assert main(arguments(data, files[2], "--seed", "6")) == 0
     assert files[0].read_bytes() == files[1].read_bytes()
     assert files[0].read_bytes() != files[2].read_bytes()
 
@@ -91,7 +93,7 @@ def test_interruption_leaves_a_checkpoint_and_no_model(data, tmp_path, monkeypat
         raise KeyboardInterrupt
 
     monkeypatch.setattr(keywords, "export", interrupted)
-    assert command.main(arguments(data, tmp_path / "tiny.npz")) == 130
+    assert main(arguments(data, tmp_path / "tiny.npz")) == 130
     told = capsys.readouterr().err
     assert "interrupted; no model was written" in told
     assert "tiny.npz.checkpoint holds everything up to quantized epoch 3; the same command goes on from there" in told
@@ -109,17 +111,15 @@ def test_interruption_leaves_a_checkpoint_and_no_model(data, tmp_path, monkeypat
     ],
 )
 def test_wrong_inputs_are_one_line_and_status_2(data, tmp_path, capsys, change, message):
-    assert command.main(arguments(data, tmp_path / "tiny.npz", *change)) == 2
+    assert main(arguments(data, tmp_path / "tiny.npz", *change)) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: ")
+    assert error.startswith("crossramp: ")
     assert message in error
     assert error.count("\n") == 1
 
 
 def test_option_out_of_range_is_refused_with_its_range(data, tmp_path, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        command.main(arguments(data, tmp_path / "tiny.npz", "--sigmoid-range", "0"))
-    assert stopped.value.code == 2
+    assert main(arguments(data, tmp_path / "tiny.npz", "--sigmoid-range", "0")) == 2
     assert "'0' is not a number from 0.000976562 to 1024" in capsys.readouterr().err
 
 
@@ -130,7 +130,7 @@ def test_files_that_cannot_be_used_are_counted(data, audio, tmp_path, capsys):
     (folder / "0.png").write_text("hello")
     (measured / "yes" / "a.wav").write_text("hello")
     nothing = ["--epochs", "0", "--qat-epochs", "0", "--eval", str(measured)]
-    assert command.main(arguments(folder, tmp_path / "m.npz", *nothing)) == 0
+    assert main(arguments(folder, tmp_path / "m.npz", *nothing)) == 0
     told = capsys.readouterr()
     named = [line.split(": ")[:2] for line in told.err.splitlines()]
     assert named == [["left out", str(path)] for path in (measured / "yes" / "a.wav", folder / "0.png")]
@@ -141,8 +141,47 @@ def test_files_that_cannot_be_used_are_counted(data, audio, tmp_path, capsys):
     assert load_model(tmp_path / "m.npz").provenance["evaluation"]["recordings"] == 4
 
 
-def test_help_has_an_example():
-    run = subprocess.run(
-        [sys.executable, "-m", "crossramp.train", "kws", "--help"], capture_output=True, text=True, check=True
-    )
-    assert "python -m crossramp.train kws speech_commands_v0.02 -o kws.npz" in run.stdout
+def test_json(data, run):
+    status, out, err = run(*arguments(data, "m.npz", "--epochs", "1", "--qat-epochs", "0", "--json"))
+    assert status == 0
+    told, model = json.loads(out), load_model("m.npz")
+    assert told == {"model": "m.npz", "model_hash": model.content_hash, "left_out": 0, "provenance": model.provenance}
+    assert "float epoch 1/1: loss" in err
+
+
+def test_levels_are_kept_in_the_users_cache(data, tmp_path, run, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    words = arguments(data, tmp_path / "m.npz", "--epochs", "0", "--qat-epochs", "0")
+    words.remove("--no-cache")
+    assert run(*words)[0] == 0
+    (kept,) = (tmp_path / "cache" / "crossramp" / "levels").iterdir()
+    # The next run reads no picture.
+    monkeypatch.setattr(datasets, "_read", None)
+    assert run(*words)[0] == 0
+    monkeypatch.undo()
+    # Where nothing can be kept, training goes on.
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    status, _, err = run(*words)
+    assert status == 0
+    assert err.count("\n") == 1
+    assert "cannot be written (Not a directory); the next run reads all clips again" in err
+    assert kept.is_file()
+
+
+def test_without_pytorch(run, monkeypatch):
+    monkeypatch.setattr(training.importlib.util, "find_spec", lambda name: None)
+    assert is_refusal(run("train", "kws", "DATA", "-o", "m.npz"), "needs PyTorch", "pip install 'crossramp[train]'")
+
+
+def test_data_that_is_missing_is_told_with_where_to_get_it(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for folder in ("nowhere", "empty"):
+        refused = run("train", "kws", folder, "-o", "m.npz")
+        assert is_refusal(refused, f"{folder}: ", "<word>", "CC BY 4.0", "speech_commands_v0.02.tar.gz")
+
+
+def test_help_has_an_example(run):
+    status, out, _ = run("train", "kws", "--help")
+    assert status == 0
+    assert "crossramp train kws speech_commands_v0.02 -o kws.npz" in out
