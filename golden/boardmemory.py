@@ -47,6 +47,11 @@ class Build:
         Bits per second of the UART.
     made_by : str
         Name and version of the program that made it.
+
+    Raises
+    ------
+    SpecificationError
+        For the readout ``"step"``: the host link has one answer an utterance.
     """
 
     board: str
@@ -55,6 +60,13 @@ class Build:
     clock: int
     baud: int = BAUD
     made_by: str = "crossramp"
+
+    def __post_init__(self):
+        if self.spec.readout == "step":
+            raise SpecificationError(
+                "the readout is 'step', and a board answers once an utterance; give a model whose readout is mean "
+                "or last, or simulate this one"
+            )
 
     @property
     def payload(self) -> int:

@@ -2,7 +2,7 @@
 """The dense head: sums of h, logits, argmax."""
 
 import numpy as np
-from amaranth import Array, Const, Module, Mux, Signal, signed
+from amaranth import Array, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -24,39 +24,55 @@ def answer_layout(spec: Specification) -> data.StructLayout:
 
 def program_signature(spec: Specification) -> AccessSignature:
     """Access to the weights and biases of a head that is programmed at run time."""
-    return AccessSignature(spec.classes * (spec.units + 1), signed(spec.head_bias_bits))
+    return AccessSignature(spec.classes * (spec.hidden + 1), signed(spec.head_bias_bits))
 
 
 class Head(wiring.Component):
-    """Adds up h, and after the last step of an utterance multiplies the sums with the head's weights, one a clock.
+    """Adds up h, and after the last step of an utterance multiplies the sums with the head's weights.
 
     Its golden model is :meth:`golden.network.Network.head`. Logits leave in the order of the classes, then the answer:
-    the class of the largest, the first of equals.
+    the class of the largest, the first of equals. With the readout ``"step"`` every step counts as an utterance: its h
+    is kept, not added to anything, and multiplied while the next step runs; nothing is ever too long.
 
-    Latency: classes x (units + 5) + 1 clocks from the last beat of h to the answer, if every logit is taken at once.
+    Latency: ``spec.head_clocks`` - 1 clocks from the last beat of h to the answer, if every logit is taken at once.
     Throughput: one beat of h a clock. The next utterance is added up meanwhile, in the other half of the sums.
-    Back-pressure: the last beat of an utterance waits (``h.ready`` low) until the head is through with the one before.
-    Cost: one multiplier; two memories: the weights (classes x (units + 1) words of ``head_bias_bits``) and the sums
-    (2 x ``beats`` words of ``lanes`` sums, one write and two read ports).
+    Back-pressure: the last beat of an utterance (with ``"step"``, of a step) waits (``h.ready`` low) until the head is
+    through with the one before.
+    Cost: ``spec.head_lanes`` multipliers; two memories: the weights (classes x (hidden / head_lanes + 1) words of
+    ``head_lanes`` times ``head_bias_bits``) and the sums (2 x ``beats`` words of ``lanes`` sums, one write and two read
+    ports).
 
     Parameters
     ----------
     spec : Specification
-    weights : integer array, shape (classes, units), or None
+    weights : integer array, shape (classes, hidden), or None
     biases : integer array, shape (classes,), or None
         Given, they are in a ROM. None for both: the member ``program`` writes them, while the head is not busy; the
         order of the words is that of :func:`golden.boardmemory.head_image`.
+
+    Raises
+    ------
+    ValueError
+        For weights of another shape, or none with the readout ``"step"``.
     """
 
     def __init__(self, spec: Specification, weights=None, biases=None):
         self.spec = spec
         self.programmable = weights is None and biases is None
+        self.every_step = spec.readout == "step"
+        if self.programmable and self.every_step:
+            raise ValueError("the readout is 'step': its head's weights are in a ROM; give weights and biases")
         if self.programmable:
-            weights, biases = np.zeros((spec.classes, spec.units), int), np.zeros(spec.classes, int)
+            weights, biases = np.zeros((spec.classes, spec.hidden), int), np.zeros(spec.classes, int)
         rows = [[*map(int, row), int(bias)] for row, bias in zip(weights, biases, strict=True)]
-        if len(rows) != spec.classes or any(len(row) != spec.units + 1 for row in rows):
-            raise ValueError(f"the head's weights must have the shape {(spec.classes, spec.units)}, and a bias a class")
-        self.words = [word for row in rows for word in row]
+        if len(rows) != spec.classes or any(len(row) != spec.hidden + 1 for row in rows):
+            raise ValueError(
+                f"the head's weights must have the shape {(spec.classes, spec.hidden)}, and a bias a class"
+            )
+        #: Words of the weights: for each class groups of ``head_lanes`` weights, then the bias with zeros.
+        self.words = [
+            word for *row, bias in rows for word in (*_groups(row, spec.head_lanes), *_groups([bias], spec.head_lanes))
+        ]
         members = {
             "h": In(stream.Signature(h_layout(spec))),
             "logit": Out(stream.Signature(logit_layout(spec))),
@@ -76,8 +92,13 @@ class Head(wiring.Component):
         m.submodules.sums = sums = Memory(
             shape=layout, depth=2 * groups, init=[], attrs={} if spec.beats == 1 else UNCHECKED
         )
+        weight = signed(spec.head_bias_bits)
+        alone = spec.head_lanes == 1
         m.submodules.weights = weights = Memory(
-            shape=signed(spec.head_bias_bits), depth=len(self.words), init=self.words, attrs=UNCHECKED
+            shape=weight if alone else data.ArrayLayout(weight, spec.head_lanes),
+            depth=len(self.words),
+            init=[word[0] for word in self.words] if alone else self.words,
+            attrs=UNCHECKED,
         )
         half = Signal()  # of the sums: the one being added to
         steps = Signal(range(spec.max_steps + 1))  # of the utterance being added up, those complete
@@ -99,12 +120,13 @@ class Head(wiring.Component):
         first = Signal()
         taken = Signal()
         finished = Signal()
+        finishing = self.h.payload.end if self.every_step else self.h.payload.end & self.h.payload.last
         m.d.comb += [
             first.eq(steps == 0),
             taken.eq(self.h.valid & self.h.ready),
-            finished.eq(taken & self.h.payload.end & self.h.payload.last),
+            finished.eq(taken & finishing),
             # A finished utterance needs the multiplier: only its last beat waits for that.
-            self.h.ready.eq(~(self.busy & self.h.payload.end & self.h.payload.last)),
+            self.h.ready.eq(~(self.busy & finishing)),
             following.eq(group),
         ]
         with m.If(taken):
@@ -129,12 +151,13 @@ class Head(wiring.Component):
         return finished
 
     def _multiply(self, m: Module, sums: Memory, weights: Memory, half, groups: int, finished, steps, too_long):
-        """Goes through the classes, and through the units of each: address, operands, product, sum."""
+        """Goes through the classes, and through the codes of h in each: address, operands, products, sum."""
         spec = self.spec
         sum_read, weight_read = sums.read_port(), weights.read_port()
 
+        parts = -(-spec.hidden // spec.head_lanes)  # of a class, before its bias
         word = Signal(range(len(self.words) + 1))  # of the weights
-        unit = Signal(range(spec.units + 1))  # spec.units: the bias
+        unit = Signal(range(parts + 1))  # the part; parts: the bias
         group = Signal(range(groups))
         lane = Signal(range(spec.lanes))
         kind = Signal(answer_layout(spec)["index"].shape)  # the class being computed
@@ -157,19 +180,29 @@ class Head(wiring.Component):
 
         # One clock later: both operands. Then the product, then the sum.
         operand_lane, operand_is_bias, operand_valid = Signal(range(spec.lanes)), Signal(), Signal()
-        operand = Mux(operand_is_bias, count, Array(sum_read.data[k] for k in range(spec.lanes))[operand_lane])
-        product_value = weight_read.data * operand
-        product, product_valid = Signal(product_value.shape(), reset_less=True), Signal()
+        if spec.head_lanes == 1:
+            operand = Mux(operand_is_bias, count, Array(sum_read.data[k] for k in range(spec.lanes))[operand_lane])
+            values = [weight_read.data * operand]
+        else:  # a whole word of h at once, and of the bias's word only the first lane
+            values = [
+                weight_read.data[k] * Mux(operand_is_bias, Const(int(k == 0)), sum_read.data[k])
+                for k in range(spec.lanes)
+            ]
+        names = ["product"] if len(values) == 1 else [f"product_{k}" for k in range(len(values))]
+        products = [
+            Signal(value.shape(), name=name, reset_less=True) for value, name in zip(values, names, strict=True)
+        ]
+        product_valid = Signal()
         total = Signal(signed(spec.logit_bits), reset_less=True)
         m.d.sync += [
             operand_lane.eq(lane),
-            operand_is_bias.eq(unit == spec.units),
+            operand_is_bias.eq(unit == parts),
             operand_valid.eq(0),
-            product.eq(product_value),
             product_valid.eq(operand_valid),
+            *(product.eq(value) for product, value in zip(products, values, strict=True)),
         ]
         with m.If(product_valid):
-            m.d.sync += total.eq(total + product)
+            m.d.sync += total.eq(total + _sum(products))
 
         best = Signal(signed(spec.logit_bits), reset_less=True)
         index = Signal(answer_layout(spec)["index"].shape, reset_less=True)
@@ -186,15 +219,19 @@ class Head(wiring.Component):
                 with m.If(finished):
                     m.d.sync += [
                         count.eq(steps + 1 if spec.readout == "mean" else 1),
-                        count_invalid.eq(too_long | (steps == spec.max_steps)),
+                        count_invalid.eq(0 if self.every_step else too_long | (steps == spec.max_steps)),
                     ]
                     m.next = "multiply"
             with m.State("multiply"):
                 m.d.comb += self.busy.eq(1)
-                m.d.sync += [operand_valid.eq(1), word.eq(word + 1), unit.eq(unit + 1), lane.eq(lane + 1)]
-                with m.If(lane == spec.lanes - 1):
-                    m.d.sync += [lane.eq(0), group.eq(group + 1)]
-                with m.If(unit == spec.units):
+                m.d.sync += [operand_valid.eq(1), word.eq(word + 1), unit.eq(unit + 1)]
+                if spec.head_lanes == 1:
+                    m.d.sync += lane.eq(lane + 1)
+                    with m.If(lane == spec.lanes - 1):
+                        m.d.sync += [lane.eq(0), group.eq(group + 1)]
+                else:
+                    m.d.sync += group.eq(group + 1)
+                with m.If(unit == parts):
                     m.next = "drain"
             with m.State("drain"):
                 m.d.comb += self.busy.eq(1)
@@ -213,3 +250,16 @@ class Head(wiring.Component):
                 m.d.comb += [self.busy.eq(1), self.answer.valid.eq(1)]
                 with m.If(self.answer.ready):
                     m.next = "idle"
+
+
+def _groups(values: list[int], size: int) -> list[list[int]]:
+    """``values`` in groups of ``size``, the last one filled up with zeros."""
+    padded = [*values, *[0] * (-len(values) % size)]
+    return [padded[k : k + size] for k in range(0, len(padded), size)]
+
+
+def _sum(values: list) -> Value:
+    """The sum as a balanced tree."""
+    while len(values) > 1:
+        values = [sum(values[k : k + 2]) for k in range(0, len(values), 2)]
+    return values[0]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network in Amaranth's own simulator, with the Python array behind it: needs no compiler and no other tool."""
 
+import math
 import multiprocessing
 import os
 import time
@@ -42,6 +43,7 @@ class Observed:
     c, state_pulses, state_codes, h : shape (utterances, steps, units)
     logits : shape (utterances, classes)
     answers : shape (utterances,)
+        Both with a steps axis after the utterances' with the readout ``"step"``.
     clocks : int
         From the first clock to the last answer.
     steps_clocks : shape (any,)
@@ -245,13 +247,14 @@ def _simulate(network: Network, programming, calibration: int, x: np.ndarray, fi
     payloads[:, -1] |= code_bits + 1  # `last`, with the utterance's last code
     payloads = payloads.ravel().tolist()
     ends, clock = [], 0
+    answered = len(x) * (x.shape[1] if spec.readout == "step" else 1)
 
     # One loop for array, x and outputs: each further one would cost as much as the gateware. It looks just after each
     # edge, when all that the clock will bring is decided, since nothing it drives is known later.
     async def bench(ctx):
         nonlocal clock
         x_payload = top.x.payload.as_value()
-        patience = _PATIENCE * (spec.clocks_per_step + spec.inputs + spec.units)
+        patience = _PATIENCE * (spec.clocks_per_step + spec.inputs + spec.hidden)
         pins, shown, sent, quiet = _Pins(ctx, top.array), 0, 0, 0
         for signal in (top.array.ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
             ctx.set(signal, 1)
@@ -284,7 +287,7 @@ def _simulate(network: Network, programming, calibration: int, x: np.ndarray, fi
                     found.append(ctx.get(signal))
                     if name == "h" and len(found) % spec.beats == 0:
                         ends.append(clock)
-            if len(beats["answer"]) == len(x):
+            if len(beats["answer"]) == answered:
                 return
 
     simulator = Simulator(probe)
@@ -313,8 +316,10 @@ def _observed(spec: Specification, shape: tuple, beats: dict[str, list[int]], en
             lanes = _fields(beats[group], lowest, bits, spec.lanes, is_signed)
             found[name] = lanes.reshape(utterances, steps, -1)[..., : spec.units]
             lowest += bits * spec.lanes
-    if len(beats["logit"]) != utterances * spec.classes:
-        raise SimulationError(f"the gateware gave {len(beats['logit'])} logits; expected {utterances * spec.classes}")
+    answers = (utterances, steps) if spec.readout == "step" else (utterances,)
+    expected = math.prod(answers) * spec.classes
+    if len(beats["logit"]) != expected:
+        raise SimulationError(f"the gateware gave {len(beats['logit'])} logits; expected {expected}")
     _check_framing(spec, utterances, steps, beats)
     clock_of = np.array(ends).reshape(utterances, steps)
     return Observed(
@@ -323,8 +328,8 @@ def _observed(spec: Specification, shape: tuple, beats: dict[str, list[int]], en
         state_pulses=found["q"],
         state_codes=found["t"],
         h=found["h"],
-        logits=_fields(beats["logit"], 0, spec.logit_bits, 1, True).reshape(utterances, spec.classes),
-        answers=_fields(beats["answer"], 0, max((spec.classes - 1).bit_length(), 1), 1, False)[:, 0],
+        logits=_fields(beats["logit"], 0, spec.logit_bits, 1, True).reshape(*answers, spec.classes),
+        answers=_fields(beats["answer"], 0, max((spec.classes - 1).bit_length(), 1), 1, False).reshape(answers),
         clocks=clocks,
         step_clocks=np.diff(clock_of, axis=1).ravel(),
     )
@@ -337,13 +342,17 @@ def _check_framing(spec: Specification, utterances: int, steps: int, beats: dict
     codes = spec.lanes * spec.input_bits
     used = (spec.units - (spec.beats - 1) * spec.lanes) * spec.input_bits
     beyond = np.array([word % (1 << codes) >> used if last else 0 for word, last in zip(beats["h"], end, strict=True)])
-    last_class = np.arange(utterances * spec.classes) % spec.classes == spec.classes - 1
+    last_class = np.arange(len(beats["logit"])) % spec.classes == spec.classes - 1
     for name, got, want in (
         ("h_end", _bit(beats["h"], codes), end),
         ("h_last", _bit(beats["h"], codes + 1), last),
         ("h_codes beyond the last unit", beyond, 0 * end),
         ("logit_last", _bit(beats["logit"], spec.logit_bits), last_class),
-        ("answer_too_long", _bit(beats["answer"], max((spec.classes - 1).bit_length(), 1)), np.zeros(utterances)),
+        (
+            "answer_too_long",
+            _bit(beats["answer"], max((spec.classes - 1).bit_length(), 1)),
+            np.zeros(len(beats["answer"])),
+        ),
     ):
         wrong = np.flatnonzero(got != want)
         if wrong.size:

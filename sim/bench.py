@@ -216,7 +216,7 @@ class MacroBench:
         self.checker = ProtocolChecker(spec, strict=strict)
         self._pauses = {"x": x_pauses, "h": h_pauses, "logit": logit_pauses, "answer": answer_pauses}
         # A logit takes units + 5 clocks, in which nothing else need happen.
-        patience = 10 * (spec.clocks_per_step + spec.inputs) + 2 * (spec.units + 5) + 1000
+        patience = 10 * (spec.clocks_per_step + spec.inputs) + 2 * (spec.hidden + 5) + 1000
         self._watchdog_clocks = watchdog_clocks or patience
         self._lengths: list[int] = []
 
@@ -259,14 +259,20 @@ class MacroBench:
         return StreamSink(**stream_signals(self.dut, name, payload), name=name, pauses=self._pauses[name])
 
     def _progress(self) -> str:
-        return (
-            f"{self._finished()} of {len(self._lengths)} utterances are finished, {len(self.h.beats)} beats of h came"
-        )
+        what = "steps are answered" if self._every_step else "utterances are finished"
+        return f"{self._finished()} of {self._expected()} {what}, {len(self.h.beats)} beats of h came"
+
+    @property
+    def _every_step(self) -> bool:
+        return self.answers is not None and self.spec.readout == "step"
 
     def _finished(self) -> int:
         if self.answers is not None:
             return len(self.answers.beats)
         return sum(beat["end"] & beat["last"] for beat in self.h.beats)
+
+    def _expected(self) -> int:
+        return sum(self._lengths) if self._every_step else len(self._lengths)
 
     def send(self, x: np.ndarray):
         """Queue an utterance: pulse codes, integer array of shape (steps, inputs)."""
@@ -280,7 +286,7 @@ class MacroBench:
 
     async def finish(self, extra_clocks: int = 20):
         """Until every queued utterance is through, and some clocks more; then check the protocol checker's result."""
-        while self._finished() < len(self._lengths):
+        while self._finished() < self._expected():
             await RisingEdge(self.dut.clk)
         await ClockCycles(self.dut.clk, extra_clocks)
         self.checker.check_finished()

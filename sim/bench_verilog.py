@@ -38,6 +38,7 @@ def parameters(spec: Specification, *, head: bool, utterances: int) -> dict[str,
         "LOGIT_BITS": spec.logit_bits,
         "ANSWER_BITS": answer_bits(spec),
         "HEAD": int(head),
+        "EVERY_STEP": int(spec.readout == "step"),
         "UTTERANCES": utterances,
     }
 

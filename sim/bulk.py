@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bulk simulation: the generated hardware free-runs over whole utterances, and numpy compares everything at once."""
 
+import math
 import resource
 import subprocess
 import tempfile
@@ -37,8 +38,8 @@ class BulkTrace:
     """What the hardware computed for one batch; int64, the names and shapes of the golden traces.
 
     ``codes``: (batch, steps, 4 * units). ``c``, ``state_pulses``, ``state_codes``, ``h``: (batch, steps, units).
-    ``logits``: (batch, classes). ``answers``: (batch,). ``end_clocks``: (batch, steps), the clock on which the
-    last beat of h left.
+    ``logits``: (batch, classes). ``answers``: (batch,); both with a steps axis after the batch's with the readout
+    ``"step"``. ``end_clocks``: (batch, steps), the clock on which the last beat of h left.
     """
 
     codes: np.ndarray
@@ -98,8 +99,8 @@ class BulkResult:
 
     @property
     def answers(self) -> np.ndarray:
-        """Of all utterances, in order; int64."""
-        return np.concatenate([trace.answers for trace in self.traces])
+        """Of all utterances, in order, with the readout ``"step"`` of all their steps; int64, shape (answers,)."""
+        return np.concatenate([trace.answers.ravel() for trace in self.traces])
 
 
 #: The array of :data:`BENCH` and the one that is a device instance; a bench has one or the other.
@@ -218,7 +219,7 @@ def simulate_bulk(
     steps = sum(x.shape[0] * x.shape[1] for x in batches)
     # Clocks that one step may take at most, on average: twice what the percentages make of it.
     slow = 2 * 100 / (100 - max(idle, stall, array_stall)) if max(idle, stall, array_stall) else 1
-    bound = int(slow * (spec.clocks_per_step + spec.inputs + spec.classes * (spec.units + 5))) + 1000
+    bound = int(slow * (spec.clocks_per_step + spec.inputs + spec.head_clocks)) + 1000
     if timeout is None:
         timeout = 120 + steps * bound / (20_000 if simulator == "verilator" else 50)
     with tempfile.TemporaryDirectory(prefix="crossramp-") as name:
@@ -234,7 +235,9 @@ def simulate_bulk(
         if random_start:
             arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
         begin, begin_processor = time.perf_counter(), children_seconds()
-        log = _run([*command, *arguments], folder, utterances, progress, timeout)
+        # How many answers there are when each utterance is through.
+        ends = np.cumsum([x.shape[1] if spec.readout == "step" else 1 for x in batches for _ in x])
+        log = _run([*command, *arguments], folder, ends, progress, timeout)
         wall, processor = time.perf_counter() - begin, children_seconds() - begin_processor
         summary = _summary(folder, log)
         if summary["watchdog"]:
@@ -270,8 +273,10 @@ def _checked_batches(spec: Specification, x_batches) -> list[np.ndarray]:
     batches = [x_batches] if isinstance(x_batches, np.ndarray) else list(x_batches)
     batches = [checked_integers("x", x, (None, None, spec.inputs), spec.input_max) for x in batches]
     for x in batches:
-        if not 1 <= x.shape[1] <= spec.max_steps:
-            raise ValueError(f"x has {x.shape[1]} steps; allowed: 1 to {spec.max_steps}")
+        if x.shape[1] < 1 or (x.shape[1] > spec.max_steps and spec.readout != "step"):
+            raise ValueError(
+                f"x has {x.shape[1]} steps; allowed: 1 {'and up' if spec.readout == 'step' else f'to {spec.max_steps}'}"
+            )
     if not batches:
         raise ValueError("there are no utterances; give at least 1")
     for place, x in enumerate(batches):
@@ -280,7 +285,7 @@ def _checked_batches(spec: Specification, x_batches) -> list[np.ndarray]:
     return batches
 
 
-def _run(command, folder: Path, utterances: int, progress, timeout: float) -> str:
+def _run(command, folder: Path, ends: np.ndarray, progress, timeout: float) -> str:
     log = folder / "log.txt"
     deadline = time.monotonic() + timeout
     with log.open("w") as output:
@@ -293,7 +298,7 @@ def _run(command, folder: Path, utterances: int, progress, timeout: float) -> st
                     if time.monotonic() > deadline:
                         raise SimulationError(f"the simulation took more than {timeout:.0f} s") from None
                     if progress is not None:
-                        progress(_finished(folder), utterances)
+                        progress(_finished(folder, ends), len(ends))
                 else:
                     break
         finally:
@@ -304,13 +309,14 @@ def _run(command, folder: Path, utterances: int, progress, timeout: float) -> st
     if process.returncode != 0:
         raise SimulationError(f"the simulation ended with status {process.returncode}:\n{text[-2000:]}")
     if progress is not None:
-        progress(utterances, utterances)
+        progress(len(ends), len(ends))
     return text
 
 
-def _finished(folder: Path) -> int:
+def _finished(folder: Path, ends: np.ndarray) -> int:
+    """Utterances that are through, by the answers that are there."""
     answers = folder / "answers.bin"
-    return answers.stat().st_size // 4 if answers.exists() else 0
+    return int(np.searchsorted(ends, answers.stat().st_size // 4, side="right")) if answers.exists() else 0
 
 
 def _summary(folder: Path, log: str) -> dict[str, int]:
@@ -323,10 +329,10 @@ def _summary(folder: Path, log: str) -> dict[str, int]:
 
 def _traces(spec: Specification, folder: Path, batches: list[np.ndarray], log: str) -> list[BulkTrace]:
     logs = {name: read_log(folder / f"{name}.bin", fields) for name, fields in layouts(spec).items()}
-    utterances = sum(len(x) for x in batches)
     steps = sum(x.shape[0] * x.shape[1] for x in batches)
+    answered = steps if spec.readout == "step" else sum(len(x) for x in batches)
     expected = dict.fromkeys(("gates", "state", "output", "h"), steps * spec.beats)
-    expected |= {"logits": utterances * spec.classes, "answers": utterances, "clocks": steps}
+    expected |= {"logits": answered * spec.classes, "answers": answered, "clocks": steps}
     for name, count in expected.items():
         got = len(next(iter(logs[name].values())))
         if got != count:
@@ -341,15 +347,17 @@ def _traces(spec: Specification, folder: Path, batches: list[np.ndarray], log: s
         "h": units_of(logs["h"]["h"], spec),
         "end_clocks": logs["clocks"]["clock"],
     }
-    logits, answers = logs["logits"]["value"].reshape(utterances, spec.classes), logs["answers"]["index"][:, 0]
-    traces, step, utterance = [], 0, 0
+    logits, answers = logs["logits"]["value"].reshape(answered, spec.classes), logs["answers"]["index"][:, 0]
+    traces, step, answer = [], 0, 0
     for x in batches:
         batch, count = x.shape[:2]
         parts = {name: values[step : step + batch * count].reshape(batch, count, -1) for name, values in units.items()}
         parts["end_clocks"] = parts["end_clocks"][:, :, 0]
-        whole = slice(utterance, utterance + batch)
-        traces.append(BulkTrace(**parts, logits=logits[whole], answers=answers[whole]))
-        step, utterance = step + batch * count, utterance + batch
+        shape = (batch, count) if spec.readout == "step" else (batch,)
+        whole = slice(answer, answer + math.prod(shape))
+        parts |= {"logits": logits[whole].reshape(*shape, -1), "answers": answers[whole].reshape(shape)}
+        traces.append(BulkTrace(**parts))
+        step, answer = step + batch * count, whole.stop
     return traces
 
 

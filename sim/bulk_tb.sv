@@ -11,6 +11,10 @@
 // outputs, `+seed=N`, `+watchdog=CLOCKS` without any transfer, `+calibration=HEX`, the calibration cells chosen (none).
 // The crossbar adds `+array=FOLDER` and `+array_stall=PERCENT`.
 //
+// With `+x=-` the stimulus comes from standard input, code by code, while the simulation waits. After a code whose
+// second byte has bit 1 set, the bench reads on only when the next answer has been taken, and then says "answered": so
+// a host can choose the codes of a step by the answer to the one before. The end of the input is the end.
+//
 // The module crossramp_dut, and the clock, come from a generated file (crossramp.sim.bench_verilog).
 
 `timescale 1ns / 1ps
@@ -128,6 +132,7 @@ module crossramp_bulk #(
     parameter LOGIT_BITS = 2,
     parameter ANSWER_BITS = 1,
     parameter HEAD = 1,  // 0: a macro alone, whose logit and answer streams never become valid
+    parameter EVERY_STEP = 0,  // 1: an answer after every step, not one an utterance
     parameter UTTERANCES = 1  // of the stimulus, unless +utterances=N says otherwise
 ) (
     input clk
@@ -242,6 +247,8 @@ module crossramp_bulk #(
   reg [15:0] words[0:1023];
   integer position = 0, filled = 0;
   reg checking, there;
+  reg asking = 0, held = 0, over = 0;  // stimulus from standard input; none before the next answer; none any more
+  reg [15:0] word;
   reg [INPUT_BITS:0] following;  // {last, code}
   reg [31:0] random;
   // Clocks that the bench made something wait: a run with pauses must have had some.
@@ -251,6 +258,15 @@ module crossramp_bulk #(
     if (checking) begin
       found = $fscanf(file, "%h", following);
       there = found == 1;
+    end else if (asking) begin
+      there = 0;
+      if (!held && !over) begin
+        found = $fread(word, file);
+        there = found == 2;
+        over = !there;
+        held = there && word[1];
+        following = {word[0], word[8+:INPUT_BITS]};
+      end
     end else begin
       // Two bytes a code, many codes a call.
       if (position == filled) begin
@@ -274,7 +290,8 @@ module crossramp_bulk #(
     random = random * 32'd2246822519 ^ 32'h85ebca6b;
     if (random == 0) random = 1;
     if (!$value$plusargs("x=%s", name)) name = "vectors/x.hex";
-    file = $fopen(name, "rb");
+    asking = name == "-";
+    file = asking ? 32'h8000_0000 : $fopen(name, "rb");
     if (file == 0) begin
       $display("bench: cannot read %0s; give the stimulus with +x=FILE", name);
       $fatal(1);
@@ -291,6 +308,13 @@ module crossramp_bulk #(
       random = random ^ (random << 5);
     end
     if (!rst) begin
+      if (held && answer_valid && answer_ready) begin
+        held = 0;
+        log_flush;
+        $display("answered");
+        $fflush(32'h8000_0001);
+        fetch;
+      end
       if (!x_valid || x_ready) begin
         x_valid <= 0;
         if (there && random[7:0] * 100 >= idle * 256) begin
@@ -313,15 +337,18 @@ module crossramp_bulk #(
 
   // ---- end ---------------------------------------------------------------------------------------------------------
   integer finished = 0, quiet = 0, drain = 0;
+  reg ended = 0;  // the step whose h came last is the last one of its utterance; no other comes before its answer
   integer summary, compared, wrong;
 
   always @(posedge clk) begin
-    if (HEAD != 0 ? answer_valid && answer_ready : h_valid && h_ready && h_end && h_last) begin
+    if (HEAD != 0 ? answer_valid && answer_ready && (EVERY_STEP == 0 || ended) : h_valid && h_ready && h_end && h_last)
+    begin
       finished = finished + 1;
       if (!checking) log_flush;
     end
+    if (h_valid && h_ready && h_end) ended = h_last;
     quiet = (x_valid && x_ready) || (h_valid && h_ready) || (logit_valid && logit_ready) ? 0 : quiet + 1;
-    if (finished >= utterances) begin
+    if (asking ? over : finished >= utterances) begin
       drain = drain + 1;
       // Anything that comes now comes too often.
       if (drain == 2 * BEATS + 64) finish(0);
@@ -330,6 +357,11 @@ module crossramp_bulk #(
 
   task log_flush;
     // So that whoever waits can see how far it is.
+    $fflush(log_gates.file);
+    $fflush(log_state.file);
+    $fflush(log_output.file);
+    $fflush(log_h.file);
+    $fflush(log_logits.file);
     $fflush(log_answers.file);
   endtask
 

@@ -90,9 +90,9 @@ def write_expected(folder: Path, spec: Specification, traces: list[NetworkTrace]
             "h": [beats(steps.h), ends[:, None], lasts[:, None]],
             "logits": [
                 trace.logits.reshape(-1, 1),
-                np.tile(np.arange(spec.classes) == spec.classes - 1, batch)[:, None],
+                np.tile(np.arange(spec.classes) == spec.classes - 1, trace.answers.size)[:, None],
             ],
-            "answers": [trace.answers.reshape(-1, 1), np.zeros((batch, 1), np.int64)],
+            "answers": [trace.answers.reshape(-1, 1), np.zeros((trace.answers.size, 1), np.int64)],
         }
         for name, arrays in content.items():
             lines[name] += _pack(logs[name], arrays)

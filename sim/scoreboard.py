@@ -72,7 +72,7 @@ class Scoreboard:
         quantity : str
             ``"codes"`` (last axis: banks i, f, g, o), or any other (last axis: units or classes).
         expected, got : integer arrays of equal shape
-            (batch, steps, n), (batch, n), (batch,), or with ``step`` given (n,).
+            (batch, steps, n), (batch, n), (batch,), of answers also (batch, steps), or with ``step`` given (n,).
         utterance : int
             Of the first row.
         step : int or None
@@ -100,9 +100,10 @@ class Scoreboard:
             unit = index[-1]
         else:
             utterance += index[0]
-            if len(index) == 3:
+            of_steps = quantity == "answers" and len(index) == 2
+            if len(index) == 3 or of_steps:
                 step = index[1]
-            if len(index) > 1:
+            if len(index) > 1 and not of_steps:
                 unit = index[-1]
         if quantity == "codes":
             bank, unit = GATES[unit // self.spec.units], unit % self.spec.units

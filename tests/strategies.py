@@ -30,8 +30,14 @@ def gate_activations() -> list[str]:
     return texts
 
 
+#: Of the networks that a board serves: those that answer once an utterance.
+ONCE = ("mean", "last")
+
+
 @st.composite
-def specifications(draw, max_units: int = 7, max_inputs: int = 6, max_bits: int = 8, **fixed) -> Specification:
+def specifications(
+    draw, max_units: int = 7, max_inputs: int = 6, max_bits: int = 8, readouts=(*ONCE, "step"), **fixed
+) -> Specification:
     """Whole specifications: every parameter drawn over its legal range, sizes up to the limits given.
 
     Parameters
@@ -40,6 +46,8 @@ def specifications(draw, max_units: int = 7, max_inputs: int = 6, max_bits: int 
         Largest network.
     max_bits : int
         Largest adc_bits, input_bits and weight_bits (2 to 8): each bit doubles the clocks a simulation runs.
+    readouts : sequence of str
+        What the readout is drawn from.
     fixed
         Parameters that are given, not drawn.
     """
@@ -68,7 +76,7 @@ def specifications(draw, max_units: int = 7, max_inputs: int = 6, max_bits: int 
         "latch": pick("latch", st.sampled_from(["last_high", "first_trip"])),
         "settle_clocks": pick("settle_clocks", st.integers(1, 4)),
         "calibration_cells": pick("calibration_cells", st.integers(0, 6)),
-        "readout": pick("readout", st.sampled_from(["mean", "last"])),
+        "readout": pick("readout", st.sampled_from(readouts)),
         "head_weight_bits": pick("head_weight_bits", st.integers(2, 16)),
     }
     return Specification(**(fixed | content))
@@ -98,7 +106,7 @@ def network_of(spec: Specification, seed: int) -> Network:
     return Network(
         spec,
         uniform(spec.weight_max, (spec.rows, spec.columns)),
-        uniform(spec.head_weight_max, (spec.classes, spec.units)),
+        uniform(spec.head_weight_max, (spec.classes, spec.hidden)),
         uniform(spec.head_bias_max, spec.classes),
     )
 

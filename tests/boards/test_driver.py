@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.boards.line import Line
 from tests.boards.tinyboard import BUILD, GOLDEN, NETWORK, SPEC, Board, X, is_golden, quick
-from tests.strategies import inputs_of, network_of, seeds, specifications
+from tests.strategies import ONCE, inputs_of, network_of, seeds, specifications
 
 # ---- a good line -----------------------------------------------------------------------------------------------------
 
@@ -39,7 +39,7 @@ def test_utterances_are_golden(every_step):
 
 
 @settings(max_examples=12)
-@given(specifications(), seeds, st.data())
+@given(specifications(readouts=ONCE), seeds, st.data())
 def test_any_specification(spec, seed, data):
     build = Build("any", spec, data.draw(st.integers(1, spec.units)), 12_000_000)
     network, x = network_of(spec, seed), inputs_of(spec, seed, batch=1)

@@ -35,7 +35,7 @@ from crossramp.golden.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.strategies import inputs_of, network_of, seeds, specifications
+from tests.strategies import ONCE, inputs_of, network_of, seeds, specifications
 
 SPEC = Specification(inputs=3, units=5, classes=4, lanes=2, adc_bits=3, input_bits=4, weight_bits=4, max_steps=6)
 BUILD = Build("tiny", SPEC, 2, 12_000_000)
@@ -104,7 +104,7 @@ class Asker:
 
 
 @settings(max_examples=30)
-@given(specifications(), seeds, st.data())
+@given(specifications(readouts=ONCE), seeds, st.data())
 def test_an_utterance_through_the_link_is_the_network_s(spec, seed, data):
     build = Build("any", spec, data.draw(st.integers(1, spec.units)), 12_000_000)
     asker, network, x = Asker(build), network_of(spec, seed), inputs_of(spec, seed, batch=2)
@@ -119,7 +119,7 @@ def test_an_utterance_through_the_link_is_the_network_s(spec, seed, data):
 
 
 @settings(max_examples=30)
-@given(specifications(max_bits=5), seeds)
+@given(specifications(max_bits=5, readouts=ONCE), seeds)
 def test_written_thresholds_convert_tick_by_tick(spec, seed):
     """Against a loop over ticks: comparators first, then what the latch makes of them."""
     rng = np.random.default_rng(seed)

@@ -53,21 +53,24 @@ def compare(bench, batches, *array) -> Scoreboard:
     """Every value of a run against the golden network; ``array``: a device instance, as expected_traces takes it."""
     board = Scoreboard(SPEC)
     got = bench.steps()
-    start = 0
+    start = answered = 0
     for number, (x, golden) in enumerate(zip(batches, expected_traces(NETWORK, batches, *array), strict=True)):
         stop = start + x.shape[1]
         for quantity in ("macs", *STEPS):
             board.compare(quantity, getattr(golden.steps, quantity), getattr(got, quantity)[:, start:stop], number)
         mask = (1 << SPEC.logit_bits) - 1
-        beats = bench.logits.beats[number * SPEC.classes : (number + 1) * SPEC.classes]
-        board.compare("logits", golden.logits & mask, np.array([[beat["value"] for beat in beats]]), number)
-        assert [beat["last"] for beat in beats] == [0] * (SPEC.classes - 1) + [1]
-        answer = bench.answers.beats[number]
-        board.compare("answers", golden.answers, np.array([answer["index"]]), number)
-        assert not answer["too_long"]
-        start = stop
-    assert len(bench.answers.beats) == len(batches)
-    assert len(bench.logits.beats) == len(batches) * SPEC.classes
+        count = golden.answers.size  # one, or one a step
+        beats = bench.logits.beats[answered * SPEC.classes : (answered + count) * SPEC.classes]
+        values = np.array([beat["value"] for beat in beats]).reshape(golden.logits.shape)
+        board.compare("logits", golden.logits & mask, values, number)
+        assert [beat["last"] for beat in beats] == ([0] * (SPEC.classes - 1) + [1]) * count
+        answers = bench.answers.beats[answered : answered + count]
+        indices = np.array([answer["index"] for answer in answers]).reshape(golden.answers.shape)
+        board.compare("answers", golden.answers, indices, number)
+        assert not any(answer["too_long"] for answer in answers)
+        start, answered = stop, answered + count
+    assert len(bench.answers.beats) == answered
+    assert len(bench.logits.beats) == answered * SPEC.classes
     return board
 
 

@@ -16,7 +16,7 @@ def h_payloads(spec, utterances):
     payloads = []
     for h in utterances:
         padded = np.zeros((len(h), spec.beats * spec.lanes), int)
-        padded[:, : spec.units] = h
+        padded[:, : spec.hidden] = h
         for t, step in enumerate(padded.reshape(len(h), spec.beats, spec.lanes)):
             for b, group in enumerate(step):
                 end = b == spec.beats - 1
@@ -25,23 +25,27 @@ def h_payloads(spec, utterances):
 
 
 def run_head(spec, network, utterances, rng, probability, weights=None):
-    """(logits, answers, too_long) of a simulated head; shapes (utterances, classes) and (utterances,) twice."""
+    """(logits, answers, too_long) of a simulated head; shapes (answers, classes) and (answers,) twice.
+
+    Answers: one an utterance, or one a step where that is the readout.
+    """
     dut = Head(spec, network.head_weights if weights is None else weights, network.head_biases)
     payloads = h_payloads(spec, utterances)
     found = {}
+    count = sum(map(len, utterances)) if spec.readout == "step" else len(utterances)
 
     async def feed(ctx):
         await send(ctx, dut.h, payloads, pauses(rng, probability))
 
     async def logits(ctx):
-        found["logits"] = await receive(ctx, dut.logit, len(utterances) * spec.classes, pauses(rng, probability))
+        found["logits"] = await receive(ctx, dut.logit, count * spec.classes, pauses(rng, probability))
 
     async def answers(ctx):
-        found["answers"] = await receive(ctx, dut.answer, len(utterances), pauses(rng, probability))
+        found["answers"] = await receive(ctx, dut.answer, count, pauses(rng, probability))
 
     simulate(dut, logits, answers, background=[feed], clocks=100_000)
-    values = np.array([logit.value for logit in found["logits"]]).reshape(len(utterances), spec.classes)
-    lasts = np.array([logit.last for logit in found["logits"]]).reshape(len(utterances), spec.classes)
+    values = np.array([logit.value for logit in found["logits"]]).reshape(count, spec.classes)
+    lasts = np.array([logit.last for logit in found["logits"]]).reshape(count, spec.classes)
     assert lasts[:, -1].all()
     assert not lasts[:, :-1].any()
     answered = found["answers"]
@@ -49,7 +53,7 @@ def run_head(spec, network, utterances, rng, probability, weights=None):
 
 
 def hidden(spec, rng, steps):
-    return [rng.integers(-spec.input_max, spec.input_max + 1, (n, spec.units)) for n in steps]
+    return [rng.integers(-spec.input_max, spec.input_max + 1, (n, spec.hidden)) for n in steps]
 
 
 def check(spec, seed, steps, probability):
@@ -57,10 +61,9 @@ def check(spec, seed, steps, probability):
     network = network_of(spec, seed)
     utterances = hidden(spec, rng, steps)
     logits, answers, too_long = run_head(spec, network, utterances, rng, probability)
-    for k, h in enumerate(utterances):
-        expected_answers, expected_logits, _ = network.head(h[None])
-        np.testing.assert_array_equal(logits[k], expected_logits[0])
-        assert answers[k] == expected_answers[0]
+    golden = [network.head(h[None])[:2] for h in utterances]
+    np.testing.assert_array_equal(answers, np.concatenate([np.ravel(expected) for expected, _ in golden]))
+    np.testing.assert_array_equal(logits, np.concatenate([ls.reshape(-1, spec.classes) for _, ls in golden]))
     assert not too_long.any()
 
 
@@ -71,7 +74,7 @@ def test_every_specification(spec, seed):
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.5])
-@pytest.mark.parametrize("readout", ["mean", "last"])
+@pytest.mark.parametrize("readout", ["mean", "last", "step"])
 @pytest.mark.parametrize("lanes", [1, 3, 7])
 def test_short_utterances_back_to_back(lanes, readout, probability, seed):
     # The head needs longer for an utterance of one step than the step takes: h must wait, and nothing is lost.
@@ -104,18 +107,56 @@ def test_longest_utterance_and_one_too_long(readout, seed, rng):
         np.testing.assert_array_equal(logits[k], network.head(utterances[k][None])[1][0])
 
 
-def test_the_comparison_can_fail(seed, rng):
-    spec = Specification(inputs=1, units=3, classes=2, lanes=2)
+def test_no_step_is_too_long(seed):
+    """With the readout "step" max_steps bounds nothing."""
+    check(Specification(inputs=1, units=3, classes=2, lanes=2, max_steps=2, readout="step"), seed, [7, 1], 0.2)
+
+
+@given(spec=specifications(), seed=seeds)
+@settings(max_examples=15)
+def test_clocks_from_one_utterance_to_the_next(spec, seed):
+    """Latency and pace of the head, nobody waiting for anything: those that the specification states."""
     network = network_of(spec, seed)
-    utterances = hidden(spec, rng, [2])
+    dut = Head(spec, network.head_weights, network.head_biases)
+    payloads = h_payloads(spec, hidden(spec, np.random.default_rng(seed), [1] * 4))
+    taken, answered = [], []
+
+    async def feed(ctx):
+        await send(ctx, dut.h, payloads)
+
+    async def watch(ctx):
+        ctx.set(dut.logit.ready, 1)
+        ctx.set(dut.answer.ready, 1)
+        h, clock = dut.h, 0
+        async for *_, last, answer in ctx.tick().sample(h.valid & h.ready & h.payload.end, dut.answer.valid):
+            clock += 1
+            taken.extend([clock] * last)
+            answered.extend([clock] * answer)
+            if len(answered) == 4:
+                return
+
+    simulate(dut, watch, background=[feed], clocks=100_000)
+    pace = max(spec.head_clocks, spec.beats)
+    assert np.diff(taken).tolist() == [pace] * 3
+    assert np.subtract(answered, taken).tolist() == [spec.head_clocks - 1] * 4
+
+
+@pytest.mark.parametrize("readout", ["mean", "step"])
+def test_the_comparison_can_fail(readout, seed, rng):
+    spec = Specification(inputs=1, units=3, classes=2, lanes=2, readout=readout)
+    network = network_of(spec, seed)
+    utterances = hidden(spec, rng, [1])
     wrong = network.head_weights.copy()
     wrong[1, 2] += 1 if wrong[1, 2] < spec.head_weight_max else -1
     utterances[0][:, 2] = 1
     logits, _, _ = run_head(spec, network, utterances, rng, 0, weights=wrong)
-    assert (logits[0] != network.head(utterances[0][None])[1][0]).tolist() == [False, True]
+    golden = network.head(utterances[0][None])[1].reshape(-1, 2)
+    assert (logits != golden).tolist() == [[False, True]]
 
 
 def test_refuses_weights_of_another_shape():
     spec = Specification(inputs=1, units=3, classes=2)
     with pytest.raises(ValueError, match=r"must have the shape \(2, 3\)"):
         Head(spec, np.zeros((2, 4), int), np.zeros(2, int))
+    with pytest.raises(ValueError, match="the readout is 'step': its head's weights are in a ROM"):
+        Head(spec.replace(readout="step"))

@@ -40,6 +40,20 @@ SPECS = {
         calibration_cells=2,
         gates=(Gate("hard_sigmoid", 2.0), Gate("sigmoid", 1.0), Gate("softsign", 3.0), Gate("elu[-1,1]", 1.5)),
     ),
+    # Logits and an answer after every step; a head that takes longer than the rest of a step.
+    "text": Specification(
+        inputs=5,
+        units=6,
+        classes=9,
+        lanes=4,
+        adc_bits=3,
+        input_bits=4,
+        weight_bits=4,
+        state_pulse_bits=4,
+        calibration_cells=3,
+        readout="step",
+        max_steps=2,
+    ),
     # The widest codes.
     "wide": Specification(
         inputs=3,

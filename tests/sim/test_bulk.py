@@ -30,6 +30,8 @@ LENGTHS = {
     ("tiny", "verilator"): (9, 1, 5),
     ("odd", "icarus"): (6, 1),
     ("odd", "verilator"): (20, 1, 7),
+    ("text", "icarus"): (6, 1, 2),
+    ("text", "verilator"): (40, 1, 7),
 }
 
 

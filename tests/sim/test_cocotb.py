@@ -12,15 +12,15 @@ from tests.sim.designs import network_of
 TESTS = 9
 
 
-@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
-def test_network(simulator, seed, models, waves, tmp_path):
-    verilog, _ = network_verilog(network_of("odd", 1))
+@pytest.mark.parametrize(("design", "simulator"), [("odd", "icarus"), ("odd", "verilator"), ("text", "icarus")])
+def test_network(design, simulator, seed, models, waves, tmp_path):
+    verilog, _ = network_verilog(network_of(design, 1))
     build = build_cocotb(simulator, {"network.v": verilog}, "network", waves=waves is not None, folder=models)
     passed = build.run(
         "tests.cocotb.network_tests",
-        results=tmp_path / f"network-odd-{simulator}",
+        results=tmp_path / f"network-{design}-{simulator}",
         seed=seed,
-        env={"CROSSRAMP_DESIGN": "odd"},
+        env={"CROSSRAMP_DESIGN": design},
         waves=waves,
     )
     assert passed == TESTS
