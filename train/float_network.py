@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network before quantization: `torch.nn.LSTM`, the mean (or last) of its hidden states, a linear head.
+"""The network before quantization: `torch.nn.LSTM`, a linear head on the mean, the last or each of its hidden states.
 
 Its weights are held within the real ranges that the crossbar will have, so that the quantized network starts
 close to it.
@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ..golden.specification import Specification
+from .alphabet import Alphabet
+from .sequence import State
 
 __all__ = ["FloatNetwork"]
 
@@ -22,10 +24,13 @@ class FloatNetwork(nn.Module):
     ----------
     spec : Specification
         Of the crossbar that the network is meant for: widths, weight ranges and readout count, resolutions do not.
+    alphabet : Alphabet or None
+        Where the network reads symbols: what each is to it.
     """
 
-    def __init__(self, spec: Specification) -> None:
+    def __init__(self, spec: Specification, alphabet: Alphabet | None = None) -> None:
         super().__init__()
+        self.alphabet = alphabet
         units = spec.units
         self.lstm = nn.LSTM(spec.inputs, units, batch_first=True)
         self.head = nn.Linear(units, spec.classes)
@@ -39,10 +44,31 @@ class FloatNetwork(nn.Module):
             self.lstm.bias_ih_l0[units : 2 * units].fill_(0.5)
             self.lstm.bias_hh_l0[units : 2 * units].fill_(0.5)
 
-    def forward(self, values: Tensor) -> Tensor:
-        """Logits, shape (batch, classes), of inputs of shape (batch, steps, inputs) in [-1, 1]."""
-        hidden, _ = self.lstm(values)
-        return self.head(hidden.mean(1) if self.readout == "mean" else hidden[:, -1])
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of :meth:`run`, from a state reset."""
+        return self.run(x)[0]
+
+    def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Logits, and the state after the last step, in which nothing is differentiated.
+
+        Parameters
+        ----------
+        x : tensor
+            Real inputs in [-1, 1], shape (batch, steps, inputs); with an alphabet, symbols' places, int64, shape
+            (batch, steps).
+        state : State or None
+            Before the first step; None: zeros.
+
+        Returns
+        -------
+        (logits, state)
+            logits: shape (batch, classes), with the readout ``"step"`` (batch, steps, classes).
+        """
+        values = x if self.alphabet is None else self.alphabet(x)
+        before = None if state is None else (state[1][None], state[0][None])  # torch's order is h, c
+        hidden, (h, c) = self.lstm(values, before)
+        seen = {"mean": lambda: hidden.mean(1), "last": lambda: hidden[:, -1], "step": lambda: hidden}[self.readout]()
+        return self.head(seen), (c[0].detach(), h[0].detach())
 
     @torch.no_grad()
     def limit_weights(self) -> None:
@@ -51,3 +77,5 @@ class FloatNetwork(nn.Module):
             torch.minimum(torch.maximum(weight, -self.limit), self.limit, out=weight)
         for bias in (self.lstm.bias_ih_l0, self.lstm.bias_hh_l0):
             torch.minimum(torch.maximum(bias, -self.bias_limit), self.bias_limit, out=bias)
+        if self.alphabet is not None:
+            self.alphabet.limit()

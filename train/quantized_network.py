@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
 from ..golden.specification import GATES, Specification
+from .alphabet import Alphabet
 from .float_network import FloatNetwork
 from .imperfections import Array, Imperfections
-from .sequence import ConversionTables, Trace, exact_dtype, run_sequence
+from .rounding import round_through
+from .sequence import ConversionTables, State, Trace, exact_dtype, run_sequence
 
 __all__ = ["QuantizedNetwork"]
 
@@ -24,10 +28,16 @@ class QuantizedNetwork(nn.Module):
         Real value of a full-scale weight of the head: only scales the training loss, never the answer.
     imperfections : Imperfections or None
         See `imperfections`; None is the ideal array.
+    alphabet : Alphabet or None
+        Where the network reads symbols: what each is to it.
     """
 
     def __init__(
-        self, spec: Specification, head_range: float = 4.0, imperfections: Imperfections | None = None
+        self,
+        spec: Specification,
+        head_range: float = 4.0,
+        imperfections: Imperfections | None = None,
+        alphabet: Alphabet | None = None,
     ) -> None:
         super().__init__()
         self.spec = spec
@@ -42,6 +52,9 @@ class QuantizedNetwork(nn.Module):
         self.bias = nn.Parameter(torch.zeros(columns))  # the sum of the bias rows
         self.head_weight = nn.Parameter(torch.empty(spec.classes, units).uniform_(-1, 1))
         self.head_bias = nn.Parameter(torch.zeros(spec.classes))
+        self.alphabet = alphabet
+        # Sums over many steps may pass 2**24.
+        self.head_dtype = torch.float32 if spec.readout == "step" and spec.logit_max < 1 << 24 else torch.float64
         self._tables: ConversionTables | None = None
 
     @classmethod
@@ -50,7 +63,7 @@ class QuantizedNetwork(nn.Module):
     ) -> QuantizedNetwork:
         """A quantized network that starts at the float network's weights."""
         widest = max(network.head.weight.abs().max().item(), network.head.bias.abs().max().item())
-        quantized = cls(spec, 1.25 * widest, imperfections)
+        quantized = cls(spec, 1.25 * widest, imperfections, copy.deepcopy(network.alphabet))
         lstm = network.lstm
         with torch.no_grad():
             quantized.weight.copy_(torch.cat([lstm.weight_ih_l0, lstm.weight_hh_l0], dim=1).t())
@@ -61,19 +74,23 @@ class QuantizedNetwork(nn.Module):
 
     def weight_levels(self) -> Tensor:
         """Integer levels of the x and h rows, shape (inputs + units, columns); gradients pass the rounding."""
-        return _round_through((self.weight * self.levels_per_one).clamp(-self.spec.weight_max, self.spec.weight_max))
+        return round_through((self.weight * self.levels_per_one).clamp(-self.spec.weight_max, self.spec.weight_max))
 
     def bias_levels(self) -> Tensor:
         """Integer levels that the bias rows add up to, shape (columns,)."""
         limit = self.spec.weight_max * self.spec.bias_rows
-        return _round_through((self.bias * self.levels_per_one).clamp(-limit, limit))
+        return round_through((self.bias * self.levels_per_one).clamp(-limit, limit))
 
     def bias_row_levels(self) -> Tensor:
         """The bias split as evenly as integers allow, shape (bias_rows, columns)."""
         rows = self.spec.bias_rows
         total = self.bias_levels().detach()
         size = total.abs()
-        share = torch.floor((size + torch.arange(rows)[:, None]) / rows) if rows else size.new_zeros(0, len(size))
+        share = (
+            torch.floor((size + torch.arange(rows, device=size.device)[:, None]) / rows)
+            if rows
+            else size.new_zeros(0, len(size))
+        )
         return share * total.sign()
 
     def head_levels(self) -> tuple[Tensor, Tensor]:
@@ -81,37 +98,74 @@ class QuantizedNetwork(nn.Module):
         spec = self.spec
         weight = (self.head_weight * self.head_levels_per_one).clamp(-spec.head_weight_max, spec.head_weight_max)
         bias = self.head_bias * self.head_levels_per_one * spec.input_max
-        return _round_through(weight), _round_through(bias.clamp(-spec.head_bias_max, spec.head_bias_max))
+        return round_through(weight), round_through(bias.clamp(-spec.head_bias_max, spec.head_bias_max))
 
-    def forward(self, codes: Tensor) -> Tensor:
-        """Real logits, shape (batch, classes), of pulse codes of shape (batch, steps, inputs)."""
-        logits, steps, _ = self.integer_logits(codes)
-        per_step = steps if self.spec.readout == "mean" else 1
-        return logits.float() / (per_step * self.spec.input_max * self.head_levels_per_one)
+    def forward(self, x: Tensor) -> Tensor:
+        """Real logits of :meth:`run`, from a state reset."""
+        return self.run(x)[0]
 
-    def integer_logits(self, codes: Tensor, trace: bool = False) -> tuple[Tensor, int, Trace | None]:
-        """Integer logits, steps summed over, and the trace if asked for."""
+    def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Real logits, and the state after the last step.
+
+        Parameters
+        ----------
+        x : tensor
+            Pulse codes, shape (batch, steps, inputs); with an alphabet, symbols' places, int64, shape (batch, steps).
+        state : State or None
+            Before the first step; None: a state reset.
+
+        Returns
+        -------
+        (logits, state)
+            logits: shape (batch, classes), with the readout ``"step"`` (batch, steps, classes).
+        """
+        logits, state, _ = self.integer_logits(x, state=state)
+        per_step = x.shape[1] if self.spec.readout == "mean" else 1
+        return logits.float() / (per_step * self.spec.input_max * self.head_levels_per_one), state
+
+    @property
+    def logit_scale(self) -> float:
+        """Real logit of an integer one of a single step."""
+        return 1 / (self.spec.input_max * self.head_levels_per_one.item())
+
+    def integer_logits(
+        self, x: Tensor, trace: bool = False, state: State | None = None
+    ) -> tuple[Tensor, State, Trace | None]:
+        """Integer logits, the state after the last step, and the trace if asked for; ``x`` as in :meth:`run`."""
         spec = self.spec
         levels = torch.cat([self.weight_levels(), self._bias_rows_through()]).to(self.dtype)
         array = self.imperfections.draw(levels, self.training)
         x_levels, h_levels, bias = array.weights.split([spec.inputs, spec.units, spec.bias_rows])
-        batch, steps, _ = codes.shape
-        flat = codes.to(self.dtype).transpose(0, 1).reshape(steps * batch, spec.inputs)
-        variance = array.variance(flat)
+        batch, steps = x.shape[:2]
+        if self.alphabet is None:
+            codes = x.to(self.dtype).transpose(0, 1).reshape(steps * batch, spec.inputs)
+        else:
+            codes = self.alphabet.codes(spec.input_max).to(self.dtype)
+        variance = array.variance(codes)
+        full = array.charge(codes.new_tensor(float(spec.input_max)))
+        drive = torch.addmm(bias.sum(0) * full, array.charge(codes), x_levels)
+        if self.alphabet is not None:
+            # A symbol always brings the same, which is computed once.
+            place = x.t().reshape(-1)
+            drive = nn.functional.embedding(place, drive)
+            variance = None if variance is None else nn.functional.embedding(place, variance)
         if variance is not None:
             variance = variance.view(steps, batch, -1)
-        full = array.charge(flat.new_tensor(float(spec.input_max)))
-        drive = torch.addmm(bias.sum(0) * full, array.charge(flat), x_levels).view(steps, batch, spec.columns)
-        hidden, kept = run_sequence(drive, h_levels, spec, self.tables(array), array, variance, trace)
-        # Sums over many steps may pass 2**24, so the head always counts in float64.
-        seen = (hidden.sum(0) if spec.readout == "mean" else hidden[-1]).double()
-        weight, head_bias = self.head_levels()
-        times = steps if spec.readout == "mean" else 1
-        return seen @ weight.double().t() + head_bias.double() * times, steps, kept
+        drive = drive.view(steps, batch, spec.columns)
+        tables = self.tables(array)
+        hidden, state, kept = run_sequence(drive, h_levels, spec, tables, array, variance, trace, state)
+        weight, head_bias = (tensor.to(self.head_dtype) for tensor in self.head_levels())
+        if spec.readout == "mean":
+            seen, head_bias = hidden.sum(0), head_bias * steps
+        else:
+            seen = hidden[-1] if spec.readout == "last" else hidden.transpose(0, 1)
+        return seen.to(self.head_dtype) @ weight.t() + head_bias, state, kept
 
     def tables(self, array: Array) -> ConversionTables:
         """The ramps' tables: kept while the thresholds are ideal, made anew for every pass where they are not."""
-        if array.thresholds is not None or self._tables is None or self._tables.resolution != array.resolution:
+        kept = self._tables
+        moved = kept is None or kept.values.device != array.weights.device
+        if array.thresholds is not None or moved or kept.resolution != array.resolution:
             tables = ConversionTables(self.spec, self.dtype, array)
             if array.thresholds is not None:
                 return tables
@@ -136,8 +190,5 @@ class QuantizedNetwork(nn.Module):
         head_reach = (spec.head_weight_max / self.head_levels_per_one).item()
         self.head_weight.clamp_(-head_reach, head_reach)
         self.head_bias.clamp_(-head_reach, head_reach)
-
-
-def _round_through(value: Tensor) -> Tensor:
-    rounded = torch.trunc(value + torch.full_like(value, 0.5).copysign(value)).detach()
-    return value + (rounded - value).detach()
+        if self.alphabet is not None:
+            self.alphabet.limit()

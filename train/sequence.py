@@ -24,8 +24,10 @@ from ..golden.ramp import ramps
 from ..golden.specification import GATES, Specification
 from .imperfections import Array
 
-__all__ = ["ConversionTables", "Trace", "exact_dtype", "run_sequence"]
+__all__ = ["ConversionTables", "State", "Trace", "exact_dtype", "run_sequence"]
 
+State = tuple[Tensor, Tensor]
+"""c and h of a batch, (batch, units) each."""
 
 _HALF = torch.tensor(0.5)
 
@@ -73,11 +75,12 @@ class ConversionTables:
         for ramp, ticks in zip(all_ramps, thresholds, strict=True):
             values.append(ramp.decode(np.searchsorted(ticks, macs, side="left")))
             slopes.append(_slope(ramp.activation, macs * ramp.scale) * ramp.scale)
-        self.values = torch.from_numpy(np.concatenate(values)).to(dtype)
-        self.slopes = torch.from_numpy(np.concatenate(slopes)).to(dtype)
+        device = array.weights.device
+        self.values = torch.from_numpy(np.concatenate(values)).to(device, dtype)
+        self.slopes = torch.from_numpy(np.concatenate(slopes)).to(device, dtype)
         # Where MAC 0 is, plus one half: truncation then rounds a real MAC to the nearest entry.
         start = [number * len(macs) + self.reach * self.resolution + 0.5 for number in spec.ramp_of_gate]
-        self.column_start = torch.tensor(start, dtype=dtype).repeat_interleave(spec.units)
+        self.column_start = torch.tensor(start, dtype=dtype, device=device).repeat_interleave(spec.units)
         self.state_start = start[GATES.index("g")]
 
     def convert(self, macs: Tensor, values: Tensor, slopes: Tensor) -> None:
@@ -113,7 +116,7 @@ class Trace:
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, drive, recurrent, spec, tables, array, variance, trace):
+    def forward(ctx, drive, recurrent, start, spec, tables, array, variance, trace):
         steps, batch, columns = drive.shape
         units = spec.units
         one = float(1 << spec.state_frac_bits)
@@ -124,6 +127,8 @@ class _Sequence(torch.autograd.Function):
         state = drive.new_zeros(steps + 1, batch, units)
         state_values, state_slopes = new(steps, batch, units), new(steps, batch, units)
         hidden = drive.new_zeros(steps + 1, batch, units)
+        if start is not None:
+            state[0], hidden[0] = start
         kept = Trace(new(steps, batch, columns), values, state[1:], new(steps, batch, units), state_values, hidden[1:])
         for t in range(steps):
             macs = torch.addmm(drive[t], array.charge(hidden[t]), recurrent)
@@ -143,7 +148,7 @@ class _Sequence(torch.autograd.Function):
         ctx.spec, ctx.gain, ctx.one = spec, gain, one
         ctx.save_for_backward(recurrent, values, slopes, state, state_values, state_slopes, hidden)
         # Copies: what autograd saved must not be an output under a second name.
-        copies = [tensor.clone() for tensor in vars(kept).values()] if trace else []
+        copies = [state[-1].clone(), *(tensor.clone() for tensor in vars(kept).values() if trace)]
         ctx.mark_non_differentiable(*copies)
         return (hidden[1:], *copies)
 
@@ -171,7 +176,8 @@ class _Sequence(torch.autograd.Function):
             dc = dc * f
             dh = drive_gradient[t] @ through
         flat = drive_gradient.view(-1, columns)
-        return drive_gradient, hidden[:-1].reshape(-1, spec.units).t() @ flat, None, None, None, None, None
+        recurrent_gradient = hidden[:-1].reshape(-1, spec.units).t() @ flat
+        return drive_gradient, recurrent_gradient, None, None, None, None, None, None
 
 
 def run_sequence(
@@ -182,8 +188,9 @@ def run_sequence(
     array: Array,
     variance: Tensor | None = None,
     trace: bool = False,
-) -> tuple[Tensor, Trace | None]:
-    """Hidden states of every step, from c = h = 0.
+    start: State | None = None,
+) -> tuple[Tensor, State, Trace | None]:
+    """Hidden states of every step.
 
     Parameters
     ----------
@@ -197,14 +204,17 @@ def run_sequence(
         Of the array's noise, from x and bias rows: its own :meth:`~.imperfections.Array.variance`.
     trace : bool
         Whether to keep all the inner values as well.
+    start : pair of float tensors, shape (batch, units), or None
+        c and h before the first step, in which nothing is differentiated; None: zeros, a state reset.
 
     Returns
     -------
-    (hidden, trace)
-        hidden: pulse codes, shape (steps, batch, units), differentiable in ``drive`` and ``recurrent``.
+    (hidden, end, trace)
+        hidden: pulse codes, shape (steps, batch, units), differentiable in ``drive`` and ``recurrent``; end: c and h
+        after the last step, which the next part of the same sequences starts from.
     """
-    hidden, *kept = _Sequence.apply(drive, recurrent, spec, tables, array, variance, trace)
-    return hidden, Trace(*kept) if trace else None
+    hidden, c, *kept = _Sequence.apply(drive, recurrent, start, spec, tables, array, variance, trace)
+    return hidden, (c, hidden[-1].detach()), Trace(*kept) if trace else None
 
 
 def _round(value: Tensor) -> Tensor:
