@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A recipe: everything that a training run depends on but its data, as one TOML file with a hash.
 
-Tables ``hardware``, ``features``, ``augmentation``, ``float``, ``quantized`` and, for training on device instances,
-``devices``; before them ``task``, ``seed`` and ``words``. What a file leaves out has the value of :class:`Recipe`'s
-defaults, which are those of the shipped recipe ``kws``.
+Before all tables ``task`` and ``seed``; tables ``hardware``, ``float``, ``quantized`` and, for training on device
+instances, ``devices``. The task ``kws`` has ``words`` and tables ``features`` and ``augmentation``, the task ``text`` a
+table ``text``. What a file leaves out has the value of the task's shipped recipe, ``kws`` or ``text``.
 """
 
 from __future__ import annotations
@@ -19,18 +19,22 @@ from typing import Any
 from ..golden.analog.technology import Technology
 from ..golden.features import FeatureSettings
 from .datasets import WORDS
-from .settings import Augmentation, Devices, Hardware, Phase, RecipeError, check, unknown
+from .settings import Augmentation, Devices, Hardware, Phase, RecipeError, Text, check, unknown
 
-__all__ = ["FOLDER", "Recipe", "load_recipe", "parse_recipe", "shipped_recipes"]
+__all__ = ["FOLDER", "Recipe", "default_recipe", "load_recipe", "parse_recipe", "shipped_recipes"]
 
 FOLDER = Path(__file__).parent / "recipes"
-_TASKS = ("kws",)
+# What a file of each task holds, in this order; devices may be missing.
+_KEYS = {
+    "kws": ("task", "seed", "words", "hardware", "features", "augmentation", "float", "quantized", "devices"),
+    "text": ("task", "seed", "hardware", "text", "float", "quantized", "devices"),
+}
 _FITTED = ("band_offset", "band_gain")  # of the features: computed from the training clips
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of a run; immutable and checked.
+    """Settings of a run; immutable and checked. The defaults are those of the task ``kws``.
 
     Raises
     ------
@@ -44,6 +48,7 @@ class Recipe:
     hardware: Hardware = field(default_factory=Hardware)
     features: FeatureSettings = field(default_factory=FeatureSettings)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    text: Text = field(default_factory=Text)
     float_phase: Phase = field(default_factory=lambda: Phase("float"))
     quantized_phase: Phase = field(default_factory=lambda: Phase("quantized", 60, 0.005, distillation=0.5))
     devices: Devices | None = None
@@ -51,8 +56,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check(self, "")
-        if self.task not in _TASKS:
-            raise RecipeError(f"task is {self.task!r}; allowed: {', '.join(_TASKS)}")
+        if not isinstance(self.task, str) or self.task not in _KEYS:
+            raise RecipeError(f"task is {self.task!r}; allowed: {', '.join(_KEYS)}")
         words = self.words
         right = isinstance(words, list | tuple) and bool(words) and len(set(map(str, words))) == len(words)
         if not right or not all(isinstance(w, str) and w.strip() == w != "" and w.isprintable() for w in words):
@@ -63,16 +68,16 @@ class Recipe:
             raise RecipeError(f"float.distillation is {share:g}; must be 0: the float network has no teacher")
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON types, named as in the file."""
-        tables: dict[str, Any] = {"task": self.task, "seed": self.seed, "words": list(self.words)}
+        """All that the task knows as JSON types, named as in the file."""
+        content: dict[str, Any] = {"task": self.task, "seed": self.seed, "words": list(self.words)}
         features = {name: value for name, value in self.features.to_dict().items() if name not in _FITTED}
-        tables |= {"hardware": dataclasses.asdict(self.hardware), "features": features}
-        tables["augmentation"] = dataclasses.asdict(self.augmentation)
+        content |= {"hardware": dataclasses.asdict(self.hardware), "features": features}
+        content |= {"augmentation": dataclasses.asdict(self.augmentation), "text": dataclasses.asdict(self.text)}
         for phase in (self.float_phase, self.quantized_phase):
-            tables[phase.name] = {name: value for name, value in dataclasses.asdict(phase).items() if name != "name"}
+            content[phase.name] = {name: value for name, value in dataclasses.asdict(phase).items() if name != "name"}
         if self.devices is not None:
-            tables["devices"] = dataclasses.asdict(self.devices)
-        return json.loads(json.dumps(tables))
+            content["devices"] = dataclasses.asdict(self.devices)
+        return json.loads(json.dumps({key: content[key] for key in _KEYS[self.task] if key in content}))
 
     def technology(self) -> Technology | None:
         """What the chips are made of, or None without devices.
@@ -94,6 +99,24 @@ class Recipe:
         lines: list[str] = []
         _write_table(lines, "", self.to_dict())
         return "\n".join(lines).strip() + "\n"
+
+
+def default_recipe(task: str) -> Recipe:
+    """What the shipped recipe named like a task holds.
+
+    Raises
+    ------
+    RecipeError
+        For a task that is unknown.
+    """
+    if task != "text":
+        return Recipe(task)
+    return Recipe(
+        task,
+        hardware=Hardware(units=128),
+        float_phase=Phase("float", 30, 0.01, 64, label_smoothing=0.0),
+        quantized_phase=Phase("quantized", 15, 0.005, 64, label_smoothing=0.0, distillation=0.5),
+    )
 
 
 def shipped_recipes() -> list[str]:
@@ -137,8 +160,8 @@ def parse_recipe(text: str, where: str) -> Recipe:
 
 
 def _recipe(content: dict[str, Any]) -> Recipe:
-    base = Recipe()
-    known = [*base.to_dict(), "devices"]
+    base = default_recipe(content.get("task", "kws"))
+    known = _KEYS[base.task]
     for key in content:
         if key not in known:
             raise RecipeError(f"{key} is unknown; {unknown(key, known)}")
@@ -146,6 +169,7 @@ def _recipe(content: dict[str, Any]) -> Recipe:
     defaults = {
         "hardware": base.hardware,
         "augmentation": base.augmentation,
+        "text": base.text,
         "float": base.float_phase,
         "quantized": base.quantized_phase,
         "features": base.features,
@@ -169,7 +193,7 @@ def _recipe(content: dict[str, Any]) -> Recipe:
         except ValueError as error:  # the front end's own check
             raise RecipeError(f"{table}: {error}") from None
         fields[f"{table}_phase" if table in ("float", "quantized") else table] = made
-    return Recipe(**fields)
+    return dataclasses.replace(base, **fields)
 
 
 def _write_table(lines: list[str], name: str, table: dict[str, Any]) -> None:

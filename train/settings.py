@@ -17,7 +17,7 @@ from typing import Any
 from ..golden.analog.constants import SWITCHES
 from ..golden.analog.technology import Technology, TechnologyError, load
 
-__all__ = ["EVERY", "Augmentation", "Devices", "Hardware", "Phase", "RecipeError", "check", "unknown"]
+__all__ = ["EVERY", "Augmentation", "Devices", "Hardware", "Phase", "RecipeError", "Text", "check", "unknown"]
 
 EVERY = ("batch", "epoch", "never")
 """When training takes another chip."""
@@ -100,6 +100,20 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         check(self, "augmentation")
+
+
+@dataclass(frozen=True)
+class Text:
+    """How a text is cut, and how its characters enter the network."""
+
+    chunk: int = _number(64, 1, 4096, "characters that gradients go back through; the state goes on and on")
+    embedding: int = _number(0, 0, 1024, "inputs of a character's row in a trained table; 0: one-hot, one each")
+    vocabulary: int = _number(256, 2, 4096, "most different characters that a text may have")
+    validation: float = _number(0.05, 0.001, 0.4, "share of the text, after what is trained on")
+    test: float = _number(0.05, 0.001, 0.4, "share of the text, its end")
+
+    def __post_init__(self) -> None:
+        check(self, "text")
 
 
 @dataclass(frozen=True)

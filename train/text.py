@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The task of language modelling from a text to a model file: a network that knows what character comes next."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..golden.modelfile import Model
+from ..golden.specification import Specification
+from ..golden.text import TextSettings, bits_per_character
+from .alphabet import Alphabet
+from .checkpoint import Checkpoint
+from .float_network import FloatNetwork
+from .keywords import keyword_specification
+from .phases import both_phases, chips, integers, origin
+from .quantized_network import QuantizedNetwork
+from .recipe import Recipe
+from .schedule import Progress
+from .textdata import TextCorpus
+from .texttask import TextTask, check_streams, score, streams
+
+__all__ = ["TrainedText", "measure", "specification", "train_text"]
+
+
+@dataclass
+class TrainedText:
+    """What training leaves: both networks, the characters, and how it all came about."""
+
+    float_network: FloatNetwork
+    quantized_network: QuantizedNetwork
+    vocabulary: str
+    provenance: dict[str, Any]
+
+    @property
+    def settings(self) -> TextSettings:
+        """What the model reads and writes, in the hardware's integers."""
+        network = self.quantized_network
+        alphabet, full_scale = network.alphabet, network.spec.input_max
+        table = None
+        if alphabet.trained:
+            codes = alphabet.codes(full_scale).detach().round().to(torch.int64)
+            table = tuple(map(tuple, codes.tolist()))
+        return TextSettings(self.vocabulary, table, full_scale, network.logit_scale)
+
+    def export(self) -> Model:
+        """The golden model: the quantized network's integers, as they are."""
+        network, settings = self.quantized_network, self.settings
+        names = settings.class_names
+        return Model(network.spec, *integers(network), names, settings.to_dict(), self.provenance)
+
+
+def specification(recipe: Recipe, characters: int) -> Specification:
+    """What a recipe trains for, on a text of so many different characters."""
+    fields = dataclasses.asdict(recipe.hardware)
+    inputs = recipe.text.embedding or characters
+    return keyword_specification(inputs=inputs, classes=characters, steps=1, **fields).replace(readout="step")
+
+
+def train_text(
+    corpus: TextCorpus, recipe: Recipe, progress: Progress, checkpoint: Checkpoint | None = None
+) -> TrainedText:
+    """Both phases, the second from where the first ended.
+
+    Parameters
+    ----------
+    corpus : TextCorpus
+        Cut as the recipe's table ``text`` says.
+    recipe : Recipe
+        Its seed is that of initial weights, of where each epoch begins, and of chips. The same recipe, text, versions
+        and number of threads give the same model on one kind of machine.
+    checkpoint : Checkpoint or None
+        Written after every epoch; where it holds a state, training goes on from that.
+
+    Raises
+    ------
+    ValueError
+        For a text that is too short for a batch of the recipe.
+    ~.schedule.Diverged
+        When the loss is no number any more; the checkpoint holds the last good epoch.
+    """
+    for phase in (recipe.float_phase, recipe.quantized_phase):
+        check_streams(corpus, phase)
+    spec = specification(recipe, len(corpus.vocabulary))
+    torch.manual_seed(recipe.seed)
+    network = FloatNetwork(spec, Alphabet(len(corpus.vocabulary), recipe.text.embedding))
+    task = TextTask(corpus, recipe.text.chunk, recipe.seed)
+    quantized, float_best, quantized_best = both_phases(
+        network,
+        lambda: QuantizedNetwork.from_float(network, spec, chips(recipe, spec)),
+        (task, dataclasses.replace(task, seed=recipe.seed + 1)),
+        recipe,
+        progress,
+        checkpoint,
+    )
+    parts = {part: len(range(*corpus.part(part))) for part in ("training", "validation", "test")}
+    provenance = {
+        "task": "text",
+        "data_sha256": corpus.digest,
+        **{f"{part}_characters": length for part, length in parts.items()},
+        "float_validation_bits_per_character": round(float_best, 4),
+        "quantized_validation_bits_per_character": round(quantized_best, 4),
+        **origin(recipe),
+    }
+    return TrainedText(network, quantized, corpus.vocabulary, provenance)
+
+
+def measure(trained: TrainedText, corpus: TextCorpus) -> dict[str, Any]:
+    """Bits per character of the float network and of the golden model on the test part, as they enter the provenance.
+
+    Nothing was chosen by the test part.
+    """
+    model = trained.export()
+    places, targets = streams(corpus, "test")
+    hidden = model.network.lstm.hidden(model.text_settings.table[places])[:, -targets.shape[1] :]
+    logits = model.network.logits(hidden, 1)
+    golden = bits_per_character(logits, targets, model.text_settings.logit_scale)
+    return {
+        "characters": targets.size,
+        "float_bits_per_character": round(score(trained.float_network, corpus, "test"), 4),
+        "golden_bits_per_character": round(golden, 4),
+    }
