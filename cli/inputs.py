@@ -128,7 +128,7 @@ def from_features(model: Model, path: str | Path) -> Utterances:
         raise UserError(
             f"{path}: has the shape {array.shape}; expected ([utterances,] steps, {spec.inputs} inputs), none of them 0"
         )
-    if array.shape[1] > spec.max_steps:
+    if array.shape[1] > spec.max_steps and spec.readout != "step":
         raise UserError(f"{path}: has {array.shape[1]} steps; the network takes at most {spec.max_steps}")
     names = [f"{path.name}[{k}]" for k in range(len(array))]
     values = None
@@ -158,7 +158,10 @@ def from_seed(model: Model, count: int, seed: int, steps: int | None = None) -> 
     if steps is None:
         settings = model.feature_settings
         steps = settings.steps if settings is not None else min(RANDOM_STEPS, spec.max_steps)
-    if not 1 <= steps <= spec.max_steps:
+    if spec.readout == "step":
+        if not 1 <= steps <= _RANDOM_MOST:
+            raise UserError(f"--steps is {steps}; allowed: 1 to {_RANDOM_MOST}")
+    elif not 1 <= steps <= spec.max_steps:
         raise UserError(f"--steps is {steps}; the network takes 1 to {spec.max_steps}")
     rng = np.random.default_rng(seed)
     limit = spec.input_max

@@ -8,6 +8,9 @@ from crossramp.golden.modelfile import Model
 from crossramp.inputs import Utterances
 from crossramp.tables import percent
 
+# Answers of one utterance that a table shows, where every step has one.
+_SHOWN = 6
+
 
 def rows(
     model: Model,
@@ -18,15 +21,17 @@ def rows(
 ) -> list[dict]:
     """A row an utterance, with ``name``, ``label`` (or None), ``answer`` and ``golden_answer`` in words.
 
-    With ``ideal_answers``, those of the golden model with an ideal array, also ``ideal_answer``.
+    With ``ideal_answers``, those of the golden model with an ideal array, also ``ideal_answer``. With the readout
+    ``"step"`` an answer is the list of the steps' classes, and a label, which is an utterance's, does not apply.
     """
     names = model.class_names
+    every_step = model.spec.readout == "step"
     found = [
         {
             "name": name,
-            "label": None if label is None else names[label],
+            "label": None if label is None or every_step else names[label],
             "answer": _class(names, answer),
-            "golden_answer": names[golden],
+            "golden_answer": _class(names, golden),
         }
         for name, label, answer, golden in zip(
             utterances.names, utterances.labels, answers, golden_answers, strict=True
@@ -34,7 +39,7 @@ def rows(
     ]
     if ideal_answers is not None:
         for row, ideal in zip(found, ideal_answers, strict=True):
-            row["ideal_answer"] = names[ideal]
+            row["ideal_answer"] = _class(names, ideal)
     return found
 
 
@@ -44,9 +49,14 @@ def accuracies(
     golden_answers: Sequence[int],
     ideal_answers: Sequence[int] | None = None,
 ) -> dict:
-    """How many answers are right, of each side; the accuracies are None where no label is known."""
+    """How many answers are right, of each side; the accuracies are None where no label is known.
+
+    None is known of answers with a steps axis, shape (utterances, steps).
+    """
     known = np.array([label is not None for label in utterances.labels])
     labels = np.array([-1 if label is None else label for label in utterances.labels])
+    if np.ndim(answers) > 1:
+        known[:], labels = False, labels[:, None]
     labeled = int(known.sum())
     sides = {"": answers, "golden_": golden_answers}
     sides |= {} if ideal_answers is None else {"ideal_": ideal_answers}
@@ -59,10 +69,13 @@ def accuracies(
 
 
 def cells(row: dict) -> tuple[str, ...]:
-    """The first cells of a row in a table: name, label, answer, golden answer, ideal one if any, right or wrong."""
+    """The first cells of a row in a table: name, label, answer, golden answer, ideal one if any, right or wrong.
+
+    Of an answer a step, the first few, and how many there are.
+    """
     right = "" if row["label"] is None else "right" if row["answer"] == row["label"] else "wrong"
-    ideal = (row["ideal_answer"],) if "ideal_answer" in row else ()
-    return row["name"], row["label"] or "-", row["answer"], row["golden_answer"], *ideal, right
+    answers = [row[name] for name in ("answer", "golden_answer", "ideal_answer") if name in row]
+    return row["name"], row["label"] or "-", *map(_shown, answers), right
 
 
 def equal(row: dict) -> str:
@@ -82,6 +95,16 @@ def facts(content: dict) -> list[tuple[str, str]]:
     return lines
 
 
-def _class(names: tuple[str, ...], index: int) -> str:
-    """The class, or the number where hardware answered with one that does not exist."""
+def _class(names: tuple[str, ...], index) -> str | list[str]:
+    """The class, or the number where hardware answered with one that does not exist; a list of them of an array."""
+    if np.ndim(index):
+        return [_class(names, one) for one in index]
     return names[index] if 0 <= index < len(names) else str(int(index))
+
+
+def _shown(answer: str | list[str]) -> str:
+    """A cell of a table."""
+    if isinstance(answer, str):
+        return answer
+    more = f" ... ({len(answer)})" if len(answer) > _SHOWN else ""
+    return " ".join(answer[:_SHOWN]) + more

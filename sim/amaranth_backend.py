@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network in Amaranth's own simulator, with the Python array behind it: needs no compiler and no other tool."""
 
-import math
 import multiprocessing
 import os
 import time
@@ -236,41 +235,90 @@ def _simulate_plain(arrays: tuple, content, calibration: int, x: np.ndarray, fir
 
 def _simulate(network: Network, programming, calibration: int, x: np.ndarray, first: int) -> Observed:
     """One simulation in this process; ``first``: the number of its first conversion."""
-    probe = _Probe(network)
-    top, spec = probe.top, network.spec
-    model = ArrayModel(spec, programming, record=False, first=first)
-    controls = len(_Probe.CONTROLS)
-    beats = {name: [] for name in _Probe.EVENTS}
-    outputs = [(name, beats[name], probe.beats[name]) for name in _Probe.EVENTS]
+    spec = network.spec
+    bench = Bench(network, programming, calibration, first)
     code_bits = (1 << spec.input_bits) - 1
     payloads = (x & code_bits).reshape(len(x), -1)
     payloads[:, -1] |= code_bits + 1  # `last`, with the utterance's last code
-    payloads = payloads.ravel().tolist()
-    ends, clock = [], 0
-    answered = len(x) * (x.shape[1] if spec.readout == "step" else 1)
+    bench.payloads += payloads.ravel().tolist()
+    bench.run_to(len(x) * (x.shape[1] if spec.readout == "step" else 1))
+    return _observed(spec, x.shape, bench.beats, bench.ends, bench.clock)
+
+
+class Bench:
+    """The network, the array behind it, and all that goes in and comes out, clock by clock.
+
+    Parameters
+    ----------
+    network : Network
+    programming
+        What the array holds, as :class:`.array.ArrayModel` takes it.
+    calibration : int
+        The calibration port.
+    first : int
+        The number of the first conversion.
+
+    Attributes
+    ----------
+    payloads : list of int
+        {last, code} of every x code, those to come included: to be appended to.
+    beats : dict of lists of int
+        What has come out, by event.
+    ends : list of int
+        The clock of each step's last beat of h.
+    clock : int
+    """
+
+    def __init__(self, network: Network, programming, calibration: int, first: int = 0):
+        self.spec = network.spec
+        self._probe = _Probe(network)
+        self._model = ArrayModel(network.spec, programming, record=False, first=first)
+        self._calibration = calibration
+        self.payloads: list[int] = []
+        self.beats: dict[str, list[int]] = {name: [] for name in _Probe.EVENTS}
+        self.ends: list[int] = []
+        self.clock = 0
+        self._simulator = None
+
+    def run_to(self, answers: int):
+        """Simulate until there are so many answers; SimulationError if nothing happens for too long."""
+        if self._simulator is None:
+            self._simulator = Simulator(self._probe)
+            self._simulator.add_clock(1e-6)
+            self._simulator.add_testbench(self._run)
+        found = self.beats["answer"]
+        while len(found) < answers:
+            self._simulator.advance()
 
     # One loop for array, x and outputs: each further one would cost as much as the gateware. It looks just after each
     # edge, when all that the clock will bring is decided, since nothing it drives is known later.
-    async def bench(ctx):
-        nonlocal clock
+    async def _run(self, ctx):
+        probe, model, spec, payloads, beats = self._probe, self._model, self.spec, self.payloads, self.beats
+        top, controls = probe.top, len(_Probe.CONTROLS)
+        outputs = [(name, beats[name], probe.beats[name]) for name in _Probe.EVENTS]
         x_payload = top.x.payload.as_value()
         patience = _PATIENCE * (spec.clocks_per_step + spec.inputs + spec.hidden)
         pins, shown, sent, quiet = _Pins(ctx, top.array), 0, 0, 0
         for signal in (top.array.ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
             ctx.set(signal, 1)
-        ctx.set(top.calibration, calibration)
+        ctx.set(top.calibration, self._calibration)
         ctx.set(x_payload, payloads[0])
-        taken = ctx.get(top.x.ready)
+        taken, valid = ctx.get(top.x.ready), True
         async for _ in ctx.tick():
-            clock += 1
+            self.clock += 1
             if taken:
                 sent += 1
-                if sent < len(payloads):
+                valid = sent < len(payloads)
+                if valid:
                     ctx.set(x_payload, payloads[sent])
                 else:
                     ctx.set(top.x.valid, 0)
+            elif not valid and sent < len(payloads):
+                valid = True
+                ctx.set(x_payload, payloads[sent])
+                ctx.set(top.x.valid, 1)
             word = ctx.get(probe.word)
-            taken = word >> (controls + len(outputs)) & 1 and sent < len(payloads)
+            taken = word >> (controls + len(outputs)) & 1 and valid
             pins.load(word)
             comparators, _ = model.clock(pins)
             if comparators != shown:
@@ -279,27 +327,43 @@ def _simulate(network: Network, programming, calibration: int, x: np.ndarray, fi
             events = word >> controls & (1 << len(outputs)) - 1
             quiet = 0 if events else quiet + 1
             if quiet > patience:
-                raise SimulationError(f"the gateware showed nothing for {quiet} clocks, up to clock {clock}")
+                raise SimulationError(f"the gateware showed nothing for {quiet} clocks, up to clock {self.clock}")
             if not events:
                 continue
             for bit, (name, found, signal) in enumerate(outputs):
                 if events >> bit & 1:
                     found.append(ctx.get(signal))
                     if name == "h" and len(found) % spec.beats == 0:
-                        ends.append(clock)
-            if len(beats["answer"]) == answered:
-                return
-
-    simulator = Simulator(probe)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(bench)
-    simulator.run()
-    return _observed(spec, x.shape, beats, ends, clock)
+                        self.ends.append(self.clock)
 
 
 def _observed(spec: Specification, shape: tuple, beats: dict[str, list[int]], ends: list[int], clocks: int) -> Observed:
     utterances, steps, _ = shape
-    width = spec.adc_bits
+    lasts = np.arange(utterances * steps) % steps == steps - 1
+    found = beat_values(spec, beats, lasts)
+    answers = (utterances, steps) if spec.readout == "step" else (utterances,)
+    logits = {"logits": found.pop("logits").reshape(*answers, -1), "answers": found.pop("answers").reshape(answers)}
+    parts = {name: values.reshape(utterances, steps, -1) for name, values in found.items()} | logits
+    clock_of = np.array(ends).reshape(utterances, steps)
+    return Observed(**parts, clocks=clocks, step_clocks=np.diff(clock_of, axis=1).ravel())
+
+
+def beat_values(spec: Specification, beats: dict[str, list[int]], lasts: np.ndarray) -> dict[str, np.ndarray]:
+    """What the beats of some steps say: ``Observed.COMPARED``, each int64 of shape (steps or answers, ...).
+
+    Parameters
+    ----------
+    beats : dict of lists of int
+        As :class:`Bench` collects them.
+    lasts : bool array, shape (steps,)
+        Which of the steps are their utterances' last ones.
+
+    Raises
+    ------
+    SimulationError
+        For another number of beats than they make, or beats that are framed otherwise.
+    """
+    width, steps = spec.adc_bits, len(lasts)
     layouts = {
         "gates": [("i", width, False), ("f", width, False), ("g", width, False)],
         "state": [("c", spec.state_bits, True), ("q", spec.state_pulse_bits, True)],
@@ -308,44 +372,39 @@ def _observed(spec: Specification, shape: tuple, beats: dict[str, list[int]], en
     }
     found = {}
     for group, members in layouts.items():
-        expected = utterances * steps * spec.beats
+        expected = steps * spec.beats
         if len(beats[group]) != expected:
             raise SimulationError(f"the gateware showed {len(beats[group])} beats of {group}; expected {expected}")
         lowest = 0
         for name, bits, is_signed in members:
             lanes = _fields(beats[group], lowest, bits, spec.lanes, is_signed)
-            found[name] = lanes.reshape(utterances, steps, -1)[..., : spec.units]
+            found[name] = lanes.reshape(steps, -1)[:, : spec.units]
             lowest += bits * spec.lanes
-    answers = (utterances, steps) if spec.readout == "step" else (utterances,)
-    expected = math.prod(answers) * spec.classes
+    expected = (steps if spec.readout == "step" else int(lasts.sum())) * spec.classes
     if len(beats["logit"]) != expected:
         raise SimulationError(f"the gateware gave {len(beats['logit'])} logits; expected {expected}")
-    _check_framing(spec, utterances, steps, beats)
-    clock_of = np.array(ends).reshape(utterances, steps)
-    return Observed(
-        codes=np.concatenate([found[gate] for gate in "ifgo"], axis=2),
-        c=found["c"],
-        state_pulses=found["q"],
-        state_codes=found["t"],
-        h=found["h"],
-        logits=_fields(beats["logit"], 0, spec.logit_bits, 1, True).reshape(*answers, spec.classes),
-        answers=_fields(beats["answer"], 0, max((spec.classes - 1).bit_length(), 1), 1, False).reshape(answers),
-        clocks=clocks,
-        step_clocks=np.diff(clock_of, axis=1).ravel(),
-    )
+    _check_framing(spec, lasts, beats)
+    return {
+        "codes": np.concatenate([found[gate] for gate in "ifgo"], axis=1),
+        "c": found["c"],
+        "state_pulses": found["q"],
+        "state_codes": found["t"],
+        "h": found["h"],
+        "logits": _fields(beats["logit"], 0, spec.logit_bits, 1, True).reshape(-1, spec.classes),
+        "answers": _fields(beats["answer"], 0, max((spec.classes - 1).bit_length(), 1), 1, False)[:, 0],
+    }
 
 
-def _check_framing(spec: Specification, utterances: int, steps: int, beats: dict[str, list[int]]) -> None:
+def _check_framing(spec: Specification, lasts: np.ndarray, beats: dict[str, list[int]]) -> None:
     """Ends and lasts where they belong, no utterance too long, zeros in the lanes beyond the last unit."""
-    end = np.arange(utterances * steps * spec.beats) % spec.beats == spec.beats - 1
-    last = np.arange(len(end)) % (steps * spec.beats) >= (steps - 1) * spec.beats
+    end = np.arange(len(lasts) * spec.beats) % spec.beats == spec.beats - 1
     codes = spec.lanes * spec.input_bits
     used = (spec.units - (spec.beats - 1) * spec.lanes) * spec.input_bits
     beyond = np.array([word % (1 << codes) >> used if last else 0 for word, last in zip(beats["h"], end, strict=True)])
     last_class = np.arange(len(beats["logit"])) % spec.classes == spec.classes - 1
     for name, got, want in (
         ("h_end", _bit(beats["h"], codes), end),
-        ("h_last", _bit(beats["h"], codes + 1), last),
+        ("h_last", _bit(beats["h"], codes + 1), np.repeat(lasts, spec.beats)),
         ("h_codes beyond the last unit", beyond, 0 * end),
         ("logit_last", _bit(beats["logit"], spec.logit_bits), last_class),
         (

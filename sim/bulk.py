@@ -204,14 +204,14 @@ def simulate_bulk(
         )
 
     begin = time.perf_counter()
-    verilog, ports = network_verilog(network)
-    if change_verilog is not None:
-        verilog = change_verilog(verilog)
-    own_clock = simulator == "icarus"
-    sources = bulk_sources(spec, verilog, "network", ports, errs=errs, clock_input=not own_clock)
-    main = None if own_clock else (SOURCES / "bulk_main.cpp").read_text()
-    command = build_executable(
-        simulator, sources, bench_verilog.TOP, main=main, random_start=random_start, optimize=optimize, folder=workdir
+    command = bench_command(
+        network,
+        simulator,
+        errs=errs,
+        change_verilog=change_verilog,
+        random_start=random_start,
+        optimize=optimize,
+        folder=workdir,
     )
     build_seconds = time.perf_counter() - begin
 
@@ -225,10 +225,7 @@ def simulate_bulk(
     with tempfile.TemporaryDirectory(prefix="crossramp-") as name:
         folder = Path(name)
         write_stimulus(folder / "x.bin", batches)
-        if errs:
-            write_device(programming, folder / "array")
-        else:
-            programming.write(folder / "array")
+        write_array(programming, folder / "array")
         arguments = [f"+trace={folder}", f"+x={folder / 'x.bin'}", f"+array={folder / 'array'}"]
         arguments += [f"+utterances={utterances}", f"+idle={idle}", f"+stall={stall}", f"+array_stall={array_stall}"]
         arguments += [f"+seed={seed}", f"+watchdog={2 * bound}", f"+calibration={calibration:x}"]
@@ -239,28 +236,72 @@ def simulate_bulk(
         ends = np.cumsum([x.shape[1] if spec.readout == "step" else 1 for x in batches for _ in x])
         log = _run([*command, *arguments], folder, ends, progress, timeout)
         wall, processor = time.perf_counter() - begin, children_seconds() - begin_processor
-        summary = _summary(folder, log)
+        summary = read_summary(folder, log)
         if summary["watchdog"]:
             raise SimulationError(
                 f"{simulator}: nothing moved for {2 * bound} clocks; {summary['finished']} of {utterances} utterances "
                 f"were finished\n{log[-2000:]}"
             )
         traces = _traces(spec, folder, batches, log)
-    broken = [rule for bit, rule in enumerate(RULES) if summary["broken"] >> bit & 1]
-    violations = (*broken, "streams") if summary["wrong"] else tuple(broken)
     return BulkResult(
         traces,
         spec,
         simulator,
         summary["clocks"],
         summary["conversions"],
-        violations,
+        broken_rules(summary),
         wall,
         processor,
         build_seconds,
         {name: summary[name] for name in PAUSES},
         log,
     )
+
+
+def bench_command(
+    network: Network,
+    simulator: str,
+    *,
+    errs: bool,
+    change_verilog: Callable[[str], str] | None = None,
+    random_start: bool = False,
+    optimize: bool = True,
+    folder: Path | str | None = None,
+) -> list[str]:
+    """Build the bench of ``network``; the command that runs it, to which plusargs are appended.
+
+    Parameters
+    ----------
+    simulator : str
+        ``"verilator"`` or ``"icarus"``.
+    errs : bool
+        The array behind the boundary is a device instance.
+    change_verilog, random_start, optimize, folder
+        As :func:`simulate_bulk` takes them; ``folder`` is its ``workdir``.
+    """
+    verilog, ports = network_verilog(network)
+    if change_verilog is not None:
+        verilog = change_verilog(verilog)
+    own_clock = simulator == "icarus"
+    sources = bulk_sources(network.spec, verilog, "network", ports, errs=errs, clock_input=not own_clock)
+    main = None if own_clock else (SOURCES / "bulk_main.cpp").read_text()
+    return build_executable(
+        simulator, sources, bench_verilog.TOP, main=main, random_start=random_start, optimize=optimize, folder=folder
+    )
+
+
+def write_array(programming: Programming | DeviceInstance, folder: Path):
+    """Write what the bench's array holds."""
+    if isinstance(programming, DeviceInstance):
+        write_device(programming, folder)
+    else:
+        programming.write(folder)
+
+
+def broken_rules(summary: dict[str, int]) -> tuple[str, ...]:
+    """The violations of a :class:`BulkResult`, from a bench's summary."""
+    broken = [rule for bit, rule in enumerate(RULES) if summary["broken"] >> bit & 1]
+    return (*broken, "streams") if summary["wrong"] else tuple(broken)
 
 
 def children_seconds() -> float:
@@ -319,7 +360,8 @@ def _finished(folder: Path, ends: np.ndarray) -> int:
     return int(np.searchsorted(ends, answers.stat().st_size // 4, side="right")) if answers.exists() else 0
 
 
-def _summary(folder: Path, log: str) -> dict[str, int]:
+def read_summary(folder: Path, log: str) -> dict[str, int]:
+    """What a bench that recorded into ``folder`` counted; SimulationError, with the end of ``log``, if it has not."""
     path = folder / "summary.txt"
     if not path.exists():
         raise SimulationError(f"the simulation ended without a result:\n{log[-2000:]}")
@@ -337,16 +379,10 @@ def _traces(spec: Specification, folder: Path, batches: list[np.ndarray], log: s
         got = len(next(iter(logs[name].values())))
         if got != count:
             raise SimulationError(f"{name}: {got} records; expected {count}\n{log[-2000:]}")
-    _check_framing(spec, logs, batches)
-    banks = {"i": logs["gates"]["i"], "f": logs["gates"]["f"], "g": logs["gates"]["g"], "o": logs["output"]["o"]}
-    units = {
-        "codes": np.concatenate([units_of(banks[gate], spec) for gate in GATES], axis=1),
-        "c": units_of(logs["state"]["c"], spec),
-        "state_pulses": units_of(logs["state"]["q"], spec),
-        "state_codes": units_of(logs["output"]["t"], spec),
-        "h": units_of(logs["h"]["h"], spec),
-        "end_clocks": logs["clocks"]["clock"],
-    }
+    check_framing(
+        spec, logs, np.concatenate([np.tile(np.arange(x.shape[1]) == x.shape[1] - 1, len(x)) for x in batches])
+    )
+    units = step_values(spec, logs) | {"end_clocks": logs["clocks"]["clock"]}
     logits, answers = logs["logits"]["value"].reshape(answered, spec.classes), logs["answers"]["index"][:, 0]
     traces, step, answer = [], 0, 0
     for x in batches:
@@ -361,9 +397,33 @@ def _traces(spec: Specification, folder: Path, batches: list[np.ndarray], log: s
     return traces
 
 
-def _check_framing(spec: Specification, logs: dict, batches: list[np.ndarray]):
-    """Ends and lasts where they belong, no utterance too long, zero in the lanes beyond the last unit."""
-    lasts = np.concatenate([np.tile(np.arange(x.shape[1]) == x.shape[1] - 1, len(x)) for x in batches])
+def step_values(spec: Specification, logs: dict) -> dict[str, np.ndarray]:
+    """What the records of :func:`.records.layouts` say of every step; int64, shape (steps, ...), names of StepTrace."""
+    banks = {"i": logs["gates"]["i"], "f": logs["gates"]["f"], "g": logs["gates"]["g"], "o": logs["output"]["o"]}
+    return {
+        "codes": np.concatenate([units_of(banks[gate], spec) for gate in GATES], axis=1),
+        "c": units_of(logs["state"]["c"], spec),
+        "state_pulses": units_of(logs["state"]["q"], spec),
+        "state_codes": units_of(logs["output"]["t"], spec),
+        "h": units_of(logs["h"]["h"], spec),
+    }
+
+
+def check_framing(spec: Specification, logs: dict, lasts: np.ndarray):
+    """Ends and lasts where they belong, no utterance too long, zero in the lanes beyond the last unit.
+
+    Parameters
+    ----------
+    logs : dict
+        Of records, as :func:`.records.read_log` reads each.
+    lasts : bool array, shape (steps,)
+        Which steps are their utterances' last ones.
+
+    Raises
+    ------
+    SimulationError
+        Naming the first record that is framed otherwise.
+    """
     beat = np.arange(len(lasts) * spec.beats) % spec.beats
     last_class = np.arange(len(logs["logits"]["last"])) % spec.classes == spec.classes - 1
     for name, got, want in (

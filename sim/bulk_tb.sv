@@ -248,6 +248,7 @@ module crossramp_bulk #(
   integer position = 0, filled = 0;
   reg checking, there;
   reg asking = 0, held = 0, over = 0;  // stimulus from standard input; none before the next answer; none any more
+  reg replied = 0;  // that answer is there, and by now in its file too
   reg [15:0] word;
   reg [INPUT_BITS:0] following;  // {last, code}
   reg [31:0] random;
@@ -308,13 +309,14 @@ module crossramp_bulk #(
       random = random ^ (random << 5);
     end
     if (!rst) begin
-      if (held && answer_valid && answer_ready) begin
+      if (replied) begin
         held = 0;
         log_flush;
         $display("answered");
         $fflush(32'h8000_0001);
         fetch;
       end
+      replied <= held && answer_valid && answer_ready && !replied;
       if (!x_valid || x_ready) begin
         x_valid <= 0;
         if (there && random[7:0] * 100 >= idle * 256) begin

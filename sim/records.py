@@ -35,14 +35,14 @@ def layouts(spec: Specification) -> dict[str, tuple[Field, ...]]:
     }
 
 
-def read_log(path: Path, fields: tuple[Field, ...]) -> dict[str, np.ndarray]:
-    """The records in a trace file: for each field an int64 array, shape (records, count).
+def read_log(path: Path, fields: tuple[Field, ...], first: int = 0) -> dict[str, np.ndarray]:
+    """The records in a trace file, from number ``first`` on: for each field an int64 array, shape (records, count).
 
     A record that is not complete at the end of the file is left out.
     """
     width = sum(field.bits * field.count for field in fields)
     words = -(-width // 32)
-    data = np.fromfile(path, "<u4")
+    data = np.fromfile(path, "<u4", offset=4 * words * first)
     data = data[: len(data) // words * words].reshape(-1, words)
     values = {field.name: np.empty((len(data), field.count), np.int64) for field in fields}
     # Each number is cut from two neighboring words, so that nothing is ever spread into single bits.
@@ -120,10 +120,30 @@ def write_stimulus(path: Path, batches: list[np.ndarray]):
     """x codes for recording: two bytes a code, the second is 1 with the last step's codes."""
     with path.open("wb") as file:
         for x in batches:
-            data = np.zeros((*x.shape, 2), np.uint8)
-            data[..., 0] = x.astype(np.int8).view(np.uint8)
+            data = _stimulus(x)
             data[:, -1, :, 1] = 1
             file.write(data.tobytes())
+
+
+def step_stimulus(x: np.ndarray, last: bool) -> bytes:
+    """One step's codes for a bench that reads standard input, and reads on only when the answer has come.
+
+    Parameters
+    ----------
+    x : integer array, shape (inputs,)
+    last : bool
+        Whether the step is its utterance's last one.
+    """
+    data = _stimulus(x)
+    data[..., 1] = last
+    data[-1, 1] |= 2
+    return data.tobytes()
+
+
+def _stimulus(x: np.ndarray) -> np.ndarray:
+    data = np.zeros((*x.shape, 2), np.uint8)
+    data[..., 0] = x.astype(np.int8).view(np.uint8)
+    return data
 
 
 def write_stimulus_hex(path: Path, spec: Specification, batches: list[np.ndarray]):

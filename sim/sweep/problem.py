@@ -34,6 +34,11 @@ class Problem:
     metrics : tuple of str
     seed : int
         Of instance 0.
+
+    Raises
+    ------
+    ValueError
+        For answers, accuracy or flips, of a model with the readout ``"step"``.
     """
 
     spec: Specification
@@ -45,6 +50,14 @@ class Problem:
     points: tuple[Point, ...]
     metrics: tuple[str, ...]
     seed: int
+
+    def __post_init__(self):
+        counted = sorted({"accuracy", "flips"} & set(self.metrics))
+        if self.spec.readout == "step" and counted:
+            raise ValueError(
+                f"the readout is 'step', and {' and '.join(counted)} count one answer a recording; "
+                "sweep other metrics, or give a model whose readout is mean or last"
+            )
 
     @classmethod
     def of(cls, plan: Plan, model, codes: np.ndarray, labels: np.ndarray) -> "Problem":

@@ -180,3 +180,10 @@ def test_spread_of_instances():
     (entry,) = summarize(problem.points, problem.metrics, rows)
     assert entry["values"] == problem.points[1].values
     assert entry["metrics"]["flips"].mean == pytest.approx(0.1)
+
+
+def test_answers_after_every_step_are_refused():
+    message = "the readout is 'step', and flips count one answer a recording; sweep other metrics, or"
+    with pytest.raises(ValueError, match=message):
+        problem_of(PLAN, readout="step")
+    assert all_rows(problem_of(PLAN.replace('"flips", ', ""), readout="step"), 1)

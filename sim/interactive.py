@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network in a simulator that waits: the codes of a step may be chosen by the logits of the step before."""
+
+import os
+import selectors
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from crossramp.golden.analog.device import DeviceInstance
+from crossramp.golden.lstm import checked_integers
+from crossramp.golden.network import Network
+
+from .amaranth_backend import Bench, beat_values
+from .bulk import bench_command, broken_rules, check_framing, read_summary, step_values, write_array
+from .programming import Programming, calibration_port
+from .records import layouts, read_log, step_stimulus
+from .simulators import SimulationError, SimulatorMissing, choose_simulator, environment
+
+#: What a session runs in; ``"auto"``: the first of the others that is here.
+SIMULATORS = ("auto", "verilator", "icarus", "amaranth")
+
+
+class Session:
+    """One network, simulated step by step: each call of :meth:`step` feeds one x and gives what comes out.
+
+    The simulated clock stands still between the calls; within a step every stream pauses as asked.
+
+    >>> with Session(network) as session:
+    ...     h, logits = session.step(codes)
+
+    Parameters
+    ----------
+    network : Network
+        With the readout ``"step"``.
+    simulator : str
+        ``"verilator"``, ``"icarus"``, ``"amaranth"`` (needs no other tool, and is the slowest), or ``"auto"``: the
+        first of these that is here.
+    device : DeviceInstance or None
+        The array behind the hardware; None: the ideal one.
+    calibration : int or None
+        The calibration port throughout, as :func:`.bulk.simulate_bulk` takes it.
+    idle, stall, array_stall, seed : int
+        Pauses, as :func:`.bulk.simulate_bulk` takes them; not in Amaranth's simulator.
+    workdir : path or None
+        Where models are built and kept, see :func:`.builds.cache_folder`.
+    optimize : bool
+        Verilator: compile for speed. False builds sooner, for few steps.
+
+    Attributes
+    ----------
+    simulator : str
+        The one it runs in.
+    steps : int
+        Done so far.
+
+    Raises
+    ------
+    ValueError
+        For another readout, a calibration or percentage out of range, or a device of another specification.
+    SimulatorMissing, SimulationError
+        If the simulator is not here, or the bench cannot be built.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        simulator: str = "auto",
+        device: DeviceInstance | None = None,
+        calibration: int | None = None,
+        idle: int = 0,
+        stall: int = 0,
+        array_stall: int = 0,
+        seed: int = 1,
+        workdir: Path | str | None = None,
+        optimize: bool = True,
+    ):
+        self.spec = spec = network.spec
+        if spec.readout != "step":
+            raise ValueError(f"the readout is {spec.readout!r}: only 'step' has logits after every step")
+        if simulator not in SIMULATORS:
+            raise ValueError(f"simulator is {simulator!r}; allowed: {', '.join(SIMULATORS)}")
+        pauses = {"idle": idle, "stall": stall, "array_stall": array_stall}
+        for name, percent in pauses.items():
+            if not 0 <= percent <= 90:
+                raise ValueError(f"{name} is {percent}; allowed: 0 to 90 percent")
+        calibration = calibration_port(spec, calibration, device)
+        if device is not None and device.spec != spec:
+            raise ValueError(
+                f"the device is of specification {device.spec.content_hash}, the network of {spec.content_hash}"
+            )
+        self.simulator = _chosen(simulator)
+        self.steps = 0
+        self._found: list[dict[str, np.ndarray]] = []
+        if self.simulator == "amaranth":
+            if any(pauses.values()):
+                raise ValueError("Amaranth's simulator makes no pauses; leave out idle, stall and array_stall")
+            self._backend = _Amaranth(network, network.weights if device is None else device, calibration)
+        else:
+            programming = Programming.ideal(spec, network.weights) if device is None else device
+            command = bench_command(network, self.simulator, errs=device is not None, optimize=optimize, folder=workdir)
+            plusargs = [f"+{name}={percent}" for name, percent in pauses.items()] + [f"+seed={seed}"]
+            plusargs.append(f"+calibration={calibration:x}")
+            self._backend = _Verilog(spec, self.simulator, command, plusargs, programming)
+
+    def step(self, codes: np.ndarray, last: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """One step through the simulated gateware.
+
+        Parameters
+        ----------
+        codes : integer array, shape (inputs,)
+            Pulse codes within ±input_max.
+        last : bool
+            Whether this is the utterance's last step: the next one starts from a state reset.
+
+        Returns
+        -------
+        (h, logits) : int64 arrays, shapes (hidden,) and (classes,)
+
+        Raises
+        ------
+        ValueError
+            For codes of a wrong shape or out of range, or a session that is closed.
+        SimulationError
+            If the gateware stops, or gives anything but one step's beats, framed as they must be.
+        """
+        if self._backend is None:
+            raise ValueError("the session is closed; start another")
+        codes = checked_integers("codes", codes, (self.spec.inputs,), self.spec.input_max)
+        found = self._backend.step(codes, last, self.steps)
+        self._found.append({name: values[0] for name, values in found.items()})
+        self.steps += 1
+        return self._found[-1]["h"], self._found[-1]["logits"]
+
+    def observed(self) -> dict[str, np.ndarray]:
+        """All that the gateware showed of all steps: int64 arrays with a steps axis first, named as golden's.
+
+        ``codes``, ``c``, ``state_pulses``, ``state_codes``, ``h``, ``logits``, ``answers``.
+        """
+        return {name: np.stack([step[name] for step in self._found]) for name in (self._found or [{}])[0]}
+
+    def close(self):
+        """End the simulation. SimulationError if a rule of the boundary, or of a stream, was broken on the way."""
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            backend.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.close()
+        elif self._backend is not None:  # what went wrong already is what is to be told
+            self._backend.stop()
+            self._backend = None
+
+
+def _chosen(simulator: str) -> str:
+    if simulator == "amaranth":
+        return simulator
+    try:
+        return choose_simulator(simulator)
+    except SimulatorMissing:
+        if simulator == "auto":
+            return "amaranth"
+        raise
+
+
+class _Amaranth:
+    """A step in Amaranth's simulator, in this process."""
+
+    def __init__(self, network: Network, programming, calibration: int):
+        self.spec = network.spec
+        self.bench = Bench(network, programming, calibration)
+
+    def step(self, codes: np.ndarray, last: bool, number: int) -> dict[str, np.ndarray]:
+        spec, bench = self.spec, self.bench
+        mask = (1 << spec.input_bits) - 1
+        payloads = (codes & mask).tolist()
+        payloads[-1] |= last << spec.input_bits
+        bench.payloads += payloads
+        bench.run_to(number + 1)
+        counts = dict.fromkeys(bench.beats, spec.beats) | {"logit": spec.classes, "answer": 1}
+        new = {name: beats[counts[name] * number :] for name, beats in bench.beats.items()}
+        return beat_values(spec, new, np.array([last]))
+
+    def close(self):
+        pass
+
+    stop = close
+
+
+class _Verilog:
+    """The free-running bench as a process that reads x from its standard input."""
+
+    def __init__(self, spec, simulator: str, command: list[str], plusargs: list[str], programming):
+        self.spec, self.simulator = spec, simulator
+        self._temporary = tempfile.TemporaryDirectory(prefix="crossramp-")
+        self.folder = Path(self._temporary.name)
+        write_array(programming, self.folder / "array")
+        # Nothing moves for a head's clocks at most; ten times that, where pauses are asked for.
+        clocks = 20 * (spec.clocks_per_step + spec.inputs + spec.head_clocks) + 1000
+        self._seconds = 60 + clocks / (20_000 if simulator == "verilator" else 50)
+        command = [*command, f"+trace={self.folder}", "+x=-", f"+array={self.folder / 'array'}", *plusargs]
+        self._process = subprocess.Popen(
+            [*command, f"+watchdog={clocks}"],
+            cwd=self.folder,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self._text = b""
+
+    def step(self, codes: np.ndarray, last: bool, number: int) -> dict[str, np.ndarray]:
+        try:
+            self._process.stdin.write(step_stimulus(codes, last))
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise SimulationError(self._ended(number)) from None
+        self._wait(number)
+        spec = self.spec
+        per_step = {"logits": spec.classes, "answers": 1, "clocks": 1}
+        logs = {
+            name: read_log(self.folder / f"{name}.bin", fields, number * per_step.get(name, spec.beats))
+            for name, fields in layouts(spec).items()
+            if name != "clocks"
+        }
+        for name, log in logs.items():
+            count, got = per_step.get(name, spec.beats), len(next(iter(log.values())))
+            if got != count:
+                raise SimulationError(f"{name}: {got} records of step {number}; expected {count}")
+        check_framing(spec, logs, np.array([last]))
+        return step_values(spec, logs) | {
+            "logits": logs["logits"]["value"].T,
+            "answers": logs["answers"]["index"][:, 0],
+        }
+
+    def _wait(self, number: int):
+        """Until the bench says that the step is answered."""
+        deadline = time.monotonic() + self._seconds
+        output = self._process.stdout.fileno()
+        with selectors.DefaultSelector() as ready:
+            ready.register(output, selectors.EVENT_READ)
+            while b"answered\n" not in self._text:
+                if not ready.select(max(deadline - time.monotonic(), 0)):
+                    self.stop()
+                    raise SimulationError(f"{self.simulator}: step {number} took more than {self._seconds:.0f} s")
+                new = os.read(output, 1 << 16)
+                if not new:
+                    raise SimulationError(self._ended(number))
+                self._text += new
+        self._text = self._text.replace(b"answered\n", b"", 1)
+
+    def _ended(self, number: int) -> str:
+        status = self._process.wait()
+        text = self._text.decode(errors="replace")
+        self.stop()
+        return f"{self.simulator} ended with status {status} in step {number}:\n{text[-2000:]}"
+
+    def close(self):
+        try:
+            rest, _ = self._process.communicate(timeout=self._seconds)
+            log = (self._text + rest).decode(errors="replace")
+            if self._process.returncode:
+                raise SimulationError(f"{self.simulator} ended with status {self._process.returncode}:\n{log[-2000:]}")
+            broken = broken_rules(read_summary(self.folder, log))
+            if broken:
+                raise SimulationError(f"the hardware broke rules: {', '.join(broken)}\n{log[-2000:]}")
+        except subprocess.TimeoutExpired:
+            raise SimulationError(f"{self.simulator} did not end within {self._seconds:.0f} s") from None
+        finally:
+            self.stop()
+
+    def stop(self):
+        """End the process, whatever it does, and remove its files."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+        self._temporary.cleanup()
