@@ -56,6 +56,14 @@ def test_passes_in_icarus(testbench):
     assert output.startswith("PASS: 3 utterances, 84 records compared, 12 conversions"), output
 
 
+def test_answers_after_every_step(tmp_path, seed):
+    place = write(tmp_path, seed, design="text", lengths=(3, 1))
+    status, output = shell(commands("../kws.v")["Icarus Verilog"].replace("\n", " && "), place)
+    assert status == 0, output
+    # 4 steps of 2 beats in four logs, of 9 logits and an answer
+    assert output.startswith("PASS: 2 utterances, 72 records compared, 8 conversions"), output
+
+
 def test_passes_with_pauses(testbench, seed):
     place, run = testbench
     status, output = shell(f"{run} +idle=40 +stall=40 +array_stall=20 +seed={seed}", place)
