@@ -26,6 +26,7 @@ COMMANDS = (
     "replay",
     "ramp",
     "train",
+    "evaluate",
     "sweep",
     "linearity",
     "spice",
@@ -37,7 +38,7 @@ COMMANDS = (
 _MODULES = {"train": "training"}  # crossramp.train is the package that trains
 
 #: Those that keep something in the user's cache folder: what they built, and Amaranth's yosys its compiled self.
-_CACHING = ("demo", "generate", "simulate", "build", "run", "virtual", "replay")
+_CACHING = ("demo", "generate", "simulate", "evaluate", "build", "run", "virtual", "replay")
 
 #: What the system says where output cannot go: a full disk or quota, a broken device, a closed descriptor.
 _NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
@@ -49,8 +50,8 @@ _EPILOG = """\
 MODEL is a model file (.npz) or the name of a shipped model (kws).
 Each command has its own help, with an example: crossramp generate --help
 
-exit status: 0 done; 1 hardware and golden model differ (simulate, run, replay, demo), or something required is missing
-             (doctor); 2 wrong arguments or input, or a board that does not answer
+exit status: 0 done; 1 hardware and golden model differ (simulate, evaluate, run, replay, demo), or something required
+             is missing (doctor); 2 wrong arguments or input, or a board that does not answer
 """
 
 

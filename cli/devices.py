@@ -60,28 +60,58 @@ class Devices:
 
     def to_dict(self) -> dict:
         """As JSON types, for reports."""
-        return {
-            "technology": self.technology.name,
-            "technology_hash": self.technology.content_hash,
-            "device_seed": self.seed,
-            "effects_off": [name for name in SWITCHES if name not in self.switches],
-            "conductances": list(self.files),
-        }
+        about = {"device_seed": self.seed, "conductances": list(self.files)}
+        return array_of(self.technology, self.switches) | about
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that :func:`from_arguments` reads."""
+def array_of(technology: Technology, switches: frozenset) -> dict:
+    """What arrays are made of, as JSON types."""
+    return {
+        "technology": technology.name,
+        "technology_hash": technology.content_hash,
+        "effects_off": [name for name in SWITCHES if name not in switches],
+    }
+
+
+def add_technology(parser: argparse.ArgumentParser):
+    """Add the arguments that :func:`technology_of` reads; the group, for more of them."""
     group = parser.add_argument_group("array", "what stands behind the periphery; an ideal array without --technology")
     group.add_argument(
-        "--technology", metavar="NAME", help=f"a shipped technology ({', '.join(shipped())}), or a TOML file"
+        "--technology", "--tech", metavar="NAME", help=f"a shipped technology ({', '.join(shipped())}), or a TOML file"
     )
-    group.add_argument("--device-seed", type=int, metavar="S", help=f"which chip of it (default {DEFAULT_SEED})")
     group.add_argument(
         "--set", action="append", metavar="CONSTANT=VALUE", help="change a constant, in its SI unit; more than once"
     )
     group.add_argument(
         "--no", action="append", metavar="EFFECT", help="switch an effect off; more than once, or with commas, or all"
     )
+    return group
+
+
+def technology_of(args: argparse.Namespace, others: tuple[str, ...] = ()) -> tuple[Technology, frozenset] | None:
+    """The technology and its effects that are on, None: the ideal array.
+
+    Raises
+    ------
+    UserError, TechnologyError
+        For what is wrong; also where one of these arguments, or of ``others``, is given without a technology.
+    """
+    if args.technology is None:
+        for option in ("set", "no", *others):
+            if getattr(args, option) is not None:
+                name = "--" + option.replace("_", "-")
+                raise UserError(f"{name} belongs to a technology; add --technology {shipped()[-1]}, or leave it out")
+        return None
+    technology = load(args.technology)
+    if args.set:
+        technology = technology.replace(dict(map(changed, args.set)))
+    return technology, switched(args.no or [])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that :func:`from_arguments` reads."""
+    group = add_technology(parser)
+    group.add_argument("--device-seed", type=int, metavar="S", help=f"which chip of it (default {DEFAULT_SEED})")
     group.add_argument(
         "--conductances", action="append", metavar="FILE", help="cells as measured: .npz or .csv, or AIHWKit's CSV"
     )
@@ -92,15 +122,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def from_arguments(args: argparse.Namespace) -> Devices | None:
     """What the arguments ask for, None: the ideal array; UserError or TechnologyError for what is wrong."""
-    if args.technology is None:
-        for option in ("device_seed", "set", "no", "conductances", "conductances_g_max"):
-            if getattr(args, option) is not None:
-                name = "--" + option.replace("_", "-")
-                raise UserError(f"{name} belongs to a technology; add --technology {shipped()[-1]}, or leave it out")
+    asked = technology_of(args, ("device_seed", "conductances", "conductances_g_max"))
+    if asked is None:
         return None
-    technology = load(args.technology)
-    if args.set:
-        technology = technology.replace(dict(map(changed, args.set)))
+    technology, switches = asked
     seed = DEFAULT_SEED if args.device_seed is None else args.device_seed
     if not 0 <= seed < 1 << 63:
         raise UserError(f"--device-seed is {seed}; allowed: 0 to 2**63 - 1")
@@ -110,7 +135,7 @@ def from_arguments(args: argparse.Namespace) -> Devices | None:
     if g_max is not None and not args.conductances:
         raise UserError("--conductances-g-max belongs to --conductances; add a file, or leave it out")
     files = tuple(args.conductances or ())
-    return Devices(technology, seed, switched(args.no or []), files, None if g_max is None else g_max * 1e-6)
+    return Devices(technology, seed, switches, files, None if g_max is None else g_max * 1e-6)
 
 
 def switched(off: list[str]) -> frozenset:

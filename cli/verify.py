@@ -30,7 +30,7 @@ class Outcome:
     ----------
     simulator : str
     answers, golden_answers : int64 arrays
-        Class indices, each from its own computation.
+        Class indices, each from its own computation; with the readout "step" one a step.
     ideal_answers : int64 array or None
         Of the golden model with an ideal array, where the array is a device instance.
     compared, mismatches : int64 arrays
@@ -43,6 +43,8 @@ class Outcome:
         Rules of the analog boundary, or of the streams, that the hardware broke (Verilog simulators only).
     h : int64 array, shape (utterances, steps, units)
         Pulse codes that the hardware gave.
+    logits : int64 array, shape (utterances, classes)
+        Likewise; with the readout "step" of shape (utterances, steps, classes).
     seconds : float
         Of the simulation, building included.
     """
@@ -56,6 +58,7 @@ class Outcome:
     clocks_per_step: int
     violations: tuple[str, ...]
     h: np.ndarray
+    logits: np.ndarray
     seconds: float
     ideal_answers: np.ndarray | None = None
 
@@ -118,7 +121,8 @@ def verify(
     observed, step_clocks, violations = _observe(network, x, simulator, progress, seconds, array)
     seconds = time.perf_counter() - started
     count = len(observed["answers"])
-    golden_answers, compared, mismatches = (np.zeros(count, np.int64) for _ in range(3))
+    compared, mismatches = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    golden_answers = np.zeros_like(observed["answers"])
     first: list[str | None] = [None] * count
     for begin in range(0, count, _BLOCK):
         block = slice(begin, min(begin + _BLOCK, count))
@@ -148,6 +152,7 @@ def verify(
         clocks_per_step=int(np.bincount(step_clocks).argmax()) if len(step_clocks) else network.spec.clocks_per_step,
         violations=violations,
         h=observed["h"],
+        logits=observed["logits"],
         seconds=seconds,
         ideal_answers=None if device is None else network.answers(x[:count]),
     )

@@ -187,6 +187,9 @@ def split_recordings(
     others = sorted((path for path in spoken if path.parent.name not in classes), key=_name_hash)
     if UNKNOWN in classes:
         chosen += others[:share]
+    if not chosen:
+        others = ", ".join(name for name in SPLITS if name != split)
+        raise ValueError(f"{folder}: holds no recordings of its {split} split; take {others}, or all of it; {SOURCE}")
     found = _read(folder, [(path, label_of(path.parent.name, classes)) for path in sorted(chosen)], settings, problem)
     if SILENCE not in classes:
         return found

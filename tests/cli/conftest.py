@@ -36,6 +36,15 @@ def small_model(features: bool = True, **changes) -> Model:
     )
 
 
+def telling_model() -> Model:
+    """The same, with biases that make it answer all kinds of things."""
+    model = small_model()
+    limit = model.spec.input_max
+    x = np.random.default_rng(3).integers(-limit, limit, (200, 3, 5), endpoint=True)
+    biases = model.head_biases - np.rint(model.network.run(x).logits.mean(axis=0) / 3).astype(int)
+    return Model(model.spec, model.weights, model.head_weights, biases, CLASSES, model.features)
+
+
 def write_wav(path: Path, samples: np.ndarray, rate: int = 16000, channels: int = 1) -> Path:
     """16-bit PCM."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""crossramp evaluate: what it counts, what it compares, and what it refuses."""
+
+import dataclasses
+import json
+import wave
+
+import numpy as np
+import pytest
+from crossramp import evaluate
+from crossramp.golden.features import features, pulse_codes
+from crossramp.golden.modelfile import load_model, save_model
+from crossramp.sim import amaranth_backend
+from crossramp.sim.scoreboard import expected_traces
+from crossramp.train.recordings import labeled_recordings
+
+from tests.cli.conftest import is_refusal, telling_model, write_wav
+
+CHIPS = ("--technology", "rram", "--set", "cell.read_noise=0.2", "--instances", 2, "--jobs", 1)
+HARDWARE = ("--rtl", "--simulator", "amaranth")
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    """A model that answers all kinds of things."""
+    path = tmp_path_factory.mktemp("model") / "telling.npz"
+    save_model(path, telling_model())
+    return path
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """In the simulator's place, the golden model: for what is made of its results."""
+
+    def simulate(network, x, programming=None, calibration=None, **_):
+        (trace,) = expected_traces(network, x, programming, calibration)
+        steps = {name: getattr(trace.steps, name) for name in ("codes", "c", "state_pulses", "state_codes", "h")}
+        return amaranth_backend.Observed(
+            **steps, logits=trace.logits, answers=trace.answers, clocks=0, step_clocks=np.array([50])
+        )
+
+    monkeypatch.setattr(amaranth_backend, "simulate_amaranth", simulate)
+
+
+@pytest.fixture
+def recordings(tmp_path, seed):
+    """Two of each word, and one of a word that is no class."""
+    rng = np.random.default_rng(seed)
+    for word in ("yes", "no", "bed"):
+        for k in range(1 if word == "bed" else 2):
+            write_wav(tmp_path / "audio" / word / f"a{k}_nohash_0.wav", rng.normal(0, 3000, 900 + 100 * k))
+    return tmp_path / "audio"
+
+
+def evaluated(run, *arguments) -> dict:
+    status, out, err = run("evaluate", *arguments, "--json")
+    assert (status, err) == (0, "")
+    return json.loads(out)
+
+
+def test_counts_what_the_golden_model_answers(run, model_file, recordings):
+    told, model = evaluated(run, model_file, recordings), load_model(model_file)
+    found = labeled_recordings(recordings, model.class_names, model.feature_settings)
+    codes = pulse_codes(features(found.clips, model.feature_settings), model.spec.input_bits)
+    answers = model.network.run(codes).answers
+    assert told["model"] == model.content_hash
+    assert (told["recordings"], told["left_out"], told["split"]) == (5, 0, "all")
+    assert told["counted_as_unknown"] == ["bed"]
+    ideal = told["ideal"]
+    assert np.sum(ideal["confusion"], axis=1).tolist() == [2, 2, 1]
+    assert ideal["correct"] == np.trace(ideal["confusion"]) == (answers == found.labels).sum()
+    assert ideal["accuracy"] == ideal["correct"] / 5
+    assert ideal["recalls"]["no"] == ideal["confusion"][1][1] / 2
+    assert ideal["interval"][0] <= ideal["accuracy"] <= ideal["interval"][1]
+    assert (told["array"], told["instances"], told["hardware"]) == (None, [], [])
+
+
+def test_files_that_cannot_be_used_are_named_and_counted(run, model_file, recordings):
+    clean = evaluated(run, model_file, recordings)
+    write_wav(recordings / "yes" / "rate.wav", np.zeros(500), rate=8000)
+    write_wav(recordings / "yes" / "stereo.wav", np.zeros(500), channels=2)
+    write_wav(recordings / "no" / "short.wav", np.zeros(100))
+    (recordings / "no" / "text.wav").write_text("hello")
+    (recordings / "nothing").mkdir()
+    status, out, err = run("evaluate", model_file, recordings, "--json")
+    assert status == 0
+    told = json.loads(out)
+    assert told["left_out"] == 5
+    assert told["ideal"] == clean["ideal"]
+    for words in ("rate.wav: has a sample rate of 8000", "stereo.wav: has 2 channels", "short.wav: holds 100 samples"):
+        assert words in err
+    assert "text.wav: not a PCM WAV file" in err
+    assert "nothing: holds no *.wav" in err
+    assert err.count("\n") == err.count("left out: ") == 5
+    assert "5 recordings or folders; they are named above" in run("evaluate", model_file, recordings)[1]
+
+
+def test_chips_with_and_without_calibration(run, model_file, recordings):
+    told = evaluated(run, model_file, recordings, *CHIPS, "--first-seed", 7, "--no", "drift")
+    assert told["array"]["effects_off"] == ["drift"]
+    assert [one["calibration"] for one in told["instances"]] == ["none", "one-point"]
+    for one in told["instances"]:
+        assert [chip["seed"] for chip in one["chips"]] == [7, 8]
+        values = [chip["accuracy"] for chip in one["chips"]]
+        assert one["mean"] == pytest.approx(np.mean(values))
+        assert one["deviation"] == pytest.approx(np.std(values, ddof=1))
+        assert (one["worst"]["accuracy"], one["best"]["accuracy"]) == (min(values), max(values))
+    # The same chip, whatever is asked for beside it.
+    again = evaluated(run, model_file, recordings, *CHIPS, "--first-seed", 8, "--no", "drift", "--calibration", "none")
+    assert again["instances"][0]["chips"][0] == told["instances"][0]["chips"][1]
+    assert len(again["instances"]) == 1
+
+
+def test_hardware_ideal_and_of_a_chip(run, model_file, recordings, tmp_path):
+    told = evaluated(run, model_file, recordings, *HARDWARE, *CHIPS, "--confusion", "c.png")
+    ideal, bare, calibrated = told["hardware"]
+    assert ideal["array"] == "ideal"
+    assert ideal["confusion"] == told["ideal"]["confusion"]
+    assert [(one["seed"], one["calibration"]) for one in (bare, calibrated)] == [(1, "none"), (1, "one-point")]
+    for one, of in zip((bare, calibrated), told["instances"], strict=True):
+        assert one["accuracy"] == of["chips"][0]["accuracy"]
+    for one in told["hardware"]:
+        assert (one["mismatches"], one["violations"], one["simulator"]) == (0, [], "amaranth")
+        # 3 steps of 12 codes, 3 c, 3 pulses, 3 codes of c and 3 h; 3 logits and an answer.
+        assert one["compared"] == 5 * (3 * 24 + 3 + 1)
+    assert told["picture"] == "c.png"
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_hardware_that_differs_is_told(run, model_file, recordings, monkeypatch):
+    """One bias of the hardware's is another than the golden model's."""
+    original = amaranth_backend.simulate_amaranth
+
+    def other(network, x, **options):
+        biases = network.head_biases + np.array([0, 1, 0])
+        return original(type(network)(network.spec, network.weights, network.head_weights, biases), x, **options)
+
+    monkeypatch.setattr(amaranth_backend, "simulate_amaranth", other)
+    status, out, _ = run("evaluate", model_file, recordings, *HARDWARE)
+    assert status == 1
+    assert " differ " in out
+    assert "ideal: first difference in recording 0: logits[1] is " in out
+
+
+def test_a_chip_that_differs_is_told(run, model_file, recordings, pretended, monkeypatch):
+    original = amaranth_backend.simulate_amaranth
+
+    def other(network, x, programming=None, **options):
+        chip = None if programming is None else programming.replace(seed=programming.seed + 1)
+        return original(network, x, programming=chip, **options)
+
+    monkeypatch.setattr(amaranth_backend, "simulate_amaranth", other)
+    status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, *CHIPS)
+    assert status == 1
+    assert "rram, chip 1, none: first difference in recording 0: " in out
+
+
+def test_a_fast_path_that_is_wrong_is_told(run, model_file, recordings, pretended, monkeypatch):
+    real = evaluate.Speech.instances
+
+    def wrong(self, *given, **options):
+        found = real(self, *given, **options)
+        return [dataclasses.replace(one, values=tuple(value + 0.2 for value in one.values)) for one in found]
+
+    monkeypatch.setattr(evaluate.Speech, "instances", wrong)
+    status, out, err = run("evaluate", model_file, recordings, *HARDWARE, *CHIPS)
+    assert (status, out) == (1, "")
+    assert "the fast path is wrong" in err
+
+
+def test_a_simulation_that_compares_nothing_fails(run, model_file, recordings, pretended, monkeypatch):
+    real = evaluate.verify
+    for change in (
+        lambda outcome: {"compared": outcome.compared * 0},
+        lambda outcome: {name: getattr(outcome, name)[:3] for name in ("compared", "mismatches", "first")},
+    ):
+
+        def fewer(*given, change=change, **options):
+            outcome = real(*given, **options)
+            return dataclasses.replace(outcome, **change(outcome))
+
+        monkeypatch.setattr(evaluate, "verify", fewer)
+        status, out, err = run("evaluate", model_file, recordings, *HARDWARE)
+        assert (status, out) == (1, "")
+        assert "of 5 were compared; nothing is proved" in err
+
+
+def test_tables(run, model_file, recordings, pretended):
+    status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, *CHIPS, "--calibration", "none")
+    assert status == 0
+    for words in (
+        "as _unknown_  bed",
+        "said \\ answered  yes",
+        "2 device instances, seeds 1 to 2: rram",
+        "generated hardware, amaranth: all 5 recordings",
+        "rram, chip 1, none",
+    ):
+        assert words in out
+    assert out.count("  equal  ") == 2
+    for count in (0, 3):
+        told = evaluated(run, model_file, recordings, *HARDWARE, *CHIPS, "--rtl-instances", count)
+        assert [one["seed"] for one in told["hardware"][1::2]] == list(range(1, count + 1))
+
+
+def test_equal_pictures_have_equal_bytes(run, model_file, recordings, tmp_path):
+    for name in ("a.png", "b.png", "c.svg"):
+        assert run("evaluate", model_file, recordings, "--confusion", name)[0] == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert b"<svg" in (tmp_path / "c.svg").read_bytes()
+    assert not list(tmp_path.glob(".*.unfinished"))
+
+
+def test_a_whole_data_set_is_split(run, model_file, tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    speakers = {"training": "cd911ace", "validation": "364c0853", "testing": "022cd682"}
+    for word in ("yes", "no", "bed", "bird"):
+        for speaker in speakers.values():
+            write_wav(tmp_path / "data" / word / f"{speaker}_nohash_0.wav", rng.normal(0, 3000, 1000))
+    write_wav(tmp_path / "data" / "_background_noise_" / "hum.wav", rng.normal(0, 3000, 4000))
+    told = evaluated(run, model_file, "data")
+    # As many other words as a word has clips.
+    assert (told["split"], np.sum(told["ideal"]["confusion"], axis=1).tolist()) == ("testing", [1, 1, 1])
+    assert evaluated(run, model_file, "data", "--split", "all")["recordings"] == 12
+    (tmp_path / "data" / "validation_list.txt").write_text("")
+    (tmp_path / "data" / "testing_list.txt").write_text(f"yes/{speakers['training']}_nohash_0.wav\n")
+    assert evaluated(run, model_file, "data")["recordings"] == 1
+    refused = run("evaluate", model_file, "data", "--split", "validation")
+    assert is_refusal(refused, "no recordings of its validation split", "training, testing")
+
+
+def test_silence_is_made_of_noise(tmp_path, seed):
+    from crossramp.golden.features import FeatureSettings
+    from crossramp.train.recordings import split_recordings
+
+    rng = np.random.default_rng(seed)
+    settings = FeatureSettings()
+    for word in ("yes", "no"):
+        for k in range(3):
+            write_wav(tmp_path / word / f"022cd682_nohash_{k}.wav", rng.normal(0, 3000, 12000))
+    noise = write_wav(tmp_path / "_background_noise_" / "hum.wav", rng.normal(0, 3000, 60000))
+    classes = ("_silence_", "_unknown_", "yes", "no")
+    found = split_recordings(tmp_path, classes, settings)
+    assert np.bincount(found.labels).tolist() == [3, 0, 3, 3]
+    with wave.open(str(noise)) as file:
+        samples = np.frombuffer(file.readframes(60000), "<i2")
+    gains = []
+    for clip in found.clips[found.labels == 0]:
+        piece = samples[16000 * len(gains) :][:16000].astype(float)
+        gain = (clip @ piece) / (piece @ piece)
+        assert np.abs(clip - gain * piece).max() <= 0.51
+        gains.append(gain)
+    assert len(set(np.round(gains, 3))) == 3
+    assert all(0 <= gain <= 1 for gain in gains)
+    assert [path.parent.name for path in found.paths] == ["no"] * 3 + ["yes"] * 3 + ["_background_noise_"] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--instances", 3), ("--instances", "--technology")),
+        (("--calibration", "none"), ("--calibration", "--technology")),
+        (("--rtl-instances", 1), ("--rtl-instances", "--technology")),
+        (("--simulator", "amaranth"), ("--simulator", "--rtl")),
+        ((*CHIPS, "--instances", 0), ("--instances is 0", "1 to 1000000")),
+        ((*CHIPS, "--first-seed", -1), ("--first-seed is -1",)),
+        ((*CHIPS, "--jobs", 0), ("--jobs is 0",)),
+        ((*CHIPS, "--no", "gravity"), ("gravity",)),
+        (("--technology", "none.toml"), ("none.toml",)),
+        (("--confusion", "a.txt"), ("a.txt", ".png")),
+        (("--confusion", "nowhere/a.png"), ("nowhere: no such folder",)),
+        (("--rtl", "--lanes", 4), ("lanes is 4",)),
+    ],
+)
+def test_what_is_wrong_is_one_line(run, model_file, recordings, arguments, words):
+    assert is_refusal(run("evaluate", model_file, recordings, *arguments), *words)
+
+
+def test_data_that_will_not_do(run, model_file, deaf_file, tmp_path):
+    assert is_refusal(run("evaluate", deaf_file, tmp_path), "no speech features")
+    (tmp_path / "empty").mkdir()
+    for folder in ("empty", "nowhere"):
+        assert is_refusal(run("evaluate", model_file, folder), f"{folder}: holds no recordings", "CC BY 4.0")
