@@ -18,8 +18,9 @@ from crossramp.errors import UserError
 from crossramp.golden.modelfile import Model, save_model
 from crossramp.tables import as_json
 from crossramp.train.datasets import cache_file, class_names, load_corpus
-from crossramp.train.recipe import Recipe, load_recipe, shipped_recipes
+from crossramp.train.recipe import Recipe, default_recipe, load_recipe, shipped_recipes
 from crossramp.train.recordings import labeled_recordings
+from crossramp.train.textdata import load_text
 from crossramp.trainreport import Report
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _DESCRIPTION = "Trains a network in the hardware's own arithmetic, or on chips o
 _EPILOG = """\
 examples:
   crossramp train kws speech_commands_v0.02 -o kws.npz --recipe kws-aware
+  crossramp train text shakespeare.txt -o text.npz
   crossramp train kws --help
 
 A recipe, a TOML file, holds all that a run depends on but its data: docs/training.md. The model file is written when
@@ -51,6 +53,19 @@ examples:
   crossramp train kws speech_commands_v0.02 -o yes_no.npz --words yes,no --units 16 --epochs 30
   crossramp train kws speech_commands_v0.02 -o aware.npz --recipe kws-aware"""
 
+_TEXT_DESCRIPTION = """\
+Train an LSTM that knows what character comes next, for a crossbar with ramp converters.
+
+DATA is any text in UTF-8, or a folder of them (*.txt); its end validates and tests. First a float network is trained,
+then it is fine-tuned in the hardware's own integer arithmetic, or on chips of a technology, as the recipe says. The
+model file is written when all is done, or not at all; a run that was interrupted goes on from its last epoch when the
+same command is given again."""
+
+_TEXT_EPILOG = """\
+examples:
+  crossramp train text shakespeare.txt -o text.npz
+  crossramp train text shakespeare.txt -o small.npz --units 64 --embedding 16 --epochs 10"""
+
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
@@ -63,6 +78,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     )
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
     _add_keywords(tasks)
+    _add_text(tasks)
     parser.set_defaults(run=run)
     return parser
 
@@ -76,7 +92,7 @@ def _add_keywords(tasks) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     kws.add_argument("data", metavar="DATA", type=Path, help="folder of recordings or spectrograms")
-    _add_common(kws, "kws")
+    _add_common(kws)
     kws.add_argument(
         "--eval", metavar="AUDIO", type=Path, help="recordings (CLASS/*.wav) to measure on when training is done"
     )
@@ -89,10 +105,28 @@ def _add_keywords(tasks) -> None:
     add("--sigmoid-range", type=_real(2**-10, 2**10), metavar="R", help="real full-scale weight")
 
 
-def _add_common(parser: argparse.ArgumentParser, recipe: str) -> None:
+def _add_text(tasks) -> None:
+    text = tasks.add_parser(
+        "text",
+        help="tell the next character (language modelling)",
+        description=_TEXT_DESCRIPTION,
+        epilog=_TEXT_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    text.add_argument("data", metavar="DATA", type=Path, help="a text in UTF-8, or a folder of them (*.txt)")
+    _add_common(text)
+    add = _add_changes(text)
+    add("--embedding", type=_count(0, 1024), metavar="N", help="inputs of a character; 0: one-hot, one each")
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("-o", "--output", metavar="MODEL", type=Path, required=True, help="model file to write, .npz")
-    add("--recipe", default=recipe, metavar="NAME|FILE", help=f"settings: {', '.join(shipped_recipes())}, or a file")
+    add(
+        "--recipe",
+        metavar="NAME|FILE",
+        help=f"settings: {', '.join(shipped_recipes())}, or a file; else the task's own",
+    )
     add("--checkpoint", metavar="FILE", type=Path, help="what an interrupted run goes on from (MODEL.checkpoint)")
     add("--restart", action="store_true", help="begin anew even where there is a checkpoint")
     add("--log", metavar="DIR", type=Path, help="write scalars of every epoch there, for TensorBoard")
@@ -123,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("training needs PyTorch, which is not here; type: pip install 'crossramp[train]'")
     report = Report(aside=args.json)
     try:
-        return {"kws": _keywords}[args.task](args, report)
+        return {"kws": _keywords, "text": _text}[args.task](args, report)
     except KeyboardInterrupt as interruption:
         told = f"; {interruption}" if str(interruption) else ""
         raise KeyboardInterrupt(f"no model was written{told}") from None
@@ -160,6 +194,30 @@ def _keywords(args: argparse.Namespace, report: Report) -> int:
     return 0
 
 
+def _text(args: argparse.Namespace, report: Report) -> int:
+    from crossramp.train import text
+
+    _check_output(args)
+    recipe = recipe_of(args)
+    checkpoint = _checkpoint(args, recipe)
+    corpus = load_text(args.data, recipe.text)
+    text.specification(recipe, len(corpus.vocabulary))
+    report.log_to(args.log)
+    checkpoint.identify({"data": corpus.digest})
+    lengths = [len(range(*corpus.part(part))) for part in ("training", "validation", "test")]
+    report.line(
+        f"{lengths[0]} characters to train on, {lengths[1]} to validate with, {lengths[2]} to test with; "
+        f"{len(corpus.vocabulary)} different ones"
+    )
+    with _kept(checkpoint, report):
+        trained = text.train_text(corpus, recipe, report, checkpoint)
+        trained.provenance["evaluation"] = measured = text.measure(trained, corpus)
+        bits = [measured[f"{network}_bits_per_character"] for network in ("float", "golden")]
+        report.line(f"on {measured['characters']} characters: float {bits[0]:.4f}, golden {bits[1]:.4f} bits each")
+        _write(args, trained.export(), report, checkpoint)
+    return 0
+
+
 # ---- what tasks share ------------------------------------------------------------------------------------------------
 
 
@@ -175,20 +233,22 @@ def _check_output(args: argparse.Namespace) -> None:
 
 def recipe_of(args: argparse.Namespace) -> Recipe:
     """The recipe with the options that were given in its keys' places; RecipeError for what is wrong."""
-    recipe = load_recipe(args.recipe)
+    recipe = default_recipe(args.task) if args.recipe is None else load_recipe(args.recipe)
     if recipe.task != args.task:
         raise UserError(f"recipe {args.recipe} is of the task {recipe.task}; type: crossramp train {recipe.task} ...")
 
     def changed(part: Any, **given: Any) -> Any:
         return dataclasses.replace(part, **{name: value for name, value in given.items() if value is not None})
 
-    words = args.words and tuple(word.strip() for word in args.words.split(",") if word.strip())
+    names = getattr(args, "words", None)
+    words = names and tuple(word.strip() for word in names.split(",") if word.strip())
     hardware = {item.name: getattr(args, item.name, None) for item in dataclasses.fields(recipe.hardware)}
     return changed(
         recipe,
         seed=args.seed,
         words=words,
         hardware=changed(recipe.hardware, **hardware),
+        text=changed(recipe.text, embedding=getattr(args, "embedding", None)),
         float_phase=changed(recipe.float_phase, epochs=args.epochs, learning_rate=args.learning_rate, batch=args.batch),
         quantized_phase=changed(
             recipe.quantized_phase, epochs=args.qat_epochs, learning_rate=args.qat_learning_rate, batch=args.batch

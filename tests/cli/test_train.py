@@ -4,6 +4,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from crossramp.golden.features import features, pulse_codes
 from crossramp.golden.modelfile import load_model
 from crossramp.train import datasets, keywords
 from crossramp.train.recordings import labeled_recordings
+from crossramp.trainreport import Report
 
 from tests.cli.conftest import is_refusal
 from tests.train.test_datasets import TESTING_SPEAKERS, noise, write_wav
@@ -139,6 +141,73 @@ def test_files_that_cannot_be_used_are_counted(data, audio, tmp_path, capsys):
         "89 clips to train on, 30 to validate with",
     ]
     assert load_model(tmp_path / "m.npz").provenance["evaluation"]["recordings"] == 4
+
+
+TEXT = ("--units", 6, "--epochs", 2, "--qat-epochs", 1, "--batch", 8, "--seed", 5)
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("abcabcabd\n" * 300)
+    return path
+
+
+def test_text_becomes_a_model(run, text):
+    status, out, err = run("train", "text", text, "-o", "text.npz", *TEXT)
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "2700 characters to train on, 150 to validate with, 150 to test with; 5 different ones"
+    bits = [
+        line for line in lines if re.fullmatch(r"\w+ epoch \d/\d: loss [\d.]+, validation [\d.]+ bits per .*", line)
+    ]
+    assert len(bits) == 3
+    assert lines[-1] == "wrote text.npz"
+    model = load_model("text.npz")
+    assert (model.text_settings.vocabulary, model.spec.readout, model.spec.inputs) == ("\nabcd", "step", 5)
+    assert f"golden {model.provenance['evaluation']['golden_bits_per_character']:.4f} bits each" in lines[-2]
+    assert run("train", "text", text, "-o", "rows.npz", *TEXT, "--embedding", 3)[0] == 0
+    assert load_model("rows.npz").spec.inputs == 3
+
+
+def test_text_that_was_interrupted_goes_on(run, text, monkeypatch):
+    assert run("train", "text", text, "-o", "whole.npz", *TEXT)[0] == 0
+    real = Report.batch
+
+    def batch(self, phase, epoch, done, total):
+        if (phase.name, epoch, done) == ("float", 1, 2):
+            raise KeyboardInterrupt
+        real(self, phase, epoch, done, total)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Report, "batch", batch)
+        status, _, err = run("train", "text", text, "-o", "parts.npz", *TEXT)
+    assert status == 130
+    assert err == (
+        "crossramp: interrupted; no model was written; parts.npz.checkpoint holds everything up to float epoch 1; "
+        "the same command goes on from there\n"
+    )
+    assert run("train", "text", text, "-o", "parts.npz", *TEXT)[0] == 0
+    assert Path("parts.npz").read_bytes() == Path("whole.npz").read_bytes()
+
+
+def test_text_that_will_not_do(run, text, tmp_path):
+    (tmp_path / "latin.txt").write_bytes("Größe ".encode("latin-1") * 500)
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "short.txt").write_text("abc")
+    (tmp_path / "folder").mkdir()
+    for name, words in (
+        ("latin.txt", "is no UTF-8: byte 0xf6 at offset 2"),
+        ("empty.txt", "holds no text"),
+        ("short.txt", "has 3 characters"),
+        ("folder", "holds no *.txt"),
+        ("nowhere", "no such file; any UTF-8 text will do"),
+    ):
+        assert is_refusal(run("train", "text", name, "-o", "m.npz"), f"{name}: {words}")
+    recipe = tmp_path / "kws.toml"
+    recipe.write_text('task = "kws"\n')
+    refused = run("train", "text", text, "-o", "m.npz", "--recipe", recipe)
+    assert is_refusal(refused, "is of the task kws; type: crossramp train kws")
 
 
 def test_json(data, run):
