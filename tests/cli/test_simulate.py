@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from crossramp import verify
 from crossramp.golden.features import features, fit_length, pulse_codes
-from crossramp.golden.modelfile import load_model
+from crossramp.golden.modelfile import load_model, save_model
 from crossramp.sim import amaranth_backend, bulk
 from crossramp.sim.simulators import SimulationError
 
-from tests.cli.conftest import FEATURES, is_refusal, write_wav
+from tests.cli.conftest import FEATURES, is_refusal, small_model, write_wav
 
 
 def simulated(run, *arguments) -> tuple[int, dict]:
@@ -67,6 +67,41 @@ def test_a_wrong_weight_in_the_array_is_seen(run, model_file, monkeypatch):
     status, out, _ = run("simulate", model_file, "--random", 2, "--simulator", "amaranth")
     assert status == 1
     assert "differ: codes[" in out
+
+
+@pytest.mark.parametrize("simulator", ["amaranth", "icarus"])
+def test_answers_after_every_step(run, tmp_path, simulator, monkeypatch):
+    """A row has a class for each step; a label, and so an accuracy, is not known; max_steps bounds nothing."""
+    model = small_model(features=False, readout="step", max_steps=2)
+    save_model(tmp_path / "text.npz", model)
+    arguments = tmp_path / "text.npz", "--random", 2, "--steps", 7, "--simulator", simulator
+    status, content = simulated(run, *arguments)
+    spec = model.spec
+    assert status == 0
+    assert content["codes_compared"] == 2 * 7 * (8 * spec.units + spec.classes + 1)
+    assert (content["labeled"], content["accuracy"], content["golden_accuracy"]) == (0, None, None)
+    for row in content["rows"]:
+        assert row["label"] is None
+        assert row["answer"] == row["golden_answer"]
+        assert len(row["answer"]) == 7
+        assert set(row["answer"]) <= set(model.class_names)
+    assert content["clocks_per_step"] == spec.clocks_per_step
+    _, out, _ = run("simulate", *arguments)
+    assert "... (7)" in out
+    assert "unknown (no labels)" in out
+
+    # The comparison can fail in a logit alone.
+    original = verify._observe
+
+    def spoiled(*arguments):
+        observed, *rest = original(*arguments)
+        observed["logits"][1, 4, 2] += 1
+        return observed, *rest
+
+    monkeypatch.setattr(verify, "_observe", spoiled)
+    status, out, _ = run("simulate", *arguments)
+    assert status == 1
+    assert "1 differ: logits[4, 2]" in out
 
 
 def test_a_fault_in_the_verilog_is_seen(run, model_file, monkeypatch):
