@@ -13,10 +13,16 @@ import numpy as np
 from ..golden.text import VOCABULARY_MAX, character_name
 from .settings import Text
 
-__all__ = ["LEAST", "TextCorpus", "load_text"]
+__all__ = ["LEAST", "STREAM", "WARM_UP", "TextCorpus", "cut", "load_text", "read_text", "streams"]
 
 LEAST = 64
 """Characters of the shortest part of a text."""
+
+WARM_UP = 100
+"""Characters read before those that count, so that the state is that of a text that goes on."""
+
+STREAM = 400
+"""Characters that count of a stream that is measured; more of them in a row take longer than side by side."""
 
 _SOURCE = "any UTF-8 text will do, such as a book in 'Plain Text UTF-8' from https://www.gutenberg.org"
 
@@ -63,10 +69,7 @@ def load_text(path: Path | str, settings: Text) -> TextCorpus:
         For nothing there, a file that cannot be read or is no UTF-8, a text that is empty, too short or of too many
         different characters; one line.
     """
-    path = Path(path)
-    text = _joined([_read(file) for file in _files(path)])
-    if not text.strip():
-        raise ValueError(f"{path}: holds no text; {_SOURCE}")
+    text = read_text(path)
     counts = Counter(text)
     if len(counts) < 2:
         raise ValueError(f"{path}: is {next(iter(counts))!r} and nothing else; {_SOURCE}")
@@ -88,6 +91,43 @@ def load_text(path: Path | str, settings: Text) -> TextCorpus:
     places = np.searchsorted(np.frombuffer(vocabulary.encode("utf-32-le"), np.uint32), points)
     starts = (lengths["training"], lengths["training"] + lengths["validation"])
     return TextCorpus(vocabulary, places, starts, hashlib.sha256(text.encode()).hexdigest())
+
+
+def read_text(path: Path | str) -> str:
+    """The text as :func:`load_text` reads it, whatever it holds; raises ValueError for none."""
+    path = Path(path)
+    text = _joined([_read(file) for file in _files(path)])
+    if not text.strip():
+        raise ValueError(f"{path}: holds no text; {_SOURCE}")
+    return text
+
+
+def streams(corpus: TextCorpus, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """A part of a text as :func:`cut` does it."""
+    return cut(corpus.places, *corpus.part(part))
+
+
+def cut(places: np.ndarray, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+    """What stands from ``first`` to ``last`` as streams side by side, each with what is before it, not to be counted.
+
+    Parameters
+    ----------
+    places : int64 array, shape (characters,)
+        Of a whole text.
+
+    Returns
+    -------
+    (places, targets)
+        places: int64, shape (streams, warm-up + steps): what is read. targets: int64, shape (streams, steps): what
+        comes after each of the last ``steps`` characters read. A few characters at the end that fill no step of all
+        streams are left out. The warm-up is shorter than :data:`WARM_UP` where the text begins just before.
+    """
+    first = max(first, 1)  # the first character of all has none before it
+    count = max(1, (last - first) // STREAM)
+    steps = (last - first) // count
+    warm_up = min(WARM_UP, first - 1)
+    begin = first + steps * np.arange(count)[:, None]
+    return places[begin - 1 - warm_up + np.arange(warm_up + steps)], places[begin + np.arange(steps)]
 
 
 def _files(path: Path) -> list[Path]:

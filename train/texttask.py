@@ -19,15 +19,12 @@ from torch import Tensor, nn
 
 from .schedule import Metric, divergence
 from .settings import Phase
-from .textdata import TextCorpus
+from .textdata import TextCorpus, streams
 
-__all__ = ["BLOCKS", "TextTask", "check_streams", "score", "streams"]
+__all__ = ["BLOCKS", "TextTask", "check_streams", "score"]
 
 BLOCKS = 8
 """Passes of a validation: where the network is trained on chips, each is another chip's."""
-
-_WARM_UP = 100  # characters read before those that count, so that the state is that of a text that goes on
-_STREAM = 400  # characters of a validation's stream; more of them in a row take longer than side by side
 
 
 @dataclass(frozen=True)
@@ -105,26 +102,6 @@ def check_streams(corpus: TextCorpus, phase: Phase) -> None:
         raise ValueError(
             f"{length} characters to train on make no {phase.batch} streams of at least 2; lower {phase.name}.batch"
         )
-
-
-def streams(corpus: TextCorpus, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """A part of a text as streams side by side, each with what stands before it, to be read but not counted.
-
-    Returns
-    -------
-    (places, targets)
-        places: int64, shape (streams, warm-up + steps): what is read. targets: int64, shape (streams, steps): what
-        comes after each of the last ``steps`` characters read. A few characters at the end that fill no step of all
-        streams are left out.
-    """
-    first, last = corpus.part(part)
-    first = max(first, 1)  # the first character of all has none before it
-    count = max(1, (last - first) // _STREAM)
-    steps = (last - first) // count
-    warm_up = min(_WARM_UP, first - 1)
-    begin = first + steps * np.arange(count)[:, None]
-    places = corpus.places[begin - 1 - warm_up + np.arange(warm_up + steps)]
-    return places, corpus.places[begin + np.arange(steps)]
 
 
 @torch.no_grad()

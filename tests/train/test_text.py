@@ -21,8 +21,8 @@ from crossramp.train.imperfections import Imperfections
 from crossramp.train.quantized_network import QuantizedNetwork
 from crossramp.train.recipe import parse_recipe
 from crossramp.train.schedule import Diverged
-from crossramp.train.textdata import TextCorpus
-from crossramp.train.texttask import TextTask, score, streams
+from crossramp.train.textdata import TextCorpus, streams
+from crossramp.train.texttask import TextTask, score
 
 from tests.train.test_sequence import differences
 
