@@ -88,7 +88,7 @@ class DeviceImperfections(Imperfections):
 
     def array(self, levels: Tensor, number: int, noise: torch.Generator | None) -> DeviceArray:
         """The chip of seed ``number``; without ``noise``, what it does when no noise is drawn."""
-        integers = levels.detach().round().to(torch.int64).numpy()
+        integers = levels.detach().round().to(torch.int64).cpu().numpy()
         chip = device(self.technology, self.spec, integers, number, switches=self.switches)
         cells = calibrate(chip).cells if self.calibrated and self.spec.calibration_cells else None
         return DeviceArray(chip, levels, cells, noise)
@@ -129,6 +129,7 @@ class DeviceArray(Array):
     def __init__(
         self, chip: DeviceInstance, levels: Tensor, calibration: np.ndarray | None, noise: torch.Generator | None
     ) -> None:
+        self._device = levels.device
         real = self._tensor(chip.weights, levels.dtype)
         # The value of the cells, the gradient of the levels.
         super().__init__(levels + (real - levels).detach())
@@ -221,11 +222,10 @@ class DeviceArray(Array):
         return (chip.starts(calibration)[:, None] + np.cumsum(steps, axis=1)) * chip.rise
 
     def _normal(self, like: Tensor) -> Tensor:
-        return torch.randn(like.shape, generator=self.noise, dtype=like.dtype)
+        return torch.randn(like.shape, generator=self.noise, dtype=like.dtype).to(like.device)
 
-    @staticmethod
-    def _tensor(values: np.ndarray, dtype: torch.dtype) -> Tensor:
-        return torch.from_numpy(np.array(values, float)).to(dtype)
+    def _tensor(self, values: np.ndarray, dtype: torch.dtype) -> Tensor:
+        return torch.from_numpy(np.array(values, float)).to(self._device, dtype)
 
 
 def _charges(window: np.ndarray) -> np.ndarray:

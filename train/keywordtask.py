@@ -71,16 +71,17 @@ class KeywordTask:
 
     def losses(self, network: nn.Module, phase: Phase, epoch: int, teacher: nn.Module | None) -> Iterator[Tensor]:
         """Of batches of clips, each chosen once an epoch, and of silence, which is made."""
-        corpus = self.corpus
+        corpus, device = self.corpus, next(network.parameters()).device
         clip_count, silence_count = self._counts(phase)
         levels, labels = torch.from_numpy(corpus.training), torch.from_numpy(corpus.training_labels)
         silence_labels = torch.full((silence_count,), corpus.classes.index(SILENCE))
-        weights = _class_weights(corpus)
+        weights = _class_weights(corpus).to(device)
         order = torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(len(levels)))
         for number in range(self.batches(phase)):
             chosen = order[number * clip_count : (number + 1) * clip_count]
+            # Drawn on the CPU, so that every device gets the same.
             inputs = torch.cat([self.augmenter.inputs(levels[chosen]), self.augmenter.silence(silence_count)])
-            target = torch.cat([labels[chosen], silence_labels])
+            inputs, target = inputs.to(device), torch.cat([labels[chosen], silence_labels]).to(device)
             logits = network(self.prepare(inputs))
             loss = nn.functional.cross_entropy(logits, target, weight=weights, label_smoothing=phase.label_smoothing)
             if phase.distillation > 0:
@@ -92,7 +93,9 @@ class KeywordTask:
     def validate(self, network: nn.Module) -> tuple[float, float]:
         """(loss, accuracy), every class counting alike."""
         classes, labels = len(self.corpus.classes), self.validation.labels
-        logits = torch.cat([network(self.prepare(block)) for block in self.validation.inputs.split(512)])
+        device = next(network.parameters()).device
+        blocks = self.validation.inputs.split(512)
+        logits = torch.cat([network(self.prepare(block.to(device))).cpu() for block in blocks])
         share = torch.bincount(labels, minlength=classes).clamp(min=1).reciprocal()
         loss = nn.functional.cross_entropy(logits, labels, weight=share.to(logits.dtype))
         return loss.item(), balanced_accuracy(logits.argmax(1), labels, classes)
