@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import numpy as np
-from crossramp.sim.evaluation import Score
+from crossramp.sim.scores import Score
 
 _DPI = 120
 _INK, _WRONG, _RIGHT = "#333333", "Reds", "Blues"

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from crossramp import devices
 from crossramp.errors import UserError
-from crossramp.evaluated import Speech
+from crossramp.evaluated import material
 from crossramp.generate import with_lanes
 from crossramp.golden.modelfile import Model, load_model
 from crossramp.sim.evaluation import Chip, Instances, check_calibration
 from crossramp.sim.sweep.plan import CALIBRATIONS
 from crossramp.tables import Progress, as_json, table
+from crossramp.train.recordings import SPLITS
 from crossramp.verify import SIMULATORS, Outcome, choose, verify
 
 _INSTANCES = 20
@@ -27,11 +28,12 @@ examples:
   crossramp evaluate kws speech_commands_test_set --confusion confusion.png
   crossramp evaluate kws speech_commands_test_set --technology rram --instances 20
   crossramp evaluate kws speech_commands_test_set --technology rram --rtl
+  crossramp evaluate text.npz shakespeare.txt --rtl --characters 5000
 
 DATA of a model of speech: recordings as CLASS/*.wav, or a whole data set in the layout of Speech Commands, of which
-one split is taken. With --technology, device instances by a fast path that equals the golden model in every bit; with
---rtl, everything through the generated Verilog, every code, cell state, h, logit and answer compared with the golden
-model.
+one split is taken. DATA of a model of texts: a text in UTF-8; of the one that it was trained on, one split.
+With --technology, device instances by a fast path that equals the golden model in every bit; with --rtl, all of it (of
+a text, some) through the generated Verilog, every code, cell state, h, logit and answer compared with the golden model.
 Exit status: 0 done; 1 hardware and golden model differ; 2 wrong input.
 """
 
@@ -48,8 +50,8 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="a model file, or a shipped model's name")
-    add("data", metavar="DATA", type=Path, help="a folder of recordings, CLASS/*.wav")
-    add("--split", choices=Speech.SPLITS, help="of a whole data set, by its lists or the official rule (testing)")
+    add("data", metavar="DATA", type=Path, help="a folder of recordings, CLASS/*.wav, or a text")
+    add("--split", choices=(*SPLITS, "all"), help="of a whole data set, or of the text that was trained on (testing)")
     add("--confusion", metavar="FILE", type=Path, help="draw the confusion matrix (.png, .svg, .pdf)")
     group = devices.add_technology(parser)
     group.add_argument("--instances", type=int, metavar="N", help=f"how many chips (default {_INSTANCES})")
@@ -62,7 +64,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     group.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core that may be used)")
     hardware = parser.add_argument_group("hardware")
     add = hardware.add_argument
-    add("--rtl", action="store_true", help="all of it through the generated Verilog too, compared bit for bit")
+    add("--rtl", action="store_true", help="through the generated Verilog too, compared bit for bit")
     add(
         "--rtl-instances",
         type=int,
@@ -70,6 +72,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         help=f"of the chips, the first N in front of the Verilog (default {_RTL_INSTANCES})",
     )
     add("--simulator", choices=SIMULATORS, help="auto: verilator where it is, else amaranth (default)")
+    add("--characters", type=int, metavar="N", help="of a text, how many go through it (default 2000)")
     add("--lanes", type=int, metavar="N", help="units updated in one clock (default: the model's)")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.set_defaults(run=run)
@@ -85,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     plan = _Plan(model, args)
     progress = Progress()
     try:
-        data = Speech(model, args, progress)
+        data = material(model, args, progress)
         content = {"model": model.content_hash, **data.facts(), "ideal": data.tell(data.ideal())}
         found = plan.instances(data, progress)
         content |= {"array": plan.array(), "instances": [_instances(data, one) for one in found]}

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``crossramp evaluate`` measures a model on: recordings of speech."""
+"""What ``crossramp evaluate`` measures a model on: recordings of speech, or a text."""
 
 import argparse
+import hashlib
 import sys
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 from crossramp.errors import UserError
 from crossramp.golden.features import features, pulse_codes
 from crossramp.golden.modelfile import Model
-from crossramp.sim.evaluation import Instances, Score, evaluate_instances, evaluate_speech
+from crossramp.sim.evaluation import Instances, evaluate_instances, evaluate_speech, evaluate_text
+from crossramp.sim.scores import Score, TextScore
 from crossramp.tables import Progress, table
 from crossramp.train.recordings import (
     BACKGROUND,
@@ -19,19 +21,31 @@ from crossramp.train.recordings import (
     labeled_recordings,
     split_recordings,
 )
+from crossramp.train.textdata import WARM_UP, cut, read_text
 from crossramp.verify import Outcome
+
+_PARTS = dict(zip(SPLITS, ("training", "validation", "test"), strict=True))
+_CHARACTERS = 2000  # of a text that go through the hardware
+
+
+def material(model: Model, args: argparse.Namespace, progress: Progress) -> "Speech | Text":
+    """What a model is measured on, read from where the arguments say; UserError, or a ValueError of ours, for none."""
+    if model.text_settings is not None:
+        return Text(model, args, progress)
+    if model.feature_settings is not None:
+        return Speech(model, args, progress)
+    raise UserError("this model hears no recordings and reads no text: there is nothing to evaluate it on")
 
 
 class Speech:
     """Labeled recordings, read and turned into pulse codes; those that cannot be used are named and counted."""
 
-    SPLITS = (*SPLITS, "all")
     METRIC, UTTERANCE, UTTERANCES = "accuracy", "recording", "recordings"
 
     def __init__(self, model: Model, args: argparse.Namespace, progress: Progress):
+        if args.characters is not None:
+            raise UserError(f"--characters {args.characters} belongs to a model of texts; this one hears recordings")
         settings = model.feature_settings
-        if settings is None:
-            raise UserError("this model has no speech features, so there is nothing to evaluate it on")
         self.model, self.folder, self.left_out = model, args.data, 0
 
         def problem(text: str) -> None:
@@ -137,3 +151,117 @@ class Speech:
             rows.append((name, *(count or "." for count in counts), "-" if recall is None else f"{100 * recall:.1f} %"))
         header = ("said \\ answered", *names, "recall")
         return f"{table(('', ''), facts).lstrip()}\n\n{table(header, rows, right=range(1, len(header)))}"
+
+
+class Text:
+    """A text, cut into streams that are read side by side, each after 100 characters that are read and not counted."""
+
+    METRIC, UTTERANCE, UTTERANCES = "bits", "stream", "streams"
+
+    def __init__(self, model: Model, args: argparse.Namespace, progress: Progress):
+        if args.confusion:
+            raise UserError(f"--confusion {args.confusion} belongs to a model of speech; this one reads text")
+        if args.characters is not None and not args.rtl:
+            raise UserError("--characters belongs to the hardware; add --rtl, or leave it out")
+        self.model, self.path, self.settings = model, args.data, model.text_settings
+        progress.show(f"reading {args.data}")
+        text = read_text(args.data)
+        self.split, first, last = self._part(text, args.split)
+        try:
+            places = self.settings.indices(text)
+        except ValueError as error:
+            raise UserError(f"{args.data}: {error}") from None
+        if len(text) < 2:
+            raise UserError(f"{args.data}: has {len(text)} character; the first that can be foretold is the second")
+        # Where all counts, the first characters are what is read before.
+        first = max(first, min(WARM_UP + 1, len(text) // 2))
+        read, targets = cut(places, first, last)
+        self.codes = self.settings.table.astype(np.int8)[read]
+        self.targets = np.full(read.shape, -1)
+        self.targets[:, read.shape[1] - targets.shape[1] :] = targets
+        self.characters = int(targets.size)
+        wanted = _CHARACTERS if args.characters is None else args.characters
+        if not 1 <= wanted <= self.characters and args.characters is not None:
+            raise UserError(f"--characters is {wanted}; allowed: 1 to {self.characters}, those that count")
+        self._streams = min(len(targets), -(-wanted // targets.shape[1]))
+        self._ideal: TextScore | None = None
+
+    def _part(self, text: str, asked: str | None) -> tuple[str, int, int]:
+        """(split, first, last): of the text that the model was trained on, its test part unless told otherwise."""
+        told = self.model.provenance
+        lengths = [told.get(f"{part}_characters") for part in _PARTS.values()]
+        own = told.get("data_sha256") == hashlib.sha256(text.encode()).hexdigest() and sum(lengths) == len(text)
+        split = asked or ("testing" if own else "all")
+        if split == "all":
+            return split, 0, len(text)
+        if not own:
+            raise UserError(
+                f"--split {split} is of the text that was trained on, which {self.path} is not; leave it out"
+            )
+        place = SPLITS.index(split)
+        return split, sum(lengths[:place]), sum(lengths[: place + 1])
+
+    @property
+    def simulated(self) -> np.ndarray:
+        """Pulse codes of what goes through the hardware: the first streams."""
+        return self.codes[: self._streams]
+
+    def simulated_text(self) -> str:
+        counted = int((self.targets[: self._streams] >= 0).sum())
+        return f"{counted:,} of {self.characters:,} characters, in {self.codes.shape[1] * self._streams:,} steps"
+
+    # ---- what is computed -----------------------------------------------------------------------------------------
+
+    def ideal(self) -> TextScore:
+        """Of the golden model with an ideal array."""
+        if self._ideal is None:
+            scale = self.settings.logit_scale
+            self._ideal = evaluate_text(self.model.network, self.codes, self.targets, scale)
+        return self._ideal
+
+    def instances(self, technology, count: int, **options) -> list[Instances]:
+        """As :func:`~crossramp.sim.evaluation.evaluate_instances`."""
+        options["logit_scale"] = self.settings.logit_scale
+        return evaluate_instances(self.model.network, self.codes, self.targets, technology, count, **options)
+
+    def of_hardware(self, outcome: Outcome) -> TextScore:
+        """Of the logits that a simulation gave; softmax is the host's."""
+        return TextScore.of(outcome.logits, self.targets[: self._streams], self.settings.logit_scale)
+
+    def same(self, value: float, score: TextScore) -> bool:
+        """Whether bits are those of a score; of another part of the text nobody can say."""
+        return score.total != self.characters or abs(value - score.bits) < 1e-9
+
+    # ---- what is told ---------------------------------------------------------------------------------------------
+
+    def facts(self) -> dict:
+        """About the data, as JSON types."""
+        return {
+            "task": "text",
+            "data": str(self.path),
+            "split": self.split,
+            "characters": self.characters,
+            "streams": len(self.codes),
+            "vocabulary": self.settings.vocabulary,
+        }
+
+    def tell(self, score: TextScore) -> dict:
+        """A score as JSON types."""
+        return {"bits": score.bits, "characters": score.total, "accuracy": score.correct / score.total}
+
+    def show(self, value: float) -> str:
+        """Bits per character as people read them."""
+        return f"{value:.4f}"
+
+    def text(self, content: dict) -> str:
+        """Data and ideal figures."""
+        ideal = content["ideal"]
+        split = "" if self.split == "all" else f", split {self.split}"
+        facts = [
+            ("model", content["model"]),
+            ("characters", f"{self.characters:,}{split}, of {self.path}"),
+            ("", f"in {len(self.codes):,} streams; {len(self.settings.vocabulary)} different ones are known"),
+            ("ideal array", f"{self.show(ideal['bits'])} bits per character"),
+            ("", f"the likeliest one is right in {100 * ideal['accuracy']:.1f} %"),
+        ]
+        return table(("", ""), facts).lstrip()

@@ -4,12 +4,10 @@
 Golden models alone compute here, by their fast paths; imports golden and :mod:`.sweep`.
 """
 
-import math
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ from crossramp.golden.analog.technology import Technology
 from crossramp.golden.network import Network
 
 from .programming import calibration_port
+from .scores import Score, TextScore
 from .sweep.execute import run_local
 from .sweep.plan import CALIBRATIONS, Point
 from .sweep.problem import Problem
@@ -30,99 +29,7 @@ from .sweep.tasks import run_task
 #: Conversions of a task: about a second's, so that progress shows and no process waits long for the last one.
 _CONVERSIONS = 10_000_000
 _INSTANCES_MOST = 1_000_000
-
-
-def wilson(correct: int, total: int, z: float = 1.959964) -> tuple[float, float]:
-    """The interval of an accuracy of which ``correct`` of ``total`` were seen; 95 % with the default ``z``.
-
-    Wilson's score interval: J. Am. Stat. Assoc. 22 (1927) 209. Unlike the usual one it never leaves [0, 1].
-
-    Raises
-    ------
-    ValueError
-        For a total below 1, or a count beyond it.
-    """
-    if total < 1 or not 0 <= correct <= total:
-        raise ValueError(f"{correct} of {total} are right; allowed: 0 to {total} of at least 1")
-    share, weight = correct / total, z * z / total
-    middle = (share + weight / 2) / (1 + weight)
-    reach = z / (1 + weight) * math.sqrt(share * (1 - share) / total + weight / (4 * total))
-    # At either end the bound is the end itself, which rounding may miss.
-    return (0.0 if correct == 0 else middle - reach), (1.0 if correct == total else middle + reach)
-
-
-@dataclass(frozen=True, eq=False)
-class Score:
-    """Answers beside labels.
-
-    Parameters
-    ----------
-    answers, labels : int64 arrays, shape (recordings,)
-        Class indices.
-    classes : int
-
-    Raises
-    ------
-    ValueError
-        For no recordings at all, unequal numbers, or a label that is no class: nothing would be compared.
-    """
-
-    answers: np.ndarray
-    labels: np.ndarray
-    classes: int
-
-    def __post_init__(self):
-        labels, answers = np.asarray(self.labels), np.asarray(self.answers)
-        if labels.ndim != 1 or labels.size == 0 or answers.shape != labels.shape:
-            raise ValueError(
-                f"answers have the shape {answers.shape}, labels {labels.shape}; expected one of each recording, of 1 "
-                "or more"
-            )
-        if labels.min() < 0 or labels.max() >= self.classes:
-            raise ValueError(f"labels reach from {labels.min()} to {labels.max()}; classes: 0 to {self.classes - 1}")
-
-    @cached_property
-    def confusion(self) -> np.ndarray:
-        """Counts, int64, shape (classes, classes): row what was said, column what was answered.
-
-        An answer that is no class, which only broken hardware gives, is in no column.
-        """
-        counts = np.zeros((self.classes, self.classes), np.int64)
-        known = (self.answers >= 0) & (self.answers < self.classes)
-        np.add.at(counts, (self.labels[known], self.answers[known]), 1)
-        return counts
-
-    @property
-    def total(self) -> int:
-        """Recordings."""
-        return len(self.labels)
-
-    @property
-    def correct(self) -> int:
-        """Those that are answered right."""
-        return int((self.answers == self.labels).sum())
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the recordings that are answered right."""
-        return self.correct / self.total
-
-    @property
-    def value(self) -> float:
-        """The accuracy, as every score has a value."""
-        return self.accuracy
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 % interval of the accuracy, by :func:`wilson`; for another set of as many recordings, not for chips."""
-        return wilson(self.correct, self.total)
-
-    @property
-    def recalls(self) -> np.ndarray:
-        """Share of each class's recordings that are answered right; float64, nan where there are none."""
-        counts = np.bincount(self.labels, minlength=self.classes)
-        with np.errstate(invalid="ignore"):
-            return np.diag(self.confusion) / counts
+_BLOCK = 256  # utterances of a text, whose h is held at once
 
 
 def evaluate_speech(network: Network, codes: np.ndarray, labels: np.ndarray) -> Score:
@@ -138,11 +45,49 @@ def evaluate_speech(network: Network, codes: np.ndarray, labels: np.ndarray) -> 
     Raises
     ------
     ValueError
-        What :class:`Score` and :meth:`~crossramp.golden.network.Network.answers` raise.
+        What :class:`~.scores.Score` and :meth:`~crossramp.golden.network.Network.answers` raise.
     """
     labels = np.asarray(labels, np.int64)
     Score(labels, labels, network.spec.classes)  # before minutes are spent
     return Score(network.answers(codes), labels, network.spec.classes)
+
+
+def evaluate_text(network: Network, codes: np.ndarray, targets: np.ndarray, logit_scale: float) -> TextScore:
+    """The golden network with an ideal array, on a text that is cut into utterances.
+
+    Parameters
+    ----------
+    codes : integer array, shape (utterances, steps, inputs)
+        Pulse codes of the characters read.
+    targets, logit_scale
+        See :meth:`~.scores.TextScore.of`: what comes after each of them.
+
+    Raises
+    ------
+    ValueError
+        For a network whose readout is not ``"step"``, and what that raises.
+    """
+    _check_targets(network, codes, targets)
+    scores = []
+    for start in range(0, len(codes), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        if (targets[block] >= 0).any():
+            logits = network.logits(network.lstm.hidden(codes[block]), 1)
+            scores.append(TextScore.of(logits, targets[block], logit_scale))
+    return sum(scores[1:], scores[0])
+
+
+def _check_targets(network: Network, codes: np.ndarray, targets: np.ndarray) -> None:
+    if network.spec.readout != "step":
+        raise ValueError(f"the readout is {network.spec.readout!r}; a text needs 'step': logits after every character")
+    codes, targets = np.asarray(codes), np.asarray(targets)
+    if codes.ndim != 3 or targets.shape != codes.shape[:2] or not (targets >= 0).any():
+        raise ValueError(
+            f"codes have the shape {codes.shape}, targets {targets.shape}, of which {int((targets >= 0).sum())} count; "
+            "expected a target of each step, and 1 or more that count"
+        )
+    if targets.max() >= network.spec.classes:
+        raise ValueError(f"targets reach to {targets.max()}; characters: 0 to {network.spec.classes - 1}")
 
 
 @dataclass(frozen=True)
@@ -152,7 +97,7 @@ class Instances:
     Attributes
     ----------
     metric : str
-        Of :data:`.sweep.plan.METRICS`.
+        ``"accuracy"``, or ``"bits"`` per character.
     calibration : str
     seeds : tuple of int
     values : tuple of float
@@ -196,6 +141,7 @@ def evaluate_instances(
     switches: frozenset = ALL,
     jobs: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    logit_scale: float | None = None,
 ) -> list[Instances]:
     """Accuracies of device instances, one :class:`Instances` a calibration; the same chips in each.
 
@@ -204,7 +150,7 @@ def evaluate_instances(
     Parameters
     ----------
     codes, labels
-        As :func:`evaluate_speech` takes them.
+        As :func:`evaluate_speech` takes them; with ``logit_scale`` as :func:`evaluate_text` takes codes and targets.
     instances : int
         How many, with the seeds from ``first_seed`` on.
     calibrations : sequence of str
@@ -215,11 +161,14 @@ def evaluate_instances(
         Processes; 1: none but this one. More need a ``__main__`` that may be imported, as multiprocessing does.
     progress : callable
         Told the instances done and their total, over all calibrations.
+    logit_scale : float or None
+        Of a model of texts: the metric is then ``"bits"`` per character.
 
     Raises
     ------
     ValueError
-        For a number out of range, an unknown calibration, or what :class:`Score` raises.
+        For a number out of range, an unknown calibration, or what :func:`evaluate_speech` or :func:`evaluate_text`
+        raises.
     """
     if not 1 <= instances <= _INSTANCES_MOST:
         raise ValueError(f"instances is {instances}; allowed: 1 to {_INSTANCES_MOST}")
@@ -228,15 +177,21 @@ def evaluate_instances(
     for name in calibrations:
         check_calibration(network, name)
     labels = np.asarray(labels, np.int64)
-    Score(labels, labels, network.spec.classes)
+    if logit_scale is None:
+        metric = "accuracy"
+        Score(labels, labels, network.spec.classes)
+    else:
+        metric = "bits"
+        _check_targets(network, codes, labels)
     points = tuple(Point(technology, None, name, frozenset(switches), {"calibration": name}) for name in calibrations)
     arrays = (network.weights, network.head_weights, network.head_biases, np.asarray(codes), labels)
-    problem = Problem(network.spec, *arrays, points=points, metrics=("accuracy",), seed=first_seed)
+    rest = {"points": points, "metrics": (metric,), "seed": first_seed, "logit_scale": logit_scale}
+    problem = Problem(network.spec, *arrays, **rest)
     rows = _rows(problem, instances, jobs, progress)
     found = []
     for place, name in enumerate(calibrations):
-        mine = sorted((row["seed"], row["accuracy"]) for row in rows if row["point"] == place)
-        found.append(Instances("accuracy", name, *(tuple(part) for part in zip(*mine, strict=True))))
+        mine = sorted((row["seed"], row[metric]) for row in rows if row["point"] == place)
+        found.append(Instances(metric, name, *(tuple(part) for part in zip(*mine, strict=True))))
     return found
 
 

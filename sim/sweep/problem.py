@@ -28,17 +28,19 @@ class Problem:
         See :class:`~crossramp.golden.network.Network`.
     codes : integer array, shape (recordings, steps, inputs)
         Pulse codes.
-    labels : int64 array, shape (recordings,)
-        Class indices; -1 where unknown.
+    labels : int64 array, shape (recordings,), or for bits (recordings, steps)
+        Class indices; -1 where unknown, or not to be counted.
     points : tuple of Point
     metrics : tuple of str
     seed : int
         Of instance 0.
+    logit_scale : float or None
+        Of a text's model, see :class:`~crossramp.golden.text.TextSettings`; for the metric ``"bits"`` alone.
 
     Raises
     ------
     ValueError
-        For answers, accuracy or flips, of a model with the readout ``"step"``.
+        For answers, accuracy or flips, of a model with the readout ``"step"``, or bits of another, or without a scale.
     """
 
     spec: Specification
@@ -50,8 +52,11 @@ class Problem:
     points: tuple[Point, ...]
     metrics: tuple[str, ...]
     seed: int
+    logit_scale: float | None = None
 
     def __post_init__(self):
+        if "bits" in self.metrics and (self.spec.readout != "step" or self.logit_scale is None):
+            raise ValueError("bits are those of characters; give a model of texts, whose readout is 'step'")
         counted = sorted({"accuracy", "flips"} & set(self.metrics))
         if self.spec.readout == "step" and counted:
             raise ValueError(
@@ -74,6 +79,7 @@ class Problem:
             "seed": self.seed,
             "technologies": [],
             "points": [],
+            **({} if self.logit_scale is None else {"logit_scale": self.logit_scale}),
         }
         known = {}
         for point in self.points:
@@ -119,7 +125,8 @@ class Problem:
         )
         spec = Specification.from_dict(content["specification"])
         arrays = {name: np.asarray(values, np.int64) for name, values in arrays.items()}
-        return cls(spec, **arrays, points=points, metrics=tuple(content["metrics"]), seed=content["seed"])
+        metrics, scale = tuple(content["metrics"]), content.get("logit_scale")
+        return cls(spec, **arrays, points=points, metrics=metrics, seed=content["seed"], logit_scale=scale)
 
     @cached_property
     def hashes(self) -> dict[str, str]:

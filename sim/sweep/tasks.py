@@ -6,19 +6,21 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 from crossramp.golden.analog.calibration import calibrate
-from crossramp.golden.analog.convert import DeviceLstm
+from crossramp.golden.analog.convert import DeviceLstm, conversions
 from crossramp.golden.analog.fast import FastDevice
 from crossramp.golden.analog.linearity import Linearity, calibration_plan
 from crossramp.golden.analog.sampling import device
 from crossramp.golden.analog.seen import seen_thresholds
 from crossramp.golden.network import Network
 from crossramp.golden.ramp import ramps
+from crossramp.golden.text import bits_per_character
 
 from .problem import Problem
 
 #: Conversions of a task: some seconds' worth, so that little is lost with a worker, and little spent on bookkeeping.
 _CONVERSIONS = 80_000_000
 _INSTANCES_MOST = 200
+_STREAMS = 256  # of a text, whose h is held at once
 _SAMPLED = 256  # time steps whose conversions tell the code error
 
 
@@ -90,8 +92,8 @@ class _Bench:
         trace = self.network.run(x).steps
         pulses = np.full((*x.shape[:2], spec.rows), spec.input_max, np.int64)
         pulses[..., : spec.inputs] = x
-        pulses[:, 1:, spec.inputs : spec.inputs + spec.units] = trace.h[:, :-1]
-        pulses[:, 0, spec.inputs : spec.inputs + spec.units] = 0
+        pulses[:, 1:, spec.inputs : spec.inputs + spec.hidden] = trace.h[:, :-1]
+        pulses[:, 0, spec.inputs : spec.inputs + spec.hidden] = 0
         parts = pulses, trace.codes, trace.state_pulses, trace.state_codes
         return _Sample(*(part.reshape(-1, part.shape[-1]) for part in parts))
 
@@ -107,6 +109,8 @@ class _Bench:
             labels = self.problem.labels
             found["accuracy"] = float((answers == labels)[labels >= 0].mean()) if (labels >= 0).any() else None
             found["flips"] = float((answers != self.ideal_answers).mean())
+        if "bits" in metrics:
+            found["bits"] = self._bits(lstm)
         if "code_error" in metrics:
             found["code_error"] = self._code_error(lstm)
         if {"inl", "dnl", "missing_codes"} & set(metrics):
@@ -122,6 +126,21 @@ class _Bench:
         else:
             sums = fast.sums(x) if mean else fast.last(x)
         return self.network.logits(sums, x.shape[1] if mean else 1).argmax(axis=1)
+
+    def _bits(self, lstm: DeviceLstm) -> float:
+        """Bits per character, over all that have a label."""
+        x, labels = self.problem.codes, self.problem.labels
+        engine, first = FastDevice.of(lstm) or lstm, conversions(*x.shape[:2])
+        total = 0.0
+        for start in range(0, len(x), _STREAMS):
+            block = slice(start, start + _STREAMS)
+            counted = labels[block] >= 0
+            if counted.any():
+                hidden = engine.hidden(x[block], first[block])[counted]
+                targets = labels[block][counted]
+                logits = self.network.logits(hidden, 1)
+                total += bits_per_character(logits, targets, self.problem.logit_scale) * len(targets)
+        return total / int((labels >= 0).sum())
 
     def _code_error(self, lstm: DeviceLstm) -> float:
         sample = self.sample

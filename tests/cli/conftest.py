@@ -10,6 +10,7 @@ from crossramp.__main__ import main
 from crossramp.golden.features import FeatureSettings
 from crossramp.golden.modelfile import Model, save_model
 from crossramp.golden.specification import Specification
+from crossramp.golden.text import TextSettings
 
 from tests.strategies import network_of
 
@@ -43,6 +44,14 @@ def telling_model() -> Model:
     x = np.random.default_rng(3).integers(-limit, limit, (200, 3, 5), endpoint=True)
     biases = model.head_biases - np.rint(model.network.run(x).logits.mean(axis=0) / 3).astype(int)
     return Model(model.spec, model.weights, model.head_weights, biases, CLASSES, model.features)
+
+
+def text_model(provenance: dict | None = None) -> Model:
+    """3 units that read and foretell the characters a, b and line feed."""
+    spec = small_model(features=False, inputs=3, readout="step").spec
+    network, settings = network_of(spec, 7), TextSettings("\nab", None, spec.input_max, 0.05)
+    arrays = network.weights, network.head_weights, network.head_biases
+    return Model(spec, *arrays, settings.class_names, settings.to_dict(), provenance or {})
 
 
 def write_wav(path: Path, samples: np.ndarray, rate: int = 16000, channels: int = 1) -> Path:

@@ -2,19 +2,23 @@
 """crossramp evaluate: what it counts, what it compares, and what it refuses."""
 
 import dataclasses
+import hashlib
 import json
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
 from crossramp import evaluate
+from crossramp import evaluated as evaluated_on
 from crossramp.golden.features import features, pulse_codes
 from crossramp.golden.modelfile import load_model, save_model
+from crossramp.golden.text import bits_per_character
 from crossramp.sim import amaranth_backend
 from crossramp.sim.scoreboard import expected_traces
 from crossramp.train.recordings import labeled_recordings
 
-from tests.cli.conftest import is_refusal, telling_model, write_wav
+from tests.cli.conftest import is_refusal, telling_model, text_model, write_wav
 
 CHIPS = ("--technology", "rram", "--set", "cell.read_noise=0.2", "--instances", 2, "--jobs", 1)
 HARDWARE = ("--rtl", "--simulator", "amaranth")
@@ -156,13 +160,13 @@ def test_a_chip_that_differs_is_told(run, model_file, recordings, pretended, mon
 
 
 def test_a_fast_path_that_is_wrong_is_told(run, model_file, recordings, pretended, monkeypatch):
-    real = evaluate.Speech.instances
+    real = evaluated_on.Speech.instances
 
     def wrong(self, *given, **options):
         found = real(self, *given, **options)
         return [dataclasses.replace(one, values=tuple(value + 0.2 for value in one.values)) for one in found]
 
-    monkeypatch.setattr(evaluate.Speech, "instances", wrong)
+    monkeypatch.setattr(evaluated_on.Speech, "instances", wrong)
     status, out, err = run("evaluate", model_file, recordings, *HARDWARE, *CHIPS)
     assert (status, out) == (1, "")
     assert "the fast path is wrong" in err
@@ -254,6 +258,77 @@ def test_silence_is_made_of_noise(tmp_path, seed):
     assert [path.parent.name for path in found.paths] == ["no"] * 3 + ["yes"] * 3 + ["_background_noise_"] * 3
 
 
+# ---- text ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def text(tmp_path, seed):
+    """A text of 1,200 characters, and a model that says it was trained on the first 1,000 of them."""
+    content = "".join(np.random.default_rng(seed).choice(list("ab\n"), 1200))
+    (tmp_path / "text.txt").write_text(content)
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    told = {"data_sha256": digest, "training_characters": 1000, "validation_characters": 80, "test_characters": 120}
+    save_model("text.npz", text_model(told))
+    return content
+
+
+def test_a_text_and_its_parts(run, text, tmp_path):
+    model = load_model("text.npz")
+    # The test part, after 100 characters that are read and not counted.
+    settings, last = model.text_settings, text[1080 - 101 :]
+    trace = model.network.run(settings.codes(last[:-1])[None])
+    bits = bits_per_character(trace.logits[0, 100:], settings.indices(last)[101:], settings.logit_scale)
+    told = evaluated(run, "text.npz", "text.txt")
+    assert (told["task"], told["split"], told["characters"], told["streams"]) == ("text", "testing", 120, 1)
+    assert told["ideal"]["bits"] == pytest.approx(bits, rel=1e-12)
+    assert evaluated(run, "text.npz", "text.txt", "--split", "validation")["characters"] == 80
+    # All but the first hundred count, of a text that is not known too.
+    whole = evaluated(run, "text.npz", "text.txt", "--split", "all")
+    assert (whole["characters"], whole["streams"]) == (1098, 2)
+    (tmp_path / "other.txt").write_text(text + "a")
+    assert evaluated(run, "text.npz", "other.txt")["split"] == "all"
+    refused = run("evaluate", "text.npz", "other.txt", "--split", "testing")
+    assert is_refusal(refused, "--split testing", "other.txt is not")
+    (tmp_path / "two.txt").write_text("ab")
+    assert evaluated(run, "text.npz", "two.txt")["characters"] == 1
+
+
+def test_text_on_chips_and_through_the_hardware(run, text, pretended):
+    told = evaluated(run, "text.npz", "text.txt", *HARDWARE, *CHIPS)
+    ideal, *chips = told["hardware"]
+    assert ideal["bits"] == pytest.approx(told["ideal"]["bits"], rel=1e-12)
+    assert (ideal["characters"], ideal["mismatches"]) == (120, 0)
+    assert ideal["compared"] == 220 * (24 + 3 + 1)
+    for one, of in zip(chips, told["instances"], strict=True):
+        assert one["bits"] == pytest.approx(of["chips"][0]["bits"], rel=1e-12)
+    status, out, _ = run("evaluate", "text.npz", "text.txt", *HARDWARE, "--split", "all", "--characters", 300)
+    assert status == 0
+    assert "549 of 1,098 characters, in 649 steps" in out  # whole streams
+
+
+def test_text_through_real_hardware(run, text, monkeypatch):
+    (Path("short.txt")).write_text(text[:30])
+    told = evaluated(run, "text.npz", "short.txt", *HARDWARE)
+    (hardware,) = told["hardware"]
+    assert (hardware["mismatches"], hardware["bits"]) == (0, pytest.approx(told["ideal"]["bits"], rel=1e-12))
+
+
+def test_text_that_will_not_do(run, text, model_file, tmp_path):
+    (tmp_path / "c.txt").write_text("abc")
+    assert is_refusal(run("evaluate", "text.npz", "c.txt"), "c.txt: character 3 of the text, 'c' (U+0063)")
+    (tmp_path / "one.txt").write_text("a")
+    assert is_refusal(run("evaluate", "text.npz", "one.txt"), "one.txt: has 1 character")
+    (tmp_path / "latin.txt").write_bytes(b"\xe4")
+    assert is_refusal(run("evaluate", "text.npz", "latin.txt"), "latin.txt: is no UTF-8")
+    assert is_refusal(run("evaluate", "text.npz", "nowhere"), "nowhere: no such file")
+    assert is_refusal(run("evaluate", "text.npz", "text.txt", "--confusion", "a.png"), "--confusion a.png")
+    assert is_refusal(run("evaluate", "text.npz", "text.txt", "--characters", 5), "--characters", "--rtl")
+    refused = run("evaluate", "text.npz", "text.txt", *HARDWARE, "--characters", 121)
+    assert is_refusal(refused, "--characters is 121; allowed: 1 to 120")
+    refused = run("evaluate", model_file, tmp_path, *HARDWARE, "--characters", 5)
+    assert is_refusal(refused, "--characters 5 belongs to a model of texts")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -276,7 +351,7 @@ def test_what_is_wrong_is_one_line(run, model_file, recordings, arguments, words
 
 
 def test_data_that_will_not_do(run, model_file, deaf_file, tmp_path):
-    assert is_refusal(run("evaluate", deaf_file, tmp_path), "no speech features")
+    assert is_refusal(run("evaluate", deaf_file, tmp_path), "nothing to evaluate it on")
     (tmp_path / "empty").mkdir()
     for folder in ("empty", "nowhere"):
         assert is_refusal(run("evaluate", model_file, folder), f"{folder}: holds no recordings", "CC BY 4.0")

@@ -7,9 +7,11 @@ from crossramp.golden.analog.convert import DeviceLstm
 from crossramp.golden.analog.technology import load
 from crossramp.sim import evaluation
 from crossramp.sim.array import to_bits
-from crossramp.sim.evaluation import Chip, Instances, Score, evaluate_instances, evaluate_speech, wilson
+from crossramp.sim.evaluation import Chip, Instances, evaluate_instances, evaluate_speech, evaluate_text
+from crossramp.sim.scores import Score, TextScore, wilson
+from crossramp.sim.sweep import tasks
 
-from tests.cli.conftest import small_model, telling_model
+from tests.cli.conftest import small_model, telling_model, text_model
 
 RRAM = load("rram").replace({"cell.read_noise": 0.2})
 
@@ -85,10 +87,80 @@ def test_instances_are_those_of_the_traced_model(data):
     assert set(quiet[0].values) == {evaluate_speech(network, codes, labels).accuracy}
 
 
-def test_processes_count_the_same(data):
+def test_processes_count_the_same(data, text):
     network, codes, labels = data
     alone, together = (evaluate_instances(network, codes, labels, RRAM, 3, jobs=jobs) for jobs in (1, 2))
     assert alone == together
+    model, codes, targets = text
+    scale = model.text_settings.logit_scale
+    found = [evaluate_instances(model.network, codes, targets, RRAM, 2, jobs=n, logit_scale=scale) for n in (1, 2)]
+    assert found[0] == found[1]
+
+
+# ---- text ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def text(seed):
+    """A model, codes of 5 streams of 30 characters, and what comes after each but the first 4 of a stream."""
+    model = text_model()
+    places = np.random.default_rng(seed).integers(0, 3, (5, 31))
+    targets = places[:, 1:].copy()
+    targets[:, :4] = -1
+    return model, model.text_settings.table[places[:, :-1]], targets
+
+
+def bits_of(logits, targets, scale) -> float:
+    """By the definition, one character after the other."""
+    found = []
+    for row, target in zip(logits.reshape(-1, 3), targets.ravel(), strict=True):
+        if target >= 0:
+            found.append(-np.log2(np.exp(row[target] * scale) / np.exp(row * scale).sum()))
+    return float(np.mean(found))
+
+
+def test_bits_of_a_text(text, monkeypatch):
+    model, codes, targets = text
+    scale = model.text_settings.logit_scale
+    trace = model.network.run(codes)
+    score = evaluate_text(model.network, codes, targets, scale)
+    assert score.bits == pytest.approx(bits_of(trace.logits, targets, scale), rel=1e-12)
+    assert (score.total, score.correct) == (5 * 26, (trace.answers == targets).sum())
+    monkeypatch.setattr(evaluation, "_BLOCK", 2)
+    parts = evaluate_text(model.network, codes, targets, scale)
+    assert (parts.total, parts.correct) == (score.total, score.correct)
+    assert parts.bits == pytest.approx(score.bits, rel=1e-12)
+
+
+def test_bits_of_chips(text, monkeypatch):
+    model, codes, targets = text
+    scale, network = model.text_settings.logit_scale, model.network
+    found = evaluate_instances(network, codes, targets, RRAM, 2, first_seed=5, logit_scale=scale)
+    monkeypatch.setattr(tasks, "_STREAMS", 2)
+    parts = evaluate_instances(network, codes, targets, RRAM, 2, first_seed=5, logit_scale=scale)
+    for one, other in zip(found, parts, strict=True):
+        assert (one.metric, one.seeds) == ("bits", (5, 6))
+        assert one.values == pytest.approx(other.values, rel=1e-12)
+        for seed, value in zip(one.seeds, one.values, strict=True):
+            chip = Chip.of(network, RRAM, seed, one.calibration)
+            cells = chip.instance.calibration_cells
+            lstm = DeviceLstm(chip.instance, to_bits(chip.port, cells.size).reshape(cells.shape))
+            logits = network.logits(lstm.run(codes).h, 1)
+            assert value == pytest.approx(bits_of(logits, targets, scale), rel=1e-12)
+    assert len({value for one in found for value in one.values}) > 2
+
+
+def test_text_that_will_not_do(text, data):
+    model, codes, targets = text
+    for wrong in (targets[1:], np.full_like(targets, -1)):
+        with pytest.raises(ValueError, match="1 or more that count"):
+            evaluate_text(model.network, codes, wrong, 1.0)
+    with pytest.raises(ValueError, match="targets reach to 3; characters: 0 to 2"):
+        evaluate_text(model.network, codes, targets + 1, 1.0)
+    with pytest.raises(ValueError, match="the readout is 'mean'; a text needs 'step'"):
+        evaluate_instances(data[0], data[1], np.zeros((40, 6), int), RRAM, 2, logit_scale=1.0)
+    with pytest.raises(ValueError, match="1 or more that count"):
+        TextScore.of(np.zeros((1, 2, 3)), np.full((1, 2), -1), 1.0)
 
 
 def test_extremes_and_spread():
