@@ -45,8 +45,8 @@ boards: $(TEST_READY) ## the shipped model's bitstream for every board, into bui
 	@for board in icebreaker ulx3s-85f tang-nano-9k; do $(BIN)/crossramp build kws --board $$board || exit 1; done
 	$(BIN)/crossramp build array8x8 --board ulx3s-85f-pins
 
-bench: $(TEST_READY) simulators ## every benchmark, one after the other (kws_accuracy.py apart: it needs a folder of recordings)
-	@for bench in $(filter-out bench/kws_accuracy.py,$(wildcard bench/*.py)); do echo "== $$bench"; PATH="$(abspath $(BIN)):$$PATH" python $$bench || exit 1; done
+bench: $(TEST_READY) simulators ## every benchmark, one after the other
+	@for bench in $(wildcard bench/*.py); do echo "== $$bench"; PATH="$(abspath $(BIN)):$$PATH" python $$bench || exit 1; done
 
 clean: ## everything that was made here, the environment included
 	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped keyword model, the recordings beside it, and the accuracy report made of the two."""
+"""The shipped keyword model, and the recordings beside it."""
 
-import importlib.util
-import json
 from importlib import resources
 from pathlib import Path
 
@@ -24,14 +22,6 @@ def model():
 @pytest.fixture(scope="module")
 def recordings(model):
     return labeled_recordings(AUDIO, model.class_names, model.feature_settings)
-
-
-@pytest.fixture(scope="module")
-def bench():
-    spec = importlib.util.spec_from_file_location("kws_accuracy", ROOT / "bench" / "kws_accuracy.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_specification_is_the_published_task(model):
@@ -61,30 +51,6 @@ def test_most_recordings_are_recognized(recordings, model):
     trace = model.network.run(codes)
     assert (trace.answers == recordings.labels).mean() > 0.75
     assert len(np.unique(trace.steps.codes)) == 32  # the network uses its ramps from end to end
-
-
-def test_report_counts_every_recording(bench, recordings, model, capsys):
-    assert bench.main(["kws", str(AUDIO), "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert report["recordings"] == len(recordings.labels) == np.sum(report["confusion"])
-    assert report["golden_accuracy"] == np.trace(report["confusion"]) / report["recordings"]
-    assert report["float_accuracy"] is None  # was measured on other recordings
-
-
-def test_report_goes_between_the_marks(bench, tmp_path, capsys):
-    document = tmp_path / "accuracy.md"
-    document.write_text(f"before\n{bench.BEGIN}\nstale figures\n{bench.END}\nafter\n")
-    simulated = tmp_path / "simulated.json"
-    simulated.write_text(json.dumps({"utterances": 24, "accuracy": 0.5, "mismatches": 0, "simulator": "verilator"}))
-    assert bench.main(["kws", str(AUDIO), "--write", str(document), "--simulated", str(simulated)]) == 0
-    text = document.read_text()
-    assert text.startswith(f"before\n{bench.BEGIN}\n")
-    assert text.endswith(f"{bench.END}\nafter\n")
-    assert "| gateware, simulated | 50.0 % (verilator, 0 mismatches) |" in text
-    assert "stale figures" not in text
-    simulated.write_text(json.dumps({"utterances": 23}))
-    assert bench.main(["kws", str(AUDIO), "--simulated", str(simulated)]) == 2
-    assert "is of 23 utterances, the folder has 24 recordings" in capsys.readouterr().err
 
 
 def test_model_is_package_data():
