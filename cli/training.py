@@ -129,6 +129,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     )
     add("--checkpoint", metavar="FILE", type=Path, help="what an interrupted run goes on from (MODEL.checkpoint)")
     add("--restart", action="store_true", help="begin anew even where there is a checkpoint")
+    add("--shelf", metavar="DIR", type=Path, help="keep trained float networks there, for runs that need an equal one")
     add("--log", metavar="DIR", type=Path, help="write scalars of every epoch there, for TensorBoard")
     add("--json", action="store_true", help="print what became of it as JSON, and the epochs on stderr")
     add("--threads", type=_count(1, 1024), default=1, metavar="N", help="that torch uses (%(default)s)")
@@ -183,7 +184,7 @@ def _keywords(args: argparse.Namespace, report: Report) -> int:
         report.line(f"{report.left_out} recordings or folders could not be used; they are named above")
     report.line(f"{len(corpus.training)} clips to train on, {len(corpus.validation)} to validate with")
     with _kept(checkpoint, report):
-        trained = keywords.train(corpus, recipe, report, checkpoint)
+        trained = keywords.train(corpus, recipe, report, checkpoint, args.shelf)
         if evaluation is not None:
             trained.provenance["evaluation"] = measured = keywords.measure(trained, evaluation)
             report.line(
@@ -210,7 +211,7 @@ def _text(args: argparse.Namespace, report: Report) -> int:
         f"{len(corpus.vocabulary)} different ones"
     )
     with _kept(checkpoint, report):
-        trained = text.train_text(corpus, recipe, report, checkpoint)
+        trained = text.train_text(corpus, recipe, report, checkpoint, args.shelf)
         trained.provenance["evaluation"] = measured = text.measure(trained, corpus)
         bits = [measured[f"{network}_bits_per_character"] for network in ("float", "golden")]
         report.line(f"on {measured['characters']} characters: float {bits[0]:.4f}, golden {bits[1]:.4f} bits each")

@@ -10,7 +10,10 @@ One implementation serves training, simulation, the demo and a host program. The
 4. a level per band and frame, ``level_gain``·10·log10(power) + ``level_offset``, clipped to 0..``level_max`` (by
    default the 8-bit gray levels of the spectrograms that the shipped model was trained on);
 5. the mean of ``frames_per_step`` frames makes one step of the network;
-6. ``(level - band_offset)·band_gain``, clipped to [-1, 1] (`features`), and rounded to pulse codes (`pulse_codes`).
+6. where ``cepstra`` is not 0, the step's levels become that many cepstral coefficients and, of the first ``deltas`` of
+   them, the difference from two steps before (`step_values`): what neighboring bands have in common is said once,
+   and what changes is said outright;
+7. ``(value - band_offset)·band_gain``, clipped to [-1, 1] (`features`), and rounded to pulse codes (`pulse_codes`).
 
 Every function takes one clip or any batch of equal-length clips: leading axes pass through.
 """
@@ -27,7 +30,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FeatureSettings", "features", "fit_length", "log_mel", "mel_weights", "normalize", "pulse_codes"]
+__all__ = [
+    "DELTA_STEPS",
+    "FeatureSettings",
+    "cepstral_weights",
+    "features",
+    "fit_length",
+    "log_mel",
+    "mel_weights",
+    "normalize",
+    "pulse_codes",
+    "step_values",
+]
+
+DELTA_STEPS = 2
+"""Steps that a difference reaches back; before the first step lie copies of it."""
+
+# Later additions: left out where they are 0, so that files without them stay what they were.
+_OPTIONAL = ("cepstra", "deltas")
 
 _BLOCK_CLIPS = 64  # clips transformed at once: bounds the memory of a large batch to some tens of MB
 
@@ -37,7 +57,9 @@ class FeatureSettings:
     """The front end's parameters; immutable, validated, and storable as JSON (`to_dict`, `from_dict`).
 
     Frequencies are in Hz, lengths in samples, levels in the unit that ``level_gain`` defines per dB. ``band_offset``
-    and ``band_gain`` hold one number per band (a single number given for either means the same for all bands).
+    and ``band_gain`` hold one number per input of the network (a single number given for either means the same for
+    all). The inputs are the bands, or with ``cepstra`` (0 to ``bands``) that many coefficients, then ``deltas`` (0 to
+    ``cepstra``) differences.
 
     Raises
     ------
@@ -51,14 +73,16 @@ class FeatureSettings:
     hop_samples: int = 160
     fft_samples: int = 512
     bands: int = 40
-    low_hz: float = 20.0
+    low_hz: float = 0.0
     high_hz: float = 4000.0
-    level_gain: float = 2.25
-    level_offset: float = -57.6
+    level_gain: float = 2.28
+    level_offset: float = -59.7
     level_max: float = 255.0
     frames_per_step: int = 2
     band_offset: tuple[float, ...] = (127.5,)
     band_gain: tuple[float, ...] = (1 / 127.5,)
+    cepstra: int = 0
+    deltas: int = 0
 
     def __post_init__(self) -> None:
         _check_int("sample_rate", self.sample_rate, 1, 1_000_000)
@@ -76,8 +100,15 @@ class FeatureSettings:
         _check_real("level_offset", self.level_offset, -1e6, 1e6)
         _check_real("level_max", self.level_max, 1e-6, 1e6)
         _check_int("frames_per_step", self.frames_per_step, 1, self.frames, high_name="the clip's frames")
+        _check_int("cepstra", self.cepstra, 0, self.bands, high_name="bands")
+        _check_int("deltas", self.deltas, 0, self.cepstra, high_name="cepstra")
         for name, low in (("band_offset", -1e6), ("band_gain", 1e-9)):
-            object.__setattr__(self, name, _per_band(name, getattr(self, name), self.bands, low))
+            object.__setattr__(self, name, _per_input(name, getattr(self, name), self.inputs, low))
+
+    @property
+    def inputs(self) -> int:
+        """Values of a step: the network's inputs."""
+        return self.cepstra + self.deltas if self.cepstra else self.bands
 
     @property
     def frames(self) -> int:
@@ -91,7 +122,7 @@ class FeatureSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as a dict of JSON types; `from_dict` is the exact inverse."""
-        fields = dataclasses.asdict(self)
+        fields = {name: value for name, value in dataclasses.asdict(self).items() if value or name not in _OPTIONAL}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
     @classmethod
@@ -108,7 +139,7 @@ class FeatureSettings:
             if name not in known:
                 raise ValueError(f"feature setting {name!r} is unknown: the settings are {', '.join(known)}")
         for name in known:
-            if name not in fields:
+            if name not in fields and name not in _OPTIONAL:
                 raise ValueError(f"feature setting {name!r} is missing: write all of {', '.join(known)}")
         return cls(**fields)
 
@@ -172,6 +203,44 @@ def log_mel(samples: ArrayLike, settings: FeatureSettings) -> NDArray[np.float64
     return levels.reshape(samples.shape[:-1] + levels.shape[1:])
 
 
+def step_values(levels: ArrayLike, settings: FeatureSettings) -> NDArray[np.float64]:
+    """What a step is made of, before its offset and gain: mean levels of bands, or cepstra and their differences.
+
+    The coefficients are the type-II cosine transform of the bands' levels, all scaled by sqrt(2 / bands) (as in Young
+    et al., *The HTK Book*, section 5.6.1); the differences are the plain ones over `DELTA_STEPS` steps, which need no
+    step to come.
+
+    Parameters
+    ----------
+    levels : array
+        Shape (..., frames, bands), in 0..level_max.
+    settings : FeatureSettings
+        The front end's parameters.
+
+    Returns
+    -------
+    float64 array, shape (..., frames // frames_per_step, inputs)
+    """
+    levels = np.asarray(levels)
+    if levels.ndim < 2 or levels.shape[-1] != settings.bands:
+        raise ValueError(f"levels have shape {levels.shape}: must be (..., frames, {settings.bands} bands)")
+    per_step = settings.frames_per_step
+    steps = levels.shape[-2] // per_step
+    groups = levels[..., : steps * per_step, :].reshape((*levels.shape[:-2], steps, per_step, settings.bands))
+    mean = groups.mean(axis=-2, dtype=np.float64)
+    if not settings.cepstra:
+        return mean
+    cepstra = mean @ cepstral_weights(settings)
+    before = np.concatenate([cepstra[..., :1, :]] * DELTA_STEPS + [cepstra], axis=-2)[..., :steps, :]
+    return np.concatenate([cepstra, (cepstra - before)[..., : settings.deltas]], axis=-1)
+
+
+def cepstral_weights(settings: FeatureSettings) -> NDArray[np.float64]:
+    """The cosines: float64, shape (bands, cepstra); coefficient 0 is the loudness."""
+    place = (np.arange(settings.bands)[:, None] + 0.5) / settings.bands
+    return math.sqrt(2 / settings.bands) * np.cos(math.pi * place * np.arange(settings.cepstra))
+
+
 def normalize(levels: ArrayLike, settings: FeatureSettings) -> NDArray[np.float64]:
     """Real inputs of the network from the levels of `log_mel` (or of a stored spectrogram on the same scale).
 
@@ -184,16 +253,10 @@ def normalize(levels: ArrayLike, settings: FeatureSettings) -> NDArray[np.float6
 
     Returns
     -------
-    float64 array, shape (..., frames // frames_per_step, bands), in [-1, 1]
+    float64 array, shape (..., frames // frames_per_step, inputs), in [-1, 1]
     """
-    levels = np.asarray(levels)
-    if levels.ndim < 2 or levels.shape[-1] != settings.bands:
-        raise ValueError(f"levels have shape {levels.shape}: must be (..., frames, {settings.bands} bands)")
-    per_step = settings.frames_per_step
-    steps = levels.shape[-2] // per_step
-    groups = levels[..., : steps * per_step, :].reshape((*levels.shape[:-2], steps, per_step, settings.bands))
-    mean = groups.mean(axis=-2, dtype=np.float64)
-    return np.clip((mean - np.asarray(settings.band_offset)) * np.asarray(settings.band_gain), -1.0, 1.0)
+    values = step_values(levels, settings)
+    return np.clip((values - np.asarray(settings.band_offset)) * np.asarray(settings.band_gain), -1.0, 1.0)
 
 
 def features(samples: ArrayLike, settings: FeatureSettings) -> NDArray[np.float64]:
@@ -208,7 +271,7 @@ def features(samples: ArrayLike, settings: FeatureSettings) -> NDArray[np.float6
 
     Returns
     -------
-    float64 array, shape (..., steps, bands), in [-1, 1]
+    float64 array, shape (..., steps, inputs), in [-1, 1]
     """
     return normalize(log_mel(samples, settings), settings)
 
@@ -288,12 +351,12 @@ def _check_real(name: str, value: Any, low: float, high: float, high_name: str =
         raise ValueError(f"{name} is {value!r}: must be a number from {low:g} to {high_text}")
 
 
-def _per_band(name: str, value: Any, bands: int, low: float) -> tuple[float, ...]:
+def _per_input(name: str, value: Any, inputs: int, low: float) -> tuple[float, ...]:
     values = tuple(value) if np.iterable(value) and not isinstance(value, str) else (value,)
     if len(values) == 1:
-        values = values * bands
-    if len(values) != bands:
-        raise ValueError(f"{name} has {len(values)} values: must have one, or one per band ({bands})")
-    for band, number in enumerate(values):
-        _check_real(f"{name}[{band}]", number, low, 1e6)
+        values = values * inputs
+    if len(values) != inputs:
+        raise ValueError(f"{name} has {len(values)} values: must have one, or one per input ({inputs})")
+    for index, number in enumerate(values):
+        _check_real(f"{name}[{index}]", number, low, 1e6)
     return tuple(float(number) for number in values)

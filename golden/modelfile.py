@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The model file: one ``.npz`` that holds a trained network and all that is needed to use it.
 
-Members: the integer arrays ``weights`` (int8), ``head_weights`` (int16) and ``head_biases`` (int32), and ``model``, a
-JSON text in UTF-8 as a uint8 array, with the specification, class names, feature settings, provenance, and the hashes
-that tie them together. Equal content makes equal bytes. Nothing is ever unpickled: a loaded array is checked by its
-header before its data is read.
+Members: the integer arrays ``weights`` (int8), ``head_weights`` (int16) and ``head_biases`` (int32), where there is a
+projection also ``projection_weights`` (int16), and ``model``, a JSON text in UTF-8 as a uint8 array, with the
+specification, class names, feature settings, provenance, and the hashes that tie them together. Equal content makes
+equal bytes. Nothing is ever unpickled: a loaded array is checked by its header before its data is read.
 """
 
 import contextlib
@@ -35,6 +35,7 @@ MODELS = Path(__file__).parent / "models"
 
 # member -> type in the file: the narrowest that holds every legal value.
 _ARRAYS = {"weights": np.dtype("<i1"), "head_weights": np.dtype("<i2"), "head_biases": np.dtype("<i4")}
+_PROJECTION = {"projection_weights": np.dtype("<i2")}  # where there is one
 _TEXT = "model"
 _KEYS = ("format", "version", "specification", "specification_hash", "arrays_hash", "classes", "features", "provenance")
 _HEADER_MAX = 1 << 12  # bytes before an array's data; ours take 128
@@ -56,7 +57,7 @@ class Model:
     spec : Specification
     weights : integer array, shape (rows, columns)
         Of the macro, in levels; see :class:`~.lstm.Lstm`.
-    head_weights : integer array, shape (classes, units)
+    head_weights : integer array, shape (classes, hidden)
     head_biases : integer array, shape (classes,)
     class_names : tuple of str
         One distinct name a class.
@@ -65,6 +66,8 @@ class Model:
         :meth:`.text.TextSettings.to_dict`, which names its kind; None for a network whose inputs are neither.
     provenance : dict
         How the model came about, as JSON types.
+    projection_weights : integer array, shape (hidden, units), or None
+        Of the projection; None where the specification has none.
 
     The arrays are kept as read-only int64.
 
@@ -81,10 +84,11 @@ class Model:
     class_names: tuple[str, ...]
     features: dict | None = None
     provenance: dict = field(default_factory=dict)
+    projection_weights: np.ndarray | None = None
 
     def __post_init__(self):
         network = self.network
-        for name in _ARRAYS:
+        for name in _arrays_of(self.spec):
             array = getattr(network, name)
             array.setflags(write=False)
             object.__setattr__(self, name, array)
@@ -100,8 +104,10 @@ class Model:
             self._check_text(self.text_settings)
         if settings is None:
             return
-        if settings.bands != spec.inputs:
-            raise ValueError(f"the features have {settings.bands} bands, but the network has {spec.inputs} inputs")
+        if settings.inputs != spec.inputs:
+            raise ValueError(
+                f"the features have {settings.inputs} values a step, but the network has {spec.inputs} inputs"
+            )
         if not 1 <= settings.steps <= spec.max_steps:
             raise ValueError(f"the features make {settings.steps} steps; the network takes 1 to {spec.max_steps}")
 
@@ -121,7 +127,7 @@ class Model:
     @cached_property
     def network(self) -> Network:
         """The golden network of this model."""
-        return Network(self.spec, self.weights, self.head_weights, self.head_biases)
+        return Network(self.spec, self.weights, self.head_weights, self.head_biases, self.projection_weights)
 
     @cached_property
     def feature_settings(self) -> FeatureSettings | None:
@@ -248,8 +254,9 @@ def _read(archive: zipfile.ZipFile) -> Model:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ModelFileError(f"{member.filename} is compressed by method {member.compress_type}; {_REMAKE}")
     names = archive.namelist()
-    expected = [f"{name}.npy" for name in (_TEXT, *_ARRAYS)]
-    for name in expected:
+    required = [f"{name}.npy" for name in (_TEXT, *_ARRAYS)]
+    expected = [*required, *(f"{name}.npy" for name in _PROJECTION)]
+    for name in required:
         if name not in names:
             raise ModelFileError(f"{name} is missing, found {', '.join(names) or 'nothing'}; {_REMAKE}")
     for name in names:
@@ -264,10 +271,15 @@ def _read(archive: zipfile.ZipFile) -> Model:
         )
     shapes = {
         "weights": (spec.rows, spec.columns),
-        "head_weights": (spec.classes, spec.units),
+        "head_weights": (spec.classes, spec.hidden),
         "head_biases": (spec.classes,),
+        "projection_weights": (spec.projection, spec.units),
     }
-    arrays = {name: _member(archive, name, dtype, shapes[name]) for name, dtype in _ARRAYS.items()}
+    for name in _PROJECTION:
+        if (f"{name}.npy" in names) != bool(spec.projection):
+            there = "is missing" if spec.projection else "is there"
+            raise ModelFileError(f"{name}.npy {there}, but the projection is {spec.projection}; {_REMAKE}")
+    arrays = {name: _member(archive, name, dtype, shapes[name]) for name, dtype in _arrays_of(spec).items()}
     if _arrays_hash(arrays) != content["arrays_hash"]:
         raise ModelFileError(
             f"arrays_hash is {content['arrays_hash']!r}, but the arrays' is {_arrays_hash(arrays)!r}: "
@@ -276,7 +288,9 @@ def _read(archive: zipfile.ZipFile) -> Model:
     classes = content["classes"]
     if not isinstance(classes, list):
         raise ModelFileError(f"classes is {classes!r}; expected a list of names; {_REMAKE}")
-    return Model(spec, *arrays.values(), tuple(classes), content["features"], content["provenance"])
+    return Model(
+        spec, class_names=tuple(classes), features=content["features"], provenance=content["provenance"], **arrays
+    )
 
 
 def _member(archive: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple | None) -> np.ndarray:
@@ -348,7 +362,12 @@ def _to_json(content) -> str:
 
 def _narrow(model: Model) -> dict[str, np.ndarray]:
     """The arrays as they are in the file."""
-    return {name: np.ascontiguousarray(getattr(model, name), dtype) for name, dtype in _ARRAYS.items()}
+    return {name: np.ascontiguousarray(getattr(model, name), dtype) for name, dtype in _arrays_of(model.spec).items()}
+
+
+def _arrays_of(spec: Specification) -> dict[str, np.dtype]:
+    """The arrays in the file of a network: its own order, their types."""
+    return _ARRAYS | (_PROJECTION if spec.projection else {})
 
 
 def _arrays_hash(arrays: dict[str, np.ndarray]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..golden.features import FeatureSettings
+from ..golden.features import DELTA_STEPS, FeatureSettings, cepstral_weights
 from .settings import Augmentation
 
 __all__ = ["Augmentation", "Augmenter"]
@@ -42,12 +42,13 @@ class Augmenter:
         self.augmentation = augmentation
         self.background = torch.from_numpy(background)
         self.random = torch.Generator().manual_seed(seed)
+        self.cepstra = torch.from_numpy(cepstral_weights(settings)).float()
         self.offset = torch.tensor(settings.band_offset, dtype=torch.float32)
         self.gain = torch.tensor(settings.band_gain, dtype=torch.float32)
         self.nepers = math.log(10) / (10 * settings.level_gain)  # a level times this is a logarithm of power
 
     def inputs(self, levels: Tensor) -> Tensor:
-        """Varied inputs of clips: uint8 (batch, frames, bands) -> float32 (batch, steps, bands) in [-1, 1]."""
+        """Varied inputs of clips: uint8 (batch, frames, bands) -> float32 (batch, steps, inputs) in [-1, 1]."""
         a = self.augmentation
         moved = self._mean_frames(self._moved(levels))
         moved = moved + self._uniform((len(levels), 1, 1), -a.clip_gain_db, a.clip_gain_db) * self.settings.level_gain
@@ -66,16 +67,24 @@ class Augmenter:
         return self._finish(levels + gain * self.settings.level_gain)
 
     def _finish(self, levels: Tensor) -> Tensor:
-        a = self.augmentation
+        a, per_db = self.augmentation, self.settings.level_gain
         batch, steps, bands = levels.shape
-        color = torch.randn((batch, 1, bands), generator=self.random) * (a.band_gain_db * self.settings.level_gain)
-        levels = (levels + color).clamp_(0, self.settings.level_max)
-        values = (levels - self.offset) * self.gain
-        values += torch.randn(values.shape, generator=self.random) * a.jitter
-        values.clamp_(-1, 1)
-        values.masked_fill_(self._stripe(batch, bands, a.mask_bands)[:, None, :], 0.0)
-        values.masked_fill_(self._stripe(batch, steps, a.mask_steps)[:, :, None], 0.0)
-        return values
+        color = torch.randn((batch, 1, bands), generator=self.random) * (a.band_gain_db * per_db)
+        jitter = torch.randn(levels.shape, generator=self.random) * (a.jitter_db * per_db)
+        levels = (levels + color).add_(jitter).clamp_(0, self.settings.level_max)
+        # A stripe of the clip's own mean says nothing (Park et al., SpecAugment, arXiv:1904.08779).
+        mean = levels.mean((1, 2), keepdim=True)
+        levels = torch.where(self._stripe(batch, bands, a.mask_bands)[:, None, :], mean, levels)
+        levels = torch.where(self._stripe(batch, steps, a.mask_steps)[:, :, None], mean, levels)
+        return ((self._values(levels) - self.offset) * self.gain).clamp_(-1, 1)
+
+    def _values(self, levels: Tensor) -> Tensor:
+        """As :func:`crossramp.golden.features.step_values` makes them, of levels that are the steps' already."""
+        if not self.settings.cepstra:
+            return levels
+        cepstra = levels @ self.cepstra
+        before = torch.cat([cepstra[:, :1]] * DELTA_STEPS + [cepstra], 1)[:, : cepstra.shape[1]]
+        return torch.cat([cepstra, (cepstra - before)[..., : self.settings.deltas]], 2)
 
     def _moved(self, levels: Tensor) -> Tensor:
         batch, frames, _ = levels.shape

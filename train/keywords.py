@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
-from ..golden.features import FeatureSettings, features, normalize, pulse_codes
+from ..golden.features import FeatureSettings, features, normalize, pulse_codes, step_values
 from ..golden.modelfile import Model
 from ..golden.specification import Gate, Specification
 from .augment import Augmenter
@@ -18,7 +21,7 @@ from .checkpoint import Checkpoint
 from .datasets import Corpus, class_names
 from .float_network import FloatNetwork
 from .keywordtask import KeywordTask, Validation, quantize_inputs
-from .phases import both_phases, chips, integers, origin
+from .phases import Stage, chips, integers, origin, run_stages
 from .quantized_network import QuantizedNetwork
 from .recipe import Recipe
 from .recordings import SILENCE, Recordings
@@ -36,7 +39,8 @@ __all__ = [
 ]
 
 _SILENCE_GAINS_DB = (3.0, 0.0, -10.0, -20.0, -30.0, -45.0)  # of the silence that is validated on
-_DEVIATIONS = 2.5  # standard deviations of a band that fill the inputs' range
+_DEVIATIONS = 2.5  # standard deviations of an input that fill its range
+_BLOCK_CLIPS = 4096  # of the statistics: bounds their memory
 
 
 def keyword_specification(
@@ -81,12 +85,12 @@ def keyword_specification(
 
 
 def feature_settings(corpus: Corpus, front_end: FeatureSettings) -> FeatureSettings:
-    """The front end with each band's offset and gain set from the training clips' mean and spread."""
-    per_step = front_end.frames_per_step
-    sums = corpus.training[:, : front_end.steps * per_step].reshape(len(corpus.training), -1, per_step, front_end.bands)
-    means = sums.mean(axis=2, dtype=np.float32).reshape(-1, front_end.bands)
-    offset = means.mean(axis=0, dtype=np.float64).round(2)
-    spread = np.maximum(means.std(axis=0, dtype=np.float64), 1.0)
+    """The front end with each input's offset and gain set from the training clips' mean and spread."""
+    blocks = range(0, len(corpus.training), _BLOCK_CLIPS)
+    values = [step_values(corpus.training[start : start + _BLOCK_CLIPS], front_end) for start in blocks]
+    values = np.concatenate([block.astype(np.float32).reshape(-1, front_end.inputs) for block in values])
+    offset = values.mean(axis=0, dtype=np.float64).round(2)
+    spread = np.maximum(values.std(axis=0, dtype=np.float64), 1.0)
     gain = (1 / (_DEVIATIONS * spread)).round(6)
     return dataclasses.replace(front_end, band_offset=tuple(offset.tolist()), band_gain=tuple(gain.tolist()))
 
@@ -107,11 +111,17 @@ def specification(recipe: Recipe) -> Specification:
     front_end = recipe.features
     fields = dataclasses.asdict(recipe.hardware)
     classes = len(class_names(recipe.words))
-    return keyword_specification(inputs=front_end.bands, classes=classes, steps=front_end.steps, **fields)
+    return keyword_specification(inputs=front_end.inputs, classes=classes, steps=front_end.steps, **fields)
 
 
-def train(corpus: Corpus, recipe: Recipe, progress: Progress, checkpoint: Checkpoint | None = None) -> Trained:
-    """Both phases, the second from where the first ended.
+def train(
+    corpus: Corpus,
+    recipe: Recipe,
+    progress: Progress,
+    checkpoint: Checkpoint | None = None,
+    shelf: Path | None = None,
+) -> Trained:
+    """Both stages, the second from where the first ended.
 
     Parameters
     ----------
@@ -122,6 +132,8 @@ def train(corpus: Corpus, recipe: Recipe, progress: Progress, checkpoint: Checkp
         number of threads give the same model on one kind of machine.
     checkpoint : Checkpoint or None
         Written after every epoch; where it holds a state, training goes on from that.
+    shelf : path or None
+        See :func:`~.phases.run_stages`.
 
     Raises
     ------
@@ -129,30 +141,35 @@ def train(corpus: Corpus, recipe: Recipe, progress: Progress, checkpoint: Checkp
         When the loss is no number any more; the checkpoint holds the last good epoch.
     """
     spec = specification(recipe)
-    torch.manual_seed(recipe.seed)
     settings = feature_settings(corpus, recipe.features)
-    augmenter = Augmenter(settings, recipe.augmentation, corpus.background, recipe.seed)
-    task = KeywordTask(corpus, augmenter, _validation(corpus, settings), recipe.seed)
-    fine = dataclasses.replace(task, seed=recipe.seed + 1, prepare=lambda values: quantize_inputs(values, spec))
-    network = FloatNetwork(spec)
-    quantized, float_best, quantized_best = both_phases(
-        network,
-        lambda: QuantizedNetwork.from_float(network, spec, chips(recipe, spec)),
-        (task, fine),
-        recipe,
-        progress,
-        checkpoint,
-    )
+    validation = _validation(corpus, settings)
+
+    def task(turn: int, prepare: Callable[[Tensor], Tensor] = lambda values: values) -> KeywordTask:
+        seed = recipe.seed + turn
+        return KeywordTask(
+            corpus, Augmenter(settings, recipe.augmentation, corpus.background, seed), validation, seed, prepare
+        )
+
+    def quantized(made: Mapping[str, nn.Module]) -> nn.Module:
+        return QuantizedNetwork.from_float(made["float"], spec, chips(recipe, spec))
+
+    content = recipe.to_dict()
+    hardware = {key: content["hardware"][key] for key in ("units", "bias_rows", "sigmoid_range")}
+    learning = {**{key: content[key] for key in ("seed", "words", "features", "augmentation", "float")}, **hardware}
+    stages = [
+        Stage(recipe.float_phase, lambda _: FloatNetwork(spec), lambda: task(0), None, learning),
+        Stage(recipe.quantized_phase, quantized, lambda: task(1, lambda x: quantize_inputs(x, spec)), "float", content),
+    ]
+    done = run_stages(stages, recipe, corpus.digest, progress, checkpoint, shelf)
     provenance = {
         "task": "keywords",
         "data_sha256": corpus.digest,
         "training_clips": len(corpus.training),
-        "validation_clips": len(task.validation.labels),
-        "float_validation_accuracy": round(float_best, 4),
-        "quantized_validation_accuracy": round(quantized_best, 4),
+        "validation_clips": len(validation.labels),
+        **{f"{name}_validation_accuracy": round(stage.metric, 4) for name, stage in done.items()},
         **origin(recipe),
     }
-    return Trained(network, quantized, settings, corpus.classes, provenance)
+    return Trained(done["float"].network, done["quantized"].network, settings, corpus.classes, provenance)
 
 
 def export(trained: Trained) -> Model:

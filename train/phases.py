@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every task's run is made of: float training, then fine-tuning of the network that is made of it, and export."""
+"""What every task's run is made of: stages of training, each with the networks before it at hand, and export."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,55 +22,121 @@ from .imperfections import Imperfections
 from .quantized_network import QuantizedNetwork
 from .recipe import Recipe
 from .schedule import Progress, Task, fit
+from .settings import Phase
 
-__all__ = ["both_phases", "chips", "integers", "origin"]
+__all__ = ["Done", "Stage", "chips", "integers", "origin", "run_stages"]
+
+_SHELF_VERSION = 1  # goes up when the same recipe trains another network
 
 
-def both_phases(
-    network: nn.Module,
-    quantize: Callable[[], QuantizedNetwork],
-    tasks: tuple[Task, Task],
+@dataclass(frozen=True)
+class Stage:
+    """One phase of a run.
+
+    Attributes
+    ----------
+    phase : Phase
+        Its name is the stage's.
+    network : callable
+        The untrained network, made from the trained ones before it, by name.
+    task : callable
+        The task, made when the stage begins: what it draws does not depend on the stages before.
+    teacher : str or None
+        Name of the earlier stage whose network teaches this one.
+    depends : dict
+        All of the recipe that the trained network depends on, JSON types: runs in which it is equal share the result.
+    """
+
+    phase: Phase
+    network: Callable[[Mapping[str, nn.Module]], nn.Module]
+    task: Callable[[], Task]
+    teacher: str | None
+    depends: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A trained stage: its network, at its best epoch, and that epoch's metric (see :func:`~.schedule.fit`)."""
+
+    network: nn.Module
+    metric: float
+
+
+def run_stages(
+    stages: Sequence[Stage],
     recipe: Recipe,
+    data: str,
     progress: Progress,
     checkpoint: Checkpoint | None = None,
-) -> tuple[QuantizedNetwork, float, float]:
-    """Trains ``network``, then what ``quantize`` makes of it, with ``network`` as its teacher.
+    shelf: Path | None = None,
+) -> dict[str, Done]:
+    """Trains one stage after the other; a stage of 0 epochs that nobody learns from is left out.
 
     Parameters
     ----------
-    network : module
-        Of float arithmetic; trained in place.
-    quantize : callable
-        Called when ``network`` is trained.
-    tasks : pair of Task
-        Of each phase.
+    stages : sequence of Stage
+    recipe : Recipe
+        Its seed sets the initial weights of each stage.
+    data : str
+        Hash of the data.
+    progress : Progress
     checkpoint : Checkpoint or None
         Written after every epoch; where it holds a state, training goes on from that.
+    shelf : path or None
+        A folder where trained stages, but the last, are kept under what they depend on, and found again by other runs.
 
     Returns
     -------
-    (quantized, float metric, quantized metric)
-        The metrics of the best epochs, see :func:`~.schedule.fit`.
+    dict
+        Stages by name.
     """
-    saved = (checkpoint.state if checkpoint else None) or {"phase": "float", "fit": None}
-    if saved["phase"] == "float":
-        keep = _keeper(checkpoint, {"phase": "float"})
-        best = fit(network, tasks[0], recipe.float_phase, progress, saved=saved["fit"], keep=keep)
-        before = {"phase": "quantized", "float_network": network.state_dict(), "float_best": best}
-    else:
-        before = {name: saved[name] for name in ("phase", "float_network", "float_best")}
-        network.load_state_dict(before["float_network"])
-    quantized = quantize()
-    quantized_best = fit(
-        quantized,
-        tasks[1],
-        recipe.quantized_phase,
-        progress,
-        network,
-        saved=saved["fit"] if saved["phase"] == "quantized" else None,
-        keep=_keeper(checkpoint, before),
-    )
-    return quantized, before["float_best"], quantized_best
+    saved = (checkpoint.state if checkpoint else None) or {"phase": stages[0].phase.name, "done": {}, "fit": None}
+    done: dict[str, Done] = {}
+    for stage in stages:
+        name = stage.phase.name
+        torch.manual_seed(recipe.seed)
+        network = stage.network({key: value.network for key, value in done.items()})
+        kept = None if shelf is None or stage is stages[-1] else _Shelved(shelf, stage, recipe, data)
+        found = saved["done"].get(name)
+        if found is None and kept and (name != saved["phase"] or saved["fit"] is None):
+            found = kept.load()
+        if found is None:
+            before = {key: _plain(value) for key, value in done.items()}
+            best = fit(
+                network,
+                stage.task(),
+                stage.phase,
+                progress,
+                done[stage.teacher].network if stage.teacher else None,
+                saved=saved["fit"] if name == saved["phase"] else None,
+                keep=_keeper(checkpoint, {"phase": name, "done": before}),
+            )
+            found = {"network": network.state_dict(), "metric": best}
+            if kept:
+                kept.save(found)
+        network.load_state_dict(found["network"])
+        done[name] = Done(network.eval(), found["metric"])
+    return done
+
+
+class _Shelved:
+    """A trained stage in a file that is named after all it depends on."""
+
+    def __init__(self, folder: Path, stage: Stage, recipe: Recipe, data: str) -> None:
+        parts = {"data": data, "torch": torch.__version__, "threads": torch.get_num_threads(), **stage.depends}
+        key = hashlib.sha256(json.dumps([_SHELF_VERSION, parts], sort_keys=True).encode()).hexdigest()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = Checkpoint(folder / f"{recipe.task}-{stage.phase.name}-{key[:16]}.pt", {"stage": key})
+
+    def load(self) -> dict[str, Any] | None:
+        return self._file.state
+
+    def save(self, state: dict[str, Any]) -> None:
+        self._file.save(state)
+
+
+def _plain(done: Done) -> dict[str, Any]:
+    return {"network": done.network.state_dict(), "metric": done.metric}
 
 
 def chips(recipe: Recipe, spec: Specification) -> Imperfections | None:

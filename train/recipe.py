@@ -24,10 +24,11 @@ from .settings import Augmentation, Devices, Hardware, Phase, RecipeError, Text,
 __all__ = ["FOLDER", "Recipe", "default_recipe", "load_recipe", "parse_recipe", "shipped_recipes"]
 
 FOLDER = Path(__file__).parent / "recipes"
+_PHASES = ("float", "quantized", "devices")
 # What a file of each task holds, in this order; devices may be missing.
 _KEYS = {
-    "kws": ("task", "seed", "words", "hardware", "features", "augmentation", "float", "quantized", "devices"),
-    "text": ("task", "seed", "hardware", "text", "float", "quantized", "devices"),
+    "kws": ("task", "seed", "words", "hardware", "features", "augmentation", *_PHASES),
+    "text": ("task", "seed", "hardware", "text", *_PHASES),
 }
 _FITTED = ("band_offset", "band_gain")  # of the features: computed from the training clips
 
@@ -46,7 +47,7 @@ class Recipe:
     seed: int = field(default=1, metadata={"low": 0, "high": 2**31 - 1, "meaning": "of everything random"})
     words: tuple[str, ...] = WORDS
     hardware: Hardware = field(default_factory=Hardware)
-    features: FeatureSettings = field(default_factory=FeatureSettings)
+    features: FeatureSettings = field(default_factory=lambda: FeatureSettings(cepstra=20, deltas=20))
     augmentation: Augmentation = field(default_factory=Augmentation)
     text: Text = field(default_factory=Text)
     float_phase: Phase = field(default_factory=lambda: Phase("float"))
@@ -186,14 +187,19 @@ def _recipe(content: dict[str, Any]) -> Recipe:
             if key not in allowed:
                 raise RecipeError(f"{table}.{key} is unknown; {unknown(key, allowed)}")
         try:
-            # The front end's fitted fields depend on its bands: not replaced, but made anew.
-            made = FeatureSettings(**given) if table == "features" else dataclasses.replace(default, **given)
+            made = _front_end(given, base) if table == "features" else dataclasses.replace(default, **given)
         except RecipeError:
             raise
         except ValueError as error:  # the front end's own check
             raise RecipeError(f"{table}: {error}") from None
         fields[f"{table}_phase" if table in ("float", "quantized") else table] = made
     return dataclasses.replace(base, **fields)
+
+
+def _front_end(given: dict[str, Any], base: Recipe) -> FeatureSettings:
+    """The fitted fields depend on the number of inputs: not replaced, but made anew."""
+    content = {name: value for name, value in base.features.to_dict().items() if name not in _FITTED}
+    return FeatureSettings(**(content | given))
 
 
 def _write_table(lines: list[str], name: str, table: dict[str, Any]) -> None:

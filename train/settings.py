@@ -17,7 +17,17 @@ from typing import Any
 from ..golden.analog.constants import SWITCHES
 from ..golden.analog.technology import Technology, TechnologyError, load
 
-__all__ = ["EVERY", "Augmentation", "Devices", "Hardware", "Phase", "RecipeError", "Text", "check", "unknown"]
+__all__ = [
+    "EVERY",
+    "Augmentation",
+    "Devices",
+    "Hardware",
+    "Phase",
+    "RecipeError",
+    "Text",
+    "check",
+    "unknown",
+]
 
 EVERY = ("batch", "epoch", "never")
 """When training takes another chip."""
@@ -75,7 +85,7 @@ class Hardware:
     input_bits: int = _number(5, 2, 8, "bits of pulse codes, with sign")
     weight_bits: int = _number(5, 2, 8, "bits of weights, with sign")
     bias_rows: int = _number(2, 1, 64, "rows driven at full scale")
-    sigmoid_range: float = _number(1.75, 2**-10, 2**10, "real weight at full scale, of the gates with a sigmoid")
+    sigmoid_range: float = _number(1.0, 2**-10, 2**10, "real weight at full scale, of the gates with a sigmoid")
     lanes: int = _number(1, 1, 65536, "units updated in one clock; changes no answer")
 
     def __post_init__(self) -> None:
@@ -92,7 +102,7 @@ class Augmentation:
     noise_gain_db: tuple[float, float] = _number((-40.0, -6.0), -300, 60, "that noise's gain, dB")
     clip_gain_db: float = _number(6.0, 0, 60, "a clip is louder or softer by up to this, dB")
     band_gain_db: float = _number(1.0, 0, 60, "standard deviation of bands: microphones and rooms color them, dB")
-    jitter: float = _number(0.03, 0, 1, "standard deviation of noise on inputs of full scale 1")
+    jitter_db: float = _number(1.0, 0, 60, "standard deviation of noise on every level, dB")
     mask_bands: int = _number(3, 0, 4096, "widest stripe of bands that is blanked")
     mask_steps: int = _number(3, 0, 4096, "widest stripe of steps that is blanked")
     silence_gain_db: tuple[float, float] = _number((-60.0, 3.0), -300, 60, "gain of noise that stands for silence, dB")

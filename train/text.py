@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ..golden.modelfile import Model
 from ..golden.specification import Specification
@@ -16,12 +19,12 @@ from .alphabet import Alphabet
 from .checkpoint import Checkpoint
 from .float_network import FloatNetwork
 from .keywords import keyword_specification
-from .phases import both_phases, chips, integers, origin
+from .phases import Stage, chips, integers, origin, run_stages
 from .quantized_network import QuantizedNetwork
 from .recipe import Recipe
 from .schedule import Progress
-from .textdata import TextCorpus
-from .texttask import TextTask, check_streams, score, streams
+from .textdata import TextCorpus, streams
+from .texttask import TextTask, check_streams, score
 
 __all__ = ["TrainedText", "measure", "specification", "train_text"]
 
@@ -57,11 +60,15 @@ def specification(recipe: Recipe, characters: int) -> Specification:
     """What a recipe trains for, on a text of so many different characters."""
     fields = dataclasses.asdict(recipe.hardware)
     inputs = recipe.text.embedding or characters
-    return keyword_specification(inputs=inputs, classes=characters, steps=1, **fields).replace(readout="step")
+    return keyword_specification(inputs=inputs, classes=characters, steps=1024, **fields).replace(readout="step")
 
 
 def train_text(
-    corpus: TextCorpus, recipe: Recipe, progress: Progress, checkpoint: Checkpoint | None = None
+    corpus: TextCorpus,
+    recipe: Recipe,
+    progress: Progress,
+    checkpoint: Checkpoint | None = None,
+    shelf: Path | None = None,
 ) -> TrainedText:
     """Both phases, the second from where the first ended.
 
@@ -74,6 +81,8 @@ def train_text(
         and number of threads give the same model on one kind of machine.
     checkpoint : Checkpoint or None
         Written after every epoch; where it holds a state, training goes on from that.
+    shelf : path or None
+        See :func:`~.phases.run_stages`.
 
     Raises
     ------
@@ -85,27 +94,33 @@ def train_text(
     for phase in (recipe.float_phase, recipe.quantized_phase):
         check_streams(corpus, phase)
     spec = specification(recipe, len(corpus.vocabulary))
-    torch.manual_seed(recipe.seed)
-    network = FloatNetwork(spec, Alphabet(len(corpus.vocabulary), recipe.text.embedding))
-    task = TextTask(corpus, recipe.text.chunk, recipe.seed)
-    quantized, float_best, quantized_best = both_phases(
-        network,
-        lambda: QuantizedNetwork.from_float(network, spec, chips(recipe, spec)),
-        (task, dataclasses.replace(task, seed=recipe.seed + 1)),
-        recipe,
-        progress,
-        checkpoint,
-    )
+    content = recipe.to_dict()
+    hardware = {key: content["hardware"][key] for key in ("units", "bias_rows", "sigmoid_range")}
+    learning = {**{key: content[key] for key in ("seed", "text", "float")}, **hardware}
+
+    def float_network(_: Mapping[str, nn.Module]) -> nn.Module:
+        return FloatNetwork(spec, Alphabet(len(corpus.vocabulary), recipe.text.embedding))
+
+    def quantized(made: Mapping[str, nn.Module]) -> nn.Module:
+        return QuantizedNetwork.from_float(made["float"], spec, chips(recipe, spec))
+
+    def task(turn: int) -> TextTask:
+        return TextTask(corpus, recipe.text.chunk, recipe.seed + turn)
+
+    stages = [
+        Stage(recipe.float_phase, float_network, lambda: task(0), None, learning),
+        Stage(recipe.quantized_phase, quantized, lambda: task(1), "float", content),
+    ]
+    done = run_stages(stages, recipe, corpus.digest, progress, checkpoint, shelf)
     parts = {part: len(range(*corpus.part(part))) for part in ("training", "validation", "test")}
     provenance = {
         "task": "text",
         "data_sha256": corpus.digest,
         **{f"{part}_characters": length for part, length in parts.items()},
-        "float_validation_bits_per_character": round(float_best, 4),
-        "quantized_validation_bits_per_character": round(quantized_best, 4),
+        **{f"{name}_validation_bits_per_character": round(stage.metric, 4) for name, stage in done.items()},
         **origin(recipe),
     }
-    return TrainedText(network, quantized, corpus.vocabulary, provenance)
+    return TrainedText(done["float"].network, done["quantized"].network, corpus.vocabulary, provenance)
 
 
 def measure(trained: TrainedText, corpus: TextCorpus) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from crossramp.golden.features import (
     mel_weights,
     normalize,
     pulse_codes,
+    step_values,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,6 +75,22 @@ def reference_features(levels, s):
     return out
 
 
+def reference_cepstra(levels, s):
+    """Coefficients, then differences, of whole steps' mean levels: one number at a time."""
+    means = (
+        levels[: len(levels) // s.frames_per_step * s.frames_per_step].reshape(-1, s.frames_per_step, s.bands).mean(1)
+    )
+    rows = []
+    for level in means:
+        row = [
+            sum(level[b] * math.cos(math.pi * k * (b + 0.5) / s.bands) for b in range(s.bands))
+            for k in range(s.cepstra)
+        ]
+        rows.append([math.sqrt(2 / s.bands) * value for value in row])
+    changes = [[now - rows[max(t - 2, 0)][k] for k, now in enumerate(row[: s.deltas])] for t, row in enumerate(rows)]
+    return np.array([row + change for row, change in zip(rows, changes, strict=True)])
+
+
 def noise(shape, seed, scale=3000):
     return np.random.default_rng(seed).normal(0, scale, shape).astype(np.int16)
 
@@ -84,6 +101,30 @@ def test_levels_and_features_equal_the_reference():
     assert expected.std() > 5  # the comparison sees something
     np.testing.assert_allclose(log_mel(clip, SMALL), expected, rtol=0, atol=1e-9)
     np.testing.assert_allclose(features(clip, SMALL), reference_features(expected, SMALL), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("cepstra", "deltas"), [(4, 0), (4, 3), (1, 1), (5, 5)])
+def test_cepstra_and_their_differences_equal_the_reference(cepstra, deltas):
+    s = FeatureSettings(
+        **(
+            SMALL.to_dict()
+            | {"cepstra": cepstra, "deltas": deltas, "band_offset": 0.0, "band_gain": 0.01, "frames_per_step": 1}
+        )
+    )
+    levels = log_mel(noise(SMALL.clip_samples, 4), s)
+    expected = reference_cepstra(levels, s)
+    assert expected.shape == (s.steps, s.inputs)
+    assert expected.std() > 1
+    np.testing.assert_allclose(step_values(levels, s), expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(normalize(levels, s), np.clip(expected * 0.01, -1, 1), rtol=0, atol=1e-9)
+
+
+def test_settings_without_cepstra_are_stored_as_ever():
+    assert not {"cepstra", "deltas"} & set(SMALL.to_dict())
+    assert FeatureSettings.from_dict(SMALL.to_dict()) == SMALL
+    with_them = FeatureSettings(cepstra=3, deltas=2)
+    assert (with_them.inputs, FeatureSettings().inputs) == (5, 40)
+    assert FeatureSettings.from_dict(json.loads(json.dumps(with_them.to_dict()))) == with_them
 
 
 @pytest.mark.parametrize(
@@ -209,12 +250,14 @@ def test_settings_survive_json(bands, frames_per_step, offset, gains):
         ({"hop_samples": 0}, "hop_samples is 0: must be from 1 to 16000 (clip_samples)"),
         ({"fft_samples": 256}, "fft_samples is 256: must be from 480 (window_samples)"),
         ({"bands": True}, "bands is True: must be an integer"),
+        ({"cepstra": 41}, "cepstra is 41"),
+        ({"cepstra": 5, "deltas": 6}, "deltas is 6"),
         ({"high_hz": 8001}, "high_hz is 8001: must be a number from 0 to 8000 (half of sample_rate)"),
         ({"low_hz": 4000}, "low_hz is 4000: must be below high_hz, which is 4000.0"),
         ({"low_hz": float("nan")}, "low_hz is nan: must be a number from 0 to 4000 (high_hz)"),
         ({"level_gain": 0}, "level_gain is 0: must be a number from 1e-06 to 1e+06"),
         ({"frames_per_step": 99}, "frames_per_step is 99: must be from 1 to 98 (the clip's frames)"),
-        ({"band_gain": (1, 2)}, "band_gain has 2 values: must have one, or one per band (40)"),
+        ({"band_gain": (1, 2)}, "band_gain has 2 values: must have one, or one per input (40)"),
         ({"band_gain": 0}, "band_gain[0] is 0: must be a number from 1e-09 to 1e+06"),
         ({"band_offset": "12"}, "band_offset[0] is '12': must be a number"),
     ],

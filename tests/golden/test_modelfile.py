@@ -25,6 +25,7 @@ def model_of(spec=SPEC, seed=0, **changes) -> Model:
     content = {
         "class_names": tuple(f"class {k}" for k in range(spec.classes)),
         "provenance": {"seed": seed, "loss": [0.5, 0.25], "by": "a tëst"},
+        "projection_weights": network.projection_weights,
     }
     return Model(spec, network.weights, network.head_weights, network.head_biases, **content | changes)
 
@@ -40,6 +41,37 @@ def test_what_goes_in_comes_out(tmp_path_factory, spec, seed):
     assert again.content_hash == model.content_hash
     x = inputs_of(spec, seed)
     np.testing.assert_array_equal(again.network.run(x).logits, network_of(spec, seed).run(x).logits)
+
+
+def test_projections_are_in_the_file_where_there_are_any(tmp_path):
+    spec = SPEC.replace(projection=1)
+    model = model_of(spec)
+    save_model(tmp_path / "m.npz", model)
+    members = zipfile.ZipFile(tmp_path / "m.npz").namelist()
+    assert members == ["model.npy", "weights.npy", "head_weights.npy", "head_biases.npy", "projection_weights.npy"]
+    again = load_model(tmp_path / "m.npz")
+    np.testing.assert_array_equal(again.projection_weights, model.projection_weights)
+    other = dataclasses.replace(model, projection_weights=-model.projection_weights)
+    assert other.content_hash != model.content_hash
+    with pytest.raises(ValueError, match="projection_weights are missing: the specification has a projection to 1"):
+        dataclasses.replace(model, projection_weights=None)
+    # What one file has and the other has not.
+    save_model(tmp_path / "plain.npz", model_of())
+    for source, change, message in (
+        (
+            "m.npz",
+            lambda c: {n: d for n, d in c.items() if not n.startswith("proj")},
+            "is missing, but the projection is 1",
+        ),
+        ("plain.npz", lambda c: c | {"projection_weights.npy": c["weights.npy"]}, "is there, but the projection is 0"),
+    ):
+        with zipfile.ZipFile(tmp_path / source) as archive:
+            content = change({name: archive.read(name) for name in archive.namelist()})
+        with zipfile.ZipFile(tmp_path / "bad.npz", "w") as archive:
+            for name, data in content.items():
+                archive.writestr(name, data)
+        with pytest.raises(ModelFileError, match=f"projection_weights.npy {message}; make it again"):
+            load_model(tmp_path / "bad.npz")
 
 
 def test_features_come_out(tmp_path):
@@ -76,7 +108,10 @@ def test_arrays_are_read_only():
         ({"class_names": ("a", "b", "c\n")}, r"class name 'c\\n' is no printable text"),
         ({"class_names": ("a", "b", 3)}, "class name 3 is no printable text"),
         ({"features": {"bands": 3}}, "feature setting 'sample_rate' is missing"),
-        ({"features": FeatureSettings(bands=4).to_dict()}, "the features have 4 bands, but the network has 3 inputs"),
+        (
+            {"features": FeatureSettings(bands=4).to_dict()},
+            "the features have 4 values a step, but the network has 3 inputs",
+        ),
         ({"features": [1]}, r"features is \[1\]; expected a dict of feature settings or null"),
         ({"provenance": {"loss": float("nan")}}, "{'loss': nan} cannot be written as JSON: "),
         ({"provenance": {"model": object()}}, "cannot be written as JSON: Object of type object"),

@@ -39,7 +39,7 @@ def test_hash_follows_every_change_and_no_spelling():
     base = parse_recipe("", "empty")
     assert base.content_hash == Recipe().content_hash
     changes = ["seed = 2", 'words = ["yes"]', "[hardware]\nlanes = 2", "[features]\nbands = 41", "[devices]"]
-    changes += ["[augmentation]\njitter = 0", "[float]\npatience = 3", "[quantized]\nbatch = 32"]
+    changes += ["[augmentation]\njitter_db = 0", "[float]\npatience = 3", "[quantized]\nbatch = 32"]
     changes += ['[devices]\nswitches = ["stuck"]', '[devices]\nconstants = {"cell.read_noise" = 0.5}']
     assert len({parse_recipe(text, "x").content_hash for text in ["", *changes]}) == len(changes) + 1
     one, other = ('[devices]\nswitches = "all"\n[float]\nweight_decay = 0', "[devices]\n[float]\nweight_decay = 0.0")
