@@ -10,6 +10,7 @@ from crossramp.golden.analog.calibration import REPEATS_LOG2, CalibrationPlan
 from crossramp.golden.analog.technology import load, shipped
 from crossramp.golden.modelfile import Model, load_model, model_path
 from crossramp.golden.specfile import save_spec
+from crossramp.info import units
 from crossramp.maps import write_conductances, write_ramps
 from crossramp.outdir import MANIFEST, listed, written_folder
 from crossramp.rtl.keywords import KEYWORDS
@@ -133,6 +134,7 @@ def with_lanes(model: Model, lanes: int) -> Model:
         model.class_names,
         model.features,
         model.provenance,
+        model.projection_weights,
     )
 
 
@@ -151,8 +153,9 @@ def component(model: Model, top: str, plan: CalibrationPlan | None = None):
     from crossramp.rtl.network import NetworkTop
 
     if top == "macro":
-        return Macro(model.spec) if plan is None else CalibratedMacro(plan)
-    return NetworkTop(model.spec, model.head_weights, model.head_biases, plan=plan)
+        weights = {"projection_weights": model.projection_weights}
+        return Macro(model.spec, **weights) if plan is None else CalibratedMacro(plan, **weights)
+    return NetworkTop.of(model.network, plan)
 
 
 def generate(
@@ -210,7 +213,7 @@ def _readme(
     return f"""# {name}
 
 The {top} of model `{model.content_hash}`, specification `{spec.content_hash}`:
-{spec.inputs} inputs, {spec.units} units, {spec.classes} classes, {spec.columns} columns of {spec.adc_bits} bits,
+{spec.inputs} inputs, {units(spec)}, {spec.classes} classes, {spec.columns} columns of {spec.adc_bits} bits,
 {spec.clocks_per_step} clocks a step. Reset is {"asynchronous" if async_reset else "synchronous"}, active high.
 {_calibration(plan)}
 | file | what it is |

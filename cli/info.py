@@ -5,7 +5,7 @@ import argparse
 import json
 
 from crossramp.golden.modelfile import Model, load_model, model_path
-from crossramp.golden.specification import GATES
+from crossramp.golden.specification import GATES, Specification
 from crossramp.tables import as_json, table
 
 
@@ -55,13 +55,18 @@ def describe(model: Model) -> dict:
     }
 
 
+def units(spec: Specification) -> str:
+    """How many units there are, and what they are projected to."""
+    return f"{spec.units} units" + (f" projected to {spec.projection}" if spec.projection else "")
+
+
 def _text(model: Model, name: str) -> str:
     spec = model.spec
     ratio = spec.clocks_per_step / spec.analog_clocks_per_step
     gates = ", ".join(f"{g} {spec.activation(g).text}" for g in GATES)
     facts = [
         ("model", f"{name}, content {model.content_hash}, specification {spec.content_hash}"),
-        ("network", f"{spec.cell.upper()}, {spec.inputs} inputs, {spec.units} units, {spec.classes} classes"),
+        ("network", f"{spec.cell.upper()}, {spec.inputs} inputs, {units(spec)}, {spec.classes} classes"),
         ("gates", gates),
         ("bits", f"{spec.adc_bits} ramp, {spec.input_bits} pulse code, {spec.weight_bits} weight"),
         ("crossbar", f"{spec.rows} rows x {spec.columns} columns, {len(spec.ramps)} ramps of {spec.ticks} ticks"),

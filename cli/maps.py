@@ -73,7 +73,7 @@ def write_conductances(path: Path, model: Model, g_max: float = G_MAX, g_min: fl
         The devices' window, in siemens.
     """
     spec = model.spec
-    uses = [f"x{k}" for k in range(spec.inputs)] + [f"h{k}" for k in range(spec.units)]
+    uses = [f"x{k}" for k in range(spec.inputs)] + [f"h{k}" for k in range(spec.hidden)]
     uses += [f"bias{k}" for k in range(spec.bias_rows)]
     # The levels that occur are few, so their text is made once.
     levels = np.arange(-spec.weight_max, spec.weight_max + 1)

@@ -88,11 +88,11 @@ def _draw_pulses(ax, spec: Specification, waves: StepWaves) -> None:
     colors = ListedColormap([_UNITS[2], "white", _RAMP])
     extent = (0, lines.shape[1], lines.shape[0], 0)
     ax.imshow(lines, aspect="auto", interpolation="nearest", cmap=colors, vmin=-1, vmax=1, extent=extent)
-    borders = np.cumsum([0, spec.inputs, spec.units, spec.bias_rows, spec.units])
+    borders = np.cumsum([0, spec.inputs, spec.hidden, spec.bias_rows, spec.units])
     for border in borders[1:-1]:
         ax.axhline(border, color=_INK, lw=0.5)
     middles = (borders[:-1] + borders[1:]) / 2
-    names = [f"x ({spec.inputs})", f"h ({spec.units})", f"bias ({spec.bias_rows})", f"state ({spec.units})"]
+    names = [f"x ({spec.inputs})", f"h ({spec.hidden})", f"bias ({spec.bias_rows})", f"state ({spec.units})"]
     shown = [(m, n) for m, n, size in zip(middles, names, np.diff(borders), strict=True) if size]
     ax.set_yticks([m for m, _ in shown], [n for _, n in shown])
     ax.set_title("row and state pulses: the length is the code (blue positive, red negative)", loc="left", fontsize=10)

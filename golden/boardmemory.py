@@ -51,7 +51,8 @@ class Build:
     Raises
     ------
     SpecificationError
-        For the readout ``"step"``: the host link has one answer an utterance.
+        For the readout ``"step"``, since the host link has one answer an utterance; for a projection, whose weights no
+        space of the host link holds.
     """
 
     board: str
@@ -62,6 +63,11 @@ class Build:
     made_by: str = "crossramp"
 
     def __post_init__(self):
+        if self.spec.projection:
+            raise SpecificationError(
+                f"the specification has a projection to {self.spec.projection}, and boards have none; give a model "
+                "without one, or simulate this one"
+            )
         if self.spec.readout == "step":
             raise SpecificationError(
                 "the readout is 'step', and a board answers once an utterance; give a model whose readout is mean "

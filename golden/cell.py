@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cell update: from codes to c, from c to its pulse code, from codes to h. Integers, rounded once."""
+"""The cell update: from codes to c, from c to its pulse code, from codes to h; and the projection of h. Integers."""
 
 import numpy as np
 
-from .integers import round_shift, saturate
+from .integers import exact_matmul, round_shift, saturate
 from .ramp import decode_integer
 from .specification import GATES, Specification
 
@@ -39,3 +39,21 @@ def update_h(spec: Specification, o_codes: np.ndarray, state_codes: np.ndarray) 
     o = decode_integer(o_codes, spec.bipolar("o"), spec.adc_bits)
     t = decode_integer(state_codes, spec.bipolar("g"), spec.adc_bits)
     return round_shift(o * t * spec.input_max, spec.value_shift("o") + spec.value_shift("g"))
+
+
+def project(spec: Specification, weights: np.ndarray, h: np.ndarray) -> np.ndarray:
+    """r ← sat(round(Σ_u W[p, u]·h[u] / 2**projection_shift)), pulse codes that stand wherever h stood.
+
+    Parameters
+    ----------
+    weights : integer array, shape (hidden, units)
+        W, within ±head_weight_max.
+    h : integer array, shape (..., units)
+        Pulse codes.
+
+    Returns
+    -------
+    int64 array, shape (..., hidden)
+    """
+    sums = exact_matmul(h, weights.T, spec.units * spec.head_weight_max * spec.input_max)
+    return saturate(round_shift(sums, spec.projection_shift), spec.input_max)

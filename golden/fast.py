@@ -53,7 +53,7 @@ class FastLstm:
     """One macro's tables and reordered weights; made by :meth:`of`."""
 
     @classmethod
-    def of(cls, spec: Specification, weights: np.ndarray, ramps: list[Ramp]) -> "FastLstm | None":
+    def of(cls, spec: Specification, weights: np.ndarray, ramps: list[Ramp], projection=None) -> "FastLstm | None":
         """The fast path of a macro, or None where the ranges do not allow it: then use the macro's own ``run``.
 
         Parameters
@@ -63,6 +63,7 @@ class FastLstm:
             Checked, see :class:`~.lstm.Lstm`.
         ramps : list of Ramp
             In the order of ``spec.ramps``.
+        projection : int64 array, shape (hidden, units), or None
         """
         if spec.state_bits > STATE_BITS_MAX:
             return None
@@ -75,20 +76,23 @@ class FastLstm:
         if index_bound >= 2**31:
             return None
         number = update_float(spec, index_bound)
-        return None if number is None else cls(spec, weights, ramps, ends, number)
+        return None if number is None else cls(spec, weights, ramps, ends, number, projection)
 
-    def __init__(self, spec: Specification, weights, ramps: list[Ramp], ends: list[tuple[int, int]], number: Float):
+    def __init__(self, spec: Specification, weights, ramps: list[Ramp], ends: list, number: Float, projection=None):
         self.spec, self.number = spec, number
-        units, inputs, dtype = spec.units, spec.inputs, number.dtype
+        units, hidden, inputs, dtype = spec.units, spec.hidden, spec.inputs, number.dtype
         # Banks whose look-up is the same lie side by side; g's stands alone, since its table is in units of c.
         order = [*sorted((0, 1, 3), key=lambda gate: spec.ramp_of_gate[gate]), 2]
         self.place = {gate: slice(k * units, (k + 1) * units) for k, gate in enumerate(order)}
         columns = weights.reshape(spec.rows, 4, units)[:, order].reshape(spec.rows, 4 * units)
         lows = np.repeat([ends[spec.ramp_of_gate[gate]][0] for gate in order], units)
         # The bias rows' constant and the start of the table make one row, driven with 1.
-        bias = columns[inputs + units :].sum(axis=0) * spec.input_max - lows
+        bias = columns[inputs + hidden :].sum(axis=0) * spec.input_max - lows
         self.x_weights = np.ascontiguousarray(columns[:inputs].T, dtype)
-        self.h_weights = np.ascontiguousarray(np.vstack([columns[inputs : inputs + units], bias]).T, dtype)
+        self.h_weights = np.ascontiguousarray(np.vstack([columns[inputs : inputs + hidden], bias]).T, dtype)
+        # The power of two stays exact, and the nudge then is that of the rounding.
+        scale = 2.0**-spec.projection_shift
+        self.projection = None if projection is None else np.ascontiguousarray(projection * scale, dtype)
 
         self.lookups = []
         for gate, ramp_index in ((gate, spec.ramp_of_gate[gate]) for gate in order):
@@ -117,8 +121,8 @@ class FastLstm:
         return (real * (1 + self.number.nudge)).astype(self.number.dtype)
 
     def hidden(self, x: np.ndarray) -> np.ndarray:
-        """h of every step, int64, shape (batch, steps, units), of checked codes ``x``, shape (batch, steps, inputs)."""
-        out = np.empty((*x.shape[:2], self.spec.units), np.int64)
+        """h of every step, int64, shape (batch, steps, hidden), of checked codes, shape (batch, steps, inputs)."""
+        out = np.empty((*x.shape[:2], self.spec.hidden), np.int64)
 
         def keep(block, t, h):
             out[block, t] = h.T
@@ -127,9 +131,9 @@ class FastLstm:
         return out
 
     def sums(self, x: np.ndarray) -> np.ndarray:
-        """The sum of h over the steps, int64, shape (batch, units)."""
+        """The sum of h over the steps, int64, shape (batch, hidden)."""
         exact = x.shape[1] * self.spec.input_max < self.number.exact
-        total = np.zeros((self.spec.units, len(x)), self.number.dtype if exact else np.int64)
+        total = np.zeros((self.spec.hidden, len(x)), self.number.dtype if exact else np.int64)
 
         def keep(block, t, h):
             part = total[:, block]
@@ -139,8 +143,8 @@ class FastLstm:
         return total.T.astype(np.int64)
 
     def last(self, x: np.ndarray) -> np.ndarray:
-        """h of the last step, int64, shape (batch, units)."""
-        out = np.empty((len(x), self.spec.units), np.int64)
+        """h of the last step, int64, shape (batch, hidden)."""
+        out = np.empty((len(x), self.spec.hidden), np.int64)
         end = x.shape[1] - 1
 
         def keep(block, t, h):
@@ -151,7 +155,7 @@ class FastLstm:
         return out
 
     def _run(self, x: np.ndarray, keep) -> None:
-        """Call ``keep(block, t, h)`` for each block of the batch and each step, h of shape (units, block)."""
+        """Call ``keep(block, t, h)`` for each block of the batch and each step, h of shape (hidden, block)."""
         for start in range(0, len(x), _BLOCK):
             block = slice(start, min(start + _BLOCK, len(x)))
             for t, h in enumerate(self._steps(x[block])):
@@ -161,9 +165,10 @@ class FastLstm:
         spec, dtype = self.spec, self.number.dtype
         units, batch = spec.units, len(x)
         x = x.astype(dtype)
-        drive = np.zeros((units + 1, batch), dtype)
-        drive[units] = 1
-        h = drive[:units]
+        drive = np.zeros((spec.hidden + 1, batch), dtype)
+        drive[spec.hidden] = 1
+        h = drive[: spec.hidden]
+        full = dtype(spec.input_max)
         # float32 scalars of a known type: a Python float costs a conversion in every call.
         nudged, high, low = dtype(1 + self.number.nudge), dtype(spec.state_max), dtype(-spec.state_max)
         z, z_h = np.empty((4 * units, batch), dtype), np.empty((4 * units, batch), dtype)
@@ -171,7 +176,7 @@ class FastLstm:
         gates = np.empty((4 * units, batch), dtype)
         i, f, g, o = (gates[self.place[gate]] for gate in range(4))
         lookups = [(table, index[where], gates[where]) for where, table, _ in self.lookups]
-        c, c_narrow, c_index = np.zeros_like(h), narrow[:units], index[:units]
+        c, c_narrow, c_index = np.zeros((units, batch), dtype), narrow[:units], index[:units]
         for t in range(x.shape[1]):
             np.matmul(self.x_weights, x[:, t].T, out=z)
             np.matmul(self.h_weights, drive, out=z_h)
@@ -191,7 +196,14 @@ class FastLstm:
             np.copyto(c_index, c_narrow)
             self.state_table.take(c_index, out=g, mode="clip")
             np.multiply(o, g, out=g)
-            np.rint(g, out=h)
+            if self.projection is None:
+                np.rint(g, out=h)
+            else:
+                np.rint(g, out=g)
+                np.matmul(self.projection, g, out=h)
+                np.multiply(h, nudged, out=h)
+                np.rint(h, out=h)
+                np.clip(h, -full, full, out=h)
             yield h
 
 
@@ -206,11 +218,12 @@ def _table_ends(ramp: Ramp, mac_max: int) -> tuple[int, int]:
     return int(floors[0]), int(floors[-1]) + 1
 
 
-def _update_bounds(spec: Specification) -> tuple[int, int]:
-    """Largest magnitudes of f·c + i·g and of o·t·input_max before rounding, in their smallest units."""
+def _update_bounds(spec: Specification) -> tuple[int, int, int]:
+    """Largest magnitudes of f·c + i·g, o·t·input_max and the projection before rounding, in their smallest units."""
     value = {gate: (1 << (spec.adc_bits + (not spec.bipolar(gate)))) - 1 for gate in GATES}
     f_shift = spec.value_shift("f")
     ig_shift = spec.value_shift("i") + spec.value_shift("g") - spec.state_frac_bits
     shift = max(f_shift, ig_shift)
     c = (value["f"] * spec.state_max << (shift - f_shift)) + (value["i"] * value["g"] << (shift - ig_shift))
-    return c, value["o"] * value["g"] * spec.input_max
+    projected = spec.units * spec.head_weight_max * spec.input_max if spec.projection else 0
+    return c, value["o"] * value["g"] * spec.input_max, projected

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .cell import state_pulses, update_c, update_h
+from .cell import project, state_pulses, update_c, update_h
 from .fast import FastLstm
 from .integers import exact_matmul
 from .ramp import ramps as ideal_ramps
@@ -18,8 +18,8 @@ class StepTrace:
     """Everything a macro computes in one step, or in all steps of a batch (then with a steps axis after the batch's).
 
     All are integers. ``macs`` and ``codes``: shape (batch, 4 * units), banks i, f, g, o. ``c`` (units of
-    2**-state_frac_bits), ``state_pulses`` (c's pulse codes), ``state_codes`` (codes of tanh(c)) and ``h`` (pulse
-    codes): shape (batch, units).
+    2**-state_frac_bits), ``state_pulses`` (c's pulse codes) and ``state_codes`` (codes of tanh(c)): shape (batch,
+    units). ``h`` (pulse codes, projected where there is a projection): shape (batch, hidden).
     """
 
     macs: np.ndarray
@@ -48,6 +48,8 @@ class Lstm:
     ramps : sequence of converters, or None
         What converts, in the order of ``spec.ramps``, where it is not the ideal ramps:
         :class:`~.ramp.WrittenRamp`, or anything with its ``convert``.
+    projection_weights : integer array, shape (hidden, units), or None
+        Within ±head_weight_max; None where the specification has no projection.
 
     Raises
     ------
@@ -55,8 +57,9 @@ class Lstm:
         For a wrong shape, a type that is no integer, or a level out of range.
     """
 
-    def __init__(self, spec: Specification, weights: np.ndarray, ramps=None):
+    def __init__(self, spec: Specification, weights: np.ndarray, ramps=None, projection_weights=None):
         self.spec = spec
+        self.projection_weights = checked_projection(spec, projection_weights)
         self.weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max)
         self.weights.setflags(write=False)  # the fast path keeps its own copy
         self.ramps = ideal_ramps(spec) if ramps is None else list(ramps)
@@ -65,12 +68,11 @@ class Lstm:
     @cached_property
     def fast(self):
         """The :class:`~.fast.FastLstm` of this macro, or None where its ranges or its ramps allow none."""
-        return FastLstm.of(self.spec, self.weights, self.ramps) if self._ideal else None
+        return FastLstm.of(self.spec, self.weights, self.ramps, self.projection_weights) if self._ideal else None
 
     def start(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
-        """(c, h) of a state reset: zeros, int64, shape (batch, units) each."""
-        shape = (batch, self.spec.units)
-        return np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        """(c, h) of a state reset: zeros, int64, shapes (batch, units) and (batch, hidden)."""
+        return np.zeros((batch, self.spec.units), np.int64), np.zeros((batch, self.spec.hidden), np.int64)
 
     def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray) -> StepTrace:
         """One time step.
@@ -79,7 +81,7 @@ class Lstm:
         ----------
         x : integer array, shape (batch, inputs)
             Pulse codes within ±input_max.
-        c, h : integer arrays, shape (batch, units)
+        c, h : integer arrays, shapes (batch, units) and (batch, hidden)
             Of the step before.
         """
         spec = self.spec
@@ -89,6 +91,8 @@ class Lstm:
         pulses = state_pulses(spec, c)
         state_codes = self.ramps[spec.ramp_of_gate[2]].convert(spec.state_cell * pulses)
         h = update_h(spec, codes[:, 3 * spec.units :], state_codes)
+        if self.projection_weights is not None:
+            h = project(spec, self.projection_weights, h)
         return StepTrace(macs, codes, c, pulses, state_codes, h)
 
     def macs(self, x: np.ndarray, h: np.ndarray) -> np.ndarray:
@@ -96,7 +100,7 @@ class Lstm:
         spec = self.spec
         drive = np.full((len(x), spec.rows), spec.input_max, np.int64)
         drive[:, : spec.inputs] = x
-        drive[:, spec.inputs : spec.inputs + spec.units] = h
+        drive[:, spec.inputs : spec.inputs + spec.hidden] = h
         return exact_matmul(drive, self.weights, spec.rows * spec.weight_max * spec.input_max)
 
     def convert(self, macs: np.ndarray) -> np.ndarray:
@@ -136,7 +140,7 @@ class Lstm:
     def hidden(self, x: np.ndarray) -> np.ndarray:
         """h of :meth:`run` without the rest of the trace, by the fast path where there is one.
 
-        int64, shape (batch, steps, units); raises what :meth:`run` raises.
+        int64, shape (batch, steps, hidden); raises what :meth:`run` raises.
         """
         return self.run(x).h if self.fast is None else self.fast.hidden(self.checked_inputs(x))
 
@@ -146,6 +150,20 @@ class Lstm:
         if x.shape[1] == 0:
             raise ValueError("x has no steps; an utterance has at least 1")
         return x
+
+
+def checked_projection(spec: Specification, weights) -> np.ndarray | None:
+    """The projection's weights as a read-only int64 array, or None where there is no projection; else ValueError."""
+    if not spec.projection:
+        if weights is not None:
+            raise ValueError("projection_weights are given, but the specification has no projection; leave them out")
+        return None
+    if weights is None:
+        raise ValueError(f"projection_weights are missing: the specification has a projection to {spec.projection}")
+    limit = spec.head_weight_max
+    weights = checked_integers("projection_weights", weights, (spec.projection, spec.units), limit)
+    weights.setflags(write=False)
+    return weights
 
 
 def checked_integers(name: str, values, shape: tuple, limit: int) -> np.ndarray:

@@ -41,6 +41,8 @@ class Network:
         Within ±head_weight_max.
     head_biases : integer array, shape (classes,)
         Within ±head_bias_max, in units of (head weight step) x (h step).
+    projection_weights : integer array, shape (hidden, units), or None
+        Of the macro's projection, see :class:`~.lstm.Lstm`.
 
     Raises
     ------
@@ -48,9 +50,9 @@ class Network:
         For a wrong shape, a type that is no integer, or a value out of range.
     """
 
-    def __init__(self, spec: Specification, weights, head_weights, head_biases):
+    def __init__(self, spec: Specification, weights, head_weights, head_biases, projection_weights=None):
         self.spec = spec
-        self.lstm = Lstm(spec, weights)
+        self.lstm = Lstm(spec, weights, projection_weights=projection_weights)
         shape = (spec.classes, spec.hidden)
         self.head_weights = checked_integers("head_weights", head_weights, shape, spec.head_weight_max)
         self.head_biases = checked_integers("head_biases", head_biases, (spec.classes,), spec.head_bias_max)
@@ -59,6 +61,11 @@ class Network:
     def weights(self) -> np.ndarray:
         """The macro's weights: int64, shape (rows, columns)."""
         return self.lstm.weights
+
+    @property
+    def projection_weights(self) -> np.ndarray | None:
+        """The projection's weights: int64, shape (hidden, units), or None."""
+        return self.lstm.projection_weights
 
     def run(self, x: np.ndarray) -> NetworkTrace:
         """Utterances of equal length, with the whole trace.

@@ -31,6 +31,7 @@ _COMMENTS = {
     "head_weight_bits": "bits of a head weight, sign included",
     "max_steps": "steps of the longest utterance",
     "cell": "kind of recurrent cell",
+    "projection": "codes that h is projected to; 0 or nothing: none",
 }
 
 

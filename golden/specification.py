@@ -100,6 +100,9 @@ class Specification:
         Longest utterance, 1 to 65536 steps; sizes the head's sums. Bounds nothing with the readout ``"step"``.
     cell : str
         ``"lstm"``.
+    projection : int
+        P, the codes that h is projected to by a digital unit (Sak, Senior and Beaufays, Interspeech 2014) before it is
+        fed back, streamed out and seen by the head, 1 to ``units``; 0: none.
 
     Raises
     ------
@@ -127,12 +130,14 @@ class Specification:
     head_weight_bits: int = 8
     max_steps: int = 1024
     cell: str = "lstm"
+    projection: int = 0
 
     def __post_init__(self):
         for name, (low, high) in _RANGES.items():
             _check_int(name, getattr(self, name), low, high)
         _check_int("lanes", self.lanes, 1, self.units)
         _check_int("state_frac_bits", self.state_frac_bits, 0, self.state_bits - 1)
+        _check_int("projection", self.projection, 0, self.units)
         _check_choice("cell", self.cell, ("lstm",))
         _check_choice("latch", self.latch, _LATCHES)
         _check_choice("readout", self.readout, _READOUTS)
@@ -233,7 +238,12 @@ class Specification:
     @property
     def hidden(self) -> int:
         """Width of h: codes that a step feeds back on rows of their own, streams out, and shows to the head."""
-        return self.units
+        return self.projection or self.units
+
+    @property
+    def projection_shift(self) -> int:
+        """A weight of the projection is an integer within ±head_weight_max over 2**projection_shift: within ±1."""
+        return self.head_weight_bits - 1
 
     # ---- the array ----------------------------------------------------------------------------------------------
 
@@ -316,6 +326,11 @@ class Specification:
         """Groups of ``lanes`` units in a bank, the last perhaps partly filled."""
         return -(-self.units // self.lanes)
 
+    @property
+    def h_beats(self) -> int:
+        """Groups of ``lanes`` codes of h, the last perhaps partly filled."""
+        return -(-self.hidden // self.lanes)
+
     # ---- clocks -------------------------------------------------------------------------------------------------
 
     @property
@@ -327,6 +342,19 @@ class Specification:
     def update_clocks(self) -> int:
         """Clocks of one cell update (c or h): one a beat, and one in the product register."""
         return self.beats + 1
+
+    @property
+    def projection_clocks(self) -> int:
+        """Clocks of one projection: ``lanes`` products a clock, and four from the last ones to the code; 0 without."""
+        return self.projection * self.beats + 4 if self.projection else 0
+
+    @property
+    def macro_clocks(self) -> int:
+        """Clocks of one step of the macro, nothing waiting for anything.
+
+        Twice: one clock for the pulse registers, the hold, the ramp, the update; both windows; and the projection.
+        """
+        return self.analog_clocks_per_step + 2 * (1 + self.settle_clocks + self.update_clocks) + self.projection_clocks
 
     @property
     def head_lanes(self) -> int:
@@ -346,12 +374,10 @@ class Specification:
     def clocks_per_step(self) -> int:
         """Clocks of one step in a running utterance, x arriving in time, all outputs taken at once, the array ready.
 
-        Twice: one clock for the pulse registers, the hold, the ramp, the update; and both windows. Never less than
-        ``inputs``, since x loads one code a clock. With the readout ``"step"`` never less than :attr:`head_clocks`:
-        the head goes through its classes while the next step runs, whose last h waits for it.
+        The macro's, but never less than ``inputs``, since x loads one code a clock. With the readout ``"step"`` never
+        less than :attr:`head_clocks`: the head goes through its classes while the next step runs, whose last h waits.
         """
-        busy = self.analog_clocks_per_step + 2 * (1 + self.settle_clocks + self.update_clocks)
-        return max(busy, self.inputs, self.head_clocks if self.readout == "step" else 0)
+        return max(self.macro_clocks, self.inputs, self.head_clocks if self.readout == "step" else 0)
 
     # ---- content ------------------------------------------------------------------------------------------------
 
@@ -360,8 +386,13 @@ class Specification:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict:
-        """Parameters as plain ints, strings and nested dicts; gates keyed i, f, g, o."""
+        """Parameters as plain ints, strings and nested dicts; gates keyed i, f, g, o.
+
+        Without a projection there is no such key: networks that were made before there were any keep their hash.
+        """
         content = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        if not self.projection:
+            del content["projection"]
         content["gates"] = {
             name: {"activation": self.activation(name).text, "weight_range": float(gate.weight_range)}
             for name, gate in zip(GATES, self.gates, strict=True)

@@ -21,6 +21,13 @@ def saturate(value: Value, limit: int) -> Value:
     return Mux(value > limit, high, Mux(value < -limit, low, value[:bits].as_signed()))
 
 
+def balanced_sum(values: list) -> Value:
+    """The sum of ``values`` as a balanced tree."""
+    while len(values) > 1:
+        values = [sum(values[k : k + 2]) for k in range(0, len(values), 2)]
+    return values[0]
+
+
 def gray_to_binary(gray: Value) -> list[Value]:
     """Bits of the binary number, lowest first, that ``gray`` codes."""
     return [gray[bit:].xor() for bit in range(len(gray))]

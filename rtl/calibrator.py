@@ -274,14 +274,14 @@ class CalibratedMacro(wiring.Component):
     Parameters
     ----------
     plan : CalibrationPlan
-    compact : bool
+    compact, projection_weights
         See :class:`~.macro.Macro`.
     """
 
-    def __init__(self, plan: CalibrationPlan, *, compact: bool = False):
+    def __init__(self, plan: CalibrationPlan, *, compact: bool = False, projection_weights=None):
         self.plan = plan
         self.spec = spec = plan.spec
-        self.macro = Macro(spec, compact=compact, quiet=True)
+        self.macro = Macro(spec, compact=compact, quiet=True, projection_weights=projection_weights)
         self.calibrator = Calibrator(plan)
         super().__init__(
             {

@@ -2,13 +2,14 @@
 """The dense head: sums of h, logits, argmax."""
 
 import numpy as np
-from amaranth import Array, Const, Module, Mux, Signal, Value, signed
+from amaranth import Array, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.specification import Specification
 
 from .access import UNCHECKED, AccessSignature
+from .arith import balanced_sum
 from .macro import h_layout
 
 
@@ -39,8 +40,8 @@ class Head(wiring.Component):
     Back-pressure: the last beat of an utterance (with ``"step"``, of a step) waits (``h.ready`` low) until the head is
     through with the one before.
     Cost: ``spec.head_lanes`` multipliers; two memories: the weights (classes x (hidden / head_lanes + 1) words of
-    ``head_lanes`` times ``head_bias_bits``) and the sums (2 x ``beats`` words of ``lanes`` sums, one write and two read
-    ports).
+    ``head_lanes`` times ``head_bias_bits``) and the sums (2 x ``h_beats`` words of ``lanes`` sums, one write and two
+    read ports).
 
     Parameters
     ----------
@@ -87,10 +88,10 @@ class Head(wiring.Component):
         m = Module()
         spec = self.spec
 
-        groups = 1 << (spec.beats - 1).bit_length()  # words of one half
+        groups = 1 << (spec.h_beats - 1).bit_length()  # words of one half
         layout = data.ArrayLayout(signed(spec.sum_max.bit_length() + 1), spec.lanes)
         m.submodules.sums = sums = Memory(
-            shape=layout, depth=2 * groups, init=[], attrs={} if spec.beats == 1 else UNCHECKED
+            shape=layout, depth=2 * groups, init=[], attrs={} if spec.h_beats == 1 else UNCHECKED
         )
         weight = signed(spec.head_bias_bits)
         alone = spec.head_lanes == 1
@@ -113,7 +114,7 @@ class Head(wiring.Component):
         spec = self.spec
         write = sums.write_port()
         # With one word a step, it may be read on the clock it is written.
-        read = sums.read_port(transparent_for=(write,) if spec.beats == 1 else ())
+        read = sums.read_port(transparent_for=(write,) if spec.h_beats == 1 else ())
 
         group = Signal(range(groups))
         following = Signal.like(group)
@@ -202,7 +203,7 @@ class Head(wiring.Component):
             *(product.eq(value) for product, value in zip(products, values, strict=True)),
         ]
         with m.If(product_valid):
-            m.d.sync += total.eq(total + _sum(products))
+            m.d.sync += total.eq(total + balanced_sum(products))
 
         best = Signal(signed(spec.logit_bits), reset_less=True)
         index = Signal(answer_layout(spec)["index"].shape, reset_less=True)
@@ -256,10 +257,3 @@ def _groups(values: list[int], size: int) -> list[list[int]]:
     """``values`` in groups of ``size``, the last one filled up with zeros."""
     padded = [*values, *[0] * (-len(values) % size)]
     return [padded[k : k + size] for k in range(0, len(padded), size)]
-
-
-def _sum(values: list) -> Value:
-    """The sum as a balanced tree."""
-    while len(values) > 1:
-        values = [sum(values[k : k + 2]) for k in range(0, len(values), 2)]
-    return values[0]

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The LSTM macro: the whole digital periphery of one crossbar."""
 
-from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.lstm import checked_projection
 from crossramp.golden.specification import GATES, Specification
 
 from .boundary import ArraySignature
 from .capture import CaptureBank
 from .loader import Loader, x_layout
+from .projection import Projection
 from .pulses import PulseBank, PulseDriver
 from .ramp import RampCounter
 from .sequencer import Sequencer
@@ -47,8 +49,9 @@ class Macro(wiring.Component):
 
     Its golden model is :class:`golden.lstm.Lstm`: every code, c and h is equal to it, in every step.
 
-    Latency and throughput: a step takes ``spec.clocks_per_step`` clocks while x arrives in time, the array is ready and
-    h is taken at once; h leaves in the last ``spec.beats`` of them. x of the next step loads meanwhile.
+    Latency and throughput: a step takes ``spec.macro_clocks`` clocks (``spec.inputs`` where x takes longer to load)
+    while x arrives in time, the array is ready and h is taken at once; h leaves in the last ``spec.beats`` of them, or
+    as the projection makes it. x of the next step loads meanwhile.
     Back-pressure: an h beat that is not taken stalls the update of h, where no analog value is held; x not there yet
     leaves the macro idle with the integrators in reset.
     Reset: one clock; then ceil(units / lanes) clocks pass before the first step may start.
@@ -63,10 +66,18 @@ class Macro(wiring.Component):
     quiet : bool
         Adds the input ``quiet``: while it is high, no bias row is driven, so that x = 0 in the first step of an
         utterance is a MAC of 0. Without it, no hardware.
+    projection_weights : integer array, shape (hidden, units), or None
+        Of the projection, see :class:`.projection.Projection`; None where the specification has none.
+
+    Raises
+    ------
+    ValueError
+        For weights of the projection that do not fit the specification, or are missing.
     """
 
-    def __init__(self, spec: Specification, *, compact: bool = False, quiet: bool = False):
+    def __init__(self, spec: Specification, *, compact: bool = False, quiet: bool = False, projection_weights=None):
         self.spec = spec
+        self.projection_weights = checked_projection(spec, projection_weights)
         self.compact = compact
         super().__init__(
             ({"quiet": In(1)} if quiet else {})
@@ -92,6 +103,9 @@ class Macro(wiring.Component):
 
         banks = self._conversion(m, sequencer)
         update, leaving = self._update(m, sequencer, banks)
+        if self.spec.projection:
+            self._project(m, sequencer, update, leaving)
+        m.d.comb += self.h.payload.last.eq(sequencer.x_last)
         self._rows(m, sequencer, update, leaving)
         return m
 
@@ -134,8 +148,9 @@ class Macro(wiring.Component):
         occupied = Signal()  # the product register holds a group
         leaving = Signal()  # its results are taken
         final = Signal()  # it is the last group
+        taken = Const(1) if spec.projection else ~second | self.h.ready
         m.d.comb += [
-            leaving.eq(occupied & (~second | self.h.ready)),
+            leaving.eq(occupied & taken),
             entering.eq(sequencer.update & (beat != spec.beats) & (~occupied | leaving)),
             final.eq(beat == spec.beats),
             sequencer.update_done.eq(leaving & final),
@@ -160,17 +175,6 @@ class Macro(wiring.Component):
             ring.top.eq(update.next_c),
         ]
 
-        # h leaves as it is made; lanes beyond the last unit show zero.
-        present = spec.units - (spec.beats - 1) * spec.lanes
-        for lane in range(spec.lanes):
-            code = update.h[lane]
-            m.d.comb += self.h.payload.codes[lane].eq(code if lane < present else Mux(final, 0, code))
-        m.d.comb += [
-            self.h.valid.eq(occupied & second),
-            self.h.payload.end.eq(final),
-            self.h.payload.last.eq(sequencer.x_last),
-        ]
-
         monitor = self.monitor
         m.d.comb += [
             monitor.gates.eq(entering & ~second),
@@ -185,7 +189,28 @@ class Macro(wiring.Component):
             monitor.t.eq(banks["g"].codes),
             monitor.stalled.eq(sequencer.stalled),
         ]
+        if not spec.projection:
+            # h leaves as it is made; lanes beyond the last unit show zero.
+            present = spec.units - (spec.beats - 1) * spec.lanes
+            for lane in range(spec.lanes):
+                code = update.h[lane]
+                m.d.comb += self.h.payload.codes[lane].eq(code if lane < present else Mux(final, 0, code))
+            m.d.comb += [self.h.valid.eq(occupied & second), self.h.payload.end.eq(final)]
         return update, leaving
+
+    def _project(self, m: Module, sequencer: Sequencer, update: CellUpdate, leaving: Signal):
+        """The projection takes h from the update, and what it makes leaves."""
+        m.submodules.projection = projection = Projection(self.spec, self.projection_weights)
+        m.d.comb += [
+            projection.write.eq(leaving & sequencer.second),
+            projection.codes.eq(update.h),
+            projection.run.eq(sequencer.project),
+            projection.ready.eq(self.h.ready),
+            sequencer.project_done.eq(projection.done),
+            self.h.valid.eq(projection.valid),
+            self.h.payload.codes.eq(projection.r),
+            self.h.payload.end.eq(projection.end),
+        ]
 
     def _rows(self, m: Module, sequencer: Sequencer, update: CellUpdate, leaving: Signal):
         """Pulse codes and drivers of the rows (x, h, bias) and of the state cells."""
@@ -198,18 +223,18 @@ class Macro(wiring.Component):
             loader.take.eq(sequencer.take),
             loader.release.eq(sequencer.hold & ~second),
         ]
-        m.submodules.h_codes = h_codes = PulseBank(spec.units, spec.input_bits, spec.lanes)
+        m.submodules.h_codes = h_codes = PulseBank(spec.hidden, spec.input_bits, spec.lanes)
         m.submodules.state_codes = state_codes = PulseBank(spec.units, spec.state_pulse_bits, spec.lanes)
         m.d.comb += [
-            h_codes.shift.eq(leaving & second),
-            h_codes.codes.eq(update.h),
+            h_codes.shift.eq(self.h.valid & self.h.ready if spec.projection else leaving & second),
+            h_codes.codes.eq(self.h.payload.codes if spec.projection else update.h),
             state_codes.shift.eq(leaving & ~second),
             state_codes.codes.eq(update.pulses),
         ]
 
         drive_rows = sequencer.drive & ~second
         m.submodules.x_driver = x_driver = PulseDriver(spec.inputs, spec.input_bits)
-        m.submodules.h_driver = h_driver = PulseDriver(spec.units, spec.input_bits)
+        m.submodules.h_driver = h_driver = PulseDriver(spec.hidden, spec.input_bits)
         m.submodules.state_driver = state_driver = PulseDriver(spec.units, spec.state_pulse_bits)
         for driver, codes, drive in (
             (x_driver, loader, drive_rows),

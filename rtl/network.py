@@ -5,6 +5,7 @@ from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.analog.calibration import CalibrationPlan
+from crossramp.golden.network import Network
 from crossramp.golden.specification import Specification
 
 from .boundary import ArraySignature
@@ -26,10 +27,12 @@ class NetworkTop(wiring.Component):
     Parameters
     ----------
     spec : Specification
-    head_weights : integer array, shape (classes, units), or None
+    head_weights : integer array, shape (classes, hidden), or None
     head_biases : integer array, shape (classes,), or None
         None for both: written at run time through the member ``program``, see :class:`.head.Head`.
     compact : bool
+        See :class:`.macro.Macro`.
+    projection_weights : integer array, shape (hidden, units), or None
         See :class:`.macro.Macro`.
     plan : CalibrationPlan or None
         Given: with a calibrator, whose member ``calibrate`` takes the place of ``calibration``.
@@ -43,8 +46,10 @@ class NetworkTop(wiring.Component):
         *,
         compact: bool = False,
         plan: CalibrationPlan | None = None,
+        projection_weights=None,
     ):
         self.spec = spec
+        self.projection_weights = projection_weights
         self.compact = compact
         self.plan = plan
         self.head = Head(spec, head_weights, head_biases)
@@ -66,12 +71,18 @@ class NetworkTop(wiring.Component):
             members["program"] = In(program_signature(spec))
         super().__init__(members)
 
+    @classmethod
+    def of(cls, network: Network, plan: CalibrationPlan | None = None) -> "NetworkTop":
+        """The hardware of a golden network, its weights in ROMs."""
+        arrays = network.head_weights, network.head_biases
+        return cls(network.spec, *arrays, plan=plan, projection_weights=network.projection_weights)
+
     def elaborate(self, platform):
         m = Module()
         if self.plan is None:
-            macro = Macro(self.spec, compact=self.compact)
+            macro = Macro(self.spec, compact=self.compact, projection_weights=self.projection_weights)
         else:
-            macro = CalibratedMacro(self.plan, compact=self.compact)
+            macro = CalibratedMacro(self.plan, compact=self.compact, projection_weights=self.projection_weights)
         m.submodules.macro = macro
         m.submodules.head = head = self.head
 

@@ -10,7 +10,7 @@ from crossramp.golden.specification import Specification
 
 
 class Phase(enum.Enum):
-    """What the macro is doing. All but FLUSH and IDLE occur twice a step: for the gates, then for the state."""
+    """What the macro is doing. START to UPDATE occur twice a step: for the gates, then for the state."""
 
     FLUSH = 0  # after reset: shift the capture banks empty
     IDLE = 1  # wait for x
@@ -19,16 +19,17 @@ class Phase(enum.Enum):
     HOLD = 4
     RAMP = 5
     UPDATE = 6
+    PROJECT = 7  # a digital unit projects h; once a step, if there is one
 
 
 class Sequencer(wiring.Component):
-    """Orders one step: integrate, hold, ramp, update c; integrate c, hold, ramp, update h.
+    """Orders one step: integrate, hold, ramp, update c; integrate c, hold, ramp, update h; project h.
 
     The control lines of the array are flip-flops, set together with the phase, so they change with it and without
     glitches. The array's ``ready`` is waited for in START, in HOLD and on every tick.
 
     Clocks of a step: 2 x (START 1 + HOLD settle_clocks + RAMP ticks + UPDATE beats + 1) + input_max + state_pulse_max,
-    if nothing waits: :attr:`golden.specification.Specification.clocks_per_step`.
+    and where there is a projection its own: :attr:`golden.specification.Specification.macro_clocks`, if nothing waits.
 
     Parameters
     ----------
@@ -64,6 +65,8 @@ class Sequencer(wiring.Component):
                 "flush": Out(1),
                 "update": Out(1),  # phase UPDATE
                 "update_done": In(1),  # its last clock
+                "project": Out(1),  # phase PROJECT
+                "project_done": In(1),  # its last clock
                 "second": Out(1),  # the state's half of the step
                 "first_step": Out(1),  # of an utterance: c and h count as zero
                 "busy": Out(1),
@@ -130,13 +133,21 @@ class Sequencer(wiring.Component):
             with m.Case(Phase.UPDATE):
                 m.d.comb += self.update.eq(1)
                 with m.If(self.update_done):
-                    m.d.comb += [following.eq(Phase.START), following_second.eq(~self.second)]
-                    with m.If(self.second):
-                        m.d.sync += first_step.eq(self.x_last)
-                        with m.If(self.x_full):
-                            m.d.comb += self.take.eq(1)
+                    with m.If(~self.second):
+                        m.d.comb += [following.eq(Phase.START), following_second.eq(1)]
+                    if spec.projection:
                         with m.Else():
-                            m.d.comb += following.eq(Phase.IDLE)
+                            m.d.comb += following.eq(Phase.PROJECT)
+            if spec.projection:
+                with m.Case(Phase.PROJECT):
+                    m.d.comb += self.project.eq(1)
+        with m.If(self.project_done if spec.projection else self.update_done & self.second):  # the step is over
+            m.d.comb += following_second.eq(0)
+            m.d.sync += first_step.eq(self.x_last)
+            with m.If(self.x_full):
+                m.d.comb += [self.take.eq(1), following.eq(Phase.START)]
+            with m.Else():
+                m.d.comb += following.eq(Phase.IDLE)
 
         converting = (following == Phase.INTEGRATE) | (following == Phase.HOLD) | (following == Phase.RAMP)
         holding = (following == Phase.HOLD) | (following == Phase.RAMP)

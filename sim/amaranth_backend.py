@@ -39,7 +39,8 @@ class Observed:
     ----------
     codes : shape (utterances, steps, 4 * units)
         Banks i, f, g, o.
-    c, state_pulses, state_codes, h : shape (utterances, steps, units)
+    c, state_pulses, state_codes : shape (utterances, steps, units)
+    h : shape (utterances, steps, hidden)
     logits : shape (utterances, classes)
     answers : shape (utterances,)
         Both with a steps axis after the utterances' with the readout ``"step"``.
@@ -141,7 +142,7 @@ def simulate_amaranth(
             progress(sum(len(part.answers) for part in parts))
         return Observed.join(parts)
     # Plain arrays and dicts travel; the worker builds its own objects.
-    arrays = (spec.to_dict(), network.weights, network.head_weights, network.head_biases)
+    arrays = (spec.to_dict(), network.weights, network.head_weights, network.head_biases, network.projection_weights)
     content = programming
     if not isinstance(programming, np.ndarray):
         names = [field.name for field in fields(programming) if field.name != "spec"]
@@ -179,7 +180,7 @@ class _Probe(wiring.Component):
     EVENTS = ("gates", "state", "output", "h", "logit", "answer")
 
     def __init__(self, network: Network):
-        self.top = NetworkTop(network.spec, network.head_weights, network.head_biases)
+        self.top = NetworkTop.of(network)
         top, monitor = self.top, self.top.monitor
         self._word = Cat(
             *(getattr(top.array, name) for name in self.CONTROLS),
@@ -333,7 +334,7 @@ class Bench:
             for bit, (name, found, signal) in enumerate(outputs):
                 if events >> bit & 1:
                     found.append(ctx.get(signal))
-                    if name == "h" and len(found) % spec.beats == 0:
+                    if name == "h" and len(found) % spec.h_beats == 0:
                         self.ends.append(self.clock)
 
 
@@ -372,13 +373,14 @@ def beat_values(spec: Specification, beats: dict[str, list[int]], lasts: np.ndar
     }
     found = {}
     for group, members in layouts.items():
-        expected = steps * spec.beats
+        count, beats_each = (spec.hidden, spec.h_beats) if group == "h" else (spec.units, spec.beats)
+        expected = steps * beats_each
         if len(beats[group]) != expected:
             raise SimulationError(f"the gateware showed {len(beats[group])} beats of {group}; expected {expected}")
         lowest = 0
         for name, bits, is_signed in members:
             lanes = _fields(beats[group], lowest, bits, spec.lanes, is_signed)
-            found[name] = lanes.reshape(steps, -1)[:, : spec.units]
+            found[name] = lanes.reshape(steps, -1)[:, :count]
             lowest += bits * spec.lanes
     expected = (steps if spec.readout == "step" else int(lasts.sum())) * spec.classes
     if len(beats["logit"]) != expected:
@@ -397,14 +399,14 @@ def beat_values(spec: Specification, beats: dict[str, list[int]], lasts: np.ndar
 
 def _check_framing(spec: Specification, lasts: np.ndarray, beats: dict[str, list[int]]) -> None:
     """Ends and lasts where they belong, no utterance too long, zeros in the lanes beyond the last unit."""
-    end = np.arange(len(lasts) * spec.beats) % spec.beats == spec.beats - 1
+    end = np.arange(len(lasts) * spec.h_beats) % spec.h_beats == spec.h_beats - 1
     codes = spec.lanes * spec.input_bits
-    used = (spec.units - (spec.beats - 1) * spec.lanes) * spec.input_bits
+    used = (spec.hidden - (spec.h_beats - 1) * spec.lanes) * spec.input_bits
     beyond = np.array([word % (1 << codes) >> used if last else 0 for word, last in zip(beats["h"], end, strict=True)])
     last_class = np.arange(len(beats["logit"])) % spec.classes == spec.classes - 1
     for name, got, want in (
         ("h_end", _bit(beats["h"], codes), end),
-        ("h_last", _bit(beats["h"], codes + 1), np.repeat(lasts, spec.beats)),
+        ("h_last", _bit(beats["h"], codes + 1), np.repeat(lasts, spec.h_beats)),
         ("h_codes beyond the last unit", beyond, 0 * end),
         ("logit_last", _bit(beats["logit"], spec.logit_bits), last_class),
         (

@@ -159,14 +159,16 @@ def _known_bits(value) -> int:
     return int("".join(bit if bit in "01" else "1" for bit in str(value)), 2)
 
 
-def split_beats(beats: list[int], spec: Specification, bits: int, signed: bool) -> np.ndarray:
-    """Beats of ``lanes`` numbers of ``bits`` bits each as int64, shape (complete steps, units)."""
+def split_beats(beats: list[int], spec: Specification, bits: int, signed: bool, count: int | None = None) -> np.ndarray:
+    """Beats of ``lanes`` numbers of ``bits`` bits each as int64, shape (complete steps, ``count``; None: units)."""
+    count = spec.units if count is None else count
+    each = -(-count // spec.lanes)
     mask, sign = (1 << bits) - 1, 1 << (bits - 1)
     rows = []
-    for start in range(0, len(beats) - spec.beats + 1, spec.beats):
-        row = [beat >> lane * bits & mask for beat in beats[start : start + spec.beats] for lane in range(spec.lanes)]
-        rows.append([number - (1 << bits) if signed and number & sign else number for number in row[: spec.units]])
-    return np.array(rows, np.int64).reshape(-1, spec.units)
+    for start in range(0, len(beats) - each + 1, each):
+        row = [beat >> lane * bits & mask for beat in beats[start : start + each] for lane in range(spec.lanes)]
+        rows.append([number - (1 << bits) if signed and number & sign else number for number in row[:count]])
+    return np.array(rows, np.int64).reshape(-1, count)
 
 
 class MacroBench:
@@ -311,7 +313,7 @@ class MacroBench:
             "c": monitor.c,
             "state_pulses": monitor.state_pulses,
             "state_codes": monitor.state_codes,
-            "h": split_beats([beat["codes"] for beat in self.h.beats], spec, spec.input_bits, True),
+            "h": split_beats([beat["codes"] for beat in self.h.beats], spec, spec.input_bits, True, spec.hidden),
         }
         counts = {name: len(values) for name, values in parts.items()}
         if len(set(counts.values())) != 1:
@@ -319,8 +321,8 @@ class MacroBench:
         steps = sum(self._lengths)
         if counts["h"] != steps:
             raise AssertionError(f"{counts['h']} steps were seen; {steps} were sent")
-        ends = [k == spec.beats - 1 for k in range(spec.beats)]
-        used = (spec.units - (spec.beats - 1) * spec.lanes) * spec.input_bits
+        ends = [k == spec.h_beats - 1 for k in range(spec.h_beats)]
+        used = (spec.hidden - (spec.h_beats - 1) * spec.lanes) * spec.input_bits
         expected = {
             "h_end": ends * steps,
             "h_last": [step == length - 1 for length in self._lengths for step in range(length) for _ in ends],

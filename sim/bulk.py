@@ -37,9 +37,9 @@ PAUSES = ("x_idle", "h_stalled", "logit_stalled", "array_stalled")
 class BulkTrace:
     """What the hardware computed for one batch; int64, the names and shapes of the golden traces.
 
-    ``codes``: (batch, steps, 4 * units). ``c``, ``state_pulses``, ``state_codes``, ``h``: (batch, steps, units).
-    ``logits``: (batch, classes). ``answers``: (batch,); both with a steps axis after the batch's with the readout
-    ``"step"``. ``end_clocks``: (batch, steps), the clock on which the last beat of h left.
+    ``codes``: (batch, steps, 4 * units). ``c``, ``state_pulses``, ``state_codes``: (batch, steps, units). ``h``:
+    (batch, steps, hidden). ``logits``: (batch, classes). ``answers``: (batch,); both with a steps axis after the
+    batch's with the readout ``"step"``. ``end_clocks``: (batch, steps), the clock on which the last beat of h left.
     """
 
     codes: np.ndarray
@@ -123,7 +123,7 @@ def bulk_sources(spec: Specification, verilog: str, module: str, ports, *, head=
 
 def network_verilog(network: Network, module: str = "network") -> tuple[str, list]:
     """(Verilog text, ports) of the hardware of ``network``."""
-    top = NetworkTop(network.spec, network.head_weights, network.head_biases)
+    top = NetworkTop.of(network)
     return to_verilog(top, module), port_table(top)
 
 
@@ -373,7 +373,7 @@ def _traces(spec: Specification, folder: Path, batches: list[np.ndarray], log: s
     logs = {name: read_log(folder / f"{name}.bin", fields) for name, fields in layouts(spec).items()}
     steps = sum(x.shape[0] * x.shape[1] for x in batches)
     answered = steps if spec.readout == "step" else sum(len(x) for x in batches)
-    expected = dict.fromkeys(("gates", "state", "output", "h"), steps * spec.beats)
+    expected = dict.fromkeys(("gates", "state", "output"), steps * spec.beats) | {"h": steps * spec.h_beats}
     expected |= {"logits": answered * spec.classes, "answers": answered, "clocks": steps}
     for name, count in expected.items():
         got = len(next(iter(logs[name].values())))
@@ -405,7 +405,7 @@ def step_values(spec: Specification, logs: dict) -> dict[str, np.ndarray]:
         "c": units_of(logs["state"]["c"], spec),
         "state_pulses": units_of(logs["state"]["q"], spec),
         "state_codes": units_of(logs["output"]["t"], spec),
-        "h": units_of(logs["h"]["h"], spec),
+        "h": units_of(logs["h"]["h"], spec, spec.hidden),
     }
 
 
@@ -424,11 +424,11 @@ def check_framing(spec: Specification, logs: dict, lasts: np.ndarray):
     SimulationError
         Naming the first record that is framed otherwise.
     """
-    beat = np.arange(len(lasts) * spec.beats) % spec.beats
+    beat = np.arange(len(lasts) * spec.h_beats) % spec.h_beats
     last_class = np.arange(len(logs["logits"]["last"])) % spec.classes == spec.classes - 1
     for name, got, want in (
-        ("h_end", logs["h"]["end"][:, 0], beat == spec.beats - 1),
-        ("h_last", logs["h"]["last"][:, 0], np.repeat(lasts, spec.beats)),
+        ("h_end", logs["h"]["end"][:, 0], beat == spec.h_beats - 1),
+        ("h_last", logs["h"]["last"][:, 0], np.repeat(lasts, spec.h_beats)),
         ("logit_last", logs["logits"]["last"][:, 0], last_class),
         ("answer_too_long", logs["answers"]["too_long"][:, 0], np.zeros(len(logs["answers"]["index"]), int)),
     ):
@@ -436,6 +436,6 @@ def check_framing(spec: Specification, logs: dict, lasts: np.ndarray):
         if wrong.size:
             at = wrong[0]
             raise SimulationError(f"{name} of record {at} is {got[at]}; expected {int(want[at])}")
-    beyond = logs["h"]["h"].reshape(len(lasts), -1)[:, spec.units :]
+    beyond = logs["h"]["h"].reshape(len(lasts), -1)[:, spec.hidden :]
     if beyond.any():
         raise SimulationError(f"h_codes is {beyond[beyond != 0][0]} in a lane beyond the last unit; expected 0")

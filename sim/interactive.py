@@ -184,7 +184,7 @@ class _Amaranth:
         payloads[-1] |= last << spec.input_bits
         bench.payloads += payloads
         bench.run_to(number + 1)
-        counts = dict.fromkeys(bench.beats, spec.beats) | {"logit": spec.classes, "answer": 1}
+        counts = dict.fromkeys(bench.beats, spec.beats) | {"h": spec.h_beats, "logit": spec.classes, "answer": 1}
         new = {name: beats[counts[name] * number :] for name, beats in bench.beats.items()}
         return beat_values(spec, new, np.array([last]))
 
@@ -224,7 +224,7 @@ class _Verilog:
             raise SimulationError(self._ended(number)) from None
         self._wait(number)
         spec = self.spec
-        per_step = {"logits": spec.classes, "answers": 1, "clocks": 1}
+        per_step = {"h": spec.h_beats, "logits": spec.classes, "answers": 1}
         logs = {
             name: read_log(self.folder / f"{name}.bin", fields, number * per_step.get(name, spec.beats))
             for name, fields in layouts(spec).items()

@@ -59,30 +59,32 @@ def read_log(path: Path, fields: tuple[Field, ...], first: int = 0) -> dict[str,
     return values
 
 
-def units_of(beats: np.ndarray, spec: Specification) -> np.ndarray:
-    """Beats of ``lanes`` numbers as steps of units: shape (steps, units). An incomplete last step is left out."""
-    steps = len(beats) // spec.beats
-    return beats[: steps * spec.beats].reshape(steps, spec.beats * spec.lanes)[:, : spec.units]
+def units_of(beats: np.ndarray, spec: Specification, count: int | None = None) -> np.ndarray:
+    """Beats of ``lanes`` numbers as steps of ``count`` (None: units) of them; an incomplete last step is left out."""
+    count = spec.units if count is None else count
+    each = -(-count // spec.lanes)
+    steps = len(beats) // each
+    return beats[: steps * each].reshape(steps, each * spec.lanes)[:, :count]
 
 
 def write_expected(folder: Path, spec: Specification, traces: list[NetworkTrace], *, head: bool = True):
     """Write every record of golden ``traces``, in the order the hardware makes them, one hexadecimal line each."""
     logs = layouts(spec)
     lines: dict[str, list[str]] = {name: [] for name in logs if name != "clocks"}
-    padded = spec.beats * spec.lanes
 
     def beats(values: np.ndarray) -> np.ndarray:
         # (batch, steps, units) to (records, lanes), the lanes beyond the last unit zero
-        spread = np.zeros((*values.shape[:-1], padded), np.int64)
-        spread[..., : spec.units] = values
+        count = values.shape[-1]
+        spread = np.zeros((*values.shape[:-1], -(-count // spec.lanes) * spec.lanes), np.int64)
+        spread[..., :count] = values
         return spread.reshape(-1, spec.lanes)
 
     for trace in traces:
         steps = trace.steps
         batch, count = steps.h.shape[:2]
         banks = steps.codes.reshape(batch, count, 4, spec.units)
-        ends = np.tile(np.arange(spec.beats) == spec.beats - 1, batch * count)
-        lasts = np.tile(np.repeat(np.arange(count) == count - 1, spec.beats), batch)
+        ends = np.tile(np.arange(spec.h_beats) == spec.h_beats - 1, batch * count)
+        lasts = np.tile(np.repeat(np.arange(count) == count - 1, spec.h_beats), batch)
         content = {
             "gates": [beats(banks[:, :, k]) for k in range(3)],
             "state": [beats(steps.c), beats(steps.state_pulses)],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from crossramp.golden.analog.convert import DeviceLstm, conversions
 from crossramp.golden.analog.device import DeviceInstance
-from crossramp.golden.cell import state_pulses, update_c, update_h
+from crossramp.golden.cell import project, state_pulses, update_c, update_h
 from crossramp.golden.network import Network, NetworkTrace
 from crossramp.golden.ramp import latch
 from crossramp.golden.specification import GATES, Specification
@@ -164,7 +164,8 @@ def expected_traces(
     if device is None:
         return [network.run(x) for x in batches]
     cells = device.calibration_cells
-    lstm = DeviceLstm(device, None if calibration is None else to_bits(calibration, cells.size).reshape(cells.shape))
+    chosen = None if calibration is None else to_bits(calibration, cells.size).reshape(cells.shape)
+    lstm = DeviceLstm(device, chosen, network.projection_weights)
     traces = []
     for x in batches:
         numbers = first + conversions(len(x), x.shape[1])
@@ -213,7 +214,9 @@ def compare_bulk(
     return board
 
 
-def expected_from_comparators(spec: Specification, conversions, lengths: list[int]) -> dict[str, np.ndarray]:
+def expected_from_comparators(
+    spec: Specification, conversions, lengths: list[int], projection_weights: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """What the periphery must compute from the comparators it was shown, well-behaved or not.
 
     Parameters
@@ -222,11 +225,13 @@ def expected_from_comparators(spec: Specification, conversions, lengths: list[in
         Gates and state in turn, as :meth:`.array.ArrayModel.finish` gives them.
     lengths : list of int
         Steps of each utterance, in order.
+    projection_weights : int64 array, shape (hidden, units), or None
+        Of a projection, see :class:`~crossramp.golden.lstm.Lstm`.
 
     Returns
     -------
     dict of str to int64 array
-        ``codes`` (steps, 4 * units); ``c``, ``state_pulses``, ``state_codes`` and ``h`` (steps, units).
+        ``codes`` (steps, 4 * units); ``c``, ``state_pulses``, ``state_codes`` (steps, units); ``h`` (steps, hidden).
 
     Raises
     ------
@@ -245,6 +250,8 @@ def expected_from_comparators(spec: Specification, conversions, lengths: list[in
             c = update_c(spec, codes, c)
             state_codes = latch(state.comparators[:, bank_g], spec.latch)[None]
             h = update_h(spec, codes[:, 3 * spec.units :], state_codes)
+            if spec.projection:
+                h = project(spec, projection_weights, h)
             for name, values in zip(STEP_QUANTITIES, (codes, c, state_pulses(spec, c), state_codes, h), strict=True):
                 steps[name].append(values[0])
     return {name: np.stack(values) for name, values in steps.items()}

@@ -79,7 +79,7 @@ def trace_step(
     if not 0 <= step < len(x):
         raise ValueError(f"step is {step}; the utterance has steps 0 to {len(x) - 1}")
     spec = network.spec
-    top = NetworkTop(spec, network.head_weights, network.head_biases)
+    top = NetworkTop.of(network)
     model = ArrayModel(spec, network.weights if device is None else device, record=False)
     shape = len(spec.ramps), spec.calibration_cells
     chosen = np.zeros(shape, bool) if calibration is None else np.asarray(calibration, bool).reshape(shape)

@@ -78,6 +78,7 @@ def specifications(
         "calibration_cells": pick("calibration_cells", st.integers(0, 6)),
         "readout": pick("readout", st.sampled_from(readouts)),
         "head_weight_bits": pick("head_weight_bits", st.integers(2, 16)),
+        "projection": pick("projection", st.just(0) | st.integers(0, units)),
     }
     return Specification(**(fixed | content))
 
@@ -108,6 +109,7 @@ def network_of(spec: Specification, seed: int) -> Network:
         uniform(spec.weight_max, (spec.rows, spec.columns)),
         uniform(spec.head_weight_max, (spec.classes, spec.hidden)),
         uniform(spec.head_bias_max, spec.classes),
+        uniform(spec.head_weight_max, (spec.projection, spec.units)) if spec.projection else None,
     )
 
 

@@ -133,7 +133,7 @@ class CalibrationPlan:
             Of the macro: x loads no earlier than in the hold of the step before.
         """
         spec = self.spec
-        step = spec.analog_clocks_per_step + 2 * (1 + spec.settle_clocks + spec.update_clocks) + 2
+        step = spec.macro_clocks + 2
         # From one step's last code to the next's: the longer of converting and loading.
         pace = max(step, spec.inputs + (spec.input_max + 3 if compact else 0))
         return spec.inputs + (self.steps - 1) * pace + step + self.settings + 1

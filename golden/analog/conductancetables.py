@@ -340,21 +340,21 @@ class _Fusion:
 
     def _layers(self) -> list[tuple[int, slice]]:
         spec = self.spec
-        x, h = slice(0, spec.inputs), slice(spec.inputs, spec.inputs + spec.units)
+        x, h = slice(0, spec.inputs), slice(spec.inputs, spec.inputs + spec.hidden)
         tall = [k for k, (height, _) in enumerate(self.sizes) if height == spec.columns]
-        together = [k for k in tall if self.sizes[k][1] == spec.inputs + spec.units]
+        together = [k for k in tall if self.sizes[k][1] == spec.inputs + spec.hidden]
         of_x = [k for k in tall if self.sizes[k][1] == spec.inputs]
-        of_h = [k for k in tall if self.sizes[k][1] == spec.units]
+        of_h = [k for k in tall if self.sizes[k][1] == spec.hidden]
         if of_x == of_h and len(of_x) == 2:  # as many inputs as units: AIHWKit's LSTM has weight_ih first
             of_x, of_h = of_x[:1], of_h[1:]
         if len(together) == 1 and not (of_x or of_h):
-            return [(together[0], slice(0, spec.inputs + spec.units))]
+            return [(together[0], slice(0, spec.inputs + spec.hidden))]
         if not together and len(of_x) == len(of_h) == 1:
             return [(of_x[0], x), (of_h[0], h)]
         there = ", ".join(f"{name} {a}x{b}" for name, (a, b) in zip(self.names, self.sizes, strict=True))
         raise ConductanceError(
             f"{self.path}: has the layers {there}; this model needs one {spec.columns}x{spec.inputs} and one "
-            f"{spec.columns}x{spec.units}, or one {spec.columns}x{spec.inputs + spec.units}"
+            f"{spec.columns}x{spec.hidden}, or one {spec.columns}x{spec.inputs + spec.hidden}"
         )
 
     def _cells(self, layer: int, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,8 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-from ..cell import state_pulses, update_c, update_h
-from ..lstm import StepTrace, check_integers
+from ..cell import project, state_pulses, update_c, update_h
+from ..lstm import StepTrace, check_integers, checked_projection
 from ..ramp import latch
 from .device import DeviceInstance
 from .noise import BOUND, at, key, normals
@@ -28,6 +28,8 @@ class DeviceLstm:
     device : DeviceInstance
     calibration : bool array, shape (ramps, calibration_cells), or None
         Cells selected; None: the instance's nominal ones.
+    projection_weights : integer array, shape (hidden, units), or None
+        Of a digital projection, see :class:`~..lstm.Lstm`; without them, such a device converts, but makes no steps.
 
     Attributes
     ----------
@@ -37,8 +39,10 @@ class DeviceLstm:
         Of the noise: its counter's origin, and where the numbers of ramps, decisions and reference column start.
     """
 
-    def __init__(self, device: DeviceInstance, calibration: np.ndarray | None = None):
+    def __init__(self, device: DeviceInstance, calibration: np.ndarray | None = None, projection_weights=None):
         self.device, self.spec = device, device.spec
+        given = projection_weights is not None
+        self.projection_weights = checked_projection(device.spec, projection_weights) if given else None
         spec, columns = device.spec, device.spec.columns
         self.starts = device.starts(calibration)
         self.levels = device.levels(calibration)
@@ -140,23 +144,25 @@ class DeviceLstm:
     # ---- steps ---------------------------------------------------------------------------------------------------
 
     def start(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
-        """(c, h) of a state reset: zeros, int64, shape (batch, units) each."""
-        shape = (batch, self.spec.units)
-        return np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        """(c, h) of a state reset: zeros, int64, shapes (batch, units) and (batch, hidden)."""
+        return np.zeros((batch, self.spec.units), np.int64), np.zeros((batch, self.spec.hidden), np.int64)
 
     def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray, conversion: np.ndarray) -> StepTrace:
         """One time step; ``conversion``: the number of its first conversion, int64, shape (batch,)."""
         spec = self.spec
         pulses = np.full((len(x), spec.rows), spec.input_max, np.int64)
         pulses[:, : spec.inputs] = x
-        pulses[:, spec.inputs : spec.inputs + spec.units] = h
+        pulses[:, spec.inputs : spec.inputs + spec.hidden] = h
         macs = self.values(self.charge(pulses), pulses, conversion)
         codes = self.codes(macs, conversion)
         c = update_c(spec, codes, c)
         pulses = state_pulses(spec, c)
         state = self.values(self.charge(pulses, True), pulses, conversion + 1, True)
         state_codes = self.codes(state, conversion + 1, True)
-        return StepTrace(macs, codes, c, pulses, state_codes, update_h(spec, codes[:, 3 * spec.units :], state_codes))
+        h = update_h(spec, codes[:, 3 * spec.units :], state_codes)
+        if spec.projection:
+            h = project(spec, checked_projection(spec, self.projection_weights), h)
+        return StepTrace(macs, codes, c, pulses, state_codes, h)
 
     def run(self, x: np.ndarray, first: np.ndarray | None = None) -> StepTrace:
         """A batch of utterances of equal length, each from a state reset; see :meth:`~..lstm.Lstm.run`.
@@ -177,10 +183,10 @@ class DeviceLstm:
         return StepTrace.stack(steps)
 
     def hidden(self, x: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
-        """h of :meth:`run`; int64, shape (batch, steps, units)."""
+        """h of :meth:`run`; int64, shape (batch, steps, hidden)."""
         x = self.checked_inputs(x).astype(np.int64)
         conversion = conversions(len(x), x.shape[1]) if first is None else np.asarray(first, np.int64)
-        out = np.empty((*x.shape[:2], self.spec.units), np.int64)
+        out = np.empty((*x.shape[:2], self.spec.hidden), np.int64)
         c, h = self.start(len(x))
         for t in range(x.shape[1]):
             step = self.step(x[:, t], c, h, conversion + 2 * t)

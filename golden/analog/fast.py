@@ -34,7 +34,7 @@ class FastDevice:
         """The fast path of an instance, or None where the ranges allow none: then use the instance's own ``run``."""
         spec, window = lstm.spec, Window(lstm.device)
         number = update_float(spec, 2 * spec.state_max + 1)
-        if spec.state_bits > STATE_BITS_MAX or number is None:
+        if spec.state_bits > STATE_BITS_MAX or number is None or spec.projection:
             return None
         if lstm.device.compression * (window.largest + window.largest_noise) > _ORDERED:
             return None

@@ -40,7 +40,7 @@ class Window:
 
     def __init__(self, device: DeviceInstance):
         self.device, self.spec = device, device.spec
-        self.kept = self.spec.inputs + self.spec.units
+        self.kept = self.spec.inputs + self.spec.hidden
         self.most = self.spec.input_max
         self.weights = self._lines(device.weights)
         self.variance = self._lines(device.variance)

@@ -156,7 +156,7 @@ def test_nothing_is_connected_to_the_low_voltage_bank_of_the_tang_nano():
         assert (wires.attributes.get("IO_TYPE") == "LVCMOS18") == (signal in low)
 
 
-@given(spec=specifications(readouts=ONCE))
+@given(spec=specifications(readouts=ONCE, projection=0))
 def test_build_keeps_all_but_the_lanes(spec):
     for board in boards().values():
         if board.columns_per_clock:
@@ -166,9 +166,11 @@ def test_build_keeps_all_but_the_lanes(spec):
             assert read_identity(identity_image(build)) == build
 
 
-def test_logits_after_every_step_are_refused():
+def test_logits_after_every_step_and_projections_are_refused():
     with pytest.raises(ValueError, match="the readout is 'step', and a board answers once an utterance; give a model"):
         boards()["ulx3s-85f"].build(KWS.replace(readout="step"))
+    with pytest.raises(ValueError, match="the specification has a projection to 8, and boards have none; give a model"):
+        boards()["ulx3s-85f"].build(KWS.replace(projection=8))
 
 
 def test_what_the_pins_cannot_take():
@@ -250,7 +252,7 @@ def test_the_shipped_model_is_not_refused(name):
     check_size(boards()[name], boards()[name].build(KWS))
 
 
-@given(spec=specifications(readouts=ONCE))
+@given(spec=specifications(readouts=ONCE, projection=0))
 def test_the_bound_grows_with_the_units(spec):
     board = boards()["ulx3s-85f"]
     less, more = (least_resources(board, board.build(s)) for s in (spec, spec.replace(units=spec.units + 5)))

@@ -65,7 +65,9 @@ def wrong(board: BoardDriver, network: Network, x: np.ndarray) -> set[str]:
 # A failure is reported as drawn: shrinking would build a model for each try. What is drawn first is the least of
 # everything, which the filter keeps out.
 @given(
-    specifications(max_units=5, max_inputs=6, max_bits=5, readouts=ONCE).filter(lambda spec: spec.units > 2),
+    specifications(max_units=5, max_inputs=6, max_bits=5, readouts=ONCE, projection=0).filter(
+        lambda spec: spec.units > 2
+    ),
     seeds,
     st.integers(2, 5),
 )

@@ -87,13 +87,13 @@ async def every_value(dut):
         board.check()
     # The framing of h is checked too: one beat of it spoiled in each way.
     spoiled = {"h_end": ("end", 1), "h_last": ("last", 1)}
-    if SPEC.units % SPEC.lanes:
+    if SPEC.hidden % SPEC.lanes:
         spoiled["h_codes beyond"] = ("codes", 1 << (SPEC.lanes * SPEC.input_bits - 1))
     for message, (name, bits) in spoiled.items():
-        bench.h.beats[SPEC.beats - 1][name] ^= bits
+        bench.h.beats[SPEC.h_beats - 1][name] ^= bits
         with pytest.raises(AssertionError, match=message):
             bench.steps()
-        bench.h.beats[SPEC.beats - 1][name] ^= bits
+        bench.h.beats[SPEC.h_beats - 1][name] ^= bits
     bench.steps()
 
 
@@ -148,7 +148,8 @@ async def faulty_comparators(dut, kind):
     bench, batches = await run(dut, model, (2, 1))
     got = bench.steps()
     board = Scoreboard(SPEC)
-    expected = expected_from_comparators(SPEC, model.finish(), [x.shape[1] for x in batches])
+    lengths = [x.shape[1] for x in batches]
+    expected = expected_from_comparators(SPEC, model.finish(), lengths, NETWORK.projection_weights)
     for quantity in STEPS:
         board.compare(quantity, expected[quantity][None], getattr(got, quantity))
     board.check(*STEPS)
@@ -169,7 +170,7 @@ async def reset_in_the_middle(dut):
     """A reset of one clock, at any time, leaves nothing behind: the next utterance is as good as the first."""
     bench = MacroBench(dut, SPEC, ArrayModel(SPEC, NETWORK.weights))
     await bench.start()
-    loaded, done = SPEC.inputs, SPEC.inputs + SPEC.clocks_per_step
+    loaded, done = SPEC.inputs, SPEC.inputs + SPEC.macro_clocks
     ramp = loaded + 3 + SPEC.input_max + SPEC.settle_clocks + SPEC.ticks // 2
     # In the first x, in the first ramp, in the second window, in the second ramp.
     for number, clocks in enumerate((loaded // 2, ramp, done - SPEC.ticks - SPEC.settle_clocks - 4, done - 5)):

@@ -82,7 +82,7 @@ def state_gain(frac_bits, state_cell, scale_g: Fraction) -> Fraction:
     return Fraction(rounded(gain * 2**right), 2**right)
 
 
-def run(spec: dict, weights, head_weights, head_biases, utterance):
+def run(spec: dict, weights, head_weights, head_biases, utterance, projection=None):
     """One utterance: a list of steps of codes. Returns (answer, logits, steps), each step a dict of lists.
 
     With the readout "step", answer and logits are lists with an entry a step.
@@ -97,7 +97,7 @@ def run(spec: dict, weights, head_weights, head_biases, utterance):
     ramps = [thresholds(text, n, scale) for text, scale in zip(texts, scales, strict=True)]
     gain = state_gain(spec["state_frac_bits"], spec["state_cell"], scales[2])
 
-    c, h, steps = [0] * units, [0] * units, []
+    c, h, steps = [0] * units, [0] * (spec.get("projection") or units), []
     for x in utterance:
         drive = list(x) + h + [full] * spec["bias_rows"]
         macs = [sum(d * row[column] for d, row in zip(drive, weights, strict=True)) for column in range(4 * units)]
@@ -112,6 +112,10 @@ def run(spec: dict, weights, head_weights, head_biases, utterance):
             step["state_pulses"].append(q)
             step["state_codes"].append(code)
             step["h"].append(rounded(o * decode(code, texts[2], n) * full))
+        if spec.get("projection"):
+            one = 2 ** (spec["head_weight_bits"] - 1)
+            sums = [sum(w * code for w, code in zip(row, step["h"], strict=True)) for row in projection]
+            step["h"] = [saturated(rounded(Fraction(total, one)), full) for total in sums]
         c, h = step["c"], step["h"]
         steps.append(step)
 
@@ -119,7 +123,7 @@ def run(spec: dict, weights, head_weights, head_biases, utterance):
         logits = [head(step["h"], 1, head_weights, head_biases) for step in steps]
         return [row.index(max(row)) for row in logits], logits, steps
     mean = spec["readout"] == "mean"
-    sums = [sum(step["h"][u] for step in steps) for u in range(units)] if mean else h
+    sums = [sum(codes) for codes in zip(*(step["h"] for step in steps), strict=True)] if mean else h
     logits = head(sums, len(steps) if mean else 1, head_weights, head_biases)
     return logits.index(max(logits)), logits, steps
 

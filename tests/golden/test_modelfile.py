@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The model file: what goes in comes out, equal content makes equal bytes, and every corruption has its message."""
 
+import dataclasses
 import io
 import json
 import pickle

@@ -21,9 +21,10 @@ def differences(network: Network, x: np.ndarray) -> list[str]:
     """What of the whole trace differs from the reference: names with the first place."""
     trace = network.run(x)
     weights, heads, biases = network.weights.tolist(), network.head_weights.tolist(), network.head_biases.tolist()
+    projection = None if network.projection_weights is None else network.projection_weights.tolist()
     found = []
     for number, utterance in enumerate(x.tolist()):
-        answer, logits, steps = reference.run(network.spec.to_dict(), weights, heads, biases, utterance)
+        answer, logits, steps = reference.run(network.spec.to_dict(), weights, heads, biases, utterance, projection)
         for t, step in enumerate(steps):
             found += [
                 f"{name} of utterance {number}, step {t}"
@@ -73,7 +74,7 @@ def test_step_by_step_equals_the_run(spec, seed):
     trace = network.run(x)
     assert trace.logits.shape == (2, 4, spec.classes)
     assert trace.answers.shape == (2, 4)
-    last = Network(spec.replace(readout="last"), network.weights, network.head_weights, network.head_biases)
+    last = network_of(spec.replace(readout="last"), seed)
     c, h = network.lstm.start(2)
     for t in range(4):
         np.testing.assert_array_equal(trace.logits[:, t], last.run(x[:, : t + 1]).logits)
@@ -94,14 +95,14 @@ def test_steps_without_end(seed):
         network_of(DEMO, seed).step(x[:, 0], *network.lstm.start(1))
 
 
-@pytest.mark.parametrize("readout", ["mean", "last", "step"])
+@pytest.mark.parametrize(("readout", "projection"), [("mean", 0), ("last", 20), ("step", 0), ("mean", 1)])
 @pytest.mark.parametrize(("whole", "number"), [(1 << 16, np.float32), (0, np.float32), (1 << 16, np.float64)])
-def test_fast_path_by_table_and_by_float(seed, monkeypatch, readout, whole, number):
+def test_fast_path_by_table_and_by_float(seed, monkeypatch, readout, projection, whole, number):
     """Whole tables and clipped ones, both float types, more utterances than a block, int8 codes."""
     monkeypatch.setattr(fast, "_TABLE_WHOLE", whole)
     monkeypatch.setattr(fast, "_FLOATS", tuple(f for f in fast._FLOATS if f.dtype is number))
     monkeypatch.setattr(fast, "_BLOCK", 4)
-    network = network_of(DEMO.replace(readout=readout), seed)
+    network = network_of(DEMO.replace(readout=readout, projection=projection), seed)
     x = inputs_of(DEMO, seed, batch=10, steps=9)
     trace = network.run(x)
     assert network.lstm.fast.number.dtype is number
@@ -178,6 +179,38 @@ def test_weights_refused(name, value, message):
         Network(spec, **arrays)
 
 
+def test_projection_rounds_saturates_and_feeds_back():
+    """Halves away from zero, full scale held, and the rows of h are those of the projection."""
+    spec = Specification(inputs=1, units=2, classes=1, projection=1, head_weight_bits=4, adc_bits=8)
+    assert (spec.hidden, spec.rows, spec.projection_shift, spec.head_weight_max) == (1, 3, 3, 7)
+    weights = np.array([[4, 4]])  # a half each
+    codes = np.array([[1, 0], [0, -1], [2, 1], [1, 1], [15, 15], [-15, -15]])
+    assert cell.project(spec, weights, codes)[:, 0].tolist() == [1, -1, 2, 1, 15, -15]
+    assert cell.project(spec, np.array([[7, 7]]), codes)[:, 0].tolist() == [1, -1, 3, 2, 15, -15]
+    network = network_of(spec, 3)
+    x = inputs_of(spec, 3, batch=1, steps=2)
+    other = Network(spec, network.weights, network.head_weights, network.head_biases, -network.projection_weights)
+    first, second = network.run(x).steps.macs, other.run(x).steps.macs
+    assert (first[:, 0] == second[:, 0]).all()
+    assert (first[:, 1] != second[:, 1]).any()
+
+
+def test_projection_weights_refused():
+    spec = Specification(inputs=1, units=3, classes=2, projection=2)
+    network = network_of(spec, 0)
+    arrays = network.weights, network.head_weights, network.head_biases
+    for weights, message in (
+        (None, "projection_weights are missing: the specification has a projection to 2"),
+        (np.zeros((3, 2), int), r"projection_weights has the shape \(3, 2\); expected \(2, 3\)"),
+        (np.full((2, 3), 128), r"projection_weights\[0, 0\] is 128; allowed: -127 to 127"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Network(spec, *arrays, weights)
+    plain = network_of(spec.replace(projection=0), 0)
+    with pytest.raises(ValueError, match="projection_weights are given, but the specification has no projection"):
+        Network(plain.spec, plain.weights, plain.head_weights, plain.head_biases, np.zeros((2, 3), int))
+
+
 def test_tie_goes_to_the_lower_class():
     spec = Specification(inputs=2, units=3, classes=4)
     network = Network(spec, network_of(spec, 1).weights, np.zeros((4, 3), int), np.array([0, 5, 5, 1]))
@@ -213,6 +246,7 @@ FAULTS = {
         lambda codes, bipolar, bits: 2 * codes + 1 - (0 if bipolar else (1 << bits)),
     ),
     "no second conversion": ("state_pulses", lambda spec, c: np.zeros_like(c)),
+    "no projection": ("project", lambda spec, weights, h: h[:, : spec.hidden]),
 }
 
 
@@ -220,10 +254,11 @@ FAULTS = {
 def test_fault_in_the_model_is_noticed(monkeypatch, fault):
     # Saturation within a few steps, and halves: a short cell state.
     spec = Specification(inputs=3, units=4, classes=3, state_bits=5, state_frac_bits=4, adc_bits=3)
+    spec = spec.replace(projection=3 if fault == "no projection" else 0)
     network, x = network_of(spec, 5), inputs_of(spec, 5, batch=4, steps=6)
     assert differences(network, x) == []
     name, faulty = FAULTS[fault]
-    monkeypatch.setattr(lstm if name == "state_pulses" else cell, name, faulty)
+    monkeypatch.setattr(lstm if name in ("state_pulses", "project") else cell, name, faulty)
     assert differences(network, x) != []
 
 

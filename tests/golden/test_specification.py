@@ -105,6 +105,20 @@ def test_derived_widths_hold_their_values(spec):
 # ---- hash, dict, TOML ------------------------------------------------------------------------------------------------
 
 
+def test_a_projection_has_rows_clocks_and_a_hash_of_its_own():
+    """Without one nothing differs, so that what was made before there were any stays readable."""
+    spec = DEMO.replace(projection=20, lanes=8)
+    assert (spec.hidden, spec.rows, spec.h_beats, spec.beats) == (20, 40 + 20 + 1, 3, 4)
+    assert spec.projection_clocks == 20 * 4 + 4
+    assert spec.clocks_per_step == DEMO.replace(lanes=8).clocks_per_step + 84
+    assert spec.content_hash != DEMO.replace(lanes=8).content_hash
+    assert Specification.from_dict(spec.to_dict()) == spec
+    assert "projection" not in DEMO.to_dict()
+    assert DEMO.replace(projection=32).content_hash != DEMO.content_hash
+    with pytest.raises(SpecificationError, match="projection is 33; allowed: 0 to 32"):
+        DEMO.replace(projection=33)
+
+
 def test_the_hash_is_pinned():
     """A model file carries it: a change here makes every model file unreadable, so bump the file's version with it."""
     assert DEMO.content_hash == "2aec6eba1015ba4b"
@@ -122,7 +136,7 @@ def test_equal_content_and_only_that_has_an_equal_hash(spec):
 def test_every_parameter_is_in_the_hash():
     other = {
         "gates": (Gate("tanh", 1.0), SIGMOID_GATE, Gate("tanh", 1.0), SIGMOID_GATE), "state_cell": 3, "lanes": 3,
-        "latch": "first_trip", "readout": "last", "state_frac_bits": 7,
+        "latch": "first_trip", "readout": "last", "state_frac_bits": 7, "projection": 3,
     }  # fmt: skip
     for field in dataclasses.fields(DEMO):
         if field.name != "cell":

@@ -102,7 +102,7 @@ class MacroRun:
             await send(ctx, self.dut.x, x_payloads(x), pauses(rng, probability))
 
         async def take(ctx):
-            self.h = await receive(ctx, self.dut.h, steps * spec.beats, pauses(rng, probability))
+            self.h = await receive(ctx, self.dut.h, steps * spec.h_beats, pauses(rng, probability))
 
         async def array(ctx):
             await drive_array(ctx, self.dut.array, self.model, checker=self.checker)
@@ -135,15 +135,16 @@ class MacroRun:
                 ends = self._clock
 
     def units(self, name: str) -> np.ndarray:
-        """What a monitor port showed, or ``"h"``: shape (steps, units)."""
+        """What a monitor port showed: shape (steps, units); or ``"h"``: shape (steps, hidden)."""
         if name == "h":
             beats = [[beat.codes[lane] for lane in range(self.spec.lanes)] for beat in self.h]
         else:
             beats = self.beats[name]
-        lanes = np.array(beats).reshape(-1, self.spec.beats * self.spec.lanes)
         if name == "h":
-            assert (lanes[:, self.spec.units :] == 0).all(), "a lane beyond the last unit shows an h"
-        return lanes[:, : self.spec.units]
+            lanes = np.array(beats).reshape(-1, self.spec.h_beats * self.spec.lanes)
+            assert (lanes[:, self.spec.hidden :] == 0).all(), "a lane beyond the last unit shows an h"
+            return lanes[:, : self.spec.hidden]
+        return np.array(beats).reshape(-1, self.spec.beats * self.spec.lanes)[:, : self.spec.units]
 
     def assert_equals(self, trace):
         """Every code, c, pulse code, t and h equal to the golden ``trace`` (batch of one utterance after another)."""

@@ -76,13 +76,15 @@ class CalibratorRun:
     ):
         spec = plan.spec
         rng = np.random.default_rng(seed)
-        self.dut = dut = dut or CalibratedMacro(plan, compact=compact)
+        if dut is None:
+            dut = CalibratedMacro(plan, compact=compact, projection_weights=network_of(spec, 1).projection_weights)
+        self.dut = dut
         self.plan, self.clocks, self.rows, self.h = plan, 0, 0, []
         ready = random_stalls(int(rng.integers(1 << 32)), stall) if stall else None
         self.model = ArrayModel(spec, content, ready=ready, garbage_seed=int(rng.integers(1 << 32)), first=first)
         self.checker = ProtocolChecker(spec)
         width, payloads = spec.calibration_cells, x_payloads(utterances)
-        beats = sum(len(x) for x in utterances) * spec.beats
+        beats = sum(len(x) for x in utterances) * spec.h_beats
 
         def pause():
             return int(rng.geometric(1 - stall)) - 1 if stall else 0
@@ -118,10 +120,10 @@ class CalibratorRun:
         self.model.finish()
 
     def units(self) -> np.ndarray:
-        """h of the utterances; int64, shape (steps, units)."""
+        """h of the utterances; int64, shape (steps, hidden)."""
         spec = self.plan.spec
         lanes = np.array([[beat.codes[lane] for lane in range(spec.lanes)] for beat in self.h], np.int64)
-        return lanes.reshape(-1, spec.beats * spec.lanes)[:, : spec.units]
+        return lanes.reshape(-1, spec.h_beats * spec.lanes)[:, : spec.hidden]
 
 
 def plan_of(spec: Specification, repeats_log2: int = 0, lsb: float = 4.0) -> CalibrationPlan:

@@ -63,6 +63,7 @@ CLOCKS = {
     "one clock less": ({"inputs": 63}, {}),
     "one input, one cell": ({"inputs": 1, "calibration_cells": 1}, {}),
     "all lanes": ({"lanes": 5}, {}),
+    "a projection": ({"projection": 3}, {}),
     "compact": ({}, {"compact": True}),
     "compact, x loads longer": ({"inputs": 70}, {"compact": True}),
 }
@@ -211,8 +212,8 @@ def test_comparison_fails_with_a_wrong(fault):
 class LoudMacro(Macro):
     """Does not silence its bias rows."""
 
-    def __init__(self, spec, *, compact, quiet):
-        super().__init__(spec, compact=compact)
+    def __init__(self, spec, *, compact, quiet, projection_weights):
+        super().__init__(spec, compact=compact, projection_weights=projection_weights)
         self.quiet = Signal()
 
 

@@ -15,11 +15,11 @@ def h_payloads(spec, utterances):
     """Beats of the h stream for utterances of shape (steps, units)."""
     payloads = []
     for h in utterances:
-        padded = np.zeros((len(h), spec.beats * spec.lanes), int)
+        padded = np.zeros((len(h), spec.h_beats * spec.lanes), int)
         padded[:, : spec.hidden] = h
-        for t, step in enumerate(padded.reshape(len(h), spec.beats, spec.lanes)):
+        for t, step in enumerate(padded.reshape(len(h), spec.h_beats, spec.lanes)):
             for b, group in enumerate(step):
-                end = b == spec.beats - 1
+                end = b == spec.h_beats - 1
                 payloads.append({"codes": [int(code) for code in group], "end": end, "last": t == len(h) - 1})
     return payloads
 
@@ -136,7 +136,7 @@ def test_clocks_from_one_utterance_to_the_next(spec, seed):
                 return
 
     simulate(dut, watch, background=[feed], clocks=100_000)
-    pace = max(spec.head_clocks, spec.beats)
+    pace = max(spec.head_clocks, spec.h_beats)
     assert np.diff(taken).tolist() == [pace] * 3
     assert np.subtract(answered, taken).tolist() == [spec.head_clocks - 1] * 4
 

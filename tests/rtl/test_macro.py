@@ -55,6 +55,10 @@ CASES = {
     "long hold": {"inputs": 3, "units": 2, "settle_clocks": 9},
     "coarse c": {"inputs": 3, "units": 2, "state_bits": 3, "state_frac_bits": 0},
     "fine c": {"inputs": 3, "units": 2, "state_bits": 24, "state_frac_bits": 23},
+    "projection to one": {"inputs": 3, "units": 5, "lanes": 2, "projection": 1},
+    "projection of all units at once": {"inputs": 2, "units": 4, "lanes": 4, "projection": 4, "head_weight_bits": 2},
+    "projection of a unit at a time": {"inputs": 2, "units": 5, "lanes": 1, "projection": 4, "head_weight_bits": 16},
+    "projection, lanes that divide nothing": {"inputs": 2, "units": 7, "lanes": 3, "projection": 5},
 }
 
 
@@ -67,7 +71,8 @@ def test_equals_golden(case, seed, rng):
     spec = Specification(classes=1, **case)
     network = network_of(spec, seed)
     x = utterances(spec, seed)
-    run = MacroRun(spec, network.weights, x, rng=rng)
+    dut = Macro(spec, projection_weights=network.projection_weights)
+    run = MacroRun(spec, network.weights, x, rng=rng, dut=dut)
     run.assert_equals(network.lstm.run(np.stack(x)))
     run.checker.check_finished()
     # The first step has its x to wait for; an x that loads longer than a step runs sets the pace.
@@ -79,7 +84,7 @@ def test_equals_golden(case, seed, rng):
 def test_every_specification_equals_golden(spec, seed, compact):
     network = network_of(spec, seed)
     x = utterances(spec, seed)
-    dut = Macro(spec, compact=compact)
+    dut = Macro(spec, compact=compact, projection_weights=network.projection_weights)
     run = MacroRun(spec, network.weights, x, rng=np.random.default_rng(seed), probability=0.2, dut=dut)
     run.assert_equals(network.lstm.run(np.stack(x)))
     run.checker.check_finished()

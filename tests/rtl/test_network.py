@@ -20,7 +20,7 @@ from tests.strategies import inputs_of, network_of, seeds, specifications
 def run(spec, network, x, *, rng, columns_per_clock=1, probability=0.0, weights=None, reset_after=None):
     """(h, logits, answers) of network top and emulator; ``reset_after`` clocks of another utterance come first."""
     m = Module()
-    top = NetworkTop(spec, network.head_weights, network.head_biases)
+    top = NetworkTop.of(network)
     emulator = CrossbarEmulator(spec, network.weights if weights is None else weights, columns_per_clock)
     both, reset = Module(), Signal()
     both.submodules.top, both.submodules.emulator = top, emulator
@@ -62,7 +62,7 @@ def run(spec, network, x, *, rng, columns_per_clock=1, probability=0.0, weights=
     slow = groups * (spec.rows + 3) + 2 * spec.ticks * (groups + 2) + spec.clocks_per_step + spec.inputs
     simulate(
         m,
-        taker("h", top.h, steps * spec.beats),
+        taker("h", top.h, steps * spec.h_beats),
         taker("logits", top.logit, answers * spec.classes),
         taker("answers", top.answer, answers),
         background=[feed, check],
@@ -70,11 +70,11 @@ def run(spec, network, x, *, rng, columns_per_clock=1, probability=0.0, weights=
     )
     lanes = [[beat.codes[lane] for lane in range(spec.lanes)] for beat in found["h"]]
     h = np.array(lanes).reshape(steps, -1)
-    assert (h[:, spec.units :] == 0).all()  # lanes beyond the last unit
+    assert (h[:, spec.hidden :] == 0).all()  # lanes beyond the last unit
     ends = [beat.end for beat in found["h"]]
-    assert ends == [b == spec.beats - 1 for b in range(spec.beats)] * steps
+    assert ends == [b == spec.h_beats - 1 for b in range(spec.h_beats)] * steps
     logits = np.array([logit.value for logit in found["logits"]]).reshape(answers, spec.classes)
-    return h[:, : spec.units], logits, np.array([answer.index for answer in found["answers"]])
+    return h[:, : spec.hidden], logits, np.array([answer.index for answer in found["answers"]])
 
 
 class Pins:

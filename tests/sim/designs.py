@@ -54,6 +54,21 @@ SPECS = {
         readout="step",
         max_steps=2,
     ),
+    # A projection, in groups that neither the units nor the codes fill.
+    "projected": Specification(
+        inputs=4,
+        units=7,
+        classes=3,
+        lanes=3,
+        adc_bits=4,
+        input_bits=5,
+        weight_bits=4,
+        state_pulse_bits=5,
+        calibration_cells=2,
+        head_weight_bits=6,
+        readout="step",
+        projection=5,
+    ),
     # The widest codes.
     "wide": Specification(
         inputs=3,
@@ -84,8 +99,9 @@ def network_of(name: str, seed: int) -> Network:
     return Network(
         spec,
         np.clip(weights, -spec.weight_max, spec.weight_max).astype(np.int64),
-        draw(spec.head_weight_max, spec.classes, spec.units),
+        draw(spec.head_weight_max, spec.classes, spec.hidden),
         draw(spec.head_bias_max, spec.classes),
+        draw(spec.head_weight_max, spec.projection, spec.units) if spec.projection else None,
     )
 
 

@@ -31,7 +31,8 @@ LENGTHS = {
     ("odd", "icarus"): (6, 1),
     ("odd", "verilator"): (20, 1, 7),
     ("text", "icarus"): (6, 1, 2),
-    ("text", "verilator"): (40, 1, 7),
+    ("projected", "icarus"): (6, 1, 2),
+    ("projected", "verilator"): (40, 1, 7),
 }
 
 

@@ -12,7 +12,7 @@ from tests.sim.designs import network_of
 TESTS = 9
 
 
-@pytest.mark.parametrize(("design", "simulator"), [("odd", "icarus"), ("odd", "verilator"), ("text", "icarus")])
+@pytest.mark.parametrize(("design", "simulator"), [("odd", "icarus"), ("odd", "verilator"), ("projected", "icarus")])
 def test_network(design, simulator, seed, models, waves, tmp_path):
     verilog, _ = network_verilog(network_of(design, 1))
     build = build_cocotb(simulator, {"network.v": verilog}, "network", waves=waves is not None, folder=models)

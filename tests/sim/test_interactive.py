@@ -13,7 +13,7 @@ from tests.sim.designs import SPECS, network_of
 from tests.strategies import network_of as drawn_network
 from tests.strategies import seeds, specifications
 
-SPEC = SPECS["text"]
+SPEC = SPECS["projected"]
 PAUSES = {"idle": 40, "stall": 40, "array_stall": 10}
 
 
@@ -48,14 +48,14 @@ def check(session, network, seed, steps, lstm=None):
 @pytest.mark.parametrize("pauses", [{}, PAUSES])
 @pytest.mark.parametrize("simulator", ["verilator", "icarus"])
 def test_every_value(simulator, pauses, seed, models):
-    network = network_of("text", 1)
+    network = network_of("projected", 1)
     with Session(network, simulator=simulator, workdir=models, optimize=False, seed=seed, **pauses) as session:
         check(session, network, seed, 8)
         assert session.simulator == simulator
 
 
 def test_amaranth(seed):
-    network = network_of("text", 1)
+    network = network_of("projected", 1)
     with Session(network, simulator="amaranth") as session:
         check(session, network, seed, 6)
 
@@ -63,10 +63,10 @@ def test_amaranth(seed):
 @pytest.mark.parametrize("simulator", ["icarus", "amaranth"])
 def test_device_instance(simulator, seed, models):
     """A chip with every imperfection: read noise of conversion after conversion, as golden's."""
-    network = network_of("text", 1)
+    network = network_of("projected", 1)
     chip = device_of(SPEC, network.weights, seed)
     with Session(network, simulator=simulator, device=chip, workdir=models, seed=seed) as session:
-        check(session, network, seed, 5, DeviceLstm(chip))
+        check(session, network, seed, 5, DeviceLstm(chip, None, network.projection_weights))
         with pytest.raises(AssertionError):
             check(session, network, seed, 3)  # the ideal network is another
 
@@ -81,13 +81,13 @@ def test_drawn_specifications(spec, seed):
 
 def test_a_fault_is_seen(seed, models):
     """Other weights in the head than golden's."""
-    with Session(network_of("text", 2), simulator="icarus", workdir=models) as session:
+    with Session(network_of("projected", 2), simulator="icarus", workdir=models) as session:
         with pytest.raises(AssertionError, match="Mismatched elements"):
-            check(session, network_of("text", 1), seed, 3)
+            check(session, network_of("projected", 1), seed, 3)
 
 
 def test_a_simulation_that_dies_is_told(models):
-    session = Session(network_of("text", 1), simulator="icarus", workdir=models)
+    session = Session(network_of("projected", 1), simulator="icarus", workdir=models)
     session.step(np.zeros(SPEC.inputs, int))
     session._backend._process.kill()
     with pytest.raises(SimulationError, match="icarus ended with status -9 in step 1"):
@@ -104,20 +104,20 @@ def test_a_simulation_that_dies_is_told(models):
 )
 def test_refusals(options, message):
     with pytest.raises(ValueError, match=message):
-        Session(network_of("text", 1), **options)
+        Session(network_of("projected", 1), **options)
     with pytest.raises(ValueError, match="the readout is 'mean': only 'step' has logits after every step"):
         Session(network_of("tiny", 1))
 
 
 def test_wrong_codes_and_closed_sessions(monkeypatch):
-    with Session(network_of("text", 1), simulator="amaranth") as session:
-        with pytest.raises(ValueError, match=r"codes\[2\] is 8; allowed: -7 to 7"):
-            session.step(np.array([0, 0, 8, 0, 0]))
-        with pytest.raises(ValueError, match=r"codes has the shape \(4,\); expected \(5,\)"):
-            session.step(np.zeros(4, int))
+    with Session(network_of("projected", 1), simulator="amaranth") as session:
+        with pytest.raises(ValueError, match=r"codes\[2\] is 16; allowed: -15 to 15"):
+            session.step(np.array([0, 0, 16, 0]))
+        with pytest.raises(ValueError, match=r"codes has the shape \(5,\); expected \(4,\)"):
+            session.step(np.zeros(5, int))
     with pytest.raises(ValueError, match="the session is closed; start another"):
-        session.step(np.zeros(5, int))
+        session.step(np.zeros(4, int))
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert Session(network_of("text", 1)).simulator == "amaranth"
+    assert Session(network_of("projected", 1)).simulator == "amaranth"
     with pytest.raises(SimulatorMissing, match="icarus: iverilog is not on PATH"):
-        Session(network_of("text", 1), simulator="icarus")
+        Session(network_of("projected", 1), simulator="icarus")

@@ -13,7 +13,7 @@ from crossramp.train.quantized_network import QuantizedNetwork
 from hypothesis import given, settings
 from torch import nn
 
-from tests.strategies import ONCE, inputs_of, network_of, seeds, specifications
+from tests.strategies import inputs_of, network_of, seeds, specifications
 
 KWS = Specification(inputs=40, units=32, classes=12, bias_rows=2)
 
@@ -22,10 +22,12 @@ def quantized_of(golden: Network) -> QuantizedNetwork:
     """A training network whose master weights lie on the golden network's levels."""
     spec = golden.spec
     network = QuantizedNetwork(spec)
-    rows = spec.inputs + spec.units
+    rows = spec.inputs + spec.hidden
     with torch.no_grad():
         network.weight.copy_(torch.tensor(golden.weights[:rows]) / network.levels_per_one)
         network.bias.copy_(torch.tensor(golden.weights[rows:].sum(axis=0)) / network.levels_per_one)
+        if spec.projection:
+            network.projection_weight.copy_(torch.tensor(golden.projection_weights) / 2**spec.projection_shift)
         network.head_weight.copy_(torch.tensor(golden.head_weights) / network.head_levels_per_one)
         step = network.head_levels_per_one * spec.input_max
         network.head_bias.copy_(torch.tensor(golden.head_biases) / step)
@@ -34,7 +36,8 @@ def quantized_of(golden: Network) -> QuantizedNetwork:
 
 def exported(network: QuantizedNetwork) -> Network:
     weights = torch.cat([network.weight_levels(), network.bias_row_levels()])
-    integers = [tensor.detach().to(torch.int64).numpy() for tensor in (weights, *network.head_levels())]
+    tensors = (weights, *network.head_levels(), network.projection_levels())
+    integers = [None if tensor is None else tensor.detach().to(torch.int64).numpy() for tensor in tensors]
     return Network(network.spec, *integers)
 
 
@@ -63,11 +66,12 @@ def differences(network: QuantizedNetwork, golden: Network, x: np.ndarray) -> li
 
 
 @settings(deadline=None, max_examples=60)
-@given(specifications(readouts=ONCE), seeds)
+@given(specifications(), seeds)
 def test_any_specification_equals_golden(spec, seed):
     golden = network_of(spec, seed)
     network = quantized_of(golden)
     assert np.array_equal(exported(network).head_weights, golden.head_weights)
+    assert np.array_equal(exported(network).projection_weights, golden.projection_weights)
     assert differences(network, exported(network), inputs_of(spec, seed, batch=3, steps=5)) == []
 
 
@@ -210,11 +214,11 @@ class _Surrogate:
     def round(self, value):
         return self.swap(torch.trunc(value + torch.full_like(value, 0.5).copysign(value)), value)
 
-    def hidden(self, drive, recurrent):
+    def hidden(self, drive, recurrent, projection):
         spec = self.spec
         gain = spec.state_gain[0] / 2 ** spec.state_gain[1]
         c = torch.zeros(drive.shape[1], spec.units, dtype=torch.float64)
-        h, out = c, []
+        h, out = torch.zeros(drive.shape[1], spec.hidden, dtype=torch.float64), []
         for step in drive:
             z = (step + h @ recurrent).chunk(4, 1)
             i, f, g, o = (self.convert(macs, gate) for macs, gate in zip(z, GATES, strict=True))
@@ -223,11 +227,14 @@ class _Surrogate:
             q = self.swap(q.clamp(-spec.state_pulse_max, spec.state_pulse_max), q)
             t = self.convert(spec.state_cell * q, "g")
             h = self.round(o * t * spec.input_max)
+            if projection is not None:
+                h = self.round(h @ projection.t() / 2**spec.projection_shift).clamp(-spec.input_max, spec.input_max)
             out.append(h)
         return torch.stack(out)
 
 
-def test_gradients_are_the_straight_through_ones():
+@pytest.mark.parametrize("projected", [0, 2])
+def test_gradients_are_the_straight_through_ones(projected):
     from crossramp.train.sequence import ConversionTables, run_sequence
 
     # 24 bits of state: with float64, the comparison is not blurred by rounding errors.
@@ -238,17 +245,24 @@ def test_gradients_are_the_straight_through_ones():
         state_bits=24,
         state_frac_bits=20,
         gates=(Gate("sigmoid", 2.0),) * 2 + (Gate("tanh", 2.0), Gate("sigmoid", 2.0)),
+        projection=projected,
     )
     random = np.random.default_rng(8)
     drive = torch.from_numpy(random.integers(-300, 301, (7, 5, 12)).astype(float)).requires_grad_()
-    recurrent = torch.from_numpy(random.integers(-15, 16, (3, 12)).astype(float)).requires_grad_()
-    goal = torch.from_numpy(random.normal(size=(7, 5, 3)))
+    recurrent = torch.from_numpy(random.integers(-15, 16, (spec.hidden, 12)).astype(float)).requires_grad_()
+    goal = torch.from_numpy(random.normal(size=(7, 5, spec.hidden)))
+    inputs, projection = [drive, recurrent], None
+    if projected:
+        projection = torch.from_numpy(random.integers(-127, 128, (projected, 3)).astype(float)).requires_grad_()
+        inputs.append(projection)
     array = Array(recurrent)
-    found, _, _ = run_sequence(drive, recurrent, spec, ConversionTables(spec, torch.float64, array), array)
-    expected = _Surrogate(spec).hidden(drive, recurrent)
+    tables = ConversionTables(spec, torch.float64, array)
+    found, _, _ = run_sequence(drive, recurrent, spec, tables, array, projection=projection)
+    expected = _Surrogate(spec).hidden(drive, recurrent, projection)
     assert torch.equal(found.detach(), expected.detach().round())
-    found_gradients = torch.autograd.grad((found * goal).sum(), (drive, recurrent))
-    expected_gradients = torch.autograd.grad((expected * goal).sum(), (drive, recurrent))
+    assert not projected or (expected.abs() == spec.input_max).any()
+    found_gradients = torch.autograd.grad((found * goal).sum(), inputs)
+    expected_gradients = torch.autograd.grad((expected * goal).sum(), inputs)
     for one, other in zip(found_gradients, expected_gradients, strict=True):
         assert other.abs().max() > 1e-3
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-9)

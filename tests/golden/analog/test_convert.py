@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.devices import EFFECTS, device_of
-from tests.strategies import seeds, specifications
+from tests.strategies import inputs_of, network_of, seeds, specifications
 
 
 def written_out(device: DeviceInstance, pulses, conversion: int, second: bool, calibration) -> list[int]:
@@ -97,10 +97,15 @@ def test_conversions_are_the_arithmetic_written_out(spec, seed, effect):
 @settings(max_examples=30)
 @given(specifications(max_units=5), seeds)
 def test_the_ideal_instance_is_the_ideal_macro(spec, seed):
-    rng = np.random.default_rng(seed)
-    weights = rng.integers(-spec.weight_max, spec.weight_max + 1, (spec.rows, spec.columns))
-    x = rng.integers(-spec.input_max, spec.input_max + 1, (3, 4, spec.inputs))
-    ideal, real = Lstm(spec, weights).run(x), DeviceLstm(DeviceInstance.ideal(spec, weights)).run(x)
+    network, x = network_of(spec, seed), inputs_of(spec, seed, batch=3, steps=4)
+    device = DeviceInstance.ideal(spec, network.weights)
+    ideal = network.run(x).steps
+    lstm = DeviceLstm(device, projection_weights=network.projection_weights)
+    real = lstm.run(x)
+    assert np.array_equal(lstm.hidden(x), ideal.h)
+    if spec.projection:
+        with pytest.raises(ValueError, match="projection_weights are missing"):
+            DeviceLstm(device).run(x)
     assert all(np.array_equal(getattr(ideal, name), getattr(real, name)) for name in ideal.FIELDS)
 
 
