@@ -15,17 +15,23 @@ from crossramp.train.recipe import FOLDER, Recipe, load_recipe, parse_recipe, sh
 from crossramp.train.settings import Devices, RecipeError
 
 
-def test_shipped_recipes_state_everything():
-    assert shipped_recipes() == ["kws", "kws-aware"]
-    for name in shipped_recipes():
-        recipe = load_recipe(name)
+def test_shipped_recipes():
+    bits, devices = ("-3", "-4", "", "-8"), ("", "-aware", "-charge")
+    speech = {f"kws{kind}{width}" for kind in devices for width in bits}
+    assert speech <= set(shipped_recipes())
+    for name in {"kws", "text"} & set(shipped_recipes()):
         written = (FOLDER / f"{name}.toml").read_text()
-        assert written.endswith("\n\n" + recipe.to_toml()), "a key is missing in the file, or stands elsewhere"
+        assert written.endswith("\n\n" + load_recipe(name).to_toml()), (
+            "a key is missing in the file, or stands elsewhere"
+        )
     assert load_recipe("kws") == Recipe()
-    aware = load_recipe("kws-aware")
-    assert aware == dataclasses.replace(Recipe(), devices=Devices())
-    assert aware.technology().content_hash == Devices().load(FOLDER).content_hash
     assert load_recipe("kws").technology() is None
+    for kind in devices:
+        for width in bits:
+            number = int(width[1:] or 5)
+            hardware = dataclasses.replace(Recipe().hardware, adc_bits=number, input_bits=number)
+            chips = {"": None, "-aware": Devices("rram"), "-charge": Devices("charge")}[kind]
+            assert load_recipe(f"kws{kind}{width}") == dataclasses.replace(Recipe(), hardware=hardware, devices=chips)
 
 
 def test_written_recipes_read_back_equal():
@@ -134,7 +140,8 @@ def test_options_beat_the_recipe(tmp_path):
 def test_recipe_that_is_nowhere_is_named(tmp_path, capsys):
     assert main(["train", "kws", "DATA", "-o", str(tmp_path / "m.npz"), "--recipe", "nowhere.toml"]) == 2
     told = capsys.readouterr().err
-    assert told == ("crossramp: there is no recipe 'nowhere.toml'; shipped: kws, kws-aware; or give a TOML file\n")
+    shipped = ", ".join(shipped_recipes())
+    assert told == f"crossramp: there is no recipe 'nowhere.toml'; shipped: {shipped}; or give a TOML file\n"
 
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
