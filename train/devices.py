@@ -152,11 +152,11 @@ class DeviceArray(Array):
             self._constant = None
         variance = chip.variance if self._constant is not None and chip.variance.any() else None
         self._row_variance = (
-            None if variance is None else tensor(variance).split([spec.inputs, spec.units, spec.bias_rows])
+            None if variance is None else tensor(variance).split([spec.inputs, spec.hidden, spec.bias_rows])
         )
         self._state_variance = tensor(chip.state_variance) if self._constant is not None else None
         common = chip.common_variance if noisy and chip.common_variance.any() else None
-        self._common = None if common is None else tensor(common).split([spec.inputs, spec.units, spec.bias_rows])
+        self._common = None if common is None else tensor(common).split([spec.inputs, spec.hidden, spec.bias_rows])
 
     def charge(self, codes: Tensor) -> Tensor:
         if self._charges is None:

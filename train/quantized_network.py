@@ -48,10 +48,13 @@ class QuantizedNetwork(nn.Module):
         self.register_buffer("levels_per_one", torch.tensor(levels_per_one, dtype=torch.float32))
         self.register_buffer("head_levels_per_one", torch.tensor(spec.head_weight_max / head_range))
         bound = 1 / (spec.rows**0.5)
-        self.weight = nn.Parameter(torch.empty(spec.inputs + units, columns).uniform_(-bound, bound))
+        self.weight = nn.Parameter(torch.empty(spec.inputs + spec.hidden, columns).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(columns))  # the sum of the bias rows
-        self.head_weight = nn.Parameter(torch.empty(spec.classes, units).uniform_(-1, 1))
+        self.head_weight = nn.Parameter(torch.empty(spec.classes, spec.hidden).uniform_(-1, 1))
         self.head_bias = nn.Parameter(torch.zeros(spec.classes))
+        self.projection_weight = None
+        if spec.projection:
+            self.projection_weight = nn.Parameter(torch.empty(spec.projection, units).uniform_(-1, 1) / units**0.5)
         self.alphabet = alphabet
         # Sums over many steps may pass 2**24.
         self.head_dtype = torch.float32 if spec.readout == "step" and spec.logit_max < 1 << 24 else torch.float64
@@ -68,12 +71,14 @@ class QuantizedNetwork(nn.Module):
         with torch.no_grad():
             quantized.weight.copy_(torch.cat([lstm.weight_ih_l0, lstm.weight_hh_l0], dim=1).t())
             quantized.bias.copy_(lstm.bias_ih_l0 + lstm.bias_hh_l0)
+            if spec.projection:
+                quantized.projection_weight.copy_(lstm.weight_hr_l0)
             quantized.head_weight.copy_(network.head.weight)
             quantized.head_bias.copy_(network.head.bias)
         return quantized
 
     def weight_levels(self) -> Tensor:
-        """Integer levels of the x and h rows, shape (inputs + units, columns); gradients pass the rounding."""
+        """Integer levels of the x and h rows, shape (inputs + hidden, columns); gradients pass the rounding."""
         return round_through((self.weight * self.levels_per_one).clamp(-self.spec.weight_max, self.spec.weight_max))
 
     def bias_levels(self) -> Tensor:
@@ -93,8 +98,15 @@ class QuantizedNetwork(nn.Module):
         )
         return share * total.sign()
 
+    def projection_levels(self) -> Tensor | None:
+        """Integer weights of the projection, shape (hidden, units), or None where there is none."""
+        if self.projection_weight is None:
+            return None
+        limit = self.spec.head_weight_max
+        return round_through((self.projection_weight * 2.0**self.spec.projection_shift).clamp(-limit, limit))
+
     def head_levels(self) -> tuple[Tensor, Tensor]:
-        """Integer weights, shape (classes, units), and biases, shape (classes,), of the head."""
+        """Integer weights, shape (classes, hidden), and biases, shape (classes,), of the head."""
         spec = self.spec
         weight = (self.head_weight * self.head_levels_per_one).clamp(-spec.head_weight_max, spec.head_weight_max)
         bias = self.head_bias * self.head_levels_per_one * spec.input_max
@@ -135,7 +147,7 @@ class QuantizedNetwork(nn.Module):
         spec = self.spec
         levels = torch.cat([self.weight_levels(), self._bias_rows_through()]).to(self.dtype)
         array = self.imperfections.draw(levels, self.training)
-        x_levels, h_levels, bias = array.weights.split([spec.inputs, spec.units, spec.bias_rows])
+        x_levels, h_levels, bias = array.weights.split([spec.inputs, spec.hidden, spec.bias_rows])
         batch, steps = x.shape[:2]
         if self.alphabet is None:
             codes = x.to(self.dtype).transpose(0, 1).reshape(steps * batch, spec.inputs)
@@ -152,8 +164,10 @@ class QuantizedNetwork(nn.Module):
         if variance is not None:
             variance = variance.view(steps, batch, -1)
         drive = drive.view(steps, batch, spec.columns)
+        projection = self.projection_levels()
+        projection = None if projection is None else projection.to(self.dtype)
         tables = self.tables(array)
-        hidden, state, kept = run_sequence(drive, h_levels, spec, tables, array, variance, trace, state)
+        hidden, state, kept = run_sequence(drive, h_levels, spec, tables, array, variance, trace, state, projection)
         weight, head_bias = (tensor.to(self.head_dtype) for tensor in self.head_levels())
         if spec.readout == "mean":
             seen, head_bias = hidden.sum(0), head_bias * steps
@@ -187,6 +201,9 @@ class QuantizedNetwork(nn.Module):
         reach = spec.weight_max / self.levels_per_one
         torch.minimum(torch.maximum(self.weight, -reach), reach, out=self.weight)
         torch.minimum(torch.maximum(self.bias, -reach * spec.bias_rows), reach * spec.bias_rows, out=self.bias)
+        if self.projection_weight is not None:
+            projection_reach = spec.head_weight_max / 2**spec.projection_shift
+            self.projection_weight.clamp_(-projection_reach, projection_reach)
         head_reach = (spec.head_weight_max / self.head_levels_per_one).item()
         self.head_weight.clamp_(-head_reach, head_reach)
         self.head_bias.clamp_(-head_reach, head_reach)

@@ -27,7 +27,7 @@ from .imperfections import Array
 __all__ = ["ConversionTables", "State", "Trace", "exact_dtype", "run_sequence"]
 
 State = tuple[Tensor, Tensor]
-"""c and h of a batch, (batch, units) each."""
+"""c and h of a batch, shapes (batch, units) and (batch, hidden)."""
 
 _HALF = torch.tensor(0.5)
 
@@ -45,6 +45,7 @@ def exact_dtype(spec: Specification) -> torch.dtype:
         whole + max(fraction, 1) + 1,
         spec.state_bits + multiplier.bit_length() + 1,
         shift_o + shift_g + spec.input_bits + 1,
+        (spec.units * spec.head_weight_max * spec.input_max).bit_length() + 2 if spec.projection else 0,
     )
     return torch.float32 if bits <= 24 else torch.float64
 
@@ -111,12 +112,12 @@ class Trace:
     state: Tensor  # c, (..., units)
     state_macs: Tensor  # (..., units)
     state_values: Tensor  # decoded tanh(c), (..., units), real
-    hidden: Tensor  # h, pulse codes, (..., units)
+    hidden: Tensor  # h, pulse codes, (..., hidden): projected where there is a projection
 
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, drive, recurrent, start, spec, tables, array, variance, trace):
+    def forward(ctx, drive, recurrent, projection, start, spec, tables, array, variance, trace):
         steps, batch, columns = drive.shape
         units = spec.units
         one = float(1 << spec.state_frac_bits)
@@ -126,7 +127,8 @@ class _Sequence(torch.autograd.Function):
         values, slopes = new(steps, batch, columns), new(steps, batch, columns)
         state = drive.new_zeros(steps + 1, batch, units)
         state_values, state_slopes = new(steps, batch, units), new(steps, batch, units)
-        hidden = drive.new_zeros(steps + 1, batch, units)
+        hidden = drive.new_zeros(steps + 1, batch, spec.hidden)
+        wide, held = (new(steps, batch, size) if spec.projection else None for size in (units, spec.projection))
         if start is not None:
             state[0], hidden[0] = start
         kept = Trace(new(steps, batch, columns), values, state[1:], new(steps, batch, units), state_values, hidden[1:])
@@ -142,11 +144,19 @@ class _Sequence(torch.autograd.Function):
             state_macs = array.second(pulses, spec.state_cell)
             tables.convert_state(state_macs, state_values[t], state_slopes[t])
             array.late(state_values[t], True)
-            hidden[t + 1] = _round(torch.mul(o, state_values[t]).mul_(spec.input_max))
+            pulses = _round(torch.mul(o, state_values[t]).mul_(spec.input_max))
+            if projection is not None:
+                wide[t] = pulses
+                sums = _round(torch.mm(pulses, projection.t()).mul_(0.5**spec.projection_shift))
+                pulses = sums.clamp(-spec.input_max, spec.input_max)
+                torch.eq(sums, pulses, out=held[t])
+            hidden[t + 1] = pulses
             if trace:
                 kept.macs[t], kept.state_macs[t] = macs, state_macs
         ctx.spec, ctx.gain, ctx.one = spec, gain, one
-        ctx.save_for_backward(recurrent, values, slopes, state, state_values, state_slopes, hidden)
+        ctx.save_for_backward(
+            recurrent, projection, values, slopes, state, state_values, state_slopes, hidden, wide, held
+        )
         # Copies: what autograd saved must not be an output under a second name.
         copies = [state[-1].clone(), *(tensor.clone() for tensor in vars(kept).values() if trace)]
         ctx.mark_non_differentiable(*copies)
@@ -154,15 +164,21 @@ class _Sequence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, hidden_gradient, *_):
-        recurrent, values, slopes, state, state_values, state_slopes, hidden = ctx.saved_tensors
+        recurrent, projection, values, slopes, state, state_values, state_slopes, hidden, wide, held = ctx.saved_tensors
         spec = ctx.spec
         steps, _, columns = values.shape
         drive_gradient = torch.empty_like(values)
+        sums_gradient = None if projection is None else torch.empty_like(held)
         through = recurrent.t().contiguous()
-        dh = torch.zeros_like(state[0])
+        dh = torch.zeros_like(hidden[0])
         dc = torch.zeros_like(state[0])
         for t in reversed(range(steps)):
-            dh = (dh + hidden_gradient[t]).mul_(spec.input_max)
+            dh = dh + hidden_gradient[t]
+            if projection is not None:
+                # Nothing passes where the code saturates.
+                torch.mul(held[t], dh, out=sums_gradient[t]).mul_(0.5**spec.projection_shift)
+                dh = sums_gradient[t] @ projection
+            dh.mul_(spec.input_max)
             i, f, g, o = values[t].chunk(4, 1)
             di, df, dg, do = drive_gradient[t].chunk(4, 1)
             torch.mul(dh, state_values[t], out=do)
@@ -176,8 +192,9 @@ class _Sequence(torch.autograd.Function):
             dc = dc * f
             dh = drive_gradient[t] @ through
         flat = drive_gradient.view(-1, columns)
-        recurrent_gradient = hidden[:-1].reshape(-1, spec.units).t() @ flat
-        return drive_gradient, recurrent_gradient, None, None, None, None, None, None
+        recurrent_gradient = hidden[:-1].reshape(-1, spec.hidden).t() @ flat
+        projection_gradient = None if projection is None else sums_gradient.flatten(0, 1).t() @ wide.flatten(0, 1)
+        return drive_gradient, recurrent_gradient, projection_gradient, None, None, None, None, None, None
 
 
 def run_sequence(
@@ -189,6 +206,7 @@ def run_sequence(
     variance: Tensor | None = None,
     trace: bool = False,
     start: State | None = None,
+    projection: Tensor | None = None,
 ) -> tuple[Tensor, State, Trace | None]:
     """Hidden states of every step.
 
@@ -196,7 +214,7 @@ def run_sequence(
     ----------
     drive : float tensor of `exact_dtype`, shape (steps, batch, columns)
         What the x rows and the bias rows add to each MAC: integers.
-    recurrent : float tensor, shape (units, columns)
+    recurrent : float tensor, shape (hidden, columns)
         Levels of the h rows: integers, unless imperfections make them real.
     array : Array
         What stands behind the periphery in this pass.
@@ -204,16 +222,18 @@ def run_sequence(
         Of the array's noise, from x and bias rows: its own :meth:`~.imperfections.Array.variance`.
     trace : bool
         Whether to keep all the inner values as well.
-    start : pair of float tensors, shape (batch, units), or None
+    start : pair of float tensors, shapes (batch, units) and (batch, hidden), or None
         c and h before the first step, in which nothing is differentiated; None: zeros, a state reset.
+    projection : float tensor, shape (hidden, units), or None
+        Integer weights of the projection, where the specification has one.
 
     Returns
     -------
     (hidden, end, trace)
-        hidden: pulse codes, shape (steps, batch, units), differentiable in ``drive`` and ``recurrent``; end: c and h
-        after the last step, which the next part of the same sequences starts from.
+        hidden: pulse codes, shape (steps, batch, hidden), differentiable in ``drive``, ``recurrent`` and
+        ``projection``; end: c and h after the last step, which the next part of the same sequences starts from.
     """
-    hidden, c, *kept = _Sequence.apply(drive, recurrent, start, spec, tables, array, variance, trace)
+    hidden, c, *kept = _Sequence.apply(drive, recurrent, projection, start, spec, tables, array, variance, trace)
     return hidden, (c, hidden[-1].detach()), Trace(*kept) if trace else None
 
 
