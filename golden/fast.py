@@ -49,6 +49,29 @@ def update_float(spec: Specification, integers: int = 0) -> Float | None:
     return None
 
 
+class FastProjection:
+    """:func:`.cell.project` in floats, exact where :func:`update_float` says so.
+
+    Parameters
+    ----------
+    weights : int64 array, shape (hidden, units)
+    number : Float
+    """
+
+    def __init__(self, spec: Specification, weights: np.ndarray, number: Float):
+        dtype = number.dtype
+        # The power of two leaves every product and sum exact.
+        self.weights = np.ascontiguousarray(weights * 2.0**-spec.projection_shift, dtype)
+        self.nudged, self.full = dtype(1 + number.nudge), dtype(spec.input_max)
+
+    def project(self, h: np.ndarray, out: np.ndarray) -> None:
+        """``h``, shape (units, batch), projected to ``out``, shape (hidden, batch)."""
+        np.matmul(self.weights, h, out=out)
+        np.multiply(out, self.nudged, out=out)
+        np.rint(out, out=out)
+        np.clip(out, -self.full, self.full, out=out)
+
+
 class FastLstm:
     """One macro's tables and reordered weights; made by :meth:`of`."""
 
@@ -90,9 +113,7 @@ class FastLstm:
         bias = columns[inputs + hidden :].sum(axis=0) * spec.input_max - lows
         self.x_weights = np.ascontiguousarray(columns[:inputs].T, dtype)
         self.h_weights = np.ascontiguousarray(np.vstack([columns[inputs : inputs + hidden], bias]).T, dtype)
-        # The power of two stays exact, and the nudge then is that of the rounding.
-        scale = 2.0**-spec.projection_shift
-        self.projection = None if projection is None else np.ascontiguousarray(projection * scale, dtype)
+        self.projection = None if projection is None else FastProjection(spec, projection, number)
 
         self.lookups = []
         for gate, ramp_index in ((gate, spec.ramp_of_gate[gate]) for gate in order):
@@ -168,7 +189,6 @@ class FastLstm:
         drive = np.zeros((spec.hidden + 1, batch), dtype)
         drive[spec.hidden] = 1
         h = drive[: spec.hidden]
-        full = dtype(spec.input_max)
         # float32 scalars of a known type: a Python float costs a conversion in every call.
         nudged, high, low = dtype(1 + self.number.nudge), dtype(spec.state_max), dtype(-spec.state_max)
         z, z_h = np.empty((4 * units, batch), dtype), np.empty((4 * units, batch), dtype)
@@ -200,10 +220,7 @@ class FastLstm:
                 np.rint(g, out=h)
             else:
                 np.rint(g, out=g)
-                np.matmul(self.projection, g, out=h)
-                np.multiply(h, nudged, out=h)
-                np.rint(h, out=h)
-                np.clip(h, -full, full, out=h)
+                self.projection.project(g, h)
             yield h
 
 

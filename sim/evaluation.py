@@ -186,7 +186,7 @@ def evaluate_instances(
     points = tuple(Point(technology, None, name, frozenset(switches), {"calibration": name}) for name in calibrations)
     arrays = (network.weights, network.head_weights, network.head_biases, np.asarray(codes), labels)
     rest = {"points": points, "metrics": (metric,), "seed": first_seed, "logit_scale": logit_scale}
-    problem = Problem(network.spec, *arrays, **rest)
+    problem = Problem(network.spec, *arrays, **rest, projection_weights=network.projection_weights)
     rows = _rows(problem, instances, jobs, progress)
     found = []
     for place, name in enumerate(calibrations):

@@ -9,7 +9,7 @@ bound; only there are they computed as :mod:`.device` says, in float64 (:mod:`.f
 import numpy as np
 
 from ..cell import state_pulses
-from ..fast import STATE_BITS_MAX, Float, update_float
+from ..fast import STATE_BITS_MAX, FastProjection, Float, update_float
 from ..ramp import decode_integer
 from ..specification import GATES
 from .convert import DeviceLstm, conversions
@@ -34,7 +34,9 @@ class FastDevice:
         """The fast path of an instance, or None where the ranges allow none: then use the instance's own ``run``."""
         spec, window = lstm.spec, Window(lstm.device)
         number = update_float(spec, 2 * spec.state_max + 1)
-        if spec.state_bits > STATE_BITS_MAX or number is None or spec.projection:
+        if spec.state_bits > STATE_BITS_MAX or number is None:
+            return None
+        if spec.projection and lstm.projection_weights is None:
             return None
         if lstm.device.compression * (window.largest + window.largest_noise) > _ORDERED:
             return None
@@ -43,6 +45,7 @@ class FastDevice:
     def __init__(self, lstm: DeviceLstm, window: Window, number: Float):
         self.lstm, self.spec, self.device = lstm, lstm.spec, lstm.device
         self.window, self.number = window, number
+        self.projection = FastProjection(self.spec, lstm.projection_weights, number) if self.spec.projection else None
         device = self.device
         self.has_noise = bool(device.variance.any() or device.state_variance.any() or device.noise_variance.any())
         self.has_common = bool(device.common_variance.any())
@@ -60,9 +63,9 @@ class FastDevice:
     # ---- what is computed -----------------------------------------------------------------------------------------
 
     def hidden(self, x: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
-        """h of every step, int64, shape (batch, steps, units); arguments as :meth:`.convert.DeviceLstm.run`'s."""
+        """h of every step, int64, shape (batch, steps, hidden); arguments as :meth:`.convert.DeviceLstm.run`'s."""
         x, first = self._checked(x, first)
-        out = np.empty((*x.shape[:2], self.spec.units), np.int64)
+        out = np.empty((*x.shape[:2], self.spec.hidden), np.int64)
 
         def keep(block, t, h):
             out[block, t] = h.T
@@ -71,9 +74,9 @@ class FastDevice:
         return out
 
     def sums(self, x: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
-        """The sum of h over the steps, int64, shape (batch, units)."""
+        """The sum of h over the steps, int64, shape (batch, hidden)."""
         x, first = self._checked(x, first)
-        total = np.zeros((self.spec.units, len(x)), np.int64)
+        total = np.zeros((self.spec.hidden, len(x)), np.int64)
 
         def keep(block, t, h):
             part = total[:, block]
@@ -83,9 +86,9 @@ class FastDevice:
         return total.T.copy()
 
     def last(self, x: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
-        """h of the last step, int64, shape (batch, units)."""
+        """h of the last step, int64, shape (batch, hidden)."""
         x, first = self._checked(x, first)
-        out = np.empty((len(x), self.spec.units), np.int64)
+        out = np.empty((len(x), self.spec.hidden), np.int64)
         end = x.shape[1] - 1
 
         def keep(block, t, h):
@@ -100,7 +103,7 @@ class FastDevice:
         return x, conversions(len(x), x.shape[1]) if first is None else np.asarray(first, np.int64)
 
     def _run(self, x: np.ndarray, first: np.ndarray, keep) -> None:
-        """Call ``keep(block, t, h)`` for each block of the batch and each step, h of shape (units, block)."""
+        """Call ``keep(block, t, h)`` for each block of the batch and each step, h of shape (hidden, block)."""
         size = max(64, _BLOCK // self.spec.columns)
         for start in range(0, len(x), size):
             block = slice(start, min(start + size, len(x)))
@@ -211,7 +214,7 @@ class _Block:
         self.ramp_draws = Draws(lstm.origin, first, spec.ticks + 6, float) if device.ramp_noise.any() else None
         self.converter = Converter(device, lstm, self.draws, self.ramp_draws, batch, columns, dtype)
         self.charges = Charges(fast.window, batch, dtype, fast.error.value, fast.ends)
-        self.pulses = np.full((spec.inputs + units + 1, batch), spec.input_max, dtype)
+        self.pulses = np.full((spec.inputs + spec.hidden + 1, batch), spec.input_max, dtype)
         self.squares = np.empty_like(self.pulses)
         self.z, self.sigma = np.empty((columns, batch), dtype), np.empty((columns, batch), dtype)
         self.gates = np.empty((columns, batch), number)
@@ -220,12 +223,12 @@ class _Block:
         self.common = None
 
     def steps(self, x: np.ndarray):
-        """h of each step, shape (units, batch), of ``x``, shape (batch, steps, inputs)."""
+        """h of each step, shape (hidden, batch), of ``x``, shape (batch, steps, inputs)."""
         fast, spec, units = self.fast, self.fast.spec, self.fast.spec.units
         number = fast.number
         x = np.ascontiguousarray(x.transpose(1, 2, 0), fast.dtype)
         i, f, g, o = (self.gates[k * units : (k + 1) * units] for k in range(4))
-        c, h = np.zeros_like(i), np.zeros_like(i)
+        c, h = np.zeros_like(i), np.zeros((spec.hidden, i.shape[1]), i.dtype)
         nudged, high, low = number.dtype(1 + number.nudge), number.dtype(spec.state_max), number.dtype(-spec.state_max)
         gain = number.dtype(spec.input_max * (1 + number.nudge))
         for t in range(len(x)):
@@ -244,7 +247,11 @@ class _Block:
             self._second(g)
             np.multiply(o, g, out=g)
             np.multiply(g, gain, out=g)
-            np.rint(g, out=h)
+            if fast.projection is None:
+                np.rint(g, out=h)
+            else:
+                np.rint(g, out=g)
+                fast.projection.project(g, h)
             yield h
 
     def _first(self) -> None:

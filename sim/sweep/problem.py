@@ -15,6 +15,7 @@ from crossramp.golden.specification import Specification
 from .plan import Plan, Point
 
 _ARRAYS = ("weights", "head_weights", "head_biases", "codes", "labels")
+_PROJECTION = ("projection_weights",)  # where there is one
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,8 @@ class Problem:
         Of instance 0.
     logit_scale : float or None
         Of a text's model, see :class:`~crossramp.golden.text.TextSettings`; for the metric ``"bits"`` alone.
+    projection_weights : integer array, or None
+        Of a network with a projection, see :class:`~crossramp.golden.network.Network`.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class Problem:
     metrics: tuple[str, ...]
     seed: int
     logit_scale: float | None = None
+    projection_weights: np.ndarray | None = None
 
     def __post_init__(self):
         if "bits" in self.metrics and (self.spec.readout != "step" or self.logit_scale is None):
@@ -68,7 +72,12 @@ class Problem:
     def of(cls, plan: Plan, model, codes: np.ndarray, labels: np.ndarray) -> "Problem":
         """The problem of a plan, a :class:`~crossramp.golden.modelfile.Model` and recordings."""
         arrays = (model.weights, model.head_weights, model.head_biases, np.asarray(codes), np.asarray(labels, np.int64))
-        return cls(model.spec, *arrays, plan.points, plan.metrics, plan.seed)
+        projection = model.projection_weights
+        return cls(model.spec, *arrays, plan.points, plan.metrics, plan.seed, projection_weights=projection)
+
+    @property
+    def _projection(self) -> tuple[str, ...]:
+        return () if self.projection_weights is None else _PROJECTION
 
     @cached_property
     def text(self) -> str:
@@ -101,7 +110,7 @@ class Problem:
     def to_bytes(self) -> bytes:
         """An ``.npz`` archive, without pickles."""
         buffer = io.BytesIO()
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays = {name: getattr(self, name) for name in (*_ARRAYS, *self._projection)}
         arrays["codes"] = arrays["codes"].astype(np.int16)
         np.savez_compressed(buffer, text=np.frombuffer(self.text.encode(), np.uint8), **arrays)
         return buffer.getvalue()
@@ -110,7 +119,7 @@ class Problem:
     def from_bytes(cls, data: bytes) -> "Problem":
         """What :meth:`to_bytes` wrote."""
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in _ARRAYS}
+            arrays = {name: file[name] for name in (*_ARRAYS, *_PROJECTION) if name in file}
             content = json.loads(bytes(file["text"]))
         technologies = [_technology(entry) for entry in content["technologies"]]
         points = tuple(
@@ -132,7 +141,9 @@ class Problem:
     def hashes(self) -> dict[str, str]:
         """16 hexadecimal digits each of what decides results."""
         model = [json.dumps(self.spec.to_dict(), sort_keys=True).encode()]
-        model += [np.ascontiguousarray(getattr(self, name), "<i8").tobytes() for name in _ARRAYS[:3]]
+        model += [
+            np.ascontiguousarray(getattr(self, name), "<i8").tobytes() for name in (*_ARRAYS[:3], *self._projection)
+        ]
         points = [
             [p.technology.content_hash, p.adc_bits, p.calibration, sorted(p.switches), p.values] for p in self.points
         ]
@@ -150,7 +161,7 @@ class Problem:
     def network(self, point: Point) -> Network:
         """The ideal network of a point."""
         spec = self.spec if point.adc_bits is None else self.spec.replace(adc_bits=point.adc_bits)
-        return Network(spec, self.weights, self.head_weights, self.head_biases)
+        return Network(spec, self.weights, self.head_weights, self.head_biases, self.projection_weights)
 
 
 def _technology(content: dict) -> Technology:

@@ -102,7 +102,7 @@ class _Bench:
         point, metrics = self.point, self.problem.metrics
         chip = device(point.technology, self.spec, self.network.weights, seed, switches=point.switches)
         cells = None if self.plan is None else calibrate(chip, self.plan).cells
-        lstm = DeviceLstm(chip, cells)
+        lstm = DeviceLstm(chip, cells, self.network.projection_weights)
         found = {}
         if "accuracy" in metrics or "flips" in metrics:
             answers = self._answers(lstm)

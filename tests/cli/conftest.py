@@ -34,6 +34,7 @@ def small_model(features: bool = True, **changes) -> Model:
         CLASSES,
         FEATURES.to_dict() if features else None,
         {"origin": "drawn at random"},
+        network.projection_weights,
     )
 
 

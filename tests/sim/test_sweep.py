@@ -111,8 +111,9 @@ def test_tasks_cover_each_instance_of_each_point_once(monkeypatch):
     assert made == json.loads(json.dumps(made))
 
 
-def test_a_task_is_a_function_of_its_description():
-    problem = problem_of(PLAN)
+@pytest.mark.parametrize("changes", [{}, {"projection": 2}])
+def test_a_task_is_a_function_of_its_description(changes):
+    problem = problem_of(PLAN, **changes)
     again = Problem.from_bytes(problem.to_bytes())
     assert problem.to_bytes() == again.to_bytes()
     assert problem.hashes == again.hashes
@@ -134,7 +135,9 @@ def test_hashes_tell_what_changed():
     assert [name for name in hashes if other[name] != hashes[name]] == ["data"]
 
 
-@pytest.mark.parametrize("changes", [{}, {"readout": "last"}, {"state_bits": 20}])  # 20: there is no fast path
+@pytest.mark.parametrize(
+    "changes", [{}, {"readout": "last"}, {"state_bits": 20}, {"projection": 2}]
+)  # 20: no fast path
 def test_metrics_are_those_of_the_instance(changes):
     every = PLAN.replace('["flips", "code_error", "inl"]', json.dumps(list(METRICS)))
     problem = problem_of(every, labels=True, **changes)
@@ -144,7 +147,7 @@ def test_metrics_are_those_of_the_instance(changes):
         tech = problem.points[point].technology
         chip = sampling.device(tech, network.spec, network.weights, 7)
         plan = calibration_plan(tech, network.spec, network.weights)
-        lstm = DeviceLstm(chip, calibrate(chip, plan).cells if point == 3 else None)
+        lstm = DeviceLstm(chip, calibrate(chip, plan).cells if point == 3 else None, network.projection_weights)
         answers = network.head(lstm.run(problem.codes).h)[0]
         assert row["accuracy"] == (answers == problem.labels).mean()
         assert row["flips"] == (answers != network.answers(problem.codes)).mean()

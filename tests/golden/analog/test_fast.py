@@ -25,11 +25,13 @@ effect_sets = st.one_of(
 
 
 def lstm_of(spec: Specification, seed: int, effects=EFFECTS) -> DeviceLstm:
-    device = device_of(spec, network_of(spec, seed).weights, seed, effects)
+    network = network_of(spec, seed)
+    device = device_of(spec, network.weights, seed, effects)
     # As strong as compression may be: a stronger one turns the order of the largest values around.
     window = fastcharge.Window(device)
     most = 2.9 / (window.largest + window.largest_noise)
-    return DeviceLstm(device.replace(compression=min(device.compression, most)))
+    device = device.replace(compression=min(device.compression, most))
+    return DeviceLstm(device, projection_weights=network.projection_weights)
 
 
 def assert_equal(lstm: DeviceLstm, x: np.ndarray, first: np.ndarray | None = None):
@@ -42,7 +44,7 @@ def assert_equal(lstm: DeviceLstm, x: np.ndarray, first: np.ndarray | None = Non
 
 
 @settings(max_examples=60)
-@given(specifications(projection=0), seeds, effect_sets)
+@given(specifications(), seeds, effect_sets)
 def test_every_h_equals_the_instances_own(spec, seed, effects):
     spec = spec.replace(state_bits=min(spec.state_bits, 16), state_frac_bits=min(spec.state_frac_bits, 15))
     lstm = lstm_of(spec, seed, effects)
@@ -58,10 +60,10 @@ def test_one_effect(effect, seed):
     assert_equal(lstm, inputs_of(KEYWORDS, seed, batch=67, steps=4))
 
 
-@pytest.mark.parametrize("latch", ["last_high", "first_trip"])
+@pytest.mark.parametrize(("latch", "projection"), [("last_high", 0), ("first_trip", 0), ("last_high", 5)])
 @pytest.mark.parametrize("adc_bits", [3, 5, 8])
-def test_all_effects(latch, adc_bits, seed):
-    spec = KEYWORDS.replace(latch=latch, adc_bits=adc_bits)
+def test_all_effects(latch, projection, adc_bits, seed):
+    spec = KEYWORDS.replace(latch=latch, adc_bits=adc_bits, projection=projection)
     lstm = lstm_of(spec, seed)
     first = np.random.default_rng(seed).integers(0, 1 << 20, 67)
     assert_equal(lstm, inputs_of(spec, seed, batch=67, steps=4), first)
