@@ -29,12 +29,12 @@ demo: $(DEMO_READY) ## Verilog of the shipped model, recordings through it, pict
 test: $(TEST_READY) simulators lint ## all tests, in Icarus and Verilator both; installs what is missing
 	PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -n $(JOBS) --dist loadfile $(PYTEST)
 
-test-all: ## the tests, what they draw again with other seeds, a bitstream of every board, and all of bench/
+test-all: ## the tests, what they draw again with other seeds, the slow ones, a bitstream of every board, and all of bench/
 	$(MAKE) test
 	@for seed in $(SEEDS); do \
 	  PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -n $(JOBS) --dist loadfile --seed $$seed tests/golden tests/rtl tests/sim || exit 1; \
 	done
-	PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -m every_board tests/boards
+	PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -m 'every_board or slow'
 	$(MAKE) bench
 
 lint: $(TEST_READY) ## ruff: errors, style, format

@@ -101,6 +101,7 @@ def test_a_wrong_look_up_table_is_found(netlist, session, yosys, cache):
     assert wrong.differences
 
 
+@pytest.mark.slow
 def test_ice40_after_layout_is_golden(yosys, cache):
     board = replace(boards()["icebreaker"], gather_columns=())
     build = board.build(SPEC, baud=board.clock // 5)
