@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trains every model from its recipe, measures it, and writes docs/results.md: all figures there come from one run.
+
+    python docs/results.py SPEECH RECORDINGS TEXT --work build/results
+
+SPEECH: what is trained on, in the layout of Google Speech Commands v0.02 (recordings, or spectrograms with index.csv);
+RECORDINGS: what accuracy is measured on, a folder a class (its official test set, or a part of it); TEXT: any UTF-8
+text. Hours on two cores. Interrupted, the same command goes on: trainings from their last epoch, and what is done and
+still made of the same things is not done again. --ship puts the shipped models into golden/models.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import results_pages
+from crossramp.train.recipe import FOLDER
+
+HERE = Path(__file__).parent
+SHIPPED = ("kws", "kws-aware", "text")
+BITS = ("-3", "-4", "", "-8")
+#: Recipes and the technologies that their models are measured on, in the order of the work: what others share first.
+MODELS = {
+    "kws": ("rram", "charge"),
+    "kws-aware": ("rram",),
+    "text": ("rram",),
+    "text-aware": ("rram",),
+    "kws-charge": ("charge",),
+    **{f"kws{bits}": ("rram", "charge") for bits in BITS if bits},
+    **{f"kws-aware{bits}": ("rram",) for bits in BITS if bits},
+    **{f"kws-charge{bits}": ("charge",) for bits in BITS if bits},
+}
+INSTANCES = 20
+FIRST_SEED = 1
+#: Every model's step is as short as the shipped one's; lanes change no answer.
+LANES = 16
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command that makes a file.
+
+    Attributes
+    ----------
+    name : str
+    command : tuple of str
+        Arguments of crossramp.
+    output : Path
+        What it makes: a model file, or what it prints.
+    inputs : tuple of Path
+        Files that it depends on; a job waits until they are made.
+    after : tuple of Path
+        Files that it waits for, but does not depend on.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    output: Path
+    inputs: tuple[Path, ...] = ()
+    after: tuple[Path, ...] = ()
+
+    @property
+    def stamp(self) -> str:
+        """Changes with the command and with the content of every input."""
+        digest = hashlib.sha256(json.dumps(self.command).encode())
+        for path in self.inputs:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    @property
+    def done(self) -> bool:
+        """Whether the output is there and made of what is there now."""
+        stamp = self.output.with_name(self.output.name + ".stamp")
+        return self.output.is_file() and stamp.is_file() and stamp.read_text() == self.stamp
+
+    def finish(self) -> None:
+        self.output.with_name(self.output.name + ".stamp").write_text(self.stamp)
+
+
+def jobs(args: argparse.Namespace) -> list[Job]:
+    """All of them, each after what it needs."""
+    work, found = args.work, []
+    shelf = ("--shelf", str(work / "shelf"))
+    for name, technologies in MODELS.items():
+        task = name.partition("-")[0]
+        model, recipe = work / f"{name}.npz", FOLDER / f"{name}.toml"
+        data, measured = (args.text, args.text) if task == "text" else (args.speech, args.recordings)
+        more = () if task == "text" else ("--eval", str(args.recordings))
+        first = () if name == task else (work / f"{task}.npz",)  # its float network is on the shelf then
+        command = ("train", task, str(data), "-o", str(model), "--recipe", name, "--lanes", str(LANES), *shelf, *more)
+        found.append(Job(f"train {name}", command, model, (recipe,), first))
+        evaluate = ("evaluate", str(model), str(measured), "--json", "--jobs", "1")
+        for technology in technologies:
+            chips = ("--technology", technology, "--instances", str(INSTANCES), "--first-seed", str(FIRST_SEED))
+            output = work / f"{name}.{technology}.json"
+            found.append(Job(f"measure {name} on {technology}", (*evaluate, *chips), output, (model,)))
+        if name in SHIPPED:
+            chips = ("--technology", "rram", "--instances", "1", "--calibration", "none", "--rtl")
+            for array, options in (("ideal", ("--rtl",)), ("rram", chips)):
+                output, picture = work / f"{name}.rtl-{array}.json", work / f"{name}.rtl-{array}.png"
+                drawn = () if task == "text" else ("--confusion", str(picture))
+                found.append(Job(f"RTL of {name}, {array}", (*evaluate, *options, *drawn), output, (model,)))
+    return [job for job in found if not args.only or any(part in job.name for part in args.only)]
+
+
+def run(todo: list[Job], processes: int, say: Callable[[str], None], logs: Path) -> int:
+    """Runs what is not done, several at a time, and returns how many failed; an interruption ends them all."""
+    waiting, running, failed = list(todo), {}, 0
+    try:
+        while waiting or running:
+            for job in list(waiting):
+                if len(running) >= processes:
+                    break
+                unmade = {other.output for other in (*waiting, *running)}
+                if unmade.intersection((*job.inputs, *job.after)):
+                    continue
+                waiting.remove(job)
+                if not all(path.is_file() for path in job.inputs):
+                    say(f"{job.name}: left out, {next(path for path in job.inputs if not path.is_file())} is missing")
+                    failed += 1
+                elif job.done:
+                    say(f"{job.name}: done before")
+                else:
+                    running[job] = start(job, logs)
+                    say(f"{job.name}: begun")
+            for job, process in list(running.items()):
+                if process.poll() is None:
+                    continue
+                del running[job]
+                if process.returncode:
+                    failed += 1
+                    say(f"{job.name}: failed with status {process.returncode}; see {logs / slug(job)}")
+                else:
+                    job.finish()
+                    say(f"{job.name}: done")
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        for process in running.values():
+            process.terminate()
+        raise
+    return failed
+
+
+def slug(job: Job) -> str:
+    return job.name.replace(" ", "-").replace(",", "") + ".log"
+
+
+def start(job: Job, logs: Path) -> subprocess.Popen:
+    """What the command prints goes into its log; where the output is no model file, into the output."""
+    into = None if job.output.suffix == ".npz" else job.output
+    command = [sys.executable, "-m", "crossramp", *job.command]
+    with open(logs / slug(job), "a") as log:
+        if into is None:
+            return subprocess.Popen(command, stdout=log, stderr=log)
+        with open(into, "w") as out:
+            return subprocess.Popen(command, stdout=out, stderr=log)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0], epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("speech", metavar="SPEECH", type=Path, help="Speech Commands: recordings or spectrograms")
+    parser.add_argument("recordings", metavar="RECORDINGS", type=Path, help="recordings to measure on, CLASS/*.wav")
+    parser.add_argument("text", metavar="TEXT", type=Path, help="a UTF-8 text")
+    parser.add_argument(
+        "--work", type=Path, default=Path("build/results"), metavar="DIR", help="models and measurements"
+    )
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
+    parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="only work whose name contains it")
+    parser.add_argument("--write", action="store_true", help="no work: write the pages of what is there")
+    parser.add_argument("--ship", action="store_true", help="put the shipped models into golden/models, too")
+    args = parser.parse_args(arguments)
+    logs = args.work / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    todo = jobs(args)
+    failed = 0 if args.write else run(todo, args.jobs, lambda text: print(text, flush=True), logs)
+    if failed:
+        return 1
+    if args.ship:
+        for name in SHIPPED:
+            shutil.copyfile(args.work / f"{name}.npz", HERE.parent / "golden" / "models" / f"{name}.npz")
+    if not args.only:
+        results_pages.write(args.work, HERE)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        raise SystemExit(main())
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables and pictures of docs/results.md, from what docs/results.py measured; imported by it alone."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from crossramp.golden.analog.technology import load
+from crossramp.golden.modelfile import Model, load_model
+from crossramp.train.recipe import load_recipe
+
+BEGIN, END = "<!-- begin: written by docs/results.py -->", "<!-- end: written by docs/results.py -->"
+BITS = {3: "-3", 4: "-4", 5: "", 8: "-8"}
+AWARE = {"rram": "kws-aware", "charge": "kws-charge"}
+CALIBRATIONS = {"none": "as made", "one-point": "calibrated"}
+NOTHING = "–"
+
+
+def write(work: Path, docs: Path) -> None:
+    """Writes what stands between the marks of docs/results.md, and docs/images/results-*.png."""
+    page = docs / "results.md"
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise SystemExit(f"{page}: lacks the marks {BEGIN} and {END}; put them where the tables belong")
+    measured = Measured(work)
+    parts = [
+        *speech(measured),
+        *claim(measured),
+        *text(measured),
+        *hardware(measured),
+        *origins(measured),
+    ]
+    draw_bits(measured, docs / "images" / "results-bits.png")
+    for name, array in (("kws", "ideal"), ("kws-aware", "rram")):
+        drawn = work / f"{name}.rtl-{array}.png"
+        if drawn.is_file():
+            (docs / "images" / f"results-{name}-{array}.png").write_bytes(drawn.read_bytes())
+    unfinished = page.with_suffix(".unfinished")
+    unfinished.write_text(before + BEGIN + "\n" + "\n".join(parts).strip() + "\n" + END + after)
+    unfinished.replace(page)
+
+
+class Measured:
+    """Models and measurements of a working folder; None for what is not there."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+
+    def model(self, name: str) -> Model | None:
+        path = self.work / f"{name}.npz"
+        return load_model(path) if path.is_file() else None
+
+    def json(self, name: str) -> dict | None:
+        path = self.work / f"{name}.json"
+        return json.loads(path.read_text()) if path.with_name(path.name + ".stamp").is_file() else None
+
+    def on(self, name: str, technology: str, calibration: str) -> dict | None:
+        """What chips of a technology did to a model, one way of calibration."""
+        content = self.json(f"{name}.{technology}")
+        if content is None:
+            return None
+        (found,) = (one for one in content["instances"] if one["calibration"] == calibration)
+        return found
+
+    def evaluation(self, name: str) -> dict:
+        model = self.model(name)
+        return {} if model is None else model.provenance.get("evaluation", {})
+
+
+def speech(measured: Measured) -> list[str]:
+    """A table a technology: float, ideal, unaware and aware, by bits."""
+    about = measured.json("kws.rram")
+    lines = ["### Twelve words", ""]
+    if about is not None:
+        low, high = about["ideal"]["interval"]
+        lines += [
+            f"{about['recordings']} recordings; {measured.on('kws', 'rram', 'none')['count']} chips a figure, mean ± "
+            f"standard deviation of the chips. A figure's own 95 % interval, of so many recordings, is about "
+            f"±{50 * (high - low):.1f} points; all share the recordings, so differences are surer than that.",
+        ]
+    for technology, aware in AWARE.items():
+        lines += ["", f"Chips of `{technology}`, %:", ""]
+        head = ["bits", "float", "ideal", *(f"unaware, {how}" for how in CALIBRATIONS.values())]
+        head += ["aware: ideal", *(f"aware, {how}" for how in CALIBRATIONS.values())]
+        lines += [_row(head), "| ---: " * len(head) + "|"]
+        for bits, suffix in BITS.items():
+            plain, trained = f"kws{suffix}", f"{aware}{suffix}"
+            cells = [
+                str(bits),
+                _percent(measured.evaluation(plain).get("float_accuracy")),
+                _ideal(measured, plain, technology),
+            ]
+            cells += [_spread(measured.on(plain, technology, how)) for how in CALIBRATIONS]
+            cells += [_ideal(measured, trained, technology)]
+            cells += [_spread(measured.on(trained, technology, how)) for how in CALIBRATIONS]
+            lines.append(_row(cells))
+    return [*lines, "", "![Accuracy by bits](images/results-bits.png)", ""]
+
+
+def claim(measured: Measured) -> list[str]:
+    """Aware training without calibration against unaware training with it, on the same chips."""
+    lines = ["### Aware training in place of calibration", ""]
+    lines += [
+        "Accuracy of the aware network as made, less that of the unaware one calibrated; the same chips, the same",
+        "recordings. Points, mean ± its standard error over the chips.",
+        "",
+    ]
+    lines += [_row(["bits", *AWARE]), "| ---: " * (1 + len(AWARE)) + "|"]
+    for bits, suffix in BITS.items():
+        cells = [str(bits)]
+        for technology, aware in AWARE.items():
+            one = measured.on(f"{aware}{suffix}", technology, "none")
+            other = measured.on(f"kws{suffix}", technology, "one-point")
+            if one is None or other is None:
+                cells.append(NOTHING)
+                continue
+            pairs = zip(one["chips"], other["chips"], strict=True)
+            gains = np.array([100 * (a["accuracy"] - b["accuracy"]) for a, b in pairs if a["seed"] == b["seed"]])
+            cells.append(f"{gains.mean():+.2f} ± {gains.std(ddof=1) / math.sqrt(len(gains)):.2f}")
+        lines.append(_row(cells))
+    return [*lines, ""]
+
+
+def text(measured: Measured) -> list[str]:
+    """Bits per character."""
+    lines = ["### Characters", ""]
+    head = ["model", "float", "ideal", *(f"`rram`, {how}" for how in CALIBRATIONS.values())]
+    lines += [_row(head), "| --- " + "| ---: " * (len(head) - 1) + "|"]
+    for name in ("text", "text-aware"):
+        content, evaluation = measured.json(f"{name}.rram"), measured.evaluation(name)
+        cells = [f"`{name}`", _bits(evaluation.get("float_bits_per_character"))]
+        cells += [_bits(content and content["ideal"]["bits"])]
+        for how in CALIBRATIONS:
+            found = measured.on(name, "rram", how)
+            cells.append(NOTHING if found is None else f"{found['mean']:.3f} ± {found['deviation']:.3f}")
+        lines.append(_row(cells))
+    return [*lines, ""]
+
+
+def hardware(measured: Measured) -> list[str]:
+    """What the generated Verilog gave."""
+    lines = ["### The RTL", ""]
+    lines += [
+        _row(["model", "array", "result", "golden", "values compared", "different", "clocks a step", "simulator"])
+    ]
+    lines += ["| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"]
+    for name in ("kws", "kws-aware", "text"):
+        for array in ("ideal", "rram"):
+            content = measured.json(f"{name}.rtl-{array}")
+            for told in content["hardware"] if content else []:
+                if (told["array"] == "ideal") != (array == "ideal"):
+                    continue
+                metric, show = ("bits", _bits) if name == "text" else ("accuracy", lambda value: f"{_percent(value)} %")
+                golden = content["ideal"][metric] if array == "ideal" else content["instances"][0]["chips"][0][metric]
+                chip = "ideal" if array == "ideal" else f"`{array}`, chip {told['seed']}"
+                cells = [f"`{name}`", chip, show(told[metric]), show(golden), f"{told['compared']:,}"]
+                lines.append(_row([*cells, str(told["mismatches"]), str(told["clocks_per_step"]), told["simulator"]]))
+    return [*lines, ""]
+
+
+def origins(measured: Measured) -> list[str]:
+    """Hashes of all that the figures depend on."""
+    lines = [
+        "### Made of",
+        "",
+        _row(["model", "content", "recipe", "data", "torch"]),
+        "| --- | --- | --- | --- | --- |",
+    ]
+    names = ["kws", "text", *(f"kws{suffix}" for suffix in BITS.values() if suffix), "text-aware"]
+    names += [f"{aware}{suffix}" for aware in AWARE.values() for suffix in BITS.values()]
+    for name in names:
+        model = measured.model(name)
+        if model is None:
+            continue
+        about = model.provenance
+        stale = "" if about["recipe_hash"] == _recipe_hash(name, about) else " (another than in the tree)"
+        cells = [f"`{name}`", f"`{model.content_hash}`", f"`{about['recipe_hash']}`{stale}"]
+        lines.append(_row([*cells, f"`{about['data_sha256'][:16]}`", about["versions"]["torch"]]))
+    hashes = ", ".join(f"`{name}` `{load(name).content_hash}`" for name in AWARE)
+    return [*lines, "", f"Technologies: {hashes}."]
+
+
+def _recipe_hash(name: str, about: dict) -> str:
+    """Of the recipe in the tree, with the lanes that the model was made with."""
+    recipe = load_recipe(name)
+    hardware = dataclasses.replace(recipe.hardware, lanes=about["recipe"]["hardware"]["lanes"])
+    return dataclasses.replace(recipe, hardware=hardware).content_hash
+
+
+def draw_bits(measured: Measured, path: Path) -> None:
+    """Accuracy by bits, a panel a technology."""
+    figure, axes = plt.subplots(1, len(AWARE), figsize=(10.5, 4.2), sharey=True, layout="constrained")
+    for axis, (technology, aware) in zip(axes, AWARE.items(), strict=True):
+        place = np.arange(len(BITS))
+        floats = [measured.evaluation(f"kws{s}").get("float_accuracy", math.nan) for s in BITS.values()]
+        axis.plot(place, [100 * value for value in floats], ":", color="black", label="float")
+        ideal = [
+            (measured.json(f"kws{s}.{technology}") or {}).get("ideal", {}).get("accuracy", math.nan)
+            for s in BITS.values()
+        ]
+        axis.plot(place, [100 * value for value in ideal], "o-", color="tab:gray", label="ideal array")
+        series = [
+            ("kws", "none", "unaware", "tab:red", "s--"),
+            ("kws", "one-point", "unaware, calibrated", "tab:orange", "s-"),
+        ]
+        series += [
+            (aware, "none", "aware", "tab:blue", "D--"),
+            (aware, "one-point", "aware, calibrated", "tab:cyan", "D-"),
+        ]
+        for turn, (model, how, label, color, style) in enumerate(series):
+            found = [measured.on(f"{model}{s}", technology, how) for s in BITS.values()]
+            mean = [100 * one["mean"] if one else math.nan for one in found]
+            spread = [100 * one["deviation"] if one else math.nan for one in found]
+            axis.errorbar(
+                place + 0.06 * (turn - 1.5), mean, spread, fmt=style, color=color, capsize=3, ms=5, label=label
+            )
+        axis.set_xticks(place, [f"{bits} bits" for bits in BITS])
+        axis.set_title(f"chips of {technology}")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("accuracy, % (bars: standard deviation of the chips)")
+    axes[0].legend(loc="lower right", fontsize=8)
+    figure.suptitle("Twelve words: what bits, chips, calibration and aware training do")
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _percent(share: float | None) -> str:
+    return NOTHING if share is None else f"{100 * share:.1f}"
+
+
+def _bits(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.3f}"
+
+
+def _ideal(measured: Measured, name: str, technology: str) -> str:
+    content = measured.json(f"{name}.{technology}")
+    return NOTHING if content is None else _percent(content["ideal"]["accuracy"])
+
+
+def _spread(found: dict | None) -> str:
+    return NOTHING if found is None else f"{100 * found['mean']:.1f} ± {100 * found['deviation']:.1f}"
