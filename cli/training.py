@@ -132,6 +132,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add("--shelf", metavar="DIR", type=Path, help="keep trained float networks there, for runs that need an equal one")
     add("--log", metavar="DIR", type=Path, help="write scalars of every epoch there, for TensorBoard")
     add("--json", action="store_true", help="print what became of it as JSON, and the epochs on stderr")
+    add("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="that networks are trained on (%(default)s)")
     add("--threads", type=_count(1, 1024), default=1, metavar="N", help="that torch uses (%(default)s)")
 
 
@@ -170,7 +171,7 @@ def _keywords(args: argparse.Namespace, report: Report) -> int:
     from crossramp.train import keywords
 
     # All that can be refused is, before an hour is spent.
-    _check_output(args)
+    device = _checked(args)
     recipe = recipe_of(args)
     keywords.specification(recipe)
     checkpoint = _checkpoint(args, recipe)
@@ -184,7 +185,7 @@ def _keywords(args: argparse.Namespace, report: Report) -> int:
         report.line(f"{report.left_out} recordings or folders could not be used; they are named above")
     report.line(f"{len(corpus.training)} clips to train on, {len(corpus.validation)} to validate with")
     with _kept(checkpoint, report):
-        trained = keywords.train(corpus, recipe, report, checkpoint, args.shelf)
+        trained = keywords.train(corpus, recipe, report, checkpoint, args.shelf, device)
         if evaluation is not None:
             trained.provenance["evaluation"] = measured = keywords.measure(trained, evaluation)
             report.line(
@@ -198,7 +199,7 @@ def _keywords(args: argparse.Namespace, report: Report) -> int:
 def _text(args: argparse.Namespace, report: Report) -> int:
     from crossramp.train import text
 
-    _check_output(args)
+    device = _checked(args)
     recipe = recipe_of(args)
     checkpoint = _checkpoint(args, recipe)
     corpus = load_text(args.data, recipe.text)
@@ -211,7 +212,7 @@ def _text(args: argparse.Namespace, report: Report) -> int:
         f"{len(corpus.vocabulary)} different ones"
     )
     with _kept(checkpoint, report):
-        trained = text.train_text(corpus, recipe, report, checkpoint, args.shelf)
+        trained = text.train_text(corpus, recipe, report, checkpoint, args.shelf, device)
         trained.provenance["evaluation"] = measured = text.measure(trained, corpus)
         bits = [measured[f"{network}_bits_per_character"] for network in ("float", "golden")]
         report.line(f"on {measured['characters']} characters: float {bits[0]:.4f}, golden {bits[1]:.4f} bits each")
@@ -222,14 +223,18 @@ def _text(args: argparse.Namespace, report: Report) -> int:
 # ---- what tasks share ------------------------------------------------------------------------------------------------
 
 
-def _check_output(args: argparse.Namespace) -> None:
+def _checked(args: argparse.Namespace) -> str:
+    """The device that is trained on; UserError for what does not depend on the task."""
     import torch
+    from crossramp.train.phases import device_named
 
     torch.set_num_threads(args.threads)
+    device = device_named(args.device)
     if args.output.suffix != ".npz":
         raise UserError(f"{args.output}: a model file's name ends in .npz")
     if not args.output.parent.is_dir():
         raise UserError(f"{args.output.parent}: no such folder; make it first")
+    return device
 
 
 def recipe_of(args: argparse.Namespace) -> Recipe:

@@ -120,6 +120,7 @@ def train(
     progress: Progress,
     checkpoint: Checkpoint | None = None,
     shelf: Path | None = None,
+    device: str = "cpu",
 ) -> Trained:
     """Both stages, the second from where the first ended.
 
@@ -133,6 +134,7 @@ def train(
     checkpoint : Checkpoint or None
         Written after every epoch; where it holds a state, training goes on from that.
     shelf : path or None
+    device : str
         See :func:`~.phases.run_stages`.
 
     Raises
@@ -160,14 +162,14 @@ def train(
         Stage(recipe.float_phase, lambda _: FloatNetwork(spec), lambda: task(0), None, learning),
         Stage(recipe.quantized_phase, quantized, lambda: task(1, lambda x: quantize_inputs(x, spec)), "float", content),
     ]
-    done = run_stages(stages, recipe, corpus.digest, progress, checkpoint, shelf)
+    done = run_stages(stages, recipe, corpus.digest, progress, checkpoint, shelf, device)
     provenance = {
         "task": "keywords",
         "data_sha256": corpus.digest,
         "training_clips": len(corpus.training),
         "validation_clips": len(validation.labels),
         **{f"{name}_validation_accuracy": round(stage.metric, 4) for name, stage in done.items()},
-        **origin(recipe),
+        **origin(recipe, device),
     }
     return Trained(done["float"].network, done["quantized"].network, settings, corpus.classes, provenance)
 

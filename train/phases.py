@@ -24,7 +24,10 @@ from .recipe import Recipe
 from .schedule import Progress, Task, fit
 from .settings import Phase
 
-__all__ = ["Done", "Stage", "chips", "integers", "origin", "run_stages"]
+__all__ = ["DEVICES", "Done", "Stage", "chips", "device_named", "integers", "origin", "run_stages"]
+
+DEVICES = ("auto", "cpu", "cuda")
+"""Where training may compute; the first means a GPU where torch finds one."""
 
 _SHELF_VERSION = 1  # goes up when the same recipe trains another network
 
@@ -69,6 +72,7 @@ def run_stages(
     progress: Progress,
     checkpoint: Checkpoint | None = None,
     shelf: Path | None = None,
+    device: str = "cpu",
 ) -> dict[str, Done]:
     """Trains one stage after the other; a stage of 0 epochs that nobody learns from is left out.
 
@@ -84,11 +88,13 @@ def run_stages(
         Written after every epoch; where it holds a state, training goes on from that.
     shelf : path or None
         A folder where trained stages, but the last, are kept under what they depend on, and found again by other runs.
+    device : str
+        Where networks are trained, of torch's devices: ``"cpu"``, ``"cuda"``. What is random is drawn on the CPU.
 
     Returns
     -------
     dict
-        Stages by name.
+        Stages by name, their networks on the CPU.
     """
     saved = (checkpoint.state if checkpoint else None) or {"phase": stages[0].phase.name, "done": {}, "fit": None}
     done: dict[str, Done] = {}
@@ -96,21 +102,23 @@ def run_stages(
         name = stage.phase.name
         torch.manual_seed(recipe.seed)
         network = stage.network({key: value.network for key, value in done.items()})
-        kept = None if shelf is None or stage is stages[-1] else _Shelved(shelf, stage, recipe, data)
+        kept = None if shelf is None or stage is stages[-1] else _Shelved(shelf, stage, recipe, data, device)
         found = saved["done"].get(name)
         if found is None and kept and (name != saved["phase"] or saved["fit"] is None):
             found = kept.load()
         if found is None:
             before = {key: _plain(value) for key, value in done.items()}
             best = fit(
-                network,
+                network.to(device),
                 stage.task(),
                 stage.phase,
                 progress,
-                done[stage.teacher].network if stage.teacher else None,
+                done[stage.teacher].network.to(device) if stage.teacher else None,
                 saved=saved["fit"] if name == saved["phase"] else None,
                 keep=_keeper(checkpoint, {"phase": name, "done": before}),
             )
+            for trained in (network, *(value.network for value in done.values())):
+                trained.cpu()
             found = {"network": network.state_dict(), "metric": best}
             if kept:
                 kept.save(found)
@@ -122,8 +130,10 @@ def run_stages(
 class _Shelved:
     """A trained stage in a file that is named after all it depends on."""
 
-    def __init__(self, folder: Path, stage: Stage, recipe: Recipe, data: str) -> None:
+    def __init__(self, folder: Path, stage: Stage, recipe: Recipe, data: str, device: str) -> None:
         parts = {"data": data, "torch": torch.__version__, "threads": torch.get_num_threads(), **stage.depends}
+        if device != "cpu":
+            parts["device"] = device
         key = hashlib.sha256(json.dumps([_SHELF_VERSION, parts], sort_keys=True).encode()).hexdigest()
         folder.mkdir(parents=True, exist_ok=True)
         self._file = Checkpoint(folder / f"{recipe.task}-{stage.phase.name}-{key[:16]}.pt", {"stage": key})
@@ -137,6 +147,22 @@ class _Shelved:
 
 def _plain(done: Done) -> dict[str, Any]:
     return {"network": done.network.state_dict(), "metric": done.metric}
+
+
+def device_named(name: str) -> str:
+    """``"cpu"`` or ``"cuda"`` for a name of :data:`DEVICES`.
+
+    Raises
+    ------
+    ValueError
+        For ``"cuda"`` where torch finds none, or another name.
+    """
+    if name not in DEVICES:
+        raise ValueError(f"device is {name!r}; allowed: {', '.join(DEVICES)}")
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise ValueError(f"device is 'cuda', but torch {torch.__version__} finds no GPU here; leave it out")
+    return ("cuda" if there else "cpu") if name == "auto" else name
 
 
 def chips(recipe: Recipe, spec: Specification) -> Imperfections | None:
@@ -157,17 +183,19 @@ def integers(network: QuantizedNetwork) -> tuple[np.ndarray, np.ndarray, np.ndar
     return tuple(tensor.round().to(torch.int64).numpy() for tensor in (weights, head_weights, head_biases))
 
 
-def origin(recipe: Recipe) -> dict[str, Any]:
-    """What the provenance of every model says: recipe, seed, versions, technology."""
+def origin(recipe: Recipe, device: str = "cpu") -> dict[str, Any]:
+    """What the provenance of every model says: recipe, seed, versions, technology, and a device that is no CPU."""
     technology = recipe.technology()
-    hashes = {} if technology is None else {"technology_hash": technology.content_hash}
+    more = {} if technology is None else {"technology_hash": technology.content_hash}
+    if device != "cpu":
+        more["device"] = f"{device}: {torch.cuda.get_device_name()}"
     return {
         "seed": recipe.seed,
         "threads": torch.get_num_threads(),
         "recipe": recipe.to_dict(),
         "recipe_hash": recipe.content_hash,
         "versions": {"torch": torch.__version__, "numpy": np.__version__, "crossramp": _own_version()},
-        **hashes,
+        **more,
     }
 
 

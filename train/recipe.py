@@ -114,9 +114,9 @@ def default_recipe(task: str) -> Recipe:
         return Recipe(task)
     return Recipe(
         task,
-        hardware=Hardware(units=128),
-        float_phase=Phase("float", 30, 0.01, 64, label_smoothing=0.0),
-        quantized_phase=Phase("quantized", 15, 0.005, 64, label_smoothing=0.0, distillation=0.5),
+        hardware=Hardware(units=128, sigmoid_range=1.75),
+        float_phase=Phase("float", 20, 0.03, 32, warm_up=100, label_smoothing=0.0, averaging=0.99),
+        quantized_phase=Phase("quantized", 8, 0.01, 32, 0.01, 100, 0.0, distillation=0.5, averaging=0.99),
     )
 
 

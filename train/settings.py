@@ -118,6 +118,7 @@ class Text:
 
     chunk: int = _number(64, 1, 4096, "characters that gradients go back through; the state goes on and on")
     embedding: int = _number(0, 0, 1024, "inputs of a character's row in a trained table; 0: one-hot, one each")
+    projection: int = _number(0, 0, 65536, "codes that h is projected to, up to the units; 0: no projection")
     vocabulary: int = _number(256, 2, 4096, "most different characters that a text may have")
     validation: float = _number(0.05, 0.001, 0.4, "share of the text, after what is trained on")
     test: float = _number(0.05, 0.001, 0.4, "share of the text, its end")

@@ -52,15 +52,17 @@ class TrainedText:
     def export(self) -> Model:
         """The golden model: the quantized network's integers, as they are."""
         network, settings = self.quantized_network, self.settings
-        names = settings.class_names
-        return Model(network.spec, *integers(network), names, settings.to_dict(), self.provenance)
+        names, content, projection = settings.class_names, settings.to_dict(), network.projection_levels()
+        if projection is not None:
+            projection = projection.detach().round().to(torch.int64).numpy()
+        return Model(network.spec, *integers(network), names, content, self.provenance, projection)
 
 
 def specification(recipe: Recipe, characters: int) -> Specification:
     """What a recipe trains for, on a text of so many different characters."""
-    fields = dataclasses.asdict(recipe.hardware)
-    inputs = recipe.text.embedding or characters
-    return keyword_specification(inputs=inputs, classes=characters, steps=1024, **fields).replace(readout="step")
+    fields, text = dataclasses.asdict(recipe.hardware), recipe.text
+    spec = keyword_specification(inputs=text.embedding or characters, classes=characters, steps=1024, **fields)
+    return spec.replace(readout="step", projection=text.projection)
 
 
 def train_text(
@@ -69,6 +71,7 @@ def train_text(
     progress: Progress,
     checkpoint: Checkpoint | None = None,
     shelf: Path | None = None,
+    device: str = "cpu",
 ) -> TrainedText:
     """Both phases, the second from where the first ended.
 
@@ -82,6 +85,7 @@ def train_text(
     checkpoint : Checkpoint or None
         Written after every epoch; where it holds a state, training goes on from that.
     shelf : path or None
+    device : str
         See :func:`~.phases.run_stages`.
 
     Raises
@@ -111,14 +115,14 @@ def train_text(
         Stage(recipe.float_phase, float_network, lambda: task(0), None, learning),
         Stage(recipe.quantized_phase, quantized, lambda: task(1), "float", content),
     ]
-    done = run_stages(stages, recipe, corpus.digest, progress, checkpoint, shelf)
+    done = run_stages(stages, recipe, corpus.digest, progress, checkpoint, shelf, device)
     parts = {part: len(range(*corpus.part(part))) for part in ("training", "validation", "test")}
     provenance = {
         "task": "text",
         "data_sha256": corpus.digest,
         **{f"{part}_characters": length for part, length in parts.items()},
         **{f"{name}_validation_bits_per_character": round(stage.metric, 4) for name, stage in done.items()},
-        **origin(recipe),
+        **origin(recipe, device),
     }
     return TrainedText(done["float"].network, done["quantized"].network, corpus.vocabulary, provenance)
 

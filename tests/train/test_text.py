@@ -31,6 +31,7 @@ task = "text"
 seed = 3
 [hardware]
 units = 8
+sigmoid_range = 2.0
 [text]
 chunk = 10
 [float]
@@ -76,8 +77,9 @@ class Quiet:
         self.epochs.append(measured)
 
 
-def network_of(embedding: int, units=16, imperfections=None, characters=20) -> QuantizedNetwork:
-    recipe = parse_recipe(f'task = "text"\n[hardware]\nunits = {units}\n[text]\nembedding = {embedding}', "test")
+def network_of(embedding: int, units=16, imperfections=None, characters=20, projection=0) -> QuantizedNetwork:
+    text = f"[text]\nembedding = {embedding}\nprojection = {projection}"
+    recipe = parse_recipe(f'task = "text"\n[hardware]\nunits = {units}\nsigmoid_range = 2.0\n{text}', "test")
     torch.manual_seed(5)
     spec = task.specification(recipe, characters)
     network = QuantizedNetwork(spec, 4.0, imperfections, Alphabet(characters, embedding))
@@ -105,9 +107,9 @@ class Coded(torch.nn.Module):
         return self.network.integer_logits(found, trace)
 
 
-@pytest.mark.parametrize("embedding", [0, 7])
-def test_exported_model_equals_the_training_graph_in_every_value(embedding, tmp_path):
-    network = network_of(embedding)
+@pytest.mark.parametrize(("embedding", "projection"), [(0, 0), (7, 0), (0, 9), (7, 16)])
+def test_exported_model_equals_the_training_graph_in_every_value(embedding, projection, tmp_path):
+    network = network_of(embedding, projection=projection)
     trained = task.TrainedText(None, network, "abcdefghijklmnopqrst", {})
     save_model(tmp_path / "m.npz", trained.export())
     model = load_model(tmp_path / "m.npz")
@@ -177,9 +179,10 @@ def test_a_symbols_drive_on_a_chip(embedding):
 # ---- state and streams ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("projection", [0, 5])
 @pytest.mark.parametrize("kind", ["float", "quantized"])
-def test_chunks_go_on_where_the_one_before_ended(kind):
-    network = network_of(0)
+def test_chunks_go_on_where_the_one_before_ended(kind, projection):
+    network = network_of(0, projection=projection)
     if kind == "float":
         network = FloatNetwork(network.spec, Alphabet(20))
     whole, end = network.run(places())
@@ -240,6 +243,19 @@ def test_an_epochs_chunks_are_the_text_in_order():
     assert not np.array_equal(seen[0][0][:, 0].numpy(), first)
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+def test_float_projection_is_torchs_within_full_scale():
+    """Random weights project far within ±1, where torch's own LSTM computes the same."""
+    network = FloatNetwork(network_of(0, projection=5).spec, Alphabet(20))
+    values = network.alphabet(places())
+    hidden, _ = network.lstm(values)
+    assert hidden.abs().max() < 1
+    torch.testing.assert_close(network.run(places())[0], network.head(hidden))
+    torch.nn.init.constant_(network.lstm.weight_hr_l0, 1.0)
+    full, _ = network._projected(values, None)
+    assert full.abs().max() == 1
+
+
 # ---- runs -----------------------------------------------------------------------------------------------------------
 
 
@@ -272,7 +288,9 @@ def test_learns_a_rhyme_and_exports_what_it_learned():
 
 
 @pytest.mark.parametrize(
-    "more", ["", "[text]\nembedding = 4", '[devices]\nevery = "batch"'], ids=["one-hot", "embedding", "devices"]
+    "more",
+    ["", "[text]\nembedding = 4\nprojection = 5", '[devices]\nevery = "batch"'],
+    ids=["one-hot", "embedding", "devices"],
 )
 def test_interrupted_run_makes_the_same_model(tmp_path, more):
     recipe = parse_recipe(RECIPE.replace("[text]\n", f"{more}\n" if "text" in more else f"{more}\n[text]\n"), "test")
@@ -289,9 +307,10 @@ def test_interrupted_run_makes_the_same_model(tmp_path, more):
         files.append(tmp_path / f"{number}.npz")
         save_model(files[-1], trained.export())
     assert files[0].read_bytes() == files[1].read_bytes()
-    embedding = load_model(files[0]).text_settings.embedding
-    assert (embedding is not None) == ("embedding" in more)
-    assert ("technology_hash" in load_model(files[0]).provenance) == ("devices" in more)
+    model = load_model(files[0])
+    assert (model.text_settings.embedding is not None) == ("embedding" in more)
+    assert (model.spec.rows, model.spec.hidden) == ((4 + 5 + 2, 5) if "embedding" in more else (8 + 8 + 2, 8))
+    assert ("technology_hash" in model.provenance) == ("devices" in more)
 
 
 def test_a_loss_that_is_no_number_stops(monkeypatch):
