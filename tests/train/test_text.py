@@ -18,6 +18,7 @@ from crossramp.train.checkpoint import Checkpoint
 from crossramp.train.devices import DeviceArray
 from crossramp.train.float_network import FloatNetwork
 from crossramp.train.imperfections import Imperfections
+from crossramp.train.phases import device_named
 from crossramp.train.quantized_network import QuantizedNetwork
 from crossramp.train.recipe import parse_recipe
 from crossramp.train.schedule import Diverged
@@ -318,6 +319,19 @@ def test_a_loss_that_is_no_number_stops(monkeypatch):
     monkeypatch.setattr(FloatNetwork, "run", lambda *a: (real(*a)[0] * (math.nan if a[0].training else 1), None))
     with pytest.raises(Diverged, match="float epoch 1, batch 1: loss nan"):
         task.train_text(rhyme(), parse_recipe(RECIPE, "test"), Quiet())
+
+
+def test_devices_by_name(monkeypatch):
+    for there in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert device_named("cpu") == "cpu"
+        assert device_named("auto") == ("cuda" if there else "cpu")
+    assert device_named("cuda") == "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"^device is 'cuda', but torch .* finds no GPU here; leave it out$"):
+        device_named("cuda")
+    with pytest.raises(ValueError, match="device is 'tpu'; allowed: auto, cpu, cuda"):
+        device_named("tpu")
 
 
 def test_a_text_too_short_for_its_streams_names_the_key():
