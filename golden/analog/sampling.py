@@ -5,6 +5,7 @@ Each effect draws from streams of its own, so switching one off, or changing a c
 the same seed is the same chip.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -247,8 +248,11 @@ class _Chip:
         if self.on("drift"):
             age = max(tech["operation.time"] / tech["cell.drift_time"], 1.0)
             mean, spread = (_clipped_line(tech[f"cell.drift_{what}"], relative) for what in ("mean", "spread"))
-            exponent = mean + spread * self.random(part, "drift", number).standard_normal(cells.shape)
-            cells = cells * age**-exponent
+            deviation = self.random(part, "drift", number).standard_normal((2, *cells.shape))
+            a, b, c = tech["cell.relaxation"]
+            lost = a * math.log(age) + max(b + c * math.log(age), 0.0) * deviation[1]
+            aged = np.maximum(cells * age ** -(mean + spread * deviation[0]) - lost, 0)
+            cells = np.where(cells > 0, aged, 0)  # where there is no cell, none appears
         if self.on("temperature"):
             a, b = tech["cell.temperature_coefficient"]
             warmer = tech["operation.temperature"] - tech["operation.reference_temperature"]

@@ -91,7 +91,8 @@ def test_given_cells_age(tmp_path, tech, weights):
     """Drift and temperature act on them; a planted cell shows where it was put."""
     chip = sample(tech, SPEC, weights, 1, switches=NONE)
     given_cells = Conductances(**cells_of(chip))
-    tech = tech.replace({"cell.drift_mean": (0, 0.1, 0, 1), "cell.drift_spread": (0, 0, 0, 0), "operation.time": 100.0})
+    power = {"cell.drift_mean": (0, 0.1, 0, 1), "cell.drift_spread": (0, 0, 0, 0), "cell.relaxation": (0, 0, 0)}
+    tech = tech.replace(power | {"operation.time": 100.0})
     aged = sample(tech, SPEC, weights, 1, switches=frozenset({"drift"}), conductances=given_cells)
     assert np.allclose(aged.positive, chip.positive * 100**-0.1)
     moved = chip.positive.copy()

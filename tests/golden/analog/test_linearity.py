@@ -112,7 +112,7 @@ def test_without_effects_columns_see_the_ideal_ramp(name):
 def test_a_common_drift_is_not_seen(scheme):
     """All cells keep the same share: whenever the ramp was programmed, its thresholds stay."""
     spec, weights = macro()
-    even = {"cell.drift_mean": (0, 0.05, 0, 1), "cell.drift_spread": (0, 0, 0, 0)}
+    even = {"cell.drift_mean": (0, 0.05, 0, 1), "cell.drift_spread": (0, 0, 0, 0), "cell.relaxation": (0, 0, 0)}
     tech = with_scheme(load("pcm"), scheme).replace(even)
     effects = frozenset({"programming", "range", "stuck", "drift", "ramp_cells"})
     early, late = (
@@ -158,8 +158,9 @@ def test_what_each_scheme_gains_with_programming_errors_alone(seed):
 
 def test_what_each_scheme_gains_with_every_effect():
     found = rms(load("rram"), frozenset(SWITCHES) - {"stuck"}, "hard_tanh")
-    # Measured: 0.22, 0.23, 0.24, 0.06: here the columns' wires decide, which only conversions see.
-    assert found["converted", False] < 0.5 * min(found["one-shot", True], found["cumulative", True])
+    # Measured: 0.23, 0.24, 0.14: the columns' wires decide, which only conversions see; relaxation comes afterwards,
+    # and without it conversions leave 0.06.
+    assert found["converted", False] < 0.7 * min(found["one-shot", True], found["cumulative", True])
 
 
 def test_a_stuck_cell_costs_one_shot_more(rng):

@@ -123,10 +123,24 @@ def test_stuck_cells_are_as_many_as_asked_for(weights):
 
 def test_drift_is_a_power_of_time(weights):
     changes = {"cell.drift_mean": [0, 0.05, 0, 1], "cell.drift_spread": [0, 0.01, 0, 1], "operation.time": 1e4}
+    changes["cell.relaxation"] = [0, 0, 0]
     array, ideal = only(weights, "drift", changes)[0], nominal(weights)
     exponent = -np.log(array.positive / ideal.positive) / np.log(1e4)
     assert exponent.mean() == pytest.approx(0.05, abs=5 * 0.01 / np.sqrt(exponent.size))
     assert exponent.std() == pytest.approx(0.01, rel=0.15)
+
+
+def test_relaxation_is_the_same_for_every_conductance(weights):
+    """Mean and standard deviation grow with the logarithm of time; what is not there does not come."""
+    changes = {"cell.relaxation": [2e-7, 3e-7, 1e-8], "operation.time": np.exp(10)}
+    array, ideal = only(weights, "drift", changes)[0], nominal(weights)
+    lost = ideal.positive - array.positive
+    large = ideal.positive > np.median(ideal.positive)
+    for part in (lost[large], lost[~large]):
+        assert part.mean() == pytest.approx(2e-6, abs=5 * 4e-7 / np.sqrt(part.size))
+        assert part.std() == pytest.approx(4e-7, rel=0.25)
+    for cells, before in ((array.ramp, ideal.ramp), (array.calibration, ideal.calibration)):
+        assert np.array_equal(cells == 0, before == 0)
 
 
 def test_temperature_changes_cells_by_their_coefficient(weights):
