@@ -190,8 +190,10 @@ class _Plan:
             calibration=None if chip is None else chip.port,
             checking=lambda done: progress.show(f"{head}{done} of {len(codes)} {data.UTTERANCES} compared"),
         )
-        score = data.of_hardware(outcome)
-        return {**about, **data.tell(score), **_comparison(outcome, len(codes))}, score
+        score = data.of(outcome.answers, outcome.logits)
+        golden = data.of(outcome.golden_answers, outcome.golden_logits)
+        told = {**about, **data.tell(score), "golden": golden.value, **_comparison(outcome, len(codes))}
+        return told, score
 
 
 def _comparison(outcome: Outcome, utterances: int) -> dict:
@@ -290,7 +292,8 @@ def _hardware_text(data, content: dict) -> str:
     for told in content["hardware"]:
         array = "ideal" if told["array"] == "ideal" else f"{told['array']}, chip {told['seed']}, {told['calibration']}"
         equal = "equal" if not told["mismatches"] else f"{told['mismatches']:,} differ"
-        cells = (data.show(told[data.METRIC]), f"{told['compared']:,}", equal, told["clocks_per_step"])
+        figures = data.show(told[data.METRIC]), data.show(told["golden"])
+        cells = (*figures, f"{told['compared']:,}", equal, told["clocks_per_step"])
         rows.append((array, *cells, f"{told['wall_seconds']:.0f} s"))
         if told["first_mismatch"]:
             notes.append(f"{array}: first difference in {data.UTTERANCE} {told['first_mismatch']}")
@@ -298,6 +301,6 @@ def _hardware_text(data, content: dict) -> str:
             notes.append(f"{array}: rules broken: {', '.join(told['violations'])}")
         if told.get("calibration_failed"):
             notes.append(f"{array}: beyond the reach of the bias cells: {', '.join(told['calibration_failed'])}")
-    header = ("array", data.METRIC, "values compared", "bit for bit", "clocks per step", "time")
+    header = ("array", data.METRIC, "golden", "values compared", "bit for bit", "clocks per step", "time")
     head = f"generated hardware, {content['hardware'][0]['simulator']}: {data.simulated_text()}"
-    return "\n".join([head, table(header, rows, right=(1, 2, 4, 5)), *notes])
+    return "\n".join([head, table(header, rows, right=(1, 2, 3, 5, 6)), *notes])

@@ -22,7 +22,6 @@ from crossramp.train.recordings import (
     split_recordings,
 )
 from crossramp.train.textdata import WARM_UP, cut, read_text
-from crossramp.verify import Outcome
 
 _PARTS = dict(zip(SPLITS, ("training", "validation", "test"), strict=True))
 _CHARACTERS = 2000  # of a text that go through the hardware
@@ -69,6 +68,7 @@ class Speech:
         return self.codes
 
     def simulated_text(self) -> str:
+        """How much that is."""
         return f"all {len(self.codes):,} recordings"
 
     # ---- what is computed -----------------------------------------------------------------------------------------
@@ -83,9 +83,9 @@ class Speech:
         """As :func:`~crossramp.sim.evaluation.evaluate_instances`."""
         return evaluate_instances(self.model.network, self.codes, self.labels, technology, count, **options)
 
-    def of_hardware(self, outcome: Outcome) -> Score:
-        """Of what a simulation answered."""
-        return Score(outcome.answers, self.labels, self.model.spec.classes)
+    def of(self, answers: np.ndarray, logits: np.ndarray) -> Score:
+        """Of what a simulation, or the golden model, answered in :attr:`simulated`."""
+        return Score(answers, self.labels, self.model.spec.classes)
 
     def same(self, value: float, score: Score) -> bool:
         """Whether an accuracy is that of a score."""
@@ -207,6 +207,7 @@ class Text:
         return self.codes[: self._streams]
 
     def simulated_text(self) -> str:
+        """How much that is."""
         counted = int((self.targets[: self._streams] >= 0).sum())
         return f"{counted:,} of {self.characters:,} characters, in {self.codes.shape[1] * self._streams:,} steps"
 
@@ -224,9 +225,9 @@ class Text:
         options["logit_scale"] = self.settings.logit_scale
         return evaluate_instances(self.model.network, self.codes, self.targets, technology, count, **options)
 
-    def of_hardware(self, outcome: Outcome) -> TextScore:
-        """Of the logits that a simulation gave; softmax is the host's."""
-        return TextScore.of(outcome.logits, self.targets[: self._streams], self.settings.logit_scale)
+    def of(self, answers: np.ndarray, logits: np.ndarray) -> TextScore:
+        """Of the logits that a simulation, or the golden model, gave in :attr:`simulated`; softmax is the host's."""
+        return TextScore.of(logits, self.targets[: self._streams], self.settings.logit_scale)
 
     def same(self, value: float, score: TextScore) -> bool:
         """Whether bits are those of a score; of another part of the text nobody can say."""

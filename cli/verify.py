@@ -43,8 +43,8 @@ class Outcome:
         Rules of the analog boundary, or of the streams, that the hardware broke (Verilog simulators only).
     h : int64 array, shape (utterances, steps, units)
         Pulse codes that the hardware gave.
-    logits : int64 array, shape (utterances, classes)
-        Likewise; with the readout "step" of shape (utterances, steps, classes).
+    logits, golden_logits : int64 arrays, shape (utterances, classes)
+        Each from its own computation; with the readout "step" of shape (utterances, steps, classes).
     seconds : float
         Of the simulation, building included.
     """
@@ -59,6 +59,7 @@ class Outcome:
     violations: tuple[str, ...]
     h: np.ndarray
     logits: np.ndarray
+    golden_logits: np.ndarray
     seconds: float
     ideal_answers: np.ndarray | None = None
 
@@ -122,7 +123,7 @@ def verify(
     seconds = time.perf_counter() - started
     count = len(observed["answers"])
     compared, mismatches = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    golden_answers = np.zeros_like(observed["answers"])
+    golden_answers, golden_logits = np.zeros_like(observed["answers"]), np.zeros_like(observed["logits"])
     first: list[str | None] = [None] * count
     for begin in range(0, count, _BLOCK):
         block = slice(begin, min(begin + _BLOCK, count))
@@ -130,7 +131,6 @@ def verify(
             checking(begin)
         # The noise of an utterance depends on how many conversions came before it.
         (trace,) = expected_traces(network, x[block], device, calibration, 2 * x.shape[1] * begin)
-        golden_answers[block] = trace.answers
         golden = {name: getattr(trace.steps, name, None) for name in _COMPARED}
         golden |= {"logits": trace.logits, "answers": trace.answers}
         for name, values in golden.items():
@@ -142,6 +142,7 @@ def verify(
             mismatches[block] += wrong.sum(axis=1)
             for k in np.flatnonzero(wrong.any(axis=1)):
                 first[begin + k] = first[begin + k] or difference(name, have[k], values[k])
+        golden_answers[block], golden_logits[block] = trace.answers, trace.logits
     return Outcome(
         simulator=simulator,
         answers=observed["answers"],
@@ -153,6 +154,7 @@ def verify(
         violations=violations,
         h=observed["h"],
         logits=observed["logits"],
+        golden_logits=golden_logits,
         seconds=seconds,
         ideal_answers=None if device is None else network.answers(x[:count]),
     )

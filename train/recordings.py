@@ -86,8 +86,11 @@ def splits(folder: Path | str) -> Callable[[str], str]:
 
 
 def is_data_set(folder: Path | str) -> bool:
-    """Whether a folder is a whole data set, to be split, and not a set to measure on."""
-    return (Path(folder) / BACKGROUND).is_dir() or (Path(folder) / "testing_list.txt").is_file()
+    """Whether a folder is a whole data set, to be split, and not a set to measure on, which has silence of its own."""
+    folder = Path(folder)
+    if any((folder / name).is_dir() for name in (SILENCE, UNKNOWN)):
+        return False
+    return (folder / BACKGROUND).is_dir() or (folder / "testing_list.txt").is_file()
 
 
 def wav_files(folder: Path | str, problem: Problem | None = None) -> list[Path]:

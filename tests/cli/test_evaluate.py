@@ -144,6 +144,10 @@ def test_hardware_that_differs_is_told(run, model_file, recordings, monkeypatch)
     assert status == 1
     assert " differ " in out
     assert "ideal: first difference in recording 0: logits[1] is " in out
+    # Hardware and golden model each tell their own.
+    status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, "--json")
+    (told,) = json.loads(out)["hardware"]
+    assert (told["accuracy"], told["golden"]) == (told["correct"] / 5, json.loads(out)["ideal"]["accuracy"])
 
 
 def test_a_chip_that_differs_is_told(run, model_file, recordings, pretended, monkeypatch):
@@ -228,6 +232,11 @@ def test_a_whole_data_set_is_split(run, model_file, tmp_path, seed):
     (tmp_path / "data" / "validation_list.txt").write_text("")
     (tmp_path / "data" / "testing_list.txt").write_text(f"yes/{speakers['training']}_nohash_0.wav\n")
     assert evaluated(run, model_file, "data")["recordings"] == 1
+    (tmp_path / "data" / "_unknown_").mkdir()  # somebody has put other words together: a set to measure on
+    status, out, err = run("evaluate", model_file, "data", "--json")
+    assert (status, json.loads(out)["split"], json.loads(out)["recordings"]) == (0, "all", 12)
+    assert "_unknown_: holds no *.wav" in err
+    (tmp_path / "data" / "_unknown_").rmdir()
     refused = run("evaluate", model_file, "data", "--split", "validation")
     assert is_refusal(refused, "no recordings of its validation split", "training, testing")
 
@@ -297,7 +306,7 @@ def test_text_on_chips_and_through_the_hardware(run, text, pretended):
     told = evaluated(run, "text.npz", "text.txt", *HARDWARE, *CHIPS)
     ideal, *chips = told["hardware"]
     assert ideal["bits"] == pytest.approx(told["ideal"]["bits"], rel=1e-12)
-    assert (ideal["characters"], ideal["mismatches"]) == (120, 0)
+    assert (ideal["characters"], ideal["mismatches"], ideal["golden"]) == (120, 0, ideal["bits"])
     assert ideal["compared"] == 220 * (24 + 3 + 1)
     for one, of in zip(chips, told["instances"], strict=True):
         assert one["bits"] == pytest.approx(of["chips"][0]["bits"], rel=1e-12)
