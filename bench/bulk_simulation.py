@@ -21,7 +21,8 @@ from crossramp.golden.network import Network
 from crossramp.golden.specification import Specification
 from crossramp.sim import bench_verilog
 from crossramp.sim.builds import build_executable
-from crossramp.sim.bulk import children_seconds, network_verilog, simulate_bulk
+from crossramp.sim.bulk import children_seconds, simulate_bulk
+from crossramp.sim.bulkbench import network_verilog
 from crossramp.sim.programming import Programming
 from crossramp.sim.scoreboard import compare_bulk
 from crossramp.sim.sources import SOURCES

@@ -9,33 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .activations import Activation, activation
-
-GATES = ("i", "f", "g", "o")
-"""The banks of an LSTM macro, in the order of their columns (PyTorch's order)."""
-
-
-class SpecificationError(ValueError):
-    """A parameter is out of range; the message quotes it and the range."""
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What one bank's columns convert with.
-
-    Parameters
-    ----------
-    activation : str
-        A name of :mod:`.activations`, with an output range of [0, 1] or [-1, 1]: the two that wiring alone decodes.
-    weight_range : float
-        Real value of a full-scale weight in this bank, 2**-10 to 2**10.
-    """
-
-    activation: str
-    weight_range: float
-
-
-SIGMOID_GATE = Gate("sigmoid", 2.0)
-TANH_GATE = Gate("tanh", 225 / 112)  # with 5-bit codes and a state cell of 7, one state pulse clock is exactly 1/16
+from .gates import GATES, SIGMOID_GATE, TANH_GATE, Gate, SpecificationError, checked_gates, gates_from
 
 # name -> (lowest, highest): the range checks that need no other field.
 _RANGES = {
@@ -141,41 +115,11 @@ class Specification:
         _check_choice("cell", self.cell, ("lstm",))
         _check_choice("latch", self.latch, _LATCHES)
         _check_choice("readout", self.readout, _READOUTS)
-        object.__setattr__(self, "gates", tuple(self.gates))
-        self._check_gates()
+        object.__setattr__(self, "gates", checked_gates(self.gates))
         if self.state_cell is None:
             pulse = self.scale("g") * self.state_pulse_max
             object.__setattr__(self, "state_cell", min(max(round(2 / pulse), 1), self.weight_max))
         _check_int("state_cell", self.state_cell, 1, self.weight_max)
-
-    def _check_gates(self):
-        if len(self.gates) != 4:
-            raise SpecificationError(f"gates has {len(self.gates)} entries; expected 4: i, f, g, o")
-        ranges, canonical = {}, []
-        for name, gate in zip(GATES, self.gates, strict=True):
-            if not isinstance(gate, Gate):
-                raise SpecificationError(f"gate {name} is {gate!r}; expected a Gate")
-            try:
-                act = activation(gate.activation)
-            except ValueError as error:
-                raise SpecificationError(f"gate {name}: {error}") from None
-            if (act.low, act.high) not in ((0, 1), (-1, 1)):
-                raise SpecificationError(
-                    f"gate {name}: activation {gate.activation!r} has the range [{act.low:g}, {act.high:g}]; a gate "
-                    f"decodes [0, 1] or [-1, 1], so write {act.name}[0,1] or {act.name}[-1,1]"
-                )
-            weight_range = gate.weight_range
-            number = isinstance(weight_range, int | float) and not isinstance(weight_range, bool)
-            if not number or not 2**-10 <= weight_range <= 2**10:
-                raise SpecificationError(f"gate {name}: weight_range is {weight_range!r}; allowed: 2**-10 to 2**10")
-            if ranges.setdefault(act.text, weight_range) != weight_range:
-                raise SpecificationError(
-                    f"gate {name}: weight_range is {weight_range}, but another {act.text} gate has "
-                    f"{ranges[act.text]}; columns of one activation share one ramp, hence one range"
-                )
-            # One form of each, so that equal content compares equal and reads back equal.
-            canonical.append(Gate(act.text, float(weight_range)))
-        object.__setattr__(self, "gates", tuple(canonical))
 
     # ---- limits of the codes ------------------------------------------------------------------------------------
 
@@ -413,7 +357,7 @@ class Specification:
             if name not in content and parameter.default is dataclasses.MISSING:
                 raise SpecificationError(f"parameter {name!r} is missing")
         if "gates" in content:
-            content["gates"] = _gates_from(content["gates"])
+            content["gates"] = gates_from(content["gates"])
         return cls(**content)
 
     @cached_property
@@ -424,19 +368,6 @@ class Specification:
             gate["weight_range"] = float(gate["weight_range"]).hex()
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _gates_from(content) -> tuple[Gate, ...]:
-    if not isinstance(content, dict) or set(content) != set(GATES):
-        found = ", ".join(content) if isinstance(content, dict) else repr(content)
-        raise SpecificationError(f"gates holds {found}; expected the tables i, f, g, o")
-    gates = []
-    for name in GATES:
-        table = content[name]
-        if not isinstance(table, dict) or set(table) != {f.name for f in dataclasses.fields(Gate)}:
-            raise SpecificationError(f"gate {name} is {table!r}; expected activation and weight_range")
-        gates.append(Gate(**table))
-    return tuple(gates)
 
 
 def _check_int(name: str, value, low: int, high: int):

@@ -14,20 +14,12 @@ import numpy as np
 from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.lstm import checked_integers
 from crossramp.golden.network import Network
-from crossramp.golden.specification import GATES, Specification
-from crossramp.rtl.network import NetworkTop
-from crossramp.rtl.verilog import port_table, to_verilog
+from crossramp.golden.specification import Specification
 
-from . import bench_verilog
-from .builds import build_executable
-from .programming import Programming, calibration_port, write_device
-from .protocol import RULES
-from .records import layouts, read_log, units_of, write_stimulus
+from .bulkbench import bench_command, broken_rules, check_framing, read_summary, step_values, write_array
+from .programming import Programming, calibration_port
+from .records import layouts, read_log, write_stimulus
 from .simulators import SimulationError, choose_simulator, environment
-from .sources import SOURCES
-
-#: Sources of the bench, in order; its array is the ideal one.
-BENCH = ("crossbar.sv", "protocol.sv", "bulk_tb.sv")
 
 #: Clocks that a bench counts: x held back, h and a logit that waited for ready, the array not ready.
 PAUSES = ("x_idle", "h_stalled", "logit_stalled", "array_stalled")
@@ -103,30 +95,6 @@ class BulkResult:
         return np.concatenate([trace.answers.ravel() for trace in self.traces])
 
 
-#: The array of :data:`BENCH` and the one that is a device instance; a bench has one or the other.
-IDEAL_ARRAY, DEVICE_ARRAY = "crossbar.sv", "device_crossbar.sv"
-
-
-def bulk_sources(spec: Specification, verilog: str, module: str, ports, *, head=True, errs=False, clock_input: bool):
-    """File name to text of everything a bulk bench is built from, for the generated ``verilog`` of ``module``.
-
-    With ``errs``, the array behind the boundary is a device instance.
-    """
-    bench = [DEVICE_ARRAY if errs and name == IDEAL_ARRAY else name for name in BENCH]
-    return {
-        "device.v": verilog,
-        "wrapper.v": bench_verilog.wrapper(spec, module, ports),
-        **{name: (SOURCES / name).read_text() for name in bench},
-        "bench.sv": bench_verilog.top(spec, head=head, clock_input=clock_input),
-    }
-
-
-def network_verilog(network: Network, module: str = "network") -> tuple[str, list]:
-    """(Verilog text, ports) of the hardware of ``network``."""
-    top = NetworkTop.of(network)
-    return to_verilog(top, module), port_table(top)
-
-
 def simulate_bulk(
     network: Network,
     x_batches: np.ndarray | Sequence[np.ndarray],
@@ -189,7 +157,7 @@ def simulate_bulk(
         For stimuli of wrong shape or range, an empty batch, or a percentage or calibration out of range.
     """
     spec = network.spec
-    batches = _checked_batches(spec, x_batches)
+    batches = checked_batches(spec, x_batches)
     for name, percent in {"idle": idle, "stall": stall, "array_stall": array_stall}.items():
         if not 0 <= percent <= 90:
             raise ValueError(f"{name} is {percent}; allowed: 0 to 90 percent")
@@ -258,59 +226,14 @@ def simulate_bulk(
     )
 
 
-def bench_command(
-    network: Network,
-    simulator: str,
-    *,
-    errs: bool,
-    change_verilog: Callable[[str], str] | None = None,
-    random_start: bool = False,
-    optimize: bool = True,
-    folder: Path | str | None = None,
-) -> list[str]:
-    """Build the bench of ``network``; the command that runs it, to which plusargs are appended.
-
-    Parameters
-    ----------
-    simulator : str
-        ``"verilator"`` or ``"icarus"``.
-    errs : bool
-        The array behind the boundary is a device instance.
-    change_verilog, random_start, optimize, folder
-        As :func:`simulate_bulk` takes them; ``folder`` is its ``workdir``.
-    """
-    verilog, ports = network_verilog(network)
-    if change_verilog is not None:
-        verilog = change_verilog(verilog)
-    own_clock = simulator == "icarus"
-    sources = bulk_sources(network.spec, verilog, "network", ports, errs=errs, clock_input=not own_clock)
-    main = None if own_clock else (SOURCES / "bulk_main.cpp").read_text()
-    return build_executable(
-        simulator, sources, bench_verilog.TOP, main=main, random_start=random_start, optimize=optimize, folder=folder
-    )
-
-
-def write_array(programming: Programming | DeviceInstance, folder: Path):
-    """Write what the bench's array holds."""
-    if isinstance(programming, DeviceInstance):
-        write_device(programming, folder)
-    else:
-        programming.write(folder)
-
-
-def broken_rules(summary: dict[str, int]) -> tuple[str, ...]:
-    """The violations of a :class:`BulkResult`, from a bench's summary."""
-    broken = [rule for bit, rule in enumerate(RULES) if summary["broken"] >> bit & 1]
-    return (*broken, "streams") if summary["wrong"] else tuple(broken)
-
-
 def children_seconds() -> float:
     """Processor time of all finished child processes, in seconds."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
-def _checked_batches(spec: Specification, x_batches) -> list[np.ndarray]:
+def checked_batches(spec: Specification, x_batches) -> list[np.ndarray]:
+    """Stimuli as :func:`simulate_bulk` takes them, as a list of int64 arrays, or its ValueError."""
     batches = [x_batches] if isinstance(x_batches, np.ndarray) else list(x_batches)
     batches = [checked_integers("x", x, (None, None, spec.inputs), spec.input_max) for x in batches]
     for x in batches:
@@ -360,15 +283,6 @@ def _finished(folder: Path, ends: np.ndarray) -> int:
     return int(np.searchsorted(ends, answers.stat().st_size // 4, side="right")) if answers.exists() else 0
 
 
-def read_summary(folder: Path, log: str) -> dict[str, int]:
-    """What a bench that recorded into ``folder`` counted; SimulationError, with the end of ``log``, if it has not."""
-    path = folder / "summary.txt"
-    if not path.exists():
-        raise SimulationError(f"the simulation ended without a result:\n{log[-2000:]}")
-    pairs = (line.split() for line in path.read_text().splitlines())
-    return {name: int(value) for name, value in pairs}
-
-
 def _traces(spec: Specification, folder: Path, batches: list[np.ndarray], log: str) -> list[BulkTrace]:
     logs = {name: read_log(folder / f"{name}.bin", fields) for name, fields in layouts(spec).items()}
     steps = sum(x.shape[0] * x.shape[1] for x in batches)
@@ -395,47 +309,3 @@ def _traces(spec: Specification, folder: Path, batches: list[np.ndarray], log: s
         traces.append(BulkTrace(**parts))
         step, answer = step + batch * count, whole.stop
     return traces
-
-
-def step_values(spec: Specification, logs: dict) -> dict[str, np.ndarray]:
-    """What the records of :func:`.records.layouts` say of every step; int64, shape (steps, ...), names of StepTrace."""
-    banks = {"i": logs["gates"]["i"], "f": logs["gates"]["f"], "g": logs["gates"]["g"], "o": logs["output"]["o"]}
-    return {
-        "codes": np.concatenate([units_of(banks[gate], spec) for gate in GATES], axis=1),
-        "c": units_of(logs["state"]["c"], spec),
-        "state_pulses": units_of(logs["state"]["q"], spec),
-        "state_codes": units_of(logs["output"]["t"], spec),
-        "h": units_of(logs["h"]["h"], spec, spec.hidden),
-    }
-
-
-def check_framing(spec: Specification, logs: dict, lasts: np.ndarray):
-    """Ends and lasts where they belong, no utterance too long, zero in the lanes beyond the last unit.
-
-    Parameters
-    ----------
-    logs : dict
-        Of records, as :func:`.records.read_log` reads each.
-    lasts : bool array, shape (steps,)
-        Which steps are their utterances' last ones.
-
-    Raises
-    ------
-    SimulationError
-        Naming the first record that is framed otherwise.
-    """
-    beat = np.arange(len(lasts) * spec.h_beats) % spec.h_beats
-    last_class = np.arange(len(logs["logits"]["last"])) % spec.classes == spec.classes - 1
-    for name, got, want in (
-        ("h_end", logs["h"]["end"][:, 0], beat == spec.h_beats - 1),
-        ("h_last", logs["h"]["last"][:, 0], np.repeat(lasts, spec.h_beats)),
-        ("logit_last", logs["logits"]["last"][:, 0], last_class),
-        ("answer_too_long", logs["answers"]["too_long"][:, 0], np.zeros(len(logs["answers"]["index"]), int)),
-    ):
-        wrong = np.flatnonzero(got != want)
-        if wrong.size:
-            at = wrong[0]
-            raise SimulationError(f"{name} of record {at} is {got[at]}; expected {int(want[at])}")
-    beyond = logs["h"]["h"].reshape(len(lasts), -1)[:, spec.hidden :]
-    if beyond.any():
-        raise SimulationError(f"h_codes is {beyond[beyond != 0][0]} in a lane beyond the last unit; expected 0")

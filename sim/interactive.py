@@ -13,8 +13,8 @@ from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.lstm import checked_integers
 from crossramp.golden.network import Network
 
-from .amaranth_backend import Bench, beat_values
-from .bulk import bench_command, broken_rules, check_framing, read_summary, step_values, write_array
+from .amaranth_bench import Bench, beat_values
+from .bulkbench import bench_command, broken_rules, check_framing, read_summary, step_values, write_array
 from .programming import Programming, calibration_port
 from .records import layouts, read_log, step_stimulus
 from .simulators import SimulationError, SimulatorMissing, choose_simulator, environment
@@ -55,6 +55,10 @@ class Session:
         The one it runs in.
     steps : int
         Done so far.
+    end_clocks : int64 array, shape (steps,), or None
+        Once the session is closed: the clock on which each step's last beat of h left. From one to the next is what a
+        character takes with a host that takes no time: the head, the load of x, and the macro, nothing overlapping
+        (and a clock or so of the bench's).
 
     Raises
     ------
@@ -94,6 +98,7 @@ class Session:
             )
         self.simulator = _chosen(simulator)
         self.steps = 0
+        self.end_clocks: np.ndarray | None = None
         self._found: list[dict[str, np.ndarray]] = []
         if self.simulator == "amaranth":
             if any(pauses.values()):
@@ -135,18 +140,19 @@ class Session:
         self.steps += 1
         return self._found[-1]["h"], self._found[-1]["logits"]
 
-    def observed(self) -> dict[str, np.ndarray]:
-        """All that the gateware showed of all steps: int64 arrays with a steps axis first, named as golden's.
+    def observed(self, first: int = 0) -> dict[str, np.ndarray]:
+        """All that the gateware showed of the steps from ``first`` on: int64 arrays, the steps' axis first.
 
-        ``codes``, ``c``, ``state_pulses``, ``state_codes``, ``h``, ``logits``, ``answers``.
+        ``codes``, ``c``, ``state_pulses``, ``state_codes``, ``h``, ``logits``, ``answers``, as golden names them.
         """
-        return {name: np.stack([step[name] for step in self._found]) for name in (self._found or [{}])[0]}
+        found = self._found[first:]
+        return {name: np.stack([step[name] for step in found]) for name in (found or [{}])[0]}
 
     def close(self):
         """End the simulation. SimulationError if a rule of the boundary, or of a stream, was broken on the way."""
         backend, self._backend = self._backend, None
         if backend is not None:
-            backend.close()
+            self.end_clocks = backend.close()
 
     def __enter__(self):
         return self
@@ -188,10 +194,11 @@ class _Amaranth:
         new = {name: beats[counts[name] * number :] for name, beats in bench.beats.items()}
         return beat_values(spec, new, np.array([last]))
 
-    def close(self):
-        pass
+    def close(self) -> np.ndarray:
+        return np.array(self.bench.ends, np.int64)
 
-    stop = close
+    def stop(self):
+        pass
 
 
 class _Verilog:
@@ -262,7 +269,7 @@ class _Verilog:
         self.stop()
         return f"{self.simulator} ended with status {status} in step {number}:\n{text[-2000:]}"
 
-    def close(self):
+    def close(self) -> np.ndarray:
         try:
             rest, _ = self._process.communicate(timeout=self._seconds)
             log = (self._text + rest).decode(errors="replace")
@@ -271,6 +278,7 @@ class _Verilog:
             broken = broken_rules(read_summary(self.folder, log))
             if broken:
                 raise SimulationError(f"the hardware broke rules: {', '.join(broken)}\n{log[-2000:]}")
+            return read_log(self.folder / "clocks.bin", layouts(self.spec)["clocks"])["clock"][:, 0]
         except subprocess.TimeoutExpired:
             raise SimulationError(f"{self.simulator} did not end within {self._seconds:.0f} s") from None
         finally:

@@ -9,7 +9,8 @@ from crossramp.golden.network import Network
 from crossramp.rtl.verilog import Port
 
 from . import bench_verilog
-from .bulk import BENCH, _checked_batches
+from .bulk import checked_batches
+from .bulkbench import BENCH
 from .programming import Programming
 from .records import write_expected, write_stimulus_hex
 from .sources import SOURCES
@@ -58,7 +59,7 @@ def write_selfcheck(
         For stimuli of wrong shape or range, or ports of another specification.
     """
     spec = network.spec
-    batches = _checked_batches(spec, x_batches)
+    batches = checked_batches(spec, x_batches)
     head = any(port.name == "answer_valid" for port in ports)
     folder = Path(folder)
     vectors = folder / "vectors"

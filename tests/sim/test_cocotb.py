@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import pytest
-from crossramp.sim.bulk import network_verilog
+from crossramp.sim.bulkbench import network_verilog
 from crossramp.sim.runner import CocotbError, build_cocotb
 
 from tests.sim.designs import network_of

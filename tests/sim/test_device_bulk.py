@@ -8,8 +8,9 @@ import pytest
 from crossramp.golden.analog.sampling import device as technology_device
 from crossramp.golden.analog.technology import load, shipped
 from crossramp.golden.modelfile import load_model
-from crossramp.sim import bulk
-from crossramp.sim.bulk import DEVICE_ARRAY, PAUSES, simulate_bulk
+from crossramp.sim import bulkbench
+from crossramp.sim.bulk import PAUSES, simulate_bulk
+from crossramp.sim.bulkbench import DEVICE_ARRAY
 from crossramp.sim.programming import calibration_port, write_device
 from crossramp.sim.scoreboard import MismatchError, compare_bulk
 from crossramp.sim.simulators import SimulationError
@@ -32,12 +33,12 @@ def network_verilog(network):
     return ORIGINAL(network)
 
 
-ORIGINAL = bulk.network_verilog
+ORIGINAL = bulkbench.network_verilog
 
 
 @pytest.fixture(autouse=True)
 def generated_once(monkeypatch):
-    monkeypatch.setattr(bulk, "network_verilog", network_verilog)
+    monkeypatch.setattr(bulkbench, "network_verilog", network_verilog)
 
 
 @functools.cache
@@ -134,14 +135,14 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_the_crossbar_is_seen(fault, models, monkeypatch):
     before, after, effects = FAULTS[fault]
-    original = bulk.bulk_sources
+    original = bulkbench.bulk_sources
 
     def spoiled(*arguments, **options):
         sources = original(*arguments, **options)
         assert sources[DEVICE_ARRAY].count(before) == 1
         return sources | {DEVICE_ARRAY: sources[DEVICE_ARRAY].replace(before, after)}
 
-    monkeypatch.setattr(bulk, "bulk_sources", spoiled)
+    monkeypatch.setattr(bulkbench, "bulk_sources", spoiled)
     network = odd()
     device = device_of(network.spec, network.weights, FAULT_SEED, effects)
     with pytest.raises(MismatchError, match="differ from the golden model"):
@@ -160,7 +161,7 @@ def test_a_folder_of_another_array_is_refused(models, monkeypatch):
         (lambda _, folder: write_device(other, folder), "device.bin is not for an array of these sizes: it has"),
         (lambda _, folder: folder, "crossbar: cannot read"),
     ):
-        monkeypatch.setattr(bulk, "write_device", write)
+        monkeypatch.setattr(bulkbench, "write_device", write)
         with pytest.raises(SimulationError, match=message):
             simulate_bulk(network, x, simulator="icarus", programming=device, workdir=models)
 

@@ -9,7 +9,7 @@ import pytest
 from crossramp.rtl.macro import Macro
 from crossramp.rtl.verilog import to_verilog
 from crossramp.sim.bench_verilog import generated_ports
-from crossramp.sim.bulk import network_verilog
+from crossramp.sim.bulkbench import network_verilog
 from crossramp.sim.selfcheck import commands, write_selfcheck
 from crossramp.sim.simulators import environment
 
