@@ -14,6 +14,8 @@ from tests.strategies import network_of as drawn_network
 from tests.strategies import seeds, specifications
 
 SPEC = SPECS["projected"]
+#: From a step's h to the next one's, nothing overlapping: the logits, the load of x that they decide, the macro.
+CLOCKS = SPEC.head_clocks + SPEC.inputs + SPEC.macro_clocks
 PAUSES = {"idle": 40, "stall": 40, "array_stall": 10}
 
 
@@ -52,12 +54,19 @@ def test_every_value(simulator, pauses, seed, models):
     with Session(network, simulator=simulator, workdir=models, optimize=False, seed=seed, **pauses) as session:
         check(session, network, seed, 8)
         assert session.simulator == simulator
+        assert session.end_clocks is None
+    assert len(session.end_clocks) == 8
+    if not pauses:
+        clocks = np.diff(session.end_clocks)
+        assert (clocks == clocks[0]).all()
+        assert abs(clocks[0] - CLOCKS) < 4  # the bench's own
 
 
 def test_amaranth(seed):
     network = network_of("projected", 1)
     with Session(network, simulator="amaranth") as session:
         check(session, network, seed, 6)
+    assert len(session.end_clocks) == 6
 
 
 @pytest.mark.parametrize("simulator", ["icarus", "amaranth"])
