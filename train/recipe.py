@@ -114,7 +114,7 @@ def default_recipe(task: str) -> Recipe:
         return Recipe(task)
     return Recipe(
         task,
-        hardware=Hardware(units=128, sigmoid_range=3.0),
+        hardware=Hardware(units=128, sigmoid_range=3.0, lanes=32),
         float_phase=Phase("float", 20, 0.03, 32, warm_up=100, label_smoothing=0.0, averaging=0.99),
         quantized_phase=Phase("quantized", 8, 0.01, 32, 0.01, 100, 0.0, distillation=0.5, averaging=0.99),
     )
