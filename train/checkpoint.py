@@ -31,6 +31,8 @@ class Checkpoint:
         What the run is: a checkpoint in which one of them differs belongs to another.
     restart : bool
         Takes no notice of a file that is there.
+    remedy : str
+        The end of a message about a file that is no good.
 
     Raises
     ------
@@ -38,7 +40,14 @@ class Checkpoint:
         For a file that is no checkpoint, or one of another run.
     """
 
-    def __init__(self, path: Path, identity: dict[str, str], restart: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        identity: dict[str, str],
+        restart: bool = False,
+        remedy: str = "give another file, or --restart to write over it",
+    ) -> None:
+        self._remedy = remedy
         self.path, self.identity = Path(path), {}
         self.state: dict[str, Any] | None = None
         if not self.path.parent.is_dir():
@@ -100,7 +109,7 @@ class Checkpoint:
         return f"{self.path} holds everything up to {phase} epoch {epoch}"
 
     def _read(self) -> dict[str, Any]:
-        anew = "give another file, or --restart to write over it"
+        anew = self._remedy
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of files that are somebody else's pickles

@@ -136,7 +136,8 @@ class _Shelved:
             parts["device"] = device
         key = hashlib.sha256(json.dumps([_SHELF_VERSION, parts], sort_keys=True).encode()).hexdigest()
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = Checkpoint(folder / f"{recipe.task}-{stage.phase.name}-{key[:16]}.pt", {"stage": key})
+        path = folder / f"{recipe.task}-{stage.phase.name}-{key[:16]}.pt"
+        self._file = Checkpoint(path, {"stage": key}, remedy="remove it, and it is trained anew")
 
     def load(self) -> dict[str, Any] | None:
         return self._file.state
