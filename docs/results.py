@@ -103,11 +103,10 @@ def jobs(args: argparse.Namespace) -> list[Job]:
             output = work / f"{name}.{technology}.json"
             found.append(Job(f"measure {name} on {technology}", (*evaluate, *chips), output, (model,)))
         if name in SHIPPED:
-            chips = ("--technology", "rram", "--instances", "1", "--calibration", "none", "--rtl")
-            for array, options in (("ideal", ("--rtl",)), ("rram", chips)):
-                output, picture = work / f"{name}.rtl-{array}.json", work / f"{name}.rtl-{array}.png"
-                drawn = () if task == "text" else ("--confusion", str(picture))
-                found.append(Job(f"RTL of {name}, {array}", (*evaluate, *options, *drawn), output, (model,)))
+            output, picture = work / f"{name}.rtl.json", work / f"{name}.rtl.png"
+            chip = ("--rtl", "--technology", "rram", "--instances", "1", "--calibration", "none")
+            drawn = () if task == "text" else ("--confusion", str(picture))
+            found.append(Job(f"RTL of {name}", (*evaluate, *chip, *drawn), output, (model,)))
     return [job for job in found if not args.only or any(part in job.name for part in args.only)]
 
 
