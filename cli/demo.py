@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``crossramp demo``: the shipped model, from its weights to Verilog, to recordings, to pictures."""
+"""``crossramp demo``: the shipped model of speech, from weights to Verilog, recordings, pictures; or one of texts."""
 
 import argparse
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
-from crossramp import inputs
+from crossramp import demotext, inputs
+from crossramp.errors import UserError
 from crossramp.generate import generate, module_name
 from crossramp.golden.modelfile import Model, load_model
 from crossramp.outdir import written_folder
@@ -15,6 +16,17 @@ from crossramp.tables import as_json
 from crossramp.verify import SIMULATORS, Outcome, choose
 
 MODEL = "kws"
+FOLDER = "demo"
+
+_EPILOG = """\
+examples:
+  crossramp demo -o demo
+  crossramp demo text --prompt "ROMEO:" --characters 500 --temperature 0.5 --seed 7
+  crossramp demo text --model mine.npz --technology rram --device-seed 3 --json
+
+Exit status: 0 all equal, 1 any difference, 2 wrong input.
+"""
+
 #: What the simulation of the recordings may take; only Amaranth's simulator on a slow machine needs as much.
 _SECONDS = 95.0
 
@@ -26,28 +38,42 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "demo",
-        help="the shipped 12-word model: Verilog, real recordings through it, pictures",
-        description="Generates the Verilog of the shipped model, runs the recordings that come with it through the "
-        "hardware in a simulator, compares every value with the golden model, and draws what happened.",
-        epilog="example:\n  crossramp demo -o demo",
+        help="the shipped 12-word model: Verilog, recordings, pictures; or text from hardware",
+        description="speech: generates the Verilog of the shipped model, runs the recordings that come with it through "
+        "the hardware in a simulator, compares every value with the golden model, and draws what happened.\n\n"
+        "text: a language model in the simulator writes a text, character by character; the logits come from the "
+        "hardware, softmax and draw are the host's, and every value is compared with the golden model.",
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-o", "--output", metavar="DIR", default="demo", help="the folder to write (default: demo)")
+    parser.add_argument("what", nargs="?", choices=("speech", "text"), default="speech", help="default: speech")
+    parser.add_argument("-o", "--output", metavar="DIR", help=f"speech: the folder to write (default: {FOLDER})")
     parser.add_argument(
         "--simulator", choices=SIMULATORS, default="auto", help="auto: verilator where it is, else amaranth (default)"
     )
-    parser.add_argument("--force", action="store_true", help="write into a folder with files that were not generated")
+    parser.add_argument("--force", action="store_true", help="speech: write into a folder with files not generated")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    demotext.add_arguments(parser)
     parser.set_defaults(run=run)
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, 1 if hardware and golden model differ anywhere, or UserError."""
+    of_text = args.what == "text"
+    for name in ("output", "force") if of_text else demotext.OPTIONS:
+        value = getattr(args, name)
+        if value is not None and value is not False:
+            whole = "crossramp demo, without text" if of_text else "crossramp demo text"
+            raise UserError(f"--{name.replace('_', '-')} belongs to {whole}; leave it out, or run that")
+    return demotext.run(args) if of_text else _speech(args)
+
+
+def _speech(args: argparse.Namespace) -> int:
     say = (lambda *_: None) if args.json else print
     simulator = choose(args.simulator)
     model = load_model(MODEL)
-    folder = Path(args.output)
+    folder = Path(FOLDER if args.output is None else args.output)
 
     say(f"1. Verilog of the model {MODEL} ...")
     verilog = folder / "verilog"
