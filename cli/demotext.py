@@ -22,11 +22,10 @@ PROMPT = "ROMEO:"
 TEMPERATURE = 0.7
 SEED = 1
 
-#: Clocks that a simulator makes in some twenty seconds, of 128 units (Amaranth's: a minute); by default as many
-#: characters as fit.
+#: Clocks that a simulator makes of 128 units in about half a minute; by default as many characters as fit.
 CLOCKS = {"verilator": 700_000, "icarus": 100_000, "amaranth": 50_000}
 #: Fewest and most of them.
-CHARACTERS = (10, 300)
+CHARACTERS = (10, 200)
 
 _CHARACTERS_MAX = 1_000_000
 
