@@ -202,7 +202,7 @@ def _recipe_hash(name: str, about: dict) -> str:
 
 def draw_bits(measured: Measured, path: Path) -> None:
     """Accuracy by bits, a panel a technology."""
-    figure, axes = plt.subplots(1, len(AWARE), figsize=(10.5, 4.2), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, len(AWARE), figsize=(10.5, 4.6), sharey=True, layout="constrained")
     for axis, (technology, aware) in zip(axes, AWARE.items(), strict=True):
         place = np.arange(len(BITS))
         floats = [measured.evaluation(f"kws{s}").get("float_accuracy", math.nan) for s in BITS.values()]
@@ -231,7 +231,7 @@ def draw_bits(measured: Measured, path: Path) -> None:
         axis.set_title(f"chips of {technology}")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("accuracy, % (bars: standard deviation of the chips)")
-    axes[0].legend(loc="lower right", fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=9)
     figure.suptitle("Twelve words: what bits, chips, calibration and aware training do")
     figure.savefig(path, dpi=130)
     plt.close(figure)
