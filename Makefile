@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # For make test alone: a CPU build is what the index of most machines gives; name another requirement here if not.
 TORCH ?= torch==2.13.0
-# Tests run in this many processes; 0: in one, in order.
+# Tests run in this many processes; 0: in one, in order. Files are begun in their order, which has the long ones first;
+# sorted by their number of tests, as xdist would, one process would end minutes after the other.
 JOBS ?= 2
 # make test-all draws specifications and stimuli anew with each of these.
 SEEDS ?= 2 3 4
@@ -27,12 +28,12 @@ demo: $(DEMO_READY) ## Verilog of the shipped model, recordings through it, pict
 	$(BIN)/crossramp demo -o demo
 
 test: $(TEST_READY) simulators lint ## all tests, in Icarus and Verilator both; installs what is missing
-	PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -n $(JOBS) --dist loadfile $(PYTEST)
+	PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 test-all: ## the tests, what they draw again with other seeds, the slow ones, a bitstream of every board, and all of bench/
 	$(MAKE) test
 	@for seed in $(SEEDS); do \
-	  PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -n $(JOBS) --dist loadfile --seed $$seed tests/golden tests/rtl tests/sim || exit 1; \
+	  PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder --seed $$seed tests/golden tests/rtl tests/sim || exit 1; \
 	done
 	PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -m 'every_board or slow'
 	$(MAKE) bench
