@@ -124,6 +124,7 @@ def draw(folder: Path, model: Model, utterances: inputs.Utterances, outcome: Out
     pictures.draw_utterance(
         folder / "utterance.png",
         utterances.values[chosen],
+        model.feature_settings.meaning,
         h,
         spec.input_max,
         running_logits(model, h),

@@ -79,7 +79,7 @@ def _text(model: Model, name: str) -> str:
     settings = model.feature_settings
     if settings is not None:
         rate = f"{settings.sample_rate} Hz, {settings.clip_samples} samples"
-        facts.append(("features", f"{settings.bands} log-mel bands, {settings.steps} steps, from {rate}"))
+        facts.append(("features", f"{settings.meaning}, {settings.steps} steps, from {rate}"))
     text = model.text_settings
     if text is not None:
         fed = "one-hot" if text.embedding is None else f"an embedding of {text.inputs} codes"

@@ -126,7 +126,7 @@ def _draw_values(ax, spec: Specification, waves: StepWaves) -> None:
     ax.set_ylim(min(low, reach.min()) - margin, max(high, reach.max()) + margin)
     ax.set_ylabel("MAC units")
     ax.set_title("integrators of three columns of bank g, and the ramp they are compared with", loc="left", fontsize=10)
-    ax.legend(loc="upper right", frameon=False, fontsize=9, ncols=4)
+    ax.legend(loc="lower right", frameon=False, fontsize=9, ncols=4)
     ax.grid(alpha=0.25)
 
 
@@ -161,7 +161,14 @@ def _draw_comparators(ax, spec: Specification, waves: StepWaves) -> None:
 
 
 def draw_utterance(
-    path: Path, values: np.ndarray, h: np.ndarray, input_max: int, scores: np.ndarray, names: tuple, title: str
+    path: Path,
+    values: np.ndarray,
+    meaning: str,
+    h: np.ndarray,
+    input_max: int,
+    scores: np.ndarray,
+    names: tuple,
+    title: str,
 ) -> None:
     """One utterance: its features, h as the gateware gave it, and how the classes' logits grow.
 
@@ -169,6 +176,8 @@ def draw_utterance(
     ----------
     values : float array, shape (steps, inputs)
         Real features in [-1, 1].
+    meaning : str
+        What they are.
     h : integer array, shape (steps, units)
         Pulse codes within ±input_max.
     scores : array, shape (steps, classes)
@@ -185,7 +194,7 @@ def draw_utterance(
         values.T, aspect="auto", origin="lower", cmap="viridis", interpolation="nearest", vmin=-1, vmax=1,
         extent=(*edges, -0.5, values.shape[1] - 0.5),
     )  # fmt: skip
-    features.set(ylabel="mel band", title="features: what goes in, as pulse codes")
+    features.set(ylabel="input", title=f"what goes in, as pulse codes: {meaning}")
     figure.colorbar(image, ax=features, pad=0.01)
     image = hidden.imshow(
         h.T, aspect="auto", origin="lower", cmap="RdBu_r", interpolation="nearest", vmin=-input_max, vmax=input_max,

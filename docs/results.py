@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import results_pages
-from crossramp.train.recipe import FOLDER
+from crossramp.golden.analog.technology import FOLDER as TECHNOLOGIES
+from crossramp.train.recipe import FOLDER, load_recipe
 
 HERE = Path(__file__).parent
 SHIPPED = ("kws", "kws-aware", "text")
@@ -37,8 +38,9 @@ MODELS = {
     **{f"kws{bits}": ("rram", "charge") for bits in BITS if bits},
     **{f"kws-aware{bits}": ("rram",) for bits in BITS if bits},
     **{f"kws-charge{bits}": ("charge",) for bits in BITS if bits},
+    "text-projection": (),
 }
-INSTANCES = 20
+INSTANCES = {"kws": 20, "text": 10}  # a text takes a minute a chip
 FIRST_SEED = 1
 #: Of networks that spot words, so that their steps are short; lanes change no answer.
 LANES = 16
@@ -96,18 +98,32 @@ def jobs(args: argparse.Namespace) -> list[Job]:
         more = () if task == "text" else ("--lanes", str(LANES), "--eval", str(args.recordings))
         first = () if name == task else (work / f"{task}.npz",)  # its float network is on the shelf then
         command = ("train", task, str(data), "-o", str(model), "--recipe", name, *shelf, *more)
-        found.append(Job(f"train {name}", command, model, (recipe,), first))
+        devices = load_recipe(name).devices
+        chips_of = () if devices is None else (technology_file(devices.technology),)
+        found.append(Job(f"train {name}", command, model, (recipe, *chips_of), first))
         evaluate = ("evaluate", str(model), str(measured), "--json", "--jobs", "1")
+        many = ("--instances", str(INSTANCES[task]), "--first-seed", str(FIRST_SEED))
         for technology in technologies:
-            chips = ("--technology", technology, "--instances", str(INSTANCES), "--first-seed", str(FIRST_SEED))
             output = work / f"{name}.{technology}.json"
-            found.append(Job(f"measure {name} on {technology}", (*evaluate, *chips), output, (model,)))
+            chips = ("--technology", technology, *many)
+            inputs = (model, technology_file(technology))
+            found.append(Job(f"measure {name} on {technology}", (*evaluate, *chips), output, inputs))
+        if name in ("kws", "kws-aware"):
+            output = work / f"{name}.rram-spares.json"
+            chips = ("--technology", "rram", "--set", f"ramp.spares={results_pages.SPARES}", *many)
+            inputs = (model, technology_file("rram"))
+            found.append(Job(f"measure {name} on rram with spare ramps", (*evaluate, *chips), output, inputs))
         if name in SHIPPED:
             output, picture = work / f"{name}.rtl.json", work / f"{name}.rtl.png"
             chip = ("--rtl", "--technology", "rram", "--instances", "1", "--calibration", "none")
             drawn = () if task == "text" else ("--confusion", str(picture))
-            found.append(Job(f"RTL of {name}", (*evaluate, *chip, *drawn), output, (model,)))
+            inputs = (model, technology_file("rram"))
+            found.append(Job(f"RTL of {name}", (*evaluate, *chip, *drawn), output, inputs))
     return [job for job in found if not args.only or any(part in job.name for part in args.only)]
+
+
+def technology_file(name: str) -> Path:
+    return TECHNOLOGIES / f"{name}.toml"
 
 
 def run(todo: list[Job], processes: int, say: Callable[[str], None], logs: Path) -> int:

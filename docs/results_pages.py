@@ -16,6 +16,9 @@ BEGIN, END = "<!-- begin: written by docs/results.py -->", "<!-- end: written by
 BITS = {3: "-3", 4: "-4", 5: "", 8: "-8"}
 AWARE = {"rram": "kws-aware", "charge": "kws-charge"}
 CALIBRATIONS = {"none": "as made", "one-point": "calibrated"}
+TEXTS = ("text", "text-aware", "text-projection")
+SPARES = 4  # columns of each ramp beside the first, of the chips that have such
+PICTURED = ("kws", "kws-aware")  # confusion matrices of their RTL
 NOTHING = "–"
 
 
@@ -31,12 +34,13 @@ def write(work: Path, docs: Path) -> None:
         *speech(measured),
         *validation(measured),
         *claim(measured),
+        *spares(measured),
         *text(measured),
         *hardware(measured),
         *origins(measured),
     ]
     draw_bits(measured, docs / "images" / "results-bits.png")
-    for name in ("kws", "kws-aware"):
+    for name in PICTURED:
         drawn = work / f"{name}.rtl.png"
         if drawn.is_file():
             (docs / "images" / f"results-{name}.png").write_bytes(drawn.read_bytes())
@@ -138,15 +142,33 @@ def claim(measured: Measured) -> list[str]:
     return [*lines, ""]
 
 
+def spares(measured: Measured) -> list[str]:
+    """The same chips with some columns for each ramp, of which the best is used."""
+    lines = ["### Spare ramps", ""]
+    lines += [
+        f"Chips of `rram` that have {1 + SPARES} columns of cells for each ramp, of which programming keeps the best,",
+        "so that hardly a ramp has a stuck cell; 5 bits, %. Beside it, without spares:",
+        "",
+    ]
+    head = ["model", *(f"{how}{more}" for more in (", with spares", "") for how in CALIBRATIONS.values())]
+    lines += [_row(head), "| --- " + "| ---: " * (len(head) - 1) + "|"]
+    for name in ("kws", "kws-aware"):
+        found = [measured.on(name, array, how) for array in ("rram-spares", "rram") for how in CALIBRATIONS]
+        lines.append(_row([f"`{name}`", *map(_spread, found)]))
+    return [*lines, ""]
+
+
 def text(measured: Measured) -> list[str]:
     """Bits per character."""
+    found = measured.on("text", "rram", "none")
+    count = NOTHING if found is None else found["count"]
     lines = ["### Characters", ""]
+    lines += [f"Bits per character of the test part; {count} chips, mean ± standard deviation of the chips.", ""]
     head = ["model", "float", "ideal", *(f"`rram`, {how}" for how in CALIBRATIONS.values())]
     lines += [_row(head), "| --- " + "| ---: " * (len(head) - 1) + "|"]
-    for name in ("text", "text-aware"):
-        content, evaluation = measured.json(f"{name}.rram"), measured.evaluation(name)
-        cells = [f"`{name}`", _bits(evaluation.get("float_bits_per_character"))]
-        cells += [_bits(content and content["ideal"]["bits"])]
+    for name in TEXTS:
+        evaluation = measured.evaluation(name)
+        cells = [f"`{name}`", *(_bits(evaluation.get(f"{kind}_bits_per_character")) for kind in ("float", "golden"))]
         for how in CALIBRATIONS:
             found = measured.on(name, "rram", how)
             cells.append(NOTHING if found is None else f"{found['mean']:.3f} ± {found['deviation']:.3f}")
@@ -168,6 +190,9 @@ def hardware(measured: Measured) -> list[str]:
             array = "ideal" if told["array"] == "ideal" else f"`{told['array']}`, chip {told['seed']}"
             cells = [f"`{name}`", array, show(told[metric]), show(told["golden"]), f"{told['compared']:,}"]
             lines.append(_row([*cells, str(told["mismatches"]), str(told["clocks_per_step"]), told["simulator"]]))
+    for name in PICTURED:
+        if (measured.work / f"{name}.rtl.png").is_file():
+            lines += ["", f"![What was said and what the RTL of {name} answered](images/results-{name}.png)"]
     return [*lines, ""]
 
 
@@ -179,7 +204,7 @@ def origins(measured: Measured) -> list[str]:
         _row(["model", "content", "recipe", "data", "torch"]),
         "| --- | --- | --- | --- | --- |",
     ]
-    names = ["kws", "text", *(f"kws{suffix}" for suffix in BITS.values() if suffix), "text-aware"]
+    names = [*(f"kws{suffix}" for suffix in BITS.values()), *TEXTS]
     names += [f"{aware}{suffix}" for aware in AWARE.values() for suffix in BITS.values()]
     for name in names:
         model = measured.model(name)

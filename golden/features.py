@@ -111,6 +111,15 @@ class FeatureSettings:
         return self.cepstra + self.deltas if self.cepstra else self.bands
 
     @property
+    def meaning(self) -> str:
+        """What the inputs are, in words."""
+        bands = f"{self.bands} log-mel bands"
+        if not self.cepstra:
+            return bands
+        more = f" and {self.deltas} of their changes" if self.deltas else ""
+        return f"{self.cepstra} cepstra{more}, of {bands}"
+
+    @property
     def frames(self) -> int:
         """Whole windows in a clip."""
         return 1 + (self.clip_samples - self.window_samples) // self.hop_samples

@@ -31,7 +31,7 @@ def test_demo(run, tmp_path, recordings):
     assert all(row["label"] for row in content["rows"])
     assert content["mismatches"] == 0
     assert content["accuracy"] == content["golden_accuracy"]
-    # Chance is 1 in 12; the figure itself is docs/accuracy.md's affair.
+    # Chance is 1 in 12; the figure itself is docs/results.md's affair.
     assert content["accuracy"] > 0.75
     assert len(content["pictures"]) == 3
     for path in content["pictures"]:

@@ -291,3 +291,9 @@ def test_bad_arrays_are_refused():
         pulse_codes([0.0], 1)
     with pytest.raises(ValueError, match="clip_samples is 0"):
         fit_length([1, 2], 0)
+
+
+def test_meaning_tells_what_the_inputs_are():
+    assert FeatureSettings(cepstra=0, deltas=0).meaning == "40 log-mel bands"
+    assert FeatureSettings(cepstra=20, deltas=0).meaning == "20 cepstra, of 40 log-mel bands"
+    assert FeatureSettings(cepstra=20, deltas=12).meaning == "20 cepstra and 12 of their changes, of 40 log-mel bands"

@@ -34,7 +34,7 @@ def test_specification_is_the_published_task(model):
 def test_provenance_tells_data_recipe_and_accuracy(model):
     told = model.provenance
     assert len(told["data_sha256"]) == 64
-    assert {"seed", "float_phase", "quantized_phase", "augmentation", "versions"} <= told.keys()
+    assert {"seed", "recipe", "recipe_hash", "versions"} <= told.keys()
     measured = told["evaluation"]
     assert measured["golden_accuracy"] > 0.885
     assert abs(measured["golden_accuracy"] - measured["float_accuracy"]) <= 0.01
