@@ -109,13 +109,14 @@ def jobs(args: argparse.Namespace) -> list[Job]:
             inputs = (model, technology_file(technology))
             found.append(Job(f"measure {name} on {technology}", (*evaluate, *chips), output, inputs))
         if name in ("kws", "kws-aware"):
-            output = work / f"{name}.rram-spares.json"
-            chips = ("--technology", "rram", "--set", f"ramp.spares={results_pages.SPARES}", *many)
+            output = work / f"{name}.rram-verified.json"
+            chips = ("--technology", "rram", "--set", "cell.verified_pairs=1", *many)
             inputs = (model, technology_file("rram"))
-            found.append(Job(f"measure {name} on rram with spare ramps", (*evaluate, *chips), output, inputs))
+            found.append(Job(f"measure {name} on rram with verified pairs", (*evaluate, *chips), output, inputs))
         if name in SHIPPED:
             output, picture = work / f"{name}.rtl.json", work / f"{name}.rtl.png"
-            chip = ("--rtl", "--technology", "rram", "--instances", "1", "--calibration", "none")
+            how = "none" if name == "kws-aware" else "both"  # aware networks are meant to do without
+            chip = ("--rtl", "--technology", "rram", "--instances", "1", "--calibration", how)
             drawn = () if task == "text" else ("--confusion", str(picture))
             inputs = (model, technology_file("rram"))
             found.append(Job(f"RTL of {name}", (*evaluate, *chip, *drawn), output, inputs))

@@ -17,7 +17,6 @@ BITS = {3: "-3", 4: "-4", 5: "", 8: "-8"}
 AWARE = {"rram": "kws-aware", "charge": "kws-charge"}
 CALIBRATIONS = {"none": "as made", "one-point": "calibrated"}
 TEXTS = ("text", "text-aware", "text-projection")
-SPARES = 4  # columns of each ramp beside the first, of the chips that have such
 PICTURED = ("kws", "kws-aware")  # confusion matrices of their RTL
 NOTHING = "–"
 
@@ -34,7 +33,7 @@ def write(work: Path, docs: Path) -> None:
         *speech(measured),
         *validation(measured),
         *claim(measured),
-        *spares(measured),
+        *verified(measured),
         *text(measured),
         *hardware(measured),
         *origins(measured),
@@ -142,18 +141,18 @@ def claim(measured: Measured) -> list[str]:
     return [*lines, ""]
 
 
-def spares(measured: Measured) -> list[str]:
-    """The same chips with some columns for each ramp, of which the best is used."""
-    lines = ["### Spare ramps", ""]
+def verified(measured: Measured) -> list[str]:
+    """The same chips with the partners of stuck cells programmed to make up for them."""
+    lines = ["### Pairs that are verified as pairs", ""]
     lines += [
-        f"Chips of `rram` that have {1 + SPARES} columns of cells for each ramp, of which programming keeps the best,",
-        "so that hardly a ramp has a stuck cell; 5 bits, %. Beside it, without spares:",
+        "The same chips of `rram`, but where a cell is stuck its partner is programmed to what the pair lacks",
+        "(`cell.verified_pairs = 1`, [devices.md](devices.md)); 5 bits, %. Beside it, partners that rest:",
         "",
     ]
-    head = ["model", *(f"{how}{more}" for more in (", with spares", "") for how in CALIBRATIONS.values())]
+    head = ["model", *(f"{how}{more}" for more in (", verified", "") for how in CALIBRATIONS.values())]
     lines += [_row(head), "| --- " + "| ---: " * (len(head) - 1) + "|"]
     for name in ("kws", "kws-aware"):
-        found = [measured.on(name, array, how) for array in ("rram-spares", "rram") for how in CALIBRATIONS]
+        found = [measured.on(name, array, how) for array in ("rram-verified", "rram") for how in CALIBRATIONS]
         lines.append(_row([f"`{name}`", *map(_spread, found)]))
     return [*lines, ""]
 
@@ -187,7 +186,7 @@ def hardware(measured: Measured) -> list[str]:
         content = measured.json(f"{name}.rtl")
         metric, show = ("bits", _bits) if name == "text" else ("accuracy", lambda share: f"{_percent(share)} %")
         for told in content["hardware"] if content else []:
-            array = "ideal" if told["array"] == "ideal" else f"`{told['array']}`, chip {told['seed']}"
+            array = "ideal" if told["array"] == "ideal" else _chip(told)
             cells = [f"`{name}`", array, show(told[metric]), show(told["golden"]), f"{told['compared']:,}"]
             lines.append(_row([*cells, str(told["mismatches"]), str(told["clocks_per_step"]), told["simulator"]]))
     for name in PICTURED:
@@ -260,6 +259,10 @@ def draw_bits(measured: Measured, path: Path) -> None:
     figure.suptitle("Twelve words: what bits, chips, calibration and aware training do")
     figure.savefig(path, dpi=130)
     plt.close(figure)
+
+
+def _chip(told: dict) -> str:
+    return f"`{told['array']}`, chip {told['seed']}, {CALIBRATIONS[told['calibration']]}"
 
 
 def _row(cells: list[str]) -> str:

@@ -48,6 +48,8 @@ class Constant:
         Numbers it consists of; 1 for a plain number.
     positive : bool
         0 is not allowed.
+    default : float or None
+        Of technologies that do not give it, whose hash does not know it; None: each has to.
     """
 
     unit: str
@@ -57,6 +59,7 @@ class Constant:
     modes: tuple[str, ...] = READ_MODES
     length: int = 1
     positive: bool = False
+    default: float | None = None
 
 
 _CURRENT, _CHARGE = ("current",), ("charge",)
@@ -71,6 +74,9 @@ CONSTANTS = {
     ),
     "cell.stuck_on": Constant("1", 0, 1, "probability that a cell is stuck at g_max (or connected)"),
     "cell.stuck_off": Constant("1", 0, 1, "probability that a cell is stuck at g_min (or disconnected)"),
+    "cell.verified_pairs": Constant(
+        "1", 0, 1, "1: the partner of a stuck cell of weights or state is programmed to what the pair lacks", default=0
+    ),
     "cell.read_noise": Constant("1", 0, 1, "relative standard deviation of a full-scale cell's reads", _CURRENT),
     "cell.read_noise_exponent": Constant("1", -2, 0, "power of g over g_max by which it grows for less", _CURRENT),
     "cell.read_noise_limit": Constant("1", 0, 10, "that it grows to at most", _CURRENT),
@@ -129,5 +135,5 @@ CONSTANTS = {
 }
 """By name, in the order of the files' tables."""
 
-WHOLE = ("cell.levels", "ramp.pairs", "ramp.scheme", "ramp.spares")
+WHOLE = ("cell.levels", "cell.verified_pairs", "ramp.pairs", "ramp.scheme", "ramp.spares")
 """Constants that are whole numbers."""

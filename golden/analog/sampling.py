@@ -20,7 +20,7 @@ from .device import DeviceInstance
 from .physical import PhysicalArray
 from .rampcells import program_ramp
 from .redundancy import choose
-from .seen import seen_thresholds
+from .seen import inverse, seen_thresholds
 from .technology import Technology
 from .translate import to_device
 
@@ -31,6 +31,7 @@ ALL = frozenset(SWITCHES)
 
 # Streams of random numbers: the part of the array, and what is drawn for it.
 _PARTS = ("weights", "references", "state", "ramp", "start", "calibration", "columns", "chip")
+_STATE = ("state_positive", "state_negative")
 _DRAWS = ("programming", "stuck", "drift", "mismatch", "offset", "delay", "voltage", "external")
 
 
@@ -119,14 +120,11 @@ class _Chip:
             positive = self.cells("weights", "positive", middle + unit * weights)
             negative = self.cells("references", "negative", np.full((spec.rows, 1), middle))
         else:
-            positive = self.cells("weights", "positive", low + unit * np.maximum(weights, 0), 0)
-            negative = self.cells("weights", "negative", low + unit * np.maximum(-weights, 0), 1)
+            positive, negative = self.pairs("weights", ("positive", "negative"), weights, (low, high))
         # Each state cell has a line of its own, which no reference column could share: always a pair.
         state_unit = (high - low) / spec.weight_max
-        state = [
-            self.cells("state", name, np.full(spec.units, low + level * state_unit), k) * (unit / state_unit)
-            for k, (name, level) in enumerate((("state_positive", spec.state_cell), ("state_negative", 0)))
-        ]
+        state = self.pairs("state", _STATE, np.full(spec.units, spec.state_cell), (low, high))
+        state = [cells * (unit / state_unit) for cells in state]
         ideal = ramps(spec)
         clipped = [ramp.clipped_floors(spec.mac_max) + 0.5 for ramp in ideal]
         first = np.array([_largest_step(thresholds) for thresholds in clipped])
@@ -185,6 +183,31 @@ class _Chip:
 
     # ---- cells ---------------------------------------------------------------------------------------------------
 
+    def pairs(
+        self, part: str, names: tuple[str, str], levels: np.ndarray, window: tuple[float, float]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Positive and negative cells of ``levels``: one of them carries the level, its partner rests at the low end.
+
+        With ``cell.verified_pairs`` the difference is verified, not the cells: where one is stuck, its partner is
+        programmed to what brings the difference to the level, or nearest to it within the window. (Both are known when
+        the pair is programmed; what ages later is not made up for.)
+        """
+        low, high = window
+        unit = (high - low) / self.spec.weight_max
+        signs = (1, -1)
+        targets = [low + unit * np.maximum(sign * levels, 0) for sign in signs]
+        if self.on("stuck") and self.technology["cell.verified_pairs"]:
+            stuck = [self._stuck(self._draws(part, levels.shape, k)[1], low, high) for k in range(2)]
+            for k, sign in enumerate(signs):
+                wanted = np.clip(stuck[1 - k] + sign * unit * levels, low, high)
+                targets[k] = np.where(np.isnan(wanted), targets[k], wanted)
+        return tuple(self.cells(part, names[k], targets[k], k) for k in range(2))
+
+    def _stuck(self, chance: np.ndarray, low: float, high: float) -> np.ndarray:
+        """What stuck cells are stuck at; NaN for the others."""
+        on, off = self.technology["cell.stuck_on"], self.technology["cell.stuck_off"]
+        return np.where(chance < on, high, np.where(chance >= 1 - off, low, np.nan))
+
     def cells(self, part: str, name: str, targets: np.ndarray, number: int = 0, aged: bool = True) -> np.ndarray:
         """Cells as they are read: programmed or given, then (if ``aged``) aged and warm."""
         cells = self._programmed(targets, *self._draws(part, np.shape(targets), number))
@@ -236,8 +259,8 @@ class _Chip:
             cells = wanted + sigma * deviation if self.on("programming") else wanted
             cells = np.clip(cells, low, high) if self.on("range") else np.maximum(cells, 0)
         if self.on("stuck"):
-            on, off = tech["cell.stuck_on"], tech["cell.stuck_off"]
-            cells = np.where(chance < on, high, np.where(chance >= 1 - off, low, cells))
+            stuck = self._stuck(chance, low, high)
+            cells = np.where(np.isnan(stuck), cells, stuck)
         return cells
 
     def _aged(self, part: str, cells: np.ndarray, number: int) -> np.ndarray:
@@ -312,7 +335,7 @@ class _Chip:
         now["operation.temperature"] = tech["operation.reference_temperature"]
         chip = _Chip(tech.replace(now), self.spec, self.seed, self.switches - {"ramp_cells"}, self.given)
         seen = seen_thresholds(to_device(chip.array(weights)), weights)
-        return np.stack([_inverse(t, s, t) for t, s in zip(thresholds, seen, strict=True)])
+        return np.stack([inverse(t, s, t) for t, s in zip(thresholds, seen, strict=True)])
 
     def _taps(self, targets: np.ndarray, ideal: list[Ramp], ramp_unit: np.ndarray, start_error: np.ndarray):
         """Cells of the taps, and those subtracted: the best of all columns, programmed by the technology's scheme."""
@@ -379,17 +402,6 @@ class _Chip:
 
 def _largest_step(thresholds: np.ndarray) -> float:
     return max(float(np.diff(thresholds).max()), 1.0)
-
-
-def _inverse(x: np.ndarray, y: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Where the line through (x, y), both non-decreasing, reaches ``wanted``; straight on beyond its finite ends."""
-    x, y = x[np.isfinite(y)], y[np.isfinite(y)]
-    if not y.size:
-        return wanted
-    found = np.interp(wanted, y, x)
-    for end, beyond in ((0, wanted < y[0]), (-1, wanted > y[-1])):
-        found = np.where(beyond, x[end] + (wanted - y[end]) * (x[-1] - x[0]) / max(y[-1] - y[0], 1e-9), found)
-    return found
 
 
 def _clipped_line(numbers: tuple[float, ...], relative: np.ndarray) -> np.ndarray:

@@ -40,3 +40,14 @@ def expanded(values: np.ndarray, compression: float) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         y = np.where((square >= 0) & (b > 0), 2 * v / (b + np.sqrt(np.maximum(square, 0))), np.inf)
     return np.sign(values) * y / compression
+
+
+def inverse(x: np.ndarray, y: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where the line through (x, y), both non-decreasing, reaches ``wanted``; straight on beyond its finite ends."""
+    x, y = x[np.isfinite(y)], y[np.isfinite(y)]
+    if not y.size:
+        return wanted
+    found = np.interp(wanted, y, x)
+    for end, beyond in ((0, wanted < y[0]), (-1, wanted > y[-1])):
+        found = np.where(beyond, x[end] + (wanted - y[end]) * (x[-1] - x[0]) / max(y[-1] - y[0], 1e-9), found)
+    return found

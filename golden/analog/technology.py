@@ -13,6 +13,7 @@ from .constants import CONSTANTS, PAIRS, RAMP_KINDS, READ_MODES, WHOLE
 FOLDER = Path(__file__).parent / "technologies"
 _CHOICES = {"read_mode": READ_MODES, "pair": PAIRS, "ramp": RAMP_KINDS}
 _ENTRY = ("value", "unit", "source")
+_DEFAULT = "ours: unless asked for"
 
 
 class TechnologyError(ValueError):
@@ -65,8 +66,12 @@ class Technology:
         for name in self.values:
             if name not in needed:
                 raise self._wrong(_unknown(name, needed, self.read_mode))
-        values = {}
+        values, sources = {}, {}
         for name in needed:
+            default = CONSTANTS[name].default
+            if name not in self.values and default is not None:
+                values[name], sources[name] = self._checked(name, default), _DEFAULT
+                continue
             if name not in self.values:
                 raise self._wrong(f"{name} is missing ({CONSTANTS[name].meaning}); give it value, unit and source")
             values[name] = self._checked(name, self.values[name])
@@ -75,8 +80,9 @@ class Technology:
                 raise self._wrong(f"the source of {name} is {source!r}; expected text")
             if not source.strip():
                 raise self._wrong(f"{name} has no source; say where {values[name]} comes from")
+            sources[name] = source
         object.__setattr__(self, "values", values)
-        object.__setattr__(self, "sources", {name: self.sources[name] for name in needed})
+        object.__setattr__(self, "sources", sources)
         if self.read_mode == "current" and not values["cell.g_min"] < values["cell.g_max"]:
             raise self._wrong(
                 f"cell.g_min is {values['cell.g_min']:g} S, not below cell.g_max, {values['cell.g_max']:g} S"
@@ -166,7 +172,8 @@ class Technology:
     @property
     def content_hash(self) -> str:
         """16 hexadecimal digits of what decides results: all but names, texts and sources."""
-        content = [self.read_mode, self.pair, self.ramp_kind, self.values]
+        values = {name: value for name, value in self.values.items() if value != CONSTANTS[name].default}
+        content = [self.read_mode, self.pair, self.ramp_kind, values]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
