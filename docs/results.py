@@ -38,7 +38,6 @@ MODELS = {
     **{f"kws{bits}": ("rram", "charge") for bits in BITS if bits},
     **{f"kws-aware{bits}": ("rram",) for bits in BITS if bits},
     **{f"kws-charge{bits}": ("charge",) for bits in BITS if bits},
-    "text-projection": (),
 }
 INSTANCES = {"kws": 20, "text": 5}  # a text takes as long on one chip as speech on ten
 FIRST_SEED = 1

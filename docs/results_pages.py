@@ -16,7 +16,7 @@ BEGIN, END = "<!-- begin: written by docs/results.py -->", "<!-- end: written by
 BITS = {3: "-3", 4: "-4", 5: "", 8: "-8"}
 AWARE = {"rram": "kws-aware", "charge": "kws-charge"}
 CALIBRATIONS = {"none": "as made", "one-point": "calibrated"}
-TEXTS = ("text", "text-aware", "text-projection")
+TEXTS = ("text", "text-aware")
 PICTURED = ("kws", "kws-aware")  # confusion matrices of their RTL
 NOTHING = "–"
 
