@@ -278,8 +278,10 @@ def _bits(value: float | None) -> str:
 
 
 def _ideal(measured: Measured, name: str, technology: str) -> str:
+    """As measured beside the chips, or where there are none yet, when it was trained: the same recordings."""
     content = measured.json(f"{name}.{technology}")
-    return NOTHING if content is None else _percent(content["ideal"]["accuracy"])
+    share = content["ideal"]["accuracy"] if content else measured.evaluation(name).get("golden_accuracy")
+    return _percent(share)
 
 
 def _spread(found: dict | None) -> str:
