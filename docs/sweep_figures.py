@@ -3,7 +3,7 @@
 
     python docs/sweep_figures.py RECORDINGS [-o build/sweeps]
 
-RECORDINGS: the validation set of Google Speech Commands v0.02, a folder a class. Interrupted, it goes on.
+RECORDINGS: of the test set of Google Speech Commands v0.02, a folder a class (see results.md). Interrupted, it goes on.
 """
 
 import argparse
