@@ -32,6 +32,7 @@ BITS = range(3, 9)
 OTHERS = (
     ("rram, 4 spare columns", "rram", {"ramp.spares": 4.0}),
     ("rram after 4 months", "rram", {"operation.time": 1e7}),
+    ("rram, faults not made up for", "rram", {"cell.fault_aware": 0.0}),
     ("rram, no stuck cells", "rram", {"cell.stuck_on": 0.0, "cell.stuck_off": 0.0}),
     ("pcm", "pcm", {}),
     ("charge", "charge", {}),

@@ -16,7 +16,7 @@ BEGIN, END = "<!-- begin: written by docs/results.py -->", "<!-- end: written by
 BITS = {3: "-3", 4: "-4", 5: "", 8: "-8"}
 AWARE = {"rram": "kws-aware", "charge": "kws-charge"}
 CALIBRATIONS = {"none": "as made", "one-point": "calibrated"}
-TEXTS = ("text", "text-aware")
+TEXTS = ("text", "text-aware", "text-projection")
 PICTURED = ("kws", "kws-aware")  # confusion matrices of their RTL
 NOTHING = "–"
 
@@ -33,7 +33,7 @@ def write(work: Path, docs: Path) -> None:
         *speech(measured),
         *validation(measured),
         *claim(measured),
-        *verified(measured),
+        *spread(measured),
         *text(measured),
         *hardware(measured),
         *origins(measured),
@@ -82,12 +82,12 @@ def speech(measured: Measured) -> list[str]:
     if about is not None:
         low, high = about["ideal"]["interval"]
         lines += [
-            f"{about['recordings']} recordings; {measured.on('kws', 'rram', 'none')['count']} chips a figure, mean ± "
-            f"standard deviation of the chips. A figure's own 95 % interval, of so many recordings, is about "
-            f"±{50 * (high - low):.1f} points; all share the recordings, so differences are surer than that.",
+            f"{about['recordings']} recordings; mean ± standard deviation of the chips. A figure's own 95 % interval, "
+            f"of so many recordings, is about ±{50 * (high - low):.1f} points; all share the recordings, so "
+            "differences are surer than that.",
         ]
     for technology, aware in AWARE.items():
-        lines += ["", f"Chips of `{technology}`, %:", ""]
+        lines += ["", f"Chips of `{technology}`, {_counts(measured, technology)}, %:", ""]
         head = ["bits", "float", "ideal", *(f"unaware, {how}" for how in CALIBRATIONS.values())]
         head += ["aware: ideal", *(f"aware, {how}" for how in CALIBRATIONS.values())]
         lines += [_row(head), "| ---: " * len(head) + "|"]
@@ -103,6 +103,15 @@ def speech(measured: Measured) -> list[str]:
             cells += [_spread(measured.on(trained, technology, how)) for how in CALIBRATIONS]
             lines.append(_row(cells))
     return [*lines, "", "![Accuracy by bits](images/results-bits.png)", ""]
+
+
+def _counts(measured: Measured, technology: str) -> str:
+    """How many chips stand behind the figures of a technology."""
+    counts = {bits: measured.on(f"kws{suffix}", technology, "none") for bits, suffix in BITS.items()}
+    counts = {bits: found["count"] for bits, found in counts.items() if found}
+    usual = max(counts.values(), default=0)
+    others = [f"{count} with {bits} bits" for bits, count in counts.items() if count != usual]
+    return ", ".join([f"{usual} a figure", *others])
 
 
 def validation(measured: Measured) -> list[str]:
@@ -141,19 +150,25 @@ def claim(measured: Measured) -> list[str]:
     return [*lines, ""]
 
 
-def verified(measured: Measured) -> list[str]:
-    """The same chips with the partners of stuck cells programmed to make up for them."""
-    lines = ["### Pairs that are verified as pairs", ""]
+def spread(measured: Measured) -> list[str]:
+    """How bad the bad chips are, and what it is worth that programming knows its faults."""
+    lines = ["### Good chips and bad ones", ""]
     lines += [
-        "The same chips of `rram`, but where a cell is stuck its partner is programmed to what the pair lacks",
-        "(`cell.verified_pairs = 1`, [devices.md](devices.md)); 5 bits, %. Beside it, partners that rest:",
+        "5 bits on chips of `rram`, %. *Faults unknown*: the same chips, but programming does not know which cells are",
+        "stuck, so that no other cell makes up for them (`cell.fault_aware = 0`, [devices.md](devices.md)).",
         "",
     ]
-    head = ["model", *(f"{how}{more}" for more in (", verified", "") for how in CALIBRATIONS.values())]
-    lines += [_row(head), "| --- " + "| ---: " * (len(head) - 1) + "|"]
+    head = ["model", "chips", "mean ± standard deviation", "median", "95 % of the chips have at least", "worst"]
+    lines += [_row(head), "| --- | --- | ---: | ---: | ---: | ---: |"]
     for name in ("kws", "kws-aware"):
-        found = [measured.on(name, array, how) for array in ("rram-verified", "rram") for how in CALIBRATIONS]
-        lines.append(_row([f"`{name}`", *map(_spread, found)]))
+        for array, told in (("rram", ""), ("rram-unknown", "faults unknown, ")):
+            for how in CALIBRATIONS:
+                found = measured.on(name, array, how)
+                shares = [math.nan] if found is None else [chip["accuracy"] for chip in found["chips"]]
+                cells = [f"`{name}`", f"{told}{CALIBRATIONS[how]}", _spread(found)]
+                lines.append(
+                    _row([*cells, *map(_percent, (np.median(shares), np.quantile(shares, 0.05), min(shares)))])
+                )
     return [*lines, ""]
 
 

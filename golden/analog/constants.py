@@ -74,8 +74,12 @@ CONSTANTS = {
     ),
     "cell.stuck_on": Constant("1", 0, 1, "probability that a cell is stuck at g_max (or connected)"),
     "cell.stuck_off": Constant("1", 0, 1, "probability that a cell is stuck at g_min (or disconnected)"),
-    "cell.verified_pairs": Constant(
-        "1", 0, 1, "1: the partner of a stuck cell of weights or state is programmed to what the pair lacks", default=0
+    "cell.fault_aware": Constant(
+        "1",
+        0,
+        1,
+        "1: programming knows stuck cells, and others make up for them",
+        default=0,
     ),
     "cell.read_noise": Constant("1", 0, 1, "relative standard deviation of a full-scale cell's reads", _CURRENT),
     "cell.read_noise_exponent": Constant("1", -2, 0, "power of g over g_max by which it grows for less", _CURRENT),
@@ -135,5 +139,5 @@ CONSTANTS = {
 }
 """By name, in the order of the files' tables."""
 
-WHOLE = ("cell.levels", "cell.verified_pairs", "ramp.pairs", "ramp.scheme", "ramp.spares")
+WHOLE = ("cell.levels", "cell.fault_aware", "ramp.pairs", "ramp.scheme", "ramp.spares")
 """Constants that are whole numbers."""

@@ -36,8 +36,7 @@ def test_shipped_recipes():
         for width in bits:
             number = int(width[1:] or 5)
             hardware = dataclasses.replace(Recipe().hardware, adc_bits=number, input_bits=number)
-            fewer = {"cell.stuck_off": 0.0001, "cell.stuck_on": 0.0001}
-            chips = {"": None, "-aware": Devices("rram", constants=fewer), "-charge": Devices("charge")}[kind]
+            chips = {"": None, "-aware": Devices("rram"), "-charge": Devices("charge")}[kind]
             found = load_recipe(f"kws{kind}{width}")
             assert found.quantized_phase.epochs == (16 if kind else 60)
             same = dataclasses.replace(found, quantized_phase=Recipe().quantized_phase)

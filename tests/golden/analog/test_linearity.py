@@ -165,7 +165,7 @@ def test_what_each_scheme_gains_with_every_effect():
 
 def test_a_stuck_cell_costs_one_shot_more(rng):
     """Planted by probability: every instance has some."""
-    tech = load("rram").replace({"cell.stuck_off": 0.01, "cell.stuck_on": 0.0})
+    tech = load("rram").replace({"cell.stuck_off": 0.01, "cell.stuck_on": 0.0, "cell.fault_aware": 0})
     found = rms(tech, frozenset({"stuck", "range", "ramp_cells"}), count=25)
     assert found["cumulative", False] < 0.5 * found["one-shot", True]
 

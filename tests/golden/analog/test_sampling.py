@@ -113,33 +113,15 @@ def test_levels_and_range(weights):
 
 
 def test_stuck_cells_are_as_many_as_asked_for(weights):
-    array, ideal = only(weights, "stuck", {"cell.stuck_on": 0.1, "cell.stuck_off": 0.05})[0], nominal(weights)
+    array, ideal = (
+        only(weights, "stuck", {"cell.stuck_on": 0.1, "cell.stuck_off": 0.05, "cell.fault_aware": 0})[0],
+        nominal(weights),
+    )
     changed = array.positive != ideal.positive
     inner = (ideal.positive > ideal.positive.min()) & (ideal.positive < ideal.positive.max())
     assert set(np.unique(array.positive[changed])) == {load("rram")["cell.g_min"], load("rram")["cell.g_max"]}
     count = inner.sum()
     assert abs(changed[inner].sum() - 0.15 * count) < 5 * np.sqrt(0.15 * 0.85 * count)
-
-
-@pytest.mark.parametrize("name", ["rram", "charge"])
-def test_a_verified_pair_makes_up_for_the_cell_that_is_stuck(weights, name):
-    weights = np.clip(weights, -10, 10)  # so that a cell at the window's end is stuck there
-    tech, only = load(name).replace({"cell.stuck_on": 0.2, "cell.stuck_off": 0.0}), frozenset({"stuck"})
-    resting = sample(tech, SPEC, weights, 3, switches=only)
-    high = max(resting.positive.max(), resting.negative.max())
-    positive, negative = (cells > 0.99 * high for cells in (resting.positive, resting.negative))
-    assert min((positive & ~negative).sum(), (negative & ~positive).sum(), (positive & negative).sum()) > 20
-    reached = np.where(positive, np.maximum(weights, 0), weights)
-    reached = np.where(negative, np.minimum(reached, 0), reached)
-    made = device(tech.replace({"cell.verified_pairs": 1}), SPEC, weights, 3, switches=only)
-    assert np.allclose(made.weights, reached, atol=1e-3)
-
-
-def test_verified_pairs_change_nothing_where_nothing_is_stuck(weights):
-    tech = load("rram").replace({"cell.verified_pairs": 1})
-    one, other = (device(t, SPEC, weights, 3, switches=ALL - {"stuck"}) for t in (tech, load("rram")))
-    assert np.array_equal(one.weights, other.weights)
-    assert np.array_equal(one.state_cells, other.state_cells)
 
 
 def test_drift_is_a_power_of_time(weights):
