@@ -309,10 +309,10 @@ class Specification:
     def head_clocks(self) -> int:
         """Clocks from the last h that the head gets until it can take the next last one, all logits taken at once.
 
-        A class takes one clock for each ``head_lanes`` codes of h, one for the bias, three to the sum and one for the
-        logit; the answer and the start take one each.
+        A class takes one clock for each ``head_lanes`` codes of h and one for the bias; from the last of these to the
+        answer it is three, and the answer and the start take one each.
         """
-        return self.classes * (-(-self.hidden // self.head_lanes) + 5) + 2
+        return self.classes * (-(-self.hidden // self.head_lanes) + 1) + 5
 
     @property
     def clocks_per_step(self) -> int:

@@ -38,7 +38,7 @@ class Head(wiring.Component):
     Latency: ``spec.head_clocks`` - 1 clocks from the last beat of h to the answer, if every logit is taken at once.
     Throughput: one beat of h a clock. The next utterance is added up meanwhile, in the other half of the sums.
     Back-pressure: the last beat of an utterance (with ``"step"``, of a step) waits (``h.ready`` low) until the head is
-    through with the one before.
+    through with the one before. A logit that is not taken holds the head.
     Cost: ``spec.head_lanes`` multipliers; two memories: the weights (classes x (hidden / head_lanes + 1) words of
     ``head_lanes`` times ``head_bias_bits``) and the sums (2 x ``h_beats`` words of ``lanes`` sums, one write and two
     read ports).
@@ -152,21 +152,28 @@ class Head(wiring.Component):
         return finished
 
     def _multiply(self, m: Module, sums: Memory, weights: Memory, half, groups: int, finished, steps, too_long):
-        """Goes through the classes, and through the codes of h in each: address, operands, products, sum."""
+        """Goes through all words of the weights, one a clock: address, operands, products, sum, logit.
+
+        A logit that waits holds all of it.
+        """
         spec = self.spec
         sum_read, weight_read = sums.read_port(), weights.read_port()
 
         parts = -(-spec.hidden // spec.head_lanes)  # of a class, before its bias
-        word = Signal(range(len(self.words) + 1))  # of the weights
-        unit = Signal(range(parts + 1))  # the part; parts: the bias
+        word = Signal(range(len(self.words)))  # of the weights
+        unit = Signal(range(parts + 1))  # the part of its class; parts: the bias
         group = Signal(range(groups))
         lane = Signal(range(spec.lanes))
-        kind = Signal(answer_layout(spec)["index"].shape)  # the class being computed
+        kind = Signal(answer_layout(spec)["index"].shape)  # the class whose logit is next
         count = Signal(range(spec.max_steps + 1), reset_less=True)  # what the biases are multiplied with
         count_invalid = Signal(reset_less=True)
+        flows = Signal()
         m.d.comb += [
+            flows.eq(~self.logit.valid | self.logit.ready),
             sum_read.addr.eq(group + Mux(half, 0, groups)),
+            sum_read.en.eq(flows),
             weight_read.addr.eq(word),
+            weight_read.en.eq(flows),
         ]
         if self.programmable:
             weight_write = weights.write_port()
@@ -179,7 +186,7 @@ class Head(wiring.Component):
                 self.program.data.eq(weight_read.data),
             ]
 
-        # One clock later: both operands. Then the product, then the sum.
+        # One clock later: both operands. Then the product, then the sum; each knows whether it is its class's last.
         operand_lane, operand_is_bias, operand_valid = Signal(range(spec.lanes)), Signal(), Signal()
         if spec.head_lanes == 1:
             operand = Mux(operand_is_bias, count, Array(sum_read.data[k] for k in range(spec.lanes))[operand_lane])
@@ -193,17 +200,21 @@ class Head(wiring.Component):
         products = [
             Signal(value.shape(), name=name, reset_less=True) for value, name in zip(values, names, strict=True)
         ]
-        product_valid = Signal()
+        product_is_last, product_valid = Signal(reset_less=True), Signal()
         total = Signal(signed(spec.logit_bits), reset_less=True)
-        m.d.sync += [
-            operand_lane.eq(lane),
-            operand_is_bias.eq(unit == parts),
-            operand_valid.eq(0),
-            product_valid.eq(operand_valid),
-            *(product.eq(value) for product, value in zip(products, values, strict=True)),
-        ]
-        with m.If(product_valid):
-            m.d.sync += total.eq(total + balanced_sum(products))
+        complete = Signal(init=1)  # nothing is to be added to what total holds
+        with m.If(flows):
+            m.d.sync += [
+                operand_lane.eq(lane),
+                operand_is_bias.eq(unit == parts),
+                operand_valid.eq(0),
+                product_is_last.eq(operand_is_bias),
+                product_valid.eq(operand_valid),
+                *(product.eq(value) for product, value in zip(products, values, strict=True)),
+                self.logit.valid.eq(product_valid & product_is_last),
+            ]
+            with m.If(product_valid):
+                m.d.sync += [total.eq(Mux(complete, 0, total) + balanced_sum(products)), complete.eq(product_is_last)]
 
         best = Signal(signed(spec.logit_bits), reset_less=True)
         index = Signal(answer_layout(spec)["index"].shape, reset_less=True)
@@ -214,17 +225,22 @@ class Head(wiring.Component):
             self.answer.payload.too_long.eq(count_invalid),
         ]
 
+        with m.If(self.logit.valid & self.logit.ready):
+            m.d.sync += kind.eq(kind + 1)
+            with m.If((kind == 0) | (total > best)):
+                m.d.sync += [best.eq(total), index.eq(kind)]
+        m.d.comb += self.busy.eq(1)
         with m.FSM():
             with m.State("idle"):
-                m.d.sync += [word.eq(0), kind.eq(0), unit.eq(0), group.eq(0), lane.eq(0), total.eq(0)]
+                m.d.comb += self.busy.eq(0)
+                m.d.sync += [word.eq(0), kind.eq(0), unit.eq(0), group.eq(0), lane.eq(0)]
                 with m.If(finished):
                     m.d.sync += [
                         count.eq(steps + 1 if spec.readout == "mean" else 1),
                         count_invalid.eq(0 if self.every_step else too_long | (steps == spec.max_steps)),
                     ]
                     m.next = "multiply"
-            with m.State("multiply"):
-                m.d.comb += self.busy.eq(1)
+            with m.State("multiply"), m.If(flows):
                 m.d.sync += [operand_valid.eq(1), word.eq(word + 1), unit.eq(unit + 1)]
                 if spec.head_lanes == 1:
                     m.d.sync += lane.eq(lane + 1)
@@ -233,22 +249,13 @@ class Head(wiring.Component):
                 else:
                     m.d.sync += group.eq(group + 1)
                 with m.If(unit == parts):
+                    m.d.sync += [unit.eq(0), group.eq(0), lane.eq(0)]
+                with m.If(word == len(self.words) - 1):
                     m.next = "drain"
-            with m.State("drain"):
-                m.d.comb += self.busy.eq(1)
-                with m.If(~operand_valid & ~product_valid):
-                    m.next = "logit"
-            with m.State("logit"):
-                m.d.comb += [self.busy.eq(1), self.logit.valid.eq(1)]
-                with m.If(self.logit.ready):
-                    with m.If((kind == 0) | (total > best)):
-                        m.d.sync += [best.eq(total), index.eq(kind)]
-                    m.d.sync += [kind.eq(kind + 1), unit.eq(0), group.eq(0), lane.eq(0), total.eq(0)]
-                    m.next = "multiply"
-                    with m.If(self.logit.payload.last):
-                        m.next = "answer"
+            with m.State("drain"), m.If(self.logit.valid & self.logit.ready & self.logit.payload.last):
+                m.next = "answer"
             with m.State("answer"):
-                m.d.comb += [self.busy.eq(1), self.answer.valid.eq(1)]
+                m.d.comb += self.answer.valid.eq(1)
                 with m.If(self.answer.ready):
                     m.next = "idle"
 

@@ -84,9 +84,9 @@ def test_demo_figures():
     assert DEMO.ramp_of_gate == (0, 0, 1, 0)
     assert DEMO.replace(lanes=5).beats == 7
     # The head: one product a clock, or as many as lanes where every step waits for its logits.
-    assert (DEMO.head_lanes, DEMO.head_clocks) == (1, 12 * (32 + 5) + 2)
-    every = DEMO.replace(readout="step", lanes=5)
-    assert (every.head_lanes, every.head_clocks, every.sum_max) == (5, 12 * (7 + 5) + 2, 15)
+    assert (DEMO.head_lanes, DEMO.head_clocks) == (1, 12 * (32 + 1) + 5)
+    every = DEMO.replace(readout="step", lanes=5, classes=20)
+    assert (every.head_lanes, every.head_clocks, every.sum_max) == (5, 20 * (7 + 1) + 5, 15)
     assert every.clocks_per_step == every.head_clocks > DEMO.replace(lanes=5).clocks_per_step
 
 
