@@ -222,7 +222,7 @@ def main(arguments: list[str] | None = None) -> int:
         for name in SHIPPED:
             shutil.copyfile(args.work / f"{name}.npz", HERE.parent / "golden" / "models" / f"{name}.npz")
     if not args.only:
-        results_pages.write(args.work, HERE)
+        results_pages.write(args.work, HERE, {job.output.name for job in todo if job.done})
     return 0
 
 

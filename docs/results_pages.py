@@ -21,14 +21,17 @@ PICTURED = ("kws", "kws-aware")  # confusion matrices of their RTL
 NOTHING = "–"
 
 
-def write(work: Path, docs: Path) -> None:
-    """Writes what stands between the marks of docs/results.md, and docs/images/results-*.png."""
+def write(work: Path, docs: Path, done: set[str]) -> None:
+    """Writes what stands between the marks of docs/results.md, and docs/images/results-*.png.
+
+    ``done``: names of the files in ``work`` that are made of what is there now; others are not told.
+    """
     page = docs / "results.md"
     before, _, rest = page.read_text().partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:
         raise SystemExit(f"{page}: lacks the marks {BEGIN} and {END}; put them where the tables belong")
-    measured = Measured(work)
+    measured = Measured(work, done)
     parts = [
         *speech(measured),
         *validation(measured),
@@ -49,18 +52,16 @@ def write(work: Path, docs: Path) -> None:
 
 
 class Measured:
-    """Models and measurements of a working folder; None for what is not there."""
+    """Models and measurements of a working folder; None for what is not there, or made of something else."""
 
-    def __init__(self, work: Path) -> None:
-        self.work = work
+    def __init__(self, work: Path, done: set[str]) -> None:
+        self.work, self.done = work, done
 
     def model(self, name: str) -> Model | None:
-        path = self.work / f"{name}.npz"
-        return load_model(path) if path.is_file() else None
+        return load_model(self.work / f"{name}.npz") if f"{name}.npz" in self.done else None
 
     def json(self, name: str) -> dict | None:
-        path = self.work / f"{name}.json"
-        return json.loads(path.read_text()) if path.with_name(path.name + ".stamp").is_file() else None
+        return json.loads((self.work / f"{name}.json").read_text()) if f"{name}.json" in self.done else None
 
     def on(self, name: str, technology: str, calibration: str) -> dict | None:
         """What chips of a technology did to a model, one way of calibration."""
