@@ -91,7 +91,9 @@ def test_the_most_likely(run, model):
 
 
 def test_what_is_printed(run, model, monkeypatch):
-    monkeypatch.setitem(demotext.CLOCKS, "amaranth", 20 * 106 + 50)
+    spec = model.spec
+    clocks = spec.head_clocks + spec.inputs + spec.macro_clocks  # of a character
+    monkeypatch.setitem(demotext.CLOCKS, "amaranth", 20 * clocks + clocks // 2)
     content = told(run, *AMARANTH, "--seed", 3, "--temperature", 1)
     status, out, err = run("demo", "text", *AMARANTH, "--seed", 3, "--temperature", 1)
     assert (status, err) == (0, "")
