@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # Streams of random numbers: the part of the array, and what is drawn for it.
 _PARTS = ("weights", "references", "state", "ramp", "start", "calibration", "columns", "chip")
 _DRAWS = ("programming", "stuck", "drift", "mismatch", "offset", "delay", "voltage", "external")
+#: Given cells take the place of drawn ones; these parts are pairs of two given arrays, cell by cell.
+_GIVEN_PAIRS = {"weights": ("positive", "negative"), "state": ("state_positive", "state_negative")}
+_GIVEN_RAMPS = {"ramp": "ramp", "start": "ramp_start", "calibration": "calibration"}
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,18 @@ class Cells:
     def known(self, part: str, shape: tuple[int, ...], first: int = 0, count: int = 2) -> tuple[np.ndarray, ...] | None:
         """What the ``count`` cells of each place, from number ``first`` on, are stuck at; NaN where they are not.
 
-        None if programming does not know.
+        None if programming does not know. Cells that are given are what they are: what is drawn in their places is no
+        fault, and their partners make up for nothing; in a ramp, no cell of a part that is given does.
         """
-        if not (self.on("stuck") and self.technology["cell.fault_aware"]):
+        given = getattr(self.given, _GIVEN_RAMPS.get(part, ""), None)
+        if given is not None or not (self.on("stuck") and self.technology["cell.fault_aware"]):
             return None
-        return tuple(self._stuck(self.draws(part, shape, first + k)[1]) for k in range(count))
+        stuck = [self._stuck(self.draws(part, shape, first + k)[1]) for k in range(count)]
+        for name in _GIVEN_PAIRS.get(part, ()):
+            values = getattr(self.given, name, None)
+            if values is not None:
+                stuck = [np.where(np.isnan(values), at, np.nan) for at in stuck]
+        return tuple(stuck)
 
     def known_of_ramps(self, part: str, shape: tuple[int, ...], first: int = 0) -> tuple[np.ndarray, ...] | None:
         """The same of ramps, whose cells are pairs or single; None, too, where they are exact."""

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from crossramp.golden.analog.conductancefile import Conductances
 from crossramp.golden.analog.faults import carried, healthy, lacking, pair_targets, shared, stuck_at
 from crossramp.golden.analog.sampling import ALL, device, sample
 from crossramp.golden.analog.technology import load
@@ -134,3 +135,18 @@ def test_an_exact_ramp_knows_no_faults(weights):
     assert np.array_equal(made.ramp_start, ideal.ramp_start)
     assert np.array_equal(made.ramp, ideal.ramp)
     assert (made.positive != ideal.positive).any()
+
+
+def test_no_fault_is_made_up_for_beside_a_cell_that_is_given(weights):
+    """Where one is measured, whatever would have been drawn for it is no fault of the chip."""
+    tech = load("rram").replace({"cell.stuck_on": 0.2, "cell.stuck_off": 0.0})
+    measured = sample(tech, SPEC, weights, 0, switches=frozenset()).positive.copy()
+    measured[SPEC.rows // 2 :] = np.nan
+    cells = Conductances(positive=measured)
+    aware, unaware = (
+        sample(tech.replace({"cell.fault_aware": k}), SPEC, weights, 3, switches=STUCK, conductances=cells)
+        for k in (1, 0)
+    )
+    known = np.isnan(measured)
+    assert np.array_equal(aware.negative[~known], unaware.negative[~known])
+    assert (aware.negative[known] != unaware.negative[known]).any()
