@@ -165,11 +165,10 @@ def spread(measured: Measured) -> list[str]:
         for array, told in (("rram", ""), ("rram-unknown", "faults unknown, ")):
             for how in CALIBRATIONS:
                 found = measured.on(name, array, how)
-                shares = [math.nan] if found is None else [chip["accuracy"] for chip in found["chips"]]
+                shares = [chip["accuracy"] for chip in found["chips"]] if found else []
+                tail = (np.median(shares), np.quantile(shares, 0.05), min(shares)) if shares else (None,) * 3
                 cells = [f"`{name}`", f"{told}{CALIBRATIONS[how]}", _spread(found)]
-                lines.append(
-                    _row([*cells, *map(_percent, (np.median(shares), np.quantile(shares, 0.05), min(shares)))])
-                )
+                lines.append(_row([*cells, *map(_percent, tail)]))
     return [*lines, ""]
 
 

@@ -174,8 +174,8 @@ class _Chip(Cells):
         if stuck is None:
             return targets
         lack = lacking(targets, self.window, stuck).sum(axis=1)
-        if calibration.shape[1]:
-            known = self.known_of_ramps("calibration", calibration.shape)
+        known = self.known_of_ramps("calibration", calibration.shape)
+        if calibration.shape[1] and known is not None:
             lost = lacking(calibration, self.window, known)[:, -1].sum(axis=1)
             lack = lack + np.where(start < 0, -1.0, 1.0) * lost
         return shared(targets, lack, healthy(stuck), self.ramp_limit)

@@ -36,7 +36,7 @@ def test_a_pair_reaches_what_its_stuck_cell_allows(seed):
     assert max(cell.max() for cell in cells) <= 11.0
     reached = cells[0] - cells[1]
     # Nothing within reach of the partner is nearer.
-    high, low = ((11.0 if end else 1.0) for end in (1, 0))
+    low, high = WINDOW
     least = np.where(np.isnan(stuck[0]), low, stuck[0]) - np.where(np.isnan(stuck[1]), high, stuck[1])
     most = np.where(np.isnan(stuck[0]), high, stuck[0]) - np.where(np.isnan(stuck[1]), low, stuck[1])
     assert np.allclose(reached, np.clip(differences, least, most))
@@ -150,3 +150,14 @@ def test_no_fault_is_made_up_for_beside_a_cell_that_is_given(weights):
     known = np.isnan(measured)
     assert np.array_equal(aware.negative[~known], unaware.negative[~known])
     assert (aware.negative[known] != unaware.negative[known]).any()
+
+
+@pytest.mark.parametrize("part", ["ramp", "ramp_start", "calibration"])
+def test_one_part_of_a_ramp_may_be_given(weights, part):
+    tech = load("rram").replace({"cell.stuck_on": 0.1, "cell.stuck_off": 0.1})
+    ideal = sample(tech, SPEC, weights, 0, switches=frozenset())
+    cells = Conductances(**{name: getattr(ideal, name) for name in (part, f"{part}_negative")})
+    chip = sample(tech, SPEC, weights, 3, switches=RAMPS, conductances=cells)
+    others = {"ramp", "ramp_start", "calibration"} - {part}
+    assert np.array_equal(getattr(chip, part), getattr(ideal, part))
+    assert all((getattr(chip, name) != getattr(ideal, name)).any() for name in others)
