@@ -9,12 +9,16 @@ import importlib
 
 # Name to module. Loaded on first use: a bench for Amaranth needs no cocotb, a bulk run no event loop.
 _EXPORTS = {
+    "Array": "array_interface",
+    "ArrayError": "array_interface",
     "ArrayModel": "array",
     "Conversion": "array",
     "Pins": "array",
     "drive_array": "array",
+    "from_bits": "array",
     "random_stalls": "array",
     "settling": "array",
+    "to_bits": "array",
     "Chatter": "faults",
     "Custom": "faults",
     "Explicit": "faults",

@@ -16,6 +16,7 @@ from crossramp.golden.network import Network, NetworkTrace
 from crossramp.golden.specification import Specification
 
 from .amaranth_bench import Bench, beat_values
+from .array_interface import Array
 from .programming import Programming, calibration_port
 
 #: Clocks that are worth a process.
@@ -75,7 +76,7 @@ def simulate_amaranth(
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
     seconds: float | None = None,
-    programming: np.ndarray | Programming | DeviceInstance | None = None,
+    programming: np.ndarray | Programming | DeviceInstance | Array | None = None,
     calibration: int | None = None,
 ) -> Observed:
     """Run utterances through the gateware, one after another.
@@ -93,9 +94,10 @@ def simulate_amaranth(
     seconds : float or None
         Start nothing that would not be done by then: of more utterances than that, the first ones are simulated,
         and the result holds only those (at least one).
-    programming : integer array of shape (rows, columns), Programming, DeviceInstance or None
+    programming : integer array of shape (rows, columns), Programming, DeviceInstance, Array or None
         What the array holds, as :class:`.array.ArrayModel` takes it; None: the network's weights. The noise of a device
-        instance is the same however the utterances are shared.
+        instance is the same however the utterances are shared. An :class:`.array_interface.Array` stands behind the
+        boundary itself: then one process simulates all utterances in order.
     calibration : int or None
         The calibration port, as :func:`.bulk.simulate_bulk` takes it.
 
@@ -104,7 +106,8 @@ def simulate_amaranth(
     SimulationError
         If the gateware stops before the last answer, or a stream's beats are not framed as they must be.
     ValueError
-        For a calibration out of range, or a programming of another specification.
+        For a calibration out of range, or a programming of another specification; ArrayError for an answer of an
+        Array that does not fit.
     """
     spec = network.spec
     programming = network.weights if programming is None else programming
@@ -112,6 +115,8 @@ def simulate_amaranth(
     clocks = len(x) * x.shape[1] * spec.clocks_per_step
     # A process of its own pays only where it has more to do than to build the simulation.
     jobs = min(jobs or os.cpu_count() or 1, len(x), max(clocks // _PORTION_CLOCKS, 1))
+    if isinstance(programming, Array):
+        jobs = 1  # the caller's own object: it cannot be in several processes
     progress = progress or (lambda done: None)
     started = time.monotonic()
 

@@ -11,6 +11,7 @@ from crossramp.golden.specification import Specification
 from crossramp.rtl.network import NetworkTop
 
 from .array import PIN_NAMES, ArrayModel
+from .array_interface import Array, CheckedArray
 from .simulators import SimulationError
 
 #: Steps (load, conversion, and the sum of one logit) without any event after which a simulation is given up.
@@ -73,7 +74,8 @@ class Bench:
     ----------
     network : Network
     programming
-        What the array holds, as :class:`.array.ArrayModel` takes it.
+        What the array holds, as :class:`.array.ArrayModel` takes it; or an :class:`.array_interface.Array`, which then
+        stands behind the boundary itself.
     calibration : int
         The calibration port.
     first : int
@@ -93,7 +95,9 @@ class Bench:
     def __init__(self, network: Network, programming, calibration: int, first: int = 0):
         self.spec = network.spec
         self._probe = _Probe(network)
-        self._model = ArrayModel(network.spec, programming, record=False, first=first)
+        if not isinstance(programming, Array):
+            programming = ArrayModel(network.spec, programming, record=False, first=first)
+        self._array = CheckedArray(programming, network.spec.columns)
         self._calibration = calibration
         self.payloads: list[int] = []
         self.beats: dict[str, list[int]] = {name: [] for name in _Probe.EVENTS}
@@ -114,12 +118,12 @@ class Bench:
     # One loop for array, x and outputs: each further one would cost as much as the gateware. It looks just after each
     # edge, when all that the clock will bring is decided, since nothing it drives is known later.
     async def _run(self, ctx):
-        probe, model, spec, payloads, beats = self._probe, self._model, self.spec, self.payloads, self.beats
+        probe, array, spec, payloads, beats = self._probe, self._array, self.spec, self.payloads, self.beats
         top, controls = probe.top, len(_Probe.CONTROLS)
         outputs = [(name, beats[name], probe.beats[name]) for name in _Probe.EVENTS]
         x_payload = top.x.payload.as_value()
         patience = _PATIENCE * (spec.clocks_per_step + spec.inputs + spec.hidden)
-        pins, shown, sent, quiet = _Pins(ctx, top.array), 0, 0, 0
+        pins, shown, was_ready, sent, quiet = _Pins(ctx, top.array), 0, 1, 0, 0
         for signal in (top.array.ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
             ctx.set(signal, 1)
         ctx.set(top.calibration, self._calibration)
@@ -141,10 +145,13 @@ class Bench:
             word = ctx.get(probe.word)
             taken = word >> (controls + len(outputs)) & 1 and valid
             pins.load(word)
-            comparators, _ = model.clock(pins)
+            comparators, ready = array.clock(pins)
             if comparators != shown:
                 ctx.set(top.array.comparators, comparators)
                 shown = comparators
+            if ready != was_ready:
+                ctx.set(top.array.ready, ready)
+                was_ready = ready
             events = word >> controls & (1 << len(outputs)) - 1
             quiet = 0 if events else quiet + 1
             if quiet > patience:

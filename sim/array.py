@@ -8,6 +8,7 @@ import numpy as np
 from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.specification import Specification
 
+from .array_interface import Array, CheckedArray
 from .device_array import DeviceArray
 from .faults import Fault
 from .programming import Programming
@@ -60,7 +61,7 @@ class Conversion:
 
 
 class ArrayModel:
-    """A crossbar with its ramps and comparators, advanced one clock at a time.
+    """A crossbar with its ramps and comparators, advanced one clock at a time: an :class:`.array_interface.Array`.
 
     It measures what it is given: a row's pulse is as long as the clocks it was high inside ``integrate``, a ramp
     stands where its taps have brought it, integrators that were not reset still hold the last sum.
@@ -212,10 +213,10 @@ class ArrayModel:
                 shown = noise
         return from_bits(shown)
 
-    def finish(self) -> list[Conversion]:
-        """All conversions, the one whose ramp just ended included."""
+    def finish(self) -> list[Conversion] | None:
+        """All conversions, the one whose ramp just ended included; None without ``record``."""
         self._finish()
-        return self.conversions
+        return self.conversions if self.record else None
 
 
 class _Integers:
@@ -333,7 +334,7 @@ class SimulatorPins:
         return self._read(name)
 
 
-async def drive_array(ctx, array, model: ArrayModel, *, checker=None, domain: str = "sync"):
+async def drive_array(ctx, array, model: Array, *, checker=None, domain: str = "sync"):
     """Amaranth: stand behind ``array`` (an :class:`~crossramp.rtl.boundary.ArraySignature` interface) for ever.
 
     Use it as ``sim.add_testbench(lambda ctx: drive_array(ctx, dut.array, model), background=True)``. It answers each
@@ -341,10 +342,17 @@ async def drive_array(ctx, array, model: ArrayModel, *, checker=None, domain: st
 
     Parameters
     ----------
-    model : ArrayModel
+    model : Array
+        :class:`ArrayModel`, or any object with its ``clock``.
     checker : ProtocolChecker or None
         Given every clock's pins and ``ready``; its violations stop the simulation when it is strict.
+
+    Raises
+    ------
+    ArrayError
+        If ``model`` has no ``clock``, or its answer does not fit the boundary.
     """
+    model = CheckedArray(model, len(array.comparators))
     pins = SimulatorPins(lambda name: int(ctx.get(getattr(array, name))))
 
     def answer():

@@ -10,7 +10,8 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from crossramp.golden.lstm import StepTrace, checked_integers
 from crossramp.golden.specification import Specification
 
-from .array import ArrayModel, SimulatorPins
+from .array import SimulatorPins
+from .array_interface import Array, ArrayError, CheckedArray
 from .protocol import ProtocolChecker
 from .streams import StreamSink, StreamSource, stream_signals
 
@@ -50,20 +51,27 @@ async def reset(dut, clocks: int = 3):
     dut.rst.value = 0
 
 
-async def drive_array_pins(dut, model: ArrayModel, checker: ProtocolChecker | None = None, prefix: str = "array_"):
+async def drive_array_pins(dut, model: Array, checker: ProtocolChecker | None = None, prefix: str = "array_"):
     """Stand behind the boundary of ``dut`` for ever: answers in the middle of each clock, on its falling edge.
 
     Parameters
     ----------
     dut : handle
         Whose ports ``array_row_pos`` ... ``array_ready`` are the boundary.
-    model : ArrayModel
+    model : Array
+        :class:`.array.ArrayModel`, or any object with its ``clock``.
     checker : ProtocolChecker or None
         Given every clock outside reset; when it is strict, its error fails the test.
+
+    Raises
+    ------
+    ArrayError
+        If ``model`` has no ``clock``, or its answer does not fit the boundary.
     """
     handles = {name: getattr(dut, prefix + name, None) for name in _PINS}
     pins = SimulatorPins(lambda name: _integer(handles[name], name))
     comparators, ready = getattr(dut, f"{prefix}comparators"), getattr(dut, f"{prefix}ready")
+    model = CheckedArray(model, len(comparators))
     comparators.value, ready.value = 0, 1
     while True:
         await FallingEdge(dut.clk)
@@ -181,8 +189,9 @@ class MacroBench:
     dut : handle
         A module with the ports of docs/boundary.md; with ``answer_*`` and ``logit_*`` it is a network.
     spec : Specification
-    model : ArrayModel
-        What stands behind the boundary.
+    model : Array
+        What stands behind the boundary: :class:`.array.ArrayModel`, or any object with its ``clock``. Of an array that
+        also has ``finish``, :meth:`steps` checks and gives the MACs.
     x_pauses, h_pauses, logit_pauses, answer_pauses : iterators of bool, or None
         See :mod:`.pauses`.
     watchdog_clocks : int or None
@@ -197,13 +206,18 @@ class MacroBench:
     checker : ProtocolChecker
     h, logits, answers : StreamSink (the latter two None for a macro)
     monitor : StepMonitor
+
+    Raises
+    ------
+    ArrayError
+        If ``model`` has no ``clock``, or is an ``ArrayModel`` of another specification.
     """
 
     def __init__(
         self,
         dut,
         spec: Specification,
-        model: ArrayModel,
+        model: Array,
         *,
         x_pauses: Iterator[bool] | None = None,
         h_pauses: Iterator[bool] | None = None,
@@ -214,6 +228,10 @@ class MacroBench:
         calibration: int = 0,
     ):
         self.dut, self.spec, self.model = dut, spec, model
+        self._array = CheckedArray(model, spec.columns)
+        of = getattr(model, "spec", spec)
+        if isinstance(of, Specification) and of != spec:
+            raise ArrayError(f"the array is for specification {of.content_hash}, the bench for {spec.content_hash}")
         self._calibration = calibration
         self.checker = ProtocolChecker(spec, strict=strict)
         self._pauses = {"x": x_pauses, "h": h_pauses, "logit": logit_pauses, "answer": answer_pauses}
@@ -251,9 +269,8 @@ class MacroBench:
             if sink is not None:
                 sink.beats.clear()
         self.monitor.clear()
-        # First what a ramp under way has shown: it would count as a conversion later.
-        self.model.finish()
-        self.model.conversions.clear()
+        # With what a ramp under way has shown: it would count as a conversion later.
+        self._array.forget()
         self._lengths.clear()
         self.dut.rst.value = 0
 
@@ -296,26 +313,27 @@ class MacroBench:
     def steps(self) -> StepTrace:
         """Everything the hardware computed, all steps of all utterances in a row: arrays of shape (1, steps, ...).
 
-        ``macs`` are those that the array measured, float64 where it is a device instance. What is to be expected of one
-        says :func:`.scoreboard.expected_traces`.
+        ``macs`` are those that the array measured, float64 where it is a device instance, and None where it does not
+        record them (see :class:`.array_interface.Array`). :func:`.scoreboard.expected_traces` gives the golden values.
 
         Raises
         ------
         AssertionError
             If the monitors, the h stream and the array saw different numbers of steps, other ones than were sent, or
             if a beat of h has a wrong ``end`` or ``last``, or anything but zeros beyond the last unit.
+        ArrayError
+            If the array's ``finish`` gives something other than conversions.
         """
         spec, monitor = self.spec, self.monitor
-        first = [conversion.macs for conversion in self.model.finish() if not conversion.state]
         parts = {
-            "macs": np.array(first).reshape(-1, spec.columns),
+            "macs": self._array.macs(),
             "codes": monitor.codes,
             "c": monitor.c,
             "state_pulses": monitor.state_pulses,
             "state_codes": monitor.state_codes,
             "h": split_beats([beat["codes"] for beat in self.h.beats], spec, spec.input_bits, True, spec.hidden),
         }
-        counts = {name: len(values) for name, values in parts.items()}
+        counts = {name: len(values) for name, values in parts.items() if values is not None}
         if len(set(counts.values())) != 1:
             raise AssertionError(f"different numbers of steps were seen: {counts}")
         steps = sum(self._lengths)
@@ -337,4 +355,4 @@ class MacroBench:
         for name, want in expected.items():
             if got[name] != want:
                 raise AssertionError(f"{name} is {got[name]}; expected {[int(value) for value in want]}")
-        return StepTrace(**{name: values[None] for name, values in parts.items()})
+        return StepTrace(**{name: None if values is None else values[None] for name, values in parts.items()})

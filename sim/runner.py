@@ -46,7 +46,7 @@ class CocotbBuild:
 
     def run(
         self,
-        test_module: str,
+        test_module: str | Sequence[str],
         *,
         results: Path | str,
         seed: int = 1,
@@ -55,12 +55,12 @@ class CocotbBuild:
         plusargs: Sequence[str] = (),
         waves: Path | str | None = None,
     ) -> int:
-        """Run the cocotb tests of a module; the number of tests that ran and passed.
+        """Run the cocotb tests of one or more modules; the number of tests that ran and passed.
 
         Parameters
         ----------
-        test_module : str
-            Importable name.
+        test_module : str or sequence of str
+            Importable names.
         results : path
             Folder for the log and the results, made if missing; its name names the run.
         seed : int

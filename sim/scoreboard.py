@@ -81,8 +81,12 @@ class Scoreboard:
         Raises
         ------
         MismatchError
-            If the shapes differ. Values that differ are kept, for :meth:`check`.
+            If the shapes differ, or nothing was observed (None). Values that differ are kept, for :meth:`check`.
         """
+        if got is None:
+            raise MismatchError(
+                f"{quantity}: nothing was observed; an array behind the boundary gives MACs only if it has finish()"
+            )
         expected, got = np.asarray(expected), np.asarray(got)
         if expected.shape != got.shape:
             raise MismatchError(f"{quantity}: expected the shape {expected.shape}, got {got.shape}")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from cocotb.triggers import ClockCycles
 from crossramp.sim import (
+    ArrayError,
     ArrayModel,
     Chatter,
     Late,
@@ -182,6 +183,47 @@ async def reset_in_the_middle(dut):
         bench.send(batches[0][0])
         await bench.finish()
         compare(bench, batches).check("macs", *STEPS, "logits", "answers")
+
+
+class OnlyClock:
+    """An array of another class, which has nothing but ``clock``."""
+
+    def __init__(self, change=lambda answer: answer):
+        self._array, self._change = ArrayModel(SPEC, NETWORK.weights), change
+
+    def clock(self, pins):
+        return self._change(self._array.clock(pins))
+
+
+@cocotb.test()
+async def clock_is_enough(dut):
+    """Any class with ``clock``: all is compared but the MACs, which only the array knows; also after a restart."""
+    with pytest.raises(ArrayError, match="a ndarray without a method clock"):
+        MacroBench(dut, SPEC, NETWORK.weights)
+    other = SPEC.replace(adc_bits=SPEC.adc_bits + 1)
+    with pytest.raises(ArrayError, match=f"the array is for specification {other.content_hash}, the bench for"):
+        MacroBench(dut, SPEC, ArrayModel(other, NETWORK.weights))
+    bench = MacroBench(dut, SPEC, OnlyClock())
+    await bench.start()
+    for number in range(2):
+        x = utterances_of(DESIGN, SEED + number, (2,))[0]
+        bench.send(x[0])
+        await bench.finish()
+        golden, got = NETWORK.run(x).steps, bench.steps()
+        board = Scoreboard(SPEC)
+        for quantity in STEPS:
+            board.compare(quantity, getattr(golden, quantity), getattr(got, quantity))
+        board.check(*STEPS)
+        assert got.macs is None
+        await bench.restart()
+
+
+@cocotb.test(expect_error=ArrayError)
+async def an_array_that_is_too_wide(dut):
+    """An answer that does not fit the ports ends the test at once, and not by silently dropped bits."""
+    bench = MacroBench(dut, SPEC, OnlyClock(lambda answer: (answer[0] | 1 << SPEC.columns, answer[1])))
+    await bench.start()
+    await bench.finish(extra_clocks=20)
 
 
 @cocotb.test()

@@ -9,7 +9,7 @@ from crossramp.sim.runner import CocotbError, build_cocotb
 
 from tests.sim.designs import network_of
 
-TESTS = 9
+TESTS = 11
 
 
 @pytest.mark.parametrize(("design", "simulator"), [("odd", "icarus"), ("odd", "verilator"), ("projected", "icarus")])

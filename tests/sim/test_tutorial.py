@@ -12,7 +12,17 @@ TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial-cocotb.md"
 
 def test_the_tutorial_runs(tmp_path):
     blocks = re.findall(r"^```python\n# (\S+)\n(.*?)^```$", TUTORIAL.read_text(), re.MULTILINE | re.DOTALL)
-    assert [name for name, _ in blocks] == ["design.py", "bench_macro.py", "test_macro.py"]
+    assert [name for name, _ in blocks] == [
+        "design.py",
+        "bench_macro.py",
+        "own_array.py",
+        "bench_own_array.py",
+        "test_macro.py",
+    ]
+    # The page shows that `clock` is enough: the array of its example is short, and has no other method.
+    own = dict(blocks)["own_array.py"]
+    assert re.findall(r"^    def (\w+)", own, re.MULTILINE) == ["clock"]
+    assert len(own.split("class OwnArray:")[1].strip().splitlines()) <= 15
     for name, text in blocks:
         (tmp_path / name).write_text(text)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COCOTB_"))}
