@@ -10,6 +10,8 @@ TORCH ?= torch==2.13.0
 JOBS ?= 2
 # make test-all draws specifications and stimuli anew with each of these.
 SEEDS ?= 2 3 4
+# make mutation plants these alone, as in: make mutation FAULTS='train-3 rtl/update.py'
+FAULTS ?=
 # More arguments for pytest, as in: make test PYTEST='-k capture'
 PYTEST ?=
 
@@ -19,7 +21,7 @@ TEST_READY := $(VENV)/.test-ready
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all boards lint bench simulators clean
+.PHONY: help demo test test-all mutation boards lint bench simulators clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,13 +32,17 @@ demo: $(DEMO_READY) ## Verilog of the shipped model, recordings through it, pict
 test: $(TEST_READY) simulators lint ## all tests, in Icarus and Verilator both; installs what is missing
 	PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
-test-all: ## the tests, what they draw again with other seeds, the slow ones, a bitstream of every board, and all of bench/
+test-all: ## the tests, what they draw again with other seeds, the slow ones, planted faults, a bitstream of every board, and all of bench/
 	$(MAKE) test
 	@for seed in $(SEEDS); do \
 	  PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder --seed $$seed tests/golden tests/rtl tests/sim || exit 1; \
 	done
 	PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -m 'every_board or slow'
+	$(MAKE) mutation
 	$(MAKE) bench
+
+mutation: $(TEST_READY) simulators ## plants faults in a copy of the tree, one at a time; its tests have to notice each
+	PATH="$(abspath $(BIN)):$$PATH" python tests/mutation/run.py -j $(if $(filter 0,$(JOBS)),1,$(JOBS)) $(FAULTS)
 
 lint: $(TEST_READY) ## ruff: errors, style, format
 	$(BIN)/ruff check .
