@@ -16,7 +16,7 @@ import numpy as np
 from crossramp import inputs
 from crossramp.errors import UserError
 from crossramp.golden.modelfile import Model, load_model
-from crossramp.sim.sweep.execute import Cluster, run_local
+from crossramp.sim.sweep.execute import Cluster, ExecutionError, run_local
 from crossramp.sim.sweep.plan import Plan, load_plan
 from crossramp.sim.sweep.problem import Problem
 from crossramp.sim.sweep.store import Store, code_version, write
@@ -204,7 +204,11 @@ def _check_duration(problem: Problem, left: list[dict], workers: int) -> None:
 
 
 def _estimate(problem: Problem, left: list[dict], workers: int) -> float:
-    """Seconds that the tasks ``left`` take, from instances at some of their points."""
+    """Seconds that the tasks ``left`` take, from instances at some of their points.
+
+    By processor time, since workers have one thread each: whether a plan needs ``--yes`` must not depend on what else
+    the machine does just now.
+    """
     points = sorted({task["point"] for task in left})
     if not points:
         return 0.0
@@ -213,9 +217,9 @@ def _estimate(problem: Problem, left: list[dict], workers: int) -> float:
     for point in chosen:
         probe = {"point": point, "first": 0, "count": 1}
         run_task(problem, probe)  # what all instances share is made once
-        start = time.perf_counter()
+        start = time.process_time()
         run_task(problem, probe)
-        each.append(time.perf_counter() - start)
+        each.append(time.process_time() - start)
     return float(np.mean(each)) * sum(task["count"] for task in left) / min(workers, len(left))
 
 
@@ -238,13 +242,19 @@ def _compute(problem: Problem, store: Store, cluster, workers: int, tasks: list[
     if not left:
         return 0, 0.0
     data = problem.to_bytes()
-    if cluster is not None:
-        return _collect(store, cluster.run(data, left), tasks, left)
     try:
-        write(store.problem_file, data)
-        return _collect(store, run_local(store.problem_file, left, workers), tasks, left)
+        if cluster is None:
+            write(store.problem_file, data)
+            done = run_local(store.problem_file, left, workers)
+        else:
+            done = cluster.run(data, left)
+        found = _collect(store, done, tasks, left)
     finally:
         store.problem_file.unlink(missing_ok=True)
+    lost = sum(not store.done(task) for task in left)
+    if lost:
+        raise ExecutionError(f"{lost} of {len(left)} tasks ended without their results; run again to compute them")
+    return found
 
 
 def _collect(store: Store, done, tasks: list[dict], left: list[dict]) -> tuple[int, float]:

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who computes the tasks: processes on this machine, or any Dask cluster. Both call :func:`.tasks.run_task`."""
 
+import asyncio
 import contextlib
 import multiprocessing
 import os
 import signal
+import socket
 import threading
+import time
 import warnings
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, CancelledError, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
 from multiprocessing.connection import wait as wait_for
@@ -22,8 +25,13 @@ from .tasks import run_task
 #: One thread for each worker's linear algebra: the workers are what uses the cores.
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _DEATHS = 5  # of workers in a row, without a task that ends
-_CONNECT = 10  # s
-_PATIENCE = 5  # s between looks at whether the scheduler is still there
+_END = 60  # s that a worker has to end after SIGTERM
+
+_KNOCKS, _KNOCK = 20, 0.5  # how often to knock where nobody listens, in case a scheduler is starting, and s in between
+_ASK = 10  # s that a scheduler has for an answer before it is asked again
+_SILENT = 30  # questions in a row without an answer, after which a scheduler is gone: five minutes
+_LOSSES = 5  # of tasks in a row, by a scheduler that answers, without a task that ends
+_LOOK = 32  # rounds between two looks at the number of workers
 
 
 class ExecutionError(RuntimeError):
@@ -31,7 +39,7 @@ class ExecutionError(RuntimeError):
 
 
 class ClusterError(ValueError):
-    """There is no such cluster, or it is no more; the message says what to do."""
+    """The cluster does not exist, has stopped answering, or cannot compute; the message says what to do."""
 
 
 # ---- this machine ----------------------------------------------------------------------------------------------------
@@ -85,7 +93,9 @@ def _end(pool: ProcessPoolExecutor) -> None:
             process.terminate()
     for process in processes:
         with contextlib.suppress(AssertionError, OSError):
-            process.join(5)
+            process.join(_END)
+            process.kill()
+            process.join()
 
 
 @contextlib.contextmanager
@@ -129,10 +139,13 @@ def _run_here(task: dict) -> list[dict]:
 class Cluster:
     """A Dask cluster, by the address of its scheduler.
 
+    A scheduler that answers late is asked again as long as it shows any sign of life: that somebody listens at its
+    address is known from the system, which answers however busy the scheduler is; that it lives, from its answers.
+
     Raises
     ------
     ClusterError
-        Where dask is missing, nobody answers, or there is no worker.
+        If dask is missing, nobody listens at the address, or what listens there does not answer for minutes.
     """
 
     def __init__(self, address: str):
@@ -146,12 +159,17 @@ class Cluster:
         # It reports each failed attempt to connect, which the errors here say in one line.
         for name in ("distributed", "distributed.client", "distributed.batched", "distributed.comm.core"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        patience = _ASK * _SILENT
         try:
+            self._place = None
             if not address.startswith("ucx://"):  # whose addresses this does not know
                 # A client with an address that is none leaves a trace behind, twenty seconds later.
-                distributed.comm.get_address_host_port(address)
-            self._client = distributed.Client(address, timeout=_CONNECT, set_as_default=False)
-        except (OSError, ValueError, RuntimeError, ImportError) as error:
+                self._place = distributed.comm.get_address_host_port(address)
+            self._knock()
+            # The client itself would wait for ever for somebody who listens and says nothing.
+            asyncio.run(_shake_hands(distributed, address, patience))
+            self._client = distributed.Client(address, timeout=patience, set_as_default=False)
+        except (OSError, ValueError, TypeError, RuntimeError, ImportError, ArithmeticError, MemoryError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ClusterError(f"no Dask scheduler at {address} ({reason}); start one with: dask scheduler") from None
 
@@ -162,11 +180,8 @@ class Cluster:
 
     @property
     def threads(self) -> int:
-        """Tasks that run at once."""
-        try:
-            return sum(self._client.nthreads().values())
-        except Exception:
-            raise self._gone() from None
+        """Tasks that run at once; ClusterError if the scheduler is gone."""
+        return sum(self._hear().values())
 
     def run(self, problem: bytes, tasks: list[dict]) -> Iterator[tuple[dict, list[dict]]]:
         """Tasks and their rows, as they end. Dask gives the tasks of a worker that is lost to others.
@@ -174,48 +189,125 @@ class Cluster:
         Raises
         ------
         ClusterError
-            When the scheduler is gone, or a worker cannot compute a task.
+            When the scheduler is gone or loses all tasks again and again, or a worker cannot compute a task.
         """
-        from distributed import TimeoutError as Late
-        from distributed import wait as wait_any
-
-        client, waiting, running = self._client, deque(tasks), {}
+        client, waiting, running, shared = self._client, deque(tasks), {}, None
+        version = code_version()
+        losses = rounds = most = 0
         try:
-            # A task, not scattered data: the scheduler makes it again when the workers that hold it are lost.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that it is large: there is but one
-                shared = client.submit(bytes, problem, pure=False)
-            version = code_version()
             while waiting or running:
-                most = max(4 * self.threads, 8)
+                if rounds % _LOOK == 0:
+                    most = max(4 * self.threads, 8)
+                rounds += 1
+                if shared is None:
+                    # A task, not scattered data: the scheduler makes it again when the workers that hold it are lost.
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore")  # that it is large: there is but one
+                        shared = client.submit(bytes, problem, pure=False)
                 while waiting and len(running) < most:
                     task = waiting.popleft()
                     running[client.submit(_run_there, shared, version, task, pure=False, retries=3)] = task
-                try:
-                    with client.as_current():
-                        ended = wait_any(list(running), timeout=_PATIENCE, return_when="FIRST_COMPLETED").done
-                except Late:
-                    continue
+                ended = self._ended(running)
+                if not ended:
+                    rounds = 0  # a look, which is a sign of life too
+                lost = []
                 for future in ended:
-                    task = running.pop(future)
-                    yield task, self._result(future)
+                    task, rows = running.pop(future), self._rows(future)
+                    if rows is None:
+                        lost.append(task)
+                    else:
+                        losses = 0
+                        yield task, rows
+                if lost:
+                    # The connection broke, or the scheduler was started again: it answers, and knows no task.
+                    losses, rounds, shared = losses + 1, 0, None
+                    if losses > _LOSSES:
+                        raise ClusterError(
+                            f"the Dask scheduler at {self.address} lost its tasks {losses} times in a row; what is "
+                            "done is kept: look at its log, and run again to go on"
+                        )
+                    waiting.extendleft(reversed(lost))
         finally:
-            with contextlib.suppress(Exception):
-                client.cancel(list(running), force=True)
+            # Only said, not asked: a scheduler that is silent must not hold up the end.
+            for future in [*running, *([] if shared is None else [shared])]:
+                with contextlib.suppress(Exception):
+                    future.release()
 
-    def _result(self, future) -> list[dict]:
-        if future.status == "finished":
-            try:
-                return future.result(timeout=_CONNECT)
-            except (OSError, TimeoutError):
-                raise self._gone() from None
+    # ---- slow, or gone -------------------------------------------------------------------------------------------
+
+    def _ended(self, running: dict) -> list:
+        """Futures that are not pending any more; [] if none ends for a while."""
+        from distributed import wait as wait_any
+
+        with self._client.as_current(), contextlib.suppress(TimeoutError, CancelledError):
+            wait_any(list(running), timeout=_ASK, return_when="FIRST_COMPLETED")
+        return [future for future in running if future.status != "pending"]
+
+    def _rows(self, future) -> list[dict] | None:
+        """What a task that ended gives, however late; None if the scheduler has lost it."""
         if future.status == "error":
-            error = future.exception(timeout=_CONNECT)
+            error = self._ask(future.exception)
             raise ClusterError(f"a worker of {self.address} cannot compute: {type(error).__name__}: {error}")
-        raise self._gone()
+        try:
+            if future.status == "finished":
+                return self._ask(future.result)
+        except (OSError, CancelledError):  # the connection broke before it came
+            pass
+        self._hear()
+        return None
 
-    def _gone(self) -> ClusterError:
-        return ClusterError(f"the Dask scheduler at {self.address} is gone; what is done is kept: run again to go on")
+    def _ask(self, question: Callable):
+        """The answer to ``question(timeout)``; it is asked again while the scheduler is late, with more time."""
+        seconds = _ASK
+        while True:
+            try:
+                return question(seconds)
+            except TimeoutError:
+                self._hear()
+                seconds *= 2
+
+    def _hear(self) -> dict[str, int]:
+        """A sign of life: threads of each worker; ClusterError once the scheduler is gone."""
+        client = self._client
+        for _ in range(_SILENT):
+            if client.status == "closed":
+                break
+            # TimeoutError where it is late, OSError where the connection broke, RuntimeError where it breaks just now.
+            with contextlib.suppress(OSError, RuntimeError, CancelledError):
+                return client.sync(client.scheduler.ncores, workers=None, callback_timeout=_ASK)
+            try:
+                self._knock()
+            except OSError:
+                break
+        else:
+            raise ClusterError(
+                f"the Dask scheduler at {self.address} has not answered {_SILENT} times in a row; what is done is "
+                "kept: look at its machine, and run again to go on"
+            )
+        raise ClusterError(f"the Dask scheduler at {self.address} is gone; what is done is kept: run again to go on")
+
+    def _knock(self) -> None:
+        """Return once something listens at the address, or may; OSError if it does not."""
+        if self._place is None:
+            time.sleep(_KNOCK)
+            return
+        for attempt in range(_KNOCKS):
+            try:
+                socket.create_connection(self._place, timeout=_ASK).close()
+                return
+            except OSError:
+                if attempt == _KNOCKS - 1:
+                    raise
+            time.sleep(_KNOCK)
+
+
+async def _shake_hands(distributed, address: str, seconds: float) -> None:
+    arguments = distributed.security.Security().get_connection_args("client")
+    try:
+        comm = await asyncio.wait_for(distributed.comm.connect(address, timeout=seconds, **arguments), seconds)
+    except TimeoutError:
+        raise OSError(f"something listens there and has said nothing for {seconds:g} s") from None
+    comm.abort()
 
 
 @lru_cache(maxsize=2)

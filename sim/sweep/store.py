@@ -121,7 +121,13 @@ class Store:
         return all((task["point"], k) in self._rows for k in instances)
 
     def add(self, task: dict, rows: list[dict]) -> None:
-        """Keep the rows of a finished task."""
+        """Keep the rows of a finished task; StoreError if they are not one for each of its instances, in order."""
+        if not _complete(task, rows):
+            raise StoreError(
+                f"{self.folder}: point {task['point']}, instances {task['first']} to "
+                f"{task['first'] + task['count'] - 1}, came back as {len(rows)} rows that are not those of the task; "
+                "what is done is kept: run again to go on"
+            )
         content = {"sweep": self.sweep, "task": task, "rows": rows}
         content["hash"] = _hash(content)
         name = f"{task['point']:06d}-{task['first']:08d}-{task['count']}.json"
@@ -188,7 +194,7 @@ class Store:
             try:
                 content = json.loads(file.read_bytes())
                 kept = content.pop("hash") == _hash(content)
-                kept = kept and len(content["rows"]) == content["task"]["count"]
+                kept = kept and _complete(content["task"], content["rows"])
             except (ValueError, KeyError, TypeError, AttributeError):
                 self._refuse(file, "is cut short or damaged")
                 continue
@@ -235,6 +241,12 @@ def write(path: Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+def _complete(task: dict, rows: list[dict]) -> bool:
+    """Whether ``rows`` are those of the task's instances, each once."""
+    instances = range(task["first"], task["first"] + task["count"])
+    return [(row["point"], row["instance"]) for row in rows] == [(task["point"], k) for k in instances]
 
 
 def _hash(content: dict) -> str:

@@ -5,13 +5,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 from crossramp import sweep
 
 from tests.cli.conftest import is_refusal, write_wav
+from tests.sim.sweeps import STOPPING
 
 PLAN = """
 model = "{model}"
@@ -99,6 +99,46 @@ def test_a_plan_that_takes_long_is_asked_for_twice(run, plan, tmp_path, monkeypa
     assert run("sweep", plan(), "-o", "out", "--workers", "1", "--yes")[0] == 0
 
 
+def test_the_estimate_is_processor_time_shared_by_the_workers(run, plan, monkeypatch):
+    """Two seconds of processor time an instance, in however long: 2 points, 8 tasks of 3 instances."""
+    from crossramp.sim.sweep import tasks
+
+    clock = {"processor": 0.0, "wall": 0.0}
+
+    def task(problem, task):
+        clock["processor"] += 2.0 * task["count"]
+        clock["wall"] += 1000.0
+
+    monkeypatch.setattr(sweep, "run_task", task)
+    monkeypatch.setattr(sweep.time, "process_time", lambda: clock["processor"])
+    monkeypatch.setattr(sweep.time, "perf_counter", lambda: clock["wall"])
+    monkeypatch.setattr(tasks, "_INSTANCES_MOST", 3)
+    arguments = ("sweep", plan(), "--dry-run", "--json", "--instances", "12", "--workers")
+    for workers, share in ((1, 1), (4, 4), (8, 8), (100, 8)):  # more workers than tasks do not help
+        content = json.loads(run(*arguments, workers)[1])
+        assert (content["tasks"], content["instances"]) == (8, 24)
+        assert content["estimated_seconds"] == pytest.approx(2.0 * 24 / share)
+
+
+def test_a_task_that_gives_no_rows_is_an_error(run, plan, tmp_path, monkeypatch):
+    real = sweep.run_local
+
+    def less(*arguments):
+        results = real(*arguments)
+        next(results)
+        yield from results
+
+    monkeypatch.setattr(sweep, "run_local", less)
+    status, out, err = run("sweep", plan(), "-o", "out", "--workers", "1")
+    assert status != 0
+    assert out == ""
+    assert "1 of 2 tasks ended without their results; run again" in err
+    monkeypatch.setattr(sweep, "run_local", lambda *arguments: ((task, []) for task, _ in real(*arguments)))
+    status, out, err = run("sweep", plan(), "-o", "new", "--workers", "1")
+    assert (status, out) == (2, "")
+    assert "came back as 0 rows" in err
+
+
 def test_what_is_refused(run, plan, tmp_path, model_file):
     good = plan()
     assert is_refusal(run("sweep", good), "-o DIR")
@@ -136,18 +176,18 @@ def test_without_pyarrow_results_are_csv(run, plan, tmp_path, monkeypatch):
 
 def test_ctrl_c_says_what_is_done_and_keeps_it(plan, tmp_path):
     path = plan(more='adc_bits = [2, 3, 4, 5, 6, 7]\n[plot]\nmetric = "flips"\n')
-    command = [sys.executable, "-m", "crossramp", "sweep", path, "-o", tmp_path / "out", "--workers", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 60
-    while not list((tmp_path / "out").glob("parts/*.json")):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    command = [sys.executable, "-c", STOPPING.format(stop_after=1)]
+    command += ["sweep", path, "-o", tmp_path / "out", "--workers", "1"]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process = subprocess.Popen(command, **pipes, text=True)
+    assert process.stdout.readline() == "stopped\n"
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 130
     assert out == ""
     assert [line.split(":")[0] for line in err.splitlines()] == ["crossramp", "crossramp"]
-    assert "of 12 tasks are done; the same command goes on" in err
+    assert "crossramp: 0 of 12 tasks are done; the same command goes on" in err
+    assert len(list((tmp_path / "out").glob("parts/*.json"))) == 1
 
 
 AXES = {

@@ -28,6 +28,25 @@ _VALUES = [0.001 * k for k in range(30)]
 MANY = PLAN.replace("[0.0, 0.05]", str(_VALUES)).replace("[3, 4]", "[4]").replace('["none", "one-point"]', '["none"]')
 MANY += '[plot]\nmetric = "flips"\n'
 
+#: The command, which stops for good once ``stop_after`` tasks are kept, and says so.
+STOPPING = """
+import sys
+from crossramp.__main__ import main
+from crossramp.sim.sweep.store import Store
+
+add, kept = Store.add, []
+
+def stopping(self, task, rows):
+    add(self, task, rows)
+    kept.append(task)
+    if len(kept) == {stop_after}:
+        print("stopped", flush=True)
+        sys.stdin.read()
+
+Store.add = stopping
+sys.exit(main())
+"""
+
 
 def problem_of(text: str, labels: bool = False, **changes) -> Problem:
     model = small_model(**changes)

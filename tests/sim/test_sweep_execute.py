@@ -3,13 +3,16 @@
 
 import csv
 import json
+import math
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +22,7 @@ from crossramp.sim.sweep.plan import parse_plan
 from crossramp.sim.sweep.problem import Problem
 
 from tests.cli.conftest import small_model
-from tests.sim.sweeps import MANY, all_rows, problem_of
+from tests.sim.sweeps import MANY, STOPPING, all_rows, problem_of
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,9 @@ def collected(results) -> list[dict]:
     return sorted((row for _, rows in found for row in rows), key=lambda row: (row["point"], row["instance"]))
 
 
-def test_processes_and_a_worker_killed_midway(many, tmp_path):
+def test_processes_and_workers_killed_midway(many, tmp_path, monkeypatch):
+    """Two deaths in a row would end the sweep; those with results in between do not."""
+    monkeypatch.setattr(execute, "_DEATHS", 2)
     problem, made, expected = many
     file = tmp_path / "problem.npz"
     file.write_bytes(problem.to_bytes())
@@ -45,7 +50,7 @@ def test_processes_and_a_worker_killed_midway(many, tmp_path):
 
     def with_murder():
         for number, result in enumerate(execute.run_local(file, made, 2)):
-            if number == 5:
+            if number in (3, 9):
                 new = [child.pid for child in multiprocessing.active_children() if child.pid not in before]
                 os.kill(new[0], signal.SIGKILL)
             yield result
@@ -61,8 +66,13 @@ def test_workers_that_die_again_and_again(many, tmp_path, monkeypatch):
         list(execute.run_local(tmp_path / "problem.npz", many[1], 1))
 
 
+# ---- Dask ------------------------------------------------------------------------------------------------------------
+
+
 def test_no_scheduler_there(monkeypatch):
-    monkeypatch.setattr(execute, "_CONNECT", 1)
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(execute, "_KNOCKS", 2)
+    monkeypatch.setattr(execute, "_KNOCK", 0.0)
     with pytest.raises(execute.ClusterError, match=r"no Dask scheduler at tcp://127\.0\.0\.1:9"):
         execute.Cluster("tcp://127.0.0.1:9")
 
@@ -73,6 +83,111 @@ def test_an_address_that_is_none(address, monkeypatch):
     monkeypatch.setattr(distributed, "Client", lambda *_, **__: pytest.fail("a client was made"))
     with pytest.raises(execute.ClusterError, match="no Dask scheduler at"):
         execute.Cluster(address)
+
+
+def test_somebody_who_listens_and_says_nothing(monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(execute, "_ASK", 0.05)
+    monkeypatch.setattr(execute, "_SILENT", 2)
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        with pytest.raises(execute.ClusterError, match=r"no Dask scheduler at .* has said nothing for 0\.1 s"):
+            execute.Cluster(f"tcp://127.0.0.1:{mute.getsockname()[1]}")
+
+
+class Scripted(execute.Cluster):
+    """A cluster whose futures end as ``script`` says, task by task, and else at once with their rows.
+
+    ``script`` maps a task's point to what happens to it, in order: "late" (an answer that does not come in time),
+    "broken" (the connection breaks), "lost" (the scheduler forgets the task).  ``silent``: questions for a sign of life
+    that stay without an answer.
+    """
+
+    def __init__(self, rows, script, silent=0):
+        self.address, self._place = "tcp://scripted:1", None
+        self.rows, self.script, self.silent = rows, {point: list(todo) for point, todo in script.items()}, silent
+        self.times, self.heard, self.shares = [], 0, 0
+        self._client = self
+        self.scheduler, self.status = SimpleNamespace(ncores=None), "running"
+
+    def submit(self, function, *arguments, **_):
+        if function is bytes:
+            self.shares += 1
+            return SimpleNamespace(release=lambda: None, status="pending")
+        return ScriptedFuture(self, arguments[-1])
+
+    def sync(self, *_, callback_timeout, **__):
+        if self.silent:
+            self.silent -= 1
+            raise TimeoutError
+        self.heard += 1
+        return {"tcp://worker:1": 2}
+
+    def _ended(self, running):
+        return list(running)[:1]
+
+
+class ScriptedFuture:
+    def __init__(self, cluster, task):
+        self.cluster, self.task = cluster, task
+        self.todo = cluster.script.get(task["point"], [])
+        self.status = "cancelled" if self.todo[:1] == ["lost"] and self.todo.pop(0) else "finished"
+
+    def result(self, timeout):
+        self.cluster.times.append(timeout)
+        what = self.todo.pop(0) if self.todo else "answered"
+        if what == "late":
+            raise TimeoutError
+        if what == "broken":
+            raise ConnectionResetError
+        return [row for row in self.cluster.rows if row["point"] == self.task["point"]]
+
+    def release(self):
+        pass
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    monkeypatch.setattr(execute, "_KNOCK", 0.0)
+
+
+def test_a_late_answer_is_asked_for_again_while_the_scheduler_lives(many, at_once):
+    problem, made, expected = many
+    cluster = Scripted(expected, {3: ["late"] * 40, 4: ["late"]}, silent=execute._SILENT - 1)
+    assert collected(cluster.run(problem.to_bytes(), made)) == expected
+    assert cluster.heard > 40
+    # With more and more time, or a large answer of a slow machine would never come.
+    assert cluster.times[3:8] == [execute._ASK * 2**k for k in range(5)]
+
+
+@pytest.mark.parametrize("how", ["broken", "lost"])
+def test_tasks_that_a_living_scheduler_loses_are_given_again(many, at_once, how):
+    problem, made, expected = many
+    cluster = Scripted(expected, {0: [how], 7: [how] * execute._LOSSES})
+    assert collected(cluster.run(problem.to_bytes(), made)) == expected
+    assert cluster.shares == 2 + execute._LOSSES  # the problem was lost as well
+    cluster = Scripted(expected, {7: [how] * (execute._LOSSES + 1)})
+    with pytest.raises(execute.ClusterError, match=r"tcp://scripted:1 lost its tasks 6 times in a row; .* run again"):
+        list(cluster.run(problem.to_bytes(), made[7:8]))
+
+
+def test_a_scheduler_that_stays_silent_is_given_up_in_the_end(many, at_once):
+    problem, made, expected = many
+    cluster = Scripted(expected, {2: ["late"]})
+    results = cluster.run(problem.to_bytes(), made)
+    assert [next(results)[0]["point"] for _ in range(2)] == [0, 1]
+    cluster.silent = math.inf
+    with pytest.raises(execute.ClusterError, match=r"has not answered 30 times in a row; what is done is kept"):
+        next(results)
+    assert execute._ASK * execute._SILENT >= 300  # minutes, not seconds
+
+
+def test_a_worker_that_cannot_compute():
+    cluster = Scripted([], {})
+    future = SimpleNamespace(status="error", exception=lambda timeout: RuntimeError("no numpy"))
+    with pytest.raises(execute.ClusterError, match="tcp://scripted:1 cannot compute: RuntimeError: no numpy"):
+        cluster._rows(future)
 
 
 CLUSTER = """
@@ -97,17 +212,27 @@ def cluster(tmp_path):
     yield address, [int(pid) for pid in pids], process
     process.stdin.close()
     try:
-        process.wait(10)
+        process.wait(600)
     except subprocess.TimeoutExpired:
         process.kill()
 
 
-def test_a_cluster_with_a_worker_killed_midway_then_its_scheduler(many, cluster, monkeypatch):
+def test_a_cluster_with_worker_and_scheduler_stopped_and_killed(many, cluster, monkeypatch):
     problem, made, expected = many
     address, workers, process = cluster
-    monkeypatch.setattr(execute, "_PATIENCE", 1)
-    monkeypatch.setattr(execute, "_CONNECT", 4)
     client = execute.Cluster(address)
+    monkeypatch.setattr(execute, "_ASK", 0.1)
+    monkeypatch.setattr(execute, "_KNOCK", 0.0)
+    knocks = []
+    knock = execute.Cluster._knock
+
+    def knocking(self):
+        knocks.append(1)
+        if len(knocks) == 5:
+            process.send_signal(signal.SIGCONT)
+        knock(self)
+
+    monkeypatch.setattr(execute.Cluster, "_knock", knocking)
     try:
         assert client.threads == 2
 
@@ -117,7 +242,20 @@ def test_a_cluster_with_a_worker_killed_midway_then_its_scheduler(many, cluster,
                     os.kill(workers[0], signal.SIGKILL)
                 yield result
 
+        # Whatever may have been late so far on this machine.
+        monkeypatch.setattr(execute, "_SILENT", 10**6)
         assert collected(with_murder()) == expected
+
+        def with_a_stop():
+            for number, result in enumerate(client.run(problem.to_bytes(), made)):
+                if number == 2:
+                    knocks.clear()
+                    process.send_signal(signal.SIGSTOP)  # until it was asked in vain five times
+                yield result
+
+        assert collected(with_a_stop()) == expected
+        assert len(knocks) >= 5
+
         done = []
 
         def until_killed():
@@ -125,10 +263,11 @@ def test_a_cluster_with_a_worker_killed_midway_then_its_scheduler(many, cluster,
                 done.append(result)
                 if len(done) == 3:
                     process.kill()
+                    process.wait()
 
         with pytest.raises(execute.ClusterError, match=r"scheduler at tcp://.* is gone; what is done is kept"):
             until_killed()
-        assert 3 <= len(done) < len(made)
+        assert 3 <= len(done) <= len(made)
     finally:
         client.close()
 
@@ -153,7 +292,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_until(condition, seconds: float = 60.0) -> None:
+def wait_until(condition, seconds: float = 600.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "nothing happened"
@@ -163,20 +302,21 @@ def wait_until(condition, seconds: float = 60.0) -> None:
 def test_a_sweep_that_was_killed_goes_on_and_has_the_same_rows(tmp_path):
     save_model(tmp_path / "tiny.npz", small_model())
     (tmp_path / "plan.toml").write_text('model = "tiny.npz"\n' + MANY)
-    command = [sys.executable, "-m", "crossramp", "sweep", tmp_path / "plan.toml", "--workers", "2", "--csv", "--json"]
     out = tmp_path / "out"
-    process = subprocess.Popen([*command, "-o", out], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    wait_until(lambda: len(list(out.glob("parts/*.json"))) >= 4)
+    arguments = ["sweep", tmp_path / "plan.toml", "--workers", "2", "--csv", "--json", "-o", out]
+    stopping = [sys.executable, "-c", STOPPING.format(stop_after=4), *arguments]
+    process = subprocess.Popen(stopping, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"stopped\n"
     orphans = children(process.pid)
     process.kill()
     process.communicate()
     kept = len(list(out.glob("parts/*.json")))
     assert orphans
-    assert 4 <= kept < 30
+    assert kept == 4
     wait_until(lambda: not any(map(alive, orphans)))  # workers end with the one they work for
     assert not list(out.glob("results.*"))
 
-    again = subprocess.run([*command, "-o", out], capture_output=True, text=True)
+    again = subprocess.run([sys.executable, "-m", "crossramp", *arguments], capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     report = json.loads(again.stdout)
     assert report["instances"] == 90

@@ -46,6 +46,15 @@ def damage(file: Path, how: str) -> None:
         file.write_bytes(b"")
     elif how == "changed":
         file.write_bytes(data.replace(b"0.25", b"0.75"))
+    elif how in ("a row less", "another instance"):  # whole, by its hash
+        content = json.loads(data)
+        del content["hash"]
+        if how == "a row less":
+            content["rows"].pop()
+        else:
+            content["rows"][1]["instance"] = 2
+        content["hash"] = store._hash(content)
+        file.write_text(json.dumps(content))
     elif how == "no object":
         file.write_bytes(b"[1, 2]")
     else:  # whole, but of another sweep
@@ -56,7 +65,9 @@ def damage(file: Path, how: str) -> None:
         file.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize("how", ["cut short", "empty", "changed", "no object", "another sweep"])
+@pytest.mark.parametrize(
+    "how", ["cut short", "empty", "changed", "no object", "another sweep", "a row less", "another instance"]
+)
 def test_a_damaged_or_foreign_part_is_told_and_computed_again(how, tmp_path):
     with opened(tmp_path) as held:
         held.add(TASK, ROWS)
@@ -71,6 +82,15 @@ def test_a_damaged_or_foreign_part_is_told_and_computed_again(how, tmp_path):
     with opened(tmp_path) as held:
         assert held.damaged == []
         assert held.rows(5) == ROWS
+
+
+@pytest.mark.parametrize("rows", [[], ROWS[:1], ROWS[::-1], [*ROWS, ROWS[1]], [{**ROWS[0], "point": 1}, ROWS[1]]])
+def test_rows_that_are_not_those_of_the_task_are_refused(rows, tmp_path):
+    with opened(tmp_path) as held:
+        with pytest.raises(store.StoreError, match=f"point 0, instances 0 to 1, came back as {len(rows)} rows"):
+            held.add(TASK, rows)
+        assert not held.done(TASK)
+        assert list(held.parts.iterdir()) == []
 
 
 def test_what_was_half_written_is_swept_away(tmp_path):
