@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import dataclasses
 import importlib.util
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -183,7 +184,11 @@ def _keywords(args: argparse.Namespace, report: Report) -> int:
     checkpoint.identify({"data": corpus.digest})
     if report.left_out:
         report.line(f"{report.left_out} recordings or folders could not be used; they are named above")
-    report.line(f"{len(corpus.training)} clips to train on, {len(corpus.validation)} to validate with")
+    spoken, silence = len(corpus.validation), keywords.validation_silence(corpus)
+    report.line(
+        f"{len(corpus.training)} clips to train on, {spoken + silence} to validate with: {spoken} of words, {silence} "
+        "of silence, made of background noise"
+    )
     with _kept(checkpoint, report):
         trained = keywords.train(corpus, recipe, report, checkpoint, args.shelf, device)
         if evaluation is not None:
@@ -284,12 +289,24 @@ def _write(args: argparse.Namespace, model: Model, report: Report, checkpoint: C
 @contextlib.contextmanager
 def _kept(checkpoint: Checkpoint, report: Report) -> Iterator[None]:
     """What ends a run inside also says what of it is kept."""
+    from crossramp.train.cautions import TrainingWarning
     from crossramp.train.schedule import Diverged
 
     if checkpoint.state is not None:
         report.line(f"going on: {checkpoint}")
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", TrainingWarning)
+            shown = warnings.showwarning
+
+            def show(message, category, *place, **more) -> None:
+                if issubclass(category, TrainingWarning):
+                    report.note(f"warning: {message}")
+                else:
+                    shown(message, category, *place, **more)
+
+            warnings.showwarning = show
+            yield
     except Diverged as error:
         raise UserError(f"{error}, and --restart; {checkpoint}") from None
     except KeyboardInterrupt:

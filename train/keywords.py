@@ -36,6 +36,7 @@ __all__ = [
     "quantize_inputs",
     "specification",
     "train",
+    "validation_silence",
 ]
 
 _SILENCE_GAINS_DB = (3.0, 0.0, -10.0, -20.0, -30.0, -45.0)  # of the silence that is validated on
@@ -168,6 +169,7 @@ def train(
         "data_sha256": corpus.digest,
         "training_clips": len(corpus.training),
         "validation_clips": len(validation.labels),
+        "validation_silence_clips": validation_silence(corpus),
         **{f"{name}_validation_accuracy": round(stage.metric, 4) for name, stage in done.items()},
         **origin(recipe, device),
     }
@@ -197,6 +199,11 @@ def measure(trained: Trained, recordings: Recordings) -> dict[str, Any]:
         "float_accuracy": round(float((float_answers == recordings.labels).mean()), 4),
         "golden_accuracy": round(float((answers == recordings.labels).mean()), 4),
     }
+
+
+def validation_silence(corpus: Corpus) -> int:
+    """Clips of silence that validation has beside the corpus's own: held-out noise, at each of six volumes."""
+    return len(corpus.background_validation) * len(_SILENCE_GAINS_DB)
 
 
 def _validation(corpus: Corpus, settings: FeatureSettings) -> Validation:

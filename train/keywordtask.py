@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +100,19 @@ class KeywordTask:
         share = torch.bincount(labels, minlength=classes).clamp(min=1).reciprocal()
         loss = nn.functional.cross_entropy(logits, labels, weight=share.to(logits.dtype))
         return loss.item(), balanced_accuracy(logits.argmax(1), labels, classes)
+
+    def guessing_loss(self) -> float:
+        """Each class that is there counts alike, so that the best guess is as likely for each of them."""
+        return math.log(len(self.validation.labels.unique()))
+
+    def cautions(self, phase: Phase) -> list[str]:
+        clips, (chosen, silence) = len(self.corpus.training), self._counts(phase)
+        if not phase.epochs or clips >= chosen:
+            return []
+        return [
+            f"{phase.name}.batch is {phase.batch}, but there are only {clips} clips to train on: an epoch is one batch "
+            f"of them and {silence} pieces of silence; lower {phase.name}.batch"
+        ]
 
     def state_dict(self) -> dict[str, Any]:
         return {"augmenter": self.augmenter.random.get_state()}

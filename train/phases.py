@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from ..golden.specification import Specification
+from .cautions import recipe_cautions, warn
 from .checkpoint import Checkpoint
 from .devices import DeviceImperfections
 from .imperfections import Imperfections
@@ -29,7 +30,7 @@ __all__ = ["DEVICES", "Done", "Stage", "chips", "device_named", "integers", "ori
 DEVICES = ("auto", "cpu", "cuda")
 """Where training may compute; the first means a GPU where torch finds one."""
 
-_SHELF_VERSION = 1  # goes up when the same recipe trains another network
+_SHELF_VERSION = 2  # goes up when the same recipe trains another network
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def run_stages(
     dict
         Stages by name, their networks on the CPU.
     """
+    warn(recipe_cautions(recipe))
     saved = (checkpoint.state if checkpoint else None) or {"phase": stages[0].phase.name, "done": {}, "fit": None}
     done: dict[str, Done] = {}
     for stage in stages:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from .cautions import outcome_cautions, phase_cautions, warm_up_batches, warn
 from .imperfections import Imperfections
 from .settings import Phase
 
@@ -88,6 +89,12 @@ class Task(Protocol):
     def validate(self, network: nn.Module) -> tuple[float, float]:
         """(loss, metric) of the network as it is; called without gradients."""
 
+    def guessing_loss(self) -> float:
+        """The loss of :meth:`validate` for the best answers that do not depend on the input."""
+
+    def cautions(self, phase: Phase) -> list[str]:
+        """Settings that the amount of data defeats, one line each."""
+
     def state_dict(self) -> dict[str, Any]:
         """What the next epoch's batches depend on, but the epoch's number: tensors and numbers."""
 
@@ -143,10 +150,18 @@ def fit(
     ------
     Diverged
         When the loss, its gradient or the validation loss is not finite.
+
+    Warns
+    -----
+    ~.cautions.TrainingWarning
+        For a warm-up that is shortened because it would take more than a fifth of the run, for other settings that
+        have no effect in a run of this length, and for a run that learned nothing.
     """
     optimizer = torch.optim.AdamW(network.parameters(), lr=phase.learning_rate, weight_decay=phase.weight_decay)
     batches = task.batches(phase)
     total = batches * phase.epochs
+    warm_up = warm_up_batches(phase, total)
+    warn([*phase_cautions(phase, batches), *task.cautions(phase)])
     run = _Run(network, optimizer, task)
     if saved is None:
         run.judge(*_validate(network, task))
@@ -159,7 +174,7 @@ def fit(
         start, losses = time.monotonic(), 0.0
         for number, loss in enumerate(task.losses(network, phase, epoch, teacher)):
             for group in optimizer.param_groups:
-                group["lr"] = _learning_rate(phase, run.done, total)
+                group["lr"] = _learning_rate(phase, warm_up, run.done, total)
             optimizer.zero_grad()
             loss.backward()
             norm = nn.utils.clip_grad_norm_(network.parameters(), phase.gradient_limit)
@@ -181,6 +196,7 @@ def fit(
         keep(run.state_dict())
         rate, seconds = optimizer.param_groups[0]["lr"], time.monotonic() - start
         progress.epoch(phase, epoch, Epoch(losses / batches, rate, found, metric, seconds, task.metric))
+    warn(outcome_cautions(phase, run.epoch, run.stale < run.epoch, run.best, task.guessing_loss()))
     network.load_state_dict(run.best_state)
     return run.best_metric
 
@@ -238,8 +254,8 @@ def _finite(value: float, text: str, phase: Phase, epoch: int, number: int) -> N
         )
 
 
-def _learning_rate(phase: Phase, done: int, total: int) -> float:
-    return phase.learning_rate * min(1.0, (done + 1) / phase.warm_up) * 0.5 * (1.001 + math.cos(math.pi * done / total))
+def _learning_rate(phase: Phase, warm_up: int, done: int, total: int) -> float:
+    return phase.learning_rate * min(1.0, (done + 1) / warm_up) * 0.5 * (1.001 + math.cos(math.pi * done / total))
 
 
 @torch.no_grad()

@@ -136,7 +136,7 @@ class Phase:
     learning_rate: float = _number(0.01, 0, 1, "of AdamW, at its height; it decays as a cosine")
     batch: int = _number(256, 2, 65536, "clips a batch")
     weight_decay: float = _number(0.01, 0, 1, "of AdamW")
-    warm_up: int = _number(300, 1, 1_000_000, "batches until the learning rate is at its height")
+    warm_up: int = _number(300, 1, 1_000_000, "batches until the rate is at its height; a fifth of the run at most")
     label_smoothing: float = _number(0.02, 0, 0.99, "share of a label that goes to all classes alike")
     gradient_limit: float = _number(1.0, 1e-6, 1e6, "norm that gradients are cut to")
     distillation: float = _number(0.0, 0, 1, "share of the loss that compares with the float network, not the label")

@@ -75,6 +75,21 @@ class TextTask:
         bits = score(network, self.corpus, "validation")
         return bits * math.log(2), bits
 
+    def guessing_loss(self) -> float:
+        """The entropy of the validation part's characters, whatever stands before them; in nats."""
+        counts = np.bincount(streams(self.corpus, "validation")[1].ravel())
+        shares = counts[counts > 0] / counts.sum()
+        return float(-(shares * np.log(shares)).sum())
+
+    def cautions(self, phase: Phase) -> list[str]:
+        chunk, _ = self._cut(phase)
+        if not phase.epochs or chunk == self.chunk:
+            return []
+        return [
+            f"text.chunk is {self.chunk} characters, but each of {phase.batch} streams has only {chunk}: gradients go "
+            f"back no further; lower {phase.name}.batch"
+        ]
+
     def state_dict(self) -> dict[str, Any]:
         return {}
 

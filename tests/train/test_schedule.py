@@ -7,9 +7,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from crossramp.train.cautions import warm_up_batches
 from crossramp.train.schedule import Metric, divergence, fit
 from crossramp.train.settings import Phase
 from torch import nn
+
+# The scripted runs below get better and worse as their lists say, which fit rightly warns of.
+pytestmark = pytest.mark.filterwarnings("ignore::crossramp.train.cautions.TrainingWarning")
 
 # Adam without weight decay moves a weight whose gradient never changes by the learning rate, batch after batch.
 PHASE = Phase("float", 2, 0.5, 2, weight_decay=0.0, warm_up=1, averaging=0.0, gradient_limit=1e6)
@@ -50,7 +54,7 @@ class Slope:
         self.seen.append(network.weight.item())
         return next(self.found, (1.0, 0.0))
 
-    def blind_loss(self):
+    def guessing_loss(self):
         return math.inf
 
     def cautions(self, phase):
@@ -67,16 +71,13 @@ class Heard:
     """What a run says."""
 
     def __init__(self):
-        self.rates, self.epochs, self.notes, self.done = [], [], [], []
+        self.epochs, self.done = [], []
 
     def batch(self, phase, epoch, done, total):
         self.done.append((epoch, done, total))
 
     def epoch(self, phase, epoch, measured):
         self.epochs.append(measured)
-
-    def note(self, text):
-        self.notes.append(text)
 
 
 def steps(phase, batches):
@@ -104,6 +105,18 @@ def test_the_last_rate_is_small_and_not_zero():
     found, _ = steps(dataclasses.replace(PHASE, epochs=1), 1000)
     assert 0 < found[-1] < 0.5 * 0.0011
     assert found[0] == pytest.approx(0.50025, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("warm_up", "batches", "expected"), [(300, 10, 2), (300, 1499, 299), (300, 1500, 300), (300, 1, 1), (1, 3, 1)]
+)
+def test_a_warm_up_is_a_fifth_of_the_run_at_most(warm_up, batches, expected):
+    phase = dataclasses.replace(PHASE, epochs=1, warm_up=warm_up)
+    assert warm_up_batches(phase, batches) == expected
+    found, _ = steps(phase, batches)
+    rates = 0.25 * (1.001 + np.cos(np.pi * np.arange(batches) / batches))
+    rates[:expected] *= np.arange(1, expected + 1) / expected
+    assert found == pytest.approx(rates, rel=1e-3, abs=1e-4)
 
 
 def test_averages_by_hand():
