@@ -48,9 +48,10 @@ lint: $(TEST_READY) ## ruff: errors, style, format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-boards: $(TEST_READY) ## the shipped model's bitstream for every board, into build/NAME
+boards: $(TEST_READY) ## a bitstream for every board, into build/NAME
 	@for board in icebreaker ulx3s-85f tang-nano-9k; do $(BIN)/crossramp build kws --board $$board || exit 1; done
 	$(BIN)/crossramp build array8x8 --board ulx3s-85f-pins
+	$(BIN)/crossramp build array8x8 --board docs/examples/ice40_hx8k.py
 
 bench: $(TEST_READY) simulators ## every benchmark, one after the other
 	@for bench in $(wildcard bench/*.py); do echo "== $$bench"; PATH="$(abspath $(BIN)):$$PATH" python $$bench || exit 1; done

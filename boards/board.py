@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a board is, and the list of those that are known: every file of this folder that defines ``BOARDS``."""
+"""What a board is, and where boards are found: in files of this folder that define ``BOARDS``, and in a user's file."""
 
 import importlib
 import pkgutil
@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 from crossramp.golden.boardmemory import Build
 from crossramp.golden.hostlink import BAUD
 from crossramp.golden.specification import Specification
 
-#: The lines that every board has; each is one bit, except ``probes``.
+#: The lines of a board beside clock and UART; each is one bit, except ``probes``. Only ``reset`` is required.
 SIGNALS = ("reset", "ready", "busy", "error", "tick", "integrate", "hold", "probes")
 
 #: How far a UART's rate may be from the one asked for. Two ends that are 2 % apart each still read the last bit right.
@@ -76,8 +77,10 @@ class Board:
     capacity : mapping
         Resources by the names of nextpnr's reports.
     wires : mapping
-        Where :data:`SIGNALS` are, and with the array on pins where its ports are (``array_row_pos``, ...): as many
-        as there are wires, of which a build takes the first.
+        Where :data:`SIGNALS` are; ``reset`` is required, the others are optional, and ``probes`` may have fewer than 8
+        pins. With the array on pins also where its ports are (:data:`ARRAY_PORTS`), all of which are required
+        (``array_calibration`` for specifications with calibration cells): each has as many pins as the largest array
+        has wires, of which a build takes the first.
     attributes : mapping
         Of the pins in ``wires``.
     tied_high : str
@@ -161,7 +164,7 @@ class Board:
 
     def _check_wires(self, spec: Specification):
         for port, width in array_widths(spec).items():
-            have = len(self.wires[port].pins.split())
+            have = len(self.wires[port].pins.split()) if port in self.wires else 0
             if width > have:
                 raise BoardError(
                     f"{self.name}: the array of this specification has {width} wires {port.removeprefix('array_')}, "
@@ -195,6 +198,10 @@ def array_widths(spec: Specification) -> dict[str, int]:
     return {port: width for port, width in widths.items() if width}
 
 
+#: The ports of the analog boundary, of which a specification may lack some.
+ARRAY_PORTS = tuple(array_widths(Specification(inputs=1, units=1, classes=1, calibration_cells=1)))
+
+
 @cache
 def boards() -> Mapping[str, Board]:
     """The known boards by name, sorted.
@@ -212,8 +219,45 @@ def boards() -> Mapping[str, Board]:
     return dict(sorted(found.items()))
 
 
+#: Boards from users' files, by name.
+_from_files: dict[str, Board] = {}
+
+
 def find_board(name: str) -> Board:
-    """The board of that name; BoardError, which names those there are."""
-    if name not in boards():
-        raise BoardError(f"no board is called {name!r}; known: {', '.join(boards())}")
-    return boards()[name]
+    """The board that a user names: one of :func:`boards`, or one in a Python file.
+
+    Parameters
+    ----------
+    name : str
+        A board's name; a path ``FILE.py``, where that file describes one board; or ``FILE.py:NAME``.
+
+    Raises
+    ------
+    BoardError
+        For an unknown name, or a file that describes no board, another one, or several; see
+        :func:`.boardfile.load_boards`.
+    """
+    if name in boards():
+        return boards()[name]
+    file, colon, wanted = name.rpartition(":") if ".py:" in name else (name, "", "")
+    if not (file.endswith(".py") or Path(file).name != file or Path(file).exists()):
+        raise BoardError(
+            f"no board is called {name!r}; known: {', '.join(boards())}; or give a file, as in --board ./my_board.py"
+        )
+    from .boardfile import load_boards
+
+    found = {board.name: board for board in load_boards(Path(file))}
+    if colon and wanted not in found:
+        raise BoardError(f"{file}: no board is called {wanted!r}; it has {', '.join(found)}")
+    if not colon and len(found) > 1:
+        raise BoardError(f"{file}: has {len(found)} boards; give one: {', '.join(f'{file}:{each}' for each in found)}")
+    board = found[wanted] if colon else next(iter(found.values()))
+    if board.name in boards():
+        raise BoardError(f"{file}: {board.name!r} is the name of a board of crossramp; give yours another")
+    _from_files[board.name] = board
+    return board
+
+
+def known_board(name: str) -> Board | None:
+    """The board of that name, if it is one of :func:`boards` or a file with it has been read."""
+    return boards().get(name) or _from_files.get(name)

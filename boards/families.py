@@ -35,6 +35,10 @@ class Family:
         The resource that is block RAM.
     memory_shapes : tuple of (int, int)
         (words, bits) that one block can be.
+    block_cost : int
+        What a block costs in yosys's choice between blocks and logic (``share/*/brams*.txt``).
+    cell_cost : float
+        And what one bit of a memory costs in logic: flip-flops, or LUTs of 16 words by 4 bits.
     register : str
         The resource that a flip-flop takes.
     beside : int
@@ -51,6 +55,8 @@ class Family:
     primitives: Mapping[str, str]
     memory: str
     memory_shapes: tuple[tuple[int, int], ...]
+    block_cost: int
+    cell_cost: float
     register: str
     beside: int
 
@@ -77,6 +83,8 @@ FAMILIES = {
         },
         "ICESTORM_RAM",
         ((256, 16), (512, 8), (1024, 4), (2048, 2)),
+        64,
+        1,
         "ICESTORM_LC",
         2900,
     ),
@@ -96,6 +104,8 @@ FAMILIES = {
         },
         "DP16KD",
         ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
+        128,
+        1 / 16,
         "TRELLIS_FF",
         2450,
     ),
@@ -116,6 +126,8 @@ FAMILIES = {
         },
         "BSRAM",
         ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
+        128,
+        1 / 16,
         "DFF",
         1600,
     ),

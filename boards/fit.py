@@ -13,6 +13,9 @@ from .families import FAMILIES
 #: (words, bits) of one SPRAM of the UP5K, and its name in nextpnr's reports.
 _SPRAM, _SPRAM_SHAPE = "ICESTORM_SPRAM", (16384, 16)
 
+#: Memories that a refusal names.
+_LARGEST = 3
+
 #: The part of a resource that a placer can be expected to fill.
 _PLACEABLE = 0.97
 
@@ -28,18 +31,52 @@ def register_bits(spec: Specification) -> int:
     return capture + state + (spec.inputs + spec.units) * (spec.input_bits + 2)
 
 
+#: Memories that are read only, whose bits are cheaper in logic: yosys's cost of a bit of ROM.
+_ROMS, _ROM_COST = ("identity",), 1 / 16
+
+#: By how much logic must be dearer than blocks until yosys surely takes blocks: its costs have more parts than these.
+_SURELY = 1.5
+
+
 def memory_words(build: Build) -> dict[str, tuple[int, int]]:
-    """Words and bits of the memories that grow with the specification."""
+    """Words and bits of each memory of :class:`.core.BoardCore`, by name."""
     spec = build.spec
+    sum_bits = spec.sum_max.bit_length() + 1
+    lanes, codes = spec.head_lanes, spec.lanes * spec.input_bits
     found = {
-        "head": (build.words(Space.HEAD), spec.head_bias_bits),
+        "head": (spec.classes * (-(-spec.hidden // lanes) + 1), lanes * spec.head_bias_bits),
+        "sums": (2 << (spec.h_beats - 1).bit_length(), spec.lanes * sum_bits),
         "identity": (len(identity_image(build)), 8),
         "frame": (build.payload + 8, 8),
+        "h": (spec.beats, codes),
+        "logits": (spec.classes, spec.logit_bits),
     }
+    if spec.beats > 1:
+        found["states"] = (spec.beats, spec.lanes * spec.state_bits)
     if build.columns_per_clock:
         found["weights"] = (build.words(Space.WEIGHTS), build.columns_per_clock * spec.weight_bits)
         found["thresholds"] = (build.words(Space.THRESHOLDS), spec.mac_bits)
         found["macs"] = (4 * build.groups, build.columns_per_clock * spec.mac_bits)
+        found["row pulses"] = (spec.input_max, 2 * spec.rows)
+        found["state pulses"] = (spec.state_pulse_max, 2 * spec.units)
+        found["row codes"] = (spec.rows, spec.input_bits)
+    return found
+
+
+def memory_blocks(board: Board, build: Build) -> dict[str, int]:
+    """Least number of blocks of RAM of each memory that yosys surely puts into them, by name as :func:`memory_words`.
+
+    A memory is made of blocks of one shape. Weights in SPRAM are left out.
+    """
+    family = FAMILIES[board.family]
+    found = {}
+    for name, (depth, width) in memory_words(build).items():
+        if name == "weights" and board.weight_ram_style == "huge":
+            continue
+        blocks = min(-(-depth // words) * -(-width // bits) for words, bits in family.memory_shapes)
+        logic = depth * width * (_ROM_COST if name in _ROMS else family.cell_cost)
+        if logic > _SURELY * blocks * family.block_cost:
+            found[name] = blocks
     return found
 
 
@@ -49,32 +86,11 @@ def least_resources(board: Board, build: Build) -> dict[str, int]:
     A lower bound that costs nothing to know: what exceeds it would be synthesized for hours to be refused in the end.
     """
     family = FAMILIES[board.family]
-    words, bits = family.memory_shapes[0]
-    block = words * bits
-    needed = {family.register: register_bits(build.spec), family.memory: 0}
-    for name, (depth, width) in memory_words(build).items():
-        if name == "weights" and board.weight_ram_style == "huge":
-            needed[_SPRAM] = -(-depth // _SPRAM_SHAPE[0]) * -(-width // _SPRAM_SHAPE[1])
-        elif 2 * depth * width > block:  # smaller ones may become LUTs or flip-flops
-            needed[family.memory] += -(-depth * width // block)
+    needed = {family.register: register_bits(build.spec), family.memory: sum(memory_blocks(board, build).values())}
+    if build.columns_per_clock and board.weight_ram_style == "huge":
+        depth, width = memory_words(build)["weights"]
+        needed[_SPRAM] = -(-depth // _SPRAM_SHAPE[0]) * -(-width // _SPRAM_SHAPE[1])
     return needed
-
-
-def estimated_resources(board: Board, build: Build) -> dict[str, float]:
-    """What of a build depends on its specification, by the names of nextpnr's reports: whole blocks for each memory."""
-    family, spec = FAMILIES[board.family], build.spec
-    estimated = least_resources(board, build)
-    memories = memory_words(build)
-    if build.columns_per_clock:
-        memories["rows"] = (spec.input_max, 2 * spec.rows)
-        memories["states"] = (spec.state_pulse_max, 2 * spec.units)
-    if board.weight_ram_style == "huge":
-        memories.pop("weights", None)
-    estimated[family.memory] = sum(
-        min(-(-depth // words) * -(-width // bits) for words, bits in family.memory_shapes)
-        for depth, width in memories.values()
-    )
-    return estimated
 
 
 def excess(board: Board, needed: Mapping[str, float]) -> str | None:
@@ -104,12 +120,18 @@ def refusal(board: Board, build: Build, resource: str, needed: int, *, at_least:
     needed : int
         Of ``resource``: as placed, or with ``at_least`` the bound of :func:`least_resources`.
     """
-    word = FAMILIES[board.family].primitives.get(resource, resource)
-    have = board.capacity[resource]
+    family, have = FAMILIES[board.family], board.capacity[resource]
+    word = family.primitives.get(resource, resource)
+    need, most = f"{needed:,} {word}", f"{have:,}"
+    if resource == family.memory:
+        words, bits = family.memory_shapes[0]
+        blocks = memory_blocks(board, build)
+        largest = sorted(blocks, key=blocks.get, reverse=True)[:_LARGEST]
+        need += f" ({needed * words * bits:,} bits; most of them {', '.join(f'{n} {blocks[n]:,}' for n in largest)})"
+        most += f" ({have * words * bits:,} bits)"
     return (
         f"{board.name}: {build.spec.units} units and {build.spec.inputs} inputs take {'at least ' if at_least else ''}"
-        f"{needed:,} {word}, and the board has {have:,}; "
-        f"{_what_fits(board, build, resource, None if at_least else needed)}"
+        f"{need}, and the board has {most}; {_what_fits(board, build, resource, None if at_least else needed)}"
     )
 
 
@@ -118,10 +140,10 @@ def _what_fits(board: Board, build: Build, resource: str, needed: int | None) ->
     spec = build.spec
     beside = {FAMILIES[board.family].register: FAMILIES[board.family].beside}
     if needed is not None:  # what the estimate did not see stays as it is with fewer units
-        beside = {resource: needed - estimated_resources(board, build).get(resource, 0)}
+        beside = {resource: needed - least_resources(board, build).get(resource, 0)}
 
     def fits(units: int) -> bool:
-        expected = estimated_resources(board, board.build(spec.replace(units=units, lanes=1), build.baud))
+        expected = least_resources(board, board.build(spec.replace(units=units, lanes=1), build.baud))
         for name, more in beside.items():
             expected[name] = (expected.get(name, 0) + more) / _PLACEABLE
         return excess(board, expected) is None
@@ -131,7 +153,7 @@ def _what_fits(board: Board, build: Build, resource: str, needed: int | None) ->
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     larger = [other.name for other in boards().values() if other is not board and _may_hold(other, build, board)]
-    parts = [f"about {low} units would fit" if low else "no number of units would fit"]
+    parts = [f"about {low} {'unit' if low == 1 else 'units'} would fit" if low else "no number of units would fit"]
     if larger:
         parts.append(f"or try --board {' or '.join(larger)}")
     return ", ".join(parts)

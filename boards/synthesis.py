@@ -161,7 +161,9 @@ class _Flow:
         versions = [tool.version for tool in self.tools.values()]
         arguments = [*self._layout_arguments(self.seed), *self.family.pack_arguments(self.board, self._file)]
         gathering = [str(self.board.gather_columns), Path(__file__).with_name("gather.py").read_text()]
-        return [*sources, self.script, *arguments, *gathering, *versions]
+        # Products become look-up tables, and seeds are given up, where the capacity says so.
+        capacity = str(sorted(self.board.capacity.items()))
+        return [*sources, self.script, *arguments, *gathering, capacity, *versions]
 
     @property
     def _file(self) -> str:

@@ -9,12 +9,12 @@ import importlib
 from collections.abc import Mapping
 
 from amaranth import ClockDomain, ClockSignal, DomainRenamer, Elaboratable, Instance, Module, ResetSignal, Signal
-from amaranth.build import Attrs, Pins, PinsN, Resource
+from amaranth.build import Attrs, Pins, PinsN, Resource, ResourceError
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.io import Buffer
 from crossramp.golden.boardmemory import Build
 
-from .board import SIGNALS, Board, Wires, array_widths
+from .board import SIGNALS, Board, BoardError, Wires, array_widths
 from .core import MODULE, probed_columns
 from .divider import ClockDivider
 
@@ -114,9 +114,23 @@ class BoardTop(Elaboratable):
 
 
 def make_platform(board: Board, build: Build):
-    """The board's platform, with the resources that :class:`BoardTop` asks for."""
+    """The board's platform, with the resources that :class:`BoardTop` asks for.
+
+    Raises
+    ------
+    BoardError
+        For a platform that cannot be found or made.
+    """
     module, _, name = board.platform.partition(":")
-    platform = getattr(importlib.import_module(module), name)()
+    try:
+        platform = getattr(importlib.import_module(module), name)()
+    except Exception as error:
+        raise BoardError(f"{board.name}: no platform {board.platform}: {type(error).__name__}: {error}") from error
+    if round(platform.default_clk_frequency) != board.clock:
+        raise BoardError(
+            f"{board.name}: clock is {board.clock}, and the oscillator of {board.platform} has "
+            f"{platform.default_clk_frequency:.0f} Hz; write that"
+        )
     widths = {"probes": len(probed_columns(build))} | array_widths(build.spec)
     for signal, wires in board.wires.items():
         if signal.startswith("array_") and signal not in widths:
@@ -135,10 +149,20 @@ def top_files(board: Board, build: Build, core: str) -> Mapping[str, str]:
     ----------
     core : str
         Verilog of the module :data:`.core.MODULE`.
+
+    Raises
+    ------
+    BoardError
+        If the platform refuses the board's pins: one that is used twice, or that a connector lacks.
     """
-    platform = make_platform(board, build)
-    platform.add_file(f"{MODULE}.v", core)
-    plan = platform.prepare(BoardTop(board, build), TOP, debug_verilog=False, emit_src=False)
+    try:
+        platform = make_platform(board, build)
+        platform.add_file(f"{MODULE}.v", core)
+        plan = platform.prepare(BoardTop(board, build), TOP, debug_verilog=False, emit_src=False)
+    except (ResourceError, NameError, AttributeError, TypeError, KeyError, NotImplementedError) as error:
+        raise BoardError(
+            f"{board.name}: {board.platform} does not take the board's pins: {type(error).__name__}: {error}"
+        ) from error
     wanted = (".v", ".il", ".pcf", ".lpf", ".cst")
     files = {name: text for name, text in plan.files.items() if name.endswith(wanted) and ".debug." not in name}
     return {name: text if isinstance(text, str) else text.decode() for name, text in files.items()}

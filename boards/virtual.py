@@ -28,7 +28,7 @@ from crossramp.golden.boardmemory import Build, identity_image
 from crossramp.sim.builds import build_executable
 from crossramp.sim.simulators import SimulationError, SimulatorMissing, find_simulator
 
-from .board import boards
+from .board import known_board
 
 #: What a virtual board can run in; ``"auto"`` is Verilator where it is with a compiler, and else Amaranth's simulator.
 SIMULATORS = ("auto", "verilator", "amaranth")
@@ -181,7 +181,7 @@ class VirtualBoard:
         from .core import MODULE, core_verilog
 
         self._progress("virtual board: writing its Verilog")
-        board = boards().get(self._build.board)
+        board = known_board(self._build.board)
         verilog = core_verilog(self._build, weight_ram_style=board.weight_ram_style if board else None)
         if self._change_verilog is not None:
             verilog = self._change_verilog(verilog)

@@ -2,6 +2,7 @@
 """``crossramp build``: a bitstream for a board, with its reports."""
 
 import argparse
+import shlex
 import shutil
 from pathlib import Path
 
@@ -25,6 +26,7 @@ _EPILOG = """\
 examples:
   crossramp build kws --board icebreaker -o build/icebreaker
   crossramp build array8x8 --board ulx3s-85f-pins --divide 25 --baud 100000     1 MHz: an array that takes its time
+  crossramp build array8x8 --board ./my_board.py       a board of your own: docs/boards.md says what the file holds
   crossramp build --list
 
 One bitstream serves every model of its specification (with any lanes: those are the board's). DIR then holds the
@@ -48,7 +50,9 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         nargs="?",
         help="a model file, a specification, or a shipped one's name (kws, array8x8)",
     )
-    parser.add_argument("--board", metavar="NAME", help="one of crossramp build --list")
+    parser.add_argument(
+        "--board", metavar="NAME|FILE.py", help="one of crossramp build --list, or a file that describes one"
+    )
     parser.add_argument("-o", "--output", metavar="DIR", help="the folder to write (default: build/NAME)")
     parser.add_argument(
         "--tools", choices=("yowasp", "native"), default="yowasp", help="pip's programs (default), or those on the PATH"
@@ -90,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(as_json({"folder": str(folder), "files": files, **report}))
     else:
-        print(_text(folder, board, report))
+        print(_text(folder, board, report, args.board))
     return 0
 
 
@@ -165,7 +169,7 @@ def describe(made, steps: int) -> dict:
     }
 
 
-def _text(folder: Path, board: Board, report: dict) -> str:
+def _text(folder: Path, board: Board, report: dict, named: str) -> str:
     used = [
         (name, f"{counts['used']:,}", f"{counts['available']:,}", f"{100 * counts['used'] / counts['available']:.0f} %")
         for name, counts in report["resources"].items()
@@ -180,7 +184,7 @@ def _text(folder: Path, board: Board, report: dict) -> str:
             f"bytes at {report['baud']:,} baud: {report['seconds_per_utterance']:.3f} s",
         ),
         ("tools", ", ".join(dict.fromkeys(report["tools"].values()))),
-        ("next", f"crossramp flash {folder} --board {board.name}"),
+        ("next", shlex.join(["crossramp", "flash", str(folder), "--board", named])),
     ]
     return f"{table(('resource', 'used', 'of', ''), used, right=(1, 2, 3))}\n\n{table(('', ''), facts).lstrip()}"
 

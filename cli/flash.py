@@ -47,7 +47,12 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("bitstream", metavar="DIR|BITSTREAM", help="what crossramp build wrote, or a bitstream's file")
-    parser.add_argument("--board", metavar="NAME", required=True, help="one of crossramp build --list")
+    parser.add_argument(
+        "--board",
+        metavar="NAME|FILE.py",
+        required=True,
+        help="one of crossramp build --list, or a file that describes one",
+    )
     parser.add_argument("--tool", choices=tuple(_INSTALL), help="the programmer (default: the board's, if there)")
     parser.add_argument("--volatile", action="store_true", help="into the FPGA only: gone with the power")
     parser.add_argument("--dry-run", action="store_true", help="only print what would be run")
@@ -59,7 +64,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, or UserError."""
     board = find_board(args.board)
-    file = bitstream_file(Path(args.bitstream), board)
+    file = bitstream_file(Path(args.bitstream), board, args.board)
     tool = _tool(board, args.tool, look=not args.dry_run)
     command = [tool, *arguments(board, tool, file, args.volatile)]
     if not args.dry_run:
@@ -71,8 +76,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def bitstream_file(path: Path, board: Board) -> Path:
+def bitstream_file(path: Path, board: Board, named: str) -> Path:
     """The bitstream in a folder of ``crossramp build``, or the file itself.
+
+    Parameters
+    ----------
+    named : str
+        How the user named the board.
 
     Raises
     ------
@@ -80,7 +90,7 @@ def bitstream_file(path: Path, board: Board) -> Path:
         If there is none, or if it is another board's.
     """
     if not path.exists():
-        raise UserError(f"{path}: no such file or folder; make one with crossramp build MODEL --board {board.name}")
+        raise UserError(f"{path}: no such file or folder; make one with crossramp build MODEL --board {named}")
     folder = path if path.is_dir() else path.parent
     report = _report(folder)
     if path.is_dir():
@@ -90,16 +100,16 @@ def bitstream_file(path: Path, board: Board) -> Path:
         if not path.is_file():
             raise UserError(f"{path}: is missing from the folder; build it again with crossramp build")
     if report is not None and path.name == report["bitstream"] and report["board"] != board.name:
-        raise UserError(
-            f"{path}: was built for {report['board']}, not for {board.name}; give --board {report['board']}"
-        )
+        other = report["board"]
+        way = other if other in boards() else f"FILE.py, the file that describes {other}"
+        raise UserError(f"{path}: was built for {other}, not for {board.name}; give --board {way}")
     mark, within = _MARKS[board.family]
     if mark not in b"\n" + path.read_bytes()[:within]:
         others = [family for family, (other, size) in _MARKS.items() if other in b"\n" + path.read_bytes()[:size]]
         what = f"a bitstream of the family {others[0]}" if others else "no bitstream"
         raise UserError(
             f"{path}: is {what}; {board.name} takes {board.family} files "
-            f"({FAMILIES[board.family].suffix}) of crossramp build MODEL --board {board.name}"
+            f"({FAMILIES[board.family].suffix}) of crossramp build MODEL --board {named}"
         )
     return path
 
@@ -107,7 +117,7 @@ def bitstream_file(path: Path, board: Board) -> Path:
 def _report(folder: Path) -> dict | None:
     try:
         report = json.loads((folder / REPORT).read_text())
-        return report if report["bitstream"] and report["board"] in boards() else None
+        return report if report["bitstream"] and isinstance(report["board"], str) else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

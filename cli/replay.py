@@ -38,7 +38,12 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
-    parser.add_argument("--board", metavar="NAME", required=True, help="one of crossramp build --list")
+    parser.add_argument(
+        "--board",
+        metavar="NAME|FILE.py",
+        required=True,
+        help="one of crossramp build --list, or a file that describes one",
+    )
     parser.add_argument("--stage", choices=("synthesis", "layout"), help="this netlist alone (default: all there are)")
     parser.add_argument("--utterances", type=int, default=2, metavar="N", help="random ones, 1 to 200 (default 2)")
     parser.add_argument("--steps", type=int, default=4, metavar="T", help="of each utterance (default 4)")

@@ -55,7 +55,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
     inputs.add_arguments(parser)
     parser.add_argument("--port", metavar="PORT", required=True, help="the board's serial port, or: virtual")
-    parser.add_argument("--board", metavar="NAME", help=f"of --port virtual: which board (default: {BOARD})")
+    parser.add_argument("--board", metavar="NAME|FILE.py", help=f"of --port virtual: which board (default: {BOARD})")
     parser.add_argument(
         "--simulator",
         choices=SIMULATORS,

@@ -39,7 +39,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         metavar="MODEL|SPEC.toml",
         help="a model file, a specification, or a shipped one's name (kws, array8x8)",
     )
-    parser.add_argument("--board", metavar="NAME", default=BOARD, help="which board (default: %(default)s)")
+    parser.add_argument("--board", metavar="NAME|FILE.py", default=BOARD, help="which board (default: %(default)s)")
     parser.add_argument("--baud", type=int, metavar="N", help="bits per second of its UART (default: the board's)")
     parser.add_argument(
         "--simulator",

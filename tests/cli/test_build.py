@@ -17,6 +17,9 @@ from crossramp.golden.specification import Specification
 
 from tests.cli.conftest import is_refusal
 
+#: The board that docs/boards.md shows.
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "ice40_hx8k.py"
+
 #: Beginnings of real bitstreams.
 BEGINNINGS = {
     "icebreaker": b"\xff\x00\x00\xff\x7e\xaa\x99\x7e\x51\x00",
@@ -42,7 +45,7 @@ def builder(monkeypatch, tmp_path):
         place = tmp_path / "kept"
         place.mkdir(exist_ok=True)
         name = board.name + {"ice40": ".bin", "ecp5": ".bit", "gowin": ".fs"}[board.family]
-        (place / name).write_bytes(BEGINNINGS[board.name])
+        (place / name).write_bytes(BEGINNINGS.get(board.name, BEGINNINGS["icebreaker"]))
         for file in ("crossramp_board.v", "yosys.log", "nextpnr.log", "pack.log"):
             (place / file).write_text(file)
         (place / "top.json").write_text(json.dumps({"modules": {"top": _netlist()}}))
@@ -101,6 +104,42 @@ def test_a_specification_alone(run, builder, tmp_path):
     assert (build.spec, build.baud, build.clock) == (spec.replace(lanes=1), 115200, 4_000_000)
     assert options["seed"] == 7
     assert json.loads((tmp_path / "build" / "icebreaker" / "report.json").read_text())["steps"] == spec.max_steps
+
+
+def test_a_board_of_the_users_own(run, builder, programmer, tmp_path):
+    """The docs' example from a folder outside the package, with a space in its path, through build and flash."""
+    file = tmp_path / "my boards" / "mine.py"
+    file.parent.mkdir()
+    file.write_text(EXAMPLE.read_text())
+    status, out, _ = run("build", "array8x8", "--board", file)
+    assert status == 0
+    assert f"crossramp flash build/ice40-hx8k --board '{file}'" in out
+    assert [(name, build.board) for name, build, _ in builder.calls] == [("ice40-hx8k", "ice40-hx8k")]
+    notes = programmer("openFPGALoader")
+    assert run("flash", "build/ice40-hx8k", "--board", file)[0] == 0
+    assert notes.read_text() == "-b ice40_generic -f build/ice40-hx8k/ice40-hx8k.bin\n"
+    wrong = run("flash", "build/ice40-hx8k", "--board", "icebreaker")
+    assert is_refusal(wrong, "was built for ice40-hx8k", "not for icebreaker; give --board FILE.py, the file that")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("build", "array8x8"),
+        ("flash", "nowhere"),
+        ("replay", "kws"),
+        ("virtual", "kws"),
+        ("run", "kws", "--random", 1, "--port", "virtual"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_every_command_takes_a_board_file(run, tmp_path, command):
+    """Each reads the file: one with an error is told with its line."""
+    (tmp_path / "mine.py").write_text("BOARDS = (\n  Board(),\n)\n")
+    said = "mine.py, line 2: NameError: name 'Board' is not defined"
+    assert is_refusal(run(*command, "--board", "mine.py"), said)
+    assert is_refusal(run(*command, "--board", "absent/mine.py"), "absent/mine.py: No such file")
+    assert "NAME|FILE.py" in run(command[0], "--help")[1]
 
 
 def test_list(run):
