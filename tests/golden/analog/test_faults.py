@@ -3,11 +3,12 @@
 
 import numpy as np
 import pytest
+from crossramp.golden.analog.cellsampling import Cells
 from crossramp.golden.analog.conductancefile import Conductances
 from crossramp.golden.analog.faults import carried, healthy, lacking, pair_targets, shared, stuck_at
 from crossramp.golden.analog.sampling import ALL, device, sample
 from crossramp.golden.analog.technology import load
-from crossramp.golden.specification import Specification
+from crossramp.golden.specification import Gate, Specification
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -161,3 +162,85 @@ def test_one_part_of_a_ramp_may_be_given(weights, part):
     others = {"ramp", "ramp_start", "calibration"} - {part}
     assert np.array_equal(getattr(chip, part), getattr(ideal, part))
     assert all((getattr(chip, name) != getattr(ideal, name)).any() for name in others)
+
+
+def test_nothing_lacks_where_there_is_no_cell():
+    """Starts have different numbers of cells: what would be stuck beyond the shorter one's end is no cell at all."""
+    stuck = (np.array([11.0, 11.0, np.nan]), np.array([np.nan, np.nan, 11.0]))
+    differences = np.array([0.0, 12.0, 0.0])
+    assert np.array_equal(lacking(differences, WINDOW, stuck), [0, 2, 0])
+    assert np.array_equal(lacking(differences, WINDOW, stuck[:1]), [0, 1, 0])
+
+
+THREE_RAMPS = SPEC.replace(
+    gates=(Gate("sigmoid", 2.0), Gate("hard_sigmoid", 4.0), Gate("tanh", 225 / 112), Gate("sigmoid", 2.0))
+)
+
+
+def faults_in(part, monkeypatch):
+    """Chips whose other parts have no stuck cell; gives the draws as they were."""
+    real = Cells.draws
+
+    def only(self, drawn, shape, number):
+        deviation, chance = real(self, drawn, shape, number)
+        return deviation, chance if drawn == part else np.full(shape, 0.5)
+
+    monkeypatch.setattr(Cells, "draws", only)
+    return real
+
+
+def started(array):
+    """(level of the start with the middle register, what the register's cells bring), in MAC units."""
+    middle = (array.calibration - array.calibration_negative)[:, -1]
+    start = array.start_sign * (array.ramp_start - array.ramp_start_negative).sum(axis=1)
+    return (start + middle) / array.ramp_unit, middle / array.ramp_unit
+
+
+@pytest.mark.parametrize("pairs", [0, 1])
+@pytest.mark.parametrize("spec", [SPEC, THREE_RAMPS], ids=["two", "three"])
+def test_a_start_makes_up_for_the_middle_register(spec, pairs, monkeypatch):
+    """Where the register's cells alone are stuck, start and register together are what they would be without faults."""
+    tech = load("rram").replace({"cell.stuck_on": 0.1, "cell.stuck_off": 0.1, "ramp.pairs": pairs})
+    faults_in("calibration", monkeypatch)
+    weights = np.zeros((spec.rows, spec.columns), int)
+    ideal = started(sample(tech, spec, weights, 0, switches=frozenset()))
+    found = [started(sample(tech, spec, weights, seed, switches=RAMPS)) for seed in range(40)]
+    lost = np.array([middle - ideal[1] for _, middle in found])
+    assert (np.abs(lost) > 1).sum() > 10
+    assert np.abs([level - ideal[0] for level, _ in found]).max() < 1e-6
+
+
+@pytest.mark.parametrize("pairs", [0, 1])
+@pytest.mark.parametrize("spec", [SPEC, THREE_RAMPS], ids=["two", "three"])
+def test_a_start_reaches_what_its_healthy_cells_allow(spec, pairs, monkeypatch):
+    """Cell by cell: what stuck ones reach, and the healthy ones alike as far as their window goes."""
+    tech = load("rram").replace({"cell.stuck_on": 0.04, "cell.stuck_off": 0.04, "ramp.pairs": pairs})
+    real = faults_in("start", monkeypatch)
+    weights = np.zeros((spec.rows, spec.columns), int)
+    ideal = sample(tech, spec, weights, 0, switches=frozenset())
+    targets = ideal.ramp_start - ideal.ramp_start_negative
+    low, high = tech["cell.g_min"], tech["cell.g_max"]
+    limit, hurt, mended = high - (low if pairs else 0), 0, 0
+    for seed in range(60):
+        chip = sample(tech, spec, weights, seed, switches=RAMPS)
+        cells = chip.ramp_start - chip.ramp_start_negative
+        numbers = [real(Cells(tech, spec, seed, RAMPS, None), "start", targets.shape, k)[1] for k in range(1 + pairs)]
+        for r, row in enumerate(targets):
+            count = np.count_nonzero(row)
+            reached = healthy_cells = 0
+            for c in range(count):
+                ends = [(high, high) if u[r, c] < 0.04 else (low, low) if u[r, c] >= 0.96 else None for u in numbers]
+                if ends == [None] * len(ends):
+                    healthy_cells += 1
+                    continue
+                (bottom, top), *partner = [end or (low, high) for end in ends]
+                if partner:
+                    bottom, top = bottom - partner[0][1], top - partner[0][0]
+                reached += min(max(row[0], bottom), top)
+            wanted = row.sum() - reached
+            reached += healthy_cells * min(max(wanted / max(healthy_cells, 1), 0), limit)
+            hurt += healthy_cells < count
+            mended += healthy_cells < count and abs(reached - row.sum()) < 1e-9
+            assert cells[r].sum() == pytest.approx(reached, abs=1e-12), (seed, r)
+    assert hurt > 20
+    assert 5 < mended < hurt
