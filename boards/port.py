@@ -6,6 +6,7 @@ import errno
 import os
 
 from crossramp.golden.hostlink import BAUD
+from crossramp.golden.installation import how_to_install
 
 
 class PortError(ValueError):
@@ -36,7 +37,7 @@ def open_port(name: str, baud: int = BAUD):
         import serial
     except ImportError:
         raise PortError(
-            "boards are reached through pyserial, which is missing; pip install 'crossramp[board]'"
+            f"boards are reached through pyserial, which is missing; type: {how_to_install('board')}"
         ) from None
     try:
         # exclusive: the lock of every program that uses pyserial; elsewhere than on POSIX it is always so.

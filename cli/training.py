@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossramp.errors import UserError
+from crossramp.golden.installation import how_to_install
 from crossramp.golden.modelfile import Model, save_model
 from crossramp.tables import as_json
 from crossramp.train.datasets import cache_file, class_names, load_corpus
@@ -157,7 +158,7 @@ def _add_changes(parser: argparse.ArgumentParser):
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, or UserError (or a ValueError of ours). Interrupted, it says what goes on from where."""
     if importlib.util.find_spec("torch") is None:
-        raise UserError("training needs PyTorch, which is not here; type: pip install 'crossramp[train]'")
+        raise UserError(f"training needs PyTorch, which is not here; type: {how_to_install('train')}")
     report = Report(aside=args.json)
     try:
         return {"kws": _keywords, "text": _text}[args.task](args, report)

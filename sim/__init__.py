@@ -68,7 +68,9 @@ def __getattr__(name: str):
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in ("cocotb", "cocotb_tools"):
             raise
-        raise ImportError(f"{__name__}.{name} needs cocotb: pip install 'crossramp[sim]'") from None
+        from crossramp.golden.installation import how_to_install
+
+        raise ImportError(f"{__name__}.{name} needs cocotb: {how_to_install('sim')}") from None
 
 
 def __dir__():

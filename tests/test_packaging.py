@@ -73,6 +73,11 @@ def test_commands_work_from_another_folder(installed, tmp_path, sources, request
     expected = sources if "editable" in request.node.name else installed.parent
     assert where.is_relative_to(expected), f"another crossramp was tested: {where}"
 
+    # A message about a missing extra names the clone or the wheel that this came from.
+    told = "from crossramp.golden.installation import how_to_install; print(how_to_install('board'))"
+    source = f"-e '{sources}[board]'" if expected == sources else f"'{request.getfixturevalue('wheel')}[board]'"
+    assert run(installed / "python", "-c", told, cwd=elsewhere) == f"pip install {source}\n"
+
     assert len(json.loads(run(crossramp, "info", "kws", "--json", cwd=elsewhere))["classes"]) == 12
     run(crossramp, "generate", "kws", "-o", "out", cwd=elsewhere)
     assert (elsewhere / "out" / "kws.v").stat().st_size > 100_000

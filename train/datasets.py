@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.installation import how_to_install
 
 from ..golden.features import FeatureSettings, fit_length, log_mel
 from .recordings import BACKGROUND, SILENCE, SOURCE, UNKNOWN, Problem, label_of, read_clip, splits, wav_files
@@ -210,7 +211,7 @@ def _read_image(path: Path, settings: FeatureSettings) -> np.ndarray:
     try:
         from PIL import Image
     except ImportError:
-        raise ValueError("reading spectrogram images needs pillow; type: pip install 'crossramp[train]'") from None
+        raise ValueError(f"reading spectrogram images needs pillow; type: {how_to_install('train')}") from None
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("L"))

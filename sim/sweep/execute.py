@@ -18,6 +18,8 @@ from functools import lru_cache
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 
+from crossramp.golden.installation import how_to_install
+
 from .problem import Problem
 from .store import code_version
 from .tasks import run_task
@@ -152,7 +154,7 @@ class Cluster:
         try:
             import distributed
         except ImportError:
-            raise ClusterError("--dask needs dask.distributed; type: pip install 'crossramp[sweep]'") from None
+            raise ClusterError(f"--dask needs dask.distributed; type: {how_to_install('sweep')}") from None
         self.address = address
         import logging
 

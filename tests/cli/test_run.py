@@ -12,6 +12,7 @@ import serial
 from crossramp.boards.virtual import VirtualBoard
 from crossramp.golden.boardmemory import Build
 from crossramp.golden.hostlink import Command, Frame, Space
+from crossramp.golden.installation import how_to_install
 from crossramp.golden.linkmodel import LinkModel
 from crossramp.golden.modelfile import load_model, save_model
 
@@ -290,7 +291,7 @@ def test_wrong_requests(run, model_file, deaf_file, board):
 
 def test_without_pyserial(run, model_file, monkeypatch):
     monkeypatch.setitem(sys.modules, "serial", None)
-    assert is_refusal(run("run", model_file, "--random", 1, "--port", "/dev/ttyUSB0"), "pip install 'crossramp[board]'")
+    assert is_refusal(run("run", model_file, "--random", 1, "--port", "/dev/ttyUSB0"), how_to_install("board"))
 
 
 def test_interrupted(run, model_file, build):

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from crossramp import sweep
+from crossramp.golden.installation import how_to_install
 
 from tests.cli.conftest import is_refusal, write_wav
 from tests.sim.sweeps import STOPPING
@@ -162,7 +163,7 @@ def test_what_is_refused(run, plan, tmp_path, model_file):
 def test_without_dask_it_says_what_to_install(run, plan, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     refused = run("sweep", plan(), "-o", "out", "--dask", "tcp://127.0.0.1:9")
-    assert is_refusal(refused, "pip install 'crossramp[sweep]'")
+    assert is_refusal(refused, how_to_install("sweep"))
 
 
 def test_without_pyarrow_results_are_csv(run, plan, tmp_path, monkeypatch):

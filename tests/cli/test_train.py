@@ -12,6 +12,7 @@ import torch
 from crossramp import training
 from crossramp.__main__ import main
 from crossramp.golden.features import features, pulse_codes
+from crossramp.golden.installation import how_to_install
 from crossramp.golden.modelfile import load_model
 from crossramp.train import datasets, keywords
 from crossramp.train.recordings import labeled_recordings
@@ -241,7 +242,7 @@ def test_levels_are_kept_in_the_users_cache(data, tmp_path, run, monkeypatch):
 
 def test_without_pytorch(run, monkeypatch):
     monkeypatch.setattr(training.importlib.util, "find_spec", lambda name: None)
-    assert is_refusal(run("train", "kws", "DATA", "-o", "m.npz"), "needs PyTorch", "pip install 'crossramp[train]'")
+    assert is_refusal(run("train", "kws", "DATA", "-o", "m.npz"), "needs PyTorch", how_to_install("train"))
 
 
 def test_data_that_is_missing_is_told_with_where_to_get_it(run, tmp_path):

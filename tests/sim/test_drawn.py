@@ -66,13 +66,14 @@ def test_missing_cocotb_is_named(tmp_path):
 import sys
 sys.modules["cocotb"] = None
 sys.modules["cocotb_tools"] = None
+from crossramp.golden.installation import how_to_install
 from crossramp.sim import ArrayModel, ProtocolChecker, Scoreboard, simulate_bulk
 assert "crossramp.sim.streams" not in sys.modules
 for name in ("MacroBench", "StreamSource", "build_cocotb"):
     try:
         getattr(__import__("crossramp.sim", fromlist=[name]), name)
     except ImportError as error:
-        assert str(error) == f"crossramp.sim.{name} needs cocotb: pip install 'crossramp[sim]'", error
+        assert str(error) == f"crossramp.sim.{name} needs cocotb: {how_to_install('sim')}", error
     else:
         raise SystemExit(f"{name} came without cocotb")
 """
