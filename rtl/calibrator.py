@@ -146,7 +146,10 @@ class Calibrator(wiring.Component):
         index = Signal(range(spec.inputs))  # of the code that the macro gets next
         outstanding = Signal(2)  # one runs, one more may wait in shadow registers
         under_way = Signal()
-        passing, whole, loaded, ended = Signal(), Signal(), Signal(), Signal()
+        passing = Signal()
+        whole = Signal()
+        loaded = Signal()
+        ended = Signal()
         x, h, macro_x, macro_h = self.x, self.h, self.macro_x, self.macro_h
         idle = phase == _Phase.IDLE
         running = (phase == _Phase.RUN) & (~final | (outstanding == 0))

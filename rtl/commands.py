@@ -55,11 +55,13 @@ class Commands:
         self.within = Signal.like(spaces.word_bytes)  # bytes of the word that are through
         self.count = Signal(8)  # words of a READ that are left
         self.commit = Signal()  # the second time through
-        self.bad_address, self.bad_value = Signal(), Signal()
+        self.bad_address = Signal()
+        self.bad_value = Signal()
         self.too_long = Signal()  # the answer would be
         self.status = Signal(Status)
         self.length = Signal(range(build.payload + 1))  # of the answer's payload: what is left of it
-        self.tag, self.started = Signal(8), Signal()
+        self.tag = Signal(8)
+        self.started = Signal()
         self.step_last = Signal()
         self.ours = Signal()  # STEP is about the utterance that runs,
         self.repeated = Signal()  # and about the step taken last,
@@ -132,7 +134,8 @@ class Commands:
     def _compare_step(self):
         """Which step STEP is about: its tag and number are compared byte by byte as they go by."""
         m, byte, accepted, x = self.m, self.port.byte, self.results.accepted_steps, self.link.x
-        other_tag, not_previous = Signal(), Signal()
+        other_tag = Signal()
+        not_previous = Signal()
         with m.If(self.in_arguments):
             with m.Switch(self.index):
                 with m.Case(0):

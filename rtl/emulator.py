@@ -93,8 +93,10 @@ class CrossbarEmulator(wiring.Component):
             m.d.sync += done.eq(0)
         m.d.comb += array.ready.eq(Mux(array.ramp_reset, done, ~(array.tick | comparing)))
 
-        self._multiply(m, macs.write_port(), done)
-        self._compare(m, macs.read_port(), comparing)
+        mac_write = macs.write_port()
+        mac_read = macs.read_port()
+        self._multiply(m, mac_write, done)
+        self._compare(m, mac_read, comparing)
         return m
 
     def _multiply(self, m: Module, write, done: Signal):
@@ -114,7 +116,8 @@ class CrossbarEmulator(wiring.Component):
                 recorder.neg.eq(neg),
             ]
         m.submodules.codes = codes = Memory(shape=signed(spec.input_bits), depth=spec.rows, init=[], attrs=UNCHECKED)
-        code_write, code_read = codes.write_port(), codes.read_port()
+        code_write = codes.write_port()
+        code_read = codes.read_port()
 
         word = Signal(range(len(self.weight_words) + 1))
         row = Signal(range(spec.rows))
@@ -187,7 +190,8 @@ class CrossbarEmulator(wiring.Component):
         attributes = UNCHECKED | ({} if self.weight_ram_style is None else {"ram_style": self.weight_ram_style})
         init = [] if self.weight_ram_style == "huge" else self.weight_words
         m.submodules.weights = memory = Memory(shape=shape, depth=len(self.weight_words), init=init, attrs=attributes)
-        write, read = memory.write_port(), memory.read_port()
+        write = memory.write_port()
+        read = memory.read_port()
         address = Signal.like(access.address)
         m.d.comb += [
             address.eq(Mux(self.array.reset, access.address, word)),
@@ -206,7 +210,8 @@ class CrossbarEmulator(wiring.Component):
         m.submodules.thresholds = thresholds = Memory(
             shape=signed(spec.mac_bits), depth=len(self.threshold_words), init=self.threshold_words, attrs=UNCHECKED
         )
-        threshold, write = thresholds.read_port(), thresholds.write_port()
+        threshold = thresholds.read_port()
+        write = thresholds.write_port()
 
         tick = Signal(spec.adc_bits)  # ticks gone before this one
         bank = Signal(2)

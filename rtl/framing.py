@@ -112,13 +112,16 @@ class FramePort(wiring.Component):
     def _receive(self, m: Module, check: SerialCrc):
         m.submodules.receiver = uart = UartReceiver(self.clocks)
         m.submodules.buffer = buffer = Memory(shape=8, depth=self.depth, init=[], attrs=UNCHECKED)
-        write, read = buffer.write_port(), buffer.read_port()
+        write = buffer.write_port()
+        read = buffer.read_port()
         m.d.comb += [uart.rx.eq(self.rx), read.addr.eq(self.address), self.byte.eq(read.data)]
 
         count = Signal(range(self.depth + 1))  # bytes of the body
-        escaped, broken = Signal(), Signal()
+        escaped = Signal()
+        broken = Signal()
         length_high = Signal()  # the length has bits that no frame's has
-        byte, store = Signal(8), Signal()
+        byte = Signal(8)
+        store = Signal()
         m.d.comb += [
             byte.eq(uart.data),
             write.addr.eq(count),
@@ -194,7 +197,8 @@ class FramePort(wiring.Component):
         byte = Signal(8)  # to be sent, before SLIP
         escape = Signal()  # ESC went ahead of it
         place = Signal(2)  # of a byte in the CRC
-        special, sent = Signal(), Signal()
+        special = Signal()
+        sent = Signal()
         m.d.comb += special.eq((byte == END) | (byte == ESC))
 
         def send_body():

@@ -157,7 +157,8 @@ class Head(wiring.Component):
         A logit that waits holds all of it.
         """
         spec = self.spec
-        sum_read, weight_read = sums.read_port(), weights.read_port()
+        sum_read = sums.read_port()
+        weight_read = weights.read_port()
 
         parts = -(-spec.hidden // spec.head_lanes)  # of a class, before its bias
         word = Signal(range(len(self.words)))  # of the weights
@@ -187,7 +188,9 @@ class Head(wiring.Component):
             ]
 
         # One clock later: both operands. Then the product, then the sum; each knows whether it is its class's last.
-        operand_lane, operand_is_bias, operand_valid = Signal(range(spec.lanes)), Signal(), Signal()
+        operand_lane = Signal(range(spec.lanes))
+        operand_is_bias = Signal()
+        operand_valid = Signal()
         if spec.head_lanes == 1:
             operand = Mux(operand_is_bias, count, Array(sum_read.data[k] for k in range(spec.lanes))[operand_lane])
             values = [weight_read.data * operand]
@@ -200,7 +203,8 @@ class Head(wiring.Component):
         products = [
             Signal(value.shape(), name=name, reset_less=True) for value, name in zip(values, names, strict=True)
         ]
-        product_is_last, product_valid = Signal(reset_less=True), Signal()
+        product_is_last = Signal(reset_less=True)
+        product_valid = Signal()
         total = Signal(signed(spec.logit_bits), reset_less=True)
         complete = Signal(init=1)  # nothing is to be added to what total holds
         with m.If(flows):

@@ -77,7 +77,9 @@ class Projection(wiring.Component):
             shape=data.ArrayLayout(signed(spec.head_weight_bits), lanes), depth=len(words), init=words, attrs=UNCHECKED
         )
         m.submodules.kept = kept = Memory(shape=self.codes.shape(), depth=spec.beats, init=[], attrs=UNCHECKED)
-        write, kept_read, weight_read = kept.write_port(), kept.read_port(), weights.read_port()
+        write = kept.write_port()
+        kept_read = kept.read_port()
+        weight_read = weights.read_port()
 
         written = Signal(range(spec.beats))
         with m.If(self.write):
@@ -89,7 +91,8 @@ class Projection(wiring.Component):
         m.d.comb += go.eq(self.run & (~self.valid | self.ready))
 
         # Address, operands, products, sum: each with its place in the sums, as far as the ones behind need it.
-        word, group = Signal(range(len(words) + 1)), Signal(range(spec.beats))
+        word = Signal(range(len(words) + 1))
+        group = Signal(range(spec.beats))
         addressed = Signal()
         m.d.comb += [
             addressed.eq(go & (word != len(words))),
@@ -118,7 +121,8 @@ class Projection(wiring.Component):
 
         # A code is complete: it enters the group.
         complete = Signal()
-        lane, code = Signal(range(lanes)), Signal(range(spec.projection))
+        lane = Signal(range(lanes))
+        code = Signal(range(spec.projection))
         final = code == spec.projection - 1
         m.d.comb += complete.eq(go & stages[2]["valid"] & stages[2]["last"])
         with m.If(self.valid & self.ready):

@@ -44,7 +44,8 @@ class PulseRecorder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = Memory(shape=2 * self.lines, depth=self.window, init=[], attrs=UNCHECKED)
-        write, read = memory.write_port(), memory.read_port()
+        write = memory.write_port()
+        read = memory.read_port()
 
         clock = Signal(range(self.window))  # of the window
         line = Signal(range(self.lines))
@@ -72,7 +73,10 @@ class PulseRecorder(wiring.Component):
 
         # One clock later: the word is there.
         selected = Signal.like(line)
-        seen, first, final, last = Signal(), Signal(), Signal(), Signal()
+        seen = Signal()
+        first = Signal()
+        final = Signal()
+        last = Signal()
         m.d.sync += [
             seen.eq(counting),
             first.eq(clock == 0),

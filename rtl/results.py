@@ -116,7 +116,8 @@ class Results(wiring.Component):
         access = getattr(self, name)
         memory = Memory(shape=access.data.shape(), depth=words, init=[], attrs=UNCHECKED)
         m.submodules[name] = memory
-        write, read = memory.write_port(), memory.read_port()
+        write = memory.write_port()
+        read = memory.read_port()
         word = Signal(range(words))
         m.d.comb += [
             write.addr.eq(word),

@@ -143,9 +143,11 @@ class StateMemory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.memory = memory = Memory(shape=self.group, depth=self.groups, init=[], attrs=UNCHECKED)
-        write, read = memory.write_port(), memory.read_port()
+        write = memory.write_port()
+        read = memory.read_port()
 
-        bottom, top = Signal(range(self.groups)), Signal(range(self.groups))
+        bottom = Signal(range(self.groups))
+        top = Signal(range(self.groups))
         following = Signal.like(bottom)
         m.d.comb += [
             following.eq(bottom),

@@ -22,7 +22,8 @@ def run(spec, network, x, *, rng, columns_per_clock=1, probability=0.0, weights=
     m = Module()
     top = NetworkTop.of(network)
     emulator = CrossbarEmulator(spec, network.weights if weights is None else weights, columns_per_clock)
-    both, reset = Module(), Signal()
+    both = Module()
+    reset = Signal()
     both.submodules.top, both.submodules.emulator = top, emulator
     wiring.connect(both, top.array, emulator.array)
     m.submodules.both = ResetInserter(reset)(both)

@@ -2,15 +2,19 @@
 """The Verilog writer: names, time 0, reset and initial values, in both simulators' own tools."""
 
 import importlib.util
+import operator
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
+import crossramp.rtl.verilog
 import pytest
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
-from crossramp.rtl.verilog import port_table, strip_initial, to_verilog
+from crossramp.rtl.backend_text import UnexpectedText, cured, strip_initial
+from crossramp.rtl.verilog import port_table, to_verilog
 
 # Reading the ports of a component is all that some tests want of it.
 pytestmark = pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
@@ -102,6 +106,17 @@ def sample() -> str:
     return to_verilog(Sample(), "sample")
 
 
+PORTS = list(map(operator.attrgetter("name"), port_table(Sample())))
+
+
+@cache
+def raw() -> str:
+    """What the back end alone writes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(crossramp.rtl.verilog, "cured", lambda text, *_: text)
+        return to_verilog(Sample(), "sample").partition("\n\n")[2]
+
+
 def run_icarus(tmp_path: Path, text: str, *options: str) -> list[str]:
     (tmp_path / "design.v").write_text(text + BENCH)
     subprocess.run(["iverilog", *options, "-o", "design.vvp", "design.v"], cwd=tmp_path, check=True)
@@ -185,6 +200,39 @@ def test_lint_finds_nothing_but_style(tmp_path, async_reset):
     assert found <= GENERATOR_STYLE, done.stderr
 
 
+# What another version of yosys might write, and what the text would then still have.
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        ("/* Generated", "// Generated", "no comment begins"),
+        ("*/", "* /", "no comment begins"),
+        ("always @*\n", "always @(*)\n", "block without an event"),
+        ("always @* begin\n", "always_comb begin\n", "block without an event"),
+        ("always @* begin\n", "always\n    @* begin\n", "block without an event"),
+        ("module sample(", "module sample (", "the ports of module sample"),
+        ("module sample(rst", "module sample(rst, more", "the ports of module sample"),
+        ("module \\", "module  \\", "module name"),
+        ("  wire ", "  wire [-1:0] nothing, other;\n  wire ", "wire of no bits"),
+        ("  wire ", "  (* init = 1, keep = 1 *) (* init = 1'h0 *)\n  wire ", "attribute or wire"),
+        ("  wire ", '  (* ram_style = "huge" *) reg [7:0] kept [3:0];\n  wire ', "memory of the ram_style huge"),
+        ("  wire ", '  (* ram_style = "huge" *)\n  reg [7:0] a [3:0];\n  initial a[0] = 1;\n  wire ', "ram_style huge"),
+        ("reg \\$auto$verilog", "reg [0:0] \\$auto$verilog", "register of the back end"),
+    ],
+)
+def test_an_unexpected_text_is_refused(before, after, named):
+    written = raw()
+    assert cured(written, "sample", PORTS).startswith("module")
+    changed = written.replace(before, after)
+    assert changed != written
+    with pytest.raises(UnexpectedText, match=named):
+        cured(changed, "sample", PORTS)
+
+
+def test_an_initial_value_that_stays_is_refused():
+    with pytest.raises(UnexpectedText, match=r"initial value of a register.*two = 1"):
+        strip_initial("  reg one, two = 1, three;\n  reg signed [1:0] a = 0, b = 1;\n  reg c /* */ = 0; wire two = 1;")
+
+
 def test_bad_names_are_refused():
     with pytest.raises(ValueError, match=r"'2fast'.*letter first"):
         to_verilog(Sample(), "2fast")
@@ -193,18 +241,20 @@ def test_bad_names_are_refused():
     clash = wiring.Signature({"a": Out(wiring.Signature({"b": Out(1)})), "a_b": Out(1)})
     with pytest.raises(ValueError, match="two ports would be called 'a_b'"):
         port_table(wiring.Component(clash))
+    with pytest.raises(ValueError, match="port 'small' is a word of the Verilog language"):
+        port_table(wiring.Component({"small": Out(1)}))
 
 
 class Large(wiring.Component):
     """Two memories with the same contents, one of them of the kind that cannot have any."""
 
     address: In(2)
-    small: Out(8)
+    little: Out(8)
     huge: Out(8)
 
     def elaborate(self, platform):
         m = Module()
-        for name, attributes in (("small", {}), ("huge", {"no_rw_check": 1, "ram_style": "huge"})):
+        for name, attributes in (("little", {}), ("huge", {"no_rw_check": 1, "ram_style": "huge"})):
             m.submodules[name] = kept = memory.Memory(shape=8, depth=4, init=[17, 18, 19, 20], attrs=attributes)
             read, write = kept.read_port(), kept.write_port()
             m.d.comb += [read.addr.eq(self.address), getattr(self, name).eq(read.data), write.addr.eq(self.address)]
@@ -213,5 +263,5 @@ class Large(wiring.Component):
 
 def test_a_memory_that_cannot_be_initialized_is_not():
     text = to_verilog(Large(), "two_memories")
-    assert text.count("= 8'h13;") == 1  # the third word, of the small one alone
+    assert text.count("= 8'h13;") == 1  # the third word, of the little one alone
     assert re.search(r'ram_style = "huge" \*\)\n *reg [^;]*;\n *(?!initial)', text)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from crossramp.golden.ramp import Ramp
 from crossramp.golden.specification import GATES
-from crossramp.rtl.verilog import strip_initial
+from crossramp.rtl.backend_text import strip_initial
 from crossramp.sim.bulk import PAUSES, simulate_bulk
 from crossramp.sim.programming import Programming
 from crossramp.sim.protocol import RULES

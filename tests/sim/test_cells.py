@@ -68,7 +68,9 @@ class HardBlocks(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        word, count, was_read = Signal(16), Signal(8), Signal()
+        word = Signal(16)
+        count = Signal(8)
+        was_read = Signal()
         m.d.sync += [was_read.eq(~self.write), word.eq(Cat(self.data, word[:12])), count.eq(count + 1)]
         m.submodules.large = large = Memory(
             shape=unsigned(16), depth=1 << 14, init=[], attrs={"ram_style": "huge", "no_rw_check": 1}
