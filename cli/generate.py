@@ -5,13 +5,15 @@ import argparse
 import re
 from pathlib import Path
 
+from crossramp import devices
 from crossramp.errors import UserError
 from crossramp.golden.analog.calibration import REPEATS_LOG2, CalibrationPlan
-from crossramp.golden.analog.technology import load, shipped
+from crossramp.golden.analog.origin import window
+from crossramp.golden.analog.technology import Technology, load
 from crossramp.golden.modelfile import Model, load_model, model_path
 from crossramp.golden.specfile import save_spec
 from crossramp.info import units
-from crossramp.maps import write_conductances, write_ramps
+from crossramp.maps import BASE, UNNAMED, unnamed, write_conductances, write_ramps
 from crossramp.outdir import MANIFEST, listed, written_folder
 from crossramp.rtl.keywords import KEYWORDS
 from crossramp.tables import as_json, markdown
@@ -24,6 +26,7 @@ _RESERVED = "crossramp_"
 _EPILOG = """\
 examples:
   crossramp generate kws -o build/kws --lanes 8
+  crossramp generate kws -o build/kws --technology rram
   crossramp generate kws -o build/kws --calibrator --technology rram
 
 DIR then holds NAME.v, ramps.csv, conductances.csv, specification.toml, ports.md, a self-checking testbench
@@ -55,11 +58,10 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         metavar="N",
         help=f"conversions of each setting, a power of 2, 1 to 256 (default {1 << REPEATS_LOG2})",
     )
-    parser.add_argument(
-        "--technology",
-        metavar="NAME",
-        help=f"whose bias cells the calibrator moves: {', '.join(shipped())}, or a TOML file (default rram); matters "
-        "only where an activation has no code change near 0",
+    devices.add_technology(
+        parser,
+        "cells to program: conductances.csv and ramps.csv are written for these cells, by default for 0 to 150 µS and "
+        "single ramp cells; the calibrator moves these bias cells, by default those of rram",
     )
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the testbench's vectors (default 1)")
     parser.add_argument("--force", action="store_true", help="write into a folder with files that were not generated")
@@ -74,7 +76,9 @@ def run(args: argparse.Namespace) -> int:
     if args.lanes is not None:
         model = with_lanes(model, args.lanes)
     name = args.name or module_name(model_path(args.model).stem, args.top)
-    plan = calibration_plan(args, model)
+    asked = devices.technology_of(args)
+    technology = None if asked is None else asked[0]
+    plan = calibration_plan(args, model, technology)
     files = generate(
         model,
         Path(args.output),
@@ -84,14 +88,18 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         force=args.force,
         plan=plan,
+        technology=technology,
     )
     spec = model.spec
+    cells = technology or unnamed()
     if args.json:
         content = {
             "folder": args.output,
             "module": name,
             "top": args.top,
             "files": files,
+            "technology": None if technology is None else technology.name,
+            "window": window(cells),
             "specification_hash": spec.content_hash,
             "clocks_per_step": spec.clocks_per_step,
             "analog_clocks_per_step": spec.analog_clocks_per_step,
@@ -107,20 +115,20 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"{args.output}: module {name}, {spec.columns} columns, {spec.clocks_per_step} clocks a step")
         print("\n".join(f"  {file}" for file in files))
+        print(f"cells to program: {_for(technology)}")
     return 0
 
 
-def calibration_plan(args: argparse.Namespace, model: Model) -> CalibrationPlan | None:
+def calibration_plan(args: argparse.Namespace, model: Model, technology: Technology | None) -> CalibrationPlan | None:
     """What ``--calibrator`` and the options that belong to it ask for; UserError or ValueError for what is wrong."""
     if not args.calibrator:
-        for option in ("calibration_repeats", "technology"):
-            if getattr(args, option) is not None:
-                raise UserError(f"--{option.replace('_', '-')} belongs to --calibrator; add it, or leave both out")
+        if args.calibration_repeats is not None:
+            raise UserError("--calibration-repeats belongs to --calibrator; add it, or leave both out")
         return None
     repeats = 1 << REPEATS_LOG2 if args.calibration_repeats is None else args.calibration_repeats
     if repeats not in [1 << k for k in range(9)]:
         raise UserError(f"--calibration-repeats is {repeats}; allowed: 1, 2, 4, 8, 16, 32, 64, 128, 256")
-    technology = load(args.technology or "rram")
+    technology = technology or load(BASE)
     return CalibrationPlan.of(model.spec, technology["ramp.calibration_range"], repeats.bit_length() - 1)
 
 
@@ -168,8 +176,11 @@ def generate(
     seed: int = 1,
     force: bool = False,
     plan: CalibrationPlan | None = None,
+    technology: Technology | None = None,
 ) -> list[str]:
     """Write everything; the names of the files, relative to ``folder``. For a ``plan``, with a calibrator.
+
+    The tables of cells are for ``technology``; None: for the window of :func:`.maps.unnamed`.
 
     Raises
     ------
@@ -197,16 +208,29 @@ def generate(
         (unfinished / "ports.md").write_text(
             f"# Ports of `{name}`\n\n{markdown(('port', 'direction', 'bits', 'meaning'), rows)}\n"
         )
-        write_ramps(unfinished / "ramps.csv", model.spec)
-        write_conductances(unfinished / "conductances.csv", model)
+        write_ramps(unfinished / "ramps.csv", model, technology or unnamed())
+        write_conductances(unfinished / "conductances.csv", model, technology or unnamed())
         save_spec(unfinished / "specification.toml", model.spec)
         commands = write_testbench(unfinished, model, name=name, top=top, seed=seed, ports=ports if plan else None)
-        (unfinished / "README.md").write_text(_readme(model, name, top, async_reset, commands, plan))
+        (unfinished / "README.md").write_text(_readme(model, name, top, async_reset, commands, plan, technology))
     return listed(folder)
 
 
+def _for(technology: Technology | None) -> str:
+    """What the tables of cells are for, as part of a sentence."""
+    if technology is not None:
+        return f"technology {technology.name}, {window(technology)}"
+    return f"no technology was named, so {window(unnamed())} and single ramp cells"
+
+
 def _readme(
-    model: Model, name: str, top: str, async_reset: bool, commands: dict[str, str], plan: CalibrationPlan | None
+    model: Model,
+    name: str,
+    top: str,
+    async_reset: bool,
+    commands: dict[str, str],
+    plan: CalibrationPlan | None,
+    technology: Technology | None,
 ) -> str:
     spec = model.spec
     shown = "\n\n".join(f"With {tool}:\n\n```sh\n{text}\n```" for tool, text in commands.items())
@@ -221,8 +245,8 @@ The {top} of model `{model.content_hash}`, specification `{spec.content_hash}`:
 | `{name}.v` | the hardware, Verilog-2005, top module `{name}` |
 | `ports.md` | its ports |
 | `specification.toml` | every parameter |
-| `ramps.csv` | the program of the ramp cells: thresholds, steps, conductances in siemens |
-| `conductances.csv` | the differential pair of every weight, in siemens |
+| `ramps.csv` | what to program into the cells of the ramps, one line a cell: taps, start, calibration |
+| `conductances.csv` | what to program into the cells of the weights and the state cells, one line a pair |
 | `testbench/` | recorded vectors, a behavioral crossbar, and the bench that compares |
 | `{MANIFEST}` | checksums of all of these; `sha256sum -c {MANIFEST}` |
 
@@ -232,7 +256,28 @@ No Python is needed. In the folder `testbench` (`cd testbench`); a line says `PA
 exit status 0.
 
 {shown}
+
+## Program the cells
+
+The two tables are for one window of conductances ({_for(technology)}).
+{_program(technology)}
 """
+
+
+def _program(technology: Technology | None) -> str:
+    files = "--conductances conductances.csv --conductances ramps.csv"
+    if technology is not None:
+        return f"""Put what you measured after programming in place of the targets, and give the tables to
+`crossramp simulate`, with the same `--technology` and `--set`, as
+`{files}`."""
+    options = " ".join(f"--set {constant}={value:g}" for constant, value in UNNAMED.items())
+    return f"""Other technologies refuse these tables: `crossramp generate --technology NAME` writes them for yours.
+The options that simulate an array with these very cells are:
+
+```sh
+--technology {BASE} {options} \\
+    {files}
+```"""
 
 
 def _calibration(plan: CalibrationPlan | None) -> str:

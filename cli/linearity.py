@@ -81,7 +81,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, or UserError (or a ValueError of ours) for what the user can put right."""
-    chosen = devices.from_arguments(args)
     if not 1 <= args.instances <= _INSTANCES_MOST:
         raise UserError(f"--instances is {args.instances}; allowed: 1 to {_INSTANCES_MOST}")
     for name in (args.plot, args.supply_plot):
@@ -90,8 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
             check_format(Path(name))
     model, macros = _macros(args)
-    if chosen.files and model is None:
-        raise UserError("--conductances are those of one array; add --model MODEL")
+    chosen = devices.from_arguments(args, model)
     schemes = _schemes(args.scheme, chosen.technology)
     # One calibration alone, not both, where only that is told.
     calibrations = (True,) if args.calibrated else (False, True)
@@ -99,10 +97,7 @@ def run(args: argparse.Namespace) -> int:
     progress = Progress()
     try:
         for spec, weights in macros:
-            given = None if model is None else chosen.conductances(model)
-            for name, bits, variants in _study(
-                chosen, spec, weights, given, args.instances, schemes, calibrations, progress
-            ):
+            for name, bits, variants in _study(chosen, spec, weights, args.instances, schemes, calibrations, progress):
                 found[name, bits] = variants
     finally:
         progress.clear()
@@ -120,7 +115,8 @@ def run(args: argparse.Namespace) -> int:
 
         spec, weights = macros[0]
         seeds = _seeds(chosen, min(args.instances, _SUPPLY_INSTANCES))
-        errors = supply_errors(chosen.technology, spec, weights, seeds, _SUPPLIES, switches=chosen.switches)
+        options = {"switches": chosen.switches, "conductances": chosen.conductances}
+        errors = supply_errors(chosen.technology, spec, weights, seeds, _SUPPLIES, **options)
         _write(args.supply_plot, lambda path: plot_supply(path, errors, spec, chosen.technology))
     return 0
 
@@ -176,7 +172,7 @@ def _schemes(asked: list[str] | None, technology: Technology) -> tuple[str, ...]
     return schemes
 
 
-def _study(chosen, spec, weights, given, instances, schemes, calibrations, progress):
+def _study(chosen, spec, weights, instances, schemes, calibrations, progress):
     """For each ramp of ``spec``: its activation, its bits, its variants."""
     variants = [[Variant(None, False, Linearity(ramp, ramp.thresholds[None], spec.latch))] for ramp in ramps(spec)]
     names = " and ".join(act.text for act in spec.ramps)
@@ -188,7 +184,7 @@ def _study(chosen, spec, weights, given, instances, schemes, calibrations, progr
             weights,
             _seeds(chosen, instances),
             switches=chosen.switches,
-            conductances=given,
+            conductances=chosen.conductances,
             calibrations=calibrations,
             progress=lambda done, heading=heading: progress.show(f"{heading}: {done} of {instances} instances"),
         )

@@ -103,7 +103,7 @@ def array_from_arguments(model: Model, args: argparse.Namespace) -> Array | None
     """The array that the arguments ask for, None: the ideal one; UserError or a ValueError for what is wrong."""
     from crossramp.sim.programming import calibration_port
 
-    asked = devices.from_arguments(args)
+    asked = devices.from_arguments(args, model)
     spec, calibration = model.spec, args.calibration
     if asked is None:
         if calibration is not None:

@@ -3,6 +3,7 @@
 
 import argparse
 import copy
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -85,10 +86,10 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         check_folder(args.output, args.force)
     model = load_model(args.model)
-    chip = devices.from_arguments(args)
+    chip = devices.from_arguments(args, model)
     if chip is None:
         chip = devices.Devices(devices.load(IDEAL_TECHNOLOGY), devices.DEFAULT_SEED, frozenset())
-    chip = devices.Devices(chip.technology, chip.seed, chip.switches - NOISE, chip.files, chip.given_g_max)
+    chip = dataclasses.replace(chip, switches=chip.switches - NOISE)
     columns = choose(model, args.columns, DEFAULT_SEED if args.seed is None else args.seed)
     name, codes = _utterance(model, args)
     array = chip.array(model)

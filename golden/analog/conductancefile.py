@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cells that somebody else measured or simulated, in place of sampled ones."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from ..specification import Specification
+from .sampling import nominal_ramps
 from .technology import Technology
 
 #: A cell may lie beyond its technology's window, but not by more than this: then its unit is wrong.
@@ -32,7 +33,8 @@ class Conductances:
         Of the taps.
     ramp_start : float64 array, shape (ramps, any)
         Cells that together take each ramp to its start.
-    calibration : float64 array, shape (ramps, calibration_cells)
+    calibration : float64 array, shape (ramps, calibration_cells) or (ramps, calibration_cells, any)
+        The second where several cells are in parallel for one bit of the register, 0 for none; the first is their sum.
     ramp_negative, ramp_start_negative, calibration_negative : shapes of the three above
         What is subtracted; None: nothing is, where the other is given.
     source : str
@@ -81,6 +83,16 @@ class Conductances:
         partner, rest = _aligned(partner, drawn[1])
         return self.over(name, drawn[0]), np.where(np.isnan(partner), rest, partner)
 
+    def without_ramps(self) -> "Conductances":
+        """The same without taps and starts, which an external ramp has not."""
+        return replace(self, **{name: None for name in NAMES if name.startswith("ramp")})
+
+    def calibration_parts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Given calibration cells and those subtracted, shape (ramps, calibration_cells, cells), NaN where drawn."""
+        cells, partners = self.calibration, self.calibration_negative
+        partners = np.where(np.isnan(cells), np.nan, 0.0) if partners is None else partners
+        return tuple(values if values.ndim == 3 else values[..., None] for values in (cells, partners))
+
     def check(self, spec: Specification, technology: Technology) -> None:
         """Raise ConductanceError unless every array has the shape of ``spec`` and lies in the technology's range."""
         charge = technology.read_mode == "charge"
@@ -92,17 +104,27 @@ class Conductances:
             values = getattr(self, name)
             if values is None:
                 continue
-            if len(shape) != values.ndim or any(a not in (None, b) for a, b in zip(shape, values.shape, strict=True)):
+            flat = name.startswith("calibration") and values.ndim == 2
+            sizes = zip(shape, values.shape, strict=False)
+            if values.ndim != len(shape) - flat or any(wanted not in (None, size) for wanted, size in sizes):
                 raise ConductanceError(f"{self.source}: {name} has the shape {values.shape}; expected {_text(shape)}")
+            if technology.ramp_kind == "external" and name.startswith("ramp"):
+                raise ConductanceError(
+                    f"{self.source}: {name} holds cells of a ramp; the ramp of technology {technology.name} is "
+                    "external, so leave them out"
+                )
             if name in _SUBTRACTED:
                 other = name.removesuffix("_negative")
                 if getattr(self, other) is None or getattr(self, other).shape != values.shape:
                     raise ConductanceError(f"{self.source}: {name} needs {other} beside it, of the same shape")
-            bad = np.isinf(values) | (values < 0) | (values > HEADROOM * high)
+            limit = HEADROOM * high
+            if flat:  # sums of cells in parallel
+                limit *= nominal_ramps(technology, spec).calibration.shape[2]
+            bad = np.isinf(values) | (values < 0) | (values > limit)
             if bad.any():
                 at = tuple(map(int, np.argwhere(bad)[0]))
                 found = f"{self.source}: {name}{list(at)} is {values[at]:g} {unit}"
-                most = f"{HEADROOM * high:g} {unit}, {HEADROOM:g} times what a cell of technology {technology.name} has"
+                most = f"{limit:g} {unit}, {HEADROOM:g} times what a cell of technology {technology.name} has"
                 raise ConductanceError(f"{found}; allowed: 0 to {most}; is its unit right?")
 
 
@@ -120,10 +142,10 @@ def shapes(spec: Specification, technology: Technology) -> dict[str, tuple]:
         "state_negative": (spec.units,),
         "ramp": (count, spec.ticks),
         "ramp_start": (count, None),
-        "calibration": (count, spec.calibration_cells),
+        "calibration": (count, spec.calibration_cells, None),
         "ramp_negative": (count, spec.ticks),
         "ramp_start_negative": (count, None),
-        "calibration_negative": (count, spec.calibration_cells),
+        "calibration_negative": (count, spec.calibration_cells, None),
     }
 
 

@@ -1,22 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of given cells: archives of arrays, tables, and what AIHWKit exports for its Fusion chip.
+"""Files of given cells: archives of arrays, tables, and what AIHWKit exports for its Fusion chip (:mod:`.aihwkit`).
 
 ``.npz``: any of the arrays of :class:`.conductancefile.Conductances` by name, and ``unit``, a text: S, mS, uS or nS; in
 charge mode F or fF.
 
 ``.csv``: the layouts that ``crossramp generate`` writes, so that what was programmed and what was measured look alike.
 Weights and state cells: columns ``row`` (empty for state cells), ``row_use`` (needed for those: state0, state1, ..),
-``column``, ``conductance_pos_UNIT`` and ``conductance_neg_UNIT``. Ramps: ``ramp``, ``tick`` (from 1) and
-``conductance_UNIT``; with a column ``cell`` that says ``start`` or ``calibration`` instead of ``tap``, ``tick`` counts
-those cells from 0. UNIT is siemens, microsiemens, farad or femtofarad. Cells that a table leaves out are drawn.
-
-AIHWKit's CSV (its ``utils/export.py``, ``fusion_export``): lines with id, class, number of weights, height and width of
-every layer, the names of the layers, and one line a layer with its conductances in µS, output by output. Layers are
-known by their size: 4·units by inputs (``weight_ih`` of its LSTM), by units (``weight_hh``), or by both together; its
-gates come in PyTorch's order, which is ours. As many numbers as weights are those of its FusionConductanceConverter:
-magnitudes, each output scaled to ``g_max``; the other cell of a pair is not programmed, and the sign is not in the
-file. Twice as many are those of its SinglePairConductanceConverter: all positive cells, then all negative ones, the
-layer scaled to ``g_max``. Both are scaled to our window by our weights, which must be the network that was exported.
+``column`` (``reference`` for the reference cell of a single-ended row), ``conductance_pos_UNIT`` and
+``conductance_neg_UNIT``. Ramps: ``ramp``, ``tick`` (from 1) and ``conductance_UNIT``, or ``conductance_pos_UNIT`` and
+``conductance_neg_UNIT`` for pairs; with a column ``cell`` that says ``start`` or ``calibration`` instead of ``tap``,
+``tick`` counts those cells from 0, and ``part`` the parallel cells of one calibration bit. UNIT is siemens,
+microsiemens, farad or femtofarad. Cells that a table leaves out are drawn; only a ramp's start is given as a whole.
+Lines before the header that begin with ``#`` say what the cells are for (:mod:`.origin`).
 """
 
 import csv
@@ -30,14 +25,10 @@ from zlib import error as ZlibError
 import numpy as np
 
 from ..specification import Specification
+from .aihwkit import Fusion
 from .conductancefile import NAMES, ConductanceError, Conductances, shapes
+from .origin import mismatch, origin, parse
 from .technology import Technology
-
-#: Largest conductance of AIHWKit's two converters unless told otherwise, in siemens.
-FUSION_G_MAX, PAIR_G_MAX = 40e-6, 25e-6
-
-#: AIHWKit splits larger layers over several tiles, and its file does not say where.
-_TILE = 512
 
 _UNITS = {"S": 1.0, "mS": 1e-3, "uS": 1e-6, "µS": 1e-6, "nS": 1e-9, "F": 1.0, "fF": 1e-15}
 _SUFFIXES = {"siemens": 1.0, "microsiemens": 1e-6, "farad": 1.0, "femtofarad": 1e-15}
@@ -46,15 +37,22 @@ _RAMP_TEXTS = {
     "ramp",
     "tick",
     "cell",
+    "part",
     "activation",
     "banks",
     "tap",
+    "drives",
+    "threshold_volts",
     "output_border",
     "threshold_mac",
     "threshold_preactivation",
     "step_mac",
     "step_preactivation",
 }
+_SINGLE, _PAIR = ("conductance",), ("conductance_pos", "conductance_neg")
+_REFERENCE = "reference"  # column of a single-ended array
+_LEVEL = "level"  # tick of an external ramp, which has no cell
+_MOST = 1 << 16  # cells in parallel
 _RAMP_CELLS = {"tap": "ramp", "start": "ramp_start", "calibration": "calibration"}
 #: What damaged archives raise, in numpy and below it.
 _BROKEN = (
@@ -72,7 +70,6 @@ _BROKEN = (
     TokenError,
     struct.error,
 )
-_FUSION_LINES = ("id", "class", "number of weights", "height", "width")
 
 
 def load_conductances(
@@ -97,20 +94,48 @@ def load_conductances(
     ConductanceError
         For a file that cannot be read, unknown arrays or columns, wrong shapes, NaN, or cells out of range.
     """
-    given, source = {}, []
+    given, files = {}, []
     for path in [paths] if isinstance(paths, str | Path) else paths:
         path = Path(path)
-        source.append(str(path))
         found = _read(path, spec, technology, np.asarray(weights), g_max)
         Conductances(**found, source=str(path)).check(spec, technology)
         for name, values in found.items():
-            if name not in given:
-                given[name] = values
-                continue
-            if (~np.isnan(given[name]) & ~np.isnan(values)).any():
-                raise ConductanceError(f"{path}: gives cells of {name} that {source[-2]} gives too; leave one out")
-            given[name] = np.where(np.isnan(values), given[name], values)
-    return Conductances(**given, source=", ".join(source))
+            for other, earlier in files:
+                if name in earlier and _overlap(earlier[name], values):
+                    raise ConductanceError(f"{path}: gives cells of {name} that {other} gives too; leave one out")
+            given[name] = _merged(given[name], values) if name in given else values
+        files.append((path, found))
+    for name in ("ramp", "ramp_start", "calibration"):
+        # What one file subtracts, another, with single cells, does not.
+        if f"{name}_negative" in given:
+            cells, partners = _alike(given[name], given[f"{name}_negative"])
+            given[f"{name}_negative"] = np.where(np.isnan(partners) & ~np.isnan(cells), 0.0, partners)
+    return Conductances(**given, source=", ".join(str(path) for path, _ in files))
+
+
+def _alike(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both with as many cells in parallel: beyond its own number a start, or a calibration bit, has none, 0."""
+    if first.shape == second.shape:
+        return first, second
+    dimensions = max(first.ndim, second.ndim)
+    both = [values if values.ndim == dimensions else values[..., None] for values in (first, second)]
+    width = max(values.shape[-1] for values in both)
+    wide = []
+    for values in both:
+        nothing = np.where(np.isnan(values).all(axis=-1, keepdims=True), np.nan, 0.0)
+        more = np.broadcast_to(nothing, (*values.shape[:-1], width - values.shape[-1]))
+        wide.append(np.concatenate([values, more], axis=-1))
+    return wide[0], wide[1]
+
+
+def _overlap(first: np.ndarray, second: np.ndarray) -> bool:
+    first, second = _alike(first, second)
+    return bool((~np.isnan(first) & ~np.isnan(second)).any())
+
+
+def _merged(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    first, second = _alike(first, second)
+    return np.where(np.isnan(second), first, second)
 
 
 def _read(path: Path, spec, technology, weights, g_max) -> dict[str, np.ndarray]:
@@ -120,24 +145,38 @@ def _read(path: Path, spec, technology, weights, g_max) -> dict[str, np.ndarray]
         raise ConductanceError(f"{path}: conductances are read from .npz and .csv files; give one of those")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = [line for line in csv.reader(file, strict=True) if line]
+            reader = csv.reader(file, strict=True)
+            numbered = [(reader.line_num, line) for line in reader if any(text.strip() for text in line)]
     except OSError as error:
         raise ConductanceError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConductanceError(f"{path}: no CSV file ({error})") from None
-    if len(lines) < 2:
-        raise ConductanceError(f"{path}: has {len(lines)} lines; expected a header and a line for each cell")
-    header = [name.strip() for name in lines[0]]
+    told, count = parse([line for _, line in numbered])
+    numbered = numbered[count:]
+    if len(numbered) < 2:
+        raise ConductanceError(f"{path}: has {len(numbered)} lines; expected a header and a line for each cell")
+    header = [name.strip() for name in numbered[0][1]]
     if {"row", "column"} <= set(header):
-        return _weight_table(path, header, lines[1:], spec, technology)
+        _check_origin(path, told, origin("weights", spec, technology, weights))
+        return _weight_table(path, header, numbered[1:], spec, technology)
     if {"ramp", "tick"} <= set(header):
-        return _ramp_table(path, header, lines[1:], spec, technology)
+        _check_origin(path, told, origin("ramps", spec, technology, weights))
+        return _ramp_table(path, header, numbered[1:], spec, technology)
     if all(text.strip().isdigit() for text in header):
-        return _Fusion(path, lines, spec, technology, weights, g_max).arrays()
+        return Fusion(path, [line for _, line in numbered], spec, technology, weights, g_max).arrays()
     raise ConductanceError(
         f"{path}: its first line, {','.join(header)[:60]!r}, has neither row and column, nor ramp and tick, nor the "
         "numbers of AIHWKit's layers"
     )
+
+
+def _check_origin(path: Path, told: dict[str, str], expected: dict[str, str]) -> None:
+    why = mismatch(told, expected)
+    if why is not None:
+        raise ConductanceError(
+            f"{path}: {why}; run crossramp generate with this model, --technology and --set, or remove the lines that "
+            "begin with # to use these cells all the same"
+        )
 
 
 # ---- archives --------------------------------------------------------------------------------------------------------
@@ -178,13 +217,14 @@ def _archive(path: Path, technology: Technology) -> dict[str, np.ndarray]:
 
 
 def _weight_table(path, header, lines, spec, technology) -> dict[str, np.ndarray]:
-    columns, scale = _columns(path, header, ("conductance_pos", "conductance_neg"), _WEIGHT_TEXTS, technology)
+    columns, scale = _columns(path, header, (_PAIR,), _WEIGHT_TEXTS, technology)
     expected = shapes(spec, technology)
     arrays = {name: np.full(expected[name], np.nan) for name in NAMES[:4]}
+    shared = technology.pair == "single-ended"
     seen = set()
-    for number, line in enumerate(lines, 2):
+    for number, line in lines:
         entry = _entry(path, number, header, line)
-        state = entry["row"] == ""
+        state, reference = entry["row"] == "", entry["column"] == _REFERENCE
         if state:
             use = entry.get("row_use", "")
             unit = use.removeprefix("state")
@@ -195,52 +235,98 @@ def _weight_table(path, header, lines, spec, technology) -> dict[str, np.ndarray
                 )
             place = (int(unit),)
         else:
-            place = (
-                _index(path, number, "row", entry["row"], spec.rows),
-                _index(path, number, "column", entry["column"], spec.columns),
-            )
+            row = _index(path, number, "row", entry["row"], 0, spec.rows)
+            if reference and not shared:
+                raise ConductanceError(
+                    f"{path} line {number}: column is {_REFERENCE!r}, but the cells of technology {technology.name} "
+                    "are differential pairs"
+                )
+            place = (row, -1 if reference else _index(path, number, "column", entry["column"], 0, spec.columns))
         if place in seen:
             raise ConductanceError(f"{path} line {number}: the cells of {_where(place)} are there twice")
         seen.add(place)
+        if not any(entry[column] for column in columns[1 if reference else 0 :]):
+            what = columns[-1 if reference else 0]
+            raise ConductanceError(f"{path} line {number}: {what} is ''; expected a number, or leave the line out")
         for name, column in zip(("positive", "negative"), columns, strict=True):
-            text = entry[column]
-            if text == "" and name == "negative":
-                continue  # a single-ended array has no second cell
+            if entry[column] == "":
+                continue  # drawn, or given on another line
+            if reference and name == "positive":
+                raise ConductanceError(
+                    f"{path} line {number}: {column} is {entry[column]!r}; a reference cell is subtracted: give "
+                    f"{columns[1]} alone"
+                )
+            value = _number(path, number, column, entry[column]) * scale
             target = arrays[f"state_{name}" if state else name]
-            # Single-ended: the reference column, which every column of a row repeats.
+            # Single-ended: the reference column, which any column of a row may repeat.
             at = (place[0], 0) if target.shape == (spec.rows, 1) else place
-            target[at] = _number(path, number, column, text) * scale
+            if not (np.isnan(target[at]) or target[at] == value):
+                raise ConductanceError(
+                    f"{path} line {number}: {column} is {entry[column]}, and {target[at] / scale:g} on an earlier "
+                    f"line; row {place[0]} has one reference cell"
+                )
+            target[at] = value
     return _without_empty(arrays)
 
 
 def _ramp_table(path, header, lines, spec, technology) -> dict[str, np.ndarray]:
-    (column,), scale = _columns(path, header, ("conductance",), _RAMP_TEXTS, technology)
+    columns, scale = _columns(path, header, (_SINGLE, _PAIR), _RAMP_TEXTS, technology)
     count, found = len(spec.ramps), {}
-    for number, line in enumerate(lines, 2):
+    for number, line in lines:
         entry = _entry(path, number, header, line)
         cell = entry.get("cell") or "tap"
+        if cell == _LEVEL:
+            continue  # of an external ramp: volts
         if cell not in _RAMP_CELLS:
             raise ConductanceError(f"{path} line {number}: cell is {cell!r}; allowed: {', '.join(_RAMP_CELLS)}")
-        ramp = _index(path, number, "ramp", entry["ramp"], count)
-        if cell == "tap":
-            tick = _index(path, number, "tick", entry["tick"], spec.ticks + 1)
-            if tick == 0:
-                continue  # all start cells together, as generate sums them up: no cell
-            place = tick - 1
-        else:
-            most = spec.calibration_cells if cell == "calibration" else 1 << 16
-            place = _index(path, number, "tick", entry["tick"], most)
-        key = _RAMP_CELLS[cell], ramp, place
+        ramp = _index(path, number, "ramp", entry["ramp"], 0, count)
+        low = 1 if cell == "tap" else 0
+        end = {"tap": spec.ticks + 1, "calibration": spec.calibration_cells, "start": _MOST}[cell]
+        place = _index(path, number, "tick", entry["tick"], low, end) - low
+        part = 0
+        if entry.get("part", "") != "":
+            part = _index(path, number, "part", entry["part"], 0, _MOST if cell == "calibration" else 1)
+        key = _RAMP_CELLS[cell], ramp, place, part
         if key in found:
-            raise ConductanceError(f"{path} line {number}: cell {cell} {entry['tick']} of ramp {ramp} is there twice")
-        found[key] = _number(path, number, column, entry[column]) * scale
-    sizes = {"ramp": spec.ticks, "calibration": spec.calibration_cells}
-    sizes["ramp_start"] = 1 + max((place for name, _, place in found if name == "ramp_start"), default=0)
-    arrays = {name: np.full((count, size), np.nan) for name, size in sizes.items()}
-    for (name, ramp, place), value in found.items():
-        arrays[name][ramp, place] = value
-    start = arrays["ramp_start"]  # where a ramp has fewer cells than another, there is none
-    arrays["ramp_start"] = np.where(np.isnan(start) & ~np.isnan(start).all(axis=1, keepdims=True), 0.0, start)
+            where = f"{cell} {entry['tick']}" + (f" part {part}" if part else "")
+            raise ConductanceError(f"{path} line {number}: cell {where} of ramp {ramp} is there twice")
+        values = [_number(path, number, columns[0], entry[columns[0]])]
+        if len(columns) > 1:  # an empty entry: nothing is subtracted
+            values.append(_number(path, number, columns[1], entry[columns[1]] or "0"))
+        found[key] = [value * scale for value in values]
+    return _ramp_arrays(path, found, spec)
+
+
+def _ramp_arrays(path, found: dict, spec) -> dict[str, np.ndarray]:
+    """Arrays of the cells ``found``: (array, ramp, place, part) to conductances, of a cell or a pair."""
+
+    def most(name, which):
+        return 1 + max((key[which] for key in found if key[0] == name), default=0)
+
+    count, pairs = len(spec.ramps), any(len(values) > 1 for values in found.values())
+    sizes = {"ramp": (spec.ticks,), "ramp_start": (most("ramp_start", 2),)}
+    sizes["calibration"] = (spec.calibration_cells, most("calibration", 3))
+    arrays = {}
+    for name, size in sizes.items():
+        both = np.full((2, count, *size), np.nan)
+        for (mine, ramp, place, part), values in found.items():
+            if mine == name:
+                at = (ramp, place, part) if name == "calibration" else (ramp, place)
+                both[(slice(len(values)), *at)] = values
+        if name != "ramp":
+            for at in map(tuple, np.argwhere(~np.isnan(both[0]))):
+                if at[-1] and np.isnan(both[0][(*at[:-1], at[-1] - 1)]):
+                    what = f"start cell {at[-1]}" if len(at) == 2 else f"part {at[-1]} of calibration cell {at[1]}"
+                    raise ConductanceError(
+                        f"{path}: has {what} of ramp {at[0]}, but not the one before it; give all, from 0 on"
+                    )
+            # Where one ramp, or bit, has fewer cells in parallel than another, there is none.
+            both = np.where(np.isnan(both) & ~np.isnan(both).all(axis=-1, keepdims=True), 0.0, both)
+        arrays[name] = both[0]
+        if pairs:
+            arrays[f"{name}_negative"] = both[1]
+    if arrays["calibration"].shape[2] == 1:
+        arrays |= {name: values[..., 0] for name, values in arrays.items() if name.startswith("calibration")}
     return _without_empty(arrays)
 
 
@@ -250,26 +336,26 @@ def _of_mode(units: dict[str, float], technology: Technology) -> dict[str, float
     return {name: scale for name, scale in units.items() if name.endswith(("F", "farad")) == charge}
 
 
-def _columns(path, header, names, texts, technology) -> tuple[list[str], float]:
-    """The columns that hold cells, and their unit."""
+def _columns(path, header, layouts, texts, technology) -> tuple[list[str], float]:
+    """The columns that hold cells, as one of ``layouts`` names them, and their unit."""
     suffixes = _of_mode(_SUFFIXES, technology)
-    allowed = texts | {f"{name}_{suffix}" for name in names for suffix in suffixes}
+    cells = dict.fromkeys(name for names in layouts for name in names)
+    allowed = texts | {f"{name}_{suffix}" for name in cells for suffix in suffixes}
     for name in header:
         if name not in allowed:
             raise ConductanceError(f"{path}: column {name!r} is unknown; known: {', '.join(sorted(allowed))}")
     if len(set(header)) != len(header):
         raise ConductanceError(f"{path}: a column is there twice: {','.join(header)}")
-    for suffix, scale in suffixes.items():
-        columns = [f"{name}_{suffix}" for name in names]
-        if set(columns) <= set(header):
-            others = [name for name in header if name not in texts and name not in columns]
-            if others:
-                raise ConductanceError(f"{path}: cells are given in two units: {columns[0]} and {others[0]}")
-            return columns, scale
-    raise ConductanceError(
-        f"{path}: column {names[0]}_{next(iter(suffixes))} is missing"
-        + (f", or {names[1]}_{next(iter(suffixes))}" if len(names) > 1 else "")
-    )
+    for names in layouts:
+        for suffix, scale in suffixes.items():
+            columns = [f"{name}_{suffix}" for name in names]
+            if set(columns) <= set(header):
+                others = [name for name in header if name not in texts and name not in columns]
+                if others:
+                    raise ConductanceError(f"{path}: cells are given twice: {columns[0]} and {others[0]}")
+                return columns, scale
+    wanted = [f"{name}_{next(iter(suffixes))}" for name in layouts[0]]
+    raise ConductanceError(f"{path}: column {wanted[0]} is missing" + (f", or {wanted[1]}" if len(wanted) > 1 else ""))
 
 
 def _entry(path, number, header, line) -> dict[str, str]:
@@ -278,9 +364,11 @@ def _entry(path, number, header, line) -> dict[str, str]:
     return dict(zip(header, (text.strip() for text in line), strict=True))
 
 
-def _index(path, number, name, text, count) -> int:
-    if not text.isdecimal() or int(text) >= count:
-        raise ConductanceError(f"{path} line {number}: {name} is {text!r}; allowed: 0 to {count - 1}")
+def _index(path, number, name, text, low, end) -> int:
+    """A whole number from ``low`` on, below ``end``."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) < end):
+        allowed = f"{low} to {end - 1}" if end > low else "none, the specification has no such cells"
+        raise ConductanceError(f"{path} line {number}: {name} is {text[:20]!r}; allowed: {allowed}")
     return int(text)
 
 
@@ -295,103 +383,10 @@ def _number(path, number, name, text) -> float:
 
 
 def _where(place: tuple) -> str:
-    return f"state{place[0]}" if len(place) == 1 else f"row {place[0]}, column {place[1]}"
+    if len(place) == 1:
+        return f"state{place[0]}"
+    return f"row {place[0]}, column {_REFERENCE if place[1] < 0 else place[1]}"
 
 
 def _without_empty(arrays: dict) -> dict:
     return {name: values for name, values in arrays.items() if not np.isnan(values).all()}
-
-
-# ---- AIHWKit ---------------------------------------------------------------------------------------------------------
-
-
-class _Fusion:
-    """One file of ``fusion_export``."""
-
-    def __init__(self, path, lines, spec, technology, weights, g_max):
-        self.path, self.spec, self.technology, self.weights, self.g_max = path, spec, technology, weights, g_max
-        if technology.read_mode != "current":
-            raise ConductanceError(f"{path}: AIHWKit's conductances have no meaning in {technology.read_mode} mode")
-        if technology.pair != "differential":
-            raise ConductanceError(f"{path}: AIHWKit's conductances are pairs; technology {technology.name} has none")
-        count, heads = len(lines[0]), len(_FUSION_LINES)
-        if len(lines) != heads + 1 + count:
-            raise ConductanceError(
-                f"{path}: an AIHWKit file of {count} layers has {heads + 1 + count} lines, this one {len(lines)}"
-            )
-        for what, line in zip((*_FUSION_LINES, "names"), lines, strict=False):
-            if len(line) != count:
-                raise ConductanceError(f"{path}: its line of {what} has {len(line)} entries; there are {count} layers")
-        self.names = [name.strip() for name in lines[heads]]
-        self.sizes = [
-            (self._whole("height", height), self._whole("width", width))
-            for height, width in zip(lines[3], lines[4], strict=True)
-        ]
-        self.data = lines[heads + 1 :]
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Positive and negative cells of the rows of x and h; the bias rows' stay drawn."""
-        spec = self.spec
-        positive = np.full((spec.rows, spec.columns), np.nan)
-        negative = positive.copy()
-        for layer, rows in self._layers():
-            positive[rows], negative[rows] = self._cells(layer, self.weights[rows])
-        return {"positive": positive, "negative": negative}
-
-    def _layers(self) -> list[tuple[int, slice]]:
-        spec = self.spec
-        x, h = slice(0, spec.inputs), slice(spec.inputs, spec.inputs + spec.hidden)
-        tall = [k for k, (height, _) in enumerate(self.sizes) if height == spec.columns]
-        together = [k for k in tall if self.sizes[k][1] == spec.inputs + spec.hidden]
-        of_x = [k for k in tall if self.sizes[k][1] == spec.inputs]
-        of_h = [k for k in tall if self.sizes[k][1] == spec.hidden]
-        if of_x == of_h and len(of_x) == 2:  # as many inputs as units: AIHWKit's LSTM has weight_ih first
-            of_x, of_h = of_x[:1], of_h[1:]
-        if len(together) == 1 and not (of_x or of_h):
-            return [(together[0], slice(0, spec.inputs + spec.hidden))]
-        if not together and len(of_x) == len(of_h) == 1:
-            return [(of_x[0], x), (of_h[0], h)]
-        there = ", ".join(f"{name} {a}x{b}" for name, (a, b) in zip(self.names, self.sizes, strict=True))
-        raise ConductanceError(
-            f"{self.path}: has the layers {there}; this model needs one {spec.columns}x{spec.inputs} and one "
-            f"{spec.columns}x{spec.hidden}, or one {spec.columns}x{spec.inputs + spec.hidden}"
-        )
-
-    def _cells(self, layer: int, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Positive and negative cells of a layer, shape (its rows, columns), in our window."""
-        name, (height, width) = self.names[layer], self.sizes[layer]
-        if max(height, width) > _TILE:
-            raise ConductanceError(
-                f"{self.path}: layer {name} is {height}x{width}; AIHWKit splits what is beyond {_TILE} over several "
-                "tiles, in an order that its file does not tell"
-            )
-        numbers = np.array([self._number(name, text) for text in self.data[layer]])
-        weights_in, magnitude = height * width, np.abs(weights).astype(float)
-        low, high = self.technology["cell.g_min"], self.technology["cell.g_max"]
-        unit = (high - low) / self.spec.weight_max
-        if len(numbers) == weights_in:
-            scale = unit * magnitude.max(axis=0) / (self.g_max or FUSION_G_MAX)
-            cells = low + numbers.reshape(height, width).T * scale
-            return np.where(weights >= 0, cells, low), np.where(weights < 0, cells, low)
-        if len(numbers) == 2 * weights_in:
-            scale = unit * magnitude.max() / (self.g_max or PAIR_G_MAX)
-            positive, negative = (low + part.reshape(height, width).T * scale for part in np.split(numbers, 2))
-            return positive, negative
-        raise ConductanceError(
-            f"{self.path}: layer {name} has {len(numbers)} conductances; expected {weights_in} (one a weight) or "
-            f"{2 * weights_in} (a pair a weight)"
-        )
-
-    def _number(self, name, text) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and value >= 0):
-            raise ConductanceError(f"{self.path}: layer {name} has the conductance {text!r}; expected µS, 0 or more")
-        return value * 1e-6
-
-    def _whole(self, name, text) -> int:
-        if not text.strip().isdecimal():
-            raise ConductanceError(f"{self.path}: the {name} of a layer is {text!r}; expected a whole number")
-        return int(text)

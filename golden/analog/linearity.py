@@ -221,11 +221,12 @@ def supply_errors(
     supplies,
     *,
     switches: frozenset = frozenset(SWITCHES),
+    conductances: Conductances | None = None,
 ) -> SupplyErrors:
     """Codes of the first ramp against the ideal ones, for MACs evenly spread as far as :class:`Linearity` looks.
 
     The ramp in memory is driven by the read voltage as the columns are; the external one is not. All chips have the
-    nominal read voltage at a supply of 1.
+    nominal read voltage at a supply of 1. Of given cells, the external ramp takes all but those of a ramp in memory.
     """
     ramp = ramps(spec)[0]
     span = np.ptp(ramp.thresholds)
@@ -234,11 +235,11 @@ def supply_errors(
     mean, worst = {}, {}
     for kind in RAMP_KINDS:
         mean[kind], worst[kind] = np.empty(len(supplies)), np.empty(len(supplies))
+        given = conductances if kind == "in-memory" or conductances is None else conductances.without_ramps()
         for k, supply in enumerate(supplies):
             changes = {"read.voltage_spread": 0.0, "operation.supply": float(supply), "ramp": kind}
-            found = of_instances(
-                technology.replace(changes), spec, weights, seeds, switches=switches, calibrations=(False,)
-            )
+            options = {"switches": switches, "conductances": given, "calibrations": (False,)}
+            found = of_instances(technology.replace(changes), spec, weights, seeds, **options)
             errors = np.abs([np.searchsorted(np.sort(row), macs) - ideal for row in found[False][0].thresholds])
             mean[kind][k], worst[kind][k] = errors.mean(), errors.max(axis=1).mean()
     return SupplyErrors(np.asarray(supplies, float), mean, worst)

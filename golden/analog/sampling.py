@@ -4,6 +4,7 @@
 :mod:`.cellsampling` draws cells; here they become weights, ramps and circuits.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,44 +81,88 @@ def sample(
     if isinstance(seed, bool) or not 0 <= seed < 1 << 63:
         raise ValueError(f"device seed is {seed!r}; allowed: 0 to 2**63 - 1")
     weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max)
-    return _Chip(technology, spec, seed, switches, conductances).array(weights)
+    return Chip(technology, spec, seed, switches, conductances).array(weights)
 
 
-class _Chip(Cells):
+@dataclass(frozen=True, eq=False)
+class Ramps:
+    """Nominal ramps in MAC units, and the cells that make them.
+
+    Attributes
+    ----------
+    ideal : list of Ramp
+    thresholds : float64, shape (ramps, ticks)
+        Within the array's reach.
+    first : float64, shape (ramps,)
+        The largest step; the first one starts this much below the first threshold.
+    unit : float64, shape (ramps,)
+        Cell for a step of one MAC; S or F.
+    start : float64, shape (ramps,)
+        Where the start cells alone take each ramp; the middle of the calibration register takes it to its first step.
+    calibration : float64, shape (ramps, calibration_cells, cells)
+        Cells in parallel, 0 beyond their number; S or F.
+    """
+
+    ideal: list[Ramp]
+    thresholds: np.ndarray
+    first: np.ndarray
+    unit: np.ndarray
+    start: np.ndarray
+    calibration: np.ndarray
+
+    @property
+    def start_sign(self) -> np.ndarray:
+        """Direction of the start cells: 1 or -1."""
+        return np.where(self.start < 0, -1.0, 1.0)
+
+    def steps(self, levels: np.ndarray) -> np.ndarray:
+        """Steps that take a ramp from its nominal start through ``levels``, shape (ramps, ticks)."""
+        return np.diff(levels, axis=1, prepend=(self.thresholds[:, 0] - self.first)[:, None])
+
+
+def nominal_ramps(technology: Technology, spec: Specification) -> Ramps:
+    """The ramps that cells of ``technology`` are to make for ``spec``."""
+    return Chip(technology, spec, 0, frozenset(), None).nominal_ramps()
+
+
+class Chip(Cells):
     """A chip's array, ramps and circuits, of its cells."""
 
     # ---- the array -----------------------------------------------------------------------------------------------
 
+    def weight_cells(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Positive and negative cells; single-ended: the second are the reference column's."""
+        if self.technology.pair != "single-ended":
+            return self.pairs("weights", ("positive", "negative"), weights)
+        middle = sum(self.window) / 2
+        positive = self.cells("weights", "positive", middle + self.unit * weights)
+        return positive, self.cells("references", "negative", np.full((self.spec.rows, 1), middle))
+
+    def state_cells(self) -> tuple[np.ndarray, np.ndarray]:
+        """Each state cell has a line of its own, which no reference column could share: always a pair."""
+        return self.pairs("state", _STATE, np.full(self.spec.units, self.spec.state_cell))
+
+    @property
+    def unit(self) -> float:
+        """Difference of a pair for one weight level."""
+        low, high = self.window
+        return (high - low) / (self.spec.weight_max * (2 if self.technology.pair == "single-ended" else 1))
+
     def array(self, weights: np.ndarray) -> PhysicalArray:
         tech, spec = self.technology, self.spec
         low, high = self.window
-        single = tech.pair == "single-ended"
-        unit = (high - low) / (spec.weight_max * (2 if single else 1))
-        if single:
-            middle = (low + high) / 2
-            positive = self.cells("weights", "positive", middle + unit * weights)
-            negative = self.cells("references", "negative", np.full((spec.rows, 1), middle))
-        else:
-            positive, negative = self.pairs("weights", ("positive", "negative"), weights)
-        # Each state cell has a line of its own, which no reference column could share: always a pair.
+        unit = self.unit
+        positive, negative = self.weight_cells(weights)
         state_unit = (high - low) / spec.weight_max
-        state = self.pairs("state", _STATE, np.full(spec.units, spec.state_cell))
-        state = [cells * (unit / state_unit) for cells in state]
-        ideal = ramps(spec)
-        clipped = [ramp.clipped_floors(spec.mac_max) + 0.5 for ramp in ideal]
-        first = np.array([_largest_step(thresholds) for thresholds in clipped])
-        volts = tech["integrator.swing"] / max(np.abs(thresholds).max() for thresholds in clipped)
-        ramp_unit = tech["ramp.full_scale"] * (high - self.base) / first
-        start = np.array([t[0] for t in clipped]) - first
-        lsb = np.array(smallest_cells(spec, tech["ramp.calibration_range"]))
-        start = start - lsb * (1 << spec.calibration_cells >> 1)  # the middle register stands for the nominal start
-        sign, nominal = np.where(start < 0, -1.0, 1.0), self._calibration_targets(lsb, first, ramp_unit)
-        start_cells = self._start_targets(start, first, ramp_unit, nominal)
-        starts, calibration = self.ramp_cells("start", "ramp_start", start_cells), self._calibration(nominal)
-        error = self._start_error(start * ramp_unit, start_cells, nominal)
-        places = self._converted(np.stack(clipped), weights)
-        steps = np.diff(places, axis=1, prepend=(np.array([t[0] for t in clipped]) - first)[:, None])
-        taps = self._taps(np.maximum(steps, 0) * ramp_unit[:, None], ideal, ramp_unit, error)
+        state = [cells * (unit / state_unit) for cells in self.state_cells()]
+        plan = self.nominal_ramps()
+        ramp_unit = plan.unit
+        volts = tech["integrator.swing"] / np.abs(plan.thresholds).max()
+        start_cells = self.start_targets(plan)
+        starts, calibration = self.ramp_cells("start", "ramp_start", start_cells), self._calibration(plan.calibration)
+        error = self._start_error(plan.start * ramp_unit, start_cells, plan.calibration)
+        steps = plan.steps(self._converted(plan.thresholds, weights))
+        taps = self._taps(np.maximum(steps, 0) * ramp_unit[:, None], plan.ideal, ramp_unit, error)
         voltage, ramp_voltage = self._voltages()
         return PhysicalArray(
             spec=spec,
@@ -130,7 +175,7 @@ class _Chip(Cells):
             state_negative=state[1],
             ramp=taps[0],
             ramp_start=starts[0],
-            start_sign=sign,
+            start_sign=plan.start_sign,
             calibration=calibration[0],
             ramp_negative=taps[1],
             ramp_start_negative=starts[1],
@@ -141,7 +186,7 @@ class _Chip(Cells):
             read_voltage=voltage,
             ramp_voltage=ramp_voltage,
             column_capacitance=self._capacitors("columns", unit, volts, spec.columns),
-            ramp_capacitance=self._capacitors("ramp", ramp_unit, volts, len(ideal)),
+            ramp_capacitance=self._capacitors("ramp", ramp_unit, volts, len(plan.ideal)),
             offset=self._normal("columns", "offset", spec.columns) * self._if("offset", "comparator.offset"),
             delay=np.maximum(
                 self._if("delay", "comparator.delay")
@@ -158,18 +203,29 @@ class _Chip(Cells):
 
     # ---- ramps ---------------------------------------------------------------------------------------------------
 
-    def _start_targets(
-        self, start: np.ndarray, first: np.ndarray, ramp_unit: np.ndarray, calibration: np.ndarray
-    ) -> np.ndarray:
+    def nominal_ramps(self) -> Ramps:
+        """What the ramps are to be, whatever becomes of their cells."""
+        tech, spec = self.technology, self.spec
+        ideal = ramps(spec)
+        thresholds = np.stack([ramp.clipped_floors(spec.mac_max) + 0.5 for ramp in ideal])
+        first = np.array([_largest_step(row) for row in thresholds])
+        unit = tech["ramp.full_scale"] * (self.window[1] - self.base) / first
+        lsb = np.array(smallest_cells(spec, tech["ramp.calibration_range"]))
+        start = thresholds[:, 0] - first
+        start = start - lsb * (1 << spec.calibration_cells >> 1)  # the middle register stands for the nominal start
+        return Ramps(ideal, thresholds, first, unit, start, self._calibration_targets(lsb, first, unit))
+
+    def start_targets(self, plan: Ramps) -> np.ndarray:
         """Equal cells that together make each start, none larger than the largest step's; 0 beyond their number.
 
         Of known faults, they make up for those of their own and those of the middle register's cells, which are driven
         with them.
         """
-        counts = np.ceil(np.abs(start) / first).astype(int)
+        start, calibration = plan.start, plan.calibration
+        counts = np.ceil(np.abs(start) / plan.first).astype(int)
         targets = np.zeros((len(start), max(counts.max(initial=0), 1)))
         for r, count in enumerate(counts):
-            targets[r, :count] = abs(start[r]) * ramp_unit[r] / max(count, 1)
+            targets[r, :count] = abs(start[r]) * plan.unit[r] / max(count, 1)
         stuck = self.known_of_ramps("start", targets.shape)
         if stuck is None:
             return targets
@@ -177,7 +233,7 @@ class _Chip(Cells):
         known = self.known_of_ramps("calibration", calibration.shape)
         if calibration.shape[1] and known is not None:
             lost = lacking(calibration, self.window, known)[:, -1].sum(axis=1)
-            lack = lack + np.where(start < 0, -1.0, 1.0) * lost
+            lack = lack + plan.start_sign * lost
         return shared(targets, lack, healthy(stuck), self.ramp_limit)
 
     def _calibration_targets(self, lsb: np.ndarray, first: np.ndarray, ramp_unit: np.ndarray) -> np.ndarray:
@@ -194,10 +250,10 @@ class _Chip(Cells):
         bits = tuple(cells.sum(axis=-1) for cells in self.ramp_cells("calibration", "", targets, aged))
         if getattr(self.given, "calibration", None) is None:
             return bits
-        shape = targets.shape[:2]
-        given = self.given.pair_over("calibration", (np.full(shape, np.nan), np.zeros(shape)))
+        given = self.given.calibration_parts()
         if aged:
             given = tuple(self.aged("calibration", cells, k) for k, cells in enumerate(given))
+        given = tuple(cells.sum(axis=-1) for cells in given)
         drawn = np.isnan(given[0])
         return tuple(np.where(drawn, own, other) for own, other in zip(bits, given, strict=True))
 
@@ -223,7 +279,7 @@ class _Chip(Cells):
             return thresholds
         now = {"ramp.scheme": 0.0, "operation.time": 0.0, "operation.supply": 1.0}
         now["operation.temperature"] = tech["operation.reference_temperature"]
-        chip = _Chip(tech.replace(now), self.spec, self.seed, self.switches - {"ramp_cells"}, self.given)
+        chip = Chip(tech.replace(now), self.spec, self.seed, self.switches - {"ramp_cells"}, self.given)
         seen = seen_thresholds(to_device(chip.array(weights)), weights)
         return np.stack([inverse(t, s, t) for t, s in zip(thresholds, seen, strict=True)])
 

@@ -31,8 +31,8 @@ def generated(tmp_path_factory, model_file) -> Path:
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -106,11 +106,13 @@ def test_ramp_program_is_the_ramps(generated, model_file):
     rows = rows_of(generated / "ramps.csv")
     for index, ramp in enumerate(ramps(spec)):
         mine = [row for row in rows if row["ramp"] == str(index)]
-        assert [row["tick"] for row in mine] == [str(tick) for tick in range(spec.ticks + 1)]
-        levels = np.cumsum([float(row["step_mac"]) for row in mine])
-        assert np.array_equal(levels[1:], ramp.thresholds)
+        taps = [row for row in mine if row["cell"] == "tap"]
+        assert [row["tick"] for row in taps] == [str(tick) for tick in range(1, spec.ticks + 1)]
+        assert [float(row["threshold_mac"]) for row in taps] == ramp.thresholds.tolist()
         assert {row["activation"] for row in mine} == {ramp.activation.text}
-        assert max(float(row["conductance_siemens"]) for row in mine[1:]) == pytest.approx(150e-6)
+        assert max(float(row["conductance_siemens"]) for row in taps) == pytest.approx(150e-6)
+        cells = [(row["tick"], row["part"]) for row in mine if row["cell"] == "calibration"]
+        assert {tick for tick, _ in cells} == {str(k) for k in range(spec.calibration_cells)}
     assert {row["banks"] for row in rows} == {"ifo", "g"}
 
 
@@ -268,7 +270,9 @@ def test_wrong_requests(run, model_file, tmp_path):
     assert is_refusal(run("generate", model_file, "-o", "out", "--name", "crossramp_dut"), "crossramp_dut", "testbench")
     assert is_refusal(run("generate", model_file, "-o", "out", "--seed", -1), "--seed is -1")
     assert is_refusal(run("generate", "missing.npz", "-o", "out"), "missing.npz", "kws")
-    assert is_refusal(run("generate", model_file, "-o", "out", "--technology", "pcm"), "--technology", "--calibrator")
+    assert is_refusal(run("generate", model_file, "-o", "out", "--technology", "nope"), "'nope'", "rram")
+    assert is_refusal(run("generate", model_file, "-o", "out", "--set", "cell.g_max=1e-4"), "--set", "--technology")
+    assert is_refusal(run("generate", model_file, "-o", "out", "--calibration-repeats", 4), "belongs to --calibrator")
     once = ("generate", model_file, "-o", "out", "--calibrator")
     assert is_refusal(run(*once, "--calibration-repeats", 3), "--calibration-repeats is 3", "1, 2, 4, 8")
     assert is_refusal(run(*once, "--technology", "nope"), "'nope'", "rram")

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said of a ramp, against plain loops over its definition; conductances of weights."""
+"""What is said of a ramp, against plain loops over its definition."""
 
 import json
 
 import numpy as np
 import pytest
 from crossramp.golden.activations import REGISTRY, activation
-from crossramp.golden.conductance import conductances
 from crossramp.golden.ramp import Ramp
 from crossramp.golden.rampreport import gate_report, ramp_report
 from crossramp.golden.specification import Specification
@@ -109,43 +108,3 @@ def test_the_reach_of_gate_g_includes_its_state_cells():
 def test_reports_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         ramp_report(SIGMOID, **arguments)
-
-
-# ---- weights --------------------------------------------------------------------------------------------------------
-
-
-def test_conductances_of_weights():
-    positive, negative = conductances(np.array([[-15, 0], [1, 15]], np.int8), 15, g_max=160e-6, g_min=10e-6)
-    np.testing.assert_allclose(positive, np.array([[10, 10], [20, 160]]) * 1e-6)
-    np.testing.assert_allclose(negative, np.array([[160, 10], [10, 10]]) * 1e-6)
-
-
-@given(st.integers(1, 127), st.floats(1e-6, 1e-3), st.floats(0, 0.9))
-def test_a_pair_differs_by_the_weight(weight_max, g_max, ratio):
-    weights = np.arange(-weight_max, weight_max + 1)
-    positive, negative = conductances(weights, weight_max, g_max, ratio * g_max)
-    level = (g_max - ratio * g_max) / weight_max
-    np.testing.assert_allclose(positive - negative, weights * level, atol=g_max * 1e-12)
-    assert min(positive.min(), negative.min()) >= ratio * g_max
-    assert max(positive.max(), negative.max()) <= g_max * (1 + 1e-12)
-
-
-@pytest.mark.parametrize(
-    ("weights", "weight_max", "window", "message"),
-    [
-        ([16], 15, {}, "a weight is 16; allowed: -15 to 15"),
-        ([-16], 15, {}, "a weight is -16; allowed: -15 to 15"),
-        ([0.5], 15, {}, "weights hold float64; give integer levels"),
-        ([0], 0, {}, "weight_max is 0; a full-scale weight has 1 level or more"),
-        (
-            [1],
-            15,
-            {"g_max": 1e-6, "g_min": 2e-6},
-            "the conductance window is 2e-06 to 1e-06 S; give",
-        ),
-        ([1], 15, {"g_min": -1e-6}, "the conductance window is -1e-06 to 0.00015 S"),
-    ],
-)
-def test_conductances_refused(weights, weight_max, window, message):
-    with pytest.raises(ValueError, match=message):
-        conductances(np.array(weights), weight_max, **window)

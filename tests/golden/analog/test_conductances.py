@@ -8,15 +8,13 @@ import numpy as np
 import pytest
 from crossramp.golden.analog.conductancefile import NAMES, Conductances
 from crossramp.golden.analog.conductancetables import load_conductances
-from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.analog.sampling import device, sample
+from crossramp.golden.analog.targets import gains, warning
 from crossramp.golden.analog.technology import load
-from crossramp.golden.modelfile import Model
 from crossramp.golden.specification import Specification
-from crossramp.maps import write_conductances, write_ramps
 from hypothesis import given, settings
 
-from tests.strategies import network_of, seeds, specifications
+from tests.strategies import seeds, specifications
 
 SPEC = Specification(inputs=5, units=3, classes=2, bias_rows=2, adc_bits=3)
 NONE = frozenset()
@@ -162,26 +160,6 @@ def test_files_that_are_none(tmp_path, tech, weights):
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_tables_of_generate_are_read_back(tmp_path, tech, weights):
-    """What crossramp says to program, given as measured, is an ideal array; both files together."""
-    network = network_of(SPEC, 0)
-    model = Model(SPEC, weights, network.head_weights, network.head_biases, ("a", "b"))
-    low, high = tech["cell.g_min"], tech["cell.g_max"]
-    write_conductances(tmp_path / "c.csv", model, high, low)
-    write_ramps(tmp_path / "r.csv", SPEC)
-    text = (tmp_path / "r.csv").read_text().splitlines()
-    tables = [tmp_path / "c.csv", tmp_path / "r.csv"]
-    found = load_conductances(tables, SPEC, tech, weights)
-    nominal = sample(tech, SPEC, weights, 1, switches=NONE)
-    for name in ("positive", "negative", "state_positive", "state_negative"):
-        assert np.allclose(getattr(found, name), getattr(nominal, name), rtol=1e-8), name
-    rows = [line.split(",") for line in text[1:]]
-    assert found.ramp.shape == (2, SPEC.ticks)
-    assert found.ramp[1, 2] == float(next(row[-1] for row in rows if row[0] == "1" and row[3] == "3"))
-    chip = device(tech, SPEC, weights, 1, switches=NONE, conductances=replace(found, ramp=None))
-    assert np.allclose(chip.weights, DeviceInstance.ideal(SPEC, weights).weights, atol=1e-5)
-
-
 def test_a_table_may_give_some_cells(tmp_path, tech, weights):
     (tmp_path / "c.csv").write_text(
         "column,row,conductance_neg_microsiemens,conductance_pos_microsiemens,row_use\n"
@@ -228,7 +206,7 @@ RAMP = "ramp,tick,cell,conductance_siemens\n"
         (WEIGHTS.replace("neg_siemens", "neg_microsiemens") + "0,x0,0,1,1\n", "conductance_pos_siemens is missing, or"),
         ("row,column\n0,0\n", "column conductance_pos_siemens is missing"),
         (RAMP + "2,1,tap,1e-5\n", "line 2: ramp is '2'; allowed: 0 to 1"),
-        (RAMP + "0,8,tap,1e-5\n", "line 2: tick is '8'; allowed: 0 to 7"),
+        (RAMP + "0,8,tap,1e-5\n", "line 2: tick is '8'; allowed: 1 to 7"),
         (RAMP + "0,5,calibration,1e-5\n", "line 2: tick is '5'; allowed: 0 to 4"),
         (RAMP + "0,5,tip,1e-5\n", "line 2: cell is 'tip'; allowed: tap, start, calibration"),
         (RAMP + "0,5,tap,1e-5\n" * 2, "line 3: cell tap 5 of ramp 0 is there twice"),
@@ -327,6 +305,19 @@ def test_as_many_inputs_as_units(tmp_path, tech, rng):
     layers = {"cell.weight_ih": magnitudes(weights[:3]), "cell.weight_hh": magnitudes(weights[3:6])}
     found = load_conductances(fusion_file(tmp_path / "f.csv", layers), spec, tech, weights)
     assert np.allclose(device(tech, spec, weights, 1, switches=NONE, conductances=found).weights, weights, atol=1e-4)
+
+
+@pytest.mark.parametrize("converter", [magnitudes, pairs])
+def test_an_export_of_another_full_scale_is_told(tmp_path, tech, weights, converter):
+    """AIHWKit's g_max is an argument of its converter, and not in its file: 20 µS are half of 40, four fifths of 25."""
+    layers = {"ih": converter(parts(weights)[0], 20.0), "hh": converter(parts(weights)[1], 20.0)}
+    path = fusion_file(tmp_path / "f.csv", layers)
+    off = load_conductances(path, SPEC, tech, weights)
+    told = gains(off, tech, SPEC, weights)
+    assert told == {"weights": pytest.approx(0.5 if converter is magnitudes else 0.8)}
+    assert f"weights {told['weights']:.3g}; expected 0.9 to 1.1" in warning(off, told, tech)
+    right = load_conductances(path, SPEC, tech, weights, 20e-6)
+    assert warning(right, gains(right, tech, SPEC, weights), tech) is None
 
 
 def test_wrong_exports_are_refused(tmp_path, tech, weights):
