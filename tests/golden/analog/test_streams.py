@@ -97,13 +97,13 @@ def test_each_spare_column_has_streams_of_its_own(aware, monkeypatch):
     """Its faults included: what programming knows of column 0 says nothing of the others."""
     tech, streams = technology_of("rram", **{"cell.fault_aware": aware}), Streams(monkeypatch)
     made = {}
-    real = sampling._Chip._tap_column
+    real = sampling.Chip._tap_column
 
     def column(self, targets, number, error):
         made[number] = real(self, targets, number, error)
         return made[number]
 
-    monkeypatch.setattr(sampling._Chip, "_tap_column", column)
+    monkeypatch.setattr(sampling.Chip, "_tap_column", column)
     sample(tech, SPEC, WEIGHTS, 3)
     whole, seen = dict(made), set(streams.seen)
     ramp = _PARTS.index("ramp")
@@ -122,7 +122,7 @@ def test_partners_of_a_spare_column_make_up_for_its_own_faults(monkeypatch):
     """One cell of each pair of column 1 is stuck, none of column 0: differences are right wherever the pair reaches."""
     tech = technology_of("rram", **{"cell.fault_aware": 1, "ramp.spares": 1})
     made, wanted = {}, {}
-    real, draws = sampling._Chip._tap_column, sampling._Chip.draws
+    real, draws = sampling.Chip._tap_column, sampling.Chip.draws
 
     def column(self, targets, number, error):
         made[number], wanted[number] = real(self, targets, number, error), targets
@@ -133,8 +133,8 @@ def test_partners_of_a_spare_column_make_up_for_its_own_faults(monkeypatch):
         # Column 1's negative cells have number 3.
         return deviation, np.full(shape, 0.0 if (part, number) == ("ramp", 3) else 0.5)
 
-    monkeypatch.setattr(sampling._Chip, "_tap_column", column)
-    monkeypatch.setattr(sampling._Chip, "draws", drawn)
+    monkeypatch.setattr(sampling.Chip, "_tap_column", column)
+    monkeypatch.setattr(sampling.Chip, "draws", drawn)
     sample(tech, SPEC, WEIGHTS, 3, switches=frozenset({"stuck", "ramp_cells"}))
     high = tech["cell.g_max"]
     cells, partners = made[0]
