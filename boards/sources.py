@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from crossramp.golden.boardmemory import Build, identity_image
-from crossramp.sim.builds import build_once
+from crossramp.sim.cache import build_once
 
 _FILE = "core.v"
 
@@ -20,7 +20,7 @@ def kept_core_verilog(build: Build, weight_ram_style: str | None = None, folder:
     Parameters
     ----------
     folder : path or None
-        See :func:`crossramp.sim.builds.cache_folder`.
+        See :func:`crossramp.sim.cache.cache_folder`.
     """
 
     def make(place: Path):

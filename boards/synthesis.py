@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossramp.golden.boardmemory import Build
-from crossramp.sim.builds import build_once
+from crossramp.sim.cache import build_once
 
 from .board import Board, BoardError
 from .families import CELLS, FAMILIES, LAYOUT_REPORT, NETLIST_JSON, Family, synthesis_script
@@ -95,7 +95,7 @@ def make_bitstream(
     seed : int
         Of the placement, 0 or more. Where it misses the timing, the next ones are tried.
     folder : path or None
-        Where builds are kept; see :func:`crossramp.sim.builds.cache_folder`.
+        Where builds are kept; see :func:`crossramp.sim.cache.cache_folder`.
     progress : callable or None
         Called with what is being done and for how long.
 
@@ -163,7 +163,8 @@ class _Flow:
         gathering = [str(self.board.gather_columns), Path(__file__).with_name("gather.py").read_text()]
         # Products become look-up tables, and seeds are given up, where the capacity says so.
         capacity = str(sorted(self.board.capacity.items()))
-        return [*sources, self.script, *arguments, *gathering, capacity, *versions]
+        limits = [str(_SEEDS), str(_LAYOUT_SECONDS)]
+        return [*sources, self.script, *arguments, *limits, *gathering, capacity, *versions]
 
     @property
     def _file(self) -> str:

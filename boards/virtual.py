@@ -55,7 +55,7 @@ def virtual_board(
     simulator : str
         One of :data:`SIMULATORS`.
     workdir : path or None
-        Where models are built and kept, see :func:`crossramp.sim.builds.cache_folder`.
+        Where models are built and kept, see :func:`crossramp.sim.cache.cache_folder`.
     pins : path or None
         A VCD file that gets every edge of the board's pins (:mod:`.pinlog`).
     progress : callable or None

@@ -240,6 +240,7 @@ void no_waiting(int descriptor) { fcntl(descriptor, F_SETFL, fcntl(descriptor, F
 }  // namespace
 
 int main(int argc, char **argv) {
+    Verilated::commandArgs(argc, argv);
     if (argc != 7) fail("usage: PTY CLOCK BAUD QUIET PROBES PINS");
     if (pipe(signals)) fail("pipe");
     for (int descriptor : {signals[0], signals[1], STDIN_FILENO, std::atoi(argv[1])}) no_waiting(descriptor);

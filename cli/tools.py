@@ -59,8 +59,14 @@ TOOLS = (
         programs=("verilator",),
     ),
     Tool("C++ compiler", "verilator", "sudo apt-get install g++", programs=("g++",)),
-    Tool("make", "verilator, make demo, make test", "sudo apt-get install make", programs=("make",)),
-    Tool("perl", "verilator", "sudo apt-get install perl", programs=("perl",), version_options=("-e", "print $^V")),
+    Tool("make", "make demo, make test, Verilator started by hand", "sudo apt-get install make", programs=("make",)),
+    Tool(
+        "perl",
+        "Verilator started by hand",
+        "sudo apt-get install perl",
+        programs=("perl",),
+        version_options=("-e", "print $^V"),
+    ),
     Tool(
         "iverilog",
         "simulate --simulator icarus, make test",

@@ -125,7 +125,7 @@ def simulate_bulk(
     simulator : str
         ``"auto"`` (Verilator if it is there), ``"verilator"`` or ``"icarus"``.
     workdir : path or None
-        Where models are built and kept, see :func:`.builds.cache_folder`.
+        Where models are built and kept, see :func:`.cache.cache_folder`.
     progress : callable or None
         Called with (utterances done, utterances) some times a second.
     idle, stall, array_stall : int

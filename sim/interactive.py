@@ -45,7 +45,7 @@ class Session:
     idle, stall, array_stall, seed : int
         Pauses, as :func:`.bulk.simulate_bulk` takes them; not in Amaranth's simulator.
     workdir : path or None
-        Where models are built and kept, see :func:`.builds.cache_folder`.
+        Where models are built and kept, see :func:`.cache.cache_folder`.
     optimize : bool
         Verilator: compile for speed. False builds sooner, for few steps.
 

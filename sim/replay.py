@@ -107,7 +107,7 @@ def replay(
     optimize : bool
         Compile for speed; False builds sooner.
     folder : path or None
-        Where models are built and kept, see :func:`.builds.cache_folder`.
+        Where models are built and kept, see :func:`.cache.cache_folder`.
     timeout : float
         Seconds the simulation may take.
 

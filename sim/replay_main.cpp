@@ -118,9 +118,9 @@ Bytes from_hex(const std::string &text) {
 }  // namespace
 
 int main(int argc, char **argv) {
-    if (argc < 7) return 2;
     VerilatedContext context;
     context.commandArgs(argc, argv);
+    if (argc < 7) return 2;
     top = new Vcrossramp_replay(&context);
     std::ifstream session(argv[1]);
     std::ofstream log(argv[2]);

