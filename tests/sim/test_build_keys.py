@@ -264,6 +264,7 @@ def test_a_bitstream_is_that_of_its_sources_tools_and_options():
         flow(sources={"a.v": SOURCES["a.v"]}),
         flow(seed=2),
         flow(clock=board.clock * 2),
+        flow(capacity={**board.capacity, "ICESTORM_DSP": 1}),
         flow(part=("--up5k", "--package", "uwg30")),
         flow(synthesis_options=(*board.synthesis_options, "-abc9")),
         flow(gather_columns=(*board.gather_columns, 1)),
