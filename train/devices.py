@@ -28,7 +28,8 @@ __all__ = ["RESOLUTION", "DeviceArray", "DeviceImperfections"]
 RESOLUTION = 8
 """Entries of a conversion table a MAC unit: a threshold is off by a sixteenth at most."""
 
-_FIRST_TRAINING_SEED = 1 << 32  # no chip that anybody evaluates
+_TRAINING_CHIPS = 1 << 32  # of each recipe's seed; seed 0 begins there, beyond every chip that anybody evaluates
+_LAST_SEED = (1 << 31) - 1
 _VALIDATION_SEEDS = (1 << 31, 8)  # the first chip of validation, and how many there are
 
 _EVERY = ("batch", "epoch", "never")
@@ -68,7 +69,7 @@ class DeviceImperfections(Imperfections):
     ) -> None:
         if every not in _EVERY:
             raise ValueError(f"every is {every!r}; allowed: {', '.join(_EVERY)}")
-        if not 0 <= seed < 1 << 31:
+        if not 0 <= seed <= _LAST_SEED:
             raise ValueError(f"seed is {seed}; allowed: 0 to 2**31 - 1")
         self.spec, self.technology, self.switches = spec, technology, frozenset(switches)
         self.calibrated, self.every, self.seed = calibrated, every, seed
@@ -79,7 +80,7 @@ class DeviceImperfections(Imperfections):
 
     def draw(self, levels: Tensor, training: bool) -> DeviceArray:
         if training:
-            number = _FIRST_TRAINING_SEED + (self.seed << 32) + self._drawn
+            number = _first_training_chip(self.seed) + self._drawn
             self._drawn += self.every == "batch"
         else:
             number = _VALIDATION_SEEDS[0] + self._validated % _VALIDATION_SEEDS[1]
@@ -108,6 +109,14 @@ class DeviceImperfections(Imperfections):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._drawn = int(state["drawn"])
         self._noise.set_state(state["noise"])
+
+
+def _first_training_chip(seed: int) -> int:
+    """Number of the first chip that a recipe's seed trains on; seeds have chips of their own.
+
+    Those of the last seed would lie beyond the largest number of a chip: they are between validation's and seed 0's.
+    """
+    return _TRAINING_CHIPS * (seed + 1) if seed < _LAST_SEED else sum(_VALIDATION_SEEDS)
 
 
 class DeviceArray(Array):

@@ -3,7 +3,14 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.calibration import CalibrationPlan, calibrate, counter, search, selected
+from crossramp.golden.analog.calibration import (
+    CalibrationPlan,
+    calibrate,
+    counter,
+    search,
+    selected,
+    smallest_cells,
+)
 from crossramp.golden.analog.convert import DeviceLstm
 from crossramp.golden.analog.device import DeviceInstance, grid_bits
 from crossramp.golden.analog.sampling import device as sampled
@@ -121,6 +128,39 @@ def test_counts_are_those_of_the_codes(seed):
     sigmoid = np.array(codes)[:, np.r_[0:12, 18:24]]
     expected = [np.count_nonzero(sigmoid >= 8), np.count_nonzero(np.array(codes)[:, 12:18] >= 8)]
     assert counter(device, plan, 100)(8, registers).tolist() == expected
+
+
+def test_smallest_cells_by_hand():
+    """6 codes over 32 settings; a code is half of what the ticks around K span, in MAC of scale range / 225.
+
+    - elu, 4 bits, range 2: y = -1/8, 0, 1/8 lie at ln(7/8) = -0.1335, 0, 0.125; over 2/225: -15.02, 0, 14.06, whose
+      floors span 30, not twice the 14 above K.
+    - softplus[0,1], range 3: K is the tick at y = 11/16, its neighbors' arguments ln(exp(5/8) - 1) = -0.14128 and
+      ln(exp(3/4) - 1) = 0.11065; over 3/225: -10.6 and 8.3, floors -11 and 8.
+    - clipped_relu, range 1/2: K is the first tick, at 1/16, the next one at 2/16; over 1/450: 28.1 and 56.2.
+    """
+    gates = (Gate("elu", 2.0), Gate("softplus[0,1]", 3.0), Gate("clipped_relu", 0.5), Gate("elu", 2.0))
+    spec = Specification(inputs=40, units=6, classes=1, adc_bits=4, gates=gates)
+    assert smallest_cells(spec, 6.0) == pytest.approx([6 * 15 / 32, 6 * 9.5 / 32, 6 * 28 / 32], rel=1e-12)
+    assert smallest_cells(spec, 3.0) == pytest.approx([3 * 15 / 32, 3 * 9.5 / 32, 3 * 28 / 32], rel=1e-12)
+    assert CalibrationPlan.of(spec, 6.0).lsb == pytest.approx([6 * 15 / 32, 6 * 9.5 / 32, 6 * 28 / 32], rel=1e-12)
+    assert CalibrationPlan.of(spec, 6.0).ticks == (8, 11, 1)
+    # Of hard_tanh with 8 bits and a range of 4 a tick is 1/128 over 4/225, not half a MAC: one MAC at least.
+    fine = Specification(
+        inputs=40, units=6, classes=1, adc_bits=8, calibration_cells=3, gates=(Gate("hard_tanh", 4.0),) * 4
+    )
+    assert smallest_cells(fine, 6.0) == (6 / 8,)
+
+
+def test_a_plan_by_hand():
+    """Banks, columns, settings, steps and shifts of three ramps, written out."""
+    gates = (Gate("elu", 2.0), Gate("softplus[0,1]", 3.0), Gate("clipped_relu", 0.5), Gate("elu", 2.0))
+    spec = Specification(inputs=40, units=6, classes=1, adc_bits=4, gates=gates)
+    plan = CalibrationPlan.of(spec, 6.0)
+    assert (plan.banks, plan.columns) == (((0, 3), (1,), (2,)), (12, 6, 6))
+    assert (plan.repeats, plan.settings, plan.steps) == (8, 6, 48)
+    # Floors of tick K: 0; ln(exp(11/16) - 1) / (3/225) = -0.85, so -1; 28; in cells of 2.8125, 1.78125 and 5.25.
+    assert plan.shifts == (0, -1, 5)
 
 
 def test_another_specification_is_refused():

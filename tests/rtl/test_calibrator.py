@@ -11,6 +11,7 @@ from crossramp.golden.specification import Gate, Specification
 from crossramp.rtl import calibrator as module
 from crossramp.rtl.calibrator import CalibratedMacro, Calibrator
 from crossramp.rtl.macro import Macro
+from crossramp.sim.array import ArrayModel, drive_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,6 +125,45 @@ def test_a_ramp_out_of_reach_fails_alone(start, register):
     run = CalibratorRun(CalibrationPlan(spec, 0), device)
     golden = assert_equals_golden(run, device)
     assert (golden.registers.tolist(), golden.failed.tolist()) == ([register, 16], [True, False])
+
+
+def test_a_calibration_begins_anew_every_time():
+    """Out of reach, within, out of reach beyond, within: no register, count or failure is left of the one before."""
+    spec = SMALL.replace(calibration_cells=5)
+    cells = np.tile(2.0 ** np.arange(5), (2, 1))
+    ideal = DeviceInstance.ideal(spec, network_of(spec, 1).weights, cells)
+    plan, dut = CalibrationPlan(spec, 0), CalibratedMacro(CalibrationPlan(spec, 0))
+    starts = [(-3, 40), (9, 16), (40, -3), (28, 9)]
+    devices = [ideal.replace(ramp_start=ideal.ramp_start - start) for start in starts]
+
+    class Chips:
+        """One array after the other."""
+
+        def __init__(self):
+            self.model = ArrayModel(spec, devices[0])
+
+        def clock(self, pins):
+            return self.model.clock(pins)
+
+    chips = Chips()
+
+    async def array(ctx):
+        await drive_array(ctx, dut.array, chips)
+
+    async def bench(ctx):
+        for device in devices:
+            chips.model = ArrayModel(spec, device)
+            ctx.set(dut.calibrate.start, 1)
+            await ctx.tick()
+            ctx.set(dut.calibrate.start, 0)
+            await ctx.tick().until(~dut.calibrate.busy)
+            golden = calibrate(device, plan)
+            word = ctx.get(dut.calibrate.registers)
+            assert [word & 31, word >> 5] == golden.registers.tolist()
+            assert ctx.get(dut.calibrate.failed) == sum(bool(failed) << r for r, failed in enumerate(golden.failed))
+        assert [calibrate(device, plan).failed.tolist() for device in devices] == [[True] * 2, [False] * 2] * 2
+
+    simulate(dut, bench, background=(array,))
 
 
 def test_activations_whose_threshold_is_not_at_zero_are_shifted():

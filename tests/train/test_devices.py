@@ -119,6 +119,26 @@ def test_draws_are_new_in_training_and_repeat_in_validation():
     assert same[0] == same[1] != epochs.draw(levels, True).chip.seed
 
 
+def test_every_recipes_seed_has_chips_of_its_own():
+    """None is met by two runs, by training and validation both, or by an evaluation, whose seeds are small."""
+    levels, met = torch.zeros(SPEC.rows, SPEC.columns), {}
+    for seed in (0, 1, 2, 2**31 - 1):
+        for every, draws in (("batch", 4), ("epoch", 2)):
+            one = DeviceImperfections(SPEC, load("rram"), frozenset(), every=every, seed=seed)
+            found = set()
+            for _ in range(draws):
+                found.add(one.draw(levels, True).chip.seed)
+                one.next_epoch()
+            assert len(found) == draws
+            met.setdefault(seed, set()).update(found)
+    seeds = [number for found in met.values() for number in found]
+    assert len(seeds) == len(set(seeds)) == 4 * 4
+    validation = {one.draw(levels, False).chip.seed for _ in range(20)}
+    assert len(validation) == 8
+    assert min(validation) >= 1 << 31
+    assert min(seeds) > max(validation)
+
+
 def test_draws_go_on_where_they_were_kept():
     levels = torch.zeros(SPEC.rows, SPEC.columns)
     one = DeviceImperfections(SPEC, load("rram"), seed=5)

@@ -146,3 +146,57 @@ def test_fault_another_conversions_noise(seed, monkeypatch):
     assert not differs(seed, ("variance",))
     monkeypatch.setattr(fast.Draws, "advance", lambda self: None)
     assert differs(seed, ("variance",))
+
+
+# ---- bounds ---------------------------------------------------------------------------------------------------------
+
+
+def used_margins(lstm, x, monkeypatch) -> list[float]:
+    """How much of its margin the worst error of each conversion uses, by the exact values of all columns."""
+    used, real = [], fastramp.Converter.convert
+
+    def convert(self, bank, z, out, exact, unused=None):
+        real(self, bank, z, out, exact, unused)
+        # z holds places in the table by now.
+        columns, places = (array.ravel() for array in np.mgrid[bank.columns, : self.batch])
+        error = np.abs(z.ravel().astype(float) - bank.table.in_cells(exact(columns, places)))
+        margin = np.full(error.shape, bank.table.margin)
+        if unused is not None:
+            margin -= bank.table.share * unused(columns, places) * bank.table.per_cell
+        used.append(float((error / margin).max()))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fastramp.Converter, "convert", convert)
+        FastDevice.of(lstm).hidden(x)
+    return used
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("effects", [(), ("weights", "offsets"), ("limit", "weights"), EFFECTS], ids=str)
+def test_no_error_is_larger_than_its_bound(effects, dtype, seed, monkeypatch):
+    """By thousands of values, each against its exact one. Random errors stay far below what rounding may do."""
+    monkeypatch.setattr(fast, "_TYPES", (dtype,))
+    used = []
+    for number in range(3):
+        lstm = lstm_of(KEYWORDS, seed + number, effects)
+        used += used_margins(lstm, inputs_of(KEYWORDS, seed + number, batch=100, steps=3), monkeypatch)
+    assert max(used) <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_margin_is_the_worst_that_rounding_can_do(dtype, seed, monkeypatch):
+    """Of a sum of n products (Higham, Accuracy and Stability of Numerical Algorithms, 3.1): n roundings of Σ|w·x|.
+
+    Beside them each value is offset, scaled and shifted: three more roundings of its place, which is nowhere larger
+    than the largest value or level and the noise of a decision.
+    """
+    monkeypatch.setattr(fast, "_TYPES", (dtype,))
+    lstm = lstm_of(KEYWORDS, seed, ("weights", "offsets", "comparator_noise"))
+    device, unit = lstm.device, np.finfo(dtype).eps / 2
+    sums = np.abs(device.weights).sum(axis=0).max() * KEYWORDS.input_max
+    noise = 4.4 * device.comparator_noise
+    place = sums + np.abs(device.offsets).max() + np.abs(lstm.levels).max() + 2 * noise
+    least = KEYWORDS.rows * unit * sums + 3 * unit * place
+    for bank in FastDevice.of(lstm).banks:
+        margin = bank.table.margin / bank.table.per_cell
+        assert least < margin < 3 * least

@@ -63,6 +63,31 @@ def test_figures_of_a_shifted_ramp():
     assert found["missing_codes"] == 0
 
 
+def test_the_summary_is_of_means_and_of_the_95th_of_each_figure(rng):
+    """Of 101 instances the 95th percentile is the 96th smallest; figures by their definitions, for y = x."""
+    ramp = Ramp(REGISTRY["identity"], 4, 0.001)
+    thresholds = ramp.thresholds + rng.normal(0, 40, (101, 15)) * np.linspace(0.2, 3, 101)[:, None]
+    seen = np.clip(thresholds * 0.001, -1, 1)
+    borders = -1 + 2 * np.arange(1, 16) / 16
+    inl, dnl = (seen - borders) / 0.125, np.diff(seen, axis=1) / 0.125 - 1
+    floors = np.floor(thresholds)
+    reached = [{(row < mac).nonzero()[0].max(initial=-1) + 1 for mac in range(-3000, 3001)} for row in floors]
+    figures = {
+        "inl_max_lsb": np.abs(inl).max(axis=1),
+        "inl_rms_lsb": np.sqrt((inl**2).mean(axis=1)),
+        "dnl_max_lsb": np.abs(dnl).max(axis=1),
+        "missing_codes": np.array([16 - len(codes) for codes in reached]),
+    }
+    found = Linearity(ramp, thresholds)
+    figures["mse"] = found.mse  # by a dense grid in the next test
+    summary = found.summary()
+    assert set(summary) == {f"{name}{end}" for name in figures for end in ("", "_95")}
+    for name, values in figures.items():
+        assert summary[name] == pytest.approx(sum(values) / 101, rel=1e-9), name
+        assert summary[f"{name}_95"] == pytest.approx(sorted(values)[95], rel=1e-9), name
+        assert sorted(values)[95] > 1.2 * sorted(values)[50]
+
+
 def test_the_mean_squared_error_is_that_of_a_dense_grid(rng):
     ramp = Ramp(REGISTRY["selu"], 4, 0.01)
     thresholds = ramp.thresholds + rng.normal(0, 20, (5, 15))

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hashes and keys follow every field: generic over the fields, so that a new one is covered the day it is added."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from crossramp.golden.analog.constants import CONSTANTS, PAIRS, RAMP_KINDS
+from crossramp.golden.analog.technology import load, shipped
+from crossramp.golden.modelfile import Model
+from crossramp.golden.specification import Gate, Specification
+
+SPEC = Specification(inputs=3, units=4, classes=2, lanes=2, projection=2)
+#: Another legal value of fields whose own value plus one is none.
+_OTHERS = {
+    "gates": (Gate("sigmoid", 2.0), Gate("sigmoid", 2.0), Gate("hard_tanh", 2.0), Gate("sigmoid", 2.0)),
+    "latch": "first_trip",
+    "readout": "last",
+}
+_ONE_CHOICE = ("cell",)  # "lstm" is all there is
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Specification) if f.name not in _ONE_CHOICE])
+def test_a_specifications_hash_follows_every_parameter(name):
+    value = _OTHERS.get(name)
+    other = SPEC.replace(**{name: getattr(SPEC, name) + 1 if value is None else value})
+    assert getattr(other, name) != getattr(SPEC, name)
+    assert other.content_hash != SPEC.content_hash
+    assert other.to_dict() != SPEC.to_dict()
+    assert Specification.from_dict(other.to_dict()) == other
+    assert SPEC.replace().content_hash == SPEC.content_hash
+
+
+@pytest.mark.parametrize("gate", range(4))
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Gate)])
+def test_a_specifications_hash_follows_every_gate(gate, field):
+    gates = [Gate("sigmoid", 2.0), Gate("hard_sigmoid", 2.0), Gate("tanh", 2.0), Gate("softplus[0,1]", 2.0)]
+    spec = SPEC.replace(gates=tuple(gates))
+    change = {"activation": "clipped_relu", "weight_range": np.nextafter(2.0, 3.0).item()}[field]
+    gates[gate] = dataclasses.replace(gates[gate], **{field: change})
+    assert spec.replace(gates=tuple(gates)).content_hash != spec.content_hash
+
+
+def model(**changes) -> Model:
+    arrays = {
+        "weights": np.arange(-28, 84).reshape(7, 16) % 15,
+        "head_weights": np.arange(4).reshape(2, 2),
+        "head_biases": np.arange(2),
+        "projection_weights": np.arange(8).reshape(2, 4),
+    }
+    spec = SPEC.replace(bias_rows=2)
+    return Model(**({"spec": spec, "class_names": ("a", "b"), **arrays} | changes))
+
+
+#: What no answer and no name of an answer depends on.
+_NOT_CONTENT = ("features", "provenance")
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Model) if f.name not in _NOT_CONTENT])
+def test_a_models_hash_follows_every_field(name):
+    one = model()
+    value = getattr(one, name)
+    if name == "spec":
+        others = [one.spec.replace(state_cell=5)]
+    elif name == "class_names":
+        others = [("a", "c"), ("b", "a")]
+    else:
+        others = []
+        for place in (0, -1):  # the first and the last number count
+            changed = value.copy()
+            changed.flat[place] += 1
+            others.append(changed)
+    hashes = {model(**{name: other}).content_hash for other in others}
+    assert one.content_hash not in hashes
+    assert len(hashes) == len(others)
+    assert model().content_hash == one.content_hash
+    assert model(provenance={"seed": 1}).content_hash == one.content_hash
+
+
+def others(tech, constant: str):
+    """A copy of a technology for each number of a constant, in which that one is another."""
+    value, limits = tech[constant], CONSTANTS[constant]
+    numbers = list(value) if isinstance(value, tuple) else [value]
+    for place, number in enumerate(numbers):
+        for other in (number * 1.001, number * 0.999, number + 1e-7, number + 1, number - 1, limits.high / 2):
+            changed = [*numbers[:place], other, *numbers[place + 1 :]]
+            try:
+                copy = tech.replace({constant: tuple(changed) if len(changed) > 1 else other})
+            except ValueError:
+                continue
+            if copy[constant] != value:
+                yield copy
+                break
+        else:
+            pytest.fail(f"no other value of {constant}[{place}] is legal")
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_technologys_hash_follows_every_constant(name):
+    tech = load(name)
+    copies = [copy for constant in tech.names for copy in others(tech, constant)]
+    assert len(copies) == sum(CONSTANTS[constant].length for constant in tech.names)
+    copies.append(tech.replace({"ramp": next(kind for kind in RAMP_KINDS if kind != tech.ramp_kind)}))
+    if tech.read_mode == "current":  # charge has no reference column
+        copies.append(tech.replace({"pair": next(pair for pair in PAIRS if pair != tech.pair)}))
+    assert len({copy.content_hash for copy in (tech, *copies)}) == len(copies) + 1
+    assert tech.replace({}).content_hash == tech.content_hash
