@@ -12,7 +12,8 @@ from crossramp.golden.analog.origin import window
 from crossramp.golden.analog.technology import Technology, load
 from crossramp.golden.modelfile import Model, load_model, model_path
 from crossramp.golden.specfile import save_spec
-from crossramp.info import units
+from crossramp.info import describe, units
+from crossramp.inputtext import MODEL_JSON, classes_text, inputs_text
 from crossramp.maps import BASE, UNNAMED, unnamed, write_conductances, write_ramps
 from crossramp.outdir import MANIFEST, listed, written_folder
 from crossramp.rtl.keywords import KEYWORDS
@@ -29,8 +30,8 @@ examples:
   crossramp generate kws -o build/kws --technology rram
   crossramp generate kws -o build/kws --calibrator --technology rram
 
-DIR then holds NAME.v, ramps.csv, conductances.csv, specification.toml, ports.md, a self-checking testbench
-(testbench/, runs with iverilog or verilator alone) and a README.md with the commands.
+DIR then holds NAME.v, ramps.csv, conductances.csv, specification.toml, model.json, ports.md, a self-checking testbench
+(testbench/, runs with iverilog or verilator alone) and a README.md: the commands, the classes, and how x is made.
 """
 
 
@@ -97,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
             "folder": args.output,
             "module": name,
             "top": args.top,
+            "classes": list(model.class_names),
             "files": files,
             "technology": None if technology is None else technology.name,
             "window": window(cells),
@@ -211,6 +213,7 @@ def generate(
         write_ramps(unfinished / "ramps.csv", model, technology or unnamed())
         write_conductances(unfinished / "conductances.csv", model, technology or unnamed())
         save_spec(unfinished / "specification.toml", model.spec)
+        (unfinished / MODEL_JSON).write_text(as_json(describe(model)) + "\n")
         commands = write_testbench(unfinished, model, name=name, top=top, seed=seed, ports=ports if plan else None)
         (unfinished / "README.md").write_text(_readme(model, name, top, async_reset, commands, plan, technology))
     return listed(folder)
@@ -245,10 +248,15 @@ The {top} of model `{model.content_hash}`, specification `{spec.content_hash}`:
 | `{name}.v` | the hardware, Verilog-2005, top module `{name}` |
 | `ports.md` | its ports |
 | `specification.toml` | every parameter |
+| `{MODEL_JSON}` | the same, the names of the classes, and the numbers of the front end |
 | `ramps.csv` | what to program into the cells of the ramps, one line a cell: taps, start, calibration |
 | `conductances.csv` | what to program into the cells of the weights and the state cells, one line a pair |
-| `testbench/` | recorded vectors, a behavioral crossbar, and the bench that compares |
+| `testbench/` | recorded vectors (`RUN.md` there documents them), a behavioral crossbar, the bench that compares |
 | `{MANIFEST}` | checksums of all of these; `sha256sum -c {MANIFEST}` |
+
+{classes_text(model, top)}
+
+{inputs_text(model)}
 
 ## Check it
 

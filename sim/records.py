@@ -35,12 +35,17 @@ def layouts(spec: Specification) -> dict[str, tuple[Field, ...]]:
     }
 
 
+def record_bits(fields: tuple[Field, ...]) -> int:
+    """Bits of a record."""
+    return sum(field.bits * field.count for field in fields)
+
+
 def read_log(path: Path, fields: tuple[Field, ...], first: int = 0) -> dict[str, np.ndarray]:
     """The records in a trace file, from number ``first`` on: for each field an int64 array, shape (records, count).
 
     A record that is not complete at the end of the file is left out.
     """
-    width = sum(field.bits * field.count for field in fields)
+    width = record_bits(fields)
     words = -(-width // 32)
     data = np.fromfile(path, "<u4", offset=4 * words * first)
     data = data[: len(data) // words * words].reshape(-1, words)
@@ -105,7 +110,7 @@ def write_expected(folder: Path, spec: Specification, traces: list[NetworkTrace]
 
 
 def _pack(fields: tuple[Field, ...], arrays: list[np.ndarray]) -> list[str]:
-    width = sum(field.bits * field.count for field in fields)
+    width = record_bits(fields)
     digits = -(-width // 4)
     texts = []
     for row in zip(*(np.asarray(array, np.int64).tolist() for array in arrays), strict=True):

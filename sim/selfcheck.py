@@ -14,6 +14,7 @@ from .bulkbench import BENCH
 from .programming import Programming
 from .records import write_expected, write_stimulus_hex
 from .sources import SOURCES
+from .vectordoc import vectors_text
 
 
 def write_selfcheck(
@@ -79,7 +80,10 @@ def write_selfcheck(
     write_stimulus_hex(vectors / "x.hex", spec, batches)
     write_expected(vectors, spec, [network.run(x) for x in batches], head=head)
     shown = "\n\n".join(f"With {tool}:\n\n```sh\n{text}\n```" for tool, text in commands(verilog).items())
-    (folder / "RUN.md").write_text(_RUN.format(commands=shown, seed=seed, utterances=utterances))
+    lengths = ", ".join(str(x.shape[1]) for x in batches for _ in x)
+    (folder / "RUN.md").write_text(
+        _RUN.format(commands=shown, seed=seed, utterances=utterances, lengths=lengths, vectors=vectors_text(spec, head))
+    )
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
@@ -148,10 +152,14 @@ def commands(verilog: str) -> dict[str, str]:
 _RUN = """\
 # Self-checking testbench
 
-{utterances} recorded utterances. From this folder:
+{utterances} recorded utterances of random pulse codes, of {lengths} steps. From this folder:
 
 {commands}
 
 It prints PASS or FAIL; the exit status is 0 only for PASS. Random pauses on every stream and in the array:
 add `+idle=20 +stall=20 +array_stall=20 +seed={seed}` (percent). With Icarus, `+waves=testbench.vcd` dumps everything.
+
+## The vector files
+
+{vectors}
 """

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """``generate``: every file says what the model says, the testbench runs without us, and can fail."""
 
+import cmath
 import csv
 import json
+import math
 import re
 import shlex
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +22,7 @@ from crossramp.golden.ramp import ramps
 from crossramp.golden.specfile import load_spec
 from crossramp.sim.simulators import environment
 
-from tests.cli.conftest import is_refusal, small_model
+from tests.cli.conftest import is_refusal, small_model, text_model
 
 GENERATOR_STYLE = {"CASEINCOMPLETE", "PROCASSINIT", "WIDTHTRUNC", "WIDTHEXPAND", "UNUSEDSIGNAL", "DECLFILENAME"}
 
@@ -49,7 +53,15 @@ def test_files(run, model_file, generated):
     # Two runs, two folders: the same bytes.
     assert contents(Path("out")) == contents(generated)
     subprocess.run(["sha256sum", "--quiet", "-c", "MANIFEST.sha256"], cwd="out", check=True)
-    for name in ("tiny.v", "ramps.csv", "conductances.csv", "specification.toml", "ports.md", "README.md"):
+    for name in (
+        "tiny.v",
+        "ramps.csv",
+        "conductances.csv",
+        "specification.toml",
+        "model.json",
+        "ports.md",
+        "README.md",
+    ):
         assert f"  {name}\n" in out
 
 
@@ -141,6 +153,166 @@ def test_calibrator(run, model_file, generated):
     without = (generated / "README.md").read_text()
     assert "calibrate" not in without
     assert "calibrate" not in (generated / "tiny.v").read_text()
+
+
+# ---- what feeds it, what it answers, and its vectors -----------------------------------------------------------------
+
+
+def by_the_text(settings: dict, input_bits: int) -> list[list[int]]:
+    """The README's steps, one formula after the other, without numpy and without the golden features."""
+    s = SimpleNamespace(**({"cepstra": 0, "deltas": 0} | settings))
+
+    def mel(hertz):
+        return 2595 * math.log10(1 + hertz / 700)
+
+    state, samples = 1, []
+    for n in range(s.clip_samples):
+        samples.append((state // 65536 % 4096 - 2048) * (1 + n // 256 % 4))
+        state = (1103515245 * state + 12345) % 2**31
+    edges = [mel(s.low_hz) + k * (mel(s.high_hz) - mel(s.low_hz)) / (s.bands + 1) for k in range(s.bands + 2)]
+    levels = []
+    for begin in range(0, s.clip_samples - s.window_samples + 1, s.hop_samples):
+        window = [0.5 - 0.5 * math.cos(2 * math.pi * n / s.window_samples) for n in range(s.window_samples)]
+        frame = [samples[begin + n] * window[n] for n in range(s.window_samples)]
+        powers = []
+        for k in range(s.fft_samples // 2 + 1):
+            turn = [cmath.exp(-2j * math.pi * k * n / s.fft_samples) for n in range(s.window_samples)]
+            powers.append(abs(sum(value * t for value, t in zip(frame, turn, strict=True))) ** 2)
+        row = []
+        for b in range(s.bands):
+            total = 0.0
+            for k, power in enumerate(powers):
+                m = mel(k * s.sample_rate / s.fft_samples)
+                rise = (m - edges[b]) / (edges[b + 1] - edges[b])
+                fall = (edges[b + 2] - m) / (edges[b + 2] - edges[b + 1])
+                total += power * max(0, min(rise, fall))
+            row.append(min(max(s.level_gain * 10 * math.log10(total) + s.level_offset, 0), s.level_max))
+        levels.append(row)
+    values = []
+    for step in range(len(levels) // s.frames_per_step):
+        group = levels[step * s.frames_per_step : (step + 1) * s.frames_per_step]
+        values.append([sum(row[b] for row in group) / s.frames_per_step for b in range(s.bands)])
+    if s.cepstra:
+        cosines = [[math.cos(math.pi * c * (b + 0.5) / s.bands) for b in range(s.bands)] for c in range(s.cepstra)]
+        scale = math.sqrt(2 / s.bands)
+        values = [[scale * sum(w * v for w, v in zip(row, step, strict=True)) for row in cosines] for step in values]
+        values = [
+            [*step, *(step[c] - values[max(t - 2, 0)][c] for c in range(s.deltas))] for t, step in enumerate(values)
+        ]
+    most = 2 ** (input_bits - 1) - 1
+    codes = []
+    for step in values:
+        real = [(v - offset) * gain for v, offset, gain in zip(step, s.band_offset, s.band_gain, strict=True)]
+        codes.append([int(math.copysign(int(abs(max(min(v, 1), -1)) * most + 0.5), v)) for v in real])
+    return codes
+
+
+#: Settings whose codes do not all saturate, by what a step's values are.
+FRONT_ENDS = {
+    "bands": {"band_offset": [100.0] * 5, "band_gain": [1 / 40, 1 / 50, 1 / 60, 1 / 30, 0.01]},
+    "cepstra": {
+        "cepstra": 3,
+        "deltas": 2,
+        "band_offset": [450.0, 0.0, 0.0, 0.0, 0.0],
+        "band_gain": [1 / 300, 1 / 90, 1 / 60, 1 / 150, 1 / 30],
+    },
+}
+
+
+@pytest.mark.parametrize("kind", FRONT_ENDS)
+def test_the_front_end_can_be_built_from_the_text(kind, tmp_path):
+    """From the README and model.json alone, in plain Python: the codes of the check signal come out."""
+    model = small_model()
+    settings = model.features | FRONT_ENDS[kind]
+    command.generate(replace(model, features=settings), tmp_path / "out", name="tiny")
+    readme = (tmp_path / "out" / "README.md").read_text()
+    section = readme.split("## Inputs")[1].split("\n## ")[0]
+    told = json.loads((tmp_path / "out" / "model.json").read_text())
+    codes = by_the_text(told["features"], told["specification"]["input_bits"])
+    shown = {int(step): [int(code) for code in row.split()] for step, row in re.findall(r"step (\d+): (.*)", section)}
+    assert shown == {0: codes[0], 2: codes[2]}
+    assert len({*codes[0], *codes[2]}) >= 4  # not all of them saturate
+    # Every number of the settings is in the words too.
+    for name in ("sample_rate", "clip_samples", "window_samples", "hop_samples", "fft_samples", "frames_per_step"):
+        assert str(settings[name]) in section
+    assert ("cepstra" in section) == (kind == "cepstra")
+
+
+def test_classes_and_inputs_are_named(generated, model_file, tmp_path):
+    readme = (generated / "README.md").read_text()
+    listed = re.findall(r"^ +(\d+) {2}(.*)$", readme.split("## Classes")[1].split("## Inputs")[0], re.MULTILINE)
+    assert listed == [("0", "yes"), ("1", "no"), ("2", "_unknown_")]
+    model = load_model(model_file)
+    told = json.loads((generated / "model.json").read_text())
+    assert told["classes"] == list(model.class_names)
+    assert told["features"] == model.features
+    assert told["specification_hash"] == model.spec.content_hash
+    assert "-7 to 7 (-8 is driven as -7)" in readme.replace("\n", " ")
+    for kind, words in (
+        (small_model(features=False), "does not state how its inputs are made"),
+        (text_model(), "code 7 on"),
+    ):
+        command.generate(kind, tmp_path / words[:4], name="tiny")
+        assert words in (tmp_path / words[:4] / "README.md").read_text().replace("\n", " ")
+
+
+@pytest.mark.parametrize("top", ["network", "macro"])
+def test_the_vectors_are_as_documented(top, model_file, tmp_path):
+    """Read by what RUN.md says of them, the files are the golden traces of their x."""
+    model = load_model(model_file)
+    command.generate(model, tmp_path / "out", name="tiny", top=top)
+    bench = tmp_path / "out" / "testbench"
+    text = (bench / "RUN.md").read_text()
+    tables = {}
+    for file, lines, bits, fields in re.findall(r"^\| `(\w+)\.hex` \| (.*?) \| (\d+) \| (.*) \|$", text, re.MULTILINE):
+        layout = re.findall(r"(\w+) (?:(\d+) x )?(\d+)( signed)?", fields)
+        assert sum(int(count or 1) * int(width) for _, count, width, _ in layout) == int(bits)
+        words = [int(line, 16) for line in (bench / "vectors" / f"{file}.hex").read_text().split()]
+        found = {name: [] for name, *_ in layout}
+        for word in words:
+            for name, count, width, signed in layout:
+                for _ in range(int(count or 1)):
+                    value, word = word % (1 << int(width)), word >> int(width)
+                    found[name].append(value - (1 << int(width)) if signed and value >> (int(width) - 1) else value)
+        tables[file] = lines, found
+    assert ("logits" in tables) == (top == "network")
+    spec, lengths = model.spec, [4, 1, 3]
+    assert "of 4, 1, 3 steps" in text
+    x = np.array(tables["x"][1]["code"]).reshape(-1, spec.inputs)
+    last = np.array(tables["x"][1]["x_last"]).reshape(x.shape)
+    assert (last == np.array([[0], [0], [0], [1], [1], [0], [0], [1]])).all()
+    begin = 0
+    for number, length in enumerate(lengths):
+        golden = model.network.run(x[None, begin : begin + length])
+        banks = golden.steps.codes[0].reshape(length, 4, spec.units)
+        for file, name, want in (
+            *(("gates", gate, banks[:, k]) for k, gate in enumerate("ifg")),
+            ("state", "c", golden.steps.c[0]),
+            ("state", "q", golden.steps.state_pulses[0]),
+            ("output", "o", banks[:, 3]),
+            ("output", "t", golden.steps.state_codes[0]),
+            ("h", "h", golden.steps.h[0]),
+        ):
+            lines, found = tables[file]
+            assert lines == f"{spec.beats} a step"
+            steps = np.array(found[name]).reshape(8, -1)
+            np.testing.assert_array_equal(steps[begin : begin + length, : spec.units], want, err_msg=name)
+            assert not steps[:, spec.units :].any()
+        if top == "network":
+            assert tables["logits"][0] == f"{spec.classes} an utterance"
+            logits = np.array(tables["logits"][1]["value"]).reshape(3, -1)
+            np.testing.assert_array_equal(logits[number], golden.logits[0])
+            assert tables["answers"][1]["index"][number] == golden.answers[0]
+        begin += length
+    arrays = text.split("`vectors/array/`")[1]
+    shapes = dict(re.findall(r"^\| `(\w+)\.hex` \| (\d.*?) \|$", arrays, re.MULTILINE))
+    for name, shape in shapes.items():
+        words = (bench / "vectors" / "array" / f"{name}.hex").read_text().split()
+        assert len(words) == math.prod(int(size) for size in re.findall(r"\d+", shape)) or words == ["00000000"]
+    weights = [int(w, 16) for w in (bench / "vectors" / "array" / "weights.hex").read_text().split()]
+    signed = np.array([w - (1 << 32) if w >> 31 else w for w in weights]).reshape(spec.rows, spec.columns)
+    np.testing.assert_array_equal(signed, model.weights)
+    assert len(shapes) == 5
 
 
 # ---- the testbench -------------------------------------------------------------------------------------------------

@@ -37,7 +37,9 @@ def test_the_tutorial_runs(shell, tmp_path):
             (tmp_path / name).write_text(block)
     info, made, simulated, generated, checked, compiled = outputs
     assert "12 classes" in info
-    assert "answers [" in made
+    answers = re.search(r"^answers \[([\d ]+)\]$", made, re.MULTILINE)[1].split()
+    assert len(answers) == 20
+    assert set(answers) == {"0", "1", "2"}  # the shown run gives each answer
     assert re.search(r"^mismatches +0$", simulated, re.MULTILINE)
     assert "module turns, 20 columns" in generated
     assert re.search(r"^PASS: ", checked, re.MULTILINE)
