@@ -101,6 +101,7 @@ class BoardDriver(BoardMemories):
                     "port, and is the bitstream loaded? (crossramp flash)"
                 ) from None
             super().__init__(exchange)
+            exchange.progress = lambda: self._progress(self.status())
         except BaseException:
             self._line.close()
             raise
@@ -291,16 +292,24 @@ class BoardDriver(BoardMemories):
 
     def _finished(self) -> StatusBlock:
         """The status, once the answer is there; Disturbed if it is not that of this utterance."""
-        until = time.monotonic() + self.exchange.patience
+        until, seen = time.monotonic() + self.exchange.patience, None
         while (status := self.status()).computing and status.tag == self._tag:
-            if time.monotonic() > until:
+            if (found := self._progress(status)) != seen:
+                until, seen = time.monotonic() + self.exchange.patience, found
+            elif time.monotonic() > until:
                 raise LinkError(
                     f"the board on {self.exchange.name} has been computing for {self.exchange.patience:g} s "
-                    f"{self.exchange.doing}; does its array hold `ready` low?"
+                    f"{self.exchange.doing} without any progress; does its array hold `ready` low?"
                 )
         counts = (status.tag, status.accepted, status.done, status.answered)
         self._require(status, counts == (self._tag, self._accepted, self._accepted, True))
         return status
+
+    def _progress(self, status: StatusBlock) -> tuple:
+        """What changes as the board gets on: not while its array makes it wait, nor beyond all that it has to do."""
+        spec = self.build.spec
+        most = 2 * ((status.accepted + 1) * (spec.clocks_per_step + spec.inputs) + spec.head_clocks)
+        return status.tag, status.accepted, status.done, min(status.clocks - status.waiting, most)
 
     def _restore(self) -> None:
         """Bring the board back to what it was when it was loaded."""

@@ -3,6 +3,7 @@
 
 import secrets
 import time
+from collections.abc import Callable
 
 from crossramp.golden.hostlink import ANSWER, END, OVERHEAD, Command, Decoder, Frame, Status, encode
 
@@ -54,7 +55,7 @@ class Exchange:
     tries : int
         How often a question is asked at most, 1 or more.
     patience : float
-        Seconds that a board may answer BUSY.
+        Seconds that a board may answer BUSY and get on with nothing.
 
     Attributes
     ----------
@@ -62,6 +63,9 @@ class Exchange:
         What is under way, for messages: ``"after step 17 of utterance 3"``.
     repeated : int
         Questions that were asked again so far.
+    progress : callable or None
+        How far the board is, to be compared with how far it was: a board that gets on, slow as it may be (it may be a
+        simulated one), is asked again for as long as it takes. None: nobody knows.
     """
 
     def __init__(self, line, name: str, *, timeout: float = 0.5, tries: int = 5, patience: float = 10.0):
@@ -73,6 +77,7 @@ class Exchange:
         self.timeout, self.tries, self.patience = timeout, tries, patience
         self.doing = "at the first question"
         self.repeated = 0
+        self.progress: Callable[[], object] | None = None
         self._wait = timeout  # what it has grown to
         # Set once: pyserial sets up the whole port again for it.
         line.timeout = min(timeout, _SLICE)
@@ -113,11 +118,11 @@ class Exchange:
         Silent
             No answer.
         Refused
-            BUSY for longer than ``patience``, or any other status but OK.
+            BUSY for longer than ``patience`` without progress, or any other status but OK.
         LinkError
             The port is gone, or an answer is none that this protocol has.
         """
-        give_up = time.monotonic() + self.patience
+        look, looks, seen = time.monotonic() + self.patience / 2, 0, None
         while True:
             answer = self._answer(command, payload, length, self.tries if tries is None else tries)
             status = answer[0] if answer else None
@@ -128,8 +133,14 @@ class Exchange:
                     f"the board on {self.name} answered {len(answer)} bytes with status {status} {self.doing}, which "
                     "this protocol has not; was it built by another version?"
                 )
-            if status == Status.BUSY and time.monotonic() < give_up:
-                continue
+            if status == Status.BUSY:
+                if time.monotonic() < look:
+                    continue
+                found = None if self.progress is None else self.progress()
+                looks, seen = looks + 1 if found == seen else 1, found
+                if looks < 2:
+                    look = time.monotonic() + self.patience / 2
+                    continue
             for_long = f" for {self.patience:g} s" if status == Status.BUSY else ""
             raise Refused(
                 f"the board on {self.name} answered {Status(status).name}{for_long} to command 0x{command:02x} "

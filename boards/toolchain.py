@@ -23,6 +23,9 @@ _YOSYS = (0, 40)
 
 _POLL_SECONDS = 0.25
 
+#: Seconds a program has to state its version: what only one that hangs takes.
+_ASK_SECONDS = 300
+
 
 class ToolError(RuntimeError):
     """A program that is missing or failed; the message says which, and what to do or what it said last."""
@@ -127,8 +130,12 @@ def _ask_version(name: str, path: str) -> str:
     """What it says of itself; for one that says nothing, size and time of its file."""
     if name == "yosys" or name.startswith("nextpnr"):
         try:
-            done = subprocess.run([path, "--version"], capture_output=True, text=True, errors="replace", timeout=60)
-        except (OSError, subprocess.TimeoutExpired) as error:
+            done = subprocess.run(
+                [path, "--version"], capture_output=True, text=True, errors="replace", timeout=_ASK_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            raise ToolError(f"{path}: has not stated its version in {_ASK_SECONDS} s; see whether it starts") from None
+        except OSError as error:
             raise ToolError(f"{path}: cannot be run ({error}); install it anew") from None
         found = re.search(r"\d+\.\d+\S*", done.stdout + done.stderr)
         if found:

@@ -33,8 +33,11 @@ from .board import known_board
 #: What a virtual board can run in; ``"auto"`` is Verilator where it is with a compiler, and else Amaranth's simulator.
 SIMULATORS = ("auto", "verilator", "amaranth")
 
-#: Seconds a simulation gets to end by itself, and to be noticed as ended by whoever lost the port.
-_END_SECONDS, _NOTICE_SECONDS = 5.0, 0.5
+#: Seconds a simulation gets to end by itself: it may have to start first, and to write much. Where the caller failed,
+#: and wants none of it; and after it was told to stop.
+_END_SECONDS, _FAILED_SECONDS, _STOP_SECONDS = 600, 5, 60
+#: Seconds in which it is noticed as ended by whoever lost the port.
+_NOTICE_SECONDS = 0.5
 
 
 def virtual_board(
@@ -144,8 +147,12 @@ class VirtualBoard:
     def __exit__(self, kind, error, trace) -> None:
         with self._resources:
             ended_early = self._has_ended(_NOTICE_SECONDS if error is not None else 0)
-            status = self._end()
+            status = self._end(_END_SECONDS if error is None else _FAILED_SECONDS)
             text = self._output()
+            if status is None:  # how it ended is our own doing
+                if error is None:
+                    raise SimulationError(f"the virtual board did not end within {_END_SECONDS} s, and was stopped")
+                return
             if ended_early or status:
                 # The loss of the port, which the caller has noticed perhaps, is but a consequence.
                 if error is None or isinstance(error, Exception):
@@ -213,14 +220,20 @@ class VirtualBoard:
             return False
         return True
 
-    def _end(self) -> int:
-        """Let the simulation end; its exit status."""
-        self._process.stdin.close()
-        for stop in (self._process.terminate, self._process.kill):
-            if self._has_ended(_END_SECONDS):
-                break
-            stop()
-        return self._process.wait()
+    def _end(self, seconds: int) -> int | None:
+        """Let the simulation end; its exit status, None if it has not ended by itself after ``seconds`` of waiting."""
+        try:
+            self._process.stdin.close()
+            # Second by second, so that a machine that was suspended gives more time and not less.
+            if any(self._has_ended(1) for _ in range(seconds)):
+                return self._process.returncode
+            self._process.terminate()
+            self._has_ended(_STOP_SECONDS)
+            return None
+        finally:
+            if self._process.poll() is None:
+                self._process.kill()
+                self._process.wait()
 
     def _output(self) -> str:
         self._log.seek(0)  # of an ended simulation alone: the two share one position

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from crossramp.golden.installation import how_to_install
 
-#: Seconds a tool has to state its version.
-_ASK_SECONDS = 20
+#: Seconds a tool has to state its version: what only one that hangs takes.
+_ASK_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class Found:
-    """What there is of a tool: ``version`` is None if it is missing, "?" if it would not say; ``path`` may be ""."""
+    """What there is of a tool: ``version`` is None if it is missing, "?..." if it would not say; ``path`` may be ""."""
 
     tool: Tool
     version: str | None
@@ -149,8 +149,10 @@ def _ask(path: str, options: tuple[str, ...]) -> str:
         done = subprocess.run(
             [path, *options], capture_output=True, text=True, errors="replace", timeout=_ASK_SECONDS, env=environment
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return "?"
+    except subprocess.TimeoutExpired:
+        return f"? (no answer in {_ASK_SECONDS} s)"
+    except OSError as error:
+        return f"? ({error.strerror or error})"
     said = done.stdout + done.stderr
     match = re.search(r"\d+(\.\d+)+\S*", said) or re.search(r"(?<=ngspice-)\d+", said)
     return match[0].rstrip("),;") if match else "?"

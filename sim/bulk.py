@@ -3,7 +3,6 @@
 
 import math
 import resource
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -17,9 +16,10 @@ from crossramp.golden.network import Network
 from crossramp.golden.specification import Specification
 
 from .bulkbench import bench_command, broken_rules, check_framing, read_summary, step_values, write_array
+from .growth import run_watched
 from .programming import Programming, calibration_port
 from .records import layouts, read_log, write_stimulus
-from .simulators import SimulationError, choose_simulator, environment
+from .simulators import SimulationError, choose_simulator
 
 #: Clocks that a bench counts: x held back, h and a logit that waited for ready, the array not ready.
 PAUSES = ("x_idle", "h_stalled", "logit_stalled", "array_stalled")
@@ -111,7 +111,6 @@ def simulate_bulk(
     change_verilog: Callable[[str], str] | None = None,
     random_start: bool = False,
     optimize: bool = True,
-    timeout: float | None = None,
 ) -> BulkResult:
     """Run utterances through the generated Verilog with the behavioral crossbar behind it.
 
@@ -144,13 +143,12 @@ def simulate_bulk(
         Verilator: registers without initial value start at random.
     optimize : bool
         Verilator: compile for speed. False builds sooner, for short runs.
-    timeout : float or None
-        Seconds; None: generous, by the number of clocks.
 
     Raises
     ------
     SimulationError
-        If the build fails, the simulation crashes, hangs, or gives another number of records than it must.
+        If the build fails, the simulation crashes, hangs (nothing moves for many clocks, or no clock passes for ten
+        minutes; it may be as slow as it is), or gives another number of records than it must.
     SimulatorMissing
         If the simulator is not there.
     ValueError
@@ -184,12 +182,9 @@ def simulate_bulk(
     build_seconds = time.perf_counter() - begin
 
     utterances = sum(len(x) for x in batches)
-    steps = sum(x.shape[0] * x.shape[1] for x in batches)
     # Clocks that one step may take at most, on average: twice what the percentages make of it.
     slow = 2 * 100 / (100 - max(idle, stall, array_stall)) if max(idle, stall, array_stall) else 1
     bound = int(slow * (spec.clocks_per_step + spec.inputs + spec.head_clocks)) + 1000
-    if timeout is None:
-        timeout = 120 + steps * bound / (20_000 if simulator == "verilator" else 50)
     with tempfile.TemporaryDirectory(prefix="crossramp-") as name:
         folder = Path(name)
         write_stimulus(folder / "x.bin", batches)
@@ -202,7 +197,7 @@ def simulate_bulk(
         begin, begin_processor = time.perf_counter(), children_seconds()
         # How many answers there are when each utterance is through.
         ends = np.cumsum([x.shape[1] if spec.readout == "step" else 1 for x in batches for _ in x])
-        log = _run([*command, *arguments], folder, ends, progress, timeout)
+        log = _run([*command, *arguments], folder, ends, progress)
         wall, processor = time.perf_counter() - begin, children_seconds() - begin_processor
         summary = read_summary(folder, log)
         if summary["watchdog"]:
@@ -249,31 +244,16 @@ def checked_batches(spec: Specification, x_batches) -> list[np.ndarray]:
     return batches
 
 
-def _run(command, folder: Path, ends: np.ndarray, progress, timeout: float) -> str:
-    log = folder / "log.txt"
-    deadline = time.monotonic() + timeout
-    with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=output, stderr=subprocess.STDOUT)
-        try:
-            while True:
-                try:
-                    process.wait(timeout=0.2)
-                except subprocess.TimeoutExpired:
-                    if time.monotonic() > deadline:
-                        raise SimulationError(f"the simulation took more than {timeout:.0f} s") from None
-                    if progress is not None:
-                        progress(_finished(folder, ends), len(ends))
-                else:
-                    break
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+def _run(command, folder: Path, ends: np.ndarray, progress) -> str:
+    log, progress = folder / "log.txt", progress or (lambda done, whole: None)
+    status = run_watched(
+        *(command, folder, log, folder / "alive", "the simulation"),
+        meanwhile=lambda: progress(_finished(folder, ends), len(ends)),
+    )
     text = log.read_text(errors="replace")
-    if process.returncode != 0:
-        raise SimulationError(f"the simulation ended with status {process.returncode}:\n{text[-2000:]}")
-    if progress is not None:
-        progress(len(ends), len(ends))
+    if status != 0:
+        raise SimulationError(f"the simulation ended with status {status}:\n{text[-2000:]}")
+    progress(len(ends), len(ends))
     return text
 
 

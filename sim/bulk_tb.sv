@@ -341,6 +341,14 @@ module crossramp_bulk #(
   integer finished = 0, quiet = 0, drain = 0;
   reg ended = 0;  // the step whose h came last is the last one of its utterance; no other comes before its answer
   integer summary, compared, wrong;
+  // While recording, a byte for every 256 clocks: whoever waits can tell a slow simulator from one that hangs.
+  integer alive = 0;
+  initial if ($value$plusargs("trace=%s", name)) alive = $fopen({name, "/alive"}, "w");
+  always @(posedge clk)
+    if (alive != 0 && clocks[7:0] == 0) begin
+      $fwrite(alive, ".");
+      $fflush(alive);
+    end
 
   always @(posedge clk) begin
     if (HEAD != 0 ? answer_valid && answer_ready && (EVERY_STEP == 0 || ended) : h_valid && h_ready && h_end && h_last)

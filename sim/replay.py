@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Play questions and answers on the pins of a board's design: its Verilog, or the netlist that was made of it."""
 
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .builds import build_executable
-from .simulators import SimulationError, environment
+from .growth import run_watched
+from .simulators import SimulationError
 from .sources import SOURCES
 
 _TOP = "crossramp_replay"
@@ -90,7 +90,6 @@ def replay(
     seed: int = 1,
     optimize: bool = True,
     folder: Path | str | None = None,
-    timeout: float = 3600,
 ) -> Replay:
     """Simulate ``design`` in Verilator through all of ``acts``; registers without initial values start at random.
 
@@ -108,15 +107,13 @@ def replay(
         Compile for speed; False builds sooner.
     folder : path or None
         Where models are built and kept, see :func:`.cache.cache_folder`.
-    timeout : float
-        Seconds the simulation may take.
 
     Raises
     ------
     SimulatorMissing
         Without Verilator.
     SimulationError
-        If it cannot be built, crashes, or takes too long.
+        If it cannot be built, crashes, or hangs; it may be as slow as it is.
     """
     main = (SOURCES / "replay_main.cpp").read_text()
     sources = {**design.sources, "replay.v": _wrapper(design)}
@@ -124,24 +121,15 @@ def replay(
         "verilator", sources, _TOP, main=main, random_start=True, optimize=optimize, folder=folder
     )
     with tempfile.TemporaryDirectory(prefix="crossramp-") as name:
-        session, log = Path(name) / "session", Path(name) / "log"
+        session, log, said = (Path(name) / part for part in ("session", "log", "said"))
         session.write_text("".join(f"{act.kind} {act.data.hex() or act.clocks}\n" for act in acts))
         arguments = [session, log, clocks_per_bit, design.reset_clocks, patience, limit]
         arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
-        try:
-            done = subprocess.run(
-                [*command, *map(str, arguments)],
-                env=environment(),
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=timeout,
-            )
-        except subprocess.TimeoutExpired:
-            raise SimulationError(f"the replay of {design.top} took more than {timeout:g} s") from None
-        if done.returncode:
-            words = " ".join((done.stdout + done.stderr).split()[-40:])
-            raise SimulationError(f"the replay of {design.top} ended with status {done.returncode}: {words}")
+        what = f"the replay of {design.top}"
+        status = run_watched([*command, *arguments], Path(name), said, log.with_suffix(".alive"), what)
+        if status:
+            words = " ".join(said.read_text(errors="replace").split()[-40:])
+            raise SimulationError(f"{what} ended with status {status}: {words}")
         lines = log.read_text().splitlines()
     clocks = int(lines.pop().removeprefix("clocks ")) if lines and lines[-1].startswith("clocks ") else None
     return Replay([bytes.fromhex(line) for line in lines], clocks)

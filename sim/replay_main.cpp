@@ -11,7 +11,8 @@
 //                 again while it says BUSY
 //   settle HEX    the same, again also while a status     the same
 //                 says that something is being computed
-// The log ends with "clocks N" if every question was answered.
+// The log ends with "clocks N" if every question was answered. A file beside it, of its name and ".alive", gets a byte
+// for every 4096 clocks, so that a slow simulation can be told from one that hangs.
 
 #include "Vcrossramp_replay.h"
 #include "verilated.h"
@@ -33,6 +34,7 @@ constexpr uint8_t END = 0xC0, ESC = 0xDB, ESC_END = 0xDC, BUSY = 5, COMPUTING = 
 constexpr size_t STATUS = 4, FLAGS = 5;
 
 Vcrossramp_replay *top;
+std::ofstream alive;
 uint64_t now = 0, bit, patience, limit;
 
 // The receiving end: bytes on tx, and the frame under way.
@@ -52,7 +54,7 @@ void clock() {
     top->eval();
     top->clk = 1;
     top->eval();
-    ++now;
+    if (!(++now & 0xFFF)) alive.put('.').flush();
     if (!receiving) {
         if (top->tx) return;
         receiving = true;
@@ -124,6 +126,7 @@ int main(int argc, char **argv) {
     top = new Vcrossramp_replay(&context);
     std::ifstream session(argv[1]);
     std::ofstream log(argv[2]);
+    alive.open(std::string(argv[2]) + ".alive");
     bit = std::strtoull(argv[3], nullptr, 10);
     const uint64_t release = std::strtoull(argv[4], nullptr, 10);
     patience = std::strtoull(argv[5], nullptr, 10);

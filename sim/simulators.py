@@ -19,8 +19,8 @@ SIMULATORS = ("verilator", "icarus")
 #: The oldest Verilator that builds the benches.
 _OLDEST_VERILATOR = (5, 36)
 
-#: Seconds Verilator has to state its version.
-_ASK_SECONDS = 20
+#: Seconds Verilator has to state its version: what only one that hangs takes.
+_ASK_SECONDS = 300
 
 #: In the environment of a build, which leaves nothing in its folder: Icarus hands the names of its temporary files to a
 #: shell, which takes a path apart.
@@ -57,6 +57,8 @@ def find_simulator(name: str) -> dict[str, str]:
     ------
     SimulatorMissing
         Naming the program that was not found or is too old, and what to install.
+    SimulationError
+        If Verilator hangs when it is asked for its version.
     ValueError
         For another name.
     """
@@ -97,7 +99,13 @@ def _verilator_fault(path: str) -> str:
             errors="replace",
             timeout=_ASK_SECONDS,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired:
+        # Neither kept for the next call, nor a reason to take another simulator without a word.
+        raise SimulationError(
+            f"verilator: {path} has not stated its version in {_ASK_SECONDS} s; see whether it starts, or choose "
+            "another simulator"
+        ) from None
+    except OSError as error:
         return f"{path} would not state its version ({type(error).__name__})"
     said = (done.stdout + done.stderr).strip()
     match = re.search(r"Verilator (\d+)\.(\d+)", said)
@@ -163,7 +171,7 @@ def tool_identities(programs: Mapping[str, str]) -> list[str]:
     return identities
 
 
-def run_tool(command: Sequence[str | Path], cwd: Path, what: str, timeout: float = 600) -> str:
+def run_tool(command: Sequence[str | Path], cwd: Path, what: str, timeout: float = 7200) -> str:
     """Run a build step; its output, or SimulationError with the last lines of it."""
     command = [str(part) for part in command]
     try:

@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A serial line that loses, changes and invents bytes: a pty for the host, and a board, or another port, behind it.
+"""A serial line that loses, changes and invents bytes, and a board, or another port, behind it.
 
 >>> with Line(LinkModel(build), to_board=Disturbance(seed, drop=0.01)) as line:
 ...     BoardDriver(line.port)
+
+A :class:`Line` is a pty, in real time; a :class:`SimulatedLine` is none, and its time is what the driver takes for the
+time of day: nothing there depends on how busy the machine is.
 """
 
 import contextlib
+import errno
 import os
 import select
 import threading
 import time
 import tty
+from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 from crossramp.golden.hostlink import END, ESC
@@ -28,8 +34,8 @@ class Disturbance:
         How probable it is that a byte is lost, has one bit changed, comes twice, or follows invented ones.
     lose, repeat : float
         How probable it is that a whole run of bytes, as it was received, is lost or comes twice.
-    stall, stall_seconds : float
-        How probable it is that such a run comes late, and by how much at most.
+    stall, stall_seconds, least : float
+        How probable it is that such a run comes late, by how much at most, and which part of that at least.
     cut : int or None
         The bytes that pass before the line is dead.
     """
@@ -46,14 +52,16 @@ class Disturbance:
         repeat=0.0,
         stall=0.0,
         stall_seconds=0.0,
+        least=0.0,
         cut=None,
     ):
         self.rng = np.random.default_rng(seed)
         self.drop, self.flip, self.double, self.insert = drop, flip, double, insert
         self.lose, self.repeat, self.stall, self.stall_seconds = lose, repeat, stall, stall_seconds
-        self.cut = cut
+        self.least, self.cut = least, cut
         self.passed = 0  # bytes that were offered so far
         self.changes = 0  # times that something was done to them
+        self.sleep = time.sleep  # how a run comes late
 
     def __call__(self, data: bytes) -> bytes:
         """What comes out; may take its time."""
@@ -62,7 +70,7 @@ class Disturbance:
         room = None if self.cut is None else max(0, self.cut - self.passed)
         self.passed += len(data)
         if self._happens(self.stall):
-            time.sleep(self.rng.random() * self.stall_seconds)
+            self.sleep(self.rng.uniform(self.least, 1.0) * self.stall_seconds)
         if self._happens(self.lose):
             return b""
         if self._happens(self.repeat):
@@ -161,3 +169,88 @@ class Line:
         with contextlib.suppress(BlockingIOError):  # nobody reads: lost, as on a line
             while data and not self._gone:
                 data = data[os.write(self._master, data) :]
+
+
+class SimulatedLine:
+    """A line as :class:`Line`, to a board's model, in simulated time: bytes take theirs, and waits for them the rest.
+
+    While it is entered, the driver opens it whatever it is asked to open, and ``now`` is the time of day for it.
+    """
+
+    port = "/dev/simulated"
+    timeout = write_timeout = None  # as the driver sets them
+
+    def __init__(self, far, to_board=None, to_host=None):
+        self.far, self.to_board, self.to_host = far, to_board or bytes, to_host or bytes
+        self.now = self._free = self._late = 0.0
+        self.baudrate = 1_000_000
+        self._coming: list[tuple[float, bytes]] = []  # when, and what
+        self._here = b""
+        self._gone = False
+
+    def __enter__(self) -> "SimulatedLine":
+        clock = SimpleNamespace(monotonic=lambda: self.now)
+        self._patches = [
+            mock.patch("crossramp.boards.driver.open_port", self._open),
+            mock.patch("crossramp.boards.driver.time", clock),
+            mock.patch("crossramp.boards.exchange.time", clock),
+        ]
+        for patch in self._patches:
+            patch.start()
+        for disturbance in (self.to_board, self.to_host):
+            if isinstance(disturbance, Disturbance):
+                disturbance.sleep = self._delay
+        return self
+
+    def __exit__(self, *exc):
+        for patch in self._patches:
+            patch.stop()
+
+    def unplug(self):
+        """The port goes away, as a board's whose cable is pulled."""
+        self._gone = True
+
+    # ---- the host's port ---------------------------------------------------------------------------------------------
+
+    def _open(self, name: str, baud: int) -> "SimulatedLine":
+        assert name == self.port
+        self.baudrate = baud
+        self._coming, self._here = [], b""
+        return self
+
+    def close(self):
+        """The host leaves; the board stays as it is."""
+
+    def write(self, data: bytes):
+        """A host's bytes, and the board's answer on its way."""
+        self._check()
+        self.now += len(data) * 10 / self.baudrate
+        answer = self.to_host(self.far.feed(self.to_board(bytes(data))))
+        self._free = max(self._free, self.now + self._late) + len(answer) * 10 / self.baudrate
+        self._late = 0.0
+        if answer:
+            self._coming.append((self._free, answer))
+
+    def read(self, size: int) -> bytes:
+        """Up to ``size`` bytes; none if none come within the timeout, which then has passed."""
+        self._check()
+        if not self.in_waiting:
+            until = self.now + self.timeout
+            self.now = max(self.now, min(until, self._coming[0][0])) if self._coming else until
+        count = min(size, self.in_waiting)
+        data, self._here = self._here[:count], self._here[count:]
+        return data
+
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that have come."""
+        while self._coming and self._coming[0][0] <= self.now:
+            self._here += self._coming.pop(0)[1]
+        return len(self._here)
+
+    def _delay(self, seconds: float):
+        self._late += seconds
+
+    def _check(self):
+        if self._gone:
+            raise OSError(errno.EIO, "Input/output error")

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host driver against the golden board on a pty: golden results, and a clear error for a board that is none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from crossramp.boards.exchange import LinkError, Refused
 from crossramp.boards.images import WrongModel
 from crossramp.golden.boardmemory import Build, thresholds_image, weights_image
-from crossramp.golden.hostlink import ANSWER, Command, Fault, Frame, Space, Status
+from crossramp.golden.hostlink import ANSWER, Command, Fault, Frame, Space, Status, StatusBlock
 from crossramp.golden.linkmodel import LinkModel
 from crossramp.golden.ramp import WrittenRamp
 from crossramp.golden.specification import Gate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.boards.line import Line
+from tests.boards.line import SimulatedLine as Line
 from tests.boards.tinyboard import BUILD, GOLDEN, NETWORK, SPEC, Board, X, is_golden, quick
 from tests.strategies import ONCE, inputs_of, network_of, seeds, specifications
 
@@ -175,6 +177,50 @@ def test_computing_for_ever_is_an_error():
             LinkError, match=r"has been computing for 0.3 s after step 5 .* does its array hold `ready`"
         ):
             board.run(X[0])
+
+
+class Counting(Board):
+    """Busy until it was asked ``questions`` times, each taking ``clocks``, ``waiting`` of them for the array."""
+
+    def __init__(self, command, questions, clocks, waiting):
+        super().__init__()
+        self.command, self.left, self.clocks, self.waiting = command, questions, clocks, waiting
+
+    def respond(self, frame):
+        asked = self.left
+        if frame.command == self.command == Command.STEP and asked:
+            self.left -= 1
+            return busy(frame)
+        answer = super().respond(frame)
+        if frame.command == Command.STATUS and self.accepted in (0, len(X[0])):
+            status = StatusBlock.unpack(answer.payload[1:])
+            computing = self.command == Command.STATUS and self.accepted > 0 and asked > 0
+            self.left -= computing
+            counts = {"clocks": int(asked * self.clocks), "waiting": int(asked * self.waiting)}
+            status = replace(status, computing=computing, **counts)
+            return Frame(frame.sequence, frame.command | ANSWER, b"\0" + status.pack())
+        return answer
+
+
+@pytest.mark.parametrize("command", [Command.STEP, Command.STATUS])
+def test_a_board_that_gets_on_may_take_as_long_as_it_likes(command):
+    """Twenty times its patience."""
+    with Line(Counting(command, 4000, 0.05, 0)) as line, quick(line, patience=0.05) as board:
+        board.load(NETWORK)
+        assert is_golden(board.run(X[0]), 0)
+        assert line.now > 20 * board.exchange.patience
+
+
+@pytest.mark.parametrize(("clocks", "waiting"), [(0, 0), (0.01, 0.01), (1000, 0)], ids=["still", "held", "endless"])
+@pytest.mark.parametrize("command", [Command.STEP, Command.STATUS])
+def test_a_board_that_does_not_get_on_is_given_up_soon(command, clocks, waiting):
+    """No clock passes, the array makes it wait on every one, or it computes beyond all reason."""
+    with Line(Counting(command, 10**6, clocks, waiting)) as line, quick(line) as board:
+        board.load(NETWORK)
+        loaded = line.now
+        with pytest.raises(LinkError, match=r"BUSY for 0\.3 s|has been computing for 0\.3 s"):
+            board.run(X[0])
+        assert board.exchange.patience < line.now - loaded < 3 * board.exchange.patience
 
 
 WRONG_ANSWERS = {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The virtual board as a program: pins, the simulator without C++, faults in the Verilog, and clean endings."""
 
+import io
 import itertools
 import os
 import re
@@ -147,6 +148,66 @@ def test_board_that_dies_midway_is_one_line(models):
     assert isinstance(caught.value.__cause__, LinkError)
     assert re.match(r"the port \S+ went away", str(caught.value.__cause__))
     assert time.monotonic() - begin < SECONDS
+
+
+class Slow:
+    """A process that has not ended after ``waits`` seconds of waiting, unless it is told to."""
+
+    def __init__(self, waits):
+        self.waits, self.returncode, self.told, self.stdin = waits, None, [], io.BytesIO()
+
+    def wait(self, seconds=None):
+        if self.returncode is None:
+            self.waits -= 1 if seconds else 0
+            if self.waits >= 0:
+                raise subprocess.TimeoutExpired("board", seconds)
+            self.returncode = 0
+        return self.returncode
+
+    def poll(self):
+        return self.returncode
+
+    def terminate(self):
+        self.told.append("terminate")
+        self.returncode = -signal.SIGTERM
+
+    def kill(self):
+        self.told.append("kill")
+
+
+@pytest.fixture
+def slow_board(monkeypatch):
+    def make(waits):
+        process = Slow(waits)
+        monkeypatch.setattr(virtual.VirtualBoard, "_command", lambda self: [])
+        monkeypatch.setattr(virtual.VirtualBoard, "_start", lambda self, command, master: process)
+        return process, virtual_board(SMALL, "amaranth")
+
+    return make
+
+
+def test_a_simulation_may_take_its_time_to_end(slow_board):
+    """It may not even have started yet, or have much to write; whoever waits does not end it and then complain."""
+    process, board = slow_board(300)
+    with board:
+        pass
+    assert process.told == []
+    assert process.stdin.closed
+
+
+def test_a_simulation_that_does_not_end_is_stopped_and_that_is_said(slow_board):
+    process, board = slow_board(10**6)
+    with pytest.raises(SimulationError, match=r"^the virtual board did not end within 600 s, and was stopped$"), board:
+        pass
+    assert process.told == ["terminate"]
+
+
+def test_our_own_signal_is_not_taken_for_a_failure(slow_board):
+    """Where something else went wrong, that is what is told."""
+    process, board = slow_board(10**6)
+    with pytest.raises(LinkError, match="no answer"), board:
+        raise LinkError("no answer")
+    assert process.told == ["terminate"]
 
 
 def test_ends_with_whoever_started_it(models):

