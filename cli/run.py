@@ -23,7 +23,7 @@ VIRTUAL = "virtual"
 _TIMEOUT = 0.5
 _TIMEOUTS_SIMULATED = {"verilator": 20.0, "amaranth": 300.0}
 
-#: Seconds that a board may be busy: as many timeouts.
+#: Seconds that a board may be busy without any progress: as many timeouts.
 _PATIENCE = 20
 
 #: Longest hold and tick that a board's settings can say.

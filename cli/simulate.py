@@ -130,10 +130,9 @@ def simulate(
     model: Model,
     utterances: inputs.Utterances,
     simulator: str,
-    seconds: float | None = None,
     array: Array | None = None,
 ) -> Outcome:
-    """Simulate with a progress line; ``seconds`` as :func:`crossramp.verify.verify` takes it."""
+    """Simulate with a progress line."""
     progress = Progress()
     count = len(utterances.codes)
     progress.show(f"{simulator}: {count} utterances")
@@ -143,7 +142,6 @@ def simulate(
             utterances.codes,
             simulator,
             progress=lambda done: progress.show(f"{simulator}: {done} of {count} utterances"),
-            seconds=seconds,
             device=None if array is None else array.instance,
             calibration=None if array is None else array.calibration,
             checking=lambda done: progress.show(f"golden model: {done} of {count} utterances compared"),

@@ -91,7 +91,6 @@ def verify(
     simulator: str,
     *,
     progress: Callable[[int], None] | None = None,
-    seconds: float | None = None,
     device: DeviceInstance | None = None,
     calibration: int | None = None,
     checking: Callable[[int], None] | None = None,
@@ -106,8 +105,6 @@ def verify(
         As :func:`choose` returned it.
     progress : callable or None
         Called with the number of utterances done so far, where the simulator tells.
-    seconds : float or None
-        Amaranth's simulator, the slow one: stop when they are over. The outcome is then of the first utterances only.
     device : DeviceInstance or None
         The array behind the hardware, and in the golden model; None: an ideal one.
     calibration : int or None
@@ -119,7 +116,7 @@ def verify(
 
     started = time.perf_counter()
     array = {} if device is None else {"programming": device, "calibration": calibration}
-    observed, step_clocks, violations = _observe(network, x, simulator, progress, seconds, array)
+    observed, step_clocks, violations = _observe(network, x, simulator, progress, array)
     seconds = time.perf_counter() - started
     count = len(observed["answers"])
     compared, mismatches = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -177,14 +174,12 @@ def build_folder() -> Path:
     return folder if os.access(folder, os.W_OK) else Path(tempfile.mkdtemp(prefix="crossramp-"))
 
 
-def _observe(
-    network, x, simulator, progress, seconds, array: dict
-) -> tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...]]:
+def _observe(network, x, simulator, progress, array: dict) -> tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...]]:
     """What the hardware showed, by name; the clocks of its steps; the rules that it broke."""
     if simulator == "amaranth":
         from crossramp.sim.amaranth_backend import simulate_amaranth
 
-        observed = simulate_amaranth(network, x, progress=progress, seconds=seconds, **array)
+        observed = simulate_amaranth(network, x, progress=progress, **array)
         return {name: getattr(observed, name) for name in _COMPARED}, observed.step_clocks, ()
     from crossramp.sim.bulk import simulate_bulk
 

@@ -3,7 +3,6 @@
 
 import multiprocessing
 import os
-import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, fields
@@ -75,7 +74,6 @@ def simulate_amaranth(
     *,
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
-    seconds: float | None = None,
     programming: np.ndarray | Programming | DeviceInstance | Array | None = None,
     calibration: int | None = None,
 ) -> Observed:
@@ -91,9 +89,6 @@ def simulate_amaranth(
         Most processes to share the utterances; None: as many as there are processors.
     progress : callable or None
         Called with the number of utterances done so far.
-    seconds : float or None
-        Start nothing that would not be done by then: of more utterances than that, the first ones are simulated,
-        and the result holds only those (at least one).
     programming : integer array of shape (rows, columns), Programming, DeviceInstance, Array or None
         What the array holds, as :class:`.array.ArrayModel` takes it; None: the network's weights. The noise of a device
         instance is the same however the utterances are shared. An :class:`.array_interface.Array` stands behind the
@@ -118,23 +113,14 @@ def simulate_amaranth(
     if isinstance(programming, Array):
         jobs = 1  # the caller's own object: it cannot be in several processes
     progress = progress or (lambda done: None)
-    started = time.monotonic()
-
-    def time_for_another(longest: float) -> bool:
-        return seconds is None or time.monotonic() - started + longest <= seconds
-
     # Small portions, so that no process waits long for the last one, and progress moves. Each array goes on with the
     # number of conversions that those before it have done.
     parts = np.array_split(np.arange(len(x)), min(len(x), 4 * jobs))
     portions = [(x[part], 2 * x.shape[1] * int(part[0])) for part in parts]
     if jobs == 1:
-        parts, longest = [], 0.0
+        parts = []
         for portion in portions:
-            if parts and not time_for_another(longest):
-                break
-            begin = time.monotonic()
             parts.append(_simulate(network, programming, calibration, *portion))
-            longest = max(longest, time.monotonic() - begin)
             progress(sum(len(part.answers) for part in parts))
         return Observed.join(parts)
     # Plain arrays and dicts travel; the worker builds its own objects.
@@ -143,23 +129,19 @@ def simulate_amaranth(
     if not isinstance(programming, np.ndarray):
         names = [field.name for field in fields(programming) if field.name != "spec"]
         content = type(programming), {name: getattr(programming, name) for name in names}
-    parts, running, longest = {}, {}, 0.0
+    parts, running = {}, {}
     # A fresh interpreter: nothing of the caller's threads or open files comes along.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_die_quietly) as pool:
         try:
             while True:
                 while (k := len(parts) + len(running)) < len(portions) and len(running) < jobs:
-                    if parts and not time_for_another(longest):
-                        break
                     future = pool.submit(_simulate_plain, arrays, content, calibration, *portions[k])
-                    running[future] = (k, time.monotonic())
+                    running[future] = k
                 if not running:
                     break
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    k, begin = running.pop(future)
-                    parts[k] = future.result()
-                    longest = max(longest, time.monotonic() - begin)
+                    parts[running.pop(future)] = future.result()
                 progress(sum(len(part.answers) for part in parts.values()))
         except BaseException:
             for child in multiprocessing.active_children():

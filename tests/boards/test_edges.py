@@ -42,7 +42,7 @@ def talk(board):
     """A conversation with a board in the state after power-up, its memories included."""
     virtual, port = board
     virtual.press_reset()
-    with serial.Serial(port, BUILD.baud, timeout=20, exclusive=True) as line:
+    with serial.Serial(port, BUILD.baud, timeout=600, exclusive=True) as line:
         conversation = Conversation(line, BUILD)
         conversation.echo(b"awake")
         for space, memory in conversation.model.memories.items():

@@ -41,6 +41,30 @@ def test_demo(run, tmp_path, recordings):
     assert (tmp_path / "shown" / "verilog" / "kws.v").is_file()
 
 
+def test_amaranth_simulates_one_recording_of_each_word(run, monkeypatch, tmp_path):
+    """However busy the machine is: a budget of clocks, not of seconds."""
+    from crossramp import demo
+
+    asked = []
+
+    class Enough(Exception):
+        pass
+
+    def simulate(model, utterances, simulator):
+        asked.append((simulator, utterances))
+        raise Enough
+
+    monkeypatch.setattr(demo, "simulate", simulate)
+    monkeypatch.setattr(demo, "generate", lambda *_, **__: None)
+    for simulator in ("amaranth", "icarus"):
+        with pytest.raises(Enough):
+            run("demo", "-o", "shown", "--simulator", simulator)
+    (_, few), (_, whole) = asked
+    assert len(few.names) == len(few.codes) == len(set(few.labels)) == 12
+    assert len(whole.names) > 12
+    assert whole.names[:12] == few.names
+
+
 def test_recordings_are_few_and_attributed(recordings):
     words = [name.split("/")[0] for name in recordings]
     assert all(words.count(word) <= 2 for word in words)

@@ -16,7 +16,7 @@ from crossramp.golden.installation import how_to_install
 from crossramp.golden.linkmodel import LinkModel
 from crossramp.golden.modelfile import load_model, save_model
 
-from tests.boards.line import Disturbance, Line
+from tests.boards.line import Disturbance, Line, SimulatedLine
 from tests.cli.conftest import is_refusal, small_model, write_wav
 
 
@@ -37,7 +37,7 @@ def build(model_file) -> Build:
 
 @pytest.fixture
 def board(build):
-    with Line(TimedModel(build)) as line:
+    with SimulatedLine(TimedModel(build)) as line:
         yield line
 
 
@@ -87,7 +87,7 @@ def test_a_golden_board(run, model_file, board, build, every_step):
 def test_settings_reach_the_board(run, model_file, build):
     model = LinkModel(build)
     cells = len(build.spec.ramps) * build.spec.calibration_cells
-    with Line(model) as line:
+    with SimulatedLine(model) as line:
         options = ["--hold", 250, "--tick", 25, "--calibration", "1" + "0" * (cells - 2) + "1"]
         status, _ = ran(run, model_file, "--random", 1, "--steps", 1, "--port", line.port, *options)
     assert status == 0
@@ -139,7 +139,7 @@ def test_every_difference_is_seen(run, model_file, build, spoil, first):
                 changed[11] += 1
             return Frame(answer.sequence, answer.command, bytes(changed))
 
-    with Line(Wrong(build)) as line:
+    with SimulatedLine(Wrong(build)) as line:
         status, content = ran(run, model_file, "--random", 2, "--port", line.port)
         assert (status, content["mismatches"]) == (1, 2)
         assert all(row["first_mismatch"].startswith(first) for row in content["rows"])
@@ -156,7 +156,7 @@ def test_a_wrong_step_in_the_middle_is_seen_with_every_step(run, model_file, bui
                 return Frame(answer.sequence, answer.command, bytes([0, 7]) + answer.payload[2:])
             return answer
 
-    with Line(Wrong(build)) as line:
+    with SimulatedLine(Wrong(build)) as line:
         assert ran(run, model_file, "--random", 1, "--steps", 4, "--port", line.port)[0] == 0
         status, content = ran(run, model_file, "--random", 1, "--steps", 4, "--port", line.port, "--every-step")
         assert status == 1
@@ -165,10 +165,10 @@ def test_a_wrong_step_in_the_middle_is_seen_with_every_step(run, model_file, bui
 
 def test_a_disturbed_line_changes_nothing_but_the_count(run, model_file, build, seed):
     arguments = (model_file, "--random", 3)
-    with Line(TimedModel(build)) as line:
+    with SimulatedLine(TimedModel(build)) as line:
         _, good = ran(run, *arguments, "--port", line.port)
     rates = {"drop": 0.002, "flip": 0.002}
-    with Line(TimedModel(build), Disturbance([seed, 0], **rates), Disturbance([seed, 1], **rates)) as line:
+    with SimulatedLine(TimedModel(build), Disturbance([seed, 0], **rates), Disturbance([seed, 1], **rates)) as line:
         status, content = ran(run, *arguments, "--port", line.port, "--tries", 50, "--timeout", 0.1)
     assert status == 0
     assert content["rows"] == good["rows"]
@@ -206,18 +206,19 @@ def test_the_virtual_board_without_verilator(run):
 # ---- what goes wrong -------------------------------------------------------------------------------------------------
 
 
-def test_wrong_ports(run, model_file, tmp_path, board):
+def test_wrong_ports(run, model_file, tmp_path, build):
     (tmp_path / "file").write_text("")
-    request = ("run", model_file, "--random", 1, "--port")
+    request = ("run", model_file, "--random", 1, "--timeout", 60, "--port")
     assert is_refusal(run(*request, "/dev/ttyMissing7"), "/dev/ttyMissing7: no such port; there ")
     assert is_refusal(run(*request, "file"), "file: no serial port")
-    with serial.Serial(board.port, exclusive=True):
-        assert is_refusal(run(*request, board.port), f"{board.port}: in use by another program; close that first")
-    assert run(*request, board.port)[0] == 0
+    with Line(TimedModel(build)) as line:
+        with serial.Serial(line.port, exclusive=True):
+            assert is_refusal(run(*request, line.port), f"{line.port}: in use by another program; close that first")
+        assert run(*request, line.port)[0] == 0
 
 
 def test_a_board_of_another_specification(run, model_file, build):
-    with Line(LinkModel(Build("tiny", build.spec.replace(units=4, lanes=1), 1, 12_000_000))) as line:
+    with SimulatedLine(LinkModel(Build("tiny", build.spec.replace(units=4, lanes=1), 1, 12_000_000))) as line:
         before = bytes(line.far.memories[Space.WEIGHTS])
         result = run("run", model_file, "--random", 1, "--port", line.port)
         assert is_refusal(
@@ -227,7 +228,7 @@ def test_a_board_of_another_specification(run, model_file, build):
 
 
 def test_nobody_answers(run, model_file, build):
-    with Line(LinkModel(build), to_board=Disturbance(1, cut=0)) as line:
+    with SimulatedLine(LinkModel(build), to_board=Disturbance(1, cut=0)) as line:
         result = run("run", model_file, "--random", 1, "--port", line.port, "--tries", 2, "--timeout", 0.1)
         assert is_refusal(result, f"no board answers on {line.port} at 1000000 baud (2 tries of 0.1 s)", "flash")
 
@@ -237,7 +238,7 @@ def test_a_board_that_stops_midway(run, model_file, build):
         def respond(self, frame):
             return None if self._tag is not None and self.accepted == 3 else super().respond(frame)
 
-    with Line(Stops(build)) as line:
+    with SimulatedLine(Stops(build)) as line:
         result = run("run", model_file, "--random", 1, "--port", line.port, "--tries", 2, "--timeout", 0.1)
         assert is_refusal(
             result, f"the board on {line.port} stopped answering after step 3 of utterance 1", "start again"
@@ -259,7 +260,7 @@ def test_memory_that_fails(run, model_file, build):
             content = super()._content(space)
             return bytes(len(content)) if space == Space.WEIGHTS else content
 
-    with Line(Stuck(build)) as line:
+    with SimulatedLine(Stuck(build)) as line:
         result = run("run", model_file, "--random", 1, "--port", line.port)
         assert is_refusal(result, "does not hold what was written: word 0 of weights is 0000, not ")
 

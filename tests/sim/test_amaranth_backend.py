@@ -41,16 +41,6 @@ def test_any_split_over_processes_gives_the_same(monkeypatch):
     assert done[-1] == 5
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_without_time_only_the_first_are_done(monkeypatch, jobs):
-    monkeypatch.setattr(amaranth_backend, "_PORTION_CLOCKS", 1)
-    network, x = network_of(SPEC, 1), inputs_of(SPEC, 1, batch=20, steps=1)
-    observed = simulate_amaranth(network, x, jobs=jobs, seconds=0)
-    count = len(observed.answers)
-    assert 1 <= count < 20
-    assert np.array_equal(observed.h, network.run(x).steps.h[:count])
-
-
 def test_a_wrong_weight_is_seen():
     network, x = network_of(SPEC, 2), inputs_of(SPEC, 2)
     wrong = differences(simulate_amaranth(network, x, programming=-network.weights), network.run(x))

@@ -77,4 +77,4 @@ for name in ("MacroBench", "StreamSource", "build_cocotb"):
     else:
         raise SystemExit(f"{name} came without cocotb")
 """
-    subprocess.run([sys.executable, "-c", text], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", text], check=True, timeout=600)

@@ -268,7 +268,7 @@ endmodule
     subprocess.run(
         ["iverilog", "-g2012", "-o", tmp_path / "top.vvp", tmp_path / "top.sv", SOURCES / "protocol.sv"], check=True
     )
-    run = subprocess.run(["vvp", "-n", tmp_path / "top.vvp"], check=True, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(["vvp", "-n", tmp_path / "top.vvp"], check=True, capture_output=True, text=True, timeout=600)
     got = [tuple(map(int, line.split()[1:])) for line in run.stdout.splitlines() if line.startswith("broken ")]
     assert got[1:] == expected
     assert len(got) == len(VIOLATIONS) + 2

@@ -5,7 +5,6 @@ import re
 import shutil
 import struct
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -228,10 +227,8 @@ def test_a_run_can_be_limited_and_stopped():
         run_deck(long, seconds=0.3)
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
-    began = time.monotonic()
-    with pytest.raises(Stopped):
+    with pytest.raises(Stopped):  # or it would run for days
         run_deck(long, stop=stop)
-    assert time.monotonic() - began < 30
 
 
 HEAD = "Title: x\nDate: y\nPlotname: Transient Analysis\nFlags: {}\nNo. Variables: 2\nNo. Points: 2\nVariables:\n"

@@ -109,7 +109,7 @@ def test_a_killed_run_goes_on(data, recipe, whole, tmp_path):
         "Report.batch = batch\n"
         "main(sys.argv[1:])\n"
     )
-    killed = subprocess.run([sys.executable, "-c", script, *run], capture_output=True, timeout=60)
+    killed = subprocess.run([sys.executable, "-c", script, *run], capture_output=True, timeout=600)
     assert killed.returncode == -signal.SIGKILL
     assert main(run) == 0
     assert output.read_bytes() == whole
