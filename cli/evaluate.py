@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from crossramp import devices
+from crossramp import devices, givencells
 from crossramp.errors import UserError
 from crossramp.evaluated import material
 from crossramp.generate import with_lanes
@@ -61,6 +61,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         choices=(*CALIBRATIONS, "both"),
         help="of the ramps' bias cells: left nominal, settled by one point, or each in turn (default)",
     )
+    givencells.add_conductances(group)
     group.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core that may be used)")
     hardware = parser.add_argument_group("hardware")
     add = hardware.add_argument
@@ -112,8 +113,10 @@ class _Plan:
 
     def __init__(self, model: Model, args: argparse.Namespace):
         self.model, self.network = model, model.network
-        asked = devices.technology_of(args, ("instances", "first_seed", "calibration", "rtl_instances"))
+        options = ("instances", "first_seed", "calibration", "rtl_instances", *givencells.OPTIONS)
+        asked = devices.technology_of(args, options)
         self.technology, self.switches = asked or (None, frozenset())
+        self.given: givencells.Given | None = None
         if not args.rtl:
             for option in ("rtl_instances", "simulator"):
                 if getattr(args, option) is not None:
@@ -134,10 +137,17 @@ class _Plan:
             check_format(args.confusion)
             if not args.confusion.parent.is_dir():
                 raise UserError(f"{args.confusion.parent}: no such folder; make it first")
+        if asked:
+            self.given = givencells.given_of(args, self.technology, model)
+
+    @property
+    def conductances(self):
+        """Cells that stand in every chip, or None."""
+        return None if self.given is None else self.given.cells
 
     def array(self) -> dict | None:
         """What the chips are made of, as JSON types."""
-        return None if self.technology is None else devices.array_of(self.technology, self.switches)
+        return None if self.technology is None else devices.array_of(self.technology, self.switches, self.given)
 
     def instances(self, data, progress: Progress) -> list[Instances]:
         """All chips, with every calibration that is asked for."""
@@ -155,6 +165,7 @@ class _Plan:
             first_seed=self.first,
             calibrations=self.calibrations,
             switches=self.switches,
+            conductances=self.conductances,
             jobs=self.jobs,
             progress=show,
         )
@@ -168,7 +179,7 @@ class _Plan:
             return outcomes
         for seed in range(self.first, self.first + self.rtl_count):
             for calibration in self.calibrations:
-                chip = Chip.of(self.network, self.technology, seed, calibration, self.switches)
+                chip = Chip.of(self.network, self.technology, seed, calibration, self.switches, self.conductances)
                 about = {"array": self.technology.name, "seed": seed, "calibration": calibration}
                 about |= {"calibration_port": f"{chip.port:x}", "calibration_failed": list(chip.failed)}
                 told, score = self._simulate(data, chip, about, progress)
@@ -277,6 +288,7 @@ def _instances_text(data, content: dict) -> str:
     array = content["array"]
     off = f", without {', '.join(array['effects_off'])}" if array["effects_off"] else ""
     seeds = [chip["seed"] for chip in content["instances"][0]["chips"]]
+    given = f", cells of {', '.join(array['conductances'])}" if array["conductances"] else ""
     head = f"{len(seeds)} device instances, seeds {seeds[0]} to {seeds[-1]}: {array['technology']}"
     rows = []
     for one in content["instances"]:
@@ -284,7 +296,7 @@ def _instances_text(data, content: dict) -> str:
         cells += [f"{data.show(one[name][data.METRIC])} (chip {one[name]['seed']})" for name in ("worst", "best")]
         rows.append((one["calibration"], *cells))
     header = ("calibration", "mean", "sd", "worst", "best")
-    return f"{head} ({array['technology_hash']}){off}\n{table(header, rows, right=(1, 2, 3, 4))}"
+    return f"{head} ({array['technology_hash']}){off}{given}\n{table(header, rows, right=(1, 2, 3, 4))}"
 
 
 def _hardware_text(data, content: dict) -> str:

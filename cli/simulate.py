@@ -203,6 +203,8 @@ def array_facts(array: dict | None) -> list[tuple[str, str]]:
     lines = [("array", f"technology {array['technology']} ({array['technology_hash']}), device {array['device_seed']}")]
     if array["effects_off"]:
         lines.append(("", f"without {', '.join(array['effects_off'])}"))
+    if array["conductances"]:
+        lines.append(("", f"cells of {', '.join(array['conductances'])}"))
     lines.append(("calibration", array["calibration"]))
     if array["calibration_failed"]:
         lines.append(("", f"beyond the reach of the bias cells: {', '.join(array['calibration_failed'])}"))

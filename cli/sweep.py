@@ -7,13 +7,13 @@ import os
 import sys
 import time
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from crossramp import inputs
+from crossramp import givencells, inputs
 from crossramp.errors import UserError
 from crossramp.golden.modelfile import Model, load_model
 from crossramp.sim.sweep.execute import Cluster, ExecutionError, run_local
@@ -53,6 +53,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", metavar="DIR", help="the folder of the results")
     parser.add_argument("--data", metavar="DATA", help="other recordings than the plan's: a folder, .npy, .npz, demo")
     parser.add_argument("--instances", type=int, metavar="N", help="other than the plan's; with more, a sweep goes on")
+    givencells.add_conductances(parser)
     parser.add_argument(
         "--workers", type=int, metavar="N", help="processes on this machine (default: one a core that may be used)"
     )
@@ -86,17 +87,23 @@ def run(args: argparse.Namespace) -> int:
     if "accuracy" in plan.metrics and not (labels >= 0).any():
         raise UserError("metrics has accuracy, but no recording has a label; ask for flips instead")
     problem = Problem.of(plan, model, utterances.codes, labels)
+    given = givencells.given_at(args, [(point.technology, problem.network(point)) for point in problem.points])
+    if given:
+        problem = replace(problem, given=tuple(one.cells for one in given))
     tasks = make_tasks(problem, instances)
     if args.report and args.restart:
         raise UserError("--report and --restart exclude each other; leave one out")
     if args.report:
         with Store(Path(args.output), plan, problem, None) as store:
-            return _tell(args, plan, problem, store, store.rows(instances), {"computed": 0, "wall_seconds": 0.0})
+            about = {"computed": 0, "wall_seconds": 0.0, **givencells.told_of(given)}
+            return _tell(args, plan, problem, store, store.rows(instances), about)
     left = _still_to_do(args, plan, problem, tasks)
     if args.dry_run:
         workers = _workers(args)
         seconds = _estimate(problem, left, workers)
         content = _facts(problem, instances, tasks, left, workers, seconds)
+        if args.json:
+            content |= givencells.told_of(given)
         print(as_json(content) if args.json else table(("", ""), list(content.items())).lstrip())
         return 0
     cluster = None if args.dask is None or not left else Cluster(args.dask)
@@ -110,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
         with Store(Path(args.output), plan, problem, code_version(), args.restart) as store:
             _complain_of(store)
             computed, seconds = _compute(problem, store, cluster, workers, tasks)
-            about = {"computed": computed, "wall_seconds": round(seconds, 3)}
+            about = {"computed": computed, "wall_seconds": round(seconds, 3), **givencells.told_of(given)}
             return _tell(args, plan, problem, store, store.rows(instances), about)
     finally:
         if cluster is not None:
@@ -367,6 +374,7 @@ def _text(plan: Plan, content: dict) -> str:
             rows.append((*(_cell(value) for value in entry["values"].values()), name, *cells))
     facts = [
         ("device instances", f"{content['instances']}, {content['recordings']} recordings each"),
+        *([("cells", ", ".join(content["conductances"]))] if content["conductances"] else []),
         ("computed now", f"{content['computed']} in {duration(content['wall_seconds'])}"),
         ("results", content["results"]),
         ("pictures", ", ".join(content["pictures"]) or content["no_pictures"]),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.golden.analog.calibration import calibrate
+from crossramp.golden.analog.conductancefile import Conductances
 from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.analog.linearity import calibration_plan
 from crossramp.golden.analog.sampling import ALL, device
@@ -142,6 +143,7 @@ def evaluate_instances(
     jobs: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
     logit_scale: float | None = None,
+    conductances: Conductances | None = None,
 ) -> list[Instances]:
     """Accuracies of device instances, one :class:`Instances` a calibration; the same chips in each.
 
@@ -163,12 +165,14 @@ def evaluate_instances(
         Told the instances done and their total, over all calibrations.
     logit_scale : float or None
         Of a model of texts: the metric is then ``"bits"`` per character.
+    conductances : Conductances or None
+        Cells that take the place of drawn ones in every instance.
 
     Raises
     ------
     ValueError
-        For a number out of range, an unknown calibration, or what :func:`evaluate_speech` or :func:`evaluate_text`
-        raises.
+        For a number out of range, an unknown calibration, cells that do not fit the network, or what
+        :func:`evaluate_speech` or :func:`evaluate_text` raises.
     """
     if not 1 <= instances <= _INSTANCES_MOST:
         raise ValueError(f"instances is {instances}; allowed: 1 to {_INSTANCES_MOST}")
@@ -186,6 +190,9 @@ def evaluate_instances(
     points = tuple(Point(technology, None, name, frozenset(switches), {"calibration": name}) for name in calibrations)
     arrays = (network.weights, network.head_weights, network.head_biases, np.asarray(codes), labels)
     rest = {"points": points, "metrics": (metric,), "seed": first_seed, "logit_scale": logit_scale}
+    if conductances is not None:
+        conductances.check(network.spec, technology)  # before processes are started
+        rest["given"] = (conductances,) * len(points)
     problem = Problem(network.spec, *arrays, **rest, projection_weights=network.projection_weights)
     rows = _rows(problem, instances, jobs, progress)
     found = []
@@ -248,12 +255,19 @@ class Chip:
 
     @classmethod
     def of(
-        cls, network: Network, technology: Technology, seed: int, calibration: str = "none", switches: frozenset = ALL
+        cls,
+        network: Network,
+        technology: Technology,
+        seed: int,
+        calibration: str = "none",
+        switches: frozenset = ALL,
+        conductances: Conductances | None = None,
     ) -> "Chip":
-        """The chip with a seed, calibrated or not; ValueError as :func:`check_calibration` raises."""
+        """The chip with a seed, calibrated or not; ValueError as :func:`evaluate_instances` raises."""
         check_calibration(network, calibration)
         spec = network.spec
-        instance = device(technology, spec, network.weights, seed, switches=switches)
+        options = {"switches": switches, "conductances": conductances}
+        instance = device(technology, spec, network.weights, seed, **options)
         if calibration == "none":
             return cls(instance, calibration_port(spec, None, instance))
         result = calibrate(instance, calibration_plan(technology, spec, network.weights))

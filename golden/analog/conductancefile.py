@@ -65,6 +65,10 @@ class Conductances:
             values.setflags(write=False)
             object.__setattr__(self, name, values)
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Those that are given, by name."""
+        return {name: getattr(self, name) for name in NAMES if getattr(self, name) is not None}
+
     def over(self, name: str, drawn: np.ndarray) -> np.ndarray:
         """``drawn`` with the given cells of array ``name`` in their places; float64, shape of ``drawn``."""
         given = getattr(self, name, None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from crossramp.golden.analog.conductancefile import NAMES, Conductances
 from crossramp.golden.analog.technology import Technology
 from crossramp.golden.network import Network
 from crossramp.golden.specification import Specification
@@ -16,6 +17,7 @@ from .plan import Plan, Point
 
 _ARRAYS = ("weights", "head_weights", "head_biases", "codes", "labels")
 _PROJECTION = ("projection_weights",)  # where there is one
+_CELLS = "cells"  # arrays of given cells: cells.0.positive and so on
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +41,14 @@ class Problem:
         Of a text's model, see :class:`~crossramp.golden.text.TextSettings`; for the metric ``"bits"`` alone.
     projection_weights : integer array, or None
         Of a network with a projection, see :class:`~crossramp.golden.network.Network`.
+    given : tuple of Conductances
+        Cells that take the place of drawn ones in every instance, of each point; empty where all are drawn.
 
     Raises
     ------
     ValueError
-        For answers, accuracy or flips, of a model with the readout ``"step"``, or bits of another, or without a scale.
+        For answers, accuracy or flips, of a model with the readout ``"step"``, or bits of another, or without a scale;
+        for given cells of another number than points.
     """
 
     spec: Specification
@@ -57,8 +62,11 @@ class Problem:
     seed: int
     logit_scale: float | None = None
     projection_weights: np.ndarray | None = None
+    given: tuple[Conductances, ...] = ()
 
     def __post_init__(self):
+        if self.given and len(self.given) != len(self.points):
+            raise ValueError(f"cells are given for {len(self.given)} points; the plan has {len(self.points)}")
         if "bits" in self.metrics and (self.spec.readout != "step" or self.logit_scale is None):
             raise ValueError("bits are those of characters; give a model of texts, whose readout is 'step'")
         counted = sorted({"accuracy", "flips"} & set(self.metrics))
@@ -69,11 +77,14 @@ class Problem:
             )
 
     @classmethod
-    def of(cls, plan: Plan, model, codes: np.ndarray, labels: np.ndarray) -> "Problem":
-        """The problem of a plan, a :class:`~crossramp.golden.modelfile.Model` and recordings."""
+    def of(
+        cls, plan: Plan, model, codes: np.ndarray, labels: np.ndarray, given: tuple[Conductances, ...] = ()
+    ) -> "Problem":
+        """The problem of a plan, a :class:`~crossramp.golden.modelfile.Model`, recordings, and given cells if any."""
         arrays = (model.weights, model.head_weights, model.head_biases, np.asarray(codes), np.asarray(labels, np.int64))
         projection = model.projection_weights
-        return cls(model.spec, *arrays, plan.points, plan.metrics, plan.seed, projection_weights=projection)
+        rest = {"projection_weights": projection, "given": given}
+        return cls(model.spec, *arrays, plan.points, plan.metrics, plan.seed, **rest)
 
     @property
     def _projection(self) -> tuple[str, ...]:
@@ -90,6 +101,9 @@ class Problem:
             "points": [],
             **({} if self.logit_scale is None else {"logit_scale": self.logit_scale}),
         }
+        if self.given:
+            places = {id(cells): place for place, cells in enumerate(self._different)}
+            content["given"] = [places[id(cells)] for cells in self.given]
         known = {}
         for point in self.points:
             technology = point.technology
@@ -112,6 +126,8 @@ class Problem:
         buffer = io.BytesIO()
         arrays = {name: getattr(self, name) for name in (*_ARRAYS, *self._projection)}
         arrays["codes"] = arrays["codes"].astype(np.int16)
+        for place, cells in enumerate(self._different):
+            arrays |= {f"{_CELLS}.{place}.{name}": values for name, values in cells.arrays().items()}
         np.savez_compressed(buffer, text=np.frombuffer(self.text.encode(), np.uint8), **arrays)
         return buffer.getvalue()
 
@@ -121,6 +137,9 @@ class Problem:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in (*_ARRAYS, *_PROJECTION) if name in file}
             content = json.loads(bytes(file["text"]))
+            places = content.get("given", ())
+            names = [{n: f"{_CELLS}.{k}.{n}" for n in NAMES} for k in range(max(places, default=-1) + 1)]
+            different = [Conductances(**{n: file[key] for n, key in one.items() if key in file}) for one in names]
         technologies = [_technology(entry) for entry in content["technologies"]]
         points = tuple(
             Point(
@@ -135,7 +154,9 @@ class Problem:
         spec = Specification.from_dict(content["specification"])
         arrays = {name: np.asarray(values, np.int64) for name, values in arrays.items()}
         metrics, scale = tuple(content["metrics"]), content.get("logit_scale")
-        return cls(spec, **arrays, points=points, metrics=metrics, seed=content["seed"], logit_scale=scale)
+        given = tuple(different[place] for place in places)
+        rest = {"metrics": metrics, "seed": content["seed"], "logit_scale": scale, "given": given}
+        return cls(spec, **arrays, points=points, **rest)
 
     @cached_property
     def hashes(self) -> dict[str, str]:
@@ -151,7 +172,18 @@ class Problem:
             "plan": _hash(json.dumps([self.metrics, self.seed, points], sort_keys=True).encode()),
             "model": _hash(*model),
             "data": _hash(*(np.ascontiguousarray(values, "<i8").tobytes() for values in (self.codes, self.labels))),
+            # No such key where nothing is given: earlier results keep what they belong to.
+            **({"conductances": _hash(*map(_content, self.given))} if self.given else {}),
         }
+
+    @cached_property
+    def _different(self) -> list[Conductances]:
+        """Given cells, each object once."""
+        return list({id(cells): cells for cells in self.given}.values())
+
+    def cells(self, point: int) -> Conductances | None:
+        """Given cells of a point, by its place; None where all are drawn."""
+        return self.given[point] if self.given else None
 
     @property
     def conversions(self) -> int:
@@ -175,6 +207,16 @@ def _technology(content: dict) -> Technology:
         {name: entry["value"] for name, entry in constants.items()},
         {name: entry["source"] for name, entry in constants.items()},
     )
+
+
+def _content(cells: Conductances) -> bytes:
+    """What given cells are, whichever files they come from."""
+    parts = []
+    for name, values in cells.arrays().items():
+        # One NaN for all that is drawn, and one 0: what computes alike is alike.
+        plain = np.where(np.isnan(values), np.nan, values + 0.0)
+        parts += [name.encode(), repr(values.shape).encode(), np.ascontiguousarray(plain, "<f8").tobytes()]
+    return _hash(*parts).encode()
 
 
 def _hash(*parts: bytes) -> str:

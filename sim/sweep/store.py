@@ -175,7 +175,8 @@ class Store:
                 raise StoreError(f"{self.folder}: holds something else than a sweep; give another folder")
             if self.identity["code"] is None:
                 self.identity["code"] = identity.get("code")
-            changed = [name for name, value in self.identity.items() if identity.get(name) != value]
+            both = dict.fromkeys((*self.identity, *identity))  # what only one of them has was changed too
+            changed = [name for name in both if identity.get(name) != self.identity.get(name)]
             if changed:
                 raise StoreError(
                     f"{self.folder}: holds a sweep with another {' and '.join(changed)}; give another folder, or "

@@ -68,7 +68,7 @@ class _Bench:
     """A point of a problem: what all its instances share."""
 
     def __init__(self, problem: Problem, point: int):
-        self.problem, self.point = problem, problem.points[point]
+        self.problem, self.point, self.cells = problem, problem.points[point], problem.cells(point)
         self.network: Network = problem.network(self.point)
         self.spec = self.network.spec
 
@@ -100,7 +100,8 @@ class _Bench:
     def measure(self, seed: int) -> dict:
         """The metrics of the instance with a seed."""
         point, metrics = self.point, self.problem.metrics
-        chip = device(point.technology, self.spec, self.network.weights, seed, switches=point.switches)
+        options = {"switches": point.switches, "conductances": self.cells}
+        chip = device(point.technology, self.spec, self.network.weights, seed, **options)
         cells = None if self.plan is None else calibrate(chip, self.plan).cells
         lstm = DeviceLstm(chip, cells, self.network.projection_weights)
         found = {}

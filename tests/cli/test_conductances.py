@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from crossramp import sweep
 from crossramp.golden.analog.technology import load
 from crossramp.golden.modelfile import load_model, save_model
 from crossramp.maps import write_conductances, write_ramps
 
-from tests.cli.conftest import is_refusal, small_model, text_model
+from tests.cli.conftest import is_refusal, small_model, text_model, write_wav
 
 FILES = ("--conductances", "out/conductances.csv", "--conductances", "out/ramps.csv")
 SIMULATE = ("--random", 3, "--steps", 2, "--simulator", "amaranth", "--json")
@@ -191,3 +192,144 @@ def test_an_archive_is_checked_too(run, model_file):
     status, _, err = run("linearity", "--model", model_file, *LINEARITY, *given)
     assert status == 0
     assert "crossramp: warning: dead.npz: least-squares gain" in err
+
+
+# ---- evaluate and sweep ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recordings(tmp_path, seed):
+    """Two of each word."""
+    rng = np.random.default_rng(seed)
+    for word in ("yes", "no"):
+        for k in range(2):
+            write_wav(tmp_path / "audio" / word / f"a{k}_nohash_0.wav", rng.normal(0, 3000, 1000))
+    return tmp_path / "audio"
+
+
+def test_evaluate_takes_cells(run, model_file, halved, recordings, monkeypatch):
+    """In every chip, and in the one in front of the hardware; they are told, and warned of."""
+    from crossramp.sim.evaluation import Chip
+
+    chips, real = [], Chip.of
+
+    def of(*arguments):
+        chips.append(real(*arguments))
+        return chips[-1]
+
+    monkeypatch.setattr(Chip, "of", of)
+    count = ("--instances", 2, "--jobs", 1, "--calibration", "none")
+    evaluate = ("evaluate", model_file, recordings, *count, *halved, "--no", "all")
+    status, out, err = run(*evaluate, "--rtl", "--simulator", "amaranth", "--json")
+    assert status == 0
+    assert is_warned(err)
+    told = json.loads(out)
+    assert told["array"]["warnings"][0] in err
+    assert told["array"]["conductances"] == ["weights.csv", "cells.csv"]
+    # Half of each weight, as the tables say; all chips are the same array then, and the hardware equals its golden.
+    model = load_model(model_file)
+    assert np.allclose(chips[0].instance.weights, model.weights / 2, atol=1e-4)
+    assert told["hardware"][1]["mismatches"] == 0
+    assert len({chip["accuracy"] for chip in told["instances"][0]["chips"]}) == 1
+    from crossramp.golden.analog.convert import DeviceLstm
+    from crossramp.golden.features import features, pulse_codes
+    from crossramp.train.recordings import labeled_recordings
+
+    found = labeled_recordings(recordings, model.class_names, model.feature_settings)
+    codes = pulse_codes(features(found.clips, model.feature_settings), model.spec.input_bits)
+    hidden = DeviceLstm(chips[0].instance).hidden(codes)
+    answers = model.network.logits(hidden.sum(axis=1), codes.shape[1]).argmax(axis=1)
+    assert told["instances"][0]["mean"] == (answers == found.labels).mean()
+    out = run(*evaluate)[1]
+    assert "without programming" in out
+    assert ", cells of weights.csv, cells.csv" in out
+
+
+def test_evaluate_refuses_what_does_not_fit(run, model_file, recordings):
+    write(load_model(model_file))
+    evaluate = ("evaluate", model_file, recordings, "--instances", 1, "--jobs", 1)
+    assert is_refusal(run(*evaluate, "--technology", "pcm", *FILES), "for technology rram (9 to 88.19 µS), not for pcm")
+    assert is_refusal(run(*evaluate[:3], *FILES), "--conductances", "--technology")
+    given = ("--technology", "rram", "--conductances-g-max", 20)
+    assert is_refusal(run(*evaluate, *given), "--conductances-g-max belongs to --conductances")
+    assert is_refusal(run(*evaluate, *given, "--conductances", "none.npz"), "none.npz: cannot be read")
+
+
+PLAN = """
+model = "{model}"
+data = "random:4"
+instances = 2
+metrics = ["flips", "inl"]
+[axes]
+"cell.read_noise" = [0.0, 0.1]
+"""
+
+
+@pytest.fixture
+def plan(tmp_path, model_file):
+    def make(more=""):
+        (tmp_path / "plan.toml").write_text(PLAN.format(model=model_file) + more)
+        return tmp_path / "plan.toml"
+
+    return make
+
+
+def test_sweep_takes_cells(run, model_file, halved, plan, monkeypatch):
+    monkeypatch.setattr(sweep, "_draw", lambda *_: [])  # pictures take longer than all the rest
+    command = ("sweep", plan(), "-o", "swept", "--workers", 1, "--json")
+    cells = halved[2:]
+    status, out, err = run(*command, *cells)
+    assert status == 0
+    assert is_warned(err)
+    first = json.loads(out)
+    assert first["conductances"] == ["weights.csv", "cells.csv"]
+    assert len(first["warnings"]) == 1
+    assert first["computed"] == 4
+    # The same cells under another name, in another order and layout, go on; others, and none, are another sweep.
+    Path("moved.csv").write_text(Path("cells.csv").read_text())
+    again = json.loads(run(*command, "--conductances", "moved.csv", *cells[:2])[1])
+    assert again["computed"] == 0
+    assert again["points"] == first["points"]
+    measured("out/conductances.csv", "weights.csv", 0.501)
+    assert is_refusal_after_warning(run(*command, *cells), "holds a sweep with another conductances", "--restart")
+    assert is_refusal(run(*command), "holds a sweep with another conductances", "--restart")
+    measured("out/conductances.csv", "weights.csv", 0.5)
+    status, out, _ = run(*command, *cells, "--report")
+    assert json.loads(out)["points"] == first["points"]
+    # Given cells are in the results: without them the ramps are others.
+    drawn = json.loads(run("sweep", plan(), "-o", "drawn", "--workers", 1, "--json")[1])
+    inl = [[point["metrics"]["inl"]["mean"] for point in told["points"]] for told in (first, drawn)]
+    assert inl[0] != inl[1]
+    assert "conductances" not in drawn["identity"]
+    assert is_refusal_after_warning(
+        run("sweep", plan(), "-o", "drawn", "--workers", 1, *cells), "holds a sweep with another conductances"
+    )
+
+
+def is_refusal_after_warning(result, *words) -> bool:
+    """A refusal, once the warning is taken from it."""
+    status, out, err = result
+    lines = err.splitlines(keepends=True)
+    assert lines[0].startswith("crossramp: warning: ")
+    return is_refusal((status, out, "".join(lines[1:])), *words)
+
+
+def test_sweep_checks_the_cells_of_each_point(run, model_file, plan, halved):
+    write(load_model(model_file))
+    technologies = plan('technology = ["rram", "pcm"]\n')
+    assert is_refusal(
+        run("sweep", technologies, "--dry-run", *FILES), "for technology rram (9 to 88.19 µS), not for pcm"
+    )
+    windows = plan('"times cell.g_max" = [1.0, 0.8]\n')
+    assert is_refusal(run("sweep", windows, "--dry-run", *FILES), "not for rram (9 to 70.552 µS)")
+    bits = plan("adc_bits = [3, 4]\n")
+    assert is_refusal(run("sweep", bits, "--dry-run", *FILES), "out/ramps.csv", "for another specification")
+    status, out, err = run("sweep", bits, "--dry-run", "--json", *FILES[:2])
+    assert (status, err) == (0, "")
+    assert json.loads(out)["conductances"] == ["out/conductances.csv"]
+    # Tables that say nothing are told once for each window.
+    status, _, err = run("sweep", windows, "--dry-run", *halved[2:])
+    assert status == 0
+    assert err.count("crossramp: warning: ") == 2
+    status, _, err = run("sweep", plan(), "--dry-run", *halved[2:])
+    assert err.count("crossramp: warning: ") == 1

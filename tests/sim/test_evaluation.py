@@ -3,7 +3,9 @@
 
 import numpy as np
 import pytest
+from crossramp.golden.analog.conductancefile import ConductanceError, Conductances
 from crossramp.golden.analog.convert import DeviceLstm
+from crossramp.golden.analog.targets import targets
 from crossramp.golden.analog.technology import load
 from crossramp.sim import evaluation
 from crossramp.sim.array import to_bits
@@ -85,6 +87,23 @@ def test_instances_are_those_of_the_traced_model(data):
     assert len(values) > 1  # chips differ
     quiet = evaluate_instances(network, codes, labels, RRAM, 2, calibrations=("none",), switches=frozenset())
     assert set(quiet[0].values) == {evaluate_speech(network, codes, labels).accuracy}
+
+
+def test_given_cells_stand_in_every_instance(data):
+    """Weights of half their size, in this process, in others, and in the chip for the hardware."""
+    network, codes, labels = data
+    wanted = targets(RRAM, network.spec, network.weights)
+    cells = Conductances(positive=wanted.positive / 2, negative=wanted.negative / 2)
+    rest = {"calibrations": ("none",), "switches": frozenset()}
+    found = evaluate_instances(network, codes, labels, RRAM, 2, conductances=cells, **rest)
+    assert found == evaluate_instances(network, codes, labels, RRAM, 2, conductances=cells, jobs=2, **rest)
+    chip = Chip.of(network, RRAM, 1, "none", frozenset(), cells).instance
+    assert np.allclose(chip.weights, network.weights / 2, atol=1e-4)
+    answers = network.head(DeviceLstm(chip).run(codes).h)[0]
+    assert set(found[0].values) == {(answers == labels).mean()}
+    assert set(found[0].values) != {evaluate_speech(network, codes, labels).accuracy}
+    with pytest.raises(ConductanceError, match="positive has the shape"):
+        evaluate_instances(network, codes, labels, RRAM, 2, conductances=Conductances(positive=np.ones((2, 2))))
 
 
 def test_processes_count_the_same(data, text):

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plans of sweeps, and their tasks."""
 
+import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from crossramp.golden.analog import sampling, technology
 from crossramp.golden.analog.calibration import calibrate
+from crossramp.golden.analog.conductancefile import Conductances
 from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.golden.analog.linearity import calibration_plan
+from crossramp.golden.analog.linearity import Linearity, calibration_plan
+from crossramp.golden.analog.seen import seen_thresholds
+from crossramp.golden.ramp import ramps
 from crossramp.sim.sweep import tasks
 from crossramp.sim.sweep.plan import METRICS, PlanError, parse_plan
 from crossramp.sim.sweep.problem import Problem
@@ -133,6 +138,75 @@ def test_hashes_tell_what_changed():
         assert [name for name in hashes if other[name] != hashes[name]] == [changed]
     other = problem_of(PLAN, labels=True).hashes
     assert [name for name in hashes if other[name] != hashes[name]] == ["data"]
+
+
+def with_cells(problem: Problem, seed: int = 11) -> tuple[Problem, list[Conductances]]:
+    """The same with cells of another chip at each point, one object for all points of a resolution."""
+    cells = {}
+    for point in problem.points:
+        network = problem.network(point)
+        chip = sampling.sample(point.technology, network.spec, network.weights, seed)
+        names = ("positive", "negative", "ramp", "ramp_negative")
+        cells.setdefault(point.adc_bits, Conductances(**{name: getattr(chip, name) for name in names}))
+    return dataclasses.replace(problem, given=tuple(cells[point.adc_bits] for point in problem.points)), [
+        *cells.values()
+    ]
+
+
+def test_given_cells_travel_and_decide_rows():
+    drawn = problem_of(PLAN)
+    problem, _ = with_cells(drawn)
+    again = Problem.from_bytes(problem.to_bytes())
+    assert again.to_bytes() == problem.to_bytes()
+    assert again.hashes == problem.hashes
+    for one, other in zip(again.given, problem.given, strict=True):
+        assert one.arrays().keys() == other.arrays().keys()
+        assert all(np.array_equal(one.arrays()[name], values) for name, values in other.arrays().items())
+    assert len({id(cells) for cells in again.given}) == 2
+    task = {"point": 3, "first": 0, "count": 2}
+    rows = tasks.run_task(again, task)
+    assert rows == tasks.run_task(problem, task) != tasks.run_task(drawn, task)
+    point, network = problem.points[3], problem.network(problem.points[3])
+    chip = sampling.device(point.technology, network.spec, network.weights, 5, conductances=problem.given[3])
+    found = calibrate(chip, calibration_plan(point.technology, network.spec, network.weights)).cells
+    inl = [
+        abs(Linearity(ramp, row[None], network.spec.latch).inl).max()
+        for ramp, row in zip(ramps(network.spec), seen_thresholds(chip, network.weights, found), strict=True)
+    ]
+    assert rows[0]["inl"] == max(inl)
+    with pytest.raises(ValueError, match="cells are given for 7 points; the plan has 8"):
+        dataclasses.replace(drawn, given=problem.given[:7])
+
+
+def test_each_given_cell_is_in_the_hash():
+    drawn = problem_of(PLAN)
+    problem, different = with_cells(drawn)
+    assert "conductances" not in drawn.hashes
+    assert {name: value for name, value in problem.hashes.items() if name != "conductances"} == drawn.hashes
+    seen = {problem.hashes["conductances"]}
+    # Equal cells are equal, whatever they came from.
+    copies = [dataclasses.replace(cells, source="elsewhere") for cells in different]
+    swap = {id(old): new for old, new in zip(different, copies, strict=True)}
+    same = dataclasses.replace(problem, given=tuple(swap[id(cells)] for cells in problem.given))
+    assert same.hashes == problem.hashes
+    last = problem.given[-1]
+    changes = []
+    for name, values in last.arrays().items():
+        for at in ((0, 0), (-1, -1)):
+            moved = values.copy()
+            moved[at] *= 1 + 1e-12
+            changes.append({name: moved})
+            gone = values.copy()
+            gone[at] = np.nan
+            changes.append({name: gone})
+    changes.append({"ramp_negative": None})
+    changes.append({"state_positive": np.full(problem.spec.units, 5e-5)})
+    for change in changes:
+        other = dataclasses.replace(problem, given=(*problem.given[:-1], dataclasses.replace(last, **change)))
+        seen.add(other.hashes["conductances"])
+    assert len(seen) == len(changes) + 1
+    turned = dataclasses.replace(problem, given=problem.given[::-1])
+    assert turned.hashes["conductances"] not in seen
 
 
 @pytest.mark.parametrize(
