@@ -3,17 +3,25 @@
 
 import csv
 import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from crossramp import sweep
+from crossramp.golden.analog.conductancetables import load_conductances
+from crossramp.golden.analog.targets import targets
 from crossramp.golden.analog.technology import load
 from crossramp.golden.modelfile import load_model, save_model
 from crossramp.maps import write_conductances, write_ramps
 
 from tests.cli.conftest import is_refusal, small_model, text_model, write_wav
 
+ROOT = Path(__file__).parents[2]
 FILES = ("--conductances", "out/conductances.csv", "--conductances", "out/ramps.csv")
 SIMULATE = ("--random", 3, "--steps", 2, "--simulator", "amaranth", "--json")
 #: The quickest command that takes cells.
@@ -333,3 +341,36 @@ def test_sweep_checks_the_cells_of_each_point(run, model_file, plan, halved):
     assert err.count("crossramp: warning: ") == 2
     status, _, err = run("sweep", plan(), "--dry-run", *halved[2:])
     assert err.count("crossramp: warning: ") == 1
+
+
+# ---- the page --------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_runs_as_it_stands(tmp_path):
+    """docs/conductances.md, from targets to measured cells and back, with some of the shipped recordings."""
+    page = (ROOT / "docs" / "conductances.md").read_text(encoding="utf-8")
+    part = page.split("## From targets to measured cells and back")[1].split("\n## ")[0]
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", part, re.MULTILINE | re.DOTALL)
+    assert [language for language, _ in blocks] == ["sh", "python", "sh"]
+    for word in ("yes", "no"):  # a few recordings will do
+        shutil.copytree(ROOT / "cli" / "demo_data" / "recordings" / word, tmp_path / "recordings" / word)
+    (tmp_path / "measure.py").write_text(blocks[1][1], encoding="utf-8")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    said = ""
+    for block in (blocks[0][1], blocks[2][1]):
+        done = subprocess.run(["sh", "-eu", "-c", block], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        said += done.stdout
+    assert "cells to program: technology rram, 9 to 88.19 µS" in said
+    assert re.search(r"^sigmoid +5 +one-shot ", said, re.MULTILINE)
+    assert ", cells of conductances_measured.csv, ramps_measured.csv" in said
+    # What was measured is not what was to be programmed, and nearly so.
+    spec = load_model("kws").spec
+    found = load_conductances(
+        [tmp_path / "conductances_measured.csv", tmp_path / "ramps_measured.csv"],
+        spec,
+        load("rram"),
+        load_model("kws").weights,
+    )
+    wanted = targets(load("rram"), spec, load_model("kws").weights)
+    assert np.std(found.positive - wanted.positive) == pytest.approx(1e-6, rel=0.05)
