@@ -6,6 +6,7 @@ import json
 
 from crossramp.golden.modelfile import Model, load_model, model_path
 from crossramp.golden.specification import GATES, Specification
+from crossramp.golden.statescale import topmost_argument
 from crossramp.tables import as_json, table
 
 
@@ -43,6 +44,8 @@ def describe(model: Model) -> dict:
         "model_hash": model.content_hash,
         "clocks_per_step": spec.clocks_per_step,
         "analog_clocks_per_step": spec.analog_clocks_per_step,
+        "state_full_scale": spec.state_full_scale,
+        "topmost_code_needs": topmost_argument(spec.activation("g"), spec.adc_bits),
         "rows": spec.rows,
         "columns": spec.columns,
         "ramps": [act.text for act in spec.ramps],
@@ -69,6 +72,7 @@ def _text(model: Model, name: str) -> str:
         ("network", f"{spec.cell.upper()}, {spec.inputs} inputs, {units(spec)}, {spec.classes} classes"),
         ("gates", gates),
         ("bits", f"{spec.adc_bits} ramp, {spec.input_bits} pulse code, {spec.weight_bits} weight"),
+        ("cell state", _cell_state(spec)),
         ("crossbar", f"{spec.rows} rows x {spec.columns} columns, {len(spec.ramps)} ramps of {spec.ticks} ticks"),
         ("memristors", ", ".join(f"{count:,} {use}" for use, count in spec.devices.items())),
         ("clocks per step", f"{spec.clocks_per_step}, {ratio:.3f} of the array's own {spec.analog_clocks_per_step}"),
@@ -86,6 +90,14 @@ def _text(model: Model, name: str) -> str:
         facts.append(("features", f"text of {len(text.vocabulary)} characters, {fed}"))
     facts += [(str(key), _short(value)) for key, value in model.provenance.items()]
     return table(("", ""), facts).strip("\n ")
+
+
+def _cell_state(spec: Specification) -> str:
+    """The full scale of c's pulse code beside what the topmost code of the second conversion needs."""
+    needed = topmost_argument(spec.activation("g"), spec.adc_bits)
+    pulse = f"pulse code of {spec.state_pulse_bits} bits on {spec.state_cell} levels"
+    topmost = f"the topmost code of {spec.activation('g').text}(c) needs {needed:.3g}"
+    return f"{pulse}: full scale {spec.state_full_scale:.3g}; {topmost}"
 
 
 def _short(value) -> str:

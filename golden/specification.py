@@ -5,9 +5,11 @@ import dataclasses
 import hashlib
 import json
 import math
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
+from . import statescale
 from .activations import Activation, activation
 from .gates import GATES, SIGMOID_GATE, TANH_GATE, Gate, SpecificationError, checked_gates, gates_from
 
@@ -20,7 +22,6 @@ _RANGES = {
     "input_bits": (2, 8),
     "weight_bits": (2, 8),
     "state_bits": (3, 24),
-    "state_pulse_bits": (2, 10),
     "settle_clocks": (1, 255),
     "classes": (1, 1 << 12),
     "head_weight_bits": (2, 16),
@@ -51,11 +52,12 @@ class Specification:
     state_bits, state_frac_bits : int
         The cell state c is a signed fixed-point number of ``state_bits`` (3 to 24) with ``state_frac_bits`` behind the
         point, saturating at ±(2**(state_bits - 1) - 1).
-    state_pulse_bits : int
-        Pulse code that drives c into the state cells, sign included, 2 to 10.
+    state_pulse_bits : int or None
+        Pulse code that drives c into the state cells, sign included, 2 to 10. None: ``input_bits`` + 1, and as many
+        more as c needs to reach the topmost tanh code (:func:`.statescale.default_pulse_bits`).
     state_cell : int or None
         Weight levels of a state cell, 1 to the full-scale weight. None: the one that brings the full scale of c's pulse
-        code nearest to 2.
+        code nearest to max(2, atanh(1 - 2**(1 - adc_bits))).
     lanes : int
         Units that the cell update and the h stream treat in one clock, 1 to ``units``.
     latch : str
@@ -81,7 +83,12 @@ class Specification:
     Raises
     ------
     SpecificationError
-        For any parameter out of range.
+        For any parameter out of range, and for a full scale of c's pulse code (:attr:`state_full_scale`) below 1.
+
+    Warns
+    -----
+    SpecificationWarning
+        If the full scale of c's pulse code does not reach the topmost code of bank g's ramp.
     """
 
     inputs: int
@@ -94,7 +101,7 @@ class Specification:
     gates: tuple[Gate, Gate, Gate, Gate] = (SIGMOID_GATE, SIGMOID_GATE, TANH_GATE, SIGMOID_GATE)
     state_bits: int = 12
     state_frac_bits: int = 8
-    state_pulse_bits: int = 6
+    state_pulse_bits: int | None = None
     state_cell: int | None = None
     lanes: int = 1
     latch: str = "last_high"
@@ -116,10 +123,23 @@ class Specification:
         _check_choice("latch", self.latch, _LATCHES)
         _check_choice("readout", self.readout, _READOUTS)
         object.__setattr__(self, "gates", checked_gates(self.gates))
+        self._settle_state_scale()
+
+    def _settle_state_scale(self):
+        """Choose what drives c into the second conversion where it was left out, and check how far it reaches."""
+        if self.state_pulse_bits is None:
+            weight_range = self.gates[GATES.index("g")].weight_range
+            bits = statescale.default_pulse_bits(self.adc_bits, self.input_bits, weight_range, self.input_max)
+            object.__setattr__(self, "state_pulse_bits", bits)
+        _check_int("state_pulse_bits", self.state_pulse_bits, *statescale.PULSE_BITS)
         if self.state_cell is None:
-            pulse = self.scale("g") * self.state_pulse_max
-            object.__setattr__(self, "state_cell", min(max(round(2 / pulse), 1), self.weight_max))
+            pulse_scale = self.scale("g") * self.state_pulse_max
+            object.__setattr__(self, "state_cell", statescale.default_cell(self.adc_bits, pulse_scale, self.weight_max))
         _check_int("state_cell", self.state_cell, 1, self.weight_max)
+        if reason := statescale.fault(self):
+            raise SpecificationError(reason)
+        if reason := statescale.caution(self):
+            warnings.warn(reason, statescale.SpecificationWarning, stacklevel=4)
 
     # ---- limits of the codes ------------------------------------------------------------------------------------
 
@@ -142,6 +162,16 @@ class Specification:
     def state_pulse_max(self) -> int:
         """Largest pulse code of c, and the clocks of the second integrate window."""
         return (1 << (self.state_pulse_bits - 1)) - 1
+
+    @property
+    def state_full_scale(self) -> float:
+        """Real value of c that its largest pulse code stands for: beyond it c's pulse code saturates."""
+        return self.state_cell * self.scale("g") * self.state_pulse_max
+
+    @property
+    def state_limit(self) -> float:
+        """Real value at which c itself saturates."""
+        return self.state_max / (1 << self.state_frac_bits)
 
     @property
     def ticks(self) -> int:

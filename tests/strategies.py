@@ -7,6 +7,8 @@
 ...     x = inputs_of(spec, seed, batch=2, steps=3)
 """
 
+import math
+
 import numpy as np
 from crossramp.golden.activations import REGISTRY
 from crossramp.golden.network import Network
@@ -57,7 +59,15 @@ def specifications(
 
     bits = st.integers(2, max_bits)
     units = pick("units", st.integers(1, max_units))
-    weight_bits = pick("weight_bits", bits)
+    input_bits, weight_bits = pick("input_bits", bits), pick("weight_bits", bits)
+    input_max, weight_max = (1 << (input_bits - 1)) - 1, (1 << (weight_bits - 1)) - 1
+    pulse_bits = pick("state_pulse_bits", st.none() | st.integers(2, max_bits + 2))
+    # The full scale of c's pulse code has to be 1 or more: bank g's weights reach far enough, and a state cell holds
+    # enough levels. Where the bits are left out, they are to stay within max_bits + 2, for any adc_bits.
+    pulse_max = (1 << ((pulse_bits or max_bits + 2) - 1)) - 1
+    banks = pick("gates", gates((1 if pulse_bits else 2.8) * input_max / pulse_max))
+    full_cell = banks[2].weight_range * pulse_max / input_max
+    least_cell = min(math.ceil(weight_max / full_cell), weight_max) if pulse_bits else weight_max
     state_bits = pick("state_bits", st.integers(3, 24))
     content = {
         "inputs": pick("inputs", st.integers(1, max_inputs)),
@@ -65,13 +75,13 @@ def specifications(
         "classes": pick("classes", st.integers(1, 5)),
         "bias_rows": pick("bias_rows", st.integers(0, 3)),
         "adc_bits": pick("adc_bits", bits),
-        "input_bits": pick("input_bits", bits),
+        "input_bits": input_bits,
         "weight_bits": weight_bits,
-        "gates": pick("gates", gates()),
+        "gates": banks,
         "state_bits": state_bits,
         "state_frac_bits": pick("state_frac_bits", st.integers(0, state_bits - 1)),
-        "state_pulse_bits": pick("state_pulse_bits", st.integers(2, max_bits + 2)),
-        "state_cell": pick("state_cell", st.none() | st.integers(1, (1 << (weight_bits - 1)) - 1)),
+        "state_pulse_bits": pulse_bits,
+        "state_cell": pick("state_cell", st.none() | st.integers(least_cell, weight_max)),
         "lanes": pick("lanes", st.integers(1, units)),
         "latch": pick("latch", st.sampled_from(["last_high", "first_trip"])),
         "settle_clocks": pick("settle_clocks", st.integers(1, 4)),
@@ -84,17 +94,22 @@ def specifications(
 
 
 @st.composite
-def gates(draw) -> tuple[Gate, Gate, Gate, Gate]:
-    """Banks i, f, g, o: any mix of activations; those of one activation share their weight range."""
+def gates(draw, least_g: float = 2.0**-10) -> tuple[Gate, Gate, Gate, Gate]:
+    """Banks i, f, g, o: any mix of activations; those of one activation share their weight range.
+
+    The weight range of bank g is ``least_g`` or more.
+    """
     texts = draw(st.tuples(*[st.sampled_from(gate_activations())] * 4), label="activations")
-    ranges = {text: draw(weight_ranges, label=f"weight range of {text}") for text in sorted(set(texts))}
+    least = dict.fromkeys(texts, 2.0 ** (-10)) | {texts[2]: least_g}
+    ranges = {text: draw(weight_ranges(least[text]), label=f"weight range of {text}") for text in sorted(set(texts))}
     return tuple(Gate(text, ranges[text]) for text in texts)
 
 
-#: Legal weight ranges: mostly those of real networks, powers of two, and the ends.
-weight_ranges = st.one_of(
-    st.floats(0.25, 8.0), st.sampled_from([0.5, 1.0, 2.0, 4.0, 225 / 112]), st.sampled_from([2.0**-10, 2.0**10])
-)
+def weight_ranges(least: float) -> st.SearchStrategy[float]:
+    """Legal weight ranges from ``least`` on: mostly those of real networks, powers of two, and the ends."""
+    known = [value for value in (0.5, 1.0, 2.0, 4.0, 225 / 112) if value >= least]
+    usual = st.floats(max(0.25, least), max(8.0, 2 * least))
+    return st.one_of(usual, st.sampled_from([*known, 2.0**10]), st.sampled_from([least, 2.0**10]))
 
 
 def network_of(spec: Specification, seed: int) -> Network:

@@ -25,10 +25,12 @@ RANGES = {
 @pytest.mark.parametrize("name", RANGES)
 def test_ranges(name):
     low, high = RANGES[name]
-    for value in (low - 1, high + 1, "5", 5.0, True, None):
+    for value in (low - 1, high + 1, "5", 5.0, True, *([] if name == "state_pulse_bits" else [None])):
         with pytest.raises(SpecificationError, match=f"^{name} is {value!r}; allowed: {low} to {high}$"):
             DEMO.replace(**{name: value})
-    fitting = {"state_cell": None, "state_frac_bits": 0, "lanes": 1}
+    # A weight range of 64 takes even a pulse code of one clock to a full scale of 1.
+    gates = (SIGMOID_GATE, SIGMOID_GATE, Gate("tanh", 64.0), SIGMOID_GATE)
+    fitting = {"state_pulse_bits": None, "state_cell": None, "state_frac_bits": 0, "lanes": 1, "gates": gates}
     for value in (low, high):
         assert getattr(DEMO.replace(**fitting | {name: value}), name) == value
 
@@ -135,8 +137,9 @@ def test_equal_content_and_only_that_has_an_equal_hash(spec):
 
 def test_every_parameter_is_in_the_hash():
     other = {
-        "gates": (Gate("tanh", 1.0), SIGMOID_GATE, Gate("tanh", 1.0), SIGMOID_GATE), "state_cell": 3, "lanes": 3,
-        "latch": "first_trip", "readout": "last", "state_frac_bits": 7, "projection": 3,
+        "gates": (Gate("tanh", 4.0), SIGMOID_GATE, Gate("tanh", 4.0), SIGMOID_GATE), "state_cell": 6, "lanes": 3,
+        "latch": "first_trip", "readout": "last", "state_frac_bits": 7, "projection": 3, "input_bits": 4,
+        "weight_bits": 4,
     }  # fmt: skip
     for field in dataclasses.fields(DEMO):
         if field.name != "cell":
