@@ -12,6 +12,7 @@ import tempfile
 from importlib import import_module
 from importlib.metadata import version
 
+from crossramp import cautions
 from crossramp.errors import UserError
 
 #: The commands, in the order of the help; each is a module of this package, but for those that :data:`_MODULES` names.
@@ -75,7 +76,8 @@ def main(argv: list[str] | None = None) -> int:
     _prepare_streams()
     status = 0
     try:
-        status = _run(argv)
+        with cautions.told_in_a_line():
+            status = _run(argv)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has enough; a difference that was found stays one
         status = status or _BROKEN_PIPE

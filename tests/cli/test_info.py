@@ -8,7 +8,7 @@ from crossramp.golden.modelfile import load_model, save_model
 from crossramp.golden.specification import Specification
 from crossramp.golden.text import TextSettings
 
-from tests.cli.conftest import is_refusal
+from tests.cli.conftest import is_refusal, small_model
 from tests.golden.test_text import text_model
 
 
@@ -47,9 +47,23 @@ def test_info_of_a_text_model(run, tmp_path):
     assert "\\n space a b" in out
 
 
-def test_info_of_the_shipped_model(run):
-    status, out, _ = run("info", "kws", "--json")
+def test_the_full_scale_of_the_cell_state_is_shown(run, tmp_path):
+    eight = {"adc_bits": 8, "input_bits": 8, "weight_bits": 8, "state_pulse_bits": 9, "state_cell": 80}
+    model = small_model(**eight)
+    save_model(tmp_path / "m.npz", model)
+    status, out, err = run("info", tmp_path / "m.npz")
     assert status == 0
+    assert "pulse code of 9 bits on 80 levels: full scale 2.54; the topmost code of tanh(c) needs 2.77" in out
+    assert err.startswith("crossramp: warning: state_pulse_bits is 9 and state_cell 80, so")
+    assert err.count("\n") == 1
+    content = json.loads(run("info", tmp_path / "m.npz", "--json")[1])
+    assert content["state_full_scale"] == model.spec.state_full_scale
+    assert abs(content["topmost_code_needs"] - 2.7707) < 1e-4
+
+
+def test_info_of_the_shipped_model(run):
+    status, out, err = run("info", "kws", "--json")
+    assert (status, err) == (0, "")
     assert len(json.loads(out)["classes"]) == 12
 
 
