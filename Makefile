@@ -89,7 +89,7 @@ $(DEMO_READY): pyproject.toml | $(BIN)/python
 
 $(TEST_READY): pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check '$(TORCH)'
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[sim,train,synth,fpga,board,sweep,bench,test,lint]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[sim,train,fast,synth,fpga,board,sweep,bench,test,lint]'
 	@touch $@
 
 # The programs that no wheel brings. Without root they have to be typed for.

@@ -112,6 +112,7 @@ TOOLS = (
     Tool("gtkwave", "looking at waves", "sudo apt-get install gtkwave", programs=("gtkwave",)),
     Tool("pyarrow", "sweep (results as Parquet; else CSV)", how_to_install("sweep"), package="pyarrow"),
     Tool("dask", "sweep --dask", how_to_install("sweep"), package="distributed"),
+    Tool("numba", "evaluate and sweep (faster; else numpy)", how_to_install("fast"), package="numba"),
     Tool("torch", "train, bench", how_to_install("train"), package="torch"),
     Tool("pillow", "train (on spectrograms)", how_to_install("train"), package="pillow"),
     Tool("onnxruntime", "bench", how_to_install("bench"), package="onnxruntime"),

@@ -9,12 +9,15 @@ Exactness: a float of p significant bits holds every integer below 2**p, and tha
 nearest, halves away from zero, is ``rint(s * (1 + nudge))``: the nudge is more than the rounding of the product, so an
 exact half leaves the tie outwards; and it is less than the distance from any other value to the next half, while s, in
 its smallest units, stays below 1 / (2 nudge). :meth:`FastLstm.of` checks all of these bounds.
+
+Where numba is installed, :mod:`.compiled` takes over from numpy once compiling pays.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from . import compiled
 from .cell import state_pulses
 from .ramp import Ramp, decode_integer
 from .specification import GATES, Specification
@@ -22,6 +25,9 @@ from .specification import GATES, Specification
 _BLOCK = 512  # utterances run together: bounds the memory, and the buffers of a block stay near the core
 _TABLE_WHOLE = 1 << 16  # entries up to which a conversion table holds every MAC
 _TABLE_MAX = 1 << 20  # entries of any conversion table
+_COMPILED_MAX = 1 << 22  # entries of a table of the compiled steps, which hold every MAC and clip nothing
+# What compiling takes, and what it saves: seconds, also for each step, and for each unit of an utterance in a step.
+_COMPILING, _STEP_SAVES, _UNIT_SAVES = 1.0, 20e-6, 10e-9
 STATE_BITS_MAX = 16  # of the cell state, which the table of the second conversion is indexed by
 
 
@@ -103,16 +109,12 @@ class FastLstm:
 
     def __init__(self, spec: Specification, weights, ramps: list[Ramp], ends: list, number: Float, projection=None):
         self.spec, self.number = spec, number
-        units, hidden, inputs, dtype = spec.units, spec.hidden, spec.inputs, number.dtype
+        units, dtype = spec.units, number.dtype
         # Banks whose look-up is the same lie side by side; g's stands alone, since its table is in units of c.
         order = [*sorted((0, 1, 3), key=lambda gate: spec.ramp_of_gate[gate]), 2]
         self.place = {gate: slice(k * units, (k + 1) * units) for k, gate in enumerate(order)}
-        columns = weights.reshape(spec.rows, 4, units)[:, order].reshape(spec.rows, 4 * units)
-        lows = np.repeat([ends[spec.ramp_of_gate[gate]][0] for gate in order], units)
-        # The bias rows' constant and the start of the table make one row, driven with 1.
-        bias = columns[inputs + hidden :].sum(axis=0) * spec.input_max - lows
-        self.x_weights = np.ascontiguousarray(columns[:inputs].T, dtype)
-        self.h_weights = np.ascontiguousarray(np.vstack([columns[inputs : inputs + hidden], bias]).T, dtype)
+        driven = _driven(spec, weights, np.repeat([ends[ramp][0] for ramp in spec.ramp_of_gate], units))
+        self.weights = np.ascontiguousarray(driven.reshape(-1, 4, units)[:, order].reshape(len(driven), -1).T, dtype)
         self.projection = None if projection is None else FastProjection(spec, projection, number)
 
         self.lookups = []
@@ -121,11 +123,34 @@ class FastLstm:
             if self.lookups and gate != 2 and self.lookups[-1][2] == ramp_index:
                 self.lookups[-1][0] = slice(self.lookups[-1][0].start, where.stop)
                 continue
-            gain = 2.0**spec.state_frac_bits if gate == 2 else 1.0
-            self.lookups.append(
-                [where, self._table(ramps[ramp_index], ends[ramp_index], GATES[gate], gain), ramp_index]
-            )
+            table = self._table(ramps[ramp_index], ends[ramp_index], GATES[gate], self._gain(GATES[gate]))
+            self.lookups.append([where, table, ramp_index])
         self.state_table = self._state_table(ramps[spec.ramp_of_gate[2]])
+        self._parts, self._saved, self._compiled = (weights, ramps), 0.0, None
+
+    def compile(self) -> bool:
+        """Let numba's code run all further steps; whether there is a numba that can.
+
+        Happens by itself once the time that it would have saved is what it takes. Values do not depend on it.
+        """
+        spec = self.spec
+        first = spec.rows * spec.weight_max * spec.input_max
+        whole = 2 * first + 1
+        if self._compiled is None and whole <= _COMPILED_MAX and whole < self.number.exact and compiled.kernels():
+            weights, ramps = self._parts
+            tables = [
+                self._table(ramps[spec.ramp_of_gate[k]], (-first, first), gate, self._gain(gate))
+                for k, gate in enumerate(GATES)
+            ]
+            driven = _driven(spec, weights, np.full(spec.columns, -first)).astype(self.number.dtype)
+            self._compiled = compiled.CompiledSteps(
+                driven, tables, self.state_table, self.projection, self.number.nudge, spec.state_max, spec.hidden
+            )
+        return self._compiled is not None
+
+    def _gain(self, gate: str) -> float:
+        """What decoded values are multiplied with: those of g count in units of c."""
+        return 2.0**self.spec.state_frac_bits if gate == "g" else 1.0
 
     def _table(self, ramp: Ramp, ends: tuple[int, int], gate: str, gain: float) -> np.ndarray:
         """Decoded real values, times ``gain``, of the MACs from one end to the other."""
@@ -146,7 +171,7 @@ class FastLstm:
         out = np.empty((*x.shape[:2], self.spec.hidden), np.int64)
 
         def keep(block, t, h):
-            out[block, t] = h.T
+            out[block, t] = h
 
         self._run(x, keep)
         return out
@@ -154,14 +179,20 @@ class FastLstm:
     def sums(self, x: np.ndarray) -> np.ndarray:
         """The sum of h over the steps, int64, shape (batch, hidden)."""
         exact = x.shape[1] * self.spec.input_max < self.number.exact
-        total = np.zeros((self.spec.hidden, len(x)), self.number.dtype if exact else np.int64)
+        total, part = np.empty((len(x), self.spec.hidden), np.int64), None
+        end = x.shape[1] - 1
 
         def keep(block, t, h):
-            part = total[:, block]
-            np.add(part, h, out=part, casting="unsafe")
+            nonlocal part
+            if t == 0:
+                part = h.astype(self.number.dtype if exact else np.int64)  # in the order of h's own axes
+            else:
+                np.add(part, h, out=part, casting="unsafe")
+            if t == end:
+                total[block] = part
 
         self._run(x, keep)
-        return total.T.astype(np.int64)
+        return total
 
     def last(self, x: np.ndarray) -> np.ndarray:
         """h of the last step, int64, shape (batch, hidden)."""
@@ -170,37 +201,40 @@ class FastLstm:
 
         def keep(block, t, h):
             if t == end:
-                out[block] = h.T
+                out[block] = h
 
         self._run(x, keep)
         return out
 
     def _run(self, x: np.ndarray, keep) -> None:
-        """Call ``keep(block, t, h)`` for each block of the batch and each step, h of shape (hidden, block)."""
+        """Call ``keep(block, t, h)`` for each block of the batch and each step, h of shape (block, hidden)."""
         for start in range(0, len(x), _BLOCK):
             block = slice(start, min(start + _BLOCK, len(x)))
-            for t, h in enumerate(self._steps(x[block])):
+            if self._compiled is None:
+                self._saved += x.shape[1] * (_STEP_SAVES + _UNIT_SAVES * self.spec.units * (block.stop - start))
+                if self._saved > _COMPILING:
+                    self.compile()
+            steps = self._steps if self._compiled is None else self._compiled.run
+            for t, h in enumerate(steps(x[block])):
                 keep(block, t, h)
 
     def _steps(self, x: np.ndarray):
         spec, dtype = self.spec, self.number.dtype
         units, batch = spec.units, len(x)
-        x = x.astype(dtype)
-        drive = np.zeros((spec.hidden + 1, batch), dtype)
-        drive[spec.hidden] = 1
-        h = drive[: spec.hidden]
+        drive = np.zeros((spec.inputs + spec.hidden + 1, batch), dtype)
+        drive[-1] = 1
+        h = drive[spec.inputs : -1]
         # float32 scalars of a known type: a Python float costs a conversion in every call.
         nudged, high, low = dtype(1 + self.number.nudge), dtype(spec.state_max), dtype(-spec.state_max)
-        z, z_h = np.empty((4 * units, batch), dtype), np.empty((4 * units, batch), dtype)
+        z = np.empty((4 * units, batch), dtype)
         narrow, index = np.empty((4 * units, batch), np.int32), np.empty((4 * units, batch), np.intp)
         gates = np.empty((4 * units, batch), dtype)
         i, f, g, o = (gates[self.place[gate]] for gate in range(4))
         lookups = [(table, index[where], gates[where]) for where, table, _ in self.lookups]
         c, c_narrow, c_index = np.zeros((units, batch), dtype), narrow[:units], index[:units]
         for t in range(x.shape[1]):
-            np.matmul(self.x_weights, x[:, t].T, out=z)
-            np.matmul(self.h_weights, drive, out=z_h)
-            np.add(z, z_h, out=z)
+            drive[: spec.inputs] = x[:, t].T
+            np.matmul(self.weights, drive, out=z)
             np.copyto(narrow, z, casting="unsafe")
             np.copyto(index, narrow)
             for table, where, values in lookups:
@@ -221,7 +255,13 @@ class FastLstm:
             else:
                 np.rint(g, out=g)
                 self.projection.project(g, h)
-            yield h
+            yield h.T
+
+
+def _driven(spec: Specification, weights: np.ndarray, lows: np.ndarray) -> np.ndarray:
+    """Weights of x, of h and of one row that is driven with 1: the bias rows' constant less the start of the table."""
+    rows = spec.inputs + spec.hidden
+    return np.vstack([weights[:rows], weights[rows:].sum(axis=0) * spec.input_max - lows])
 
 
 def _table_ends(ramp: Ramp, mac_max: int) -> tuple[int, int]:

@@ -5,7 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from crossramp.golden import cell, fast, lstm
+from crossramp.golden import cell, compiled, fast, lstm
 from crossramp.golden.lstm import StepTrace
 from crossramp.golden.network import Network
 from crossramp.golden.specification import Specification
@@ -110,9 +110,59 @@ def test_fast_path_by_table_and_by_float(seed, monkeypatch, readout, projection,
     np.testing.assert_array_equal(network.answers(x.astype(np.int8)), trace.answers)
 
 
+@pytest.mark.parametrize(("readout", "projection"), [("mean", 0), ("last", 20), ("step", 0), ("mean", 1)])
+@pytest.mark.parametrize("number", [np.float32, np.float64])
+def test_compiled_steps_equal_the_trace(seed, monkeypatch, readout, projection, number):
+    pytest.importorskip("numba", reason="the extra `fast` is not installed")
+    monkeypatch.setattr(fast, "_FLOATS", tuple(f for f in fast._FLOATS if f.dtype is number))
+    monkeypatch.setattr(fast, "_BLOCK", 4)
+    network = network_of(DEMO.replace(readout=readout, projection=projection), seed)
+    x = inputs_of(DEMO, seed, batch=10, steps=9)
+    trace = network.run(x)
+    assert network.lstm.fast.compile()
+    np.testing.assert_array_equal(network.lstm.hidden(x.astype(np.int8)), trace.steps.h)
+    np.testing.assert_array_equal(network.answers(x), trace.answers)
+    network.lstm.fast._compiled.tables[4][:] = np.roll(network.lstm.fast._compiled.tables[4], 40)
+    assert (network.lstm.hidden(x) != trace.steps.h).any()
+
+
+@settings(max_examples=30)
+@given(specifications(max_units=9, max_inputs=12, state_bits=12, state_frac_bits=8), seeds)
+def test_compiled_steps_of_drawn_specifications(spec, seed):
+    pytest.importorskip("numba", reason="the extra `fast` is not installed")
+    network, x = network_of(spec, seed), inputs_of(spec, seed, batch=3, steps=4)
+    if network.lstm.fast is not None and network.lstm.fast.compile():
+        np.testing.assert_array_equal(network.lstm.fast.hidden(x), network.run(x).steps.h)
+
+
+def test_numba_takes_over_once_it_pays_and_never_without_it(seed, monkeypatch):
+    network, x = network_of(DEMO, seed), inputs_of(DEMO, seed, batch=2, steps=5)
+    monkeypatch.setattr(fast, "_COMPILING", 2.5 * 5 * (fast._STEP_SAVES + 2 * 32 * fast._UNIT_SAVES))
+    monkeypatch.setattr(compiled, "kernels", lambda: None)
+    runs = [network.lstm.hidden(x) for _ in range(4)]
+    assert network.lstm.fast._compiled is None
+    monkeypatch.undo()
+    if compiled.kernels() is not None:
+        monkeypatch.setattr(fast, "_COMPILING", 2.5 * 5 * (fast._STEP_SAVES + 2 * 32 * fast._UNIT_SAVES))
+        network = network_of(DEMO, seed)
+        taken = []
+        for _ in range(4):
+            runs.append(network.lstm.hidden(x))
+            taken.append(network.lstm.fast._compiled is not None)
+        assert taken == [False, False, True, True]
+    for h in runs:
+        np.testing.assert_array_equal(h, network.run(x).steps.h)
+
+
+def test_tables_of_too_many_macs_are_not_compiled(seed):
+    eight = {"weight_bits": 8, "input_bits": 8, "state_pulse_bits": None, "state_cell": None}
+    assert not network_of(DEMO.replace(inputs=100, **eight), seed).lstm.fast.compile()  # 133 rows: 4.3 million MACs
+
+
 def test_fast_path_covers_real_sizes_and_declines_the_rest():
     assert network_of(DEMO, 0).lstm.fast.number.dtype is np.float32
-    wide = DEMO.replace(inputs=2000, weight_bits=8, input_bits=8)  # MACs beyond 2**24
+    eight = {"weight_bits": 8, "input_bits": 8, "state_pulse_bits": None, "state_cell": None}
+    wide = DEMO.replace(inputs=2000, **eight)  # MACs beyond 2**24
     assert network_of(wide, 0).lstm.fast.number.dtype is np.float64
     assert network_of(DEMO.replace(state_bits=20), 0).lstm.fast is None
 

@@ -59,7 +59,7 @@ def test_registers_equal_golden(spec, seed, noisy, compact, repeats):
 CLOCKS = {
     "running": ({}, {}),
     "one repeat": ({}, {"repeats_log2": 0}),
-    "x loads longer than a step runs": ({"inputs": 90, "adc_bits": 2, "state_pulse_bits": 2}, {}),
+    "x loads longer than a step runs": ({"inputs": 90, "adc_bits": 2}, {}),
     "x loads exactly as long as a decision waits": ({"inputs": 64}, {}),
     "one clock less": ({"inputs": 63}, {}),
     "one input, one cell": ({"inputs": 1, "calibration_cells": 1}, {}),

@@ -113,7 +113,8 @@ SMALL = Specification(inputs=3, units=5, classes=3, lanes=2, adc_bits=3, input_b
 @pytest.mark.parametrize("probability", [0.0, 0.5])
 def test_a_beat_moves_when_tap_and_head_both_take_it(probability, readout, seed, rng):
     # Steps shorter than the head needs for an utterance of one: now the head refuses, now the tap.
-    spec = SMALL.replace(readout=readout, adc_bits=2, input_bits=2, state_pulse_bits=2, classes=16, inputs=1, units=12)
+    short = {"adc_bits": 2, "input_bits": 2, "state_pulse_bits": 2, "state_cell": 15}
+    spec = SMALL.replace(readout=readout, classes=16, inputs=1, units=12, **short)
     network, x = network_of(spec, seed), inputs_of(spec, seed, batch=6, steps=1)
     result = run(spec, network, list(x), rng=rng, columns_per_clock=12, probability=probability)
     check_equal(result, network.run(x))

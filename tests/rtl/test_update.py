@@ -84,9 +84,10 @@ def test_gain_beyond_eight_bits():
         state_frac_bits=0,
         state_pulse_bits=10,
         state_cell=1,
-        gates=(Gate("sigmoid", 1.0), Gate("sigmoid", 1.0), Gate("tanh", 2.0**-10), Gate("sigmoid", 1.0)),
+        # 127**2 levels of weight and input in a full scale of 127**2 / 400, so that a unit of c is 400 pulse clocks.
+        gates=(Gate("sigmoid", 1.0), Gate("sigmoid", 1.0), Gate("tanh", 127**2 / 400), Gate("sigmoid", 1.0)),
     )
-    assert spec.state_gain[0] > 255
+    assert spec.state_gain == (400, 0)
     check(spec, 4)
 
 
