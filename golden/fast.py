@@ -126,7 +126,7 @@ class FastLstm:
             table = self._table(ramps[ramp_index], ends[ramp_index], GATES[gate], self._gain(GATES[gate]))
             self.lookups.append([where, table, ramp_index])
         self.state_table = self._state_table(ramps[spec.ramp_of_gate[2]])
-        self._parts, self._saved, self._compiled = (weights, ramps), 0.0, None
+        self._parts, self._saved, self.compiled = (weights, ramps), 0.0, None
 
     def compile(self) -> bool:
         """Let numba's code run all further steps; whether there is a numba that can.
@@ -136,17 +136,17 @@ class FastLstm:
         spec = self.spec
         first = spec.rows * spec.weight_max * spec.input_max
         whole = 2 * first + 1
-        if self._compiled is None and whole <= _COMPILED_MAX and whole < self.number.exact and compiled.kernels():
+        if self.compiled is None and whole <= _COMPILED_MAX and whole < self.number.exact and compiled.kernels():
             weights, ramps = self._parts
             tables = [
                 self._table(ramps[spec.ramp_of_gate[k]], (-first, first), gate, self._gain(gate))
                 for k, gate in enumerate(GATES)
             ]
             driven = _driven(spec, weights, np.full(spec.columns, -first)).astype(self.number.dtype)
-            self._compiled = compiled.CompiledSteps(
+            self.compiled = compiled.CompiledSteps(
                 driven, tables, self.state_table, self.projection, self.number.nudge, spec.state_max, spec.hidden
             )
-        return self._compiled is not None
+        return self.compiled is not None
 
     def _gain(self, gate: str) -> float:
         """What decoded values are multiplied with: those of g count in units of c."""
@@ -210,11 +210,11 @@ class FastLstm:
         """Call ``keep(block, t, h)`` for each block of the batch and each step, h of shape (block, hidden)."""
         for start in range(0, len(x), _BLOCK):
             block = slice(start, min(start + _BLOCK, len(x)))
-            if self._compiled is None:
+            if self.compiled is None:
                 self._saved += x.shape[1] * (_STEP_SAVES + _UNIT_SAVES * self.spec.units * (block.stop - start))
                 if self._saved > _COMPILING:
                     self.compile()
-            steps = self._steps if self._compiled is None else self._compiled.run
+            steps = self._steps if self.compiled is None else self.compiled.run
             for t, h in enumerate(steps(x[block])):
                 keep(block, t, h)
 

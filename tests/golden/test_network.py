@@ -122,7 +122,7 @@ def test_compiled_steps_equal_the_trace(seed, monkeypatch, readout, projection, 
     assert network.lstm.fast.compile()
     np.testing.assert_array_equal(network.lstm.hidden(x.astype(np.int8)), trace.steps.h)
     np.testing.assert_array_equal(network.answers(x), trace.answers)
-    network.lstm.fast._compiled.tables[4][:] = np.roll(network.lstm.fast._compiled.tables[4], 40)
+    network.lstm.fast.compiled.tables[4][:] = np.roll(network.lstm.fast.compiled.tables[4], 40)
     assert (network.lstm.hidden(x) != trace.steps.h).any()
 
 
@@ -140,7 +140,7 @@ def test_numba_takes_over_once_it_pays_and_never_without_it(seed, monkeypatch):
     monkeypatch.setattr(fast, "_COMPILING", 2.5 * 5 * (fast._STEP_SAVES + 2 * 32 * fast._UNIT_SAVES))
     monkeypatch.setattr(compiled, "kernels", lambda: None)
     runs = [network.lstm.hidden(x) for _ in range(4)]
-    assert network.lstm.fast._compiled is None
+    assert network.lstm.fast.compiled is None
     monkeypatch.undo()
     if compiled.kernels() is not None:
         monkeypatch.setattr(fast, "_COMPILING", 2.5 * 5 * (fast._STEP_SAVES + 2 * 32 * fast._UNIT_SAVES))
@@ -148,7 +148,7 @@ def test_numba_takes_over_once_it_pays_and_never_without_it(seed, monkeypatch):
         taken = []
         for _ in range(4):
             runs.append(network.lstm.hidden(x))
-            taken.append(network.lstm.fast._compiled is not None)
+            taken.append(network.lstm.fast.compiled is not None)
         assert taken == [False, False, True, True]
     for h in runs:
         np.testing.assert_array_equal(h, network.run(x).steps.h)
