@@ -291,7 +291,7 @@ BLOCK_RAM_DECIDES = {
     # The head's 33,792 words of 12 bits: 33 x 3 blocks of 1,024 by 4; logits of 23 bits: 6 of the same.
     "icebreaker": (KWS.replace(classes=1024), 99 + 6, 30, 4096),
     # 4 x 48 x 149 weights of 8 bits: 14 blocks of 2,048 by 9; the head's 12,250 words of 12: 3 x 3 of 4,096 by 4.
-    "tang-nano-9k": (KWS.replace(units=48, inputs=99, weight_bits=8, classes=250), 14 + 9, 26, 18432),
+    "tang-nano-9k": (KWS.replace(units=48, inputs=99, weight_bits=8, state_cell=None, classes=250), 14 + 9, 26, 18432),
     # The head's 206,848 words of 20 bits: 51 x 5 blocks of 4,096 by 4.
     "ulx3s-85f": (KWS.replace(units=100, classes=2048, head_weight_bits=16), 255, 208, 18432),
 }
