@@ -5,12 +5,13 @@ import math
 
 import numpy as np
 import pytest
+from crossramp.golden.analog.cellsampling import Cells
 from crossramp.golden.analog.convert import DeviceLstm
 from crossramp.golden.analog.sampling import device, sample
 from crossramp.golden.analog.technology import load
 from crossramp.golden.analog.translate import to_device
 from crossramp.golden.ramp import ramps
-from crossramp.golden.specification import Specification
+from crossramp.golden.specification import Gate, Specification
 
 SPEC = Specification(inputs=20, units=12, classes=4, bias_rows=2, settle_clocks=3)
 WEIGHTS = np.random.default_rng(4).integers(-15, 16, (SPEC.rows, SPEC.columns))
@@ -253,3 +254,79 @@ def test_the_read_voltage_of_a_chip():
     assert (array.read_voltage, array.ramp_voltage) == (pytest.approx(0.18), 0.2)
     assert chip.levels() == pytest.approx(IDEAL, abs=1e-3)
     assert device(load("rram"), SPEC, WEIGHTS, 1, switches=frozenset()).weights == pytest.approx(WEIGHTS, abs=1e-4)
+
+
+# ---- what programming knows ------------------------------------------------------------------------------------------
+
+
+def test_state_cells_are_worth_whole_levels_beside_a_reference_column():
+    """Weights have half a window there, state cells a pair of their own: both count in levels."""
+    for changes in ({}, {"pair": "single-ended"}):
+        _, chip = only(**changes)
+        assert chip.state_cells == pytest.approx(np.full(12, SPEC.state_cell), abs=1e-4)
+        assert chip.weights == pytest.approx(WEIGHTS, abs=1e-4)
+
+
+@pytest.mark.parametrize("part", ["start", "calibration"])
+def test_programming_on_sums_makes_up_for_what_the_ramp_begins_with(part, monkeypatch):
+    """With errors in start or bias cells alone, every level is right: the first taps take them on."""
+    real = Cells.draws
+
+    def draws(self, drawn, shape, number):
+        deviation, chance = real(self, drawn, shape, number)
+        return deviation if drawn == part else 0 * deviation, chance
+
+    monkeypatch.setattr(Cells, "draws", draws)
+    for seed in range(6):
+        _, one_shot = only("programming", "ramp_cells", name="pcm", seed=seed)
+        _, sums = only("programming", "ramp_cells", name="pcm", seed=seed, ramp__scheme=1.0)
+        moved = one_shot.levels() - IDEAL
+        assert np.ptp(moved, axis=1).max() < 1e-2  # all of a ramp alike
+        assert np.abs(sums.levels() - IDEAL)[:, 8:].max() < 1e-2
+        assert np.abs(moved).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("effects", "changes", "factor"),
+    [
+        (("read_voltage",), {"operation__supply": 0.6}, 1.0),
+        (("temperature",), {"operation__temperature": 350.0, "cell__temperature_coefficient": [-0.01, 0.0]}, 0.5),
+        (("drift",), {"operation__time": 1e4, "cell__drift_mean": [0, 0.1, 0, 1]}, 1e4**-0.1),
+    ],
+)
+def test_ramps_are_converted_as_the_chip_is_when_it_is_programmed(effects, changes, factor):
+    """Whatever the supply, temperature and age will be: cells are the same, but for what becomes of them all alike."""
+    common = {
+        "ramp__scheme": 2.0,
+        "integrator__early_voltage": 2.0,
+        "read__voltage_spread": 0.0,
+        "cell__drift_spread": [0, 0, 0, 0],
+        "cell__relaxation": [0, 0, 0],
+        "cell__drift_time": 1.0,
+    }
+    nominal = {"operation__time": 0.0}
+    on = ("ramp_cells", "compression", *effects)
+    then, _ = only(*on, **common | nominal)
+    now, _ = only(*on, **common | nominal | changes)
+    assert now.ramp == pytest.approx(then.ramp * factor, rel=1e-9)
+    plain, _ = only(*on, **common | nominal | {"ramp__scheme": 0.0})
+    assert np.abs(then.ramp / np.where(plain.ramp > 0, plain.ramp, 1) - 1).max() > 0.01  # compression was made up for
+
+
+@pytest.mark.parametrize("pairs", [0.0, 1.0])
+@pytest.mark.parametrize("scheme", [0.0, 1.0])
+def test_a_step_of_nothing_has_no_cell_that_errs(pairs, scheme):
+    """With 8 bits some thresholds of a steep hard_tanh coincide: those ticks do not move the ramp."""
+    spec = Specification(inputs=20, units=2, classes=2, adc_bits=8, gates=(Gate("hard_tanh", 4.0),) * 4)
+    weights = np.random.default_rng(1).integers(-15, 16, (spec.rows, spec.columns))
+    thresholds = ramps(spec)[0].thresholds
+    nothing = np.diff(thresholds) == 0
+    assert 50 < nothing.sum() < 254
+    tech = load("rram").replace({"ramp.pairs": pairs, "ramp.scheme": scheme})
+    array = sample(tech, spec, weights, 1, switches=frozenset({"programming", "ramp_cells"}))
+    steps = (array.ramp - array.ramp_negative)[0, 1:]
+    if scheme == 0:
+        assert (steps[nothing] == 0).all()
+        assert (steps[~nothing] != 0).all()
+    else:  # what the one before lacks is taken on, never taken back
+        assert (steps[nothing] == 0).any()
