@@ -61,6 +61,16 @@ def test_no_setting_is_nearer_than_the_one_found(width, seed, dead, spread):
         assert distances[found.registers[0]] == distances[0]
 
 
+def test_the_middle_is_taken_only_while_no_other_setting_is_nearer():
+    """Of 24 columns 8 reach K with setting 16, and 14 with 15."""
+    plan = CalibrationPlan(SPEC.replace(gates=(Gate("sigmoid", 2.0),) * 4), 0)
+    offsets = np.array([[1.0] * 8 + [0.0] * 6 + [-1.0] * 10])
+    found = search(plan, counting(plan, 2.0 ** np.arange(5)[None], np.array([-15.5]), offsets))
+    assert found.settings[1:3].tolist() == [[16], [8]]
+    assert found.counts[[1, -1]].tolist() == [[8], [14]]
+    assert found.registers.tolist() == [15]
+
+
 def test_a_stuck_cell_is_left_out():
     """Cells of 1, 24 (for 2), 4, 8, 16; 7 are lacking. An upward scan would end with 24, at setting 2."""
     plan = CalibrationPlan(SPEC.replace(gates=(Gate("sigmoid", 2.0),) * 4), 0)

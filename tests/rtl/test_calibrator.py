@@ -127,6 +127,19 @@ def test_a_ramp_out_of_reach_fails_alone(start, register):
     assert (golden.registers.tolist(), golden.failed.tolist()) == ([register, 16], [True, False])
 
 
+def test_the_middle_is_taken_only_while_no_other_setting_is_nearer():
+    """Of 15 columns 4 reach K with setting 16, and 8 with 15: the middle, nearest at first, is not taken in the end."""
+    spec = SMALL.replace(calibration_cells=5)
+    cells = np.tile(2.0 ** np.arange(5), (2, 1))
+    ideal = DeviceInstance.ideal(spec, network_of(spec, 1).weights, cells)
+    offsets = np.zeros(20)
+    offsets[np.r_[0:10, 15:20]] = [1.0] * 4 + [0.0] * 4 + [-1.0] * 7  # of the banks with a sigmoid
+    device = ideal.replace(ramp_start=ideal.ramp_start - [16, 16], offsets=offsets)
+    run = CalibratorRun(CalibrationPlan(spec, 0), device)
+    golden = assert_equals_golden(run, device)
+    assert golden.registers.tolist() == [15, 16]
+
+
 def test_a_calibration_begins_anew_every_time():
     """Out of reach, within, out of reach beyond, within: no register, count or failure is left of the one before."""
     spec = SMALL.replace(calibration_cells=5)

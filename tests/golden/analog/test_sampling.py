@@ -99,6 +99,20 @@ def test_programming_error_has_the_technologys_spread(weights):
     assert abs(normalized.std() - 1) < 5 / np.sqrt(2 * g.size)
 
 
+def test_mismatch_of_capacitors_is_that_of_their_units(weights):
+    """n unit capacitors of deviation s deviate by s times the square root of n units; of nothing, by nothing."""
+    changes = {"cell.mismatch": 0.02, "integrator.mismatch": 0.0}
+    array, ideal = only(weights, "capacitors", changes, name="charge")[0], nominal(weights, "charge")
+    units = ideal.positive / load("charge")["cell.capacitance"]
+    assert set(np.rint(units).ravel().tolist()) == set(range(16))
+    off = (array.positive - ideal.positive) / load("charge")["cell.capacitance"]
+    assert (off[units < 0.5] == 0).all()
+    for low, high in ((0.5, 4.5), (4.5, 10.5), (10.5, 15.5)):
+        part = (units > low) & (units < high)
+        normalized = off[part] / (0.02 * np.sqrt(units[part]))
+        assert normalized.std() == pytest.approx(1, abs=4 / np.sqrt(2 * part.sum()))
+
+
 def test_levels_and_range(weights):
     tech = load("rram")
     low, high = tech["cell.g_min"], tech["cell.g_max"]
@@ -144,6 +158,45 @@ def test_relaxation_is_the_same_for_every_conductance(weights):
         assert part.std() == pytest.approx(4e-7, rel=0.25)
     for cells, before in ((array.ramp, ideal.ramp), (array.calibration, ideal.calibration)):
         assert np.array_equal(cells == 0, before == 0)
+
+
+def test_drift_and_relaxation_deviate_apart(weights):
+    """Each from numbers of its own; together they are what each makes of the cells one after the other."""
+    drift = {"cell.drift_mean": [0, 0.05, 0, 1], "cell.drift_spread": [0, 0.01, 0, 1], "operation.time": 1e4}
+    relaxation, age = [1e-8, 2e-7, 3e-8], np.log(1e4)
+    ideal = nominal(weights).positive
+    moved = only(weights, "drift", drift | {"cell.relaxation": [0, 0, 0]})[0].positive
+    lost = ideal - only(weights, "drift", {"operation.time": 1e4, "cell.relaxation": relaxation})[0].positive
+    both = only(weights, "drift", drift | {"cell.relaxation": relaxation})[0].positive
+    assert both == pytest.approx(moved - lost, rel=1e-12)
+    exponents = (-np.log(moved / ideal) / age - 0.05) / 0.01
+    deviates = (lost - 1e-8 * age) / (2e-7 + 3e-8 * age)
+    for values in (exponents, deviates):
+        assert values.std() == pytest.approx(1, abs=5 / np.sqrt(2 * values.size))
+        assert abs(values.mean()) < 5 / np.sqrt(values.size)
+    assert abs(np.corrcoef(exponents.ravel(), deviates.ravel())[0, 1]) < 5 / np.sqrt(exponents.size)
+
+
+def test_nothing_appears_where_there_is_no_cell(weights):
+    """Relaxation that adds to every conductance adds to none that is not there; and time before t0 changes nothing."""
+    gains = {"cell.relaxation": [-2e-7, 0, 0], "operation.time": 1e4, "cell.g_min": 0.0}
+    array, ideal = only(weights, "drift", gains)[0], nominal(weights, changes={"cell.g_min": 0.0})
+    absent = ideal.positive == 0
+    assert absent.any()
+    assert (array.positive[absent] == 0).all()
+    assert (array.positive[~absent] > ideal.positive[~absent]).all()
+    early = only(weights, "drift", {"operation.time": 1e-3, "cell.relaxation": [-2e-7, 0, 0]})[0]
+    assert np.array_equal(early.positive, nominal(weights).positive)
+
+
+def test_drift_exponents_are_held_within_their_limits(weights):
+    """-0.1 ln(g) + 0.02 is within 0.03 and 0.1 for cells from 0.45 to 0.9 of g_max, and at a limit for the others."""
+    changes = {"cell.drift_mean": [-0.1, 0.02, 0.03, 0.1], "cell.drift_spread": [0, 0, 0, 0], "operation.time": 1e4}
+    array, ideal = only(weights, "drift", changes | {"cell.relaxation": [0, 0, 0]})[0], nominal(weights)
+    exponent = -np.log(array.positive / ideal.positive) / np.log(1e4)
+    expected = np.clip(-0.1 * np.log(ideal.positive / load("rram")["cell.g_max"]) + 0.02, 0.03, 0.1)
+    assert exponent == pytest.approx(expected, rel=1e-9)
+    assert {0.03, 0.1} <= set(np.round(expected, 9).ravel().tolist())
 
 
 def test_temperature_changes_cells_by_their_coefficient(weights):
