@@ -56,6 +56,22 @@ def test_the_best_column_is_chosen_whatever_its_offset(rng):
     assert choose(np.stack([SIGMOID.thresholds] * 2), SIGMOID) == 0
 
 
+def test_the_latch_decides_which_column_is_best(rng):
+    """Columns that fall somewhere: what one latch makes of them is not what the other does."""
+    differ = 0
+    for _ in range(20):
+        columns = SIGMOID.thresholds + rng.normal(0, 12, (6, 31))
+        mended = after_calibration(columns, SIGMOID)
+        found = []
+        for mode in ("last_high", "first_trip"):
+            best = int(np.argmin([sampled_error(column, SIGMOID, mode, 20_001) for column in mended]))
+            assert choose(columns, SIGMOID, mode) == best
+            assert choose_ramps([columns], [SIGMOID], mode).tolist() == [best]
+            found.append(best)
+        differ += found[0] != found[1]
+    assert differ > 3
+
+
 @pytest.mark.parametrize(
     ("thresholds", "message"),
     [

@@ -159,6 +159,35 @@ def test_an_epoch_tells_the_mean_of_its_batches():
     assert network.limited == 4
 
 
+def test_networks_know_whether_they_are_trained_or_judged():
+    """Chips that are trained on are others than those of validation, which draws the same ones after every epoch."""
+    network, told = Line(), []
+
+    class Chips:
+        def restart(self):
+            told.append("restart")
+
+        def next_epoch(self):
+            told.append("next epoch")
+
+        def state_dict(self):
+            return {}
+
+    class Watched(Slope):
+        def losses(self, network, phase, epoch, teacher):
+            told.append(("training", network.training))
+            yield from super().losses(network, phase, epoch, teacher)
+
+        def validate(self, network):
+            told.append(("validation", network.training, torch.is_grad_enabled()))
+            return super().validate(network)
+
+    network.imperfections = Chips()
+    fit(network, Watched(1), PHASE, Heard())
+    judged = ["restart", ("validation", False, False)]
+    assert told == [*judged, *[("training", True), *judged, "next epoch"] * 2]
+
+
 def test_progress_is_told_of_every_batch():
     heard = Heard()
     fit(Line(), Slope(3), PHASE, heard)

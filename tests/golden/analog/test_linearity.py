@@ -4,7 +4,9 @@
 import numpy as np
 import pytest
 from crossramp.golden.activations import REGISTRY
+from crossramp.golden.analog.calibration import smallest_cells
 from crossramp.golden.analog.constants import SWITCHES
+from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.analog.linearity import (
     COMPARATORS,
     Linearity,
@@ -16,9 +18,10 @@ from crossramp.golden.analog.linearity import (
 )
 from crossramp.golden.analog.rampcells import SCHEMES
 from crossramp.golden.analog.sampling import device, sample
-from crossramp.golden.analog.seen import expanded, seen_thresholds
+from crossramp.golden.analog.seen import expanded, inverse, seen_thresholds
 from crossramp.golden.analog.technology import load, shipped
 from crossramp.golden.ramp import Ramp, WrittenRamp, ramps
+from crossramp.golden.ramp import latch as latched
 from crossramp.golden.rampreport import ramp_report
 
 NONE = frozenset()
@@ -133,6 +136,13 @@ def test_without_effects_columns_see_the_ideal_ramp(name):
         assert np.array_equal(each[0].thresholds[0], ramps(spec)[0].thresholds)
 
 
+def test_the_inverse_of_what_is_seen_goes_straight_on():
+    """Between points by their line, beyond them by that from end to end; what is infinite is no point."""
+    x, y = np.array([0.0, 1.0, 2.0, 3.0]), np.array([0.0, 1.0, 4.0, np.inf])
+    assert inverse(x, y, np.array([-2.0, 0.5, 2.5, 4.0, 8.0])) == pytest.approx([-1, 0.5, 1.5, 2, 4])
+    assert inverse(x, np.full(4, np.inf), x) is x
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_common_drift_is_not_seen(scheme):
     """All cells keep the same share: whenever the ramp was programmed, its thresholds stay."""
@@ -242,6 +252,46 @@ def test_seen_thresholds_undo_the_columns_gain():
     # The grid of cells is 2**-17 MAC here, and steps add up.
     assert np.allclose(chip.levels()[0], 0.8 * ideal, rtol=0, atol=1e-4)
     assert np.allclose(seen_thresholds(chip, weights)[0], ideal, rtol=0, atol=1e-4)
+
+
+def test_seen_thresholds_undo_what_a_window_loses():
+    """Columns that keep half of their charge in some clocks, three quarters of it all told, see a ramp higher."""
+    spec, weights = macro()
+    ideal = DeviceInstance.ideal(spec, weights)
+    window = np.array([0.5, 1.0] * 7 + [0.75])
+    seen = seen_thresholds(ideal.replace(window=window), weights)
+    assert seen == pytest.approx(ideal.levels() / 0.75, rel=1e-12)
+
+
+def test_the_plan_knows_the_smallest_cells_of_the_technology():
+    spec, weights = macro("tanh")
+    tech = load("rram").replace({"ramp.calibration_range": 4.0})
+    assert calibration_plan(tech, spec, weights).lsb == pytest.approx(smallest_cells(spec, 4.0), rel=1e-9)
+
+
+def test_errors_of_supplies_are_means_over_chips():
+    spec, weights = macro(bits=6)
+    on = frozenset({"programming", "ramp_cells", "read_voltage"})
+    tech, supplies = load("pcm").replace({"cell.programming_error": [0.1, 0, 0]}), [0.8, 1.0]
+    one, two, both = (supply_errors(tech, spec, weights, seeds, supplies, switches=on) for seeds in ([1], [2], [1, 2]))
+    for kind in ("in-memory", "external"):
+        assert both.mean[kind] == pytest.approx((one.mean[kind] + two.mean[kind]) / 2)
+        assert both.worst[kind] == pytest.approx((one.worst[kind] + two.worst[kind]) / 2)
+    assert any((one.worst[kind] != two.worst[kind]).any() for kind in one.worst)
+    # The external ramp stays where it is while columns lose a fifth.
+    assert one.mean["external"][0] > one.mean["external"][1]
+
+
+@pytest.mark.parametrize("latch", ["last_high", "first_trip"])
+def test_errors_are_those_of_the_banks_latch(rng, latch):
+    ramp = Ramp(REGISTRY["sigmoid"], 4, 0.02)
+    thresholds = ramp.thresholds + rng.normal(0, 30, (6, 15))
+    assert (np.diff(thresholds, axis=1) < 0).any(axis=1).all()
+    span = np.ptp(ramp.arguments)
+    grid = np.linspace(ramp.arguments[0] - span / 4, ramp.arguments[-1] + span / 4, 50_001)
+    for row, mse in zip(thresholds, Linearity(ramp, thresholds, latch).mse, strict=True):
+        codes = latched(grid > (row * ramp.scale)[:, None], latch)
+        assert mse == pytest.approx(np.mean((ramp.decode(codes) - ramp.activation(grid)) ** 2), rel=5e-3)
 
 
 def test_unknown_scheme():

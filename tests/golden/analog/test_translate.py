@@ -178,10 +178,10 @@ def test_an_external_ramps_errors_are_of_its_mean_step():
 # ---- noise -----------------------------------------------------------------------------------------------------------
 
 
-def read_noise(cells, time=3600.0):
+def read_noise(cells, time=3600.0, limit=0.01):
     """Standard deviation of a read, S: Falcone et al.'s, limited, times the 1/f noise's square root of a logarithm."""
     relative = 0.000611 * (cells / 88.19e-6) ** -0.69
-    return np.minimum(relative, 0.01) * cells * math.sqrt(math.log((time + 1e-6) / 2e-6))
+    return np.minimum(relative, limit) * cells * math.sqrt(math.log((time + 1e-6) / 2e-6))
 
 
 def test_read_noise_of_every_cell():
@@ -191,6 +191,15 @@ def test_read_noise_of_every_cell():
     state = (read_noise(array.state_positive) ** 2 + read_noise(array.state_negative) ** 2) / array.unit**2
     assert chip.state_variance == pytest.approx(state, rel=1e-3, abs=1e-6)
     assert not chip.common_variance.any()
+
+
+def test_read_noise_of_small_cells_is_limited():
+    array, chip = only("read_noise", cell__read_noise_limit=0.001)
+    parts = [read_noise(cells, limit=0.001) for cells in (array.positive, array.negative)]
+    assert any(
+        (part < read_noise(cells)).any() for part, cells in zip(parts, (array.positive, array.negative), strict=True)
+    )
+    assert chip.variance == pytest.approx(sum(part**2 for part in parts) / array.unit**2, rel=1e-3, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +218,23 @@ def test_read_noise_of_a_reference_column():
     array, chip = only("read_noise", pair="single-ended")
     assert chip.variance == pytest.approx(read_noise(array.positive) ** 2 / array.unit**2, rel=1e-3, abs=1e-6)
     assert chip.common_variance == pytest.approx(read_noise(array.negative[:, 0]) ** 2 / array.unit**2, rel=1e-3)
+
+
+@pytest.mark.parametrize("pair", ["differential", "single-ended"])
+def test_noise_of_cells_is_amplified_as_their_currents_are(pair):
+    """By the square of each column's gain; of the reference column, which all share, by their mean's."""
+    more = {"integrator__mismatch": 0.1, "operation__supply": 0.8, "read__voltage_spread": 0.0}
+    array, chip = only("read_noise", "capacitors", "read_voltage", pair=pair, **more)
+    nominal = 0.2 * array.unit * 1e-8 / array.volts_per_mac
+    gain = 0.8 * nominal / array.column_capacitance
+    assert np.ptp(gain) > 0.2
+    own = read_noise(array.positive) ** 2 + (read_noise(array.negative) ** 2 if pair == "differential" else 0)
+    assert chip.variance == pytest.approx(own / array.unit**2 * gain**2, rel=1e-3, abs=1e-6)
+    state = read_noise(array.state_positive) ** 2 + read_noise(array.state_negative) ** 2
+    assert chip.state_variance == pytest.approx(state / array.unit**2 * gain[24:36] ** 2, rel=1e-3, abs=1e-6)
+    if pair == "single-ended":
+        common = read_noise(array.negative[:, 0]) ** 2 / array.unit**2 * gain.mean() ** 2
+        assert chip.common_variance == pytest.approx(common, rel=1e-3)
 
 
 def test_noise_of_a_ramps_first_level_is_that_of_all_cells_before_it():
