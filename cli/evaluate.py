@@ -28,10 +28,12 @@ examples:
   crossramp evaluate kws speech_commands_test_set --confusion confusion.png
   crossramp evaluate kws speech_commands_test_set --technology rram --instances 20
   crossramp evaluate kws speech_commands_test_set --technology rram --rtl
+  crossramp evaluate kws speech_commands_test_set_v0.02 --speakers 7,8,9/10     the recordings of docs/results.md
   crossramp evaluate text.npz shakespeare.txt --rtl --characters 5000
 
 DATA of a model of speech: recordings as CLASS/*.wav, or a whole data set in the layout of Speech Commands, of which
-one split is taken. DATA of a model of texts: a text in UTF-8; of the one that it was trained on, one split.
+one split is taken. Files that cannot be used are named, counted and left out (docs/recordings.md). DATA of a model of
+texts: a text in UTF-8; of the one that it was trained on, one split.
 With --technology, device instances by a fast path that equals the golden model in every bit; with --rtl, all of it (of
 a text, some) through the generated Verilog, every code, cell state, h, logit and answer compared with the golden model.
 Exit status: 0 done; 1 hardware and golden model differ; 2 wrong input.
@@ -50,8 +52,10 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="a model file, or a shipped model's name")
-    add("data", metavar="DATA", type=Path, help="a folder of recordings, CLASS/*.wav, or a text")
+    data = "a folder of recordings, CLASS/*.wav; demo: those of this package; .npz with codes and labels; or a text"
+    add("data", metavar="DATA", help=data)
     add("--split", choices=(*SPLITS, "all"), help="of a whole data set, or of the text that was trained on (testing)")
+    add("--speakers", metavar="R,R/M", help="only speakers whose SHA-1 modulo M is one of R, such as 7,8,9/10")
     add("--confusion", metavar="FILE", type=Path, help="draw the confusion matrix (.png, .svg, .pdf)")
     group = devices.add_technology(parser)
     group.add_argument("--instances", type=int, metavar="N", help=f"how many chips (default {_INSTANCES})")

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``crossramp evaluate`` measures a model on: recordings of speech, or a text."""
+"""What ``crossramp evaluate`` measures a model on: recordings of speech, an archive of pulse codes, or a text."""
 
 import argparse
 import hashlib
-import sys
 from pathlib import Path
 
 import numpy as np
+from crossramp import inputs, notices
 from crossramp.errors import UserError
+from crossramp.featurefile import read_archive
 from crossramp.golden.features import features, pulse_codes
 from crossramp.golden.modelfile import Model
+from crossramp.golden.recordings import LEFT_OUT, folder_name
+from crossramp.golden.wording import printable
 from crossramp.sim.evaluation import Instances, evaluate_instances, evaluate_speech, evaluate_text
 from crossramp.sim.scores import Score, TextScore
 from crossramp.tables import Progress, table
@@ -17,6 +20,7 @@ from crossramp.train.recordings import (
     BACKGROUND,
     SPLITS,
     UNKNOWN,
+    Speakers,
     is_data_set,
     labeled_recordings,
     split_recordings,
@@ -31,36 +35,67 @@ def material(model: Model, args: argparse.Namespace, progress: Progress) -> "Spe
     """What a model is measured on, read from where the arguments say; UserError, or a ValueError of ours, for none."""
     if model.text_settings is not None:
         return Text(model, args, progress)
-    if model.feature_settings is not None:
+    if model.feature_settings is not None or args.data.lower().endswith(".npz"):
         return Speech(model, args, progress)
-    raise UserError("this model hears no recordings and reads no text: there is nothing to evaluate it on")
+    raise UserError(
+        "this model hears no recordings and reads no text; evaluate it on a .npz file with pulse codes and labels"
+    )
 
 
 class Speech:
-    """Labeled recordings, read and turned into pulse codes; those that cannot be used are named and counted."""
+    """Labeled recordings, read and turned into pulse codes, or such codes; what cannot be used is named and counted."""
 
     METRIC, UTTERANCE, UTTERANCES = "accuracy", "recording", "recordings"
 
     def __init__(self, model: Model, args: argparse.Namespace, progress: Progress):
         if args.characters is not None:
             raise UserError(f"--characters {args.characters} belongs to a model of texts; this one hears recordings")
-        settings = model.feature_settings
-        self.model, self.folder, self.left_out = model, args.data, 0
-
-        def problem(text: str) -> None:
-            self.left_out += 1
-            progress.clear()
-            print(f"left out: {text}", file=sys.stderr, flush=True)
-
+        self.model, self.data, self.findings = model, args.data, notices.findings(progress)
+        self.speakers = None if args.speakers is None else Speakers.parse(args.speakers)
+        self.paths: tuple[Path, ...] = ()
+        self.others = 0
         progress.show(f"reading {args.data}")
-        self.split = args.split or ("testing" if is_data_set(args.data) else "all")
-        if self.split == "all":
-            found = labeled_recordings(args.data, model.class_names, settings, problem)
+        if args.data.lower().endswith(".npz"):
+            self._read_archive(args)
         else:
-            found = split_recordings(args.data, model.class_names, settings, self.split, problem)
-        self.labels, self.paths = found.labels, found.paths
-        self.codes = pulse_codes(features(found.clips, settings), model.spec.input_bits)
+            self._read_recordings(args)
         self._ideal: Score | None = None
+
+    def _read_archive(self, args: argparse.Namespace) -> None:
+        for option in ("split", "speakers"):
+            if getattr(args, option) is not None:
+                raise UserError(f"--{option} {getattr(args, option)} belongs to folders of recordings; leave it out")
+        if self.model.spec.readout == "step":
+            raise UserError(
+                "this model answers after every step, and the labels of a .npz file are of whole recordings"
+            )
+        codes, labels = read_archive(self.model, Path(args.data))
+        known = labels >= 0
+        if not known.any():
+            raise UserError(f"{printable(args.data)}: no recording has a label; give some the number of their class")
+        for place in np.flatnonzero(~known):
+            self.findings.add(
+                LEFT_OUT, f"{printable(args.data)}[{place}]: has no label; give it the number of its class"
+            )
+        self.split, self.codes, self.labels = "all", codes[known], labels[known]
+
+    def _read_recordings(self, args: argparse.Namespace) -> None:
+        model, settings = self.model, self.model.feature_settings
+        if args.data.lower().endswith(".npy"):
+            raise UserError(f"{printable(args.data)}: holds no labels; give a .npz file with codes and labels")
+        with inputs.recordings_at(args.data) as folder:
+            if folder.is_file():
+                raise UserError(
+                    f"{printable(args.data)}: is a file; give a folder of recordings, CLASS/*.wav, or a .npz"
+                )
+            self.split = args.split or ("testing" if is_data_set(folder) else "all")
+            options = {"findings": self.findings, "speakers": self.speakers}
+            if self.split == "all":
+                found = labeled_recordings(folder, model.class_names, settings, **options)
+            else:
+                found = split_recordings(folder, model.class_names, settings, self.split, **options)
+        self.labels, self.paths, self.others = found.labels, found.paths, found.others
+        self.codes = pulse_codes(features(found.clips, settings), model.spec.input_bits)
 
     @property
     def simulated(self) -> np.ndarray:
@@ -97,17 +132,19 @@ class Speech:
         """About the data, as JSON types."""
         return {
             "task": "speech",
-            "data": str(self.folder),
+            "data": self.data,
             "split": self.split,
+            "speakers": None if self.speakers is None else str(self.speakers),
+            "other_speakers": self.others,
             "recordings": len(self.labels),
-            "left_out": self.left_out,
+            **self.findings.to_dict(),
             "classes": list(self.model.class_names),
             "counted_as_unknown": self._others(),
         }
 
     def _others(self) -> list[str]:
         """Folders whose name is no class."""
-        spoken = {path.parent.name for path in self.paths} - {BACKGROUND}
+        spoken = {folder_name(path) for path in self.paths} - {BACKGROUND}
         return sorted(spoken - set(self.model.class_names))
 
     def tell(self, score: Score) -> dict:
@@ -139,8 +176,9 @@ class Speech:
         low, high = ideal["interval"]
         facts = [
             ("model", content["model"]),
-            ("recordings", f"{content['recordings']:,}{split}, of {self.folder}"),
-            *([("left out", f"{self.left_out} recordings or folders; they are named above")] * bool(self.left_out)),
+            ("recordings", f"{content['recordings']:,}{split}, of {self.data}"),
+            *([("speakers", f"{self.speakers}; {self.others:,} recordings of others set aside")] * bool(self.speakers)),
+            *notices.facts(content),
             *([("as " + UNKNOWN, ", ".join(self._others()))] * bool(self._others())),
             ("ideal array", f"{self.show(ideal['accuracy'])} ({ideal['correct']:,} right)"),
             ("", f"95 % interval {100 * low:.1f} to {100 * high:.1f} %"),
@@ -163,9 +201,15 @@ class Text:
             raise UserError(f"--confusion {args.confusion} belongs to a model of speech; this one reads text")
         if args.characters is not None and not args.rtl:
             raise UserError("--characters belongs to the hardware; add --rtl, or leave it out")
-        self.model, self.path, self.settings = model, args.data, model.text_settings
+        if args.speakers is not None:
+            raise UserError(f"--speakers {args.speakers} belongs to a model of speech; this one reads text")
+        if args.data == inputs.DEMO:
+            raise UserError(
+                "demo is recordings, and this model reads text; give a text, or ./demo for a file of that name"
+            )
+        self.model, self.path, self.settings = model, Path(args.data), model.text_settings
         progress.show(f"reading {args.data}")
-        text = read_text(args.data)
+        text = read_text(self.path)
         self.split, first, last = self._part(text, args.split)
         try:
             places = self.settings.indices(text)

@@ -2,22 +2,31 @@
 """What a command runs: pulse codes from recordings, from a file of features, or from a seed."""
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import as_file, files
 from pathlib import Path
-from tokenize import TokenError
-from zipfile import BadZipFile
 
 import numpy as np
+from crossramp import notices
 from crossramp.errors import UserError
-from crossramp.golden.audio import read_wav
-from crossramp.golden.features import features, fit_length, pulse_codes
-from crossramp.golden.lstm import checked_integers
+from crossramp.featurefile import read_archive, read_features
+from crossramp.golden.features import features, pulse_codes
 from crossramp.golden.modelfile import Model
+from crossramp.golden.recordings import Findings, find_recordings, folder_name, read_clip, read_clips
+from crossramp.golden.wording import printable
+
+#: Names the recordings of this package in the place of a folder.
+DEMO = "demo"
 
 #: Steps of a random utterance where the model's features do not say.
 RANDOM_STEPS = 8
 _RANDOM_MOST = 10_000
+
+_FEATURES = """\
+real features or pulse codes: an array (utterances, steps, inputs). Its type decides: floats are real features, full
+scale ±1.0, beyond which they saturate; integers are pulse codes. Or X.npz with pulse codes and labels"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,27 +43,31 @@ class Utterances:
         Pulse codes.
     values : float64 array of the same shape, or None
         The real features that the codes stand for.
+    findings : Findings
+        What was left out, cut or saturated.
     """
 
     names: list[str]
     labels: list[int | None]
     codes: np.ndarray
     values: np.ndarray | None = None
+    findings: Findings = field(default_factory=Findings)
 
     def take(self, which: Sequence[int]) -> "Utterances":
         """Some of them, in the order given."""
         which = list(which)
         values = None if self.values is None else self.values[which]
         names, labels = [self.names[k] for k in which], [self.labels[k] for k in which]
-        return Utterances(names, labels, self.codes[which], values)
+        return Utterances(names, labels, self.codes[which], values, self.findings)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, seed: str = "of --random (default 1)") -> None:
     """Add the arguments that :func:`from_arguments` reads; AUDIO has no name, so it comes behind those there are."""
-    parser.add_argument("audio", metavar="AUDIO", nargs="*", help="recordings (.wav), or folders of them")
-    parser.add_argument("--features", metavar="X.npy", help="real features or pulse codes: (utterances, steps, inputs)")
+    audio = "recordings (.wav), or folders of them at any depth; demo: those of this package"
+    parser.add_argument("audio", metavar="AUDIO", nargs="*", help=audio)
+    parser.add_argument("--features", metavar="X.npy", help=_FEATURES.replace("\n", " "))
     parser.add_argument("--random", type=int, metavar="N", help="N utterances of random pulse codes")
-    parser.add_argument("--seed", type=int, metavar="S", help="of --random (default 1)")
+    parser.add_argument("--seed", type=int, metavar="S", help=seed)
     parser.add_argument("--steps", type=int, metavar="T", help="of each random utterance")
 
 
@@ -68,78 +81,92 @@ def from_arguments(model: Model, args: argparse.Namespace) -> Utterances:
         if args.random is None and getattr(args, option) is not None:
             raise UserError(f"--{option} {getattr(args, option)} belongs to --random; leave it out, or add --random N")
     if args.audio:
-        return from_audio(model, args.audio)
+        return from_audio(model, args.audio, notices.findings())
     if args.features is not None:
-        return from_features(model, args.features)
+        return from_features(model, args.features, notices.findings())
     return from_seed(model, args.random, 1 if args.seed is None else args.seed, args.steps)
 
 
-def from_audio(model: Model, paths: Sequence[str | Path]) -> Utterances:
-    """Recordings: WAV files, and folders with WAV files at any depth.
+def from_audio(model: Model, paths: Sequence[str | Path], findings: Findings | None = None) -> Utterances:
+    """Recordings: WAV files, folders with WAV files at any depth, and ``demo``, those of this package.
 
-    The label of a recording is the name of the folder it lies in, if that is a class.
+    The label of a recording is the name of the folder it lies in, if that is a class. One that cannot be used is left
+    out, unless it is all that is given.
 
     Raises
     ------
     UserError
-        For a model without speech features, a path that does not exist, or a folder without recordings.
+        For a model without speech features, or a path that does not exist.
     ValueError
-        For a file that is no recording the model can hear; the message quotes it.
+        For a folder without recordings, or one that cannot be read; if no recording is left.
     """
     settings = model.feature_settings
     if settings is None:
         raise UserError("this model has no speech features, so it hears no recordings; give --features or --random")
-    files = [file for path in paths for file in _recordings(Path(path))]
-    clips = np.stack([fit_length(read_wav(file, settings.sample_rate), settings.clip_samples) for file in files])
+    findings = Findings() if findings is None else findings
+    with contextlib.ExitStack() as stack:
+        found: list[Path] = []
+        for path in paths:
+            found += _recordings(stack.enter_context(recordings_at(path)), findings)
+        if len(paths) == 1 and found == [Path(paths[0])]:
+            clips = read_clip(found[0], settings, findings)[None]
+        else:
+            places, clips = read_clips(found, settings, findings)
+            found = [found[place] for place in places]
     values = features(clips, settings)
     classes = {name: k for k, name in enumerate(model.class_names)}
-    folders = [_folder_name(file) for file in files]
+    folders = [folder_name(file) for file in found]
     labels = [classes.get(folder) for folder in folders]
-    names = [f"{folder}/{file.name}" for folder, file in zip(folders, files, strict=True)]
-    return Utterances(names, labels, pulse_codes(values, model.spec.input_bits), values)
+    names = [f"{folder}/{file.name}" for folder, file in zip(folders, found, strict=True)]
+    return Utterances(names, labels, pulse_codes(values, model.spec.input_bits), values, findings)
 
 
-def from_features(model: Model, path: str | Path) -> Utterances:
-    """A ``.npy`` file of shape (utterances, steps, inputs) or (steps, inputs).
+def from_features(model: Model, path: str | Path, findings: Findings | None = None) -> Utterances:
+    """A ``.npy`` file of shape (utterances, steps, inputs) or (steps, inputs), or a ``.npz`` file with labels.
 
     Floats are real features, full scale ±1.0, saturated there; integers are pulse codes.
 
     Raises
     ------
     UserError
-        For a file that is missing, no ``.npy``, of a wrong type or shape, or too long.
-    ValueError
-        For a value that is not finite, or a code out of range.
+        What :func:`~crossramp.featurefile.read_features` or :func:`~crossramp.featurefile.read_archive` raises.
     """
-    path, spec = Path(path), model.spec
-    try:
-        array = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error}); give a .npy file") from None
-    except (ValueError, EOFError, SyntaxError, OverflowError, MemoryError, BadZipFile, TokenError):
-        raise UserError(f"{path}: no .npy file of numbers; write one with numpy.save") from None
-    if not isinstance(array, np.ndarray):  # numpy opens .npz archives too
-        raise UserError(f"{path}: an archive of several arrays; write one array with numpy.save")
-    if array.dtype.kind not in "iuf":
-        raise UserError(f"{path}: holds {array.dtype}; expected real features (floats) or pulse codes (integers)")
-    if array.ndim == 2:
-        array = array[None]
-    if array.ndim != 3 or array.shape[2] != spec.inputs or 0 in array.shape:
-        raise UserError(
-            f"{path}: has the shape {array.shape}; expected ([utterances,] steps, {spec.inputs} inputs), none of them 0"
-        )
-    if array.shape[1] > spec.max_steps and spec.readout != "step":
-        raise UserError(f"{path}: has {array.shape[1]} steps; the network takes at most {spec.max_steps}")
-    names = [f"{path.name}[{k}]" for k in range(len(array))]
-    values = None
-    try:
-        if array.dtype.kind == "f":
-            values = array.astype(np.float64)
-            array = pulse_codes(values, spec.input_bits)
-        codes = checked_integers("x", array, (None, None, None), spec.input_max)
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from None
-    return Utterances(names, [None] * len(array), codes, values)
+    path, findings = Path(path), Findings() if findings is None else findings
+    values, labels = None, None
+    if path.suffix.lower() == ".npz":
+        codes, numbers = read_archive(model, path)
+        labels = [None if number < 0 else int(number) for number in numbers]
+    else:
+        codes, values = read_features(model, path, findings)
+    names = [f"{path.name}[{k}]" for k in range(len(codes))]
+    return Utterances(names, labels or [None] * len(codes), codes, values, findings)
+
+
+def from_data(model: Model, text: str, base: Path | None = None, findings: Findings | None = None) -> Utterances:
+    """What a plan, or one word of a command line, names: a folder or file of recordings, ``.npy`` or ``.npz``, ``demo``
+    or ``random:N``; paths are relative to ``base``. Errors as of the functions above.
+    """
+    if text == DEMO:
+        return from_audio(model, [text], findings)
+    if text.startswith("random:"):
+        count = text.removeprefix("random:")
+        if not count.isdecimal():
+            raise UserError(f"data is {text!r}; write random:N, N utterances of random pulse codes")
+        return from_seed(model, int(count), 1)
+    path = Path(text) if base is None else base / Path(text).expanduser()
+    if path.suffix.lower() in (".npy", ".npz"):
+        return from_features(model, path, findings)
+    return from_audio(model, [path], findings)
+
+
+@contextlib.contextmanager
+def recordings_at(path: str | Path) -> Iterator[Path]:
+    """The path that is given, or for the text ``demo`` this package's recordings; keep open while files are read."""
+    if path != DEMO:  # a Path of that name, as ./demo gives, is another
+        yield Path(path)
+        return
+    with as_file(files("crossramp") / "demo_data" / "recordings") as folder:
+        yield folder
 
 
 def from_seed(model: Model, count: int, seed: int, steps: int | None = None) -> Utterances:
@@ -171,19 +198,14 @@ def from_seed(model: Model, count: int, seed: int, steps: int | None = None) -> 
     return Utterances([f"random[{k}]" for k in range(count)], [None] * count, codes)
 
 
-def _folder_name(file: Path) -> str:
-    folder = file.absolute().parent
-    # Links keep their own names, except where only resolving tells what ".." is.
-    return folder.resolve().name if folder.name == ".." else folder.name
-
-
-def _recordings(path: Path) -> list[Path]:
+def _recordings(path: Path, findings: Findings) -> list[Path]:
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() == ".wav" and file.is_file())
-        files = [file for file in files if not file.name.startswith(".")]
-        if not files:
-            raise UserError(f"{path}: a folder without recordings; give one with .wav files in it, at any depth")
-        return files
+        found = find_recordings(path, findings)
+        if not found:
+            raise UserError(
+                f"{printable(path)}: a folder without recordings; give one with .wav files in it, at any depth"
+            )
+        return found
     if not path.exists():
-        raise UserError(f"{path}: no such file or folder; give a .wav file, or a folder of them")
+        raise UserError(f"{printable(path)}: no such file or folder; give a .wav file, or a folder of them")
     return [path]

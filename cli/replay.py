@@ -2,16 +2,21 @@
 """``crossramp replay``: the netlists of a bitstream, simulated on their pins against the golden model."""
 
 import argparse
+import copy
 import json
 import time
 
+from crossramp import inputs, notices
 from crossramp.boards.board import Board, find_board
 from crossramp.errors import UserError
 from crossramp.golden.boardmemory import Build
 from crossramp.golden.modelfile import Model, load_model
-from crossramp.inputs import from_seed
 from crossramp.tables import Progress, as_json, table
 from crossramp.verify import build_folder
+
+#: Random utterances where nothing else is asked for, and steps of each: a netlist takes long for a clock.
+_RANDOM, _STEPS = 2, 4
+_MOST = 200
 
 #: Differences that are printed of a stage; JSON has them all.
 _SHOWN = 5
@@ -19,12 +24,14 @@ _SHOWN = 5
 _EPILOG = """\
 examples:
   crossramp replay kws --board icebreaker
-  crossramp replay model.npz --board ulx3s-85f --stage synthesis --steps 2 --json
+  crossramp replay model.npz --board ulx3s-85f --stage synthesis --random 1 --steps 2 --json
+  crossramp replay kws --board icebreaker --features x.npy
 
-The bitstream is built, or taken from the cache folder. Each stage's netlist is simulated in Verilator with the open
-models of the vendor's cells: reset, identity, all memories, some utterances, and what must be refused. Every answer
-on its pins is compared with the golden model's. The core's own Verilog is replayed first: the netlists must take its
-clocks too. Exit status: 0 all equal, 1 any difference, 2 wrong input, or a build that fails.
+The bitstream is built, or taken from the cache folder. Each stage's netlist is simulated in Verilog with the open
+models of the vendor's cells: reset, identity, all memories, some utterances, and what must be refused. The utterances
+are recordings, features or random ones, as in crossramp run; the default is --random 2 --steps 4. Every answer on its
+pins is compared with the golden model's. The core's own Verilog is replayed first: the netlists must take its clocks
+too. Exit status: 0 all equal, 1 any difference, 2 wrong input, or a build that fails.
 """
 
 
@@ -38,6 +45,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
+    inputs.add_arguments(parser, seed="of --random, and of all else that is random (default 1)")
     parser.add_argument(
         "--board",
         metavar="NAME|FILE.py",
@@ -45,9 +53,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         help="one of crossramp build --list, or a file that describes one",
     )
     parser.add_argument("--stage", choices=("synthesis", "layout"), help="this netlist alone (default: all there are)")
-    parser.add_argument("--utterances", type=int, default=2, metavar="N", help="random ones, 1 to 200 (default 2)")
-    parser.add_argument("--steps", type=int, default=4, metavar="T", help="of each utterance (default 4)")
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of all that is random (default 1)")
     parser.add_argument(
         "--tools", choices=("yowasp", "native"), default="yowasp", help="pip's programs (default), or those on the PATH"
     )
@@ -62,23 +67,23 @@ def run(args: argparse.Namespace) -> int:
     board = find_board(args.board)
     if not board.columns_per_clock:
         raise UserError(f"{board.name}: nothing would answer on the array's pins; take a board with an emulator")
-    if not 1 <= args.utterances <= 200:
-        raise UserError(f"--utterances is {args.utterances}; allowed: 1 to 200")
     from crossramp.boards.netlist import stages_of  # Amaranth takes a moment to import
 
     stages = stages_of(board)
     if args.stage is not None and args.stage not in stages:
         raise UserError(f"{board.name}: there are cell models after {', '.join(stages)} only; leave out --stage")
     model = load_model(args.model)
-    x = from_seed(model, args.utterances, args.seed, args.steps).codes
+    utterances, seed = _utterances(model, args)
+    x = utterances.codes
     build = board.build(model.spec, args.baud)
-    results = replay(board, build, model, x, [args.stage] if args.stage else list(stages), args)
+    results = replay(board, build, model, x, [args.stage] if args.stage else list(stages), seed, args)
     content = {
         "board": board.name,
         "specification_hash": build.spec.content_hash,
-        "utterances": args.utterances,
-        "steps": args.steps,
-        "seed": args.seed,
+        "utterances": len(x),
+        "steps": int(x.shape[1]),
+        "seed": seed,
+        **utterances.findings.to_dict(),
         "replays": results,
         "equal": all(not result["differences"] for result in results),
     }
@@ -86,7 +91,27 @@ def run(args: argparse.Namespace) -> int:
     return 0 if content["equal"] else 1
 
 
-def replay(board: Board, build: Build, model: Model, x, stages: list[str], args: argparse.Namespace) -> list[dict]:
+def _utterances(model: Model, args: argparse.Namespace) -> tuple[inputs.Utterances, int]:
+    """What is to be replayed, and the seed of all that is random; UserError, or a ValueError of ours."""
+    seed = 1 if args.seed is None else args.seed
+    if seed < 0:
+        raise UserError(f"--seed is {seed}; allowed: 0 and up")
+    args = copy.copy(args)
+    if not args.audio and args.features is None and args.random is None:
+        args.random = _RANDOM
+    if args.random is None:
+        args.seed = None  # of the session alone
+    elif args.steps is None:
+        args.steps = min(_STEPS, model.spec.max_steps)
+    utterances = inputs.from_arguments(model, args)
+    if len(utterances.codes) > _MOST:
+        raise UserError(f"{len(utterances.codes)} utterances are given; a netlist is slow: give up to {_MOST}")
+    return utterances, seed
+
+
+def replay(
+    board: Board, build: Build, model: Model, x, stages: list[str], seed: int, args: argparse.Namespace
+) -> list[dict]:
     """Of the core's Verilog and of each stage: what :func:`crossramp.boards.replay.compare` found, as JSON types."""
     from crossramp.boards.core import MODULE
     from crossramp.boards.netlist import STAGES, netlist_design
@@ -99,7 +124,7 @@ def replay(board: Board, build: Build, model: Model, x, stages: list[str], args:
     progress = Progress()
     results, clocks = [], None
     try:
-        session = record(build, model.network, x, seed=args.seed)
+        session = record(build, model.network, x, seed=seed)
         made = make_bitstream(
             board,
             build,
@@ -116,7 +141,7 @@ def replay(board: Board, build: Build, model: Model, x, stages: list[str], args:
             else:
                 netlist = json.loads((made.folder / STAGES[stage]).read_text())
                 design = netlist_design(board, build, netlist, yosys)
-            found = compare(design, build, session, seed=args.seed, optimize=False, folder=build_folder())
+            found = compare(design, build, session, seed=seed, optimize=False, folder=build_folder())
             differences = list(found.differences)
             clocks = found.counters if clocks is None else clocks
             if not differences and found.counters != clocks:
@@ -150,6 +175,7 @@ def _text(content: dict) -> str:
     ]
     head = ("replayed", "answers", "differences", "clocks", "seconds")
     lines = [table(head, rows, right=(1, 2, 3, 4))]
+    lines += [f"{what}: {told}" for what, told in notices.facts(content)]
     for result in content["replays"]:
         lines += [f"{result['stage']}: {line}" for line in result["differences"][:_SHOWN]]
         if len(result["differences"]) > _SHOWN:

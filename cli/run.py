@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from crossramp import inputs, score
+from crossramp import inputs, notices, score
 from crossramp.errors import UserError
 from crossramp.golden.boardmemory import Build
 from crossramp.golden.modelfile import Model, load_model
@@ -33,11 +33,13 @@ _EPILOG = """\
 examples:
   crossramp run kws recordings/ --port /dev/ttyUSB1
   crossramp run kws recordings/ --port virtual --board icebreaker     no hardware: the same core, simulated
+  crossramp run kws demo --port virtual                               the recordings of this package
   crossramp run kws --random 3 --port COM3 --every-step --json
   crossramp run array.npz --random 1 --port /dev/ttyUSB0 --hold 250 --tick 25     an array on pins that takes its time
 
 The model's weights, thresholds and head are written into the board and read back. Then each utterance is run, and its
-answer, logits and h are compared with the golden model's.
+answer, logits and h are compared with the golden model's. Recordings that cannot be used are named, counted and left
+out, and so are ends that are cut off: docs/recordings.md.
 Exit status: 0 all equal, 1 any difference, 2 wrong input, or a board that does not answer.
 """
 
@@ -265,6 +267,7 @@ def report(model: Model, utterances: inputs.Utterances, outcome: Outcome, port: 
         "restarts": outcome.restarts,
         "questions_repeated": outcome.repeated,
         "wall_seconds": round(outcome.seconds, 3),
+        **utterances.findings.to_dict(),
         "rows": rows,
     }
 
@@ -288,6 +291,7 @@ def text(content: dict) -> str:
     facts = [
         ("board", f"{content['board']} on {content['port']}, {content['clock'] / 1e6:g} MHz, {content['baud']:,} baud"),
         ("utterances", f"{content['utterances']} of {content['steps']} steps"),
+        *notices.facts(content),
         ("compared", f"{content['compared']:,} h, logits and answers"),
         ("mismatches", f"{content['mismatches']:,}"),
         *score.facts(content),

@@ -5,7 +5,7 @@ import argparse
 from dataclasses import dataclass
 
 import numpy as np
-from crossramp import devices, inputs, score
+from crossramp import devices, inputs, notices, score
 from crossramp.errors import UserError
 from crossramp.generate import with_lanes
 from crossramp.golden.analog.calibration import CalibrationPlan, calibrate
@@ -18,13 +18,15 @@ _EPILOG = """\
 examples:
   crossramp simulate kws recordings/            every .wav below the folder
   crossramp simulate kws --random 3 --seed 7 --simulator icarus
+  crossramp simulate kws demo                   the recordings of this package
   crossramp simulate kws --features x.npy --json
   crossramp simulate kws recordings/ --technology rram --device-seed 7 --no drift,wires --calibration found
 
 With --technology the array is one chip of it, its noise included, and the golden model computes with the same chip; the
 column "ideal" says what an ideal array would have answered.
 
-The label of a recording is the name of the folder it lies in, where that is one of the model's classes.
+The label of a recording is the name of the folder it lies in, where that is one of the model's classes. Recordings
+that cannot be used are named, counted and left out, and so are ends that are cut off: docs/recordings.md.
 Exit status: 0 all equal, 1 any difference, 2 wrong input.
 """
 
@@ -170,6 +172,7 @@ def report(model: Model, utterances: inputs.Utterances, outcome: Outcome, array:
         "clocks_per_step": outcome.clocks_per_step,
         "analog_clocks_per_step": model.spec.analog_clocks_per_step,
         "wall_seconds": round(outcome.seconds, 3),
+        **utterances.findings.to_dict(),
         "rows": rows,
     }
 
@@ -186,6 +189,7 @@ def text(model: Model, content: dict) -> str:
     facts = [
         *array_facts(content["array"]),
         ("utterances", f"{content['utterances']} of {content['steps']} steps, simulator {content['simulator']}"),
+        *notices.facts(content),
         ("compared", f"{content['codes_compared']:,} codes, cell states, h, logits and answers"),
         ("mismatches", f"{content['mismatches']:,}"),
         *([("rules broken", ", ".join(content["violations"]))] if content["violations"] else []),

@@ -11,6 +11,7 @@ from crossramp import devices, inputs
 from crossramp.errors import UserError
 from crossramp.golden.modelfile import Model, load_model
 from crossramp.golden.specification import GATES
+from crossramp.golden.wording import printable
 from crossramp.outdir import check_folder, written_folder
 from crossramp.tables import Progress, as_json, table
 
@@ -149,7 +150,7 @@ def _utterance(model: Model, args: argparse.Namespace) -> tuple[str, np.ndarray]
     steps = utterances.codes.shape[1]
     if args.step >= steps:
         raise UserError(f"--step is {args.step}; {utterances.names[0]} has steps 0 to {steps - 1}")
-    return utterances.names[0], utterances.codes[0]
+    return printable(utterances.names[0]), utterances.codes[0]
 
 
 def _write(args: argparse.Namespace, texts, content: dict | None) -> None:

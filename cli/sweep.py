@@ -8,12 +8,10 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import asdict, replace
-from importlib.resources import as_file, files
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
-from crossramp import givencells, inputs
+from crossramp import givencells, inputs, notices
 from crossramp.errors import UserError
 from crossramp.golden.modelfile import Model, load_model
 from crossramp.sim.sweep.execute import Cluster, ExecutionError, run_local
@@ -83,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
     local = plan.path(plan.model)
     model = load_model(local if local.is_file() else plan.model)
     utterances = load_data(model, plan, args.data)
+    notes = utterances.findings.to_dict()
     labels = np.array([-1 if label is None else label for label in utterances.labels])
     if "accuracy" in plan.metrics and not (labels >= 0).any():
         raise UserError("metrics has accuracy, but no recording has a label; ask for flips instead")
@@ -95,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--report and --restart exclude each other; leave one out")
     if args.report:
         with Store(Path(args.output), plan, problem, None) as store:
-            about = {"computed": 0, "wall_seconds": 0.0, **givencells.told_of(given)}
+            about = {"computed": 0, "wall_seconds": 0.0, **givencells.told_of(given), **notes}
             return _tell(args, plan, problem, store, store.rows(instances), about)
     left = _still_to_do(args, plan, problem, tasks)
     if args.dry_run:
@@ -117,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
         with Store(Path(args.output), plan, problem, code_version(), args.restart) as store:
             _complain_of(store)
             computed, seconds = _compute(problem, store, cluster, workers, tasks)
-            about = {"computed": computed, "wall_seconds": round(seconds, 3), **givencells.told_of(given)}
+            about = {"computed": computed, "wall_seconds": round(seconds, 3), **givencells.told_of(given), **notes}
             return _tell(args, plan, problem, store, store.rows(instances), about)
     finally:
         if cluster is not None:
@@ -128,49 +127,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def load_data(model: Model, plan: Plan, given: str | None) -> inputs.Utterances:
-    """The recordings of a plan, or those ``given`` on the command line; UserError for none."""
-    text = plan.data if given is None else given
-    if text == "demo":
-        with as_file(files("crossramp") / "demo_data" / "recordings") as folder:
-            return inputs.from_audio(model, [folder])
-    if text.startswith("random:"):
-        count = text.removeprefix("random:")
-        if not count.isdecimal():
-            raise UserError(f"data is {text!r}; write random:N, N utterances of random pulse codes")
-        return inputs.from_seed(model, int(count), 1)
-    path = plan.path(text) if given is None else Path(text)
-    if path.suffix == ".npz":
-        return _from_archive(model, path)
-    if path.suffix == ".npy":
-        return inputs.from_features(model, path)
-    return inputs.from_audio(model, [path])
-
-
-def _from_archive(model: Model, path: Path) -> inputs.Utterances:
-    """An ``.npz`` with ``codes`` (recordings, steps, inputs), integers, and ``labels``, class indices."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            codes, labels = file["codes"], file["labels"]
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error}); give a .npz file") from None
-    except (KeyError, ValueError, TypeError, BadZipFile, EOFError, AttributeError):
-        raise UserError(f"{path}: expected a .npz file with two arrays, codes and labels") from None
-    spec = model.spec
-    if codes.dtype.kind not in "iu" or labels.dtype.kind not in "iu":
-        raise UserError(f"{path}: codes hold {codes.dtype}, labels {labels.dtype}; expected integers")
-    if codes.ndim != 3 or codes.shape[2] != spec.inputs or 0 in codes.shape or labels.shape != codes.shape[:1]:
-        raise UserError(
-            f"{path}: codes have the shape {codes.shape}, labels {labels.shape}; expected (recordings, steps, "
-            f"{spec.inputs}) and (recordings,)"
-        )
-    if codes.shape[1] > spec.max_steps:
-        raise UserError(f"{path}: has {codes.shape[1]} steps; the network takes at most {spec.max_steps}")
-    if np.abs(codes.astype(np.int64)).max() > spec.input_max:
-        raise UserError(f"{path}: has codes beyond ±{spec.input_max}")
-    if labels.min() < -1 or labels.max() >= spec.classes:
-        raise UserError(f"{path}: labels reach from {labels.min()} to {labels.max()}; classes: 0 to {spec.classes - 1}")
-    names = [f"{path.name}[{k}]" for k in range(len(codes))]
-    return inputs.Utterances(names, [None if k < 0 else int(k) for k in labels], codes.astype(np.int64))
+    """The data of a plan, or what is ``given`` on the command line; errors as of :func:`crossramp.inputs.from_data`."""
+    findings = notices.findings()
+    if given is None:
+        return inputs.from_data(model, plan.data, plan.folder, findings)
+    return inputs.from_data(model, given, None, findings)
 
 
 # ---- what is computed ------------------------------------------------------------------------------------------------
@@ -375,6 +336,7 @@ def _text(plan: Plan, content: dict) -> str:
     facts = [
         ("device instances", f"{content['instances']}, {content['recordings']} recordings each"),
         *([("cells", ", ".join(content["conductances"]))] if content["conductances"] else []),
+        *notices.facts(content),
         ("computed now", f"{content['computed']} in {duration(content['wall_seconds'])}"),
         ("results", content["results"]),
         ("pictures", ", ".join(content["pictures"]) or content["no_pictures"]),

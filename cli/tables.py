@@ -5,10 +5,15 @@ import json
 import sys
 from collections.abc import Sequence
 
+from crossramp.golden.wording import printable
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence], right: Sequence[int] = ()) -> str:
-    """Columns as wide as their widest entry, two spaces apart; ``right`` are the indices of right-aligned columns."""
-    texts = [[str(entry) for entry in row] for row in (header, *rows)]
+    """Columns as wide as their widest entry, two spaces apart; ``right`` are the indices of right-aligned columns.
+
+    An entry is one line: a line feed in a file's name shows as an escape.
+    """
+    texts = [[printable(entry) for entry in row] for row in (header, *rows)]
     widths = [max(len(row[k]) for row in texts) for k in range(len(header))]
     lines = []
     for row in texts:
@@ -20,7 +25,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence], right: Sequence[int] 
 def markdown(header: Sequence[str], rows: Sequence[Sequence]) -> str:
     """The same as a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(entry) for entry in row) + " |" for row in lines)
+    return "\n".join("| " + " | ".join(printable(entry) for entry in row) + " |" for row in lines)
 
 
 def as_json(content) -> str:
@@ -43,6 +48,7 @@ class Progress:
     def show(self, text: str) -> None:
         """Replace the line."""
         if self._active:
+            text = printable(text)
             sys.stderr.write("\r" + text.ljust(self._shown))
             sys.stderr.flush()
             self._shown = len(text)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crossramp import inputs, notices
 from crossramp.errors import UserError
 from crossramp.golden.installation import how_to_install
 from crossramp.golden.modelfile import Model, save_model
@@ -96,7 +97,7 @@ def _add_keywords(tasks) -> None:
     kws.add_argument("data", metavar="DATA", type=Path, help="folder of recordings or spectrograms")
     _add_common(kws)
     kws.add_argument(
-        "--eval", metavar="AUDIO", type=Path, help="recordings (CLASS/*.wav) to measure on when training is done"
+        "--eval", metavar="AUDIO", help="recordings (CLASS/*.wav, or demo) to measure on when training is done"
     )
     kws.add_argument(
         "--cache", metavar="FILE", type=Path, help="where the clips' levels are kept (.npz; the user's cache folder)"
@@ -178,13 +179,16 @@ def _keywords(args: argparse.Namespace, report: Report) -> int:
     keywords.specification(recipe)
     checkpoint = _checkpoint(args, recipe)
     front_end, classes = recipe.features, class_names(recipe.words)
-    evaluation = labeled_recordings(args.eval, classes, front_end, report.problem) if args.eval else None
+    evaluation = None
+    if args.eval:
+        with inputs.recordings_at(args.eval) as folder:
+            evaluation = labeled_recordings(folder, classes, front_end, report.findings)
     cache = None if args.no_cache else args.cache or cache_file(args.data, front_end)
-    corpus = load_corpus(args.data, recipe.words, front_end, cache, report.reading, report.problem, report.note)
+    corpus = load_corpus(args.data, recipe.words, front_end, cache, report.reading, report.findings, report.note)
     report.log_to(args.log)
     checkpoint.identify({"data": corpus.digest})
-    if report.left_out:
-        report.line(f"{report.left_out} recordings or folders could not be used; they are named above")
+    for what, told in notices.facts(report.findings.to_dict()):
+        report.line(f"{what}: {told}")
     spoken, silence = len(corpus.validation), keywords.validation_silence(corpus)
     report.line(
         f"{len(corpus.training)} clips to train on, {spoken + silence} to validate with: {spoken} of words, {silence} "
@@ -283,7 +287,7 @@ def _write(args: argparse.Namespace, model: Model, report: Report, checkpoint: C
     checkpoint.remove()
     report.line(f"wrote {args.output}")
     if args.json:
-        content = {"model": str(args.output), "model_hash": model.content_hash, "left_out": report.left_out}
+        content = {"model": str(args.output), "model_hash": model.content_hash, **report.findings.to_dict()}
         print(as_json(content | {"provenance": model.provenance}))
 
 

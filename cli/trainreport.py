@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crossramp import notices
 from crossramp.tables import Progress
 from crossramp.train.events import EventFile
 
@@ -25,14 +26,14 @@ class Report:
 
     Attributes
     ----------
-    left_out : int
-        Files and folders that could not be used.
+    findings : Findings
+        Files and folders that could not be used, and clips that were cut.
     """
 
     def __init__(self, aside: bool = False) -> None:
-        self.left_out = 0
         self._aside = aside
         self._progress = Progress()
+        self.findings = notices.findings(self._progress)
         self._events: EventFile | None = None
 
     def log_to(self, folder: Path | None) -> None:
@@ -54,11 +55,6 @@ class Report:
         if self._events:
             scalars = measured.scalars().items()
             self._events.add(epoch + 1, {f"{phase.name}/{name}": value for name, value in scalars})
-
-    def problem(self, text: str) -> None:
-        """Something of the data is left out."""
-        self.left_out += 1
-        self.note(f"left out: {text}")
 
     def note(self, text: str) -> None:
         """A line on stderr."""

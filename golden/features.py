@@ -307,8 +307,9 @@ def pulse_codes(values: ArrayLike, input_bits: int) -> NDArray[np.int64]:
     _check_int("input_bits", input_bits, 2, 16)
     values = np.asarray(values, dtype=np.float64)
     if not np.isfinite(values).all():
-        bad = values[~np.isfinite(values)].flat[0]
-        raise ValueError(f"features hold {bad}: must be finite, in [-1, 1]")
+        at = tuple(map(int, np.argwhere(~np.isfinite(values))[0]))
+        where = f" at {list(at)}" if at else ""
+        raise ValueError(f"features hold {values[at]}{where}: must be finite, in [-1, 1]")
     full_scale = (1 << (input_bits - 1)) - 1
     # Clipped first: a huge value times the full scale would overflow the cast, and saturation commutes with rounding.
     scaled = np.clip(values, -1.0, 1.0) * full_scale

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training data in either layout, as log-mel levels: a folder of recordings, or a folder of ready-made spectrograms.
 
-Recordings: ``<word>/<speaker>_nohash_<n>.wav`` and ``_background_noise_/*.wav``, split by ``validation_list.txt`` and
-``testing_list.txt`` where both are present, else by the official rule. Spectrograms: gray images, as wide as there are
-bands and as high as there are frames, listed in ``index.csv`` with the columns path, word and split ("training",
-"validation", "testing" or "background").
+Recordings: ``<word>/<speaker>_nohash_<n>.wav``, at any depth, and ``_background_noise_/*.wav``, split by
+``validation_list.txt`` and ``testing_list.txt`` where both are present, else by the official rule. Spectrograms: gray
+images, as wide as there are bands and as high as there are frames, listed in ``index.csv`` with the columns path, word
+and split ("training", "validation", "testing" or "background").
 
 Levels are kept as bytes: the steps of a level are then 0.4 dB, a seventh of the pulse code's.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import os
 import tempfile
 import zipfile
@@ -24,8 +25,10 @@ from pathlib import Path
 import numpy as np
 from crossramp.golden.installation import how_to_install
 
-from ..golden.features import FeatureSettings, fit_length, log_mel
-from .recordings import BACKGROUND, SILENCE, SOURCE, UNKNOWN, Problem, label_of, read_clip, splits, wav_files
+from ..golden.features import FeatureSettings, log_mel
+from ..golden.recordings import LEFT_OUT, Findings, read_clip, read_samples
+from ..golden.wording import printable
+from .recordings import BACKGROUND, SILENCE, SOURCE, UNKNOWN, label_of, splits, word_files
 
 __all__ = ["WORDS", "Corpus", "cache_file", "class_names", "load_corpus"]
 
@@ -70,7 +73,7 @@ def load_corpus(
     settings: FeatureSettings,
     cache: Path | str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    problem: Problem = lambda text: None,
+    findings: Findings | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> Corpus:
     """Reads a folder of either layout.
@@ -88,8 +91,8 @@ def load_corpus(
         settings are the same, and written anew otherwise. About 4 KB a clip in the default front end.
     progress : callable
         Told the clips read and their total, now and then.
-    problem : callable
-        Told of every file and folder that is left out because nothing can be made of it.
+    findings : Findings or None
+        Told of every file and folder that is left out because nothing can be made of it, and of clips that are cut.
     note : callable
         Told why the levels are not kept, where the cache cannot be written.
 
@@ -99,26 +102,34 @@ def load_corpus(
         What is missing or wrong in the folder, in one line.
     """
     folder = Path(folder)
+    findings = Findings() if findings is None else findings
     if not folder.is_dir():
         raise ValueError(
-            f"{folder}: not a folder; give one of recordings (<word>/*.wav) or of spectrograms (index.csv); {SOURCE}"
+            f"{printable(folder)}: not a folder; give one of recordings (<word>/*.wav) or of spectrograms (index.csv); "
+            f"{SOURCE}"
         )
     ready_made = (folder / "index.csv").is_file()
-    entries = _spectrogram_entries(folder) if ready_made else _recording_entries(folder, settings, problem)
+    entries = _spectrogram_entries(folder) if ready_made else _recording_entries(folder, words, settings, findings)
     if not entries:
-        raise ValueError(f"{folder}: holds neither index.csv nor recordings named <word>/<anything>.wav; {SOURCE}")
+        raise ValueError(
+            f"{printable(folder)}: holds neither index.csv nor recordings named <word>/<anything>.wav; {SOURCE}"
+        )
     entries = [entry for entry in entries if entry.split != "testing"]
     key = _key(entries, folder, settings)
     found = _from_cache(cache, key)
-    levels, problems = found or _read(entries, folder, settings, progress)
+    levels, remarks = found or _read(entries, folder, settings, progress)
     if found is None and cache is not None:
         try:
-            _to_cache(Path(cache), key, levels, problems)
+            _to_cache(Path(cache), key, levels, remarks)
         except OSError as error:  # it only saves time
             note(f"{cache}: cannot be written ({error.strerror or error}); the next run reads all clips again")
-    for text in filter(None, problems):
-        problem(text)
-    good = np.array([not text for text in problems], bool)
+    good = np.ones(len(entries), bool)
+    for place, kind, text in remarks:
+        if kind == _PADDED:
+            findings.padded += 1
+            continue
+        findings.add(kind, text)
+        good[place] &= kind != LEFT_OUT
     entries = [entry for entry, right in zip(entries, good, strict=True) if right]
     return _corpus(entries, levels[good], class_names(words), folder)
 
@@ -131,78 +142,95 @@ class _Entry:
     start: int = 0  # first sample, for pieces of long recordings
 
 
+#: What is remarked of an entry, beside the kinds of findings.
+_PADDED = "padded"
+
+_Remarks = list[tuple[int, str, str]]  # place of the entry, kind, line
+
+
 def _spectrogram_entries(folder: Path) -> list[_Entry]:
-    with open(folder / "index.csv", newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        missing = {"path", "word", "split"} - set(rows.fieldnames or ())
-        if missing:
-            raise ValueError(
-                f"{folder / 'index.csv'}: lacks the column {sorted(missing)[0]!r}; needs path, word, split"
-            )
-        entries = [_Entry(row["path"], row["word"], row["split"]) for row in rows]
+    index = folder / "index.csv"
+    try:
+        with open(index, newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file, restval="")
+            missing = {"path", "word", "split"} - set(rows.fieldnames or ())
+            if missing:
+                raise ValueError(f"{index}: lacks the column {sorted(missing)[0]!r}; needs path, word, split")
+            entries = [_Entry(row["path"], row["word"], row["split"]) for row in rows]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{index}: byte {error.start} is not UTF-8; save it in UTF-8") from None
+    except csv.Error as error:
+        raise ValueError(f"{index}: cannot be read ({error}); write it again as CSV") from None
     for entry in entries:
         if entry.split not in ("training", "validation", "testing", "background"):
             raise ValueError(
-                f"{folder / 'index.csv'}: split of {entry.path} is {entry.split!r}; "
+                f"{index}: split of {entry.path} is {entry.split!r}; "
                 "must be training, validation, testing or background"
             )
     return entries
 
 
-def _recording_entries(folder: Path, settings: FeatureSettings, problem: Problem) -> list[_Entry]:
+def _recording_entries(
+    folder: Path, words: tuple[str, ...], settings: FeatureSettings, findings: Findings
+) -> list[_Entry]:
     split_of = splits(folder)
     entries = []
-    for path in wav_files(folder, problem):
-        word, name = path.parent.name, path.relative_to(folder).as_posix()
+    for path, word in word_files(folder, words, findings):
+        name = path.relative_to(folder).as_posix()
         if word == BACKGROUND:
             try:
                 entries.extend(_Entry(name, "", "background", start) for start in _piece_starts(path, settings))
             except ValueError as error:
-                problem(str(error))
+                findings.add(LEFT_OUT, error)
         elif word != SILENCE:  # silence is made of background noise instead
-            entries.append(_Entry(name, word, split_of(name)))
+            entries.append(_Entry(name, word, split_of(f"{word}/{path.name}")))
     return entries
 
 
 def _piece_starts(path: Path, settings: FeatureSettings) -> range:
-    samples = len(read_clip(path, settings))
+    samples = len(read_samples(path, settings))
     if samples < settings.clip_samples:
-        raise ValueError(f"{path}: holds {samples} samples; noise must hold a clip's {settings.clip_samples} or more")
+        raise ValueError(
+            f"{printable(path)}: holds {samples} samples; noise must hold a clip's {settings.clip_samples} or more"
+        )
     return range(0, samples - settings.clip_samples + 1, max(1, settings.clip_samples // 2))
 
 
 def _read(
     entries: list[_Entry], folder: Path, settings: FeatureSettings, progress: Callable[[int, int], None]
-) -> tuple[np.ndarray, list[str]]:
-    """Levels of all entries, and what is wrong with each, or an empty text; levels are 0 where something is."""
+) -> tuple[np.ndarray, _Remarks]:
+    """Levels of all entries, 0 of those that are left out, and what is to be said of entries."""
     levels = np.zeros((len(entries), settings.frames, settings.bands), np.uint8)
-    problems: list[str] = []
-    for start, block in _read_blocks(entries, folder, settings, problems):
+    remarks: _Remarks = []
+    for start, block in _read_blocks(entries, folder, settings, remarks):
         levels[start : start + len(block)] = block
-        progress(len(problems), len(entries))
-    return levels, problems
+        progress(start + len(block), len(entries))
+    return levels, remarks
 
 
 def _read_blocks(
-    entries: list[_Entry], folder: Path, settings: FeatureSettings, problems: list[str]
+    entries: list[_Entry], folder: Path, settings: FeatureSettings, remarks: _Remarks
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Levels of some entries at a time with the first one's number; their problems are appended."""
+    """Levels of some entries at a time with the first one's number; what is to be said of them is appended."""
     for start in range(0, len(entries), _BLOCK_CLIPS):
         block = entries[start : start + _BLOCK_CLIPS]
         recorded = block[0].path.lower().endswith(".wav")
         nothing = np.zeros(settings.clip_samples if recorded else (settings.frames, settings.bands), np.int16)
         clips = []
-        for entry in block:
-            clip, wrong = nothing, ""
+        for place, entry in enumerate(block, start):
+            clip, findings = nothing, Findings(lambda kind, text, place=place: remarks.append((place, kind, text)))
             try:
-                if recorded:
-                    clip = fit_length(read_clip(folder / entry.path, settings)[entry.start :], settings.clip_samples)
-                else:
+                if not recorded:
                     clip = _read_image(folder / entry.path, settings)
+                elif entry.split == "background":
+                    clip = read_samples(folder / entry.path, settings, None if entry.start else findings)
+                    clip = clip[entry.start : entry.start + settings.clip_samples]
+                else:
+                    clip = read_clip(folder / entry.path, settings, findings)
+                    remarks.extend([(place, _PADDED, "")] * findings.padded)
             except ValueError as error:
-                wrong = str(error)
+                findings.add(LEFT_OUT, error)
             clips.append(clip)
-            problems.append(wrong)
         levels = log_mel(np.stack(clips), settings) if recorded else np.stack(clips)
         yield start, np.rint(levels).clip(0, 255).astype(np.uint8)
 
@@ -214,14 +242,16 @@ def _read_image(path: Path, settings: FeatureSettings) -> np.ndarray:
         raise ValueError(f"reading spectrogram images needs pillow; type: {how_to_install('train')}") from None
     try:
         with Image.open(path) as image:
-            pixels = np.asarray(image.convert("L"))
-    # What pillow raises for damaged files depends on their format.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            width, height = image.size
+            # Known from the header: a picture of other sizes is not read at all, however large.
+            pixels = np.asarray(image.convert("L")) if (width, height) == (settings.bands, settings.frames) else None
+    # What pillow raises for damaged files depends on their format, and is any exception.
+    except Exception as error:
         reason = getattr(error, "strerror", None) or "no image, or a damaged one"
-        raise ValueError(f"{path}: cannot be read ({reason}); copy it again") from None
-    if pixels.shape != (settings.frames, settings.bands):
+        raise ValueError(f"{printable(path)}: cannot be read ({reason}); copy it again") from None
+    if pixels is None:
         raise ValueError(
-            f"{path}: is {pixels.shape[1]} wide and {pixels.shape[0]} high; "
+            f"{printable(path)}: is {width} wide and {height} high; "
             f"must be {settings.bands} bands wide and {settings.frames} frames high"
         )
     return pixels
@@ -263,7 +293,7 @@ def _key(entries: list[_Entry], folder: Path, settings: FeatureSettings) -> str:
             found = f"{stat.st_size} {stat.st_mtime_ns}"
         except OSError:
             found = "not there"
-        digest.update(f"{entry} {found}\n".encode())
+        digest.update(f"{entry} {found}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
@@ -273,19 +303,23 @@ def _spectrum(settings: FeatureSettings) -> str:
     return repr(sorted((name, value) for name, value in settings.to_dict().items() if name not in fitted))
 
 
-def _from_cache(cache: Path | str | None, key: str) -> tuple[np.ndarray, list[str]] | None:
+def _from_cache(cache: Path | str | None, key: str) -> tuple[np.ndarray, _Remarks] | None:
     if cache is None or not Path(cache).is_file():
         return None
     try:
         with np.load(cache, allow_pickle=False) as stored:
-            return (stored["levels"], stored["problems"].tolist()) if str(stored["key"]) == key else None
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
+            if str(stored["key"]) != key:
+                return None
+            return stored["levels"], [
+                (int(place), kind, text) for place, kind, text in json.loads(str(stored["remarks"]))
+            ]
+    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile):
         return None  # a damaged cache is no worse than none: it is written anew
 
 
-def _to_cache(cache: Path, key: str, levels: np.ndarray, problems: list[str]) -> None:
+def _to_cache(cache: Path, key: str, levels: np.ndarray, remarks: _Remarks) -> None:
     content = io.BytesIO()
-    np.savez(content, key=np.array(key), levels=levels, problems=np.array(problems, str))
+    np.savez(content, key=np.array(key), levels=levels, remarks=np.array(json.dumps(remarks)))
     write_whole(cache, content.getvalue())
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders of recordings, one subfolder per word: the layout of Google Speech Commands (Warden, arXiv:1804.03209).
 
+Which files are found and read is :mod:`crossramp.golden.recordings`'s matter; here are labels, splits and speakers.
 Numpy and the standard library only, so that measuring accuracy needs no torch.
 """
 
@@ -14,8 +15,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ..golden.audio import read_wav
-from ..golden.features import FeatureSettings, fit_length
+from ..golden.features import FeatureSettings
+from ..golden.recordings import (
+    LEFT_OUT,
+    Findings,
+    find_recordings,
+    folder_name,
+    read_clip,
+    read_clips,
+    read_samples,
+)
+from ..golden.wording import printable
 
 __all__ = [
     "BACKGROUND",
@@ -23,16 +33,16 @@ __all__ = [
     "SOURCE",
     "SPLITS",
     "UNKNOWN",
-    "Problem",
     "Recordings",
+    "Speakers",
     "is_data_set",
     "label_of",
     "labeled_recordings",
     "official_split",
-    "read_clip",
+    "speaker_of",
     "split_recordings",
     "splits",
-    "wav_files",
+    "word_files",
 ]
 
 SILENCE, UNKNOWN, BACKGROUND = "_silence_", "_unknown_", "_background_noise_"
@@ -43,9 +53,6 @@ SOURCE = (
     "Speech Commands (CC BY 4.0) is such a folder: http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
 )
 
-Problem = Callable[[str], None]
-"""Is told of every file that is left out: its path, what is wrong, what to do."""
-
 _HASH_RANGE = 2**27 - 1  # the data set's own constant: "~134M files per class at most"
 
 
@@ -54,12 +61,49 @@ class Recordings:
     """Clips of equal length with their labels.
 
     ``paths``: of the files, sorted; of silence that was made, the noise it was made of. ``clips``: int16, shape (clips,
-    clip_samples), cropped or zero-padded. ``labels``: int64, shape (clips,), indices into the classes.
+    clip_samples), cropped or zero-padded. ``labels``: int64, shape (clips,), indices into the classes. ``others``: how
+    many recordings were set aside because they are of other speakers than those asked for.
     """
 
     paths: tuple[Path, ...]
     clips: np.ndarray
     labels: np.ndarray
+    others: int = 0
+
+
+@dataclass(frozen=True)
+class Speakers:
+    """A share of the speakers, always the same: those whose SHA-1, as an integer, has one of these residues.
+
+    ``str`` gives the text that :meth:`parse` takes, ``7,8,9/10`` for the residues 7, 8 and 9 modulo 10.
+    """
+
+    residues: tuple[int, ...]
+    modulus: int
+
+    @classmethod
+    def parse(cls, text: str) -> Speakers:
+        """From a text such as ``7,8,9/10``; ValueError for any other."""
+        if re.fullmatch(r"[0-9]{1,4}(,[0-9]{1,4})*/[0-9]{1,4}", text) is None:
+            raise ValueError(f"speakers are {text!r}; write residues and a modulus, as in 7,8,9/10")
+        residues, modulus = text.split("/")
+        found = tuple(sorted({int(one) for one in residues.split(",")}))
+        if found[-1] >= int(modulus):
+            raise ValueError(f"speakers are {text!r}; a residue must be below the modulus {int(modulus)}")
+        return cls(found, int(modulus))
+
+    def __str__(self) -> str:
+        return f"{','.join(map(str, self.residues))}/{self.modulus}"
+
+    def __contains__(self, path: Path | str) -> bool:
+        return _sha1(speaker_of(path)) % self.modulus in self.residues
+
+
+def speaker_of(path: Path | str) -> str:
+    """The speaker of a recording: the 8 hex digits in front of ``_nohash_``, else, as of silence, the file's name."""
+    name = Path(path).name
+    found = re.search(r"([0-9a-f]{8})_nohash_", name)
+    return found[1] if found else name
 
 
 def official_split(file_name: str, validation_percent: float = 10, testing_percent: float = 10) -> str:
@@ -68,12 +112,15 @@ def official_split(file_name: str, validation_percent: float = 10, testing_perce
     The rule hashes the speaker, the part of the name before ``_nohash_``, so a speaker's clips stay together and a clip
     stays where it is when the data set grows.
     """
-    speaker = re.sub(r"_nohash_.*$", "", Path(file_name).name)
-    number = int(hashlib.sha1(speaker.encode()).hexdigest(), 16)
+    number = _sha1(re.sub(r"_nohash_.*$", "", Path(file_name).name))
     percent = (number % (_HASH_RANGE + 1)) * (100.0 / _HASH_RANGE)
     if percent < validation_percent:
         return "validation"
     return "testing" if percent < validation_percent + testing_percent else "training"
+
+
+def _sha1(text: str) -> int:
+    return int(hashlib.sha1(text.encode("utf-8", "surrogateescape")).hexdigest(), 16)
 
 
 def splits(folder: Path | str) -> Callable[[str], str]:
@@ -93,16 +140,24 @@ def is_data_set(folder: Path | str) -> bool:
     return (folder / BACKGROUND).is_dir() or (folder / "testing_list.txt").is_file()
 
 
-def wav_files(folder: Path | str, problem: Problem | None = None) -> list[Path]:
-    """Every ``<word>/<anything>.wav`` of a folder, sorted; ``problem`` is told of subfolders without any."""
-    folder = Path(folder)
-    paths = sorted(path for path in folder.glob("*/*") if path.suffix.lower() == ".wav")
-    full = {path.parent for path in paths}
-    if problem is not None and folder.is_dir():
-        for empty in sorted(path for path in folder.iterdir() if path.is_dir() and path not in full):
-            if not empty.name.startswith("."):
-                problem(f"{empty}: holds no *.wav; put recordings there, or remove it")
-    return paths
+def word_files(folder: Path | str, classes: tuple[str, ...], findings: Findings) -> list[tuple[Path, str]]:
+    """Every recording of a folder, at any depth and sorted, with its word: the name of the folder that it lies in.
+
+    A recording in ``folder`` itself counts if that is named after a class, and is left out otherwise.
+
+    Raises
+    ------
+    ValueError
+        If a folder cannot be read.
+    """
+    found = []
+    for path in find_recordings(folder, findings) if Path(folder).is_dir() else ():
+        word = folder_name(path)
+        if path.parent == Path(folder) and word not in classes:
+            findings.add(LEFT_OUT, f"{printable(path)}: lies in no folder of a word; put it into WORD/")
+        else:
+            found.append((path, word))
+    return found
 
 
 def label_of(word: str, classes: tuple[str, ...]) -> int:
@@ -117,46 +172,34 @@ def label_of(word: str, classes: tuple[str, ...]) -> int:
         return classes.index(word)
     if UNKNOWN in classes:
         return classes.index(UNKNOWN)
-    raise ValueError(f"folder {word!r} is none of the classes {', '.join(classes)}: rename or remove it")
-
-
-def read_clip(path: Path, settings: FeatureSettings) -> np.ndarray:
-    """The samples of a recording, int16, as many as there are.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be read, is no mono 16-bit WAV of the right rate, or is shorter than one window of the front end.
-    """
-    try:
-        samples = read_wav(path, settings.sample_rate)
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror or error}); copy it again") from None
-    if len(samples) < settings.window_samples:
-        raise ValueError(
-            f"{path}: holds {len(samples)} samples, must hold at least {settings.window_samples}; record it again"
-        )
-    return samples
+    raise ValueError(f"folder {word!r} is not one of the classes {', '.join(classes)}: rename or remove it")
 
 
 def labeled_recordings(
-    folder: Path | str, classes: tuple[str, ...], settings: FeatureSettings, problem: Problem | None = None
+    folder: Path | str,
+    classes: tuple[str, ...],
+    settings: FeatureSettings,
+    findings: Findings | None = None,
+    speakers: Speakers | None = None,
 ) -> Recordings:
-    """Every ``folder/<word>/*.wav``, labeled by the name of its folder; ``_background_noise_`` is left out.
+    """Every recording of a folder, labeled by the name of the folder it lies in; ``_background_noise_`` is left aside.
 
     Parameters
     ----------
-    problem : callable or None
+    findings : Findings or None
         Told of every file that cannot be used, which is then left out; None: the first one is an error.
+    speakers : Speakers or None
+        Only theirs; None: everybody's.
 
     Raises
     ------
     ValueError
-        If there is no recording, a folder is no class, or, without ``problem``, what :func:`read_clip` raises.
+        If there is no recording, a folder is no class, or, without ``findings``, what
+        :func:`~crossramp.golden.recordings.read_clip` raises.
     """
-    paths = [path for path in wav_files(folder, problem) if path.parent.name != BACKGROUND]
-    labels = {path.parent.name: label_of(path.parent.name, classes) for path in paths}
-    return _read(Path(folder), [(path, labels[path.parent.name]) for path in paths], settings, problem)
+    files = word_files(folder, classes, Findings() if findings is None else findings)
+    files = [(path, label_of(word, classes)) for path, word in files if word != BACKGROUND]
+    return _read(Path(folder), files, settings, findings, speakers)
 
 
 def split_recordings(
@@ -164,13 +207,14 @@ def split_recordings(
     classes: tuple[str, ...],
     settings: FeatureSettings,
     split: str = "testing",
-    problem: Problem | None = None,
+    findings: Findings | None = None,
+    speakers: Speakers | None = None,
 ) -> Recordings:
     """One split of a whole data set as a set to measure on, put together like the official one.
 
     Of words that are no class, and of silence, there are as many clips as a word has on average. The other words' are
     chosen by a hash of their names. Silence is pieces of the background noise, spread over it, from silent to as loud
-    as it is. Nothing is random.
+    as it is. Nothing is random. With ``speakers`` the spoken clips of other speakers are taken out of that set.
 
     Raises
     ------
@@ -180,60 +224,71 @@ def split_recordings(
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}; allowed: {', '.join(SPLITS)}")
     folder, split_of = Path(folder), splits(folder)
-    paths = wav_files(folder, problem)
-    noises = [path for path in paths if path.parent.name == BACKGROUND]
-    spoken = [path for path in paths if path.parent.name not in (BACKGROUND, SILENCE)]
-    spoken = [path for path in spoken if split_of(path.relative_to(folder).as_posix()) == split]
-    chosen = [path for path in spoken if path.parent.name in classes]
+    files = word_files(folder, classes, Findings() if findings is None else findings)
+    noises = [path for path, word in files if word == BACKGROUND]
+    spoken = [(path, word) for path, word in files if word not in (BACKGROUND, SILENCE)]
+    spoken = [(path, word) for path, word in spoken if split_of(f"{word}/{path.name}") == split]
+    chosen = [(path, word) for path, word in spoken if word in classes]
     words = sum(name not in (SILENCE, UNKNOWN) for name in classes)
     share = -(-len(chosen) // max(words, 1))
-    others = sorted((path for path in spoken if path.parent.name not in classes), key=_name_hash)
+    others = sorted(((path, word) for path, word in spoken if word not in classes), key=_name_hash)
     if UNKNOWN in classes:
         chosen += others[:share]
     if not chosen:
         others = ", ".join(name for name in SPLITS if name != split)
-        raise ValueError(f"{folder}: holds no recordings of its {split} split; take {others}, or all of it; {SOURCE}")
-    found = _read(folder, [(path, label_of(path.parent.name, classes)) for path in sorted(chosen)], settings, problem)
+        raise ValueError(
+            f"{printable(folder)}: holds no recordings of its {split} split; take {others}, or all of it; {SOURCE}"
+        )
+    labeled = [(path, label_of(word, classes)) for path, word in sorted(chosen)]
+    found = _read(folder, labeled, settings, findings, speakers)
     if SILENCE not in classes:
         return found
-    paths, clips = _silence(noises, share, settings, problem)
+    paths, clips = _silence(noises, share, settings, findings)
     labels = np.full(len(clips), classes.index(SILENCE))
-    return Recordings((*found.paths, *paths), np.concatenate([found.clips, clips]), np.append(found.labels, labels))
+    return Recordings(
+        (*found.paths, *paths), np.concatenate([found.clips, clips]), np.append(found.labels, labels), found.others
+    )
 
 
 def _read(
-    folder: Path, labeled: list[tuple[Path, int]], settings: FeatureSettings, problem: Problem | None
+    folder: Path,
+    labeled: list[tuple[Path, int]],
+    settings: FeatureSettings,
+    findings: Findings | None,
+    speakers: Speakers | None,
 ) -> Recordings:
-    clips, labels = {}, []
-    for path, label in labeled:
-        samples = _usable(path, settings, problem)
-        if samples is not None:
-            clips[path] = fit_length(samples, settings.clip_samples)
-            labels.append(label)
-    if not clips:
-        raise ValueError(f"{folder}: holds no recordings; expected files named <word>/<anything>.wav in it; {SOURCE}")
-    return Recordings(tuple(clips), np.stack(list(clips.values())), np.array(labels))
-
-
-def _usable(path: Path, settings: FeatureSettings, problem: Problem | None) -> np.ndarray | None:
-    try:
-        return read_clip(path, settings)
-    except ValueError as error:
-        if problem is None:
-            raise
-        problem(str(error))
-        return None
+    if not labeled:
+        raise ValueError(
+            f"{printable(folder)}: holds no recordings; expected files named <word>/<anything>.wav in it; {SOURCE}"
+        )
+    theirs = [(path, label) for path, label in labeled if speakers is None or path in speakers]
+    if not theirs:
+        raise ValueError(
+            f"{printable(folder)}: holds {len(labeled)} recordings, none of the speakers {speakers}; take others"
+        )
+    paths = [path for path, _ in theirs]
+    if findings is None:
+        places, clips = range(len(paths)), np.stack([read_clip(path, settings) for path in paths])
+    else:
+        places, clips = read_clips(paths, settings, findings)
+    labels = np.array([theirs[place][1] for place in places])
+    return Recordings(tuple(paths[place] for place in places), clips, labels, len(labeled) - len(theirs))
 
 
 def _silence(
-    noises: list[Path], count: int, settings: FeatureSettings, problem: Problem | None
+    noises: list[Path], count: int, settings: FeatureSettings, findings: Findings | None
 ) -> tuple[list[Path], np.ndarray]:
     """``count`` pieces of noise, and where each is from; fewer where there is not enough."""
     length, pieces = settings.clip_samples, []
     for path in noises:
-        samples = _usable(path, settings, problem)
-        if samples is not None:
-            pieces += [(path, samples[start : start + length]) for start in range(0, len(samples) - length + 1, length)]
+        try:
+            samples = read_samples(path, settings, findings)
+        except ValueError as error:
+            if findings is None:
+                raise
+            findings.add(LEFT_OUT, error)
+            continue
+        pieces += [(path, samples[start : start + length]) for start in range(0, len(samples) - length + 1, length)]
     chosen = [pieces[k] for k in np.unique(np.linspace(0, len(pieces) - 1, count).astype(int))] if pieces else []
     # Multiples of the golden ratio, wrapped: gains from 0 to 1, evenly, and none that goes with a kind of noise.
     gains = (np.arange(1, len(chosen) + 1) * 0.6180339887498949) % 1
@@ -241,5 +296,6 @@ def _silence(
     return [path for path, _ in chosen], np.rint(clips * gains[:, None]).astype(np.int16)
 
 
-def _name_hash(path: Path) -> str:
-    return hashlib.sha256(f"{path.parent.name}/{path.name}".encode()).hexdigest()
+def _name_hash(file: tuple[Path, str]) -> str:
+    path, word = file
+    return hashlib.sha256(f"{word}/{path.name}".encode("utf-8", "surrogateescape")).hexdigest()

@@ -96,7 +96,10 @@ def test_files_that_cannot_be_used_are_named_and_counted(run, model_file, record
     assert "text.wav: not a PCM WAV file" in err
     assert "nothing: holds no *.wav" in err
     assert err.count("\n") == err.count("left out: ") == 5
-    assert "5 recordings or folders; they are named above" in run("evaluate", model_file, recordings)[1]
+    assert (
+        "left out     5 (recordings or folders that cannot be used, named above)"
+        in run("evaluate", model_file, recordings)[1]
+    )
 
 
 def test_chips_with_and_without_calibration(run, model_file, recordings):
@@ -360,7 +363,7 @@ def test_what_is_wrong_is_one_line(run, model_file, recordings, arguments, words
 
 
 def test_data_that_will_not_do(run, model_file, deaf_file, tmp_path):
-    assert is_refusal(run("evaluate", deaf_file, tmp_path), "nothing to evaluate it on")
+    assert is_refusal(run("evaluate", deaf_file, tmp_path), "hears no recordings and reads no text", ".npz")
     (tmp_path / "empty").mkdir()
     for folder in ("empty", "nowhere"):
         assert is_refusal(run("evaluate", model_file, folder), f"{folder}: holds no recordings", "CC BY 4.0")

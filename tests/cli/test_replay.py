@@ -59,7 +59,7 @@ def test_other_clocks_are_a_difference(comparisons, capsys):
         (["--board", "ulx3s-85f-pins"], "take a board with an emulator"),
         (["--board", "nope"], "no board is called 'nope'"),
         (["--board", "ulx3s-85f", "--stage", "layout"], "leave out --stage"),
-        (["--board", "icebreaker", "--utterances", "0"], "--utterances is 0; allowed: 1 to 200"),
+        (["--board", "icebreaker", "--random", "0"], "--random is 0; allowed: 1 to"),
         (["--board", "icebreaker", "--steps", "0"], "--steps is 0"),
         (["--board", "icebreaker", "--seed", "-1"], "--seed is -1"),
         (["--board", "icebreaker", "--baud", "7"], "7 baud"),

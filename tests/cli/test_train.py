@@ -139,7 +139,7 @@ def test_files_that_cannot_be_used_are_counted(data, audio, tmp_path, capsys):
     named = [line.split(": ")[:2] for line in told.err.splitlines()]
     assert named == [["left out", str(path)] for path in (measured / "yes" / "a.wav", folder / "0.png")]
     assert told.out.splitlines()[:2] == [
-        "2 recordings or folders could not be used; they are named above",
+        "left out: 2 (recordings or folders that cannot be used, named above)",
         "89 clips to train on, 54 to validate with: 30 of words, 24 of silence, made of background noise",
     ]
     assert load_model(tmp_path / "m.npz").provenance["evaluation"]["recordings"] == 4
@@ -216,7 +216,10 @@ def test_json(data, run):
     status, out, err = run(*arguments(data, "m.npz", "--epochs", "1", "--qat-epochs", "0", "--json"))
     assert status == 0
     told, model = json.loads(out), load_model("m.npz")
-    assert told == {"model": "m.npz", "model_hash": model.content_hash, "left_out": 0, "provenance": model.provenance}
+    assert told == {
+        **{"model": "m.npz", "model_hash": model.content_hash, "provenance": model.provenance},
+        **{"left_out": 0, "cut": 0, "unfinished": 0, "padded": 0, "saturated": 0, "findings": []},
+    }
     assert "float epoch 1/1: loss" in err
 
 

@@ -6,6 +6,7 @@ import wave
 import numpy as np
 import pytest
 from crossramp.golden.features import FeatureSettings, log_mel
+from crossramp.golden.recordings import Findings
 from crossramp.train import datasets
 from crossramp.train.datasets import load_corpus
 from crossramp.train.recordings import labeled_recordings, official_split
@@ -137,15 +138,15 @@ def test_wrong_folders_are_named(recordings, spectrograms, tmp_path):
         load_corpus(spectrograms[0], words, FRONT_END)
     index.write_text("path,word,split\nsmall.png,yes,training\n")
     Image.fromarray(np.zeros((98, 39), np.uint8)).save(spectrograms[0] / "small.png")
-    told = []
+    findings = Findings()
     with pytest.raises(ValueError, match="no training clip of '_unknown_'"):
-        load_corpus(spectrograms[0], words, FRONT_END, problem=told.append)
-    (told,) = told
+        load_corpus(spectrograms[0], words, FRONT_END, findings=findings)
+    (told,) = findings.left_out
     assert told.endswith("small.png: is 39 wide and 98 high; must be 40 bands wide and 98 frames high")
 
 
 def test_folder_that_is_no_class_is_named(recordings):
-    with pytest.raises(ValueError, match="folder 'bed' is none of the classes yes, no"):
+    with pytest.raises(ValueError, match="folder 'bed' is not one of the classes yes, no"):
         labeled_recordings(recordings, ("yes", "no"), FRONT_END)
 
 
@@ -166,7 +167,7 @@ def spoil(folder):
         "nothing": "holds 0 samples, must hold at least 480",
         "text": "not a PCM WAV file",
         "cut": "header says",
-        "folder": "cannot be read (Is a directory)",
+        "folder": "holds no *.wav",  # a folder is one whatever its name
         "link": "cannot be read (No such file or directory)",
     }
     paths = {kind: folder / "yes" / f"{speaker}_nohash_{kind}.wav" for kind in wrong}
@@ -196,8 +197,9 @@ def test_files_that_cannot_be_used_are_named_and_left_out(recordings, tmp_path):
     clean = load_corpus(recordings, ("yes", "no"), FRONT_END)
     expected = spoil(recordings)
     for cache in (None, tmp_path / "levels.npz", tmp_path / "levels.npz"):
-        told = []
-        corpus = load_corpus(recordings, ("yes", "no"), FRONT_END, cache, problem=told.append)
+        findings = Findings()
+        corpus = load_corpus(recordings, ("yes", "no"), FRONT_END, cache, findings=findings)
+        told = findings.left_out
         assert corpus.digest == clean.digest
         assert len(told) == len(expected) == 11
         for path, text in expected.items():
@@ -209,10 +211,10 @@ def test_files_that_cannot_be_used_are_named_and_left_out(recordings, tmp_path):
 def test_a_class_that_has_nothing_left_is_an_error(recordings):
     for path in (recordings / "yes").iterdir():
         path.write_text("hello")
-    told = []
+    findings = Findings()
     with pytest.raises(ValueError, match="no training clip of 'yes'; add some"):
-        load_corpus(recordings, ("yes", "no"), FRONT_END, problem=told.append)
-    assert len(told) == 3  # the testing speaker's is not read
+        load_corpus(recordings, ("yes", "no"), FRONT_END, findings=findings)
+    assert len(findings.left_out) == 3  # the testing speaker's is not read
 
 
 def test_recordings_to_measure_on_are_left_out_where_asked(recordings):
@@ -221,12 +223,12 @@ def test_recordings_to_measure_on_are_left_out_where_asked(recordings):
     spoil(recordings)
     with pytest.raises(ValueError, match=r"\.wav: "):
         labeled_recordings(recordings, classes, FRONT_END)
-    told = []
-    found = labeled_recordings(recordings, classes, FRONT_END, told.append)
+    findings = Findings()
+    found = labeled_recordings(recordings, classes, FRONT_END, findings)
     assert found.paths == clean.paths
     assert np.array_equal(found.clips, clean.clips)
     assert np.array_equal(found.labels, clean.labels)
-    assert len(told) == 10  # noise is not read
+    assert len(findings.left_out) == 10  # noise is not read
 
 
 def test_damaged_spectrograms_are_named_and_left_out(spectrograms):
@@ -239,8 +241,9 @@ def test_damaged_spectrograms_are_named_and_left_out(spectrograms):
         (folder / f"{name}.png").write_bytes(content)
         rows += f"{name}.png,,yes,,training\n"
     (folder / "index.csv").write_text(rows + "gone.png,,yes,,training\n")
-    told = []
-    corpus = load_corpus(folder, ("yes", "no"), FRONT_END, problem=told.append)
+    findings = Findings()
+    corpus = load_corpus(folder, ("yes", "no"), FRONT_END, findings=findings)
+    told = findings.left_out
     assert corpus.digest == clean.digest
     assert [line.split(": ")[0] for line in told] == [str(folder / f"{name}.png") for name in (*contents, "gone")]
     assert all("cannot be read (" in line for line in told)
