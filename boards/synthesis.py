@@ -17,7 +17,7 @@ from .families import CELLS, FAMILIES, LAYOUT_REPORT, NETLIST_JSON, Family, synt
 from .fit import TooLarge, check_size, excess, refusal
 from .gather import gather
 from .sources import kept_core_verilog
-from .toolchain import Tool, ToolError, find_tools, last_words, run_tool
+from .toolchain import Tool, ToolError, ToolMissing, find_tools, last_words, run_tool
 from .top import TOP, top_files
 
 SEED = 1
@@ -234,6 +234,8 @@ class _Flow:
         try:
             if self._run(self.family.layout, self._layout_arguments(seed), place, _LAYOUT_LOG, "layout"):
                 failure = last_words(place, _LAYOUT_LOG)
+        except ToolMissing:
+            raise
         except ToolError as error:
             failure, endless = str(error), True
         resources = utilization((place / _LAYOUT_LOG).read_text(errors="replace"))

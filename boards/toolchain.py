@@ -28,7 +28,11 @@ _ASK_SECONDS = 300
 
 
 class ToolError(RuntimeError):
-    """A program that is missing or failed; the message says which, and what to do or what it said last."""
+    """A program that failed or is missing; the message says which, and what it said last or what to do."""
+
+
+class ToolMissing(ToolError):
+    """A program that is missing or too old; the message says what to type."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,8 @@ def find_tools(names: Sequence[str], tools: str = "yowasp") -> Mapping[str, Tool
 
     Raises
     ------
-    ToolError
-        For one that is missing; says what to type.
+    ToolMissing
+        For one that is missing or too old; says what to type.
     """
     return {name: _find_yowasp(name) if tools == "yowasp" else _find_native(name) for name in names}
 
@@ -104,7 +108,7 @@ def _find_yowasp(name: str) -> Tool:
     except (PackageNotFoundError, ModuleNotFoundError):
         there = False
     if not there:
-        raise ToolError(
+        raise ToolMissing(
             f"{program.package} is missing, which brings {name}; type: {how_to_install('fpga')}, or use --tools native"
         )
     if not program.function:
@@ -118,11 +122,13 @@ def _find_native(name: str) -> Tool:
     if path is None:
         debian = PROGRAMS[name].debian
         way = f"type: sudo apt-get install {debian}, or {_SUITE}" if debian else _SUITE
-        raise ToolError(f"{name} is not on the PATH; {way}, or leave out --tools native and have pip's")
+        raise ToolMissing(f"{name} is not on the PATH; {way}, or leave out --tools native and have pip's")
     found = _ask_version(name, path)
     numbers = re.search(r"(\d+)\.(\d+)", found)
     if name == "yosys" and numbers and tuple(map(int, numbers.groups())) < _YOSYS:
-        raise ToolError(f"{path}: {found} is too old, {'.'.join(map(str, _YOSYS))} is needed; {_SUITE}, or have pip's")
+        raise ToolMissing(
+            f"{path}: {found} is too old, {'.'.join(map(str, _YOSYS))} is needed; {_SUITE}, or have pip's"
+        )
     return Tool(name, (path,), found)
 
 
@@ -136,7 +142,7 @@ def _ask_version(name: str, path: str) -> str:
         except subprocess.TimeoutExpired:
             raise ToolError(f"{path}: has not stated its version in {_ASK_SECONDS} s; see whether it starts") from None
         except OSError as error:
-            raise ToolError(f"{path}: cannot be run ({error}); install it anew") from None
+            raise ToolMissing(f"{path}: cannot be run ({error}); install it anew") from None
         found = re.search(r"\d+\.\d+\S*", done.stdout + done.stderr)
         if found:
             return f"{name} {found[0].rstrip(')')}"
@@ -166,8 +172,10 @@ def run_tool(
 
     Raises
     ------
+    ToolMissing
+        If it cannot be started.
     ToolError
-        If it cannot be started, or takes longer than ``timeout`` seconds.
+        If it takes longer than ``timeout`` seconds.
     """
     with (folder / log).open("w") as output:
         try:
@@ -175,7 +183,7 @@ def run_tool(
                 [*tool.command, *arguments], cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
         except OSError as error:
-            raise ToolError(f"{tool.name} cannot be run ({error.strerror}); install it anew") from None
+            raise ToolMissing(f"{tool.name} cannot be run ({error.strerror}); install it anew") from None
         try:
             waited = 0.0
             while True:

@@ -31,7 +31,8 @@ examples:
 
 One bitstream serves every model of its specification (with any lanes: those are the board's). DIR then holds the
 bitstream, report.json, the core's Verilog and the logs. What was built once, with the same sources and tools, is
-taken from the cache folder. Exit status: 0 built; 2 wrong input, or it does not fit, or the timing is missed.
+taken from the cache folder. Exit status: 0 built; 2 for invalid input, or if the design does not fit or misses its
+timing; 3 if a tool fails.
 """
 
 
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         for file in (made.path, made.core, *made.logs):
             shutil.copyfile(file, unfinished / file.name)
         (unfinished / REPORT).write_text(as_json(report) + "\n")
-    files = listed(folder)
+        files = listed(unfinished)
     if args.json:
         print(as_json({"folder": str(folder), "files": files, **report}))
     else:
@@ -119,7 +120,6 @@ def build(board: Board, spec: Specification, args: argparse.Namespace):
     """The :class:`crossramp.boards.synthesis.Bitstream`, with a progress line while it is made; or UserError."""
     subject = board.build(spec, args.baud, args.divide)
     from crossramp.boards.synthesis import make_bitstream  # Amaranth takes a moment to import
-    from crossramp.boards.toolchain import ToolError
 
     progress = Progress()
     try:
@@ -131,8 +131,6 @@ def build(board: Board, spec: Specification, args: argparse.Namespace):
             folder=build_folder(),
             progress=lambda text: progress.show(f"{board.name}: {text}"),
         )
-    except ToolError as error:
-        raise UserError(str(error)) from None
     finally:
         progress.clear()
 

@@ -4,14 +4,15 @@
 from pathlib import Path
 
 import numpy as np
+from crossramp.figures import colormap, new_figure, own_settings, save_figure
 from crossramp.sim.scores import Score
 
-_DPI = 120
 _INK, _WRONG, _RIGHT = "#333333", "Reds", "Blues"
 _COLUMNS_MOST = 2  # panels side by side
 _NUMBERED_MOST = 40  # classes of which counts can still be read
 
 
+@own_settings
 def draw_confusion(path: Path, panels: list[tuple[str, Score]], names: tuple[str, ...], title: str) -> None:
     """One panel a matrix: counts, colored by their share of the row; right answers blue, wrong ones red.
 
@@ -26,14 +27,10 @@ def draw_confusion(path: Path, panels: list[tuple[str, Score]], names: tuple[str
     title : str
         Of the picture.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = min(len(panels), _COLUMNS_MOST)
     lines = -(-len(panels) // columns)
     side = max(3.4, 0.52 * len(names) + 1.7)
-    figure = Figure(figsize=(columns * side, lines * (side + 0.3) + 0.3), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(columns * side, lines * (side + 0.3) + 0.3)
     figure.suptitle(title, fontsize=12)
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for ax, (what, score) in zip(grid, panels, strict=False):
@@ -43,28 +40,16 @@ def draw_confusion(path: Path, panels: list[tuple[str, Score]], names: tuple[str
         ax.set_title(f"{what}\n{accuracy}", fontsize=10)
     for ax in grid[len(panels) :]:
         ax.axis("off")
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        figure.savefig(unfinished, dpi=_DPI, format=path.suffix[1:], metadata=_no_date(path))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _no_date(path: Path) -> dict:
-    """So that equal pictures make equal bytes, where the format lets us."""
-    return {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix, {})
+    save_figure(figure, path)
 
 
 def _draw(ax, confusion: np.ndarray, names: tuple[str, ...]) -> None:
-    from matplotlib import colormaps
-
     rows = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, rows, out=np.zeros(confusion.shape), where=rows > 0)
     right = np.eye(len(names), dtype=bool)
     # Wrong answers are few: the root makes 1 % visible.
-    image = colormaps[_WRONG](np.where(right, 0, np.sqrt(shares)) * 0.8)
-    image[right] = colormaps[_RIGHT](0.15 + 0.7 * shares[right])
+    image = colormap(_WRONG)(np.where(right, 0, np.sqrt(shares)) * 0.8)
+    image[right] = colormap(_RIGHT)(0.15 + 0.7 * shares[right])
     image[~right & (confusion == 0)] = 1
     ax.imshow(image, interpolation="nearest")
     ax.set_xticks(range(len(names)), names, rotation=55, ha="right", rotation_mode="anchor", fontsize=9)

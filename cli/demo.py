@@ -24,7 +24,7 @@ examples:
   crossramp demo text --prompt "ROMEO:" --characters 500 --temperature 0.5 --seed 7
   crossramp demo text --model mine.npz --technology rram --device-seed 3 --json
 
-Exit status: 0 all equal, 1 any difference, 2 wrong input.
+Exit status: 0 if all is equal, 1 if anything differs, 2 for invalid input; crossramp --help lists all.
 """
 
 #: Clocks of Amaranth's simulator, the slow one: a minute or so, and one recording of each word. Not a time: which

@@ -172,11 +172,13 @@ class Said:
 
     def compare(self, have: dict[str, np.ndarray], golden: dict[str, np.ndarray]) -> None:
         """Compare one step's values: arrays with a leading axis of 1, by the names of :data:`_COMPARED`."""
+        from crossramp.sim.simulators import HardwareError
+
         step = len(self.logits)
         for name in _COMPARED:
             got, expected = have[name][0], golden[name][0]
             if got.shape != expected.shape:
-                raise RuntimeError(f"the simulation gave {name} of shape {got.shape}; expected {expected.shape}")
+                raise HardwareError(f"the simulation gave {name} of shape {got.shape}; expected {expected.shape}")
             wrong = int((got != expected).sum())
             self.compared += got.size
             self.mismatches += wrong
@@ -225,7 +227,7 @@ class Golden:
 def _say(said: Said, model: Model, count: int, simulator: str, array: simulate.Array | None, show) -> np.ndarray:
     """Read the prompt and draw ``count`` characters, each shown as it comes; the clocks from one step to the next."""
     from crossramp.sim.interactive import Session
-    from crossramp.sim.simulators import SimulationError
+    from crossramp.sim.simulators import HardwareError, SimulationError
 
     progress, network = Progress(), model.network
     behind = {} if array is None else {"device": array.instance, "calibration": array.calibration}
@@ -246,12 +248,13 @@ def _say(said: Said, model: Model, count: int, simulator: str, array: simulate.A
                     show(said.draw())
     except SimulationError as error:
         progress.clear()
-        told = "" if said.first is None else f"hardware and golden model differ: {said.first}; then "
-        raise SimulationError(f"{told}{error}") from None
+        if said.first is None:
+            raise
+        raise HardwareError(f"hardware and golden model differ: {said.first}; then {error}") from None
     finally:
         progress.clear()
     if len(said.logits) != steps:
-        raise RuntimeError(f"{len(said.logits)} of {steps} steps were compared; nothing is proved")
+        raise SimulationError(f"{len(said.logits)} of {steps} steps were compared; nothing is proved")
     return np.diff(session.end_clocks)
 
 

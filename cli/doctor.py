@@ -2,7 +2,9 @@
 """``crossramp doctor``: which tools were found, which command lacks one, and what to type."""
 
 import argparse
+import sys
 
+from crossramp.exitstatus import Status
 from crossramp.tables import as_json, table
 from crossramp.tools import TOOLS, Found, find, python_version
 
@@ -12,7 +14,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(
         "doctor",
         help="which tools are there, and what to install for what",
-        description="Looks for every tool a command may use. Exit status 1 if one is missing that all commands need.",
+        description="Looks for every tool a command may use. Exit status 2 if one is missing that all commands need.",
         epilog="example:\n  crossramp doctor --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -22,7 +24,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the command; 0, or 1 if something required is missing."""
+    """Do the command; 0, or 2 if something required is missing."""
     findings = [find(tool) for tool in TOOLS]
     lacking = [found for found in findings if found.tool.required and found.version is None]
     if args.json:
@@ -30,7 +32,12 @@ def run(args: argparse.Namespace) -> int:
         print(as_json(content))
     else:
         print(_text(findings, lacking))
-    return 1 if lacking else 0
+    if not lacking:
+        return Status.DONE
+    names = ", ".join(found.tool.name for found in lacking)
+    ways = "; ".join(dict.fromkeys(found.tool.install for found in lacking))
+    print(f"crossramp: required and missing: {names}; type: {ways}", file=sys.stderr)
+    return Status.REFUSED
 
 
 def _entry(found: Found) -> dict:

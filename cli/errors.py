@@ -3,4 +3,4 @@
 
 
 class UserError(Exception):
-    """Something the user can put right: one line on stderr, exit status 2. Quote the value and the next step."""
+    """Something the user can mend: one line on stderr, exit status 2. Quote the value and name the next step."""

@@ -14,7 +14,7 @@ from crossramp.generate import with_lanes
 from crossramp.golden.modelfile import Model, load_model
 from crossramp.sim.evaluation import Chip, Instances, check_calibration
 from crossramp.sim.sweep.plan import CALIBRATIONS
-from crossramp.tables import Progress, as_json, table
+from crossramp.tables import Progress, as_json, table, wrote
 from crossramp.train.recordings import SPLITS
 from crossramp.verify import SIMULATORS, Outcome, choose, verify
 
@@ -36,7 +36,7 @@ one split is taken. Files that cannot be used are named, counted and left out (d
 texts: a text in UTF-8; of the one that it was trained on, one split.
 With --technology, device instances by a fast path that equals the golden model in every bit; with --rtl, all of it (of
 a text, some) through the generated Verilog, every code, cell state, h, logit and answer compared with the golden model.
-Exit status: 0 done; 1 hardware and golden model differ; 2 wrong input.
+Exit status: 0 done, 1 if hardware and golden model differ, 2 for invalid input; crossramp --help lists all.
 """
 
 
@@ -136,7 +136,7 @@ class _Plan:
         for name in self.calibrations if asked else ():
             check_calibration(self.network, name)
         if args.confusion:
-            from crossramp.linearityplot import check_format  # with matplotlib, which takes a second
+            from crossramp.figures import check_format  # with matplotlib, which takes a second
 
             check_format(args.confusion)
             if not args.confusion.parent.is_dir():
@@ -212,9 +212,11 @@ class _Plan:
 
 
 def _comparison(outcome: Outcome, utterances: int) -> dict:
-    """What a simulation showed, as JSON types; RuntimeError where it compared nothing, or not everything."""
+    """What a simulation showed, as JSON types; SimulationError where it compared nothing, or not everything."""
+    from crossramp.sim.simulators import SimulationError
+
     if len(outcome.compared) != utterances or not (outcome.compared > 0).all():
-        raise RuntimeError(
+        raise SimulationError(
             f"{outcome.simulator}: {int((outcome.compared > 0).sum())} of {utterances} were compared; nothing is proved"
         )
     first = next((f"{k}: {where}" for k, where in enumerate(outcome.first) if where is not None), None)
@@ -283,9 +285,7 @@ def text(data, content: dict) -> str:
         parts.append(_instances_text(data, content))
     if content["hardware"]:
         parts.append(_hardware_text(data, content))
-    if "picture" in content:
-        parts.append(f"wrote {content['picture']}")
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) + wrote(content)
 
 
 def _instances_text(data, content: dict) -> str:

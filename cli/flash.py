@@ -33,7 +33,7 @@ examples:
   crossramp flash build/icebreaker --board icebreaker --dry-run
   crossramp flash my.bit --board ulx3s-85f --volatile
 
-Exit status: 0 done; 2 wrong input, a missing programmer, or one that failed.
+Exit status: 0 done; 2 for invalid input, or if the programmer is missing or fails.
 """
 
 

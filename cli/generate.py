@@ -216,7 +216,8 @@ def generate(
         (unfinished / MODEL_JSON).write_text(as_json(describe(model)) + "\n")
         commands = write_testbench(unfinished, model, name=name, top=top, seed=seed, ports=ports if plan else None)
         (unfinished / "README.md").write_text(_readme(model, name, top, async_reset, commands, plan, technology))
-    return listed(folder)
+        files = listed(unfinished)
+    return files
 
 
 def _for(technology: Technology | None) -> str:

@@ -16,7 +16,7 @@ from crossramp.golden.analog.technology import Technology
 from crossramp.golden.modelfile import Model, load_model
 from crossramp.golden.ramp import ramps
 from crossramp.golden.specification import Specification
-from crossramp.tables import Progress, as_json, table
+from crossramp.tables import Progress, as_json, table, wrote
 
 DEFAULT_INSTANCES = 100
 DEFAULT_TECHNOLOGY = "rram"
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--instances is {args.instances}; allowed: 1 to {_INSTANCES_MOST}")
     for name in (args.plot, args.supply_plot):
         if name is not None:
-            from crossramp.linearityplot import check_format
+            from crossramp.figures import check_format  # with matplotlib, which takes a second
 
             check_format(Path(name))
     model, macros = _macros(args)
@@ -103,13 +103,11 @@ def run(args: argparse.Namespace) -> int:
         progress.clear()
     rows = [row(name, bits, variant) for (name, bits), variants in found.items() for variant in variants]
     content = {**chosen.to_dict(), "instances": args.instances, "rows": rows}
-    print(as_json(content) if args.json else text(content))
-    if args.csv:
-        _write(args.csv, lambda path: _write_csv(path, rows))
     if args.plot:
         from crossramp.linearityplot import plot_linearity
 
         _write(args.plot, lambda path: plot_linearity(path, found, _title(chosen, args.instances)))
+        content["picture"] = args.plot
     if args.supply_plot:
         from crossramp.linearityplot import plot_supply
 
@@ -118,6 +116,11 @@ def run(args: argparse.Namespace) -> int:
         options = {"switches": chosen.switches, "conductances": chosen.conductances}
         errors = supply_errors(chosen.technology, spec, weights, seeds, _SUPPLIES, **options)
         _write(args.supply_plot, lambda path: plot_supply(path, errors, spec, chosen.technology))
+        content["supply_picture"] = args.supply_plot
+    if args.csv:
+        _write(args.csv, lambda path: _write_csv(path, rows))
+        content["csv"] = args.csv
+    print(as_json(content) if args.json else text(content) + wrote(content))
     return 0
 
 

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import numpy as np
-from crossramp.errors import UserError
+from crossramp.figures import new_figure, own_settings, save_figure
 from crossramp.golden.analog.linearity import SupplyErrors
 from crossramp.golden.analog.technology import Technology
 from crossramp.golden.specification import Specification
@@ -15,6 +15,7 @@ _STAIRS = 20  # instances drawn one by one
 _DPI = 110
 
 
+@own_settings
 def plot_linearity(path: Path, found: dict, title: str) -> None:
     """Draw what ``crossramp linearity`` found, one row a ramp: staircases, INL before and after calibration, schemes.
 
@@ -30,7 +31,7 @@ def plot_linearity(path: Path, found: dict, title: str) -> None:
         [_either(_by_name(variants), scheme) for scheme in ("cumulative", "converted")] for variants in found.values()
     ]
     panels = 3 if any(any(pair) for pair in summed) else 2
-    figure = _figure(path, 4.5 * panels, 3.5 * len(found) + 0.5)
+    figure = new_figure(4.5 * panels, 3.5 * len(found) + 0.5)
     figure.suptitle(f"Ramps of real cells: {title} (bands: {_BAND[0]} to {_BAND[1]} %)", fontsize=13)
     grid = figure.subplots(len(found), panels, squeeze=False, width_ratios=(1.1, 1, 1)[:panels])
     for ((name, bits), variants), better, axes in zip(found.items(), summed, grid, strict=True):
@@ -45,12 +46,13 @@ def plot_linearity(path: Path, found: dict, title: str) -> None:
         reach = max(ax.get_ylim()[1] for ax in axes[1:])
         for ax in axes[1:]:
             ax.set_ylim(-reach, reach)
-    figure.savefig(path, dpi=_DPI)
+    save_figure(figure, path, dpi=_DPI)
 
 
+@own_settings
 def plot_supply(path: Path, errors: SupplyErrors, spec: Specification, technology: Technology) -> None:
     """Draw the codes' error against the read voltage, of the ramp in memory and of an external one."""
-    figure = _figure(path, 7.5, 4.2)
+    figure = new_figure(7.5, 4.2)
     ax = figure.subplots()
     volts = errors.supplies * technology["read.voltage"]
     for kind, color in (("external", _EXTERNAL), ("in-memory", _BETTER)):
@@ -64,15 +66,7 @@ def plot_supply(path: Path, errors: SupplyErrors, spec: Specification, technolog
     ax.set_ylim(0, 1.35 * max(errors.worst[kind].max() for kind in errors.worst))
     ax.legend(frameon=False, fontsize=9)
     _bare(ax)
-    figure.savefig(path, dpi=_DPI)
-
-
-def check_format(path: Path) -> None:
-    """UserError for a picture's name with a suffix that matplotlib does not know."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    if path.suffix[1:] not in FigureCanvasAgg.filetypes:
-        raise UserError(f"{path}: no picture ends in {path.suffix!r}; use .png, .svg or .pdf")
+    save_figure(figure, path, dpi=_DPI)
 
 
 def _by_name(variants) -> dict:
@@ -81,16 +75,6 @@ def _by_name(variants) -> dict:
 
 def _either(by_name: dict, scheme: str):
     return by_name.get(scheme) or by_name.get(f"{scheme}, calibrated")
-
-
-def _figure(path: Path, width: float, height: float):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    check_format(path)
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _bare(ax) -> None:

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import numpy as np
+from crossramp.figures import listed_colors, new_figure, own_settings, save_figure
 from crossramp.golden.ramp import Ramp, ramps
 from crossramp.golden.specification import GATES, Specification
 from crossramp.sim.steptrace import StepWaves
@@ -11,18 +12,18 @@ from crossramp.sim.steptrace import StepWaves
 _INK, _RAMP, _SECOND = "#333333", "#1f6fb4", "#7a3fa0"
 _UNITS = ("#e07b00", "#2a9d4a", "#c0392b")
 _BANKS = ("#1f6fb4", "#2a9d4a", "#e07b00", "#7a3fa0")
-_DPI = 120
 
 
+@own_settings
 def draw_ramps(path: Path, spec: Specification) -> None:
     """For each ramp of ``spec``: how it rises tick by tick, the step each tick makes, and the activation it becomes."""
-    figure = _figure(11, 3.6 * len(spec.ramps) + 0.4)
+    figure = new_figure(11, 3.6 * len(spec.ramps) + 0.4)
     figure.suptitle(f"The ramp is the activation: {spec.ticks} ticks of unequal steps, no look-up table", fontsize=13)
     grid = figure.subplots(len(spec.ramps), 3, squeeze=False, width_ratios=(1.15, 1, 1.15))
     for index, (ramp, axes) in enumerate(zip(ramps(spec), grid, strict=True)):
         banks = ", ".join(gate for gate, of in zip(GATES, spec.ramp_of_gate, strict=True) if of == index)
         _draw_ramp_row(axes, ramp, banks)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_ramp_row(axes, ramp: Ramp, banks: str) -> None:
@@ -47,9 +48,10 @@ def _draw_ramp_row(axes, ramp: Ramp, banks: str) -> None:
         ax.grid(alpha=0.25)
 
 
+@own_settings
 def draw_step(path: Path, spec: Specification, waves: StepWaves, title: str) -> None:
     """One step of a simulation: controls, pulses, integrators against the ramp, comparators, codes."""
-    figure = _figure(13, 10.5)
+    figure = new_figure(13, 10.5)
     figure.suptitle(title, fontsize=13)
     controls, pulses, values, comparators = figure.subplots(4, 1, sharex=True, height_ratios=(1.1, 1.7, 2.7, 2.2))
     clocks = len(waves.tap)
@@ -60,7 +62,7 @@ def draw_step(path: Path, spec: Specification, waves: StepWaves, title: str) -> 
     comparators.set(xlabel="clock of the step", xlim=(0, clocks))
     for ax in (controls, pulses, values, comparators):
         _bare(ax)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_controls(ax, waves: StepWaves) -> None:
@@ -82,10 +84,8 @@ def _draw_controls(ax, waves: StepWaves) -> None:
 
 
 def _draw_pulses(ax, spec: Specification, waves: StepWaves) -> None:
-    from matplotlib.colors import ListedColormap
-
     lines = np.concatenate([waves.rows, waves.state_rows], axis=1).T
-    colors = ListedColormap([_UNITS[2], "white", _RAMP])
+    colors = listed_colors([_UNITS[2], "white", _RAMP])
     extent = (0, lines.shape[1], lines.shape[0], 0)
     ax.imshow(lines, aspect="auto", interpolation="nearest", cmap=colors, vmin=-1, vmax=1, extent=extent)
     borders = np.cumsum([0, spec.inputs, spec.hidden, spec.bias_rows, spec.units])
@@ -160,6 +160,7 @@ def _draw_comparators(ax, spec: Specification, waves: StepWaves) -> None:
     )
 
 
+@own_settings
 def draw_utterance(
     path: Path,
     values: np.ndarray,
@@ -185,7 +186,7 @@ def draw_utterance(
     names : tuple of str
         Of the classes.
     """
-    figure = _figure(11, 9)
+    figure = new_figure(11, 9)
     figure.suptitle(title, fontsize=13)
     features, hidden, classes = figure.subplots(3, 1, sharex=True, height_ratios=(1.3, 1.2, 1))
     steps = len(h)
@@ -213,22 +214,8 @@ def draw_utterance(
     classes.legend(loc="upper left", frameon=False, fontsize=9, ncols=4)
     for ax in (features, hidden, classes):
         _bare(ax)
-    _save(figure, path)
-
-
-def _figure(width: float, height: float):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    save_figure(figure, path)
 
 
 def _bare(ax) -> None:
     ax.spines[["top", "right"]].set_visible(False)
-
-
-def _save(figure, path: Path) -> None:
-    # No date and no version inside: equal pictures make equal bytes.
-    figure.savefig(path, dpi=_DPI, metadata={"Software": None})

@@ -12,7 +12,7 @@ from crossramp.golden.modelfile import load_model
 from crossramp.golden.ramp import Ramp
 from crossramp.golden.rampreport import RampReport, gate_report, ramp_report
 from crossramp.golden.specification import GATES
-from crossramp.tables import as_json
+from crossramp.tables import as_json, wrote
 
 DEFAULT_BITS = 5
 #: Of 5-bit pulse codes and weights with a full-scale weight of 2: the specification's default.
@@ -61,13 +61,16 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, or UserError (or a ValueError of ours) for what the user can put right."""
     report = _report(args)
-    print(as_json(report.to_dict()) if args.json else _table(report))
-    if args.csv:
-        _write(args.csv, lambda path: _write_csv(path, report))
+    content = report.to_dict()
     if args.plot:
         from crossramp.rampplot import plot_ramp  # matplotlib takes a second to import
 
         _write(args.plot, lambda path: plot_ramp(path, report))
+        content["picture"] = args.plot
+    if args.csv:
+        _write(args.csv, lambda path: _write_csv(path, report))
+        content["csv"] = args.csv
+    print(as_json(content) if args.json else _table(report) + wrote(content))
     return 0
 
 

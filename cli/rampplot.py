@@ -4,23 +4,16 @@
 from pathlib import Path
 
 import numpy as np
-from crossramp.errors import UserError
+from crossramp.figures import new_figure, own_settings, save_figure
 from crossramp.golden.rampreport import RampReport
 
 _IDEAL, _STAIRS, _STEPS, _INL, _DNL = "#444444", "#1f6fb4", "#e07b00", "#1f6fb4", "#c0392b"
 
 
+@own_settings
 def plot_ramp(path: Path, report: RampReport) -> None:
     """Draw ``report`` to ``path`` (its suffix says which format); UserError for a format matplotlib does not know."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 6.4), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    kinds = canvas.get_supported_filetypes()
-    if path.suffix[1:] not in kinds:
-        raise UserError(f"{path}: no picture ends in {path.suffix!r}; use .png, .svg or .pdf")
-
+    figure = new_figure(11, 6.4)
     ramp = report.ramp
     figure.suptitle(
         f"{ramp.activation.text} by a ramp of {ramp.bits} bits: {len(report.floors)} ticks, "
@@ -31,7 +24,7 @@ def plot_ramp(path: Path, report: RampReport) -> None:
     _draw_stairs(stairs, report)
     _draw_steps(steps, report)
     _draw_linearity(linearity, report)
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path, dpi=110)
 
 
 def _axes(figure):

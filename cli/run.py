@@ -40,7 +40,8 @@ examples:
 The model's weights, thresholds and head are written into the board and read back. Then each utterance is run, and its
 answer, logits and h are compared with the golden model's. Recordings that cannot be used are named, counted and left
 out, and so are ends that are cut off: docs/recordings.md.
-Exit status: 0 all equal, 1 any difference, 2 wrong input, or a board that does not answer.
+Exit status: 0 if all is equal, 1 if anything differs, 2 for invalid input or a board that does not answer; crossramp
+--help lists all.
 """
 
 
@@ -149,14 +150,15 @@ def run_on_board(model: Model, utterances: inputs.Utterances, args: argparse.Nam
 
     Raises
     ------
-    UserError
-        For a board that does not answer, or stops to; a simulated one also if it cannot be built.
+    LinkError
+        For a board that does not answer, or stops to.
+    SimulationError
+        For a simulated one that cannot be built, or stops.
+    HardwareError
+        If it stops after a difference was seen.
     ValueError
         For a port that cannot be opened, or a board that was built for another specification.
     """
-    from crossramp.boards.exchange import LinkError
-    from crossramp.sim.simulators import SimulationError, SimulatorMissing
-
     started = time.perf_counter()
     progress = Progress()
     try:
@@ -170,8 +172,6 @@ def run_on_board(model: Model, utterances: inputs.Utterances, args: argparse.Nam
                 progress=lambda done, whole: progress.show(f"loading: {100 * done // whole} %"),
             )
             return _run_all(board, model, utterances, args.every_step, progress, started)
-    except (LinkError, SimulationError, SimulatorMissing) as error:
-        raise UserError(error) from None
     finally:
         progress.clear()
 
@@ -197,13 +197,22 @@ def _board(model: Model, args: argparse.Namespace, progress: Progress) -> Iterat
 
 
 def _run_all(board, model: Model, utterances, every_step: bool, progress: Progress, started: float) -> Outcome:
+    from crossramp.boards.exchange import LinkError
+    from crossramp.sim.simulators import HardwareError, SimulationError
+
     count, running = len(utterances.codes), 0.0
     results, compared, mismatches, golden_answers = [], [], [], []
     first: list[str | None] = []
     for k, codes in enumerate(utterances.codes):
         progress.show(f"{board.build.board}: utterance {k + 1} of {count}")
         begun = time.perf_counter()
-        result = board.run(codes, every_step=every_step)
+        try:
+            result = board.run(codes, every_step=every_step)
+        except (LinkError, SimulationError) as error:
+            seen = next((f"{utterances.names[at]}: {where}" for at, where in enumerate(first) if where), None)
+            if seen is None:
+                raise
+            raise HardwareError(f"hardware and golden model differ: {seen}; then {error}") from None
         running += time.perf_counter() - begun
         trace = model.network.run(codes[None])
         h = trace.steps.h[0] if every_step else trace.steps.h[0, -1]

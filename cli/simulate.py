@@ -27,7 +27,7 @@ column "ideal" says what an ideal array would have answered.
 
 The label of a recording is the name of the folder it lies in, where that is one of the model's classes. Recordings
 that cannot be used are named, counted and left out, and so are ends that are cut off: docs/recordings.md.
-Exit status: 0 all equal, 1 any difference, 2 wrong input.
+Exit status: 0 if all is equal, 1 if anything differs, 2 for invalid input; crossramp --help lists all.
 """
 
 

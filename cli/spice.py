@@ -13,7 +13,7 @@ from crossramp.golden.modelfile import Model, load_model
 from crossramp.golden.specification import GATES
 from crossramp.golden.wording import printable
 from crossramp.outdir import check_folder, written_folder
-from crossramp.tables import Progress, as_json, table
+from crossramp.tables import Progress, as_json, table, wrote
 
 DEFAULT_COLUMNS = 8
 DEFAULT_STEP = 1
@@ -32,7 +32,8 @@ examples:
   crossramp spice kws recordings/yes/1.wav --step 24 --columns i0,f3,g7,g8,o31 --technology charge --device-seed 7
   crossramp spice kws --technology rram --no wires --columns 4 -o deck --deck-only
 
-Exit status: 0 they agree, 1 they do not (a difference that nothing explains), 2 wrong input, or no ngspice.
+Exit status: 0 if they agree, 1 for a difference that nothing explains, 2 for invalid input or without ngspice, 3 if
+ngspice fails.
 """
 
 
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         find_ngspice()
         if args.plot is not None:
-            from crossramp.linearityplot import check_format  # with matplotlib, which takes a second
+            from crossramp.figures import check_format  # with matplotlib, which takes a second
 
             check_format(Path(args.plot))
     if args.output is not None:
@@ -103,6 +104,9 @@ def run(args: argparse.Namespace) -> int:
         texts = decks(array, device, waves, columns, title=title)
         if args.deck_only:
             _write(args, texts, None)
+            progress.clear()
+            content = {"decks": len(texts), "folder": args.output}
+            print(as_json(content) if args.json else wrote(content).lstrip())
             return 0
         progress.show(f"ngspice: 0 of {len(texts)} decks")
         results = simulate(texts, progress=lambda done: progress.show(f"ngspice: {done} of {len(texts)} decks"))
@@ -114,9 +118,11 @@ def run(args: argparse.Namespace) -> int:
     content |= {"decks": len(texts), **report(array, waves, texts, spice, golden)}
     if args.output is not None:
         _write(args, texts, content)
+        content["folder"] = args.output
     if args.plot is not None:
         _draw(args.plot, array, waves, texts, results, golden, title)
-    print(as_json(content) if args.json else text(content))
+        content["picture"] = args.plot
+    print(as_json(content) if args.json else text(content) + wrote(content))
     return 0 if content["agrees"] else 1
 
 

@@ -4,8 +4,9 @@
 from collections.abc import Sequence
 
 import numpy as np
+from crossramp.figures import new_figure, own_settings, save_figure
 from crossramp.golden.analog.physical import PhysicalArray
-from crossramp.pictures import _bare, _figure, _save
+from crossramp.pictures import _bare
 from crossramp.sim.spice.compare import Answers
 from crossramp.sim.spice.deck import Deck
 from crossramp.sim.spice.network import column_name
@@ -17,6 +18,7 @@ _INK, _RAMP = "#333333", "#1f6fb4"
 _COLORS = ("#e07b00", "#2a9d4a", "#c0392b", "#7a3fa0")
 
 
+@own_settings
 def plot_step(
     path,
     array: PhysicalArray,
@@ -30,7 +32,7 @@ def plot_step(
     spec = array.spec
     columns, ramp = _chosen(array, golden)
     where = {column: result for deck, result in zip(decks, results, strict=True) for column in deck.columns}
-    figure = _figure(13, 10)
+    figure = new_figure(13, 10)
     figure.suptitle(f"ngspice (lines) and the behavioral model (circles): {title}", fontsize=13)
     pins, volts, shown, apart = figure.subplots(4, 1, height_ratios=(0.9, 3, 1.3, 1.5))
     clock = array.technology["read.clock"]
@@ -90,7 +92,7 @@ def plot_step(
         ax.set_xlim(0, len(waves.tap) * clock * 1e9)
     for ax in (volts, apart):
         ax.grid(alpha=0.25)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _chosen(array: PhysicalArray, golden: Sequence[Answers]) -> tuple[list[int], int]:

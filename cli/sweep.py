@@ -69,7 +69,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the command; 0, 1 if workers keep dying, or UserError (or a ValueError of ours)."""
+    """Do the command; 0, or UserError (or an error of ours; ExecutionError if workers keep dying)."""
     if args.output is None and not args.dry_run:
         raise UserError("where to? give -o DIR, a folder for the results, or --dry-run")
     if args.workers is not None and not 1 <= args.workers <= _WORKERS_MOST:
@@ -303,12 +303,7 @@ def _draw(plan: Plan, problem: Problem, store: Store, summary: list[dict], rows:
     for metric in names:
         path = store.folder / f"{metric}.png"
         title = f"{len(rows) // max(len(summary), 1)} device instances x {len(problem.codes)} recordings"
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            plot_sweep(unfinished, metric, plan.axes, summary, rows, plan.plot, title, _ideal(problem, metric))
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        plot_sweep(path, metric, plan.axes, summary, rows, plan.plot, title, _ideal(problem, metric))
         paths.append(path)
     return paths
 

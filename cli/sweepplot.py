@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.errors import UserError
+from crossramp.figures import new_figure, own_settings, save_figure
 from crossramp.golden.analog.constants import CONSTANTS
 from crossramp.sim.sweep.summary import BAND
 
 _COLORS = ("#1f6fb4", "#c0392b", "#2a9d4a", "#e07b00", "#7a3fa0", "#16a0a0", "#8c6d31", "#555555")
 _UNITS = {"accuracy": "%", "flips": "%", "code_error": "LSB, RMS", "inl": "LSB", "dnl": "LSB", "missing_codes": "codes"}
 _PANELS_MOST = 12
-_DPI = 120
 
 
+@own_settings
 def plot_sweep(
     path: Path, metric: str, axes: dict, summary: list[dict], rows: list[dict], plot: dict, title: str, ideal
 ) -> None:
@@ -41,9 +42,6 @@ def plot_sweep(
     UserError
         For more panels than a picture can hold.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     x, curves, others = _roles(axes, plot)
     panels = list(itertools.product(*(axes[name] for name in others)))
     if len(panels) > _PANELS_MOST:
@@ -52,8 +50,7 @@ def plot_sweep(
         )
     columns = min(len(panels), 3)
     lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(2.4 + 4.6 * columns, 1.0 + 3.7 * lines), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(2.4 + 4.6 * columns, 1.0 + 3.7 * lines)
     figure.suptitle(title, fontsize=12)
     grid = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
     scale = 100.0 if _UNITS[metric] == "%" else 1.0
@@ -80,7 +77,7 @@ def plot_sweep(
         handles, labels = ax.get_legend_handles_labels()
         order = sorted(range(len(labels)), key=lambda k: labels[k].endswith("of the instances"))
         ax.legend([handles[k] for k in order], [labels[k] for k in order], frameon=False, fontsize=9, title=curves)
-    figure.savefig(path, dpi=_DPI, metadata={"Software": None}, format="png")
+    save_figure(figure, path)
 
 
 def _roles(axes: dict, plot: dict) -> tuple[str | None, str | None, list[str]]:

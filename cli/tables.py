@@ -25,12 +25,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence], right: Sequence[int] 
 def markdown(header: Sequence[str], rows: Sequence[Sequence]) -> str:
     """The same as a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(printable(entry) for entry in row) + " |" for row in lines)
+    return "\n".join("| " + " | ".join(printable(entry).replace("|", "\\|") for entry in row) + " |" for row in lines)
 
 
 def as_json(content) -> str:
     """JSON that is valid in any encoding that stdout may have: pure ASCII."""
     return json.dumps(content, indent=2, ensure_ascii=True)
+
+
+def wrote(content: dict) -> str:
+    """A line for each file that was written, behind a table: the entries of JSON that name one; "" of none."""
+    files = [content[name] for name in ("picture", "supply_picture", "csv", "folder") if name in content]
+    return "\n".join(["\n"] * bool(files) + [f"wrote {printable(file)}" for file in files])
 
 
 def percent(part: int, whole: int) -> str:

@@ -80,13 +80,13 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
-    _add_keywords(tasks)
-    _add_text(tasks)
+    for task in (_add_keywords(tasks), _add_text(tasks)):
+        task.set_defaults(parser=task)
     parser.set_defaults(run=run)
     return parser
 
 
-def _add_keywords(tasks) -> None:
+def _add_keywords(tasks) -> argparse.ArgumentParser:
     kws = tasks.add_parser(
         "kws",
         help="spot spoken words (keyword spotting)",
@@ -106,9 +106,10 @@ def _add_keywords(tasks) -> None:
     add = _add_changes(kws)
     add("--words", metavar="W,W,...", help="words with a class of their own")
     add("--sigmoid-range", type=_real(2**-10, 2**10), metavar="R", help="real full-scale weight")
+    return kws
 
 
-def _add_text(tasks) -> None:
+def _add_text(tasks) -> argparse.ArgumentParser:
     text = tasks.add_parser(
         "text",
         help="tell the next character (language modelling)",
@@ -120,6 +121,7 @@ def _add_text(tasks) -> None:
     _add_common(text)
     add = _add_changes(text)
     add("--embedding", type=_count(0, 1024), metavar="N", help="inputs of a character; 0: one-hot, one each")
+    return text
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

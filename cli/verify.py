@@ -113,6 +113,7 @@ def verify(
         Called with the number of utterances compared so far.
     """
     from crossramp.sim.scoreboard import expected_traces
+    from crossramp.sim.simulators import HardwareError
 
     started = time.perf_counter()
     array = {} if device is None else {"programming": device, "calibration": calibration}
@@ -133,7 +134,7 @@ def verify(
         for name, values in golden.items():
             have = observed[name][block]
             if have.shape != values.shape:
-                raise RuntimeError(f"the simulation gave {name} of shape {have.shape}; expected {values.shape}")
+                raise HardwareError(f"the simulation gave {name} of shape {have.shape}; expected {values.shape}")
             wrong = (have != values).reshape(len(values), -1)
             compared[block] += wrong.shape[1]
             mismatches[block] += wrong.sum(axis=1)

@@ -7,8 +7,8 @@ import os
 import signal
 from collections.abc import Iterator
 
+from crossramp import signals
 from crossramp.build import read_subject
-from crossramp.errors import UserError
 from crossramp.golden.hostlink import BAUD
 from crossramp.tables import Progress, as_json, table
 
@@ -21,6 +21,7 @@ examples:
   crossramp virtual network.toml --board ulx3s-85f --pins pins.vcd
 
 The board's clock stands still while nothing is asked of it. SIGUSR1 to the command presses its reset button.
+Ctrl-C, SIGTERM and SIGHUP end it in order, with exit status 0.
 """
 
 
@@ -54,10 +55,9 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the command; 0 after Ctrl-C, or UserError (or a ValueError of ours)."""
+    """Do the command; 0 after Ctrl-C or SIGTERM, or UserError (or an error of ours)."""
     from crossramp.boards.board import find_board
     from crossramp.boards.virtual import virtual_board
-    from crossramp.sim.simulators import SimulationError, SimulatorMissing
     from crossramp.verify import build_folder
 
     model, spec = read_subject(args.model)
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     progress = Progress()
     try:
         board = virtual_board(build, args.simulator, build_folder(), args.pins, progress.show)
-        with _signals(board), board as port:
+        with signals.in_order(), _reset_button(board), board as port:
             progress.clear()
             content = {
                 "port": port,
@@ -81,27 +81,19 @@ def run(args: argparse.Namespace) -> int:
                 name = "MODEL" if model is None else args.model
                 print(as_json(content) if args.json else _text(content, name), flush=True)
                 board.wait()
-    except (SimulationError, SimulatorMissing) as error:
-        raise UserError(error) from None
     finally:
         progress.clear()
     return 0
 
 
 @contextlib.contextmanager
-def _signals(board) -> Iterator[None]:
-    """SIGTERM ends the command as Ctrl-C does, SIGUSR1 presses the board's reset button."""
-
-    def interrupt(number, frame):
-        raise KeyboardInterrupt
-
-    actions = {signal.SIGTERM: interrupt, signal.SIGUSR1: lambda number, frame: board.press_reset()}
-    before = {number: signal.signal(number, action) for number, action in actions.items()}
+def _reset_button(board) -> Iterator[None]:
+    """SIGUSR1 presses the board's reset button."""
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: board.press_reset())
     try:
         yield
     finally:
-        for number, action in before.items():
-            signal.signal(number, action)
+        signal.signal(signal.SIGUSR1, before)
 
 
 def _text(content: dict, model: str) -> str:

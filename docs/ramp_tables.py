@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from crossramp import linearity
+from crossramp.figures import new_figure, own_settings, save_figure
 from crossramp.golden.activations import REGISTRY
 from crossramp.golden.analog.linearity import Linearity, of_instances, probe, supply_errors, with_scheme
 from crossramp.golden.analog.rampcells import SCHEMES
@@ -86,13 +87,10 @@ def draw() -> None:
     draw_bits(read(), IMAGES / "linearity-bits.png")
 
 
+@own_settings
 def draw_bits(rows: list[dict], path: Path) -> None:
     """MSE against the bits of a code."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(13, 3.9), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(13, 3.9)
     figure.suptitle(f"Mean squared error of the activation, {INSTANCES} instances of technology rram", fontsize=13)
     styles = {
         ("ideal", False): ("#333333", "--"),
@@ -117,7 +115,7 @@ def draw_bits(rows: list[dict], path: Path) -> None:
         if name == "sigmoid":
             ax.set_ylabel("MSE (band: mean to 95 %)")
             ax.legend(frameon=False, fontsize=8)
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path, dpi=110)
 
 
 def read() -> list[dict]:

@@ -6,8 +6,8 @@ import json
 import math
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
+from crossramp.figures import new_figure, own_settings, save_figure
 from crossramp.golden.analog.technology import load
 from crossramp.golden.modelfile import Model, load_model
 from crossramp.train.recipe import load_recipe
@@ -239,9 +239,11 @@ def _recipe_hash(name: str, about: dict) -> str:
     return dataclasses.replace(recipe, hardware=hardware).content_hash
 
 
+@own_settings
 def draw_bits(measured: Measured, path: Path) -> None:
     """Accuracy by bits, a panel a technology."""
-    figure, axes = plt.subplots(1, len(AWARE), figsize=(10.5, 4.6), sharey=True, layout="constrained")
+    figure = new_figure(10.5, 4.6)
+    axes = figure.subplots(1, len(AWARE), sharey=True)
     for axis, (technology, aware) in zip(axes, AWARE.items(), strict=True):
         place = np.arange(len(BITS))
         floats = [measured.evaluation(f"kws{s}").get("float_accuracy", math.nan) for s in BITS.values()]
@@ -272,8 +274,7 @@ def draw_bits(measured: Measured, path: Path) -> None:
     axes[0].set_ylabel("accuracy, % (bars: standard deviation of the chips)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=9)
     figure.suptitle("Twelve words: what bits, chips, calibration and aware training do")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    save_figure(figure, path, dpi=130)
 
 
 def _chip(told: dict) -> str:

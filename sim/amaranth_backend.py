@@ -98,7 +98,7 @@ def simulate_amaranth(
 
     Raises
     ------
-    SimulationError
+    HardwareError
         If the gateware stops before the last answer, or a stream's beats are not framed as they must be.
     ValueError
         For a calibration out of range, or a programming of another specification; ArrayError for an answer of an

@@ -12,7 +12,7 @@ from crossramp.rtl.network import NetworkTop
 
 from .array import PIN_NAMES, ArrayModel
 from .array_interface import Array, CheckedArray
-from .simulators import SimulationError
+from .simulators import HardwareError
 
 #: Steps (load, conversion, and the sum of one logit) without any event after which a simulation is given up.
 _PATIENCE = 4
@@ -106,7 +106,7 @@ class Bench:
         self._simulator = None
 
     def run_to(self, answers: int):
-        """Simulate until there are so many answers; SimulationError if nothing happens for too long."""
+        """Simulate until there are so many answers; HardwareError if nothing happens for too long."""
         if self._simulator is None:
             self._simulator = Simulator(self._probe)
             self._simulator.add_clock(1e-6)
@@ -155,7 +155,7 @@ class Bench:
             events = word >> controls & (1 << len(outputs)) - 1
             quiet = 0 if events else quiet + 1
             if quiet > patience:
-                raise SimulationError(f"the gateware showed nothing for {quiet} clocks, up to clock {self.clock}")
+                raise HardwareError(f"the gateware showed nothing for {quiet} clocks, up to clock {self.clock}")
             if not events:
                 continue
             for bit, (name, found, signal) in enumerate(outputs):
@@ -177,7 +177,7 @@ def beat_values(spec: Specification, beats: dict[str, list[int]], lasts: np.ndar
 
     Raises
     ------
-    SimulationError
+    HardwareError
         For another number of beats than they make, or beats that are framed otherwise.
     """
     width, steps = spec.adc_bits, len(lasts)
@@ -192,7 +192,7 @@ def beat_values(spec: Specification, beats: dict[str, list[int]], lasts: np.ndar
         count, beats_each = (spec.hidden, spec.h_beats) if group == "h" else (spec.units, spec.beats)
         expected = steps * beats_each
         if len(beats[group]) != expected:
-            raise SimulationError(f"the gateware showed {len(beats[group])} beats of {group}; expected {expected}")
+            raise HardwareError(f"the gateware showed {len(beats[group])} beats of {group}; expected {expected}")
         lowest = 0
         for name, bits, is_signed in members:
             lanes = _fields(beats[group], lowest, bits, spec.lanes, is_signed)
@@ -200,7 +200,7 @@ def beat_values(spec: Specification, beats: dict[str, list[int]], lasts: np.ndar
             lowest += bits * spec.lanes
     expected = (steps if spec.readout == "step" else int(lasts.sum())) * spec.classes
     if len(beats["logit"]) != expected:
-        raise SimulationError(f"the gateware gave {len(beats['logit'])} logits; expected {expected}")
+        raise HardwareError(f"the gateware gave {len(beats['logit'])} logits; expected {expected}")
     _check_framing(spec, lasts, beats)
     return {
         "codes": np.concatenate([found[gate] for gate in "ifgo"], axis=1),
@@ -233,7 +233,7 @@ def _check_framing(spec: Specification, lasts: np.ndarray, beats: dict[str, list
     ):
         wrong = np.flatnonzero(got != want)
         if wrong.size:
-            raise SimulationError(f"{name} of beat {wrong[0]} is {got[wrong[0]]}; expected {int(want[wrong[0]])}")
+            raise HardwareError(f"{name} of beat {wrong[0]} is {got[wrong[0]]}; expected {int(want[wrong[0]])}")
 
 
 def _bit(words: list[int], bit: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from .bulkbench import bench_command, broken_rules, check_framing, read_summary,
 from .growth import run_watched
 from .programming import Programming, calibration_port
 from .records import layouts, read_log, write_stimulus
-from .simulators import SimulationError, choose_simulator
+from .simulators import HardwareError, SimulationError, choose_simulator
 
 #: Clocks that a bench counts: x held back, h and a logit that waited for ready, the array not ready.
 PAUSES = ("x_idle", "h_stalled", "logit_stalled", "array_stalled")
@@ -147,8 +147,11 @@ def simulate_bulk(
     Raises
     ------
     SimulationError
-        If the build fails, the simulation crashes, hangs (nothing moves for many clocks, or no clock passes for ten
-        minutes; it may be as slow as it is), or gives another number of records than it must.
+        If the build fails, or the simulation crashes or stands still (no clock passes for ten minutes; it may be as
+        slow as it is).
+    HardwareError
+        A SimulationError, if the hardware hangs (nothing moves for many clocks), or gives another number of records
+        than it must.
     SimulatorMissing
         If the simulator is not there.
     ValueError
@@ -201,7 +204,7 @@ def simulate_bulk(
         wall, processor = time.perf_counter() - begin, children_seconds() - begin_processor
         summary = read_summary(folder, log)
         if summary["watchdog"]:
-            raise SimulationError(
+            raise HardwareError(
                 f"{simulator}: nothing moved for {2 * bound} clocks; {summary['finished']} of {utterances} utterances "
                 f"were finished\n{log[-2000:]}"
             )
@@ -272,7 +275,7 @@ def _traces(spec: Specification, folder: Path, batches: list[np.ndarray], log: s
     for name, count in expected.items():
         got = len(next(iter(logs[name].values())))
         if got != count:
-            raise SimulationError(f"{name}: {got} records; expected {count}\n{log[-2000:]}")
+            raise HardwareError(f"{name}: {got} records; expected {count}\n{log[-2000:]}")
     check_framing(
         spec, logs, np.concatenate([np.tile(np.arange(x.shape[1]) == x.shape[1] - 1, len(x)) for x in batches])
     )

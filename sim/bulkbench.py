@@ -16,7 +16,7 @@ from .builds import build_executable
 from .programming import Programming, write_device
 from .protocol import RULES
 from .records import units_of
-from .simulators import SimulationError
+from .simulators import HardwareError, SimulationError
 from .sources import SOURCES
 
 #: Sources of the bench, in order; its array is the ideal one.
@@ -125,7 +125,7 @@ def check_framing(spec: Specification, logs: dict, lasts: np.ndarray):
 
     Raises
     ------
-    SimulationError
+    HardwareError
         Naming the first record that is framed otherwise.
     """
     beat = np.arange(len(lasts) * spec.h_beats) % spec.h_beats
@@ -139,7 +139,7 @@ def check_framing(spec: Specification, logs: dict, lasts: np.ndarray):
         wrong = np.flatnonzero(got != want)
         if wrong.size:
             at = wrong[0]
-            raise SimulationError(f"{name} of record {at} is {got[at]}; expected {int(want[at])}")
+            raise HardwareError(f"{name} of record {at} is {got[at]}; expected {int(want[at])}")
     beyond = logs["h"]["h"].reshape(len(lasts), -1)[:, spec.hidden :]
     if beyond.any():
-        raise SimulationError(f"h_codes is {beyond[beyond != 0][0]} in a lane beyond the last unit; expected 0")
+        raise HardwareError(f"h_codes is {beyond[beyond != 0][0]} in a lane beyond the last unit; expected 0")

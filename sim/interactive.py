@@ -17,7 +17,7 @@ from .bulkbench import bench_command, broken_rules, check_framing, read_summary,
 from .growth import LOOK_SECONDS, Growth
 from .programming import Programming, calibration_port
 from .records import layouts, read_log, step_stimulus
-from .simulators import SimulationError, SimulatorMissing, choose_simulator, environment
+from .simulators import HardwareError, SimulationError, SimulatorMissing, choose_simulator, environment
 
 #: What a session runs in; ``"auto"``: the first of the others that is here.
 SIMULATORS = ("auto", "verilator", "icarus", "amaranth")
@@ -130,7 +130,9 @@ class Session:
         ValueError
             For codes of a wrong shape or out of range, or a session that is closed.
         SimulationError
-            If the gateware stops, or gives anything but one step's beats, framed as they must be.
+            If the simulation crashes or takes too long.
+        HardwareError
+            A SimulationError, if the gateware stops, or gives anything but one step's beats, framed as they must be.
         """
         if self._backend is None:
             raise ValueError("the session is closed; start another")
@@ -149,7 +151,7 @@ class Session:
         return {name: np.stack([step[name] for step in found]) for name in (found or [{}])[0]}
 
     def close(self):
-        """End the simulation. SimulationError if a rule of the boundary, or of a stream, was broken on the way."""
+        """End the simulation. HardwareError if a rule of the boundary, or of a stream, was broken on the way."""
         backend, self._backend = self._backend, None
         if backend is not None:
             self.end_clocks = backend.close()
@@ -228,7 +230,7 @@ class _Verilog:
             self._process.stdin.write(step_stimulus(codes, last))
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise SimulationError(self._ended(number)) from None
+            raise self._ended(number) from None
         self._wait(number)
         spec = self.spec
         per_step = {"h": spec.h_beats, "logits": spec.classes, "answers": 1}
@@ -240,7 +242,7 @@ class _Verilog:
         for name, log in logs.items():
             count, got = per_step.get(name, spec.beats), len(next(iter(log.values())))
             if got != count:
-                raise SimulationError(f"{name}: {got} records of step {number}; expected {count}")
+                raise HardwareError(f"{name}: {got} records of step {number}; expected {count}")
         check_framing(spec, logs, np.array([last]))
         return step_values(spec, logs) | {
             "logits": logs["logits"]["value"].T,
@@ -258,7 +260,7 @@ class _Verilog:
                     continue
                 new = os.read(output, 1 << 16)
                 if not new:
-                    raise SimulationError(self._ended(number))
+                    raise self._ended(number)
                 self._text += new
         self._text = self._text.replace(b"answered\n", b"", 1)
 
@@ -270,11 +272,13 @@ class _Verilog:
             self.stop()
             raise
 
-    def _ended(self, number: int) -> str:
+    def _ended(self, number: int) -> SimulationError:
         status = self._process.wait()
         text = self._text.decode(errors="replace")
         self.stop()
-        return f"{self.simulator} ended with status {status} in step {number}:\n{text[-2000:]}"
+        # In order it ends of itself only where nothing moves any more.
+        kind = SimulationError if status else HardwareError
+        return kind(f"{self.simulator} ended with status {status} in step {number}:\n{text[-2000:]}")
 
     def close(self) -> np.ndarray:
         try:
@@ -289,7 +293,7 @@ class _Verilog:
                 raise SimulationError(f"{self.simulator} ended with status {self._process.returncode}:\n{log[-2000:]}")
             broken = broken_rules(read_summary(self.folder, log))
             if broken:
-                raise SimulationError(f"the hardware broke rules: {', '.join(broken)}\n{log[-2000:]}")
+                raise HardwareError(f"the hardware broke rules: {', '.join(broken)}\n{log[-2000:]}")
             return read_log(self.folder / "clocks.bin", layouts(self.spec)["clocks"])["clock"][:, 0]
         finally:
             self.stop()

@@ -40,6 +40,10 @@ class SimulationError(RuntimeError):
     """A simulation could not be built, crashed, or stopped without its result; the message has its last lines."""
 
 
+class HardwareError(SimulationError):
+    """The simulated hardware did what the golden model does not: it hung, broke a rule, or framed a beat otherwise."""
+
+
 def find_simulator(name: str) -> dict[str, str]:
     """Paths of a simulator's programs.
 

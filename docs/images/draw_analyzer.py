@@ -17,6 +17,7 @@ from crossramp.boards.board import find_board
 from crossramp.boards.driver import BoardDriver
 from crossramp.boards.pinlog import read_pins
 from crossramp.boards.virtual import virtual_board
+from crossramp.figures import new_figure, own_settings, save_figure
 from crossramp.golden.modelfile import load_model
 from crossramp.golden.specification import GATES
 from crossramp.verify import build_folder
@@ -128,11 +129,10 @@ def _cut(clock: int, pins: dict, count: int) -> Step:
     return Step(clock, pins, edges[silence], ramp, [*(at - 1 for at in ramp[1:]), last - 1], end)
 
 
+@own_settings
 def draw(path: Path, step: Step) -> None:
     """Three views of the step: all of it, its first ramp, and one tick."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 13.5), layout="constrained")
+    figure = new_figure(12, 13.5)
     whole, ramp, tick = figure.subplots(3, 1, height_ratios=(5, 7, 6.2))
     probes = sorted(pin for pin in step.pins if pin.startswith("probe"))
     figure.suptitle(
@@ -142,7 +142,7 @@ def draw(path: Path, step: Step) -> None:
     _draw_whole(whole, step)
     _draw_ramp(ramp, step, probes)
     _draw_tick(tick, step, probes)
-    figure.savefig(path, dpi=100, metadata={"Software": None})
+    save_figure(figure, path, dpi=100)
 
 
 def _draw_whole(axes, step: Step) -> None:

@@ -174,9 +174,10 @@ def test_a_simulation_that_stops(run, model, monkeypatch):
             return super().step(codes, last)
 
     monkeypatch.setattr(interactive, "Session", Dying)
-    for Dying.wrong, told_first in ((False, ""), (True, "hardware and golden model differ: step 0, which reads 'R': ")):
+    differ = "hardware and golden model differ: step 0, which reads 'R': "
+    for Dying.wrong, told_first, expected in ((False, "", 3), (True, differ, 1)):
         status, out, err = run("demo", "text", *AMARANTH, "--json")
-        assert (status, out) == (1, "")
+        assert (status, out) == (expected, "")
         assert err.startswith(f"crossramp: {told_first}")
         assert err.endswith("it stopped\n")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crossramp import evaluate
+from crossramp import evaluate, verify
 from crossramp import evaluated as evaluated_on
 from crossramp.golden.features import features, pulse_codes
 from crossramp.golden.modelfile import load_model, save_model
@@ -150,6 +150,15 @@ def test_hardware_that_differs_is_told(run, model_file, recordings, monkeypatch)
     assert (told["accuracy"], told["golden"]) == (told["correct"] / 5, json.loads(out)["ideal"]["accuracy"])
 
 
+def test_a_broken_rule_is_a_difference(run, model_file, recordings, pretended, monkeypatch):
+    """Also where every value that was compared is equal."""
+    original = verify._observe
+    monkeypatch.setattr(verify, "_observe", lambda *given: (*original(*given)[:2], ("hold_too_short",)))
+    status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, "--json")
+    (told,) = json.loads(out)["hardware"]
+    assert (status, told["mismatches"], told["violations"]) == (1, 0, ["hold_too_short"])
+
+
 def test_a_chip_that_differs_is_told(run, model_file, recordings, pretended, monkeypatch):
     original = amaranth_backend.simulate_amaranth
 
@@ -172,7 +181,7 @@ def test_a_fast_path_that_is_wrong_is_told(run, model_file, recordings, pretende
 
     monkeypatch.setattr(evaluated_on.Speech, "instances", wrong)
     status, out, err = run("evaluate", model_file, recordings, *HARDWARE, *CHIPS)
-    assert (status, out) == (1, "")
+    assert (status, out) == (70, "")
     assert "the fast path is wrong" in err
 
 
@@ -189,7 +198,7 @@ def test_a_simulation_that_compares_nothing_fails(run, model_file, recordings, p
 
         monkeypatch.setattr(evaluate, "verify", fewer)
         status, out, err = run("evaluate", model_file, recordings, *HARDWARE)
-        assert (status, out) == (1, "")
+        assert (status, out) == (3, "")
         assert "of 5 were compared; nothing is proved" in err
 
 

@@ -95,9 +95,10 @@ def test_doctor_says_what_to_type(run, monkeypatch):
 def test_doctor_fails_without_what_is_required(run, monkeypatch):
     lost = tools.Tool("abacus", "everything", "pip install abacus", package="crossramp-no-such", required=True)
     monkeypatch.setattr(doctor, "TOOLS", (*tools.TOOLS, lost))
-    status, out, _ = run("doctor")
-    assert status == 1
+    told = "crossramp: required and missing: abacus; type: pip install abacus\n"
+    status, out, err = run("doctor")
+    assert (status, err) == (2, told)
     assert "required and missing: abacus" in out
-    status, out, _ = run("doctor", "--json")
-    assert status == 1
+    status, out, err = run("doctor", "--json")
+    assert (status, err) == (2, told)
     assert json.loads(out)["ok"] is False

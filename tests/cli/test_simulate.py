@@ -9,7 +9,7 @@ from crossramp import verify
 from crossramp.golden.features import features, fit_length, pulse_codes
 from crossramp.golden.modelfile import load_model, save_model
 from crossramp.sim import amaranth_backend, bulk
-from crossramp.sim.simulators import SimulationError
+from crossramp.sim.simulators import HardwareError, SimulationError
 
 from tests.cli.conftest import FEATURES, is_refusal, small_model, write_wav
 
@@ -124,14 +124,27 @@ def test_a_fault_in_the_verilog_is_seen(run, model_file, monkeypatch):
     assert any(row["first_mismatch"].startswith("codes[0, 0] is 7") for row in content["rows"])
 
 
-def test_hardware_that_stops_fails(run, model_file, monkeypatch):
+@pytest.mark.parametrize(("error", "expected"), [(SimulationError, 3), (HardwareError, 1)])
+def test_hardware_that_stops_fails(run, model_file, monkeypatch, error, expected):
     def stopped(*arguments, **options):
-        raise SimulationError("nothing moved")
+        raise error("nothing moved")
 
     monkeypatch.setattr(amaranth_backend, "simulate_amaranth", stopped)
     status, out, err = run("simulate", model_file, "--random", 2, "--simulator", "amaranth")
-    assert (status, out) == (1, "")
+    assert (status, out) == (expected, "")
     assert "nothing moved" in err
+
+
+def test_a_broken_rule_is_a_difference(run, model_file, monkeypatch):
+    """Also where every value that was compared is equal."""
+    original = verify._observe
+    monkeypatch.setattr(verify, "_observe", lambda *given: (*original(*given)[:2], ("hold_too_short",)))
+    arguments = model_file, "--random", 1, "--simulator", "amaranth"
+    status, content = simulated(run, *arguments)
+    assert (status, content["mismatches"], content["violations"]) == (1, 0, ["hold_too_short"])
+    status, out, _ = run("simulate", *arguments)
+    assert status == 1
+    assert "hold_too_short" in out
 
 
 # ---- recordings ------------------------------------------------------------------------------------------------------
