@@ -90,7 +90,8 @@ def test_1_is_for_differences_alone():
     while open_ones:
         below = open_ones.pop().__subclasses__()
         open_ones += below
-        kinds |= {kind for kind in below if kind.__module__.startswith("crossramp.")}
+        ours = {kind for kind in below if kind.__module__.startswith("crossramp.")}
+        kinds |= {kind for kind in ours if not issubclass(kind, Warning)}
     assert len(kinds) > 20
     statuses = {kind.__name__: of_error(kind.__new__(kind)) for kind in kinds}
     assert [name for name, status in statuses.items() if status == Status.DIFFERENT] == ["HardwareError"]
