@@ -6,8 +6,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 
-from crossramp.golden.statescale import SpecificationWarning
-
 
 @contextlib.contextmanager
 def told_in_a_line() -> Iterator[None]:
@@ -26,6 +24,9 @@ def told_in_a_line() -> Iterator[None]:
                 with contextlib.suppress(OSError):
                     print(f"crossramp: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
-        warnings.simplefilter("always", SpecificationWarning)
+        with contextlib.suppress(ModuleNotFoundError):  # without numpy there are no specifications
+            from crossramp.golden.statescale import SpecificationWarning
+
+            warnings.simplefilter("always", SpecificationWarning)
         warnings.showwarning = show
         yield
