@@ -154,7 +154,7 @@ def test_demo_tells_broken_rules(run, monkeypatch):
     for name in ("generate", "draw"):
         monkeypatch.setattr(demo, name, lambda *given, **more: {})
 
-    def simulate(model, utterances, simulator, seconds):
+    def simulate(model, utterances, simulator):
         answers = model.network.answers(utterances.codes)
         count = len(answers)
         logits = np.zeros((count, model.spec.classes), int)
