@@ -3,12 +3,14 @@
 
 import argparse
 import re
+import sys
 from pathlib import Path
 
 from crossramp import devices
 from crossramp.errors import UserError
 from crossramp.golden.analog.calibration import REPEATS_LOG2, CalibrationPlan
 from crossramp.golden.analog.origin import window
+from crossramp.golden.analog.targets import below_window
 from crossramp.golden.analog.technology import Technology, load
 from crossramp.golden.modelfile import Model, load_model, model_path
 from crossramp.golden.specfile import save_spec
@@ -93,6 +95,9 @@ def run(args: argparse.Namespace) -> int:
     )
     spec = model.spec
     cells = technology or unnamed()
+    caution = below_window(cells, spec, model.weights)
+    if caution is not None:
+        print(f"crossramp: warning: {caution}", file=sys.stderr, flush=True)
     if args.json:
         content = {
             "folder": args.output,
@@ -102,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
             "files": files,
             "technology": None if technology is None else technology.name,
             "window": window(cells),
+            "warnings": [] if caution is None else [caution],
             "specification_hash": spec.content_hash,
             "clocks_per_step": spec.clocks_per_step,
             "analog_clocks_per_step": spec.analog_clocks_per_step,

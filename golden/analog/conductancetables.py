@@ -365,7 +365,8 @@ def _entry(path, number, header, line) -> dict[str, str]:
 
 
 def _index(path, number, name, text, low, end) -> int:
-    """A whole number from ``low`` on, below ``end``."""
+    """A whole number from ``low`` on, below ``end``; ``3.0``, too, as tables write a column that has empty entries."""
+    text = text.removesuffix(".0")
     if not (text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) < end):
         allowed = f"{low} to {end - 1}" if end > low else "none, the specification has no such cells"
         raise ConductanceError(f"{path} line {number}: {name} is {text[:20]!r}; allowed: {allowed}")

@@ -57,6 +57,22 @@ def targets(technology: Technology, spec: Specification, weights: np.ndarray) ->
     return Conductances(**cells, source=f"targets of technology {technology.name}")
 
 
+def below_window(technology: Technology, spec: Specification, weights: np.ndarray) -> str | None:
+    """One line on ramp cells whose targets are smaller than the cells of ``technology`` can be; None without any."""
+    if technology.read_mode == "charge":
+        return None
+    cells, low = targets(technology, spec, weights), technology["cell.g_min"]
+    parts = [values for name, values in cells.arrays().items() if name in ("ramp", "ramp_start", "calibration")]
+    few = sum(int(((values > 0) & (values < low)).sum()) for values in parts)
+    if not few:
+        return None
+    every = sum(np.count_nonzero(values) for values in parts)
+    return (
+        f"{few} of {every} ramp cells are to be smaller than {low * 1e6:g} µS, the smallest conductance of technology "
+        f"{technology.name}; pairs can make such steps: --set ramp.pairs=1"
+    )
+
+
 def gains(given: Conductances, technology: Technology, spec: Specification, weights: np.ndarray) -> dict[str, float]:
     """Least-squares gains of given cells against :func:`targets`: 1 where they are as large as they should be.
 

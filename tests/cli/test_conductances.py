@@ -84,6 +84,15 @@ def test_a_named_technology_is_told(run, model_file):
     assert "(technology pcm, 0 to 30 µS)" in Path("out/README.md").read_text(encoding="utf-8")
 
 
+def test_targets_that_no_cell_can_have_are_told(run, model_file):
+    single = ("--technology", "rram", "--set", "ramp.pairs=0")
+    status, out, err = run("generate", model_file, "-o", "out", "--json", *single)
+    assert status == 0
+    (said,) = json.loads(out)["warnings"]
+    assert err == f"crossramp: warning: {said}\n"
+    assert "ramp cells are to be smaller than 9 µS" in said
+
+
 def test_without_a_technology_the_tables_say_their_window(run, model_file):
     out = generate(run, model_file)
     assert "cells to program: no technology was named, so 0 to 150 µS and single ramp cells" in out

@@ -10,7 +10,7 @@ from crossramp.golden.analog.conductancefile import NAMES, ConductanceError, Con
 from crossramp.golden.analog.conductancetables import load_conductances
 from crossramp.golden.analog.convert import DeviceLstm
 from crossramp.golden.analog.sampling import device, sample
-from crossramp.golden.analog.targets import gains, targets, warning
+from crossramp.golden.analog.targets import below_window, gains, targets, warning
 from crossramp.golden.analog.technology import load, shipped
 from crossramp.golden.modelfile import Model
 from crossramp.golden.specification import Specification
@@ -291,6 +291,25 @@ def test_what_does_not_decide_cells_may_differ(tmp_path):
     assert load_conductances(files, spec, warm, model.weights).positive is not None
 
 
+def test_cells_below_the_window_are_told():
+    """Single ramp cells of rram: its smallest conductance is 9 µS, and small steps need less."""
+    spec = SPEC.replace(adc_bits=5)
+    model = model_of(spec)
+    assert below_window(load("rram"), spec, model.weights) is None
+    assert below_window(load("pcm"), spec, model.weights) is None
+    assert below_window(load("charge"), spec, model.weights) is None
+    tech = load("rram").replace({"ramp.pairs": 0})
+    cells = targets(tech, spec, model.weights)
+    parts = [cells.ramp, cells.ramp_start, cells.calibration]
+    low = sum(int(((values > 0) & (values < 9e-6)).sum()) for values in parts)
+    every = sum(np.count_nonzero(values) for values in parts)
+    assert 0 < low < every
+    assert below_window(tech, spec, model.weights) == (
+        f"{low} of {every} ramp cells are to be smaller than 9 µS, the smallest conductance of technology rram; pairs "
+        "can make such steps: --set ramp.pairs=1"
+    )
+
+
 def test_the_unnamed_window_is_one_that_options_make(tmp_path):
     model = model_of(SPEC)
     files = tables(tmp_path, model, unnamed())
@@ -313,6 +332,22 @@ def test_a_spreadsheet_may_have_been_at_work(tmp_path):
     cells.write_text("\ufeff" + "\r\n".join([*changed, "", ",,,,,,,"]), encoding="utf-8")
     assert load_conductances(cells, SPEC, tech, model.weights).positive is not None
     assert "technology rram (9 to 88.19 µS), not for pcm" in refusal(cells, SPEC, load("pcm"), model.weights)
+
+
+def test_columns_with_empty_entries_may_have_become_floats(tmp_path):
+    """As pandas writes them: row 3.0, because the state cells' row is empty."""
+    tech, model = load("rram"), model_of(SPEC)
+    for path in tables(tmp_path, model, tech):
+        rows = rows_of(path)
+        for row in rows:
+            row.update({name: f"{row[name]}.0" for name in ("row", "tick", "part", "tap") if row.get(name)})
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        found = load_conductances(path, SPEC, tech, model.weights)
+        said = gains(found, tech, SPEC, model.weights)
+        assert np.allclose(list(said.values()), 1, rtol=0, atol=1e-6)
 
 
 # ---- damaged tables --------------------------------------------------------------------------------------------------
@@ -367,6 +402,7 @@ PAIRED = "ramp,tick,cell,part,conductance_pos_siemens,conductance_neg_siemens\n"
         ("0,1,tap,,,1e-5\n", "line 2: conductance_pos_siemens is ''; expected a number"),
         ("0,1,tap,,1e-5,nan\n", "line 2: conductance_neg_siemens is 'nan'; expected a number"),
         ("0,1,tap,,-1e-5,0\n", "ramp[0, 0] is -1e-05 S; allowed: 0 to"),
+        ("0,1.5,tap,,1e-5,0\n", "line 2: tick is '1.5'; allowed: 1 to 7"),
         ("0,²,tap,,1e-5,0\n", "line 2: tick is '²'; allowed: 1 to 7"),
         (f"0,{'9' * 5000},start,,1e-5,0\n", "line 2: tick is '99999999999999999999'; allowed: 0 to 65535"),
     ],
