@@ -35,6 +35,14 @@ def macro(name="sigmoid", bits=5):
 # ---- figures ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_probe_is_not_warned_of(recwarn):
+    """Its cell state is never converted: nobody has to hear how far its pulse code reaches."""
+    for name in REGISTRY:
+        for bits in range(2, 9):
+            probe(name, bits)
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("name", REGISTRY)
 @pytest.mark.parametrize("bits", [3, 8])
 def test_an_ideal_ramp_has_the_reports_figures(name, bits):
