@@ -105,6 +105,22 @@ def test_clocks_per_step_within_a_tenth_of_the_analog_bound(seed, rng):
     assert spec.clocks_per_step <= 1.10 * spec.analog_clocks_per_step
 
 
+def test_flushing_takes_a_clock_a_beat():
+    """After reset the capture banks are shifted empty in three beats; then x, loaded meanwhile, is taken at once."""
+    dut, shown = Macro(SMALL.replace(inputs=1)), []
+
+    async def watch(ctx):
+        ctx.set(dut.x.valid, 1)
+        ctx.set(dut.array.ready, 1)
+        for _ in range(12):
+            shown.append(ctx.get(dut.array.integrate))
+            await ctx.tick()
+
+    simulate(dut, watch)
+    # Three clocks of flushing, one of waiting for x, and one that prepares the pulses.
+    assert shown.index(1) == 3 + 1 + 1
+
+
 def test_busy_from_the_first_step_to_the_last_beat(seed):
     network, x = network_of(SMALL, seed), utterances(SMALL, seed, 2, 2)
     dut, model = Macro(SMALL), ArrayModel(SMALL, network.weights)

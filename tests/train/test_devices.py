@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import torch
+from crossramp.golden.analog.calibration import calibrate
 from crossramp.golden.analog.constants import SWITCHES
 from crossramp.golden.analog.convert import DeviceLstm
 from crossramp.golden.analog.sampling import ALL, device
@@ -137,6 +138,59 @@ def test_every_recipes_seed_has_chips_of_its_own():
     assert len(validation) == 8
     assert min(validation) >= 1 << 31
     assert min(seeds) > max(validation)
+
+
+def test_validation_draws_the_same_noise_every_time():
+    one = DeviceImperfections(SPEC, load("rram"), seed=5)
+    levels = torch.zeros(SPEC.rows, SPEC.columns)
+
+    def drawn():
+        array = one.draw(levels, False)
+        first = array.first(torch.zeros(3, SPEC.columns), torch.ones(3, SPEC.units), array.variance(torch.ones(3, 12)))
+        return [torch.from_numpy(np.stack(array.thresholds)), first, array.second(torch.full((3, SPEC.units), 9.0), 7)]
+
+    one.restart()
+    kept = [drawn() for _ in range(2)]
+    one.restart()
+    again = [drawn() for _ in range(2)]
+    for a, b in zip(kept, again, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+    assert not any(torch.equal(x, y) for x, y in zip(*kept, strict=True))
+
+
+def test_noise_of_states_and_ramps_has_the_instances_spread():
+    """Of one chip, by 3,000 draws: of c's pulses the square of their length, of ramps all steps up to a tick."""
+    tech = load("rram").replace({"cell.read_noise": 0.02, "cell.read_noise_limit": 0.1})
+    on = frozenset({"read_noise", "thermal", "comparator_noise", "ramp_cells"})
+    imperfections = DeviceImperfections(SPEC, tech, on, every="never", seed=2)
+    array = imperfections.draw(torch.zeros(SPEC.rows, SPEC.columns), True)
+    chip = array.chip
+    for pulse in (0.0, 9.0, -31.0):
+        found = array.second(torch.full((3000, SPEC.units), pulse), SPEC.state_cell).double()
+        constant = (chip.noise_variance + chip.comparator_noise**2)[16:24]
+        expected = np.sqrt(pulse**2 * chip.state_variance + constant)
+        assert found.std(0).numpy() / expected == pytest.approx(np.ones(SPEC.units), abs=0.07)
+    assert (31**2 * chip.state_variance > 0.1 * constant).all()
+    # Of the first conversion: x rows and bias rows as told, and h's rows by the codes at hand.
+    hidden = torch.full((3000, SPEC.units), 13.0)
+    told = array.variance(torch.full((1, SPEC.inputs), 7.0)).expand(3000, -1)
+    found = array.first(torch.zeros(3000, SPEC.columns), hidden, told).double()
+    clocks = np.repeat([7.0, 13.0, 15.0], [SPEC.inputs, SPEC.units, 2])
+    expected = np.sqrt(clocks**2 @ chip.variance + chip.noise_variance + chip.comparator_noise**2)
+    assert found.std(0).numpy() / expected == pytest.approx(np.ones(SPEC.columns), abs=0.07)
+    levels = np.array([array._levels(None) for _ in range(1000)])
+    expected = np.sqrt(np.cumsum(chip.ramp_noise**2, axis=1)) * chip.rise
+    assert levels.std(axis=0) / expected == pytest.approx(np.ones(expected.shape), abs=0.1)
+    assert levels.mean(axis=0) == pytest.approx(chip.levels(), abs=5 * expected.max() / np.sqrt(1000))
+
+
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_ramps_stand_where_the_recipe_says(calibrated):
+    drawn = DeviceImperfections(SPEC, load("pcm"), QUIET, calibrated=calibrated)
+    array = drawn.draw(torch.zeros(SPEC.rows, SPEC.columns), True)
+    nominal, settled = array.chip.levels(), array.chip.levels(calibrate(array.chip).cells)
+    assert np.abs(settled - nominal).max() > 1
+    assert np.array_equal(np.stack(array.thresholds), settled if calibrated else nominal)
 
 
 def test_draws_go_on_where_they_were_kept():

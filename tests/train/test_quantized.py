@@ -79,6 +79,30 @@ def test_its_levels_are_the_float_networks_weights():
     assert quantized.logit_scale == pytest.approx(1 / (127 * per_one), rel=1e-6)
 
 
+def test_master_weights_stay_within_what_codes_can_say():
+    """±2 for weights, three times that for the sum of three bias rows; the head's ±1.25 of the widest at first."""
+    quantized = QuantizedNetwork.from_float(float_network(), FINE)
+    ranges = torch.tensor(np.repeat([gate.weight_range for gate in FINE.gates], 5), dtype=torch.float32)
+    head = 2047 / quantized.head_levels_per_one.item()
+    with torch.no_grad():
+        for sign in (1, -1):
+            for parameter in quantized.parameters():
+                parameter.fill_(sign * 1e3)
+            quantized.limit_weights()
+            assert torch.allclose(quantized.weight, sign * ranges.expand_as(quantized.weight))
+            assert torch.allclose(quantized.bias, sign * 3 * ranges)
+            assert quantized.bias_levels().tolist() == [sign * 381] * 20
+            assert torch.allclose(quantized.head_weight, torch.full_like(quantized.head_weight, sign * head))
+
+
+def test_bias_rows_pass_the_gradient_of_their_sum():
+    quantized = QuantizedNetwork.from_float(float_network(), FINE)
+    drive = torch.arange(20.0)
+    (quantized._bias_rows_through().sum(0) * drive).sum().backward()
+    assert quantized.bias.grad.tolist() == pytest.approx((drive * quantized.levels_per_one).tolist(), rel=1e-5)
+    assert quantized._bias_rows_through().tolist() == quantized.bias_row_levels().tolist()
+
+
 def test_projection_levels_are_over_a_power_of_two():
     spec = FINE.replace(projection=4)
     network = float_network(spec)

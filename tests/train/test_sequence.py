@@ -10,6 +10,7 @@ from crossramp.golden.ramp import Ramp, ramps
 from crossramp.golden.specification import GATES, Gate, Specification
 from crossramp.train.imperfections import Array, Imperfections
 from crossramp.train.quantized_network import QuantizedNetwork
+from crossramp.train.sequence import ConversionTables, exact_dtype, run_sequence
 from hypothesis import given, settings
 from torch import nn
 
@@ -288,3 +289,25 @@ def test_bias_rows_add_up(rows):
     assert torch.equal(split.sum(0), network.bias_levels().detach())
     if rows:
         assert (split.max(0).values - split.min(0).values).max() <= 1
+
+
+def test_no_gradient_passes_a_saturated_c():
+    """Two steps at 200 MAC bring c beyond 1, where it saturates here: only o's columns of the second step learn."""
+    spec = Specification(inputs=1, units=2, classes=1, state_bits=9, state_frac_bits=8)
+    dtype = exact_dtype(spec)
+    array = Array(torch.zeros(spec.rows, spec.columns, dtype=dtype))
+    drive = torch.full((2, 1, spec.columns), 200.0, dtype=dtype, requires_grad=True)
+    recurrent = torch.zeros(spec.hidden, spec.columns, dtype=dtype)
+    tables = ConversionTables(spec, dtype, array)
+    hidden, _, trace = run_sequence(drive, recurrent, spec, tables, array, trace=True)
+    assert (trace.state[0] < spec.state_max).all()
+    assert (trace.state[1] == spec.state_max).all()
+    hidden[1].sum().backward()
+    banks = drive.grad.reshape(2, 4, 2)
+    assert (banks[1, 3] > 0).all()
+    assert (banks[1, :3] == 0).all()
+    assert (banks[0] == 0).all()
+    drive.grad = None
+    hidden, _, _ = run_sequence(drive, recurrent, spec, tables, array)
+    hidden[0].sum().backward()
+    assert (drive.grad.reshape(2, 4, 2)[0, [0, 2, 3]] > 0).all()

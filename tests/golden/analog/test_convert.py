@@ -191,3 +191,16 @@ def test_the_grid_is_far_below_any_error():
     cells, window = grid_bits(SPEC)
     assert cells == window == 19
     assert on_grid(0.3, cells) == pytest.approx(0.3, abs=2.0**-20)
+
+
+def test_a_limit_that_is_met_on_the_way_alone_counts():
+    """10 a clock for 3 clocks and -1 for 15: at most 27, 15 in the end; held at 20, it is 8 in the end."""
+    weights = np.zeros((SPEC.rows, SPEC.columns), int)
+    weights[0], weights[1] = 10, -1
+    device = DeviceInstance.ideal(SPEC, weights)
+    pulses = np.zeros((1, SPEC.rows), int)
+    pulses[0, :2] = 3, 15
+    assert (DeviceLstm(device).charge(pulses) == 15).all()
+    assert (DeviceLstm(device.replace(limit=np.full(15, 20.0))).charge(pulses) == 8).all()
+    assert (DeviceLstm(device.replace(limit=np.full(15, 27.0))).charge(pulses) == 15).all()
+    assert (DeviceLstm(device.replace(limit=np.full(15, 20.0))).charge(-pulses) == -8).all()

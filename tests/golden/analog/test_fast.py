@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Device instances at speed: every h equal to the instance's own run, whatever errs and however the type rounds."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from crossramp.golden.analog import fast, fastcharge, fastramp, sampling, technology
@@ -200,3 +202,55 @@ def test_the_margin_is_the_worst_that_rounding_can_do(dtype, seed, monkeypatch):
     for bank in FastDevice.of(lstm).banks:
         margin = bank.table.margin / bank.table.per_cell
         assert least < margin < 3 * least
+
+
+def test_bounds_on_noise_charges_and_the_ramps_end_hold(seed, monkeypatch):
+    """Recomputed by the largest of everything: noise at its bound, lines at full scale, levels beyond any noise."""
+    lstm = lstm_of(KEYWORDS, seed, tuple(set(EFFECTS) - {"falling_ramp"}))
+    device, quick = lstm.device, FastDevice.of(lstm)
+    most, window = KEYWORDS.input_max, fastcharge.Window(lstm.device)
+    bound = NormalDist().inv_cdf(1 - 0.5 / 65536)
+    own = np.sqrt((device.variance * most**2).sum(axis=0) + device.noise_variance).max()
+    noise = bound * (own + np.sqrt((device.common_variance * most**2).sum()))
+    assert window.largest_noise == pytest.approx(noise, rel=1e-9)
+    # A charge at its column's end, less all noise, is still seen above every level with all of their noise.
+    assert window.saturates
+    levels = np.repeat(np.abs(lstm.levels).max(axis=1)[list(KEYWORDS.ramp_of_gate)], KEYWORDS.units)
+    ramp_noise = (device.ramp_noise.sum(axis=1) * device.rise.max())[list(KEYWORDS.ramp_of_gate)]
+    levels = levels + bound * (np.repeat(ramp_noise, KEYWORDS.units) + device.comparator_noise)
+    y = np.maximum(quick.ends - noise, 0) * device.compression
+    with np.errstate(invalid="ignore"):
+        seen = (quick.ends - noise) / (1 + y / 2 + y * y / 12)
+    finite = np.isfinite(quick.ends)
+    assert (seen[finite] >= (levels + np.abs(device.offsets))[finite]).all()
+    # What is left of the largest charge when its parts are known is never claimed to be more.
+    unused = []
+    real = fastramp.Converter.convert
+
+    def convert(self, bank, z, out, exact, unused_of=None):
+        if unused_of is not None:
+            columns, places = (array.ravel() for array in np.mgrid[bank.columns, : self.batch])
+            unused.append((columns, places, unused_of(columns, places)))
+        real(self, bank, z, out, exact, unused_of)
+
+    monkeypatch.setattr(fastramp.Converter, "convert", convert)
+    x = inputs_of(KEYWORDS, seed, batch=20, steps=1)
+    quick.hidden(x)
+    pulses = np.full((20, KEYWORDS.rows), most)
+    pulses[:, : KEYWORDS.inputs], pulses[:, KEYWORDS.inputs : -KEYWORDS.bias_rows] = np.abs(x[:, 0]), 0
+    lines = np.vstack([device.weights[: -KEYWORDS.bias_rows], device.weights[-KEYWORDS.bias_rows :].sum(axis=0)])
+    brought = np.concatenate([[0.0], np.cumsum(device.window)])[pulses[:, : -KEYWORDS.bias_rows + 1]]
+    parts = brought @ np.abs(lines)
+    assert len(unused) == 3 or len(unused) == 4
+    for columns, places, left in unused:
+        assert (left <= window.largest - parts[places, columns] + 1e-3).all()
+        assert left.max() > 0
+
+
+def test_a_compression_that_turns_back_has_no_fast_path(seed):
+    """v(q) rises until q times the compression is sqrt(12): up to 3 it is taken."""
+    lstm = lstm_of(KEYWORDS, seed, ())
+    window = fastcharge.Window(lstm.device)
+    for product, there in ((2.9, True), (3.1, False), (20.0, False)):
+        device = lstm.device.replace(compression=product / (window.largest + window.largest_noise))
+        assert (FastDevice.of(DeviceLstm(device)) is not None) == there
