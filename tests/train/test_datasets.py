@@ -247,3 +247,15 @@ def test_damaged_spectrograms_are_named_and_left_out(spectrograms):
     assert corpus.digest == clean.digest
     assert [line.split(": ")[0] for line in told] == [str(folder / f"{name}.png") for name in (*contents, "gone")]
     assert all("cannot be read (" in line for line in told)
+
+
+def test_every_tenth_piece_of_noise_is_held_out(tmp_path):
+    words = [("yes", split) for split in ("training", "validation")] + [("bed", s) for s in ("training", "validation")]
+    entries = [
+        datasets._Entry(f"{n}", word, split) for n, (word, split) in enumerate(words + [("", "background")] * 23)
+    ]
+    levels = np.arange(27, dtype=np.uint8)[:, None, None] + np.zeros((1, 2, 2), np.uint8)
+    corpus = datasets._corpus(entries, levels, ("_silence_", "_unknown_", "yes"), tmp_path)
+    assert corpus.background_validation[:, 0, 0].tolist() == [4, 14, 24]
+    assert len(corpus.background) == 20
+    assert not set(corpus.background[:, 0, 0]) & {4, 14, 24}

@@ -212,4 +212,7 @@ def test_a_corpus_digest_follows_classes_labels_and_levels(recordings):  # noqa:
     digests.append(digest(classes=("_silence_", "_unknown_", "no", "yes")))
     moved = [dataclasses.replace(entries[3], word="no"), *entries[:3], *entries[4:]]
     digests.append(digest(entries=[*moved[1:4], moved[0], *moved[4:]]))
+    # The same labels and levels of a class with another name.
+    renamed = [dataclasses.replace(entry, word=entry.word.replace("yes", "ja")) for entry in entries]
+    digests.append(digest(entries=renamed, classes=("_silence_", "_unknown_", "ja", "no")))
     assert len(set(digests)) == len(digests)

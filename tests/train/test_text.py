@@ -22,6 +22,7 @@ from crossramp.train.phases import device_named
 from crossramp.train.quantized_network import QuantizedNetwork
 from crossramp.train.recipe import parse_recipe
 from crossramp.train.schedule import Diverged
+from crossramp.train.settings import Phase
 from crossramp.train.textdata import TextCorpus, streams
 from crossramp.train.texttask import TextTask, score
 
@@ -338,3 +339,54 @@ def test_a_text_too_short_for_its_streams_names_the_key():
     recipe = parse_recipe(RECIPE.replace("epochs = 2\nbatch = 8", "epochs = 2\nbatch = 601"), "test")
     with pytest.raises(ValueError, match=r"^1200 characters .* make no 601 streams .*; lower quantized.batch$"):
         task.train_text(rhyme(), recipe, Quiet())
+
+
+class Follows(torch.nn.Module):
+    """Bets a logit of ``sure`` on the character after the one it reads; remembers the states it was given."""
+
+    def __init__(self, characters, sure):
+        super().__init__()
+        self.sure = torch.nn.Parameter(torch.tensor(float(sure)))
+        self.characters, self.states = characters, []
+
+    def run(self, x, state=None):
+        self.states.append(state)
+        logits = torch.nn.functional.one_hot((x + 1) % self.characters, self.characters) * self.sure
+        return logits, (0 if state is None else state) + 1
+
+
+def test_bits_and_losses_are_those_of_the_next_character():
+    """Of an alphabet read over and over: log2 of (1 + 4 exp(-s)), whose natural logarithm is the loss."""
+    text = corpus_of("abcde" * 300)
+    for sure in (0.0, 3.0):
+        wanted = math.log2(1 + 4 * math.exp(-sure))
+        tasks, network = TextTask(text, 10, 1), Follows(5, sure)
+        assert score(network, text, "validation") == pytest.approx(wanted, rel=1e-5)
+        assert tasks.validate(network) == pytest.approx((wanted * math.log(2), wanted), rel=1e-5)
+        phase = Phase("quantized", 1, 0.1, 6, distillation=0.25, label_smoothing=0.0)
+        teacher = Follows(5, 1.0)
+        losses = [loss.item() for loss in tasks.losses(network, phase, 0, teacher)]
+        p, q = (np.exp(np.array([value, 0, 0, 0, 0]) / 2) for value in (1.0, sure))
+        p, q = p / p.sum(), q / q.sum()
+        taught = 4 * (p * np.log(p / q)).sum()
+        assert losses == pytest.approx([0.75 * wanted * math.log(2) + 0.25 * taught] * len(losses), rel=1e-4)
+        # States go on from chunk to chunk, the teacher's as well.
+        assert len(losses) == tasks.batches(phase) > 10
+        assert teacher.states == [None, *range(1, len(losses))]
+        assert network.states[-len(losses) :] == [None, *range(1, len(losses))]
+
+
+def test_bits_are_of_what_comes_after_the_warm_up():
+    """A network that is right from its hundredth character on has no bits, and one that is right before has many."""
+    text = corpus_of("ab" * 1500)
+
+    class Late(Follows):
+        def run(self, x, state=None):
+            logits, state = super().run(x, state)
+            right = torch.arange(x.shape[1])[:, None] >= 100
+            return torch.where(right == self.late, logits, -logits), state
+
+    for late, expected in ((True, 0.0), (False, 30 / math.log(2))):
+        network = Late(2, 30.0)
+        network.late = late
+        assert score(network, text, "test") == pytest.approx(expected, abs=1e-6, rel=1e-6)
