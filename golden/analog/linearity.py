@@ -129,7 +129,7 @@ def probe(activation_text: str, bits: int) -> Specification:
         found = activation(f"{found.name}[{low},1]")
     gates = (Gate(found.text, 2.0),) * 4
     with warnings.catch_warnings():
-        # No cell state is converted here, so that the reach of its pulse code is nobody's concern.
+        # A probe never converts a cell state, so the reach of its pulse code does not matter.
         warnings.simplefilter("ignore", SpecificationWarning)
         return Specification(inputs=_INPUTS, units=_UNITS, classes=2, bias_rows=0, adc_bits=bits, gates=gates)
 
