@@ -120,19 +120,19 @@ def draw(folder: Path, model: Model, utterances: inputs.Utterances, outcome: Out
     name, codes, h = utterances.names[chosen], utterances.codes[chosen], outcome.h[chosen]
     step = min(_DRAWN_STEP, len(codes) - 1)
     waves = trace_step(model.network, codes, step)
-    title = f"Step {step} of {name}, as simulated: {len(waves.tap)} clocks"
+    title = f"{MODEL}, step {step} of {name}, as simulated: {len(waves.tap)} clocks"
     answer = model.class_names[outcome.answers[chosen]]
     pictures.draw_ramps(folder / "ramps.png", spec)
     pictures.draw_step(folder / "step.png", spec, waves, title)
     pictures.draw_utterance(
         folder / "utterance.png",
-        utterances.values[chosen],
+        codes,
         model.feature_settings.meaning,
         h,
         spec.input_max,
         running_logits(model, h),
         model.class_names,
-        f'{name}: the hardware answers "{answer}"',
+        f'{MODEL}, {name}: the hardware answers "{answer}"',
     )
     return {
         "ramps.png": "the ramps and their steps",

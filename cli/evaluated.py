@@ -51,6 +51,7 @@ class Speech:
         if args.characters is not None:
             raise UserError(f"--characters {args.characters} belongs to a model of texts; this one hears recordings")
         self.model, self.data, self.findings = model, args.data, notices.findings(progress)
+        self.name = Path(args.model).stem  # people know a model by this, and not by its hash
         self.speakers = None if args.speakers is None else Speakers.parse(args.speakers)
         self.paths: tuple[Path, ...] = ()
         self.others = 0
@@ -166,7 +167,7 @@ class Speech:
         """The confusion matrices."""
         from crossramp.confusionplot import draw_confusion  # matplotlib takes a second to import
 
-        title = f"model {self.model.content_hash}, {len(self.labels):,} recordings"
+        title = f"model {self.name}, {len(self.labels):,} recordings"
         draw_confusion(path, panels, self.model.class_names, title)
 
     def text(self, content: dict) -> str:

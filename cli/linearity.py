@@ -242,7 +242,7 @@ def text(content: dict) -> str:
 
 
 def _title(chosen: devices.Devices, instances: int) -> str:
-    return f"{instances} instances of technology {chosen.technology.name}"
+    return f"{instances} chips of {chosen.technology.name}"
 
 
 def _write_csv(path: Path, rows: list[dict]) -> None:

@@ -61,7 +61,7 @@ def plot_supply(path: Path, errors: SupplyErrors, spec: Specification, technolog
     ax.set(
         xlabel="read voltage (V)",
         ylabel="code error (LSB)",
-        title=f"{spec.ramps[0].text}, {spec.adc_bits} bits: the ramp in memory follows the read voltage",
+        title=f"{spec.ramps[0].text}, {spec.adc_bits} bits, {technology.name}: the ramp in memory follows the voltage",
     )
     ax.set_ylim(0, 1.35 * max(errors.worst[kind].max() for kind in errors.worst))
     ax.legend(frameon=False, fontsize=9)
@@ -91,7 +91,7 @@ def _draw_stairs(ax, name: str, bits: int, ideal, real) -> None:
     ax.stairs(values, edges, baseline=None, color=_BETTER, lw=4, alpha=0.35, label="ideal ramp")
     for k, thresholds in enumerate(real.linearity.thresholds[:_STAIRS]):
         edges = np.concatenate([[low], np.clip(np.sort(thresholds) * ramp.scale, low, high), [high]])
-        label = f"{real.name}: {min(_STAIRS, len(real.linearity.thresholds))} instances" if k == 0 else None
+        label = f"{real.name}: {min(_STAIRS, len(real.linearity.thresholds))} chips" if k == 0 else None
         ax.stairs(values, edges, baseline=None, color=_BEFORE, lw=0.6, alpha=0.6, label=label)
     x = np.linspace(low, high, 1001)
     ax.plot(x, ramp.activation(x), "--", color=_IDEAL, lw=0.9, label=name)

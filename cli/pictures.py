@@ -31,7 +31,11 @@ def _draw_ramp_row(axes, ramp: Ramp, banks: str) -> None:
     ticks = np.arange(1, len(ramp.floors) + 1)
     rise.step(ticks, ramp.thresholds, where="post", color=_RAMP, lw=1.6)
     rise.plot(ticks, ramp.thresholds, ".", color=_RAMP, ms=4)
-    rise.set(title=f"{ramp.activation.text} ramp, bank {banks}", xlabel="tick", ylabel="threshold (MAC units)")
+    rise.set(
+        title=f"{ramp.activation.text} ramp, {'banks' if ',' in banks else 'bank'} {banks}",
+        xlabel="tick",
+        ylabel="threshold (MAC units)",
+    )
     widths = np.diff(ramp.thresholds)
     steps.bar(ticks[1:], widths, color=_UNITS[0], width=0.8)
     steps.set(title="its steps", xlabel="tick", ylabel="step (MAC units)")
@@ -117,8 +121,11 @@ def _draw_values(ax, spec: Specification, waves: StepWaves) -> None:
             at = high[-1] + 1 if len(high) else np.flatnonzero(ramping)[0]
             value = shown[at - 1 if len(high) else at, column]
             ax.plot(at, value, "o", color=color, ms=5, zorder=3)
+            # Left of the trip and above the column, where the ramp has not been yet; a column below all of the ramp
+            # has nothing under it, and its own rise at the left.
+            place, side = ((-7, 5), "right") if code else ((7, -13), "left")
             ax.annotate(
-                f"code {code}", (at, value), (-7, 5), textcoords="offset points", color=color, fontsize=9, ha="right"
+                f"code {code}", (at, value), place, textcoords="offset points", color=color, fontsize=9, ha=side
             )
     low, high = ramp.thresholds[0], ramp.thresholds[-1]
     margin = (high - low) * 0.15
@@ -163,7 +170,7 @@ def _draw_comparators(ax, spec: Specification, waves: StepWaves) -> None:
 @own_settings
 def draw_utterance(
     path: Path,
-    values: np.ndarray,
+    x: np.ndarray,
     meaning: str,
     h: np.ndarray,
     input_max: int,
@@ -175,14 +182,14 @@ def draw_utterance(
 
     Parameters
     ----------
-    values : float array, shape (steps, inputs)
-        Real features in [-1, 1].
+    x : integer array, shape (steps, inputs)
+        What goes in: pulse codes within ±input_max.
     meaning : str
         What they are.
     h : integer array, shape (steps, units)
         Pulse codes within ±input_max.
-    scores : array, shape (steps, classes)
-        Logits of the steps so far, in any common unit.
+    scores : integer array, shape (steps, classes)
+        Logits of the steps so far.
     names : tuple of str
         Of the classes.
     """
@@ -192,25 +199,25 @@ def draw_utterance(
     steps = len(h)
     edges = (-0.5, steps - 0.5)
     image = features.imshow(
-        values.T, aspect="auto", origin="lower", cmap="viridis", interpolation="nearest", vmin=-1, vmax=1,
-        extent=(*edges, -0.5, values.shape[1] - 0.5),
+        x.T, aspect="auto", origin="lower", cmap="RdBu_r", interpolation="nearest", vmin=-input_max, vmax=input_max,
+        extent=(*edges, -0.5, x.shape[1] - 0.5),
     )  # fmt: skip
-    features.set(ylabel="input", title=f"what goes in, as pulse codes: {meaning}")
-    figure.colorbar(image, ax=features, pad=0.01)
+    features.set(ylabel="input", title=f"x, what goes in: {meaning}")
+    figure.colorbar(image, ax=features, pad=0.01, label="pulse code")
     image = hidden.imshow(
         h.T, aspect="auto", origin="lower", cmap="RdBu_r", interpolation="nearest", vmin=-input_max, vmax=input_max,
         extent=(*edges, -0.5, h.shape[1] - 0.5),
     )  # fmt: skip
-    hidden.set(ylabel="unit", title="h: what the gateware computed, in pulse codes")
-    figure.colorbar(image, ax=hidden, pad=0.01)
+    hidden.set(ylabel="unit", title="h, what the gateware computed")
+    figure.colorbar(image, ax=hidden, pad=0.01, label="pulse code")
     best = np.argsort(-scores[-1], kind="stable")
     for rank, k in enumerate(best[:4]):
         color = (*_UNITS, _BANKS[3])[rank]
         width = 2.2 if rank == 0 else 1.3
         classes.plot(np.arange(steps), scores[:, k], color=color, lw=width, label=names[k].strip("_"))
     classes.plot(np.arange(steps), scores[:, best[4:]], color="#cccccc", lw=0.7, zorder=0)
-    classes.set(xlabel="step", ylabel="logit so far", title="the head's logits, the four best named")
-    classes.set_yticks([0], ["0"])
+    classes.set(xlabel="step", ylabel="logit", title="the head's logits of the steps so far, the four best named")
+    classes.yaxis.set_major_formatter("{x:,.0f}")
     classes.legend(loc="upper left", frameon=False, fontsize=9, ncols=4)
     for ax in (features, hidden, classes):
         _bare(ax)

@@ -120,7 +120,8 @@ def run(args: argparse.Namespace) -> int:
         _write(args, texts, content)
         content["folder"] = args.output
     if args.plot is not None:
-        _draw(args.plot, array, waves, texts, results, golden, title)
+        of = f"{Path(args.model).stem} on {chip.technology.name}, chip {chip.seed}"
+        _draw(args.plot, array, waves, texts, results, golden, f"{of}, {title}")
         content["picture"] = args.plot
     print(as_json(content) if args.json else text(content) + wrote(content))
     return 0 if content["agrees"] else 1

@@ -25,6 +25,7 @@ from crossramp.tables import Progress, as_json, table
 _LIMIT = 3600.0  # s that a sweep may take without being asked for twice
 _PROBED = 3  # points that the estimate times
 _WORKERS_MOST = 1024
+_NAMED = 3  # technologies in the title of a picture
 
 _EPILOG = """\
 examples:
@@ -302,10 +303,17 @@ def _draw(plan: Plan, problem: Problem, store: Store, summary: list[dict], rows:
     paths = []
     for metric in names:
         path = store.folder / f"{metric}.png"
-        title = f"{len(rows) // max(len(summary), 1)} device instances x {len(problem.codes)} recordings"
+        title = _title(plan, problem, len(rows) // max(len(summary), 1))
         plot_sweep(path, metric, plan.axes, summary, rows, plan.plot, title, _ideal(problem, metric))
         paths.append(path)
     return paths
+
+
+def _title(plan: Plan, problem: Problem, chips: int) -> str:
+    """Of the pictures: the model and the technologies by name, and how much was measured."""
+    technologies = list(dict.fromkeys(point.technology.name for point in problem.points))
+    of = ", ".join(technologies) if len(technologies) <= _NAMED else f"{len(technologies)} technologies"
+    return f"{Path(plan.model).stem} on {of}: {chips} chips x {len(problem.codes):,} recordings"
 
 
 def _ideal(problem: Problem, metric: str) -> float | None:

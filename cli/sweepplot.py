@@ -12,6 +12,7 @@ from crossramp.sim.sweep.summary import BAND
 
 _COLORS = ("#1f6fb4", "#c0392b", "#2a9d4a", "#e07b00", "#7a3fa0", "#16a0a0", "#8c6d31", "#555555")
 _UNITS = {"accuracy": "%", "flips": "%", "code_error": "LSB, RMS", "inl": "LSB", "dnl": "LSB", "missing_codes": "codes"}
+_AXES = {"switches": "effects that are on", "adc_bits": "bits of a conversion"}
 _PANELS_MOST = 12
 
 
@@ -69,13 +70,13 @@ def plot_sweep(
         ax.set_title(", ".join(f"{name} {_text(value)}" for name, value in chosen.items()), fontsize=10)
         unit = f"{metric.replace('_', ' ')} ({_UNITS[metric]})"
         if x is None:
-            ax.set(xlabel=unit, ylabel="device instances")
+            ax.set(xlabel=unit, ylabel="chips")
         else:
             ax.set(xlabel=_axis_label(x), ylabel=unit)
         ax.grid(alpha=0.25)
         ax.spines[["top", "right"]].set_visible(False)
         handles, labels = ax.get_legend_handles_labels()
-        order = sorted(range(len(labels)), key=lambda k: labels[k].endswith("of the instances"))
+        order = sorted(range(len(labels)), key=lambda k: labels[k].endswith("of the chips"))
         ax.legend([handles[k] for k in order], [labels[k] for k in order], frameon=False, fontsize=9, title=curves)
     save_figure(figure, path)
 
@@ -122,7 +123,7 @@ def _draw_curves(ax, metric, axes, x, curves, chosen, summary, scale) -> None:
             ax.set_xticks(axes[x])
     else:
         ax.set_xticks(list(places), [_text(value) for value in axes[x]], rotation=20, ha="right")
-    ax.plot([], [], color="#888888", alpha=0.4, lw=6, label=f"{BAND[0]} to {BAND[1]} % of the instances")
+    ax.plot([], [], color="#888888", alpha=0.4, lw=6, label=f"{BAND[0]} to {BAND[1]} % of the chips")
 
 
 def _draw_histogram(ax, values: np.ndarray) -> None:
@@ -141,6 +142,8 @@ def _label(value, curves: str | None) -> str:
 
 
 def _axis_label(name: str) -> str:
+    if name in _AXES:
+        return _AXES[name]
     unit = CONSTANTS[name].unit if name in CONSTANTS else "1"
     return name if unit == "1" else f"{name} ({unit})"
 

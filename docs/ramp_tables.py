@@ -79,7 +79,7 @@ def draw() -> None:
             each = of_instances(with_scheme(tech, scheme), spec, weights, range(1, INSTANCES + 1))
             variants += [linearity.Variant(scheme, done, one[0]) for done, one in each.items()]
         found[name, 5] = variants
-    plot_linearity(IMAGES / "linearity.png", found, f"{INSTANCES} instances of technology rram")
+    plot_linearity(IMAGES / "linearity.png", found, f"{INSTANCES} chips of rram")
     spec = probe("sigmoid", 5)
     weights = np.random.default_rng(0).integers(-15, 16, (spec.rows, spec.columns))
     errors = supply_errors(tech, spec, weights, range(1, 26), np.linspace(0.75, 1.25, 11))
@@ -91,7 +91,7 @@ def draw() -> None:
 def draw_bits(rows: list[dict], path: Path) -> None:
     """MSE against the bits of a code."""
     figure = new_figure(13, 3.9)
-    figure.suptitle(f"Mean squared error of the activation, {INSTANCES} instances of technology rram", fontsize=13)
+    figure.suptitle(f"Mean squared error of the activation, {INSTANCES} chips of rram", fontsize=13)
     styles = {
         ("ideal", False): ("#333333", "--"),
         ("one-shot", False): ("#c0392b", "-"),
