@@ -32,13 +32,15 @@ using Bytes = std::vector<uint8_t>;
 constexpr uint8_t END = 0xC0, ESC = 0xDB, ESC_END = 0xDC, BUSY = 5, COMPUTING = 1;
 // In a frame's body: the status, and the flags of a StatusBlock.
 constexpr size_t STATUS = 4, FLAGS = 5;
+// More than any frame has, with every byte escaped: a line that babbles is never silent.
+constexpr uint64_t MOST_BYTES = 1 << 14;
 
 Vcrossramp_replay *top;
 std::ofstream alive;
 uint64_t now = 0, bit, patience, limit;
 
 // The receiving end: bytes on tx, and the frame under way.
-uint64_t tx_begin = 0, heard = 0;
+uint64_t tx_begin = 0, heard = 0, bytes = 0;
 unsigned tx_bit = 0, tx_byte = 0;
 bool receiving = false, complete = false;
 Bytes frame;
@@ -58,15 +60,18 @@ void clock() {
     if (!receiving) {
         if (top->tx) return;
         receiving = true;
-        tx_begin = heard = now;
+        tx_begin = now;
         tx_bit = tx_byte = 0;
     } else if (now == tx_begin + tx_bit * bit + bit / 2) {
         if (tx_bit >= 1 && tx_bit <= 8) tx_byte |= unsigned(top->tx) << (tx_bit - 1);
         if (tx_bit++ < 9) return;
         // Without its stop bit a byte is none; a frame without it has another CRC.
-        if (top->tx) receive_byte(uint8_t(tx_byte));
+        if (top->tx) {
+            receive_byte(uint8_t(tx_byte));
+            heard = now;  // and not of a line that stays low
+            ++bytes;
+        }
         receiving = false;
-        heard = now;
     }
 }
 
@@ -103,9 +108,10 @@ bool ask(const Bytes &question, bool settle) {
     do {
         frame.clear();
         complete = false;
+        bytes = 0;
         send(question);
         for (heard = now; !complete; clock())
-            if (now - heard > patience) return false;
+            if (now - heard > patience || bytes > MOST_BYTES) return false;
     } while (again(settle) && now - begin < limit);
     return true;
 }

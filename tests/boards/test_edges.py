@@ -27,7 +27,8 @@ from tests.boards.linkfuzz import Conversation
 from tests.sim.designs import SPECS
 
 SPEC = SPECS["odd"].replace(max_steps=3)
-BUILD = Build("edges", SPEC, 2, 12_000_000)
+#: A bit takes 4 clocks, the fewest that a receiver can do with: the line is not what is tested here.
+BUILD = Build("edges", SPEC, 2, 12_000_000, 3_000_000)
 
 
 @pytest.fixture(scope="module")
