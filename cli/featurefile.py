@@ -31,8 +31,8 @@ _DEFLATED_MOST = 1032  # bytes that a byte of deflate can stand for, at most
 _BEYOND = 1 + 1e-6
 
 
-def read_features(model: Model, path: Path, findings: Findings) -> tuple[np.ndarray, np.ndarray | None]:
-    """Pulse codes and, of a file of floats, the real features: shape (utterances, steps, inputs).
+def read_features(model: Model, path: Path, findings: Findings) -> np.ndarray:
+    """Pulse codes: int64, shape (utterances, steps, inputs).
 
     The type of the array decides: floats are real features, full scale ±1.0, saturated there and told to ``findings``;
     integers are pulse codes.
@@ -55,17 +55,15 @@ def read_features(model: Model, path: Path, findings: Findings) -> tuple[np.ndar
         )
     if array.shape[1] > spec.max_steps and spec.readout != "step":
         raise UserError(f"{name}: has {array.shape[1]} steps; the network takes at most {spec.max_steps}")
-    values = None
     try:
         if array.dtype.kind == "f":
             with np.errstate(over="ignore"):  # of a longer type: infinite, and refused
                 values = array.astype(np.float64)
             array = pulse_codes(values, spec.input_bits)
             _check_scale(name, values, spec.input_max, findings)
-        codes = checked_integers("x", array, (None, None, None), spec.input_max)
+        return checked_integers("x", array, (None, None, None), spec.input_max)
     except ValueError as error:
         raise UserError(f"{name}: {error}") from None
-    return codes, values
 
 
 def _check_scale(name: str, values: np.ndarray, full_scale: int, findings: Findings) -> None:

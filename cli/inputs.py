@@ -41,8 +41,6 @@ class Utterances:
         Class indices, where known.
     codes : int64 array, shape (utterances, steps, inputs)
         Pulse codes.
-    values : float64 array of the same shape, or None
-        The real features that the codes stand for.
     findings : Findings
         What was left out, cut or saturated.
     """
@@ -50,15 +48,13 @@ class Utterances:
     names: list[str]
     labels: list[int | None]
     codes: np.ndarray
-    values: np.ndarray | None = None
     findings: Findings = field(default_factory=Findings)
 
     def take(self, which: Sequence[int]) -> "Utterances":
         """Some of them, in the order given."""
         which = list(which)
-        values = None if self.values is None else self.values[which]
         names, labels = [self.names[k] for k in which], [self.labels[k] for k in which]
-        return Utterances(names, labels, self.codes[which], values, self.findings)
+        return Utterances(names, labels, self.codes[which], self.findings)
 
 
 def add_arguments(parser: argparse.ArgumentParser, seed: str = "of --random (default 1)") -> None:
@@ -113,12 +109,12 @@ def from_audio(model: Model, paths: Sequence[str | Path], findings: Findings | N
         else:
             places, clips = read_clips(found, settings, findings)
             found = [found[place] for place in places]
-    values = features(clips, settings)
+    codes = pulse_codes(features(clips, settings), model.spec.input_bits)
     classes = {name: k for k, name in enumerate(model.class_names)}
     folders = [folder_name(file) for file in found]
     labels = [classes.get(folder) for folder in folders]
     names = [f"{folder}/{file.name}" for folder, file in zip(folders, found, strict=True)]
-    return Utterances(names, labels, pulse_codes(values, model.spec.input_bits), values, findings)
+    return Utterances(names, labels, codes, findings)
 
 
 def from_features(model: Model, path: str | Path, findings: Findings | None = None) -> Utterances:
@@ -132,14 +128,14 @@ def from_features(model: Model, path: str | Path, findings: Findings | None = No
         What :func:`~crossramp.featurefile.read_features` or :func:`~crossramp.featurefile.read_archive` raises.
     """
     path, findings = Path(path), Findings() if findings is None else findings
-    values, labels = None, None
+    labels = None
     if path.suffix.lower() == ".npz":
         codes, numbers = read_archive(model, path)
         labels = [None if number < 0 else int(number) for number in numbers]
     else:
-        codes, values = read_features(model, path, findings)
+        codes = read_features(model, path, findings)
     names = [f"{path.name}[{k}]" for k in range(len(codes))]
-    return Utterances(names, labels or [None] * len(codes), codes, values, findings)
+    return Utterances(names, labels or [None] * len(codes), codes, findings)
 
 
 def from_data(model: Model, text: str, base: Path | None = None, findings: Findings | None = None) -> Utterances:

@@ -219,6 +219,15 @@ def test_tables(run, model_file, recordings, pretended):
         assert [one["seed"] for one in told["hardware"][1::2]] == list(range(1, count + 1))
 
 
+def test_pictures_name_the_model_as_people_do(run, model_file, recordings, monkeypatch):
+    titles = []
+    monkeypatch.setattr(
+        "crossramp.confusionplot.draw_confusion", lambda path, panels, names, title: titles.append(title)
+    )
+    assert run("evaluate", model_file, recordings, "--confusion", "a.png")[0] == 0
+    assert titles == ["model telling, 5 recordings"]
+
+
 def test_equal_pictures_have_equal_bytes(run, model_file, recordings, tmp_path):
     for name in ("a.png", "b.png", "c.svg"):
         assert run("evaluate", model_file, recordings, "--confusion", name)[0] == 0
