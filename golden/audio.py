@@ -76,6 +76,10 @@ class _Damaged(ValueError):
     """What is wrong with the bytes of a file, without its name."""
 
 
+class _Foreign(ValueError):
+    """The format of the samples, which sox can convert."""
+
+
 @dataclass(frozen=True)
 class _Layout:
     """What the header says: channels, bits a sample, frames a second, and where the samples are, in bytes."""
@@ -135,8 +139,10 @@ def read_wav(
         try:
             _check_kind(file, size, path, sample_rate)
             layout = _read_layout(file, size, path)
-        except _Damaged as error:
+        except _Foreign as error:
             raise ValueError(f"{name}: not a PCM WAV file ({error}); {conversion(path, sample_rate)}") from None
+        except _Damaged as error:
+            raise ValueError(f"{name}: not a PCM WAV file ({error}); copy or record it again") from None
         _check_layout(layout, name, conversion(path, sample_rate), sample_rate)
         file.seek(layout.start)
         samples = np.fromfile(file, "<i2", layout.length // 2).astype(np.int16)
@@ -154,7 +160,7 @@ def _check_kind(file: BinaryIO, size: int, path: str | os.PathLike[str], sample_
         if len(head) < 12:
             raise _Damaged("the file ends within its header")
         if head[8:12] != b"WAVE":
-            raise _Damaged(f"a RIFF file of the kind {printable(head[8:12].decode('latin-1'))!r}")
+            raise _Foreign(f"a RIFF file of the kind {printable(head[8:12].decode('latin-1'))!r}")
         return
     found = [(what, how) for first, what, how in _FOREIGN if head.startswith(first)]
     if head[4:8] == b"ftyp":
@@ -207,7 +213,7 @@ def _next_chunk(file: BinaryIO, end: int, length: int) -> int:
 
 
 def _format(chunk: bytes) -> tuple[int, int, int]:
-    """Channels, bits and rate of a format chunk; _Damaged unless it says PCM."""
+    """Channels, bits and rate of a format chunk; _Foreign unless it says PCM, _Damaged if it contradicts itself."""
     if len(chunk) < 16:
         raise _Damaged(f"its format chunk has {len(chunk)} bytes, must have 16 or more")
     tag, channels, rate, _, align, bits = struct.unpack("<HHIIHH", chunk[:16])
@@ -216,9 +222,9 @@ def _format(chunk: bytes) -> tuple[int, int, int]:
             raise _Damaged(f"its extensible format chunk has {len(chunk)} bytes, must have 40")
         tag = int.from_bytes(chunk[24:26], "little")
         if chunk[26:40] != _GUID_TAIL:
-            raise _Damaged(f"its samples have the format {chunk[24:40].hex()}")
+            raise _Foreign(f"its samples have the format {chunk[24:40].hex()}")
     if tag != _PCM:
-        raise _Damaged(f"it holds {_FORMATS.get(tag, f'samples of the format 0x{tag:04x}')}")
+        raise _Foreign(f"it holds {_FORMATS.get(tag, f'samples of the format 0x{tag:04x}')}")
     if 0 in (channels, rate, bits):
         raise _Damaged(f"its header says {channels} channels, {rate} Hz and {bits} bits per sample")
     if align != channels * -(-bits // 8):

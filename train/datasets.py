@@ -117,7 +117,7 @@ def load_corpus(
     entries = [entry for entry in entries if entry.split != "testing"]
     key = _key(entries, folder, settings)
     found = _from_cache(cache, key)
-    levels, remarks = found or _read(entries, folder, settings, progress)
+    levels, remarks = found or _read(entries, folder, not ready_made, settings, progress)
     if found is None and cache is not None:
         try:
             _to_cache(Path(cache), key, levels, remarks)
@@ -197,24 +197,27 @@ def _piece_starts(path: Path, settings: FeatureSettings) -> range:
 
 
 def _read(
-    entries: list[_Entry], folder: Path, settings: FeatureSettings, progress: Callable[[int, int], None]
+    entries: list[_Entry],
+    folder: Path,
+    recorded: bool,
+    settings: FeatureSettings,
+    progress: Callable[[int, int], None],
 ) -> tuple[np.ndarray, _Remarks]:
     """Levels of all entries, 0 of those that are left out, and what is to be said of entries."""
     levels = np.zeros((len(entries), settings.frames, settings.bands), np.uint8)
     remarks: _Remarks = []
-    for start, block in _read_blocks(entries, folder, settings, remarks):
+    for start, block in _read_blocks(entries, folder, recorded, settings, remarks):
         levels[start : start + len(block)] = block
         progress(start + len(block), len(entries))
     return levels, remarks
 
 
 def _read_blocks(
-    entries: list[_Entry], folder: Path, settings: FeatureSettings, remarks: _Remarks
+    entries: list[_Entry], folder: Path, recorded: bool, settings: FeatureSettings, remarks: _Remarks
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Levels of some entries at a time with the first one's number; what is to be said of them is appended."""
     for start in range(0, len(entries), _BLOCK_CLIPS):
         block = entries[start : start + _BLOCK_CLIPS]
-        recorded = block[0].path.lower().endswith(".wav")
         nothing = np.zeros(settings.clip_samples if recorded else (settings.frames, settings.bands), np.int16)
         clips = []
         for place, entry in enumerate(block, start):
@@ -291,7 +294,7 @@ def _key(entries: list[_Entry], folder: Path, settings: FeatureSettings) -> str:
         try:
             stat = os.stat(folder / entry.path)
             found = f"{stat.st_size} {stat.st_mtime_ns}"
-        except OSError:
+        except (OSError, ValueError):  # or a name that no file can have
             found = "not there"
         digest.update(f"{entry} {found}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

@@ -4,7 +4,9 @@
 import dataclasses
 import hashlib
 import json
+import re
 import wave
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -257,6 +259,31 @@ def test_a_whole_data_set_is_split(run, model_file, tmp_path, seed):
     (tmp_path / "data" / "_unknown_").rmdir()
     refused = run("evaluate", model_file, "data", "--split", "validation")
     assert is_refusal(refused, "no recordings of its validation split", "training, testing")
+
+
+def test_a_share_of_the_speakers(run, model_file, recordings):
+    """By the rule that docs/recordings.md states; names without 8 hex digits count as a whole."""
+    rng = np.random.default_rng(1)
+    for speaker in ("022cd682", "364c0853"):
+        write_wav(recordings / "bed" / f"happy_{speaker}_nohash_0.wav", rng.normal(0, 3000, 1000))
+    rests = Counter(int(hashlib.sha1(_named(path).encode()).hexdigest(), 16) % 10 for path in recordings.glob("*/*"))
+    assert len(rests) > 2
+    whole = evaluated(run, model_file, recordings)
+    assert (whole["speakers"], whole["other_speakers"], whole["recordings"]) == (None, 0, 7)
+    for rest, count in rests.items():
+        told = evaluated(run, model_file, recordings, "--speakers", f"{rest}/10")
+        assert (told["speakers"], told["recordings"], told["other_speakers"]) == (f"{rest}/10", count, 7 - count)
+    every = ",".join(map(str, range(10)))
+    assert evaluated(run, model_file, recordings, "--speakers", f"{every}/10")["ideal"] == whole["ideal"]
+    empty = min(set(range(10)) - set(rests))
+    refused = run("evaluate", model_file, recordings, "--speakers", f"{empty}/10")
+    assert is_refusal(refused, f"holds 7 recordings, none of the speakers {empty}/10")
+    assert is_refusal(run("evaluate", model_file, recordings, "--speakers", "11/10"), "'11/10'", "below the modulus 10")
+
+
+def _named(path) -> str:
+    found = re.search("[0-9a-f]{8}(?=_nohash_)", path.name)
+    return found[0] if found else path.name
 
 
 def test_silence_is_made_of_noise(tmp_path, seed):

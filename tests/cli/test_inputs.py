@@ -128,6 +128,11 @@ def test_every_command_takes_and_tells_the_same(run, model_file, tmp_path, audio
     assert "cut: audio/yes/long.wav: holds 2000 samples, the model hears the first 1000" in "\n".join(lines["simulate"])
 
 
+def test_a_suggested_command_keeps_the_spaces_of_a_name(run, model_file, tmp_path):
+    put(tmp_path, **{"a  b": wav(range(1000), rate=8000)})
+    assert is_refusal(run("simulate", model_file, "a  b.wav"), "sox 'a  b.wav' -r 16000")
+
+
 @pytest.mark.parametrize("name", ["none", "one", "nothing", "cut", "beyond", "zero", "text"])
 def test_one_damaged_file_alone_is_an_error(run, model_file, tmp_path, audio, name):
     file = f"audio/yes/{name}.wav"

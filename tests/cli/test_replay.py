@@ -4,13 +4,14 @@
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from crossramp.__main__ import main
 from crossramp.boards import netlist, replay, synthesis, toolchain
 from crossramp.boards.replay import Comparison
 from crossramp.sim.replay import Design
 
-from tests.cli.conftest import is_refusal
+from tests.cli.conftest import is_refusal, write_wav
 
 
 @pytest.fixture
@@ -60,6 +61,9 @@ def test_other_clocks_are_a_difference(comparisons, capsys):
         (["--board", "nope"], "no board is called 'nope'"),
         (["--board", "ulx3s-85f", "--stage", "layout"], "leave out --stage"),
         (["--board", "icebreaker", "--random", "0"], "--random is 0; allowed: 1 to"),
+        (["--board", "icebreaker", "--random", "201"], "201 utterances are given; a netlist is slow: give up to 200"),
+        (["--board", "icebreaker", "--random", "1", "--features", "x.npy"], "--features and --random"),
+        (["--board", "icebreaker", "--features", "x.npy", "--steps", "2"], "--steps 2 belongs to --random"),
         (["--board", "icebreaker", "--steps", "0"], "--steps is 0"),
         (["--board", "icebreaker", "--seed", "-1"], "--seed is -1"),
         (["--board", "icebreaker", "--baud", "7"], "7 baud"),
@@ -68,3 +72,33 @@ def test_other_clocks_are_a_difference(comparisons, capsys):
 def test_refusals(arguments, message, capsys):
     status = main(["replay", "kws", *arguments])
     assert is_refusal((status, *capsys.readouterr()), message)
+
+
+@pytest.mark.parametrize(
+    ("words", "shape"),
+    [
+        ([], (2, 4, 40)),
+        (["--random", "3"], (3, 4, 40)),
+        (["--random", "1", "--steps", "2", "--seed", "5"], (1, 2, 40)),
+        (["--features", "x.npy", "--seed", "5"], (2, 3, 40)),
+        (["yes/a.wav"], (1, 49, 40)),
+    ],
+)
+def test_what_is_replayed(comparisons, capsys, tmp_path, monkeypatch, words, shape):
+    """As in run; the seed is also that of the session's other questions."""
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(1).integers(-15, 16, (2, 3, 40))
+    np.save("x.npy", x)
+    write_wav(tmp_path / "yes" / "a.wav", np.arange(16000))
+    recorded = []
+    monkeypatch.setattr(replay, "record", lambda build, network, codes, seed: recorded.append((codes, seed)))
+    comparisons += [EQUAL, EQUAL]
+    assert main(["replay", "kws", *words, "--board", "icebreaker", "--stage", "layout", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    ((codes, seed),) = recorded
+    assert codes.shape == shape
+    assert (told["utterances"], told["steps"]) == shape[:2]
+    assert told["seed"] == seed == (5 if "--seed" in words else 1)
+    assert told["left_out"] == 0
+    if "--features" in words:
+        np.testing.assert_array_equal(codes, x)

@@ -100,7 +100,7 @@ BAD = {
     ),
     "another GUID": (riff(chunk(b"fmt ", extensible(tail=bytes(14))), chunk(b"data", DATA)), "have the format 0100"),
     "extensible, cut": (riff(chunk(b"fmt ", extensible()[:18]), chunk(b"data", DATA)), "has 18 bytes, must have 40"),
-    "format cut": (riff(chunk(b"fmt ", form()[:14]), chunk(b"data", DATA)), "has 14 bytes, must have 16 or more"),
+    "format cut": (riff(chunk(b"fmt ", form()[:14]), chunk(b"data", DATA)), "16 or more); copy or record it again"),
     "no channel": (wav(SAMPLES, channels=0), "its header says 0 channels"),
     "no rate": (wav(SAMPLES, rate=0), "1 channels, 0 Hz"),
     "no bits": (wav(SAMPLES, bits=0), "and 0 bits"),

@@ -9,7 +9,7 @@ from crossramp.golden.features import FeatureSettings, log_mel
 from crossramp.golden.recordings import Findings
 from crossramp.train import datasets
 from crossramp.train.datasets import load_corpus
-from crossramp.train.recordings import labeled_recordings, official_split
+from crossramp.train.recordings import Speakers, labeled_recordings, official_split, speaker_of
 from PIL import Image
 
 FRONT_END = FeatureSettings()
@@ -235,7 +235,7 @@ def test_damaged_spectrograms_are_named_and_left_out(spectrograms):
     folder, _ = spectrograms
     clean = load_corpus(folder, ("yes", "no"), FRONT_END)
     whole = (folder / "0.png").read_bytes()
-    contents = {"cut": whole[: len(whole) // 2], "text": b"hello", "none": b""}
+    contents = {"cut": whole[: len(whole) // 2], "text": b"hello", "none": b"", "bytes": bytes(range(256))}
     rows = (folder / "index.csv").read_text()
     for name, content in contents.items():
         (folder / f"{name}.png").write_bytes(content)
@@ -259,3 +259,82 @@ def test_every_tenth_piece_of_noise_is_held_out(tmp_path):
     assert corpus.background_validation[:, 0, 0].tolist() == [4, 14, 24]
     assert len(corpus.background) == 20
     assert not set(corpus.background[:, 0, 0]) & {4, 14, 24}
+
+
+def test_an_index_lists_pictures_whatever_their_names(spectrograms):
+    """The first of a block, called .wav, made recordings of all that came with it."""
+    folder, _ = spectrograms
+    clean = load_corpus(folder, ("yes", "no"), FRONT_END)
+    (folder / "0.png").rename(folder / "0.wav")
+    index = folder / "index.csv"
+    index.write_text(index.read_text().replace("\n0.png", "\n0.wav"))
+    findings = Findings()
+    assert load_corpus(folder, ("yes", "no"), FRONT_END, findings=findings).digest == clean.digest
+    assert findings.left_out == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"path,word,split\n\xff.png,yes,training\n", "byte 16 is not UTF-8; save it in UTF-8"),
+        (b"path,word,split\n0.png\n", "split of 0.png is ''; must be training"),
+        (b"path,word,split\n" + b"x" * 200_000, "cannot be read (field larger than field limit"),
+        (b"\xef\xbb\xbfpath,word\n", "lacks the column 'split'"),
+        (b"", "lacks the column 'path'"),
+        (b"path,word,split\na\0b.png,yes,training\n", "no training clip"),
+    ],
+)
+def test_malformed_indices_are_one_line(spectrograms, content, message):
+    folder, _ = spectrograms
+    (folder / "index.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^(?!.*\n)") as caught:
+        load_corpus(folder, ("yes", "no"), FRONT_END)
+    assert str(caught.value).startswith(str(folder))
+    assert message in str(caught.value)
+
+
+def test_clips_that_are_cut_are_named_also_from_the_cache(recordings, tmp_path):
+    long = recordings / "yes" / f"{TRAINING_SPEAKERS[2]}_nohash_0.wav"
+    write_wav(long, noise(16100, 1))
+    for _ in range(2):
+        findings = Findings()
+        load_corpus(recordings, ("yes", "no"), FRONT_END, tmp_path / "levels.npz", findings=findings)
+        assert findings.cut == [
+            f"{long}: holds 16100 samples, the model hears the first 16000; the last 100 are cut off"
+        ]
+        # Of the 9 others for training and validation all are shorter than 16000 samples.
+        assert (findings.padded, findings.left_out) == (9, [])
+
+
+def test_recordings_beside_the_words_are_left_out(recordings):
+    classes = ("_silence_", "_unknown_", "yes", "no")
+    clean = labeled_recordings(recordings, classes, FRONT_END)
+    write_wav(recordings / "stray.wav", noise(16000, 1))
+    findings = Findings()
+    assert labeled_recordings(recordings, classes, FRONT_END, findings).paths == clean.paths
+    assert findings.left_out == [f"{recordings / 'stray.wav'}: lies in no folder of a word; put it into WORD/"]
+    found = labeled_recordings(recordings / "yes", classes, FRONT_END)  # the folder of a word itself
+    assert set(found.labels.tolist()) == {2}
+
+
+# File name: speaker, and what sha1sum says of it, modulo 10.
+NUMBERS = {
+    "happy_3df9a3d4_nohash_0.wav": ("3df9a3d4", 7),
+    "022cd682_nohash_1.wav": ("022cd682", 7),
+    "0ea0e2f4_nohash_0.wav": ("0ea0e2f4", 9),
+    "3329.wav": ("3329.wav", 7),
+    "cd911ace_nohash_2.wav": ("cd911ace", 1),
+    "bed_8dc18a75_nohash_0.wav": ("8dc18a75", 2),
+}
+
+
+def test_speakers():
+    speakers = Speakers.parse("7,9,8/10")
+    assert str(speakers) == "7,8,9/10"
+    for name, (speaker, number) in NUMBERS.items():
+        assert speaker_of(f"somewhere/{name}") == speaker
+        assert (name in speakers) == (number >= 7)
+        assert [k for k in range(10) if name in Speakers((k,), 10)] == [number]
+    for text in ("", "7", "7/", "/10", "7,/10", "a/10", "10/10", "-1/10", "7;8/10", "1/0"):
+        with pytest.raises(ValueError, match="speakers are"):
+            Speakers.parse(text)
