@@ -96,8 +96,8 @@ def text_of(error: Exception, status: Status) -> str:
 def on_one_line(message: str) -> str:
     """A message without line breaks and other characters that would steer a terminal.
 
-    A break within words, which only a quoted name has, is shown as ``\\\\n``; a wrapped sentence is joined. Spaces stay:
-    a name may hold several in a row, and so may a command that is suggested.
+    A break within words, which only a quoted name has, is shown as ``\\\\n``; a wrapped sentence is joined. Spaces
+    stay: a name may hold several in a row, and so may a command that is suggested.
     """
     return printable(re.sub(r"\s*\n\s+|\s+\n\s*", " ", message.strip()))
 
