@@ -10,6 +10,16 @@ import re
 # Whatever yosys calls the register whose event starts the combinational blocks, it is this in the output.
 _EVENT = "wake_at_time_zero"
 
+#: Messages of Verilator about what is the back end's style, each with the reason. All are known to old versions, too:
+#: those refuse a file that names a message which they do not know, so WIDTH stands for its kinds.
+LINT_OFF = {
+    "CASEINCOMPLETE": "a value is assigned before the case statement",
+    "DECLFILENAME": "one file has all modules",
+    "TIMESCALEMOD": "nothing here depends on a time scale, which a bench may have",
+    "UNUSEDSIGNAL": "a member of a bundle has a wire of its own, and a carry a bit",
+    "WIDTH": "constants have the width of their value, sums that of the larger operand",
+}
+
 
 class UnexpectedText(RuntimeError):
     """The back end wrote Verilog in a form that :mod:`crossramp.rtl.backend_text` does not know."""
@@ -24,23 +34,16 @@ def cured(text: str, top: str, ports: list[str]) -> str:
         If a passage that has to be changed is missing, or is left after the change.
     """
     text = _without_banner(text)
-    text = _plain_module_names(_wake(_without_contents(_without_leftovers(text))))
-    return _ordered_top(text, top, ports)
+    text = _initial_statements(_without_contents(_without_leftovers(text)))
+    return _linted(_ordered_top(_plain_module_names(_wake(text)), top, ports))
 
 
 def strip_initial(text: str) -> str:
     """``text`` without the registers' initial values; memories keep their contents.
 
     For simulations that start from random flip-flops, to see that reset alone puts the design in order.
-
-    Raises
-    ------
-    UnexpectedText
-        If a register keeps its initial value.
     """
-    text = re.sub(r"^(\s*(?:output )?reg\s[^=;]*?)\s*=\s*[^;]*;$", r"\1 ;", text, flags=re.MULTILINE)
-    _absent(r"^\s*(?:output )?reg\b[^;]*=", text, "initial value of a register")
-    return text
+    return re.sub(rf"^ *initial (?!begin\b|{_EVENT}\b)[^;]*;\n", "", text, flags=re.MULTILINE)
 
 
 def _absent(pattern: str, text: str, what: str):
@@ -74,6 +77,18 @@ def _without_contents(text: str) -> str:
     return text
 
 
+def _initial_statements(text: str) -> str:
+    """Initial values by ``initial`` statements: in a declaration, Verilator doubts that a process may assign more."""
+    text = re.sub(
+        r"^( *)((?:output )?reg (?:signed )?(?:\[[^]]*\] )?)(\\\S+ |\w+) = ([^;,=]*);$",
+        r"\1\2\3;\n\1initial \3 = \4;",
+        text,
+        flags=re.MULTILINE,
+    )
+    _absent(r"^\s*(?:output )?(?:reg|wire)\b[^;]*=(?!=)", text, "initial value in a declaration")
+    return text
+
+
 def _wake(text: str) -> str:
     """Make every combinational block run at time 0: one event a module, by an initial process."""
     text = "\nendmodule".join(_wake_module(module) for module in text.split("\nendmodule"))
@@ -84,7 +99,9 @@ def _wake(text: str) -> str:
 
 
 def _wake_module(module: str) -> str:
-    declaration = re.search(r"^ *reg (\\\$auto\$verilog_backend\S+) +=[^;]*;\n", module, flags=re.MULTILINE)
+    declaration = re.search(
+        r"^ *reg (\\\$auto\$verilog_backend\S+) ;\n *initial \1 += [^;]*;\n", module, flags=re.MULTILINE
+    )
     if declaration is not None:
         module = module.replace(declaration[0], "", 1).replace(declaration[1] + " ", _EVENT)
     # A block of constants has no input, hence no event: it would never run.
@@ -138,3 +155,10 @@ def _ordered_top(text: str, name: str, names: list[str]) -> str:
     if header is None or {port.strip() for port in header[1].split(",")} != set(names):
         raise UnexpectedText(f"the ports of module {name} in the Verilog of Amaranth's yosys are not {names}")
     return f"{text[: header.start()]}module {name}(\n  {listing}\n);{text[header.end() :]}"
+
+
+def _linted(text: str) -> str:
+    """Comments around the modules that tell Verilator what to expect; what comes from other files is not affected."""
+    width = max(map(len, LINT_OFF))
+    lines = [f"/* verilator lint_off {code:{width}} */  // {reason}\n" for code, reason in LINT_OFF.items()]
+    return f"/* verilator lint_save */\n{''.join(lines)}\n{text.rstrip()}\n\n/* verilator lint_restore */\n"

@@ -70,14 +70,28 @@ def wrapper(spec: Specification, module: str, ports: Sequence[Port]) -> str:
                 f"{expected[name][1]}: generate the Verilog anew"
             )
     connections = [f"      .{name}({name})" for name in have if name in expected]
-    # What only the wrapped module has, such as a calibrator's commands, stays at rest.
-    resting = [port for name, port in have.items() if name not in expected and port.direction == "input"]
-    connections += [f"      .{port.name}({port.width}'h0)" for port in resting]
-    return (
-        f"// {module} with the ports that every bench expects.\n`timescale 1ns / 1ps\n\n"
+    # What only the wrapped module has: commands, such as a calibrator's, stay at rest, and nothing reads the outputs.
+    for port in (port for name, port in have.items() if name not in expected):
+        if port.direction == "input":
+            connections.append(f"      .{port.name}({port.width}'h0)")
+        else:
+            constants.append(f"  wire [{port.width - 1}:0] unused_{port.name};\n")
+            connections.append(f"      .{port.name}(unused_{port.name})")
+    ignored = [name for name, (direction, _) in expected.items() if direction == "input" and name not in have]
+    if ignored:
+        constants.append(f"  wire unused_inputs = &{{{', '.join(ignored)}}};\n")
+    body = (
         "module crossramp_dut (\n" + ",\n".join(declarations) + "\n);\n" + "".join(constants) + f"  {module} device (\n"
         + ",\n".join(connections) + "\n  );\nendmodule\n"
     )  # fmt: skip
+    title = f"// {module} with the ports that every bench expects."
+    return f"{title}\n`timescale 1ns / 1ps\n\n{_named_otherwise(body)}"
+
+
+def _named_otherwise(text: str) -> str:
+    """``text`` with comments by which Verilator accepts that its module is not named as the file."""
+    off = "/* verilator lint_save */\n/* verilator lint_off DECLFILENAME */\n\n"
+    return f"{off}{text}\n/* verilator lint_restore */\n"
 
 
 def generated_ports(spec: Specification, *, head: bool) -> list[Port]:
@@ -88,7 +102,7 @@ def generated_ports(spec: Specification, *, head: bool) -> list[Port]:
             width = len(spec.ramps) * spec.calibration_cells
         if head or not name.startswith(("logit_", "answer_")):
             ports.append(Port(name, direction, width, ""))
-    return ports
+    return [*ports, Port("monitor_stalled", "output", 1, "")]  # which no bench reads
 
 
 def _expected_ports(spec: Specification):
@@ -156,9 +170,10 @@ def top(spec: Specification, *, head: bool, clock_input: bool, utterances: int =
     if clock_input:
         clock = f"module {TOP} (\n    input clk\n);\n"
     else:
-        clock = f"module {TOP};\n  reg clk = 0;\n  always #5 clk = !clk;\n"
+        clock = f"module {TOP};\n  reg clk;\n  initial clk = 0;\n  always #5 clk = !clk;\n"
     waves = (
         "  string waves;\n  initial\n    if ($value$plusargs(\"waves=%s\", waves)) begin\n"
         f"      $dumpfile(waves);\n      $dumpvars(0, {TOP});\n    end\n"
     )  # fmt: skip
-    return f"`timescale 1ns / 1ps\n\n{clock}{waves}  crossramp_bulk #(\n      {sizes}\n  ) bulk (clk);\nendmodule\n"
+    body = f"{clock}{waves}  crossramp_bulk #(\n      {sizes}\n  ) bulk (clk);\nendmodule\n"
+    return f"`timescale 1ns / 1ps\n\n{_named_otherwise(body)}"

@@ -10,6 +10,9 @@ from .cache import build_once
 from .simulators import SimulationError, find_simulator, run_tool, tool_identities
 from .verilator import check_model, flags_of, make_model
 
+#: Verilator's flags for Verilog that other tools have written, whose style is theirs.
+NOT_OURS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-MULTIDRIVEN")
+
 #: More than the table of source files at the end of what Icarus writes.
 _TABLE_BYTES = 1 << 16
 
@@ -23,6 +26,7 @@ def build_executable(
     random_start: bool = False,
     waves: bool = False,
     optimize: bool = True,
+    strict: bool = True,
     folder: Path | str | None = None,
 ) -> list[str]:
     """Build a Verilog bench; the command that runs it, to which plusargs are appended.
@@ -43,6 +47,15 @@ def build_executable(
         Verilator: can dump (a slower model). Icarus always can.
     optimize : bool
         Verilator: compile for speed. False builds sooner, for short runs.
+    strict : bool
+        Verilator: any warning is an error. False for Verilog that other tools have written.
+
+    Raises
+    ------
+    SimulatorMissing
+        Naming what to install.
+    SimulationError
+        If the build fails.
     """
     programs = find_simulator(simulator)
     tools = tool_identities(programs)
@@ -59,7 +72,7 @@ def build_executable(
         )
         return [programs["vvp"], "-n", str(place / "bench.vvp")]
 
-    flags = ["-O3", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-MULTIDRIVEN", "--top-module", top]
+    flags = ["-O3", *(["-Wall"] if strict else NOT_OURS), "--top-module", top]
     flags += ["--x-initial", "unique"] if random_start else ["--x-assign", "fast", "--x-initial", "fast"]
     flags += ["--trace"] if waves else []
     if main is not None:

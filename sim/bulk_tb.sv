@@ -19,6 +19,10 @@
 
 `timescale 1ns / 1ps
 
+/* verilator lint_save */
+/* verilator lint_off BLKSEQ */  // a bench computes in variables, in the order of its lines
+/* verilator lint_off DECLFILENAME */  // modules begin with crossramp_, files do not
+
 // One kind of record: writes it, or compares it with the next one expected.
 module crossramp_log #(
     parameter NAME = "log",
@@ -143,24 +147,24 @@ module crossramp_bulk #(
   localparam CALIBRATION = RAMPS * CALIBRATION_CELLS > 0 ? RAMPS * CALIBRATION_CELLS : 1;
   localparam LAST = UNITS - (BEATS - 1) * LANES;  // lanes of the last beat that hold a unit
 
-  reg rst = 1;
-  integer clocks = 0;
+  reg rst;
+  integer clocks;
 
   // ---- device under test, and what stands behind its boundary ------------------------------------------------------
-  reg x_valid = 0;
+  reg x_valid;
   wire x_ready;
-  reg signed [INPUT_BITS-1:0] x_code = 0;
-  reg x_last = 0;
+  reg signed [INPUT_BITS-1:0] x_code;
+  reg x_last;
   wire h_valid, h_end, h_last;
-  reg h_ready = 0;
+  reg h_ready;
   wire [LANES*INPUT_BITS-1:0] h_codes;
   wire logit_valid, logit_last;
-  reg logit_ready = 0;
+  reg logit_ready;
   wire [LOGIT_BITS-1:0] logit_value;
   wire answer_valid, answer_too_long;
-  reg answer_ready = 0;
+  reg answer_ready;
   wire [ANSWER_BITS-1:0] answer_index;
-  wire busy;
+  wire unused_busy;
   wire monitor_gates, monitor_state, monitor_output;
   wire [LANES*ADC_BITS-1:0] monitor_i, monitor_f, monitor_g, monitor_o, monitor_t;
   wire [LANES*STATE_BITS-1:0] monitor_c;
@@ -180,7 +184,7 @@ module crossramp_bulk #(
       .logit_valid(logit_valid), .logit_ready(logit_ready), .logit_value(logit_value), .logit_last(logit_last),
       .answer_valid(answer_valid), .answer_ready(answer_ready), .answer_index(answer_index),
       .answer_too_long(answer_too_long),
-      .calibration(chosen), .busy(busy),
+      .calibration(chosen), .busy(unused_busy),
       .array_row_pos(row_pos), .array_row_neg(row_neg), .array_state_pos(state_pos), .array_state_neg(state_neg),
       .array_state(state), .array_integrate(integrate), .array_reset(reset), .array_hold(hold),
       .array_ramp_reset(ramp_reset), .array_tick(tick), .array_tap(tap), .array_calibration(calibration),
@@ -212,12 +216,13 @@ module crossramp_bulk #(
 
   // ---- records -----------------------------------------------------------------------------------------------------
   // Lanes beyond the last unit hold no meaning in the monitors: they count as zero.
-  integer gates_beat = 0, state_beat = 0, output_beat = 0;
-  wire [LANES*ADC_BITS-1:0] gates_keep = gates_beat == BEATS - 1 ? {LAST * ADC_BITS{1'b1}} : {LANES * ADC_BITS{1'b1}};
-  wire [LANES*ADC_BITS-1:0] output_keep = output_beat == BEATS - 1 ? {LAST * ADC_BITS{1'b1}} : {LANES * ADC_BITS{1'b1}};
-  wire [LANES*STATE_BITS-1:0] c_keep = state_beat == BEATS - 1 ? {LAST * STATE_BITS{1'b1}} : {LANES * STATE_BITS{1'b1}};
+  integer gates_beat, state_beat, output_beat;
+  localparam BEYOND = LANES - LAST;
+  wire [LANES*ADC_BITS-1:0] gates_keep = {LANES * ADC_BITS{1'b1}} >> (gates_beat == BEATS - 1 ? BEYOND * ADC_BITS : 0);
+  wire [LANES*ADC_BITS-1:0] output_keep = {LANES * ADC_BITS{1'b1}} >> (output_beat == BEATS - 1 ? BEYOND * ADC_BITS : 0);
+  wire [LANES*STATE_BITS-1:0] c_keep = {LANES * STATE_BITS{1'b1}} >> (state_beat == BEATS - 1 ? BEYOND * STATE_BITS : 0);
   wire [LANES*STATE_PULSE_BITS-1:0] q_keep =
-      state_beat == BEATS - 1 ? {LAST * STATE_PULSE_BITS{1'b1}} : {LANES * STATE_PULSE_BITS{1'b1}};
+      {LANES * STATE_PULSE_BITS{1'b1}} >> (state_beat == BEATS - 1 ? BEYOND * STATE_PULSE_BITS : 0);
 
   wire [31:0] records[0:6], mismatches[0:6], unstable[0:6];
   wire [6:0] more;
@@ -245,15 +250,17 @@ module crossramp_bulk #(
   string name;
   integer file, found, idle, stall, utterances, watchdog;
   reg [15:0] words[0:1023];
-  integer position = 0, filled = 0;
+  integer position, filled;
   reg checking, there;
-  reg asking = 0, held = 0, over = 0;  // stimulus from standard input; none before the next answer; none any more
-  reg replied = 0;  // that answer is there, and by now in its file too
-  reg [15:0] word;
+  reg asking, held, over;  // stimulus from standard input; none before the next answer; none any more
+  reg replied;  // that answer is there, and by now in its file too
+  /* verilator lint_off UNUSEDSIGNAL */
+  reg [15:0] word;  // {code, 6 bits of no meaning, ask, last}
+  /* verilator lint_on UNUSEDSIGNAL */
   reg [INPUT_BITS:0] following;  // {last, code}
   reg [31:0] random;
   // Clocks that the bench made something wait: a run with pauses must have had some.
-  integer x_idle = 0, h_stalled = 0, logit_stalled = 0, array_stalled = 0;
+  integer x_idle, h_stalled, logit_stalled, array_stalled;
 
   task fetch;
     if (checking) begin
@@ -281,6 +288,31 @@ module crossramp_bulk #(
   endtask
 
   initial begin
+    rst = 1;
+    clocks = 0;
+    x_valid = 0;
+    x_code = 0;
+    x_last = 0;
+    h_ready = 0;
+    logit_ready = 0;
+    answer_ready = 0;
+    gates_beat = 0;
+    state_beat = 0;
+    output_beat = 0;
+    position = 0;
+    filled = 0;
+    asking = 0;
+    held = 0;
+    over = 0;
+    replied = 0;
+    x_idle = 0;
+    h_stalled = 0;
+    logit_stalled = 0;
+    array_stalled = 0;
+    finished = 0;
+    quiet = 0;
+    drain = 0;
+    ended = 0;
     checking = !$test$plusargs("trace=");
     if (!$value$plusargs("idle=%d", idle)) idle = 0;
     if (!$value$plusargs("stall=%d", stall)) stall = 0;
@@ -338,8 +370,8 @@ module crossramp_bulk #(
   end
 
   // ---- end ---------------------------------------------------------------------------------------------------------
-  integer finished = 0, quiet = 0, drain = 0;
-  reg ended = 0;  // the step whose h came last is the last one of its utterance; no other comes before its answer
+  integer finished, quiet, drain;
+  reg ended;  // the step whose h came last is the last one of its utterance; no other comes before its answer
   integer summary, compared, wrong;
   // While recording, a byte for every 256 clocks: whoever waits can tell a slow simulator from one that hangs.
   integer alive = 0;
@@ -412,3 +444,5 @@ module crossramp_bulk #(
     end
   endtask
 endmodule
+
+/* verilator lint_restore */

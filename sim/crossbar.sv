@@ -12,6 +12,10 @@
 
 `timescale 1ns / 1ps
 
+/* verilator lint_save */
+/* verilator lint_off BLKSEQ */  // a bench computes in variables, in the order of its lines
+/* verilator lint_off DECLFILENAME */  // modules begin with crossramp_, files do not
+
 module crossramp_crossbar #(
     parameter ROWS = 1,
     parameter UNITS = 1,
@@ -19,15 +23,20 @@ module crossramp_crossbar #(
     parameter RAMPS = 1,
     parameter CALIBRATION_CELLS = 0,  // of each ramp
     parameter [31:0] RAMP_OF_BANK = 0,  // 8 bits each, bank i lowest
-    parameter INPUT_MAX = 1,  // for device_crossbar.sv, whose integrators forget; not needed here
+    // For device_crossbar.sv, whose integrators forget; not needed here, nor is the pin `state`.
+    /* verilator lint_off UNUSEDPARAM */
+    parameter INPUT_MAX = 1,
     parameter STATE_PULSE_MAX = 1
+    /* verilator lint_on UNUSEDPARAM */
 ) (
     input clk,
     input [ROWS-1:0] row_pos,
     input [ROWS-1:0] row_neg,
     input [UNITS-1:0] state_pos,
     input [UNITS-1:0] state_neg,
+    /* verilator lint_off UNUSEDSIGNAL */
     input state,
+    /* verilator lint_on UNUSEDSIGNAL */
     input integrate,
     input reset,
     input hold,
@@ -182,7 +191,8 @@ module crossramp_crossbar #(
         if (tap[k])
           for (r = 0; r < RAMPS; r = r + 1) level[r] = level[r] + ramp_step[r*TICKS+k];
       for (b = 0; b < 4; b = b + 1) begin
-        charge = level[RAMP_OF_BANK[8*b+:8]];
+        k = {24'd0, RAMP_OF_BANK[8*b+:8]};
+        charge = level[k];
         for (u = 0; u < UNITS; u = u + 1) exceeds[b*UNITS+u] = value[b*UNITS+u] > charge;
       end
       comparators = exceeds;
@@ -192,7 +202,9 @@ module crossramp_crossbar #(
       random = random ^ (random << 13);
       random = random ^ (random >> 17);
       random = random ^ (random << 5);
-      ready = random[15:0] % 100 >= stall;
+      ready = {16'd0, random[15:0]} % 100 >= stall;
     end
   end
 endmodule
+
+/* verilator lint_restore */

@@ -12,6 +12,10 @@
 
 `timescale 1ns / 1ps
 
+/* verilator lint_save */
+/* verilator lint_off BLKSEQ */  // a bench computes in variables, in the order of its lines
+/* verilator lint_off DECLFILENAME */  // modules begin with crossramp_, files do not
+
 module crossramp_crossbar #(
     parameter ROWS = 1,
     parameter UNITS = 1,
@@ -138,7 +142,7 @@ module crossramp_crossbar #(
     end
     found = $fread(words, file);
     $fclose(file);
-    if (found != 8 * WORDS || words[0] != WORDS) begin
+    if (found != 8 * WORDS || words[0] != 64'(WORDS)) begin
       $display("crossbar: %0s is not for an array of these sizes: it has %0d bytes, of %0d; write it anew", path, found,
                8 * WORDS);
       $fatal(1);
@@ -211,7 +215,7 @@ module crossramp_crossbar #(
         mixed = (mixed ^ (mixed >> 27)) * 64'h94d049bb133111eb;
         word = mixed ^ (mixed >> 31);
       end
-      part = word >> {index[1:0], 4'b0000};
+      part = word[16*index[1:0]+:16];
       place = part[15] ? part[14:0] : ~part[14:0];
       normal = part[15] ? quantile[place] : -quantile[place];
     end
@@ -344,7 +348,8 @@ module crossramp_crossbar #(
   task compare;
     begin
       for (b = 0; b < 4; b = b + 1) begin
-        threshold = level[RAMP_OF_BANK[8*b+:8]] * rise[count-1];
+        k = {24'd0, RAMP_OF_BANK[8*b+:8]};
+        threshold = level[k] * rise[count-1];
         // Rounding keeps order: where the largest noise of either sign decides alike, so does any other, undrawn.
         for (c = b * UNITS; c < (b + 1) * UNITS; c = c + 1)
           if (lowest[c] > threshold) exceeds[c] = 1;
@@ -393,7 +398,9 @@ module crossramp_crossbar #(
       random = random ^ (random << 13);
       random = random ^ (random >> 17);
       random = random ^ (random << 5);
-      ready = random[15:0] % 100 >= stall;
+      ready = {16'd0, random[15:0]} % 100 >= stall;
     end
   end
 endmodule
+
+/* verilator lint_restore */

@@ -118,7 +118,7 @@ def replay(
     main = (SOURCES / "replay_main.cpp").read_text()
     sources = {**design.sources, "replay.v": _wrapper(design)}
     command = build_executable(
-        "verilator", sources, _TOP, main=main, random_start=True, optimize=optimize, folder=folder
+        "verilator", sources, _TOP, main=main, random_start=True, optimize=optimize, strict=False, folder=folder
     )
     with tempfile.TemporaryDirectory(prefix="crossramp-") as name:
         session, log, said = (Path(name) / part for part in ("session", "log", "said"))

@@ -24,7 +24,7 @@ from .waves import write_gtkwave
 #: takes no path with a space. And not optimized: Python takes most of a cocotb run, and the compiler most of a build.
 _VERILATOR = (
     *("--cc", "--exe", "--vpi", "--public-flat-rw", "--prefix", "Vtop", "--timescale", "1ns/1ps"),
-    *("-Wno-fatal", "-Wno-lint", "-Wno-style"),
+    "-Wno-fatal",  # the sources may be anybody's
 )
 
 #: The file that cocotb's runner starts in Icarus.

