@@ -195,7 +195,13 @@ class VirtualBoard:
         self._progress("virtual board: building its simulation (kept for the next time)")
         main = Path(__file__).with_name("virtual_main.cpp").read_text()
         return build_executable(
-            "verilator", {"board.v": verilog}, MODULE, main=main, optimize=self._optimize, folder=self._workdir
+            "verilator",
+            {"board.v": verilog},
+            MODULE,
+            main=main,
+            optimize=self._optimize,
+            strict=self._change_verilog is None,
+            folder=self._workdir,
         )
 
     def _start(self, command: list[str], master: int) -> subprocess.Popen:

@@ -147,7 +147,9 @@ module crossramp_bulk #(
   localparam CALIBRATION = RAMPS * CALIBRATION_CELLS > 0 ? RAMPS * CALIBRATION_CELLS : 1;
   localparam LAST = UNITS - (BEATS - 1) * LANES;  // lanes of the last beat that hold a unit
 
-  reg rst;
+  /* verilator lint_off SYNCASYNCNET */
+  reg rst;  // asynchronous to some hardware, not to the bench
+  /* verilator lint_on SYNCASYNCNET */
   integer clocks;
 
   // ---- device under test, and what stands behind its boundary ------------------------------------------------------

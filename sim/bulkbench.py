@@ -74,7 +74,14 @@ def bench_command(
     sources = bulk_sources(network.spec, verilog, "network", ports, errs=errs, clock_input=not own_clock)
     main = None if own_clock else (SOURCES / "bulk_main.cpp").read_text()
     return build_executable(
-        simulator, sources, bench_verilog.TOP, main=main, random_start=random_start, optimize=optimize, folder=folder
+        simulator,
+        sources,
+        bench_verilog.TOP,
+        main=main,
+        random_start=random_start,
+        optimize=optimize,
+        strict=change_verilog is None,
+        folder=folder,
     )
 
 

@@ -79,9 +79,10 @@ def test_a_user_compiles_the_array_models_and_the_checker(name, tmp_path):
 
 
 # Verilator's warnings come before the compiler, which takes long: usually Make only says what it would do.
-@pytest.mark.parametrize(
-    "make", ["n", pytest.param("CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O0", marks=pytest.mark.slow)]
-)
+COMPILE = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O0"
+
+
+@pytest.mark.parametrize("make", ["n", pytest.param(COMPILE, marks=pytest.mark.slow)], ids=["dry", "compiled"])
 def test_cocotb_s_own_runner_builds_it(make, texts, tmp_path, monkeypatch):
     from cocotb_tools.runner import get_runner
 
