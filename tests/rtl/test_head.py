@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from crossramp.golden.network import Network
 from crossramp.golden.specification import Specification
 from crossramp.rtl.head import Head
 from hypothesis import given, settings
@@ -85,6 +86,16 @@ def test_short_utterances_back_to_back(lanes, readout, probability, seed):
 def test_a_sum_is_read_right_after_it_was_written(lanes, seed):
     # Without a pause: with all units in one beat, the same word again on the next clock.
     check(Specification(inputs=1, units=7, classes=3, lanes=lanes), seed, [3, 5, 2], probability=0.0)
+
+
+def test_the_best_of_one_utterance_does_not_count_in_the_next(rng):
+    """All logits of the second and the last utterance are below those of the one before."""
+    spec = Specification(inputs=1, units=4, classes=2, bias_rows=0)
+    network = Network(spec, np.zeros((spec.rows, spec.columns), int), np.array([[1] * 4, [2] * 4]), np.zeros(2, int))
+    utterances = [np.full((1, 4), value) for value in (15, -1, 1, -15)]
+    logits, answers, _ = run_head(spec, network, utterances, rng, 0.0)
+    assert logits.tolist() == [[60, 120], [-4, -8], [4, 8], [-60, -120]]
+    assert answers.tolist() == [1, 0, 1, 0]
 
 
 def test_ties_go_to_the_lower_class(seed, rng):
