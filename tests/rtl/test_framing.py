@@ -45,12 +45,14 @@ def line_monitor(line, clocks: int, received: list):
     return monitor
 
 
-@pytest.mark.parametrize(("clock", "baud", "clocks"), [(12_000_000, 1_000_000, 12), (27_000_000, 115_200, 234)])
+@pytest.mark.parametrize(
+    ("clock", "baud", "clocks"), [(12_000_000, 1_000_000, 12), (12_000_000, 1_019_000, 12), (27_000_000, 115_200, 234)]
+)
 def test_divisor(clock, baud, clocks):
     assert divisor(clock, baud) == clocks
 
 
-@pytest.mark.parametrize(("clock", "baud"), [(12_000_000, 4_000_000), (12_000_000, 2_600_000)])
+@pytest.mark.parametrize(("clock", "baud"), [(12_000_000, 4_000_000), (12_000_000, 2_600_000), (12_000_000, 1_033_000)])
 def test_divisor_refuses(clock, baud):
     with pytest.raises(ValueError, match=f"{baud} baud cannot be made from a clock of {clock} Hz"):
         divisor(clock, baud)
@@ -78,6 +80,23 @@ def test_uart_both_ways(clocks, rng):
     simulate(m, give, background=[take, line_monitor(transmitter.tx, clocks, heard)])
     assert seen == data
     assert heard == data
+
+
+def test_a_byte_without_its_stop_bit_is_a_fault_and_no_byte():
+    dut, seen = UartReceiver(6), []
+
+    async def give(ctx):
+        for byte, stop in ((0x55, 1), (0x12, 0), (0x34, 1), (0xFF, 0)):
+            await drive_byte(ctx, dut.rx, byte, 6, stop)
+            await ctx.tick().repeat(12)
+
+    async def take(ctx):
+        async for _, _, valid, byte, fault in ctx.tick().sample(dut.valid, dut.data, dut.fault):
+            if valid or fault:
+                seen.append((byte, valid, fault))
+
+    simulate(dut, give, background=[take])
+    assert seen == [(0x55, 1, 0), (0x12, 0, 1), (0x34, 1, 0), (0xFF, 0, 1)]
 
 
 @pytest.mark.parametrize(("clocks", "off"), [(8, 0), (12, 0), (12, 0.02), (12, -0.02), (27, 0.04), (27, -0.04)])
