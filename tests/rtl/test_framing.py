@@ -206,6 +206,35 @@ def test_frames_are_the_decoders(seed):
     assert len(heard) >= len(sent) - 1  # the last END may still be on its way
 
 
+def test_each_fault_is_told_alone():
+    """One wrong frame at a time, with everything forgotten before it: no other kind is told with it."""
+    dut, clocks = FramePort(4, DEPTH), 4
+    good = encode(Frame(1, 2, b"abc"))
+    lines = {
+        Fault.ESCAPE: bytes([END, 1, ESC, 7, 5, 6, END]),
+        Fault.CHECK: good[:-3] + bytes([good[-3] ^ 1]) + good[-2:],
+        Fault.SIZE: bytes([END, *[1] * (DEPTH + 1), END]),
+    }
+    found = {}
+
+    async def give(ctx):
+        for kind, line in [*lines.items(), (Fault.LINE, bytes([END, 1, 2, 3, END]))]:
+            ctx.set(dut.clear, 1)
+            await ctx.tick()
+            ctx.set(dut.clear, 0)
+            for place, byte in enumerate(line):
+                await drive_byte(ctx, dut.rx, byte, clocks, int(kind != Fault.LINE or place != 2))
+                await ctx.tick().repeat(4 * clocks)
+            found[kind] = Fault(ctx.get(dut.faults)), ctx.get(dut.dropped), ctx.get(dut.frame)
+
+    simulate(dut, give, clocks=60_000)
+    assert found == {kind: (kind, 1, 0) for kind in found}
+    for kind, line in lines.items():
+        decoder = Decoder(DEPTH - 8)
+        assert decoder.feed(line) == []
+        assert (decoder.faults, decoder.dropped) == (kind, 1)
+
+
 def test_the_longest_frame_and_one_byte_more():
     dut = FramePort(4, DEPTH)
     decoder = Decoder(DEPTH - 8)

@@ -17,7 +17,7 @@ from crossramp.golden.analog.linearity import (
     with_scheme,
 )
 from crossramp.golden.analog.rampcells import SCHEMES
-from crossramp.golden.analog.sampling import device, sample
+from crossramp.golden.analog.sampling import Chip, device, sample
 from crossramp.golden.analog.seen import expanded, inverse, seen_thresholds
 from crossramp.golden.analog.technology import load, shipped
 from crossramp.golden.ramp import Ramp, WrittenRamp, ramps
@@ -223,6 +223,10 @@ def test_bits_of_a_calibration_register_are_as_many_cells_as_they_need():
     assert cells[0].max() > 2 * window
     assert np.allclose(*cells, rtol=1e-12)
     assert np.allclose(cells[0] / cells[0][:, :1], 1 << np.arange(spec.calibration_cells))
+    # Bit j is 6/32 of a step times 2**j: 0.1875, 0.375, 0.75, 1.5 and 3 steps, each of as many cells as it needs.
+    made = Chip(load("rram"), spec, 0, NONE, None).nominal_ramps().calibration[0]
+    assert (made > 0).sum(axis=1).tolist() == [1, 1, 1, 2, 3]
+    assert made.sum(axis=1) == pytest.approx(cells[0][0], rel=1e-12)
 
 
 def test_calibration_brings_the_reference_tick_home():
