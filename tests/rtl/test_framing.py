@@ -293,7 +293,7 @@ def test_what_comes_while_a_frame_is_kept_is_dropped():
 def test_what_comes_while_an_answer_is_under_way_leaves_it_alone():
     dut = FramePort(4, DEPTH)
     heard = []
-    body = [1, 0x82, 3, 0, 10, 20, 30]
+    body = [1, 0x82, 5, 0, 10, END, ESC, ESC, 30]  # which SLIP escapes
 
     async def bench(ctx):
         for byte in encode(Frame(1, 2, b"\x05")):
