@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["LIBRARIES", "Observer", "outcomes_of"]
+__all__ = ["LIBRARIES", "Observer", "end_all", "outcomes_of"]
 
 LIBRARIES = ["pytest", "hypothesis", "numpy", "torch", "amaranth.sim", "amaranth.back.verilog", "matplotlib"]
 """What nearly every test imports; missing ones are left to the tests."""
@@ -82,16 +82,26 @@ def outcomes_of(
     process.start()
     process.join(limit_seconds)
     if process.is_alive():
-        # The child leads a group of its own: simulators that a test started end too.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.kill()  # in case it was not a leader yet
+        _end(process)
         process.join()
     found, output = folder / _OUTCOMES, folder / _OUTPUT
     return (
         json.loads(found.read_text(encoding="utf-8")) if found.exists() else {},
         output.read_text(encoding="utf-8", errors="replace") if output.exists() else "",
     )
+
+
+def end_all() -> None:
+    """Ends all runs of this process; their :func:`outcomes_of` then return what they have."""
+    for process in multiprocessing.active_children():
+        _end(process)
+
+
+def _end(process: multiprocessing.Process) -> None:
+    # It leads a group of its own: simulators that a test started end too.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()  # in case it was not a leader yet
 
 
 def _run(tests: list[str], folder: str, paths: list[str]) -> None:

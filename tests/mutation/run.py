@@ -14,22 +14,26 @@ import importlib.util
 import os
 import queue
 import shutil
+import signal
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.mutation.faultlist import ROOT, Fault, FaultListError, load_faults
-from tests.mutation.observe import outcomes_of
+from tests.mutation.observe import end_all, outcomes_of
 
 # Environments, version control, caches, and what was built or generated; cli/demo_data and cli/demo.py are sources.
 _LEFT_OUT = (".*", "__pycache__", "*.egg-info", "build", "dist", "demo")
 # A fault may make a loop endless; this only ends such a run, and is far above what the slowest entry takes.
 _LIMIT_SECONDS = 3600
+
+Submit = Callable[[Iterable[str], Fault | None], "Future[tuple[dict[str, str], str]]"]
+"""Runs tests with a fault, or without one, in a copy of the tree; see :func:`.observe.outcomes_of`."""
 
 
 class Copy:
@@ -117,6 +121,7 @@ def _wanted(fault: Fault, names: list[str]) -> bool:
 
 def main() -> int:
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         faults = [fault for fault in load_faults() if _wanted(fault, arguments.names)]
     except FaultListError as error:
@@ -149,27 +154,37 @@ def _run(faults: list[Fault], folder: Path, jobs: int, verbose: bool) -> int:
             copies.put(copy)
 
     with ThreadPoolExecutor(jobs) as pool:
-        tests = list(dict.fromkeys(test for fault in faults for test in fault.tests))
-        print(f"{len(tests)} tests without a fault ...", flush=True)
-        parts = [pool.submit(in_copy, tests[part::jobs], None) for part in range(jobs) if tests[part::jobs]]
-        outcomes = {test: outcome for part in parts for test, outcome in part.result()[0].items()}
-        wrong = _unplanted(faults, outcomes)
-        if wrong:
-            print("These tests do not pass without a fault:\n  " + "\n  ".join(wrong))
-            if verbose:
-                print("\n".join(part.result()[1] for part in parts))
-            return 1
-        running = {pool.submit(in_copy, fault.tests, fault): fault for fault in faults}
-        failures = 0
-        for number, future in enumerate(as_completed(running), 1):
-            fault, (outcomes, output) = running[future], future.result()
-            found = verdict(fault, outcomes)
-            print(f"{number}/{len(faults)} {fault.name} {fault.file}: {found}", flush=True)
-            if found != "noticed":
-                failures += 1
-                print(f"    {fault.old!r} -> {fault.new!r}\n    {fault.why}\n    {' '.join(fault.tests)}")
-                if verbose or not outcomes:
-                    print(output)
+        try:
+            return _judge(faults, lambda tests, fault: pool.submit(in_copy, tests, fault), jobs, verbose)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            end_all()
+            print("interrupted", file=sys.stderr)
+            return 130
+
+
+def _judge(faults: list[Fault], submit: Submit, jobs: int, verbose: bool) -> int:
+    tests = list(dict.fromkeys(test for fault in faults for test in fault.tests))
+    print(f"{len(tests)} tests without a fault ...", flush=True)
+    parts = [submit(tests[part::jobs], None) for part in range(jobs) if tests[part::jobs]]
+    outcomes = {test: outcome for part in parts for test, outcome in part.result()[0].items()}
+    wrong = _unplanted(faults, outcomes)
+    if wrong:
+        print("These tests do not pass without a fault:\n  " + "\n  ".join(wrong))
+        if verbose:
+            print("\n".join(part.result()[1] for part in parts))
+        return 1
+    running = {submit(fault.tests, fault): fault for fault in faults}
+    failures = 0
+    for number, future in enumerate(as_completed(running), 1):
+        fault, (outcomes, output) = running[future], future.result()
+        found = verdict(fault, outcomes)
+        print(f"{number}/{len(faults)} {fault.name} {fault.file}: {found}", flush=True)
+        if found != "noticed":
+            failures += 1
+            print(f"    {fault.old!r} -> {fault.new!r}\n    {fault.why}\n    {' '.join(fault.tests)}")
+            if verbose or not outcomes:
+                print(output)
     print(f"{len(faults) - failures} of {len(faults)} planted faults were noticed.")
     return 1 if failures else 0
 
