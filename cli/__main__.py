@@ -33,6 +33,7 @@ COMMANDS = (
     "spice",
     "technology",
     "info",
+    "cache",
     "doctor",
 )
 

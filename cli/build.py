@@ -14,7 +14,6 @@ from crossramp.golden.specfile import load_spec
 from crossramp.golden.specification import Specification
 from crossramp.outdir import check_folder, listed, written_folder
 from crossramp.tables import Progress, as_json, table
-from crossramp.verify import build_folder
 
 #: Where shipped specifications lie, each a board's that needs one of its own.
 SPECIFICATIONS = Path(crossramp.boards.__file__).parent / "specs"
@@ -128,7 +127,6 @@ def build(board: Board, spec: Specification, args: argparse.Namespace):
             subject,
             tools=args.tools,
             seed=args.seed,
-            folder=build_folder(),
             progress=lambda text: progress.show(f"{board.name}: {text}"),
         )
     finally:

@@ -15,7 +15,7 @@ from crossramp.golden.modelfile import Model, load_model
 from crossramp.golden.network import Network
 from crossramp.golden.text import TextSettings, bits_per_character, character_name, probabilities
 from crossramp.tables import Progress, as_json
-from crossramp.verify import build_folder, choose, difference
+from crossramp.verify import choose, difference
 
 MODEL = "text"
 PROMPT = "ROMEO:"
@@ -234,7 +234,7 @@ def _say(said: Said, model: Model, count: int, simulator: str, array: simulate.A
     golden, steps = Golden(network, array), len(said.prompt) + count - 1
     try:
         progress.show(f"{simulator}: building the simulation")
-        with Session(network, simulator=simulator, workdir=build_folder(), **behind) as session:
+        with Session(network, simulator=simulator, **behind) as session:
             for step in range(steps):
                 if step < len(said.prompt):
                     progress.show(f"{simulator}: reading the prompt")

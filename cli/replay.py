@@ -12,7 +12,6 @@ from crossramp.errors import UserError
 from crossramp.golden.boardmemory import Build
 from crossramp.golden.modelfile import Model, load_model
 from crossramp.tables import Progress, as_json, table
-from crossramp.verify import build_folder
 
 #: Random utterances where nothing else is asked for, and steps of each: a netlist takes long for a clock.
 _RANDOM, _STEPS = 2, 4
@@ -128,7 +127,6 @@ def replay(
             board,
             build,
             tools=args.tools,
-            folder=build_folder(),
             progress=lambda text: progress.show(f"{board.name}: {text}"),
         )
         yosys = find_tools(["yosys"], args.tools)["yosys"]
@@ -140,7 +138,7 @@ def replay(
             else:
                 netlist = json.loads((made.folder / STAGES[stage]).read_text())
                 design = netlist_design(board, build, netlist, yosys)
-            found = compare(design, build, session, seed=seed, optimize=False, folder=build_folder())
+            found = compare(design, build, session, seed=seed, optimize=False)
             differences = list(found.differences)
             clocks = found.counters if clocks is None else clocks
             if not differences and found.counters != clocks:

@@ -183,13 +183,12 @@ def _board(model: Model, args: argparse.Namespace, progress: Progress) -> Iterat
     from crossramp.boards.driver import BoardDriver
     from crossramp.boards.virtual import virtual_board
     from crossramp.golden.hostlink import BAUD
-    from crossramp.verify import build_folder
 
     with contextlib.ExitStack() as stack:
         port, baud, timeout = args.port, args.baud or BAUD, _TIMEOUT
         if port == VIRTUAL:
             build = find_board(args.board or BOARD).build(model.spec, args.baud)
-            virtual = virtual_board(build, args.simulator or "auto", build_folder(), progress=progress.show)
+            virtual = virtual_board(build, args.simulator or "auto", progress=progress.show)
             port, baud, timeout = stack.enter_context(virtual), build.baud, _TIMEOUTS_SIMULATED[virtual.simulator]
         timeout = args.timeout or timeout
         driver = BoardDriver(port, baud=baud, timeout=timeout, tries=args.tries, patience=_PATIENCE * timeout)

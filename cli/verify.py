@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Utterances through the generated hardware in a simulator, every value compared with the golden model's."""
 
-import os
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from crossramp.errors import UserError
@@ -164,17 +161,6 @@ def difference(name: str, have: np.ndarray, values: np.ndarray) -> str:
     return f"{name}{[int(i) for i in at] or ''} is {have[at]}, golden {values[at]}"
 
 
-def build_folder() -> Path:
-    """Where models for Verilator and Icarus are kept between runs: the user's cache, else a new folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    folder = Path(base) / "crossramp" / "simulation"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="crossramp-"))
-    return folder if os.access(folder, os.W_OK) else Path(tempfile.mkdtemp(prefix="crossramp-"))
-
-
 def _observe(network, x, simulator, progress, array: dict) -> tuple[dict[str, np.ndarray], np.ndarray, tuple[str, ...]]:
     """What the hardware showed, by name; the clocks of its steps; the rules that it broke."""
     if simulator == "amaranth":
@@ -185,7 +171,7 @@ def _observe(network, x, simulator, progress, array: dict) -> tuple[dict[str, np
     from crossramp.sim.bulk import simulate_bulk
 
     tell = None if progress is None else (lambda done, _: progress(done))
-    result = simulate_bulk(network, x, simulator=simulator, workdir=build_folder(), progress=tell, **array)
+    result = simulate_bulk(network, x, simulator=simulator, progress=tell, **array)
     (trace,) = result.traces
     observed = {name: getattr(trace, name) for name in _COMPARED}
     return observed, np.diff(trace.end_clocks, axis=1).ravel(), result.violations

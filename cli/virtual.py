@@ -58,13 +58,12 @@ def run(args: argparse.Namespace) -> int:
     """Do the command; 0 after Ctrl-C or SIGTERM, or UserError (or an error of ours)."""
     from crossramp.boards.board import find_board
     from crossramp.boards.virtual import virtual_board
-    from crossramp.verify import build_folder
 
     model, spec = read_subject(args.model)
     build = find_board(args.board).build(spec, args.baud)
     progress = Progress()
     try:
-        board = virtual_board(build, args.simulator, build_folder(), args.pins, progress.show)
+        board = virtual_board(build, args.simulator, pins=args.pins, progress=progress.show)
         with signals.in_order(), _reset_button(board), board as port:
             progress.clear()
             content = {

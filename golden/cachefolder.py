@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where what was once computed is kept for the next time: the user's cache folder."""
+"""Where what was once computed is kept for the next time: in the user's cache folder, or where CROSSRAMP_CACHE says."""
 
+import atexit
+import functools
 import os
+import shutil
+import tempfile
 from pathlib import Path
+
+#: Names another folder for everything that crossramp keeps, in the place of ``crossramp`` in the user's cache folder.
+VARIABLE = "CROSSRAMP_CACHE"
 
 
 def home() -> Path | None:
@@ -23,7 +30,36 @@ def user_cache() -> Path | None:
     return None if own is None else own / ".cache"
 
 
-def cache_folder(name: str) -> Path | None:
-    """Our folder ``name`` in it, which need not exist; None for a user without one."""
+def own_cache() -> Path:
+    """The folder of everything that crossramp keeps, which need not exist.
+
+    For a user without a cache folder, a temporary one that is removed when the process ends.
+    """
+    given = os.environ.get(VARIABLE)
+    if given:
+        return Path(given).absolute()
     base = user_cache()
-    return None if base is None else base / "crossramp" / name
+    return _temporary() if base is None else base / "crossramp"
+
+
+def cache_folder(name: str) -> Path:
+    """The folder ``name`` in it, which need not exist: ``"simulation"`` for builds, ``"levels"`` for clips.
+
+    A temporary one, as above, where the user's cannot be written, perhaps because it is another user's; but the one
+    that ``CROSSRAMP_CACHE`` names is taken as it is.
+    """
+    folder = own_cache() / name
+    return folder if os.environ.get(VARIABLE) or _writable(folder) else _temporary() / name
+
+
+def _writable(folder: Path) -> bool:
+    while not folder.exists():
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK)
+
+
+@functools.cache
+def _temporary() -> Path:
+    folder = tempfile.mkdtemp(prefix="crossramp-cache-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

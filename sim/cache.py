@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from crossramp.golden import cachefolder
+
 _DONE, _LOCK = "complete", ".lock"
 
 #: Shared locks that a process keeps, of the entries it used last: each takes a file descriptor.
@@ -30,8 +32,8 @@ _checked: set[Path] = set()
 
 
 def cache_folder(folder: Path | str | None = None) -> Path:
-    """Where models are built: ``folder``, or ``build/simulation`` below the working directory."""
-    return Path(folder) if folder is not None else Path("build") / "simulation"
+    """Where builds are kept: ``folder``, or ``simulation`` in crossramp's own (:mod:`crossramp.golden.cachefolder`)."""
+    return Path(folder) if folder is not None else cachefolder.cache_folder("simulation")
 
 
 def build_once(
@@ -103,6 +105,7 @@ def _build(place: Path, make: Callable[[Path], None], check: Callable[[Path], No
         _seal(place)
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
+        _lock_file(place).unlink(missing_ok=True)  # it is ours, exclusively
         raise
     _checked.add(place)
 
@@ -157,7 +160,12 @@ def _open_lock(place: Path, kind: int) -> IO:
     """The entry's lock, locked; BlockingIOError with ``LOCK_NB`` if another process has it."""
     path = _lock_file(place)
     while True:
-        file = path.open("a")
+        try:
+            file = path.open("a")
+        except OSError:
+            if not (kind & fcntl.LOCK_SH and path.exists()):
+                raise
+            file = path.open()  # a cache that can only be read
         try:
             fcntl.flock(file, kind)
             # Whoever removed the entry removed the lock's name too: this may be a lock that no one else can find.
@@ -219,11 +227,12 @@ def entries(folder: Path | str | None = None) -> list[Entry]:
             with contextlib.suppress(OSError):  # one that another process is removing
                 done = path / _DONE
                 used = (done if done.exists() else path).stat().st_mtime
-                found.append(Entry(path, kind, _size(path), used, done.exists()))
+                found.append(Entry(path, kind, size_of(path), used, done.exists()))
     return sorted(found, key=lambda entry: -entry.used)
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Bytes of all files below a folder."""
     size = 0
     for file in _files(path):
         with contextlib.suppress(OSError):
@@ -276,3 +285,14 @@ def to_prune(found: Sequence[Entry], days: float | None = None, size: int | None
         else:
             kept += entry.size
     return chosen
+
+
+def remove_left_locks(folder: Path | str | None = None):
+    """Remove the locks of builds that are gone, but for those that a process has."""
+    for path in cache_folder(folder).glob(f"*-*{_LOCK}"):
+        place = path.with_name(path.name.removesuffix(_LOCK))
+        with contextlib.suppress(BlockingIOError):
+            if not place.exists():
+                with _open_lock(place, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                    if not place.exists():
+                        path.unlink(missing_ok=True)

@@ -156,7 +156,7 @@ def build_cocotb(
     waves : bool
         Runs can dump waves; such a build is slower.
     folder : path or None
-        Of the cache; None: ``build/simulation`` below the working directory.
+        See :func:`.cache.cache_folder`.
 
     Raises
     ------

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all tests share: one seed, printed in the header, behind everything that is drawn."""
 
+import os
 import signal
 import sys
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from crossramp.golden import cachefolder
 
 # `from tests.strategies import ...` works however pytest was started.
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -34,6 +36,8 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.register_profile("crossramp", deadline=None, database=None, print_blob=True)
     hypothesis.settings.load_profile("crossramp")
+    # What is built is kept there, the commands' too, and not in the user's own cache.
+    os.environ[cachefolder.VARIABLE] = str(config.rootpath / "build")
     # What hypothesis' own option --hypothesis-seed does, unless that was given.
     if hypothesis.core.global_force_seed is None:
         hypothesis.core.global_force_seed = config.getoption("--seed")

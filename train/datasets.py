@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from crossramp.golden.installation import how_to_install
 
+from ..golden import cachefolder
 from ..golden.features import FeatureSettings, log_mel
 from ..golden.recordings import LEFT_OUT, Findings, read_clip, read_samples
 from ..golden.wording import printable
@@ -62,9 +63,8 @@ def cache_file(folder: Path | str, settings: FeatureSettings) -> Path:
 
     One file a folder and front end, so that recipes which differ in that take turns without reading all anew.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
     name = hashlib.sha256(repr((str(Path(folder).resolve()), _spectrum(settings))).encode()).hexdigest()[:16]
-    return Path(base) / "crossramp" / "levels" / f"{name}.npz"
+    return cachefolder.cache_folder("levels") / f"{name}.npz"
 
 
 def load_corpus(

@@ -20,7 +20,6 @@ from crossramp.boards.virtual import virtual_board
 from crossramp.figures import new_figure, own_settings, save_figure
 from crossramp.golden.modelfile import load_model
 from crossramp.golden.specification import GATES
-from crossramp.verify import build_folder
 
 RECORDING = files("crossramp") / "demo_data" / "recordings" / "down" / "022cd682_nohash_0.wav"
 BOARD = "icebreaker"
@@ -79,7 +78,7 @@ def simulate() -> Step:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "pins.vcd"
         with (
-            virtual_board(build, workdir=build_folder(), pins=log) as port,
+            virtual_board(build, pins=log) as port,
             BoardDriver(port, baud=build.baud, timeout=60.0, patience=600.0) as board,
         ):
             board.load(model.network)

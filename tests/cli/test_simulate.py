@@ -291,11 +291,3 @@ def test_missing_simulator(run, model_file, monkeypatch, simulator):
     monkeypatch.setenv("PATH", "/nonexistent")
     result = run("simulate", model_file, "--random", 1, "--simulator", simulator)
     assert is_refusal(result, f"{simulator}: ", "install", "--simulator amaranth")
-
-
-def test_a_home_that_cannot_be_written_is_no_obstacle(monkeypatch, tmp_path):
-    (tmp_path / "cache").write_text("a file")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert verify.build_folder().is_dir()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
-    assert verify.build_folder() == tmp_path / "new" / "crossramp" / "simulation"

@@ -224,18 +224,18 @@ def test_json(data, run):
 
 
 def test_levels_are_kept_in_the_users_cache(data, tmp_path, run, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("CROSSRAMP_CACHE", str(tmp_path / "cache"))
     words = arguments(data, tmp_path / "m.npz", "--epochs", "0", "--qat-epochs", "0")
     words.remove("--no-cache")
     assert run(*words)[0] == 0
-    (kept,) = (tmp_path / "cache" / "crossramp" / "levels").iterdir()
+    (kept,) = (tmp_path / "cache" / "levels").iterdir()
     # The next run reads no picture.
     monkeypatch.setattr(datasets, "_read", None)
     assert run(*words)[0] == 0
     monkeypatch.undo()
     # Where nothing can be kept, training goes on.
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("CROSSRAMP_CACHE", str(tmp_path / "file"))
     status, _, err = run(*words)
     assert status == 0
     assert err.count("\n") == 1

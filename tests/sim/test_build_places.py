@@ -30,6 +30,7 @@ def hostile(tmp_path, monkeypatch, models):
     place = tmp_path / HOSTILE
     (place / "temporary").mkdir(parents=True)
     monkeypatch.chdir(place)
+    monkeypatch.setenv("CROSSRAMP_CACHE", str(place / "cache"))
     monkeypatch.setenv("TMPDIR", str(place / "temporary"))
     real = simulators.wheel_folder()
     if real is None:
