@@ -221,12 +221,15 @@ def code_version() -> str:
     """16 hexadecimal digits of the sources that decide results: the golden model, and the tasks."""
     import crossramp.golden
 
-    golden = Path(crossramp.golden.__file__).parent
-    here = Path(__file__).parent
+    return _version(Path(crossramp.golden.__file__).parent, Path(__file__).parent)
+
+
+def _version(golden: Path, here: Path) -> str:
     files = [*sorted(golden.rglob("*.py")), *(here / name for name in ("problem.py", "tasks.py"))]
     digest = hashlib.sha256()
     for file in files:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        content = file.read_bytes()
+        digest.update(f"{file.name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:16]
 
 

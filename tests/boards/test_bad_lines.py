@@ -236,6 +236,48 @@ def test_a_reset_whose_answer_is_lost_is_not_taken_for_a_failure():
         assert board.exchange.repeated >= 1
 
 
+def test_a_tag_is_never_that_of_a_board_after_power_up():
+    """Nor the one before; or a board that was switched off could be taken for one that was not."""
+    tags = []
+
+    def heard(frame, answer):
+        if frame.command == Command.RESET:
+            tags.append(frame.payload[0])
+        return answer
+
+    with Line(Board(heard)) as line, quick(line) as board:
+        board.load(NETWORK)
+        board._tag, tags[:] = 250, []
+        line.far._tag = 250
+        for _ in range(12):
+            assert is_golden(board.run(X[0]), 0)
+    assert tags == [251, 252, 253, 254, 255, 1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_what_is_loaded_again_is_read_back_as_it_was_the_first_time(verify):
+    """Power fails in the utterance, and afterwards a word of the memory is stuck."""
+    model = Board()
+
+    def stuck(frame, answer):
+        if frame.command == Command.WRITE + Space.WEIGHTS:
+            model.memories[Space.WEIGHTS][0] ^= 3
+        return answer
+
+    def fail(frame, answer):
+        model.lose_power()
+        model.spoil = stuck
+
+    with Line(model) as line, quick(line) as board:
+        board.load(NETWORK, verify=verify)
+        model.spoil = At(Command.STEP, 2, fail)
+        if verify:
+            with pytest.raises(LinkError, match="does not hold what was written: word 0 of weights is "):
+                board.run(X[0])
+        else:
+            assert board.run(X[0]).restarts == 1
+
+
 def test_a_board_that_loses_every_utterance():
     model = Board()
 

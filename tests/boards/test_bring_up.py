@@ -107,14 +107,18 @@ def test_options_within_the_text_exist():
     (subparsers,) = (a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
     options = {name: set(sub._option_string_actions) for name, sub in subparsers.choices.items()}
     everywhere = set().union(*options.values())
+    commands, others = 0, 0
     for code in re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", TEXT, flags=re.MULTILINE | re.DOTALL)):
         named = set(re.findall(r"(?<!\S)--[a-z-]+", code))
         if code.startswith("crossramp "):
             command = code.split()[1]
             assert command in COMMANDS, code
             assert named <= options[command], code
+            commands += 1
         elif not code.startswith(("python", "pip", "sudo")):
             assert named <= everywhere, code
+            others += bool(named)
+    assert min(commands, others) > 0, "the page's style has changed: nothing was found in it"
 
 
 # ---- scripts --------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import re
 import wave
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -134,11 +135,12 @@ def test_hardware_ideal_and_of_a_chip(run, model_file, recordings, tmp_path):
 
 
 def test_hardware_that_differs_is_told(run, model_file, recordings, monkeypatch):
-    """One bias of the hardware's is another than the golden model's."""
+    """The hardware's biases are others than the golden model's: it answers the same whatever it hears."""
     original = amaranth_backend.simulate_amaranth
 
     def other(network, x, **options):
-        biases = network.head_biases + np.array([0, 1, 0])
+        biases = network.head_biases.copy()
+        biases[1] = (1 << (network.spec.head_bias_bits - 1)) - 1
         return original(type(network)(network.spec, network.weights, network.head_weights, biases), x, **options)
 
     monkeypatch.setattr(amaranth_backend, "simulate_amaranth", other)
@@ -148,8 +150,15 @@ def test_hardware_that_differs_is_told(run, model_file, recordings, monkeypatch)
     assert "ideal: first difference in recording 0: logits[1] is " in out
     # Hardware and golden model each tell their own.
     status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, "--json")
-    (told,) = json.loads(out)["hardware"]
-    assert (told["accuracy"], told["golden"]) == (told["correct"] / 5, json.loads(out)["ideal"]["accuracy"])
+    content = json.loads(out)
+    (told,), ideal = content["hardware"], content["ideal"]
+    assert told["accuracy"] != ideal["accuracy"]  # or the two could be exchanged
+    assert (told["accuracy"], told["golden"]) == (told["correct"] / 5, ideal["accuracy"])
+    assert np.sum(told["confusion"], axis=0).tolist() == [0, 5, 0]
+    table = run("evaluate", model_file, recordings, *HARDWARE)[1]
+    cells = next(line for line in table.splitlines() if line.startswith("ideal  ")).split()
+    assert cells[1:5] == [f"{100 * told['accuracy']:.2f}", "%", f"{100 * ideal['accuracy']:.2f}", "%"]
+    assert cells[5] == f"{told['compared']:,}"
 
 
 def test_a_broken_rule_is_a_difference(run, model_file, recordings, pretended, monkeypatch):
@@ -228,6 +237,39 @@ def test_pictures_name_the_model_as_people_do(run, model_file, recordings, monke
     )
     assert run("evaluate", model_file, recordings, "--confusion", "a.png")[0] == 0
     assert titles == ["model telling, 5 recordings"]
+
+
+def test_every_number_stands_in_its_column():
+    """Numbers that are all different, and where they belong."""
+    data = SimpleNamespace(METRIC="accuracy", UTTERANCE="recording", show="<{}>".format, text=lambda content: "data")
+    data.simulated_text = lambda: "all 9 recordings"
+    one = {"calibration": "one-point", "mean": 0.7, "deviation": 0.1}
+    one |= {"worst": {"seed": 4, "accuracy": 0.6}, "best": {"seed": 5, "accuracy": 0.9}}
+    one["chips"] = [{"seed": seed, "accuracy": value} for seed, value in ((4, 0.6), (5, 0.9), (6, 0.6))]
+    told = {"array": "rram", "seed": 5, "calibration": "none", "accuracy": 0.25, "golden": 0.5, "compared": 12345}
+    told |= {"mismatches": 678, "first_mismatch": "3: h[1, 2] is 4, golden 5", "violations": ["tick_early"]}
+    told |= {"calibration_failed": ["tanh"], "clocks_per_step": 77, "wall_seconds": 88.4, "simulator": "icarus"}
+    array = {
+        "technology": "rram",
+        "technology_hash": "cafe",
+        "effects_off": ["drift", "wires"],
+        "conductances": ["w.csv"],
+    }
+    text = evaluate.text(data, {"instances": [one], "hardware": [told], "array": array, "picture": "c.png"})
+    words = [line.split() for line in text.splitlines() if line]
+    for line in (
+        "3 device instances, seeds 4 to 6: rram (cafe), without drift, wires, cells of w.csv",
+        "calibration mean sd worst best",
+        "one-point <0.7> <0.1> <0.6> (chip 4) <0.9> (chip 5)",
+        "array accuracy golden values compared bit for bit clocks per step time",
+        "rram, chip 5, none <0.25> <0.5> 12,345 678 differ 77 88 s",
+        "generated hardware, icarus: all 9 recordings",
+        "rram, chip 5, none: first difference in recording 3: h[1, 2] is 4, golden 5",
+        "rram, chip 5, none: rules broken: tick_early",
+        "rram, chip 5, none: beyond the reach of the bias cells: tanh",
+        "wrote c.png",
+    ):
+        assert line.split() in words, line
 
 
 def test_equal_pictures_have_equal_bytes(run, model_file, recordings, tmp_path):

@@ -176,20 +176,28 @@ def test_labels_are_folders_that_are_classes(run, model_file, recordings):
 
 
 def test_accuracies_are_of_each_side_s_own_answers(run, model_file, recordings, monkeypatch):
+    simulator = "amaranth"
     original = amaranth_backend.simulate_amaranth
+    _, before = simulated(run, model_file, recordings[0], "--simulator", simulator)
+    labels, golden = ([row[name] for row in before["rows"]] for name in ("label", "golden_answer"))
+    pairs, names = list(zip(labels, golden, strict=True)), list(load_model(model_file).class_names)
 
     def other_answers(network, x, **options):
         observed = original(network, x, **options)
-        observed.answers[:] = 0  # class "yes"
+        # Wrong where the golden model is right, and the other way round.
+        observed.answers[:] = [
+            (names.index(label or answer) + (label in (answer, None))) % 3 for label, answer in pairs
+        ]
         return observed
 
-    _, before = simulated(run, model_file, recordings[0], "--simulator", "amaranth")
     monkeypatch.setattr(amaranth_backend, "simulate_amaranth", other_answers)
-    status, content = simulated(run, model_file, recordings[0], "--simulator", "amaranth")
-    assert content["accuracy"] == 1
-    assert content["golden_accuracy"] == before["golden_accuracy"]
-    assert content["mismatches"] == sum(row["answer"] != "yes" for row in before["rows"])
-    assert status == (1 if content["mismatches"] else 0)
+    status, content = simulated(run, model_file, recordings[0], "--simulator", simulator)
+    labeled, right = len(labels) - labels.count(None), sum(label == answer for label, answer in pairs)
+    assert (content["labeled"], content["correct"], content["golden_correct"]) == (labeled, labeled - right, right)
+    assert (content["accuracy"], content["golden_accuracy"]) == ((labeled - right) / labeled, right / labeled)
+    assert labeled != 2 * right, "the two sides have equal accuracies: exchanged ones would not be seen"
+    assert [row["golden_answer"] for row in content["rows"]] == golden
+    assert (status, content["mismatches"]) == (1, len(labels))
 
 
 def test_single_files_are_labeled_too(run, model_file, recordings, monkeypatch):

@@ -86,6 +86,25 @@ def test_recordings_and_archives(run, plan, tmp_path, seed):
     assert all(value == int(value) for value in found)  # 4 labeled recordings, 2 instances
 
 
+def test_the_line_of_the_ideal_array_is_of_labeled_recordings(plan, tmp_path, monkeypatch, seed):
+    """Recordings without a label are neither right nor wrong; nor is there one line where the network differs."""
+    from crossramp.golden.modelfile import load_model
+    from crossramp.sim.sweep.plan import load_plan
+    from crossramp.sim.sweep.problem import Problem
+
+    made = load_plan(plan(metric="accuracy"))
+    model = load_model(made.path(made.model))
+    codes = np.random.default_rng(seed).integers(-7, 8, (40, 3, 5))
+    answers = model.network.run(codes).answers
+    labels = np.where(np.arange(40) < 10, answers, (answers + 1) % 3)  # the first ten are right
+    labels[5:30] = -1
+    problem = Problem.of(made, model, codes, labels)
+    assert sweep._ideal(problem, "accuracy") == pytest.approx(5 / 15)
+    assert sweep._ideal(problem, "inl") is None
+    both = load_plan(plan(metric="accuracy", more="adc_bits = [3, 4]\n"))
+    assert sweep._ideal(Problem.of(both, model, codes, labels), "accuracy") is None
+
+
 def test_dry_run_writes_nothing(run, plan, tmp_path):
     content = json.loads(run("sweep", plan(), "--dry-run", "--json", "-o", "out")[1])
     assert (content["points"], content["instances"], content["tasks"], content["tasks done"]) == (2, 4, 2, 0)

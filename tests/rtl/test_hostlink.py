@@ -21,6 +21,7 @@ from crossramp.golden.hostlink import (
     step_payload,
     write_payload,
 )
+from crossramp.golden.linkmodel import LinkModel
 from crossramp.golden.specification import Specification
 from crossramp.rtl.hostlink import HostLink
 from crossramp.rtl.pacing import Pacer
@@ -120,6 +121,31 @@ def test_busy_until_it_is_done(seed):
         assert (ctx.get(core.busy), ctx.get(core.ready), ctx.get(core.error)) == (0, 1, 0)
 
     simulate(core, bench, background=[host.listen], clocks=300_000)
+
+
+def test_which_step_is_taken_is_the_golden_model_s(seed):
+    """Numbers around the next one and far from it: before the first step there is none that was asked again."""
+    core, model = BoardCore(build()), LinkModel(build())
+    host = Host(core)
+    codes = inputs_of(SPEC, seed, batch=1, steps=1)[0, 0]
+    found = []
+
+    async def bench(ctx):
+        for tag, number in (
+            *[(0, 0), (9, None), (9, 2**32 - 1), (9, 1), (9, 1 << 31), (8, 0), (9, 0)],
+            *[(9, 2**32 - 1), (9, 0), (9, 1 << 8), (9, 257), (9, 1)],
+        ):
+            command = Command.STEP if number is not None else Command.RESET
+            payload = bytes([tag]) if number is None else step_payload(tag, number, False, codes)
+            expected = model.respond(Frame(0, command, payload)).payload
+            answer = await host.ask(ctx, command, payload)
+            while answer == bytes([Status.BUSY]):
+                answer = await host.ask(ctx, command, payload)
+            found.append(Status(answer[0]).name)
+            assert answer == expected, (tag, number)
+
+    simulate(core, bench, background=[host.listen], clocks=300_000)
+    assert found == ["ORDER", "OK", *["ORDER"] * 4, "OK", "ORDER", "OK", "ORDER", "ORDER", "OK"]
 
 
 @pytest.mark.parametrize(("hold", "tick"), [(1, 0), (40, 7)])

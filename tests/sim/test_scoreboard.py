@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from crossramp.golden.specification import Specification
-from crossramp.sim.scoreboard import STEP_QUANTITIES, MismatchError, compare_bulk
+from crossramp.sim.scoreboard import STEP_QUANTITIES, MismatchError, Scoreboard, compare_bulk
 
 from tests.strategies import inputs_of, network_of
 
@@ -50,3 +50,52 @@ def test_one_wrong_value_is_named(quantity, batch, at, where, seed):
     assert board.wrong == board.mismatched[quantity] == 1
     with pytest.raises(MismatchError, match=f"{quantity}, {where}: expected {good}, got {good ^ 1}$"):
         board.check()
+
+
+def test_arrays_of_nothing_are_no_comparison():
+    board = Scoreboard(SPEC)
+    empty = np.zeros((0, 2, 2), np.int64)
+    board.compare("h", empty, empty)
+    with pytest.raises(MismatchError, match="no h was compared"):
+        board.check("h")
+    with pytest.raises(MismatchError, match="nothing was compared"):
+        board.check()
+    board.compare("c", np.ones((1, 2, 2), np.int64), np.ones((1, 2, 2), np.int64))
+    board.check("c")
+    for quantities in (("h",), ("c", "h"), ("logits",)):
+        with pytest.raises(MismatchError, match=f"no {quantities[-1]} was compared"):
+            board.check(*quantities)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 2), (2, 1, 2), (2, 3, 1), (2, 3), (3, 2), ()])
+def test_arrays_that_would_be_broadcast_are_refused(shape):
+    """A single value, equal to all, must not count as all of them."""
+    board = Scoreboard(SPEC)
+    whole, part = np.ones((2, 3, 2), int), np.ones(shape, int)
+    for expected, got in ((whole, part), (part, whole)):
+        with pytest.raises(MismatchError, match="expected the shape"):
+            board.compare("h", expected, got)
+    assert board.total == 0
+
+
+def test_a_batch_that_is_missing_is_an_error(seed):
+    network, batches, result = run(seed)
+    del result.traces[1]
+    with pytest.raises(ValueError, match="shorter"):
+        compare_bulk(network, batches, result)
+
+
+def test_counts_add_up_and_are_reported():
+    """By quantity, over several comparisons; five mismatches are listed, all are counted."""
+    board = Scoreboard(SPEC)
+    for number in range(3):
+        board.compare("h", np.zeros((1, 3, 2), int), np.full((1, 3, 2), number), number)
+    board.compare("answers", np.array([1, 2]), np.array([1, 0]), 7)
+    assert board.compared == {"h": 18, "answers": 2}
+    assert board.mismatched == {"h": 12, "answers": 1}
+    assert (board.total, board.wrong) == (20, 13)
+    lines = board.report().splitlines()
+    assert lines[0] == "13 of 20 values differ from the golden model"
+    places = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]
+    assert lines[1:] == [f"  h, utterance 1, step {k}, unit {unit}: expected 0, got 1" for k, unit in places]
+    assert str(board.mismatches[-1]) == "answers, utterance 8: expected 2, got 0"

@@ -3,6 +3,7 @@
 
 import dataclasses
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from crossramp.sim.sweep.problem import Problem
 from crossramp.sim.sweep.summary import Spread, summarize
 
 from tests.sim.sweeps import PLAN, all_rows, problem_of
+
+MACS = range(-4000, 4001)  # beyond every threshold of these small ramps
 
 # ---- plans -----------------------------------------------------------------------------------------------------------
 
@@ -209,6 +212,27 @@ def test_each_given_cell_is_in_the_hash():
     assert turned.hashes["conductances"] not in seen
 
 
+@pytest.mark.parametrize("projection", [0, 2])
+def test_the_hash_of_the_model_follows_each_of_its_numbers(projection):
+    """The arrays, where they differ in one place; the specification, where anything of it differs."""
+    problem = problem_of(PLAN, projection=projection)
+    names = ["weights", "head_weights", "head_biases"] + ["projection_weights"] * bool(projection)
+    kinds = {"weights": "model", "head_weights": "model", "head_biases": "model", "projection_weights": "model"}
+    for name in [*names, "codes", "labels"]:
+        for place in (0, -1):
+            changed = np.array(getattr(problem, name))
+            changed.flat[place] += 1 if changed.flat[place] <= 0 else -1
+            other = dataclasses.replace(problem, **{name: changed}).hashes
+            expected = [kinds.get(name, "data")]
+            assert [kind for kind in other if other[kind] != problem.hashes[kind]] == expected, name
+    for change in ({"head_weight_bits": 7}, {"settle_clocks": 2}, {"latch": "first_trip"}, {"max_steps": 5}):
+        other = dataclasses.replace(problem, spec=problem.spec.replace(**change)).hashes
+        assert [kind for kind in other if other[kind] != problem.hashes[kind]] == ["model"], change
+    for change in ({"seed": 6}, {"metrics": ("flips",)}, {"points": problem.points[:-1]}):
+        other = dataclasses.replace(problem, **change).hashes
+        assert [kind for kind in other if other[kind] != problem.hashes[kind]] == ["plan"], change
+
+
 @pytest.mark.parametrize(
     "changes", [{}, {"readout": "last"}, {"state_bits": 20}, {"projection": 2}]
 )  # 20: no fast path
@@ -221,12 +245,47 @@ def test_metrics_are_those_of_the_instance(changes):
         tech = problem.points[point].technology
         chip = sampling.device(tech, network.spec, network.weights, 7)
         plan = calibration_plan(tech, network.spec, network.weights)
-        lstm = DeviceLstm(chip, calibrate(chip, plan).cells if point == 3 else None, network.projection_weights)
+        cells = calibrate(chip, plan).cells if point == 3 else None
+        lstm = DeviceLstm(chip, cells, network.projection_weights)
         answers = network.head(lstm.run(problem.codes).h)[0]
         assert row["accuracy"] == (answers == problem.labels).mean()
         assert row["flips"] == (answers != network.answers(problem.codes)).mean()
-        assert row["inl"] > 0
+        found = linearity_of(network, chip, cells)
+        assert {name: row[name] for name in found} == found
+        assert row["code_error"] == pytest.approx(code_error_of(network, lstm, problem.codes), rel=1e-12)
+        assert (row["point"], row["instance"], row["seed"]) == (point, 2, 7)
         assert set(row) == {"point", "instance", "seed", *METRICS}
+
+
+def linearity_of(network, chip, cells) -> dict:
+    """INL, DNL and missing codes of all ramps by their definitions, threshold by threshold."""
+    spec, worst_inl, worst_dnl, missing = network.spec, 0.0, 0.0, 0
+    for ramp, levels in zip(ramps(spec), seen_thresholds(chip, network.weights, cells), strict=True):
+        lsb = (ramp.activation.high - ramp.activation.low) / 2**ramp.bits
+        values = [float(ramp.activation(np.array(level * ramp.scale))) for level in levels]
+        inl = [(value - border) / lsb for value, border in zip(values, ramp.borders, strict=True)]
+        worst_inl = max(worst_inl, *map(abs, inl))
+        worst_dnl = max(worst_dnl, *(abs((b - a) / lsb - 1) for a, b in pairwise(values)))
+        # High while the MAC exceeds the level; the code counts to the last tick on which it is.
+        reached = {max((k + 1 for k, level in enumerate(levels) if mac > level), default=0) for mac in MACS}
+        missing += 2**ramp.bits - len(reached)
+    return {"inl": pytest.approx(worst_inl), "dnl": pytest.approx(worst_dnl), "missing_codes": missing}
+
+
+def code_error_of(network, lstm, codes) -> float:
+    """Root of the mean square of the differences in codes, the array being given the ideal network's pulses."""
+    spec, trace, differences = network.spec, network.run(codes).steps, []
+    pulses = np.full((*codes.shape[:2], spec.rows), spec.input_max)
+    pulses[..., : spec.inputs] = codes
+    before = np.concatenate([np.zeros_like(trace.h[:, :1]), trace.h[:, :-1]], axis=1)
+    pulses[..., spec.inputs : spec.inputs + spec.hidden] = before
+    for second, given, ideal in ((False, pulses, trace.codes), (True, trace.state_pulses, trace.state_codes)):
+        given, ideal = given.reshape(-1, given.shape[-1]), ideal.reshape(-1, ideal.shape[-1])
+        for place in range(len(given)):
+            number, one = np.array([2 * place + second]), given[place : place + 1]
+            values = lstm.values(lstm.charge(one, second), one, number, second)
+            differences += (lstm.codes(values, number, second)[0] - ideal[place]).tolist()
+    return (sum(d * d for d in differences) / len(differences)) ** 0.5
 
 
 def test_an_ideal_chip_errs_nowhere():
@@ -251,6 +310,10 @@ def test_spread_of_instances():
     assert spread.deviation == pytest.approx(0.2)
     assert spread.error == pytest.approx(0.2 / 3**0.5)
     assert Spread.of("inl", [1.0, 3.0]).worst == 3.0
+    hundred = Spread.of("flips", range(101)[::-1])
+    assert (hundred.low, hundred.high, hundred.worst, hundred.count) == (5, 95, 100, 101)
+    assert (hundred.mean, hundred.deviation) == (50, pytest.approx((101 * 102 / 12) ** 0.5))
+    assert Spread.of("accuracy", [0.25]).error == 0
     assert Spread.of("inl", [1.0]).deviation == 0
     problem = problem_of(PLAN)
     rows = [{"point": 1, "instance": k, "flips": 0.1 * k, "code_error": 0.0, "inl": 0.0} for k in range(3)]

@@ -55,7 +55,11 @@ def test_processes_and_workers_killed_midway(many, tmp_path, monkeypatch):
                 os.kill(new[0], signal.SIGKILL)
             yield result
 
-    assert collected(with_murder()) == expected
+    try:
+        found = collected(with_murder())
+    except execute.ExecutionError as error:
+        pytest.fail(f"given up after single deaths: {error}")
+    assert found == expected
     assert {child.pid for child in multiprocessing.active_children()} <= before
 
 

@@ -3,8 +3,10 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
+import crossramp.golden
 import pytest
 from crossramp.sim.sweep import store
 from crossramp.sim.sweep.plan import parse_plan
@@ -137,3 +139,30 @@ def test_results_as_a_table(parquet, tmp_path):
         with open(path, newline="") as file:
             found = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
     assert found == [{name: row[name] for name in columns} for row in ROWS]
+
+
+def test_the_code_s_version_follows_every_byte_that_decides_results(tmp_path):
+    """Each file of the golden model, and the two of the sweep; not those that only draw or store."""
+    golden, here = tmp_path / "golden", tmp_path / "sweep"
+    sources = Path(crossramp.golden.__file__).parent, Path(store.__file__).parent
+    for source, copy in zip(sources, (golden, here), strict=True):
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__", "*.npz", "*.toml"))
+    version = store._version(golden, here)
+    assert version == store.code_version()
+    files = sorted(golden.rglob("*.py"))
+    assert len(files) > 40
+    assert any(file.parent.name == "analog" for file in files)
+    seen = {version}
+    for file in [*files, here / "tasks.py", here / "problem.py"]:
+        content = file.read_bytes()
+        # As many bytes as before: an edited number.
+        file.write_bytes(content[:-1] + b" " if content else b"#")
+        changed = store._version(golden, here)
+        assert changed not in seen, file
+        seen.add(changed)
+        file.write_bytes(content)
+    assert store._version(golden, here) == version
+    (here / "store.py").write_text("")
+    assert store._version(golden, here) == version
+    (golden / "new.py").write_text("")
+    assert store._version(golden, here) != version
