@@ -117,6 +117,8 @@ def verify(
     observed, step_clocks, violations = _observe(network, x, simulator, progress, array)
     seconds = time.perf_counter() - started
     count = len(observed["answers"])
+    if count != len(x):
+        raise RuntimeError(f"the simulation gave {count} of {len(x)} utterances")
     compared, mismatches = np.zeros(count, np.int64), np.zeros(count, np.int64)
     golden_answers, golden_logits = np.zeros_like(observed["answers"]), np.zeros_like(observed["logits"])
     first: list[str | None] = [None] * count
@@ -151,7 +153,7 @@ def verify(
         logits=observed["logits"],
         golden_logits=golden_logits,
         seconds=seconds,
-        ideal_answers=None if device is None else network.answers(x[:count]),
+        ideal_answers=None if device is None else network.answers(x),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from crossramp.boards.driver import BoardDriver, Disturbed
 from crossramp.boards.exchange import Exchange, LinkError, Silent
 from crossramp.golden.boardmemory import Build
-from crossramp.golden.hostlink import ANSWER, Command, Frame, Space, Status
+from crossramp.golden.hostlink import ANSWER, Command, Frame, Space, Status, StatusBlock
 from crossramp.golden.linkmodel import LinkModel
 
 from tests.boards.line import Disturbance
@@ -128,9 +128,14 @@ def test_answers_that_come_late_are_not_taken_for_others():
             answers, self.held = self.held, super().feed(data)
             return answers + self.held  # each answer comes again, after the next question
 
-    with Line(Late(BUILD)) as line, quick(line) as board:
-        board.load(NETWORK)
-        assert all(is_golden(board.run(x, every_step=True), k, True) for k, x in enumerate(X))
+    with Line(Late(BUILD)) as line:
+        try:
+            with quick(line) as board:
+                board.load(NETWORK)
+                results = [board.run(x, every_step=True) for x in X]
+        except LinkError as error:
+            pytest.fail(f"an answer was taken for another one's: {error}")
+        assert all(is_golden(result, k, True) for k, result in enumerate(results))
 
 
 # ---- a board that stops, or is switched off --------------------------------------------------------------------------
@@ -276,6 +281,24 @@ def test_what_is_loaded_again_is_read_back_as_it_was_the_first_time(verify):
                 board.run(X[0])
         else:
             assert board.run(X[0]).restarts == 1
+
+
+@pytest.mark.parametrize("change", [{"answered": False}, {"done": 4}, {"accepted": 4}, {"tag": 0}])
+def test_an_answer_before_the_last_step_is_none(change):
+    """The board has not computed all of the utterance, and nothing more is on its way."""
+
+    def early(frame, answer):
+        if frame.command != Command.STATUS:
+            return answer
+        status = StatusBlock.unpack(answer.payload[1:])
+        if status.accepted < len(X[0]):
+            return answer
+        return replace(answer, payload=b"\0" + replace(status, **change).pack())
+
+    with Line(Board(early)) as line, quick(line) as board:
+        board.load(NETWORK)
+        with pytest.raises(Disturbed, match="lost the utterance after step 5 of utterance 1"):
+            board.run(X[0])
 
 
 def test_a_board_that_loses_every_utterance():

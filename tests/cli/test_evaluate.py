@@ -183,6 +183,18 @@ def test_a_chip_that_differs_is_told(run, model_file, recordings, pretended, mon
     assert "rram, chip 1, none: first difference in recording 0: " in out
 
 
+def test_a_broken_rule_alone_is_a_difference(run, model_file, recordings, pretended, monkeypatch):
+    """Every value is right, but the hardware broke a rule of the boundary: exit status 1, and it is named."""
+    from crossramp import verify
+
+    real = verify._observe
+    monkeypatch.setattr(verify, "_observe", lambda *given: (*real(*given)[:2], ("tap_changes",)))
+    for option in ((), ("--json",)):
+        status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, *option)
+        assert status == 1
+        assert "tap_changes" in out
+
+
 def test_a_fast_path_that_is_wrong_is_told(run, model_file, recordings, pretended, monkeypatch):
     real = evaluated_on.Speech.instances
 

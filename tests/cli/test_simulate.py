@@ -200,6 +200,18 @@ def test_accuracies_are_of_each_side_s_own_answers(run, model_file, recordings, 
     assert (status, content["mismatches"]) == (1, len(labels))
 
 
+def test_a_broken_rule_alone_is_a_difference(run, model_file, monkeypatch):
+    """Every value is right, but the hardware broke a rule of the boundary: exit status 1, and it is named."""
+    from crossramp import verify
+
+    real = verify._observe
+    monkeypatch.setattr(verify, "_observe", lambda *given: (*real(*given)[:2], ("tap_changes",)))
+    for option in ((), ("--json",)):
+        status, out, _ = run("simulate", model_file, "--random", 1, "--simulator", "amaranth", *option)
+        assert status == 1
+        assert "tap_changes" in out
+
+
 def test_single_files_are_labeled_too(run, model_file, recordings, monkeypatch):
     monkeypatch.chdir(recordings[0] / "yes")
     _, content = simulated(run, model_file, "a.wav", "--simulator", "amaranth")

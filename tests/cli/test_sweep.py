@@ -195,7 +195,7 @@ def test_without_pyarrow_results_are_csv(run, plan, tmp_path, monkeypatch):
 
 
 def test_ctrl_c_says_what_is_done_and_keeps_it(plan, tmp_path):
-    path = plan(more='adc_bits = [2, 3, 4, 5, 6, 7]\n[plot]\nmetric = "flips"\n')
+    path = plan(more='"cell.stuck_on" = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]\n[plot]\nmetric = "flips"\n')
     command = [sys.executable, "-c", STOPPING.format(stop_after=1)]
     command += ["sweep", path, "-o", tmp_path / "out", "--workers", "1"]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)

@@ -119,6 +119,18 @@ def test_step_trace_shows_what_golden_computes():
         assert np.array_equal(waves.state_codes, golden.state_codes[0, step])
         first = waves.controls["integrate"] & ~waves.controls["state"]
         assert np.array_equal(waves.rows[first, : SPEC.inputs].sum(axis=0), x[step])
+        before = golden.h[0, step - 1] if step else np.zeros(SPEC.hidden, int)
+        driven = waves.rows[first].sum(axis=0)
+        assert np.array_equal(driven[SPEC.inputs : SPEC.inputs + SPEC.hidden], before)
+        assert (driven[SPEC.inputs + SPEC.hidden :] == SPEC.input_max).all()
+        second = waves.controls["integrate"] & waves.controls["state"]
+        assert np.array_equal(waves.state_rows[second].sum(axis=0), golden.state_pulses[0, step])
+        tick = waves.controls["tick"]
+        assert waves.tap[tick].tolist() == [*range(SPEC.ticks)] * 2
+        assert (waves.tap[~tick] == -1).all()
+        # Twice the beats and a clock of the pipeline: of c after the gates' codes, of h after those of the state.
+        assert waves.update.sum() == 2 * (SPEC.beats + 1)
+        assert not (waves.update & (tick | waves.controls["integrate"])).any()
         held = waves.controls["hold"] & ~waves.controls["state"]
         assert np.array_equal(waves.values[held][-1], golden.macs[0, step])
     assert len(waves.tap) == SPEC.clocks_per_step

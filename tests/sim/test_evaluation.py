@@ -35,6 +35,9 @@ def test_score_counts():
     assert (score.correct, score.total, score.accuracy) == (2, 5, 0.4)
     assert score.recalls[:2].tolist() == [pytest.approx(1 / 3), 0.5]
     assert np.isnan(score.recalls[2:]).all()
+    # Row: what was said; column: what was answered.
+    score = Score(np.array([1, 1, 2]), np.array([0, 0, 1]), 3)
+    assert score.confusion.tolist() == [[0, 2, 0], [0, 0, 1], [0, 0, 0]]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from crossramp.golden.specification import Specification
-from crossramp.sim.scoreboard import STEP_QUANTITIES, MismatchError, Scoreboard, compare_bulk
+from crossramp.sim.scoreboard import STEP_QUANTITIES, MismatchError, Scoreboard, compare_bulk, expected_traces
 
+from tests.devices import device_of
 from tests.strategies import inputs_of, network_of
 
 SPEC = Specification(inputs=3, units=2, classes=3, adc_bits=3, input_bits=3)
@@ -99,3 +100,19 @@ def test_counts_add_up_and_are_reported():
     places = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]
     assert lines[1:] == [f"  h, utterance 1, step {k}, unit {unit}: expected 0, got 1" for k, unit in places]
     assert str(board.mismatches[-1]) == "answers, utterance 8: expected 2, got 0"
+
+
+def test_the_noise_of_a_batch_goes_on_where_the_one_before_ended(seed):
+    """Three batches of a noisy chip are one of all their utterances; and so is a part, told where it begins."""
+    network = network_of(SPEC, seed)
+    chip = device_of(SPEC, network.weights, seed)
+    x = inputs_of(SPEC, seed, batch=6, steps=3)
+    (whole,) = expected_traces(network, x, chip)
+    parts = expected_traces(network, [x[:1], x[1:4], x[4:]], chip)
+    for name in STEP_QUANTITIES:
+        found = np.concatenate([getattr(part.steps, name) for part in parts])
+        np.testing.assert_array_equal(found, getattr(whole.steps, name))
+    (later,) = expected_traces(network, x[4:], chip, first=2 * 3 * 4)
+    np.testing.assert_array_equal(later.steps.codes, whole.steps.codes[4:])
+    (other,) = expected_traces(network, x[4:], chip)
+    assert (other.steps.codes != later.steps.codes).any(), "the chip has too little noise to show anything"

@@ -257,18 +257,37 @@ def test_metrics_are_those_of_the_instance(changes):
         assert set(row) == {"point", "instance", "seed", *METRICS}
 
 
+def test_linearity_is_that_of_all_ramps():
+    """Cells so bad that several ramps lack codes."""
+    text = PLAN.replace('["flips", "code_error", "inl"]', '["inl", "dnl", "missing_codes"]')
+    text = text.replace('"cell.read_noise" = [0.0, 0.05]', '"times cell.programming_error" = [40]')
+    problem = problem_of(text)
+    (row,) = tasks.run_task(problem, {"point": 2, "first": 0, "count": 1})
+    network, point = problem.network(problem.points[2]), problem.points[2]
+    chip = sampling.device(point.technology, network.spec, network.weights, 5)
+    found = linearity_of(network, chip, None)
+    assert {name: row[name] for name in found} == found
+    assert np.count_nonzero(missing_of(network, chip, None)) > 1, "one ramp alone lacks codes: a sum would not be seen"
+
+
+def missing_of(network, chip, cells) -> list[int]:
+    """Codes of each ramp that no MAC gives: a code is the last tick on which the MAC exceeds the level."""
+    missing = []
+    for levels in seen_thresholds(chip, network.weights, cells):
+        reached = {max((k + 1 for k, level in enumerate(levels) if mac > level), default=0) for mac in MACS}
+        missing.append(len(levels) + 1 - len(reached))
+    return missing
+
+
 def linearity_of(network, chip, cells) -> dict:
     """INL, DNL and missing codes of all ramps by their definitions, threshold by threshold."""
-    spec, worst_inl, worst_dnl, missing = network.spec, 0.0, 0.0, 0
-    for ramp, levels in zip(ramps(spec), seen_thresholds(chip, network.weights, cells), strict=True):
+    worst_inl, worst_dnl, missing = 0.0, 0.0, sum(missing_of(network, chip, cells))
+    for ramp, levels in zip(ramps(network.spec), seen_thresholds(chip, network.weights, cells), strict=True):
         lsb = (ramp.activation.high - ramp.activation.low) / 2**ramp.bits
         values = [float(ramp.activation(np.array(level * ramp.scale))) for level in levels]
         inl = [(value - border) / lsb for value, border in zip(values, ramp.borders, strict=True)]
         worst_inl = max(worst_inl, *map(abs, inl))
         worst_dnl = max(worst_dnl, *(abs((b - a) / lsb - 1) for a, b in pairwise(values)))
-        # High while the MAC exceeds the level; the code counts to the last tick on which it is.
-        reached = {max((k + 1 for k, level in enumerate(levels) if mac > level), default=0) for mac in MACS}
-        missing += 2**ramp.bits - len(reached)
     return {"inl": pytest.approx(worst_inl), "dnl": pytest.approx(worst_dnl), "missing_codes": missing}
 
 
@@ -286,6 +305,18 @@ def code_error_of(network, lstm, codes) -> float:
             values = lstm.values(lstm.charge(one, second), one, number, second)
             differences += (lstm.codes(values, number, second)[0] - ideal[place]).tolist()
     return (sum(d * d for d in differences) / len(differences)) ** 0.5
+
+
+def test_recordings_without_a_label_are_neither_right_nor_wrong():
+    text = PLAN.replace('["flips", "code_error", "inl"]', '["accuracy"]').replace("[3, 4]", "[4]")
+    problem = problem_of(text, labels=True)
+    answers = problem.network(problem.points[0]).answers(problem.codes)
+    ideal = text.replace('calibration = ["none", "one-point"]', 'switches = ["none"]')
+    labels = np.array([answers[0], answers[1], (answers[2] + 1) % 3, -1, -1, -1])
+    problem = dataclasses.replace(problem_of(ideal), labels=labels)
+    assert [row["accuracy"] for row in all_rows(problem, 1)] == pytest.approx([2 / 3] * 2)
+    nothing = dataclasses.replace(problem, labels=np.full(6, -1))
+    assert [row["accuracy"] for row in all_rows(nothing, 1)] == [None, None]
 
 
 def test_an_ideal_chip_errs_nowhere():

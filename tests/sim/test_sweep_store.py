@@ -35,6 +35,9 @@ def test_results_stay_and_are_counted_once(tmp_path):
         held.add({"point": 0, "first": 1, "count": 1}, ROWS[1:])
         assert held.rows(10) == ROWS
         assert held.rows(1) == ROWS[:1]
+        # Not all of these are there, and none of those.
+        assert not held.done(TASK | {"count": 3})
+        assert not held.done(TASK | {"point": 1})
     with opened(tmp_path / "a") as held:
         assert held.rows(10) == ROWS
         assert held.damaged == []
@@ -77,6 +80,7 @@ def test_a_damaged_or_foreign_part_is_told_and_computed_again(how, tmp_path):
     damage(file, how)
     with opened(tmp_path) as held:
         assert not held.done(TASK)
+        assert len(held.damaged) == 1
         ((name, why),) = held.damaged
         assert name == file.name
         assert why in ("is cut short or damaged", "was changed", "belongs to another sweep")
