@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from crossramp.golden.boardmemory import Build
+from crossramp.golden.boundary_wires import calibration_bits
 from crossramp.golden.hostlink import BAUD
 from crossramp.golden.specification import Specification
 
@@ -191,7 +192,7 @@ def array_widths(spec: Specification) -> dict[str, int]:
         "array_ramp_reset": 1,
         "array_tick": 1,
         "array_tap": spec.ticks,
-        "array_calibration": len(spec.ramps) * spec.calibration_cells,
+        "array_calibration": calibration_bits(spec),
         "array_comparators": spec.columns,
         "array_ready": 1,
     }

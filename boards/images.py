@@ -5,6 +5,7 @@ import struct
 from collections.abc import Sequence
 
 from crossramp.golden.boardmemory import Build, head_image, thresholds_image, weights_image
+from crossramp.golden.boundary_wires import calibration_bits
 from crossramp.golden.hostlink import Space
 from crossramp.golden.lstm import check_integers
 from crossramp.golden.network import Network
@@ -88,7 +89,7 @@ def settings_image(build: Build, hold: int | None = None, tick: int = 1, calibra
     for name, clocks in (("hold", hold), ("tick", tick)):
         if not 0 <= clocks <= 0xFFFF:
             raise ValueError(f"{name} is {clocks} clocks; allowed: 0 to 65535")
-    cells = len(spec.ramps) * spec.calibration_cells
+    cells = calibration_bits(spec)
     if len(calibration) > cells or any(cell not in (0, 1) for cell in calibration):
         raise ValueError(f"calibration is {list(calibration)}; expected up to {cells} cells of 0 or 1")
     bits = sum(cell << k for k, cell in enumerate(calibration))

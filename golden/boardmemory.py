@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .boundary_wires import calibration_bits
 from .hostlink import BAUD, VERSION, Space
 from .network import Network
 from .ramp import ramps
@@ -107,7 +108,7 @@ class Build:
             Space.WEIGHTS: 4 * self.groups * spec.rows,
             Space.THRESHOLDS: len(spec.ramps) << spec.adc_bits if self.columns_per_clock else 0,
             Space.HEAD: spec.classes * (spec.units + 1),
-            Space.SETTINGS: 2 + -(-len(spec.ramps) * spec.calibration_cells // 16),
+            Space.SETTINGS: 2 + -(-calibration_bits(spec) // 16),
             Space.H: spec.beats,
             Space.LOGITS: spec.classes,
         }[space]

@@ -3,6 +3,7 @@
 
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.boundary_wires import BOUNDARY
 from crossramp.golden.specification import Specification
 
 
@@ -58,20 +59,5 @@ class ArraySignature(wiring.Signature):
     def __init__(self, spec: Specification):
         self.spec = spec
         super().__init__(
-            {
-                "row_pos": Out(spec.rows),
-                "row_neg": Out(spec.rows),
-                "state_pos": Out(spec.units),
-                "state_neg": Out(spec.units),
-                "state": Out(1),
-                "integrate": Out(1),
-                "reset": Out(1, init=1),
-                "hold": Out(1),
-                "ramp_reset": Out(1),
-                "tick": Out(1),
-                "tap": Out(spec.ticks),
-                "calibration": Out(len(spec.ramps) * spec.calibration_cells),
-                "comparators": In(spec.columns),
-                "ready": In(1),
-            }
+            {wire.name: (Out if wire.to_array else In)(wire.width(spec), init=wire.init) for wire in BOUNDARY}
         )

@@ -7,11 +7,13 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.analog.calibration import CalibrationPlan
+from crossramp.golden.boundary_wires import calibration_bits
 from crossramp.golden.specification import GATES, Specification
 
 from .boundary import ArraySignature
 from .loader import x_layout
-from .macro import Macro, MonitorSignature, h_layout
+from .macro import Macro
+from .record_layout import MonitorSignature, h_layout
 
 
 class CalibrateSignature(wiring.Signature):
@@ -39,7 +41,7 @@ class CalibrateSignature(wiring.Signature):
 
     def __init__(self, spec: Specification):
         self.spec = spec
-        width = len(spec.ramps) * spec.calibration_cells
+        width = calibration_bits(spec)
         super().__init__(
             {
                 "start": In(1),
@@ -91,7 +93,7 @@ class Calibrator(wiring.Component):
                 # the macro
                 "macro_x": Out(stream.Signature(x_layout(spec.input_bits))),
                 "macro_h": In(stream.Signature(h_layout(spec))),
-                "calibration": Out(len(spec.ramps) * spec.calibration_cells),
+                "calibration": Out(calibration_bits(spec)),
                 "quiet": Out(1),
                 "monitor": In(MonitorSignature(spec)),
             }

@@ -10,17 +10,7 @@ from crossramp.golden.specification import Specification
 
 from .access import UNCHECKED, AccessSignature
 from .arith import balanced_sum
-from .macro import h_layout
-
-
-def logit_layout(spec: Specification) -> data.StructLayout:
-    """Payload of the logit stream: an exact logit, and whether it is the last class's."""
-    return data.StructLayout({"value": signed(spec.logit_bits), "last": 1})
-
-
-def answer_layout(spec: Specification) -> data.StructLayout:
-    """Payload of the answer stream: the class, and whether the utterance was too long for its sums to mean anything."""
-    return data.StructLayout({"index": max((spec.classes - 1).bit_length(), 1), "too_long": 1})
+from .record_layout import answer_layout, h_layout, logit_layout
 
 
 def program_signature(spec: Specification) -> AccessSignature:

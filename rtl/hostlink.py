@@ -8,9 +8,8 @@ from crossramp.golden.boardmemory import Build
 
 from .commands import Commands
 from .framing import FramePort
-from .head import answer_layout, logit_layout
 from .loader import x_layout
-from .macro import h_layout
+from .record_layout import answer_layout, h_layout, logit_layout
 from .results import Results
 from .spaces import Spaces
 from .uart import divisor

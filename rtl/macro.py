@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The LSTM macro: the whole digital periphery of one crossbar."""
 
-from amaranth import Cat, Const, Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
+from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.boundary_wires import PHASES, calibration_bits
 from crossramp.golden.lstm import checked_projection
 from crossramp.golden.specification import GATES, Specification
 
@@ -13,35 +14,9 @@ from .loader import Loader, x_layout
 from .projection import Projection
 from .pulses import PulseBank, PulseDriver
 from .ramp import RampCounter
+from .record_layout import MonitorSignature, h_layout
 from .sequencer import Sequencer
 from .update import CellUpdate, StateMemory, StateRing
-
-
-def h_layout(spec: Specification) -> data.StructLayout:
-    """Payload of the h stream: ``lanes`` pulse codes, the step's last beat, the utterance's last step."""
-    return data.StructLayout({"codes": data.ArrayLayout(signed(spec.input_bits), spec.lanes), "end": 1, "last": 1})
-
-
-class MonitorSignature(wiring.Signature):
-    """What passes through the update pipeline, for benches and probes; seen from the macro (docs/boundary.md)."""
-
-    def __init__(self, spec: Specification):
-        codes = data.ArrayLayout(spec.adc_bits, spec.lanes)
-        super().__init__(
-            {
-                "gates": Out(1),
-                "i": Out(codes),
-                "f": Out(codes),
-                "g": Out(codes),
-                "state": Out(1),
-                "c": Out(data.ArrayLayout(signed(spec.state_bits), spec.lanes)),
-                "q": Out(data.ArrayLayout(signed(spec.state_pulse_bits), spec.lanes)),
-                "output": Out(1),
-                "o": Out(codes),
-                "t": Out(codes),
-                "stalled": Out(1),
-            }
-        )
 
 
 class Macro(wiring.Component):
@@ -84,7 +59,7 @@ class Macro(wiring.Component):
             | {
                 "x": In(stream.Signature(x_layout(spec.input_bits))),
                 "h": Out(stream.Signature(h_layout(spec))),
-                "calibration": In(len(spec.ramps) * spec.calibration_cells),
+                "calibration": In(calibration_bits(spec)),
                 "busy": Out(1),
                 "array": Out(ArraySignature(spec)),
                 "monitor": Out(MonitorSignature(spec)),
@@ -96,7 +71,7 @@ class Macro(wiring.Component):
         spec, array = self.spec, self.array
 
         m.submodules.sequencer = sequencer = Sequencer(spec)
-        for name in ("state", "integrate", "reset", "hold", "ramp_reset", "tick"):
+        for name in PHASES:
             m.d.comb += getattr(array, name).eq(getattr(sequencer, name))
         m.d.comb += [sequencer.ready.eq(array.ready), self.busy.eq(sequencer.busy)]
         m.d.sync += array.calibration.eq(self.calibration)

@@ -5,14 +5,16 @@ from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.analog.calibration import CalibrationPlan
+from crossramp.golden.boundary_wires import calibration_bits
 from crossramp.golden.network import Network
 from crossramp.golden.specification import Specification
 
 from .boundary import ArraySignature
 from .calibrator import CalibratedMacro, CalibrateSignature
-from .head import Head, answer_layout, logit_layout, program_signature
+from .head import Head, program_signature
 from .loader import x_layout
-from .macro import Macro, MonitorSignature, h_layout
+from .macro import Macro
+from .record_layout import MonitorSignature, answer_layout, h_layout, logit_layout
 
 
 class NetworkTop(wiring.Component):
@@ -59,7 +61,7 @@ class NetworkTop(wiring.Component):
             "logit": Out(stream.Signature(logit_layout(spec))),
             "answer": Out(stream.Signature(answer_layout(spec))),
             **(
-                {"calibration": In(len(spec.ramps) * spec.calibration_cells)}
+                {"calibration": In(calibration_bits(spec))}
                 if plan is None
                 else {"calibrate": Out(CalibrateSignature(spec))}
             ),

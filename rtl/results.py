@@ -8,8 +8,7 @@ from amaranth.lib.wiring import In, Out
 from crossramp.golden.specification import Specification
 
 from .access import UNCHECKED, AccessSignature
-from .head import answer_layout, logit_layout
-from .macro import h_layout
+from .record_layout import answer_layout, h_layout, logit_layout
 
 
 class Results(wiring.Component):

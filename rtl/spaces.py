@@ -6,11 +6,12 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.boardmemory import Build, identity_image
+from crossramp.golden.boundary_wires import calibration_bits
 from crossramp.golden.hostlink import Space
 
 from .access import AccessSignature
-from .head import logit_layout, program_signature
-from .macro import h_layout
+from .head import program_signature
+from .record_layout import h_layout, logit_layout
 
 _READ_ONLY = (Space.IDENTITY, Space.H, Space.LOGITS)
 
@@ -83,7 +84,7 @@ class Spaces(wiring.Component):
             "logits": Out(AccessSignature(spec.classes, logit_layout(spec)["value"].shape)),
             "hold_clocks": Out(16),
             "tick_clocks": Out(16),
-            "calibration": Out(len(spec.ramps) * spec.calibration_cells),
+            "calibration": Out(calibration_bits(spec)),
         }
         if build.columns_per_clock:
             weight = data.ArrayLayout(signed(spec.weight_bits), build.columns_per_clock)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.analog.noise import SIZE, key, table
+from crossramp.golden.boundary_wires import calibration_bits
 from crossramp.golden.lstm import checked_integers
 from crossramp.golden.ramp import ramps
 from crossramp.golden.specification import Specification
@@ -176,7 +177,7 @@ def calibration_port(spec: Specification, calibration: int | None, programming) 
     if calibration is None:
         chosen = programming.nominal.ravel() if isinstance(programming, DeviceInstance) else ()
         return sum(1 << cell for cell in np.flatnonzero(chosen).tolist())
-    cells = len(spec.ramps) * spec.calibration_cells
+    cells = calibration_bits(spec)
     if not 0 <= calibration < 1 << cells:
         raise ValueError(f"calibration is {calibration}; allowed: 0 to {(1 << cells) - 1}, for {cells} cells")
     return calibration
