@@ -15,6 +15,8 @@ from amaranth.back import verilog
 from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
+from crossramp.golden.boundary_wires import BOUNDARY
+from crossramp.golden.step_record import GROUPS
 
 from .backend_text import cured
 from .keywords import KEYWORDS
@@ -27,19 +29,9 @@ MEANINGS = {
     "x_ready": "x_code is taken on this clock if x_valid",
     "x_code": "signed pulse code of x, x[0] of a step first",
     "x_last": "with a step's last code: the utterance ends with this step",
-    "h_valid": "a beat of h is there",
     "h_ready": "the beat is taken on this clock if h_valid",
-    "h_codes": "signed pulse codes of h, `lanes` units a beat, the lowest unit in the lowest bits",
-    "h_end": "last beat of a step",
-    "h_last": "this step is the utterance's last",
-    "logit_valid": "a logit is there",
     "logit_ready": "the logit is taken on this clock if logit_valid",
-    "logit_value": "signed logit, class 0 first",
-    "logit_last": "logit of the last class",
-    "answer_valid": "an answer is there",
     "answer_ready": "the answer is taken on this clock if answer_valid",
-    "answer_index": "the class with the largest logit, the lowest on a tie",
-    "answer_too_long": "the utterance had more steps than max_steps: the answer means nothing",
     "calibration": "bias cells that every ramp applies, ramp 0's lowest; change it between utterances",
     "calibrate_start": "begin a calibration, behind the utterance that is under way",
     "calibrate_busy": "a calibration is under way: x waits",
@@ -48,32 +40,11 @@ MEANINGS = {
     "calibrate_value": "bias cells for calibrate_load",
     "calibrate_registers": "bias cells that every ramp applies, ramp 0's lowest",
     "busy": "an utterance is under way",
-    "array_row_pos": "drive row r with the positive read voltage",
-    "array_row_neg": "drive row r with the negative read voltage",
-    "array_state_pos": "drive the state cell of unit u positively",
-    "array_state_neg": "drive the state cell of unit u negatively",
-    "array_state": "second conversion: only bank g's columns matter",
-    "array_integrate": "the integrators accumulate",
-    "array_reset": "the integrators are emptied",
-    "array_hold": "nothing is driven, the integrators keep their value",
-    "array_ramp_reset": "the ramps go to their start",
-    "array_tick": "all ramps go one step on",
-    "array_tap": "one-hot: the ramp cell that makes this step",
-    "array_calibration": "bias cells applied while array_ramp_reset is high",
-    "array_comparators": "column c's value exceeds its ramp; asynchronous; banks i, f, g, o",
-    "array_ready": "low makes the periphery wait before a window, in hold and on a tick",
-    "monitor_gates": "a beat of monitor_i, _f and _g is there",
-    "monitor_i": "codes of bank i",
-    "monitor_f": "codes of bank f",
-    "monitor_g": "codes of bank g",
-    "monitor_state": "a beat of monitor_c and _q is there",
-    "monitor_c": "new cell state c, signed, units of 2**-state_frac_bits",
-    "monitor_q": "c as a signed pulse code",
-    "monitor_output": "a beat of monitor_o and _t is there",
-    "monitor_o": "codes of bank o",
-    "monitor_t": "codes of the second conversion, g(c)",
     "monitor_stalled": "only array_ready is missing for the next clock of the step",
 }
+MEANINGS |= {wire.port: wire.meaning for wire in BOUNDARY}
+MEANINGS |= {group.strobe: group.meaning for group in GROUPS}
+MEANINGS |= {group.port_of(field): field.meaning for group in GROUPS for field in group.fields}
 
 
 @dataclass(frozen=True)

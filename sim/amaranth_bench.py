@@ -2,16 +2,19 @@
 """A network in Amaranth's own simulator with the Python array behind it, clock by clock."""
 
 import numpy as np
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
+from crossramp.golden.boundary_wires import PHASES, PIN_NAMES
 from crossramp.golden.network import Network
 from crossramp.golden.specification import Specification
+from crossramp.golden.step_record import GROUPS, step_records
 from crossramp.rtl.network import NetworkTop
 
-from .array import PIN_NAMES, ArrayModel
+from .array import ArrayModel
 from .array_interface import Array, CheckedArray
+from .shown_steps import shown_values
 from .simulators import HardwareError
 
 #: Steps (load, conversion, and the sum of one logit) without any event after which a simulation is given up.
@@ -21,27 +24,21 @@ _PATIENCE = 4
 class _Probe(wiring.Component):
     """The network with what a bench looks at on every clock in one word: one read of the simulator, not twenty."""
 
-    #: Bits of ``word``, lowest first: six of the boundary, six that announce a beat, x.ready.
-    CONTROLS = ("reset", "integrate", "ramp_reset", "tick", "hold", "state")
-    EVENTS = ("gates", "state", "output", "h", "logit", "answer")
+    #: Bits of ``word``, lowest first: those of the boundary that say what the array does, those that announce a beat
+    #: of each group, x.ready.
+    CONTROLS = PHASES
+    EVENTS = tuple(group.name for group in GROUPS)
 
     def __init__(self, network: Network):
         self.top = NetworkTop.of(network)
         top, monitor = self.top, self.top.monitor
-        self._word = Cat(
-            *(getattr(top.array, name) for name in self.CONTROLS),
-            *(monitor.gates, monitor.state, monitor.output, top.h.valid, top.logit.valid, top.answer.valid),
-            top.x.ready,
-        )
-        #: What a beat of each event carries; read when it is there, which is rarely.
-        self.beats = {
-            "gates": Cat(monitor.i.as_value(), monitor.f.as_value(), monitor.g.as_value()),
-            "state": Cat(monitor.c.as_value(), monitor.q.as_value()),
-            "output": Cat(monitor.o.as_value(), monitor.t.as_value()),
-            "h": top.h.payload.as_value(),
-            "logit": top.logit.payload.as_value(),
-            "answer": top.answer.payload.as_value(),
-        }
+        strobes, self.beats = [], {}  # what a beat carries is read when it is there, which is rarely
+        for group in GROUPS:
+            source = monitor if group.monitored else getattr(top, group.port)
+            strobes.append(getattr(monitor, group.name) if group.monitored else source.valid)
+            fields = monitor if group.monitored else source.payload
+            self.beats[group.name] = Cat(*(Value.cast(getattr(fields, field.name)) for field in group.fields))
+        self._word = Cat(*(getattr(top.array, name) for name in self.CONTROLS), *strobes, top.x.ready)
         super().__init__({"word": Out(len(self._word))})
 
     def elaborate(self, platform):
@@ -111,7 +108,7 @@ class Bench:
             self._simulator = Simulator(self._probe)
             self._simulator.add_clock(1e-6)
             self._simulator.add_testbench(self._run)
-        found = self.beats["answer"]
+        found = self.beats["answers"]
         while len(found) < answers:
             self._simulator.advance()
 
@@ -180,69 +177,5 @@ def beat_values(spec: Specification, beats: dict[str, list[int]], lasts: np.ndar
     HardwareError
         For another number of beats than they make, or beats that are framed otherwise.
     """
-    width, steps = spec.adc_bits, len(lasts)
-    layouts = {
-        "gates": [("i", width, False), ("f", width, False), ("g", width, False)],
-        "state": [("c", spec.state_bits, True), ("q", spec.state_pulse_bits, True)],
-        "output": [("o", width, False), ("t", width, False)],
-        "h": [("h", spec.input_bits, True)],
-    }
-    found = {}
-    for group, members in layouts.items():
-        count, beats_each = (spec.hidden, spec.h_beats) if group == "h" else (spec.units, spec.beats)
-        expected = steps * beats_each
-        if len(beats[group]) != expected:
-            raise HardwareError(f"the gateware showed {len(beats[group])} beats of {group}; expected {expected}")
-        lowest = 0
-        for name, bits, is_signed in members:
-            lanes = _fields(beats[group], lowest, bits, spec.lanes, is_signed)
-            found[name] = lanes.reshape(steps, -1)[:, :count]
-            lowest += bits * spec.lanes
-    expected = (steps if spec.readout == "step" else int(lasts.sum())) * spec.classes
-    if len(beats["logit"]) != expected:
-        raise HardwareError(f"the gateware gave {len(beats['logit'])} logits; expected {expected}")
-    _check_framing(spec, lasts, beats)
-    return {
-        "codes": np.concatenate([found[gate] for gate in "ifgo"], axis=1),
-        "c": found["c"],
-        "state_pulses": found["q"],
-        "state_codes": found["t"],
-        "h": found["h"],
-        "logits": _fields(beats["logit"], 0, spec.logit_bits, 1, True).reshape(-1, spec.classes),
-        "answers": _fields(beats["answer"], 0, max((spec.classes - 1).bit_length(), 1), 1, False)[:, 0],
-    }
-
-
-def _check_framing(spec: Specification, lasts: np.ndarray, beats: dict[str, list[int]]) -> None:
-    """Ends and lasts where they belong, no utterance too long, zeros in the lanes beyond the last unit."""
-    end = np.arange(len(lasts) * spec.h_beats) % spec.h_beats == spec.h_beats - 1
-    codes = spec.lanes * spec.input_bits
-    used = (spec.hidden - (spec.h_beats - 1) * spec.lanes) * spec.input_bits
-    beyond = np.array([word % (1 << codes) >> used if last else 0 for word, last in zip(beats["h"], end, strict=True)])
-    last_class = np.arange(len(beats["logit"])) % spec.classes == spec.classes - 1
-    for name, got, want in (
-        ("h_end", _bit(beats["h"], codes), end),
-        ("h_last", _bit(beats["h"], codes + 1), np.repeat(lasts, spec.h_beats)),
-        ("h_codes beyond the last unit", beyond, 0 * end),
-        ("logit_last", _bit(beats["logit"], spec.logit_bits), last_class),
-        (
-            "answer_too_long",
-            _bit(beats["answer"], max((spec.classes - 1).bit_length(), 1)),
-            np.zeros(len(beats["answer"])),
-        ),
-    ):
-        wrong = np.flatnonzero(got != want)
-        if wrong.size:
-            raise HardwareError(f"{name} of beat {wrong[0]} is {got[wrong[0]]}; expected {int(want[wrong[0]])}")
-
-
-def _bit(words: list[int], bit: int) -> np.ndarray:
-    return np.array([word >> bit & 1 for word in words])
-
-
-def _fields(words: list[int], lowest: int, bits: int, count: int, is_signed: bool) -> np.ndarray:
-    """``count`` fields of ``bits`` from bit ``lowest`` on, of each word; int64, shape (words, count)."""
-    mask, half = (1 << bits) - 1, 1 << (bits - 1)
-    values = [[word >> (lowest + bits * k) & mask for k in range(count)] for word in words]
-    array = np.array(values, np.int64).reshape(len(words), count)
-    return np.where(array >= half, array - (1 << bits), array) if is_signed else array
+    records = step_records(spec)
+    return shown_values(spec, {name: records[name].unpack_integers(beats[name]) for name in records}, lasts)

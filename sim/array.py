@@ -2,10 +2,11 @@
 """The array in Python, behind the analog boundary: for Amaranth's simulator, for cocotb, for any loop over clocks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, make_dataclass
 
 import numpy as np
 from crossramp.golden.analog.device import DeviceInstance
+from crossramp.golden.boundary_wires import PIN_NAMES
 from crossramp.golden.specification import Specification
 
 from .array_interface import Array, CheckedArray
@@ -13,30 +14,15 @@ from .device_array import DeviceArray
 from .faults import Fault
 from .programming import Programming
 
+Pins = make_dataclass("Pins", [(name, int, 0) for name in PIN_NAMES])
+Pins.__module__, Pins.__doc__ = (
+    __name__,
+    """\
+The periphery's outputs during one clock, as integers (bit r of ``row_pos`` is row r); see rtl/boundary.py.
 
-@dataclass
-class Pins:
-    """The periphery's outputs during one clock, as integers (bit r of ``row_pos`` is row r); see rtl/boundary.py.
-
-    Anything with these attributes serves as pins: the adapters read simulator signals only when the model asks.
-    """
-
-    row_pos: int = 0
-    row_neg: int = 0
-    state_pos: int = 0
-    state_neg: int = 0
-    state: int = 0
-    integrate: int = 0
-    reset: int = 0
-    hold: int = 0
-    ramp_reset: int = 0
-    tick: int = 0
-    tap: int = 0
-    calibration: int = 0
-
-
-#: Names of the periphery's outputs at the boundary.
-PIN_NAMES = tuple(field.name for field in fields(Pins))
+Anything with these attributes serves as pins: the adapters read simulator signals only when the model asks.
+""",
+)
 
 
 @dataclass(frozen=True, eq=False)

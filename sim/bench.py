@@ -7,8 +7,10 @@ import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from crossramp.golden.boundary_wires import PIN_NAMES
 from crossramp.golden.lstm import StepTrace, checked_integers
-from crossramp.golden.specification import Specification
+from crossramp.golden.specification import GATES, Specification
+from crossramp.golden.step_record import GROUPS, Record, step_records, units_of
 
 from .array import SimulatorPins
 from .array_interface import Array, ArrayError, CheckedArray
@@ -68,7 +70,7 @@ async def drive_array_pins(dut, model: Array, checker: ProtocolChecker | None = 
     ArrayError
         If ``model`` has no ``clock``, or its answer does not fit the boundary.
     """
-    handles = {name: getattr(dut, prefix + name, None) for name in _PINS}
+    handles = {name: getattr(dut, prefix + name, None) for name in PIN_NAMES}
     pins = SimulatorPins(lambda name: _integer(handles[name], name))
     comparators, ready = getattr(dut, f"{prefix}comparators"), getattr(dut, f"{prefix}ready")
     model = CheckedArray(model, len(comparators))
@@ -84,10 +86,6 @@ async def drive_array_pins(dut, model: Array, checker: ProtocolChecker | None = 
             checker.clock(pins, can_go_on)
         comparators.value = shown
         ready.value = can_go_on
-
-
-_PINS = ("row_pos", "row_neg", "state_pos", "state_neg", "state", "integrate", "reset", "hold", "ramp_reset", "tick")
-_PINS += ("tap", "calibration")
 
 
 def _integer(handle, name: str) -> int:
@@ -111,72 +109,69 @@ class StepMonitor:
     def __init__(self, dut, spec: Specification):
         self.spec = spec
         self._dut = dut
-        names = ("i", "f", "g", "o", "t", "c", "q")
-        self._beats: dict[str, list[int]] = {name: [] for name in names}
+        self._records = step_records(spec)
+        self._groups = [group for group in GROUPS if group.monitored]
+        self._beats: dict[str, list[int]] = {group.name: [] for group in self._groups}
         cocotb.start_soon(self._run())
 
     async def _run(self):
-        groups = (("gates", "ifg"), ("state", "cq"), ("output", "ot"))
         handles = [
-            (getattr(self._dut, f"monitor_{group}"), [(name, getattr(self._dut, f"monitor_{name}")) for name in names])
-            for group, names in groups
+            (
+                self._beats[group.name],
+                getattr(self._dut, group.strobe),
+                [getattr(self._dut, group.port_of(field)) for field in group.fields],
+            )
+            for group in self._groups
         ]
         while True:
             await RisingEdge(self._dut.clk)
             if not self._dut.rst.value.is_resolvable or int(self._dut.rst.value):
                 continue
-            for strobe, members in handles:
+            for beats, strobe, fields in handles:
                 if _integer(strobe, "monitor strobe"):
-                    for name, handle in members:
-                        # Lanes beyond the last unit hold no meaning, not even a known value.
-                        self._beats[name].append(_known_bits(handle.value))
+                    # Lanes beyond the last unit hold no meaning, not even a known value.
+                    beats.append(_known_bits("".join(str(field.value) for field in reversed(fields))))
 
     def clear(self):
         """Forget all steps."""
         for beats in self._beats.values():
             beats.clear()
 
-    def _numbers(self, name: str, bits: int, signed: bool = False) -> np.ndarray:
-        return split_beats(self._beats[name], self.spec, bits, signed)
+    def _shown(self, group: str, field: str) -> np.ndarray:
+        return units_of(self._records[group].unpack_integers(self._beats[group])[field], self.spec)
 
     @property
     def codes(self) -> np.ndarray:
         """Shape (steps, 4 * units)."""
-        banks = [self._numbers(gate, self.spec.adc_bits) for gate in "ifgo"]
+        banks = [self._shown("output" if gate == "o" else "gates", gate) for gate in GATES]
         steps = min(map(len, banks))
         return np.concatenate([bank[:steps] for bank in banks], axis=1)
 
     @property
     def c(self) -> np.ndarray:
         """Shape (steps, units), units of 2**-state_frac_bits."""
-        return self._numbers("c", self.spec.state_bits, True)
+        return self._shown("state", "c")
 
     @property
     def state_pulses(self) -> np.ndarray:
         """c as pulse codes; shape (steps, units)."""
-        return self._numbers("q", self.spec.state_pulse_bits, True)
+        return self._shown("state", "q")
 
     @property
     def state_codes(self) -> np.ndarray:
         """Codes of the second conversion; shape (steps, units)."""
-        return self._numbers("t", self.spec.adc_bits)
+        return self._shown("output", "t")
 
 
-def _known_bits(value) -> int:
-    """The value, its unknown bits as 1: wrong enough to be noticed where it matters."""
-    return int("".join(bit if bit in "01" else "1" for bit in str(value)), 2)
+def _known_bits(bits: str) -> int:
+    """The number, its unknown bits as 1: wrong enough to be noticed where it matters."""
+    return int("".join(bit if bit in "01" else "1" for bit in bits), 2)
 
 
-def split_beats(beats: list[int], spec: Specification, bits: int, signed: bool, count: int | None = None) -> np.ndarray:
-    """Beats of ``lanes`` numbers of ``bits`` bits each as int64, shape (complete steps, ``count``; None: units)."""
-    count = spec.units if count is None else count
-    each = -(-count // spec.lanes)
-    mask, sign = (1 << bits) - 1, 1 << (bits - 1)
-    rows = []
-    for start in range(0, len(beats) - each + 1, each):
-        row = [beat >> lane * bits & mask for beat in beats[start : start + each] for lane in range(spec.lanes)]
-        rows.append([number - (1 << bits) if signed and number & sign else number for number in row[:count]])
-    return np.array(rows, np.int64).reshape(-1, count)
+def h_steps(beats: list[dict[str, int]], spec: Specification) -> np.ndarray:
+    """h of every complete step, int64, shape (steps, hidden), from the beats that an h stream's sink has collected."""
+    codes = Record("h", step_records(spec)["h"].slots[:1])
+    return units_of(codes.unpack_integers([beat["codes"] for beat in beats])["codes"], spec, spec.hidden)
 
 
 class MacroBench:
@@ -331,7 +326,7 @@ class MacroBench:
             "c": monitor.c,
             "state_pulses": monitor.state_pulses,
             "state_codes": monitor.state_codes,
-            "h": split_beats([beat["codes"] for beat in self.h.beats], spec, spec.input_bits, True, spec.hidden),
+            "h": h_steps(self.h.beats, spec),
         }
         counts = {name: len(values) for name, values in parts.items() if values is not None}
         if len(set(counts.values())) != 1:

@@ -3,7 +3,9 @@
 
 from collections.abc import Sequence
 
+from crossramp.golden.boundary_wires import BOUNDARY, calibration_bits
 from crossramp.golden.specification import Specification
+from crossramp.golden.step_record import GROUPS, answer_bits
 from crossramp.rtl.verilog import Port
 
 TOP = "crossramp_bench"
@@ -12,7 +14,7 @@ TOP = "crossramp_bench"
 
 def calibration_width(spec: Specification) -> int:
     """Bits of the calibration wires in a bench: at least one, which nothing reads where there are no cells."""
-    return max(len(spec.ramps) * spec.calibration_cells, 1)
+    return max(calibration_bits(spec), 1)
 
 
 def ramp_of_bank(spec: Specification) -> str:
@@ -43,11 +45,6 @@ def parameters(spec: Specification, *, head: bool, utterances: int) -> dict[str,
     }
 
 
-def answer_bits(spec: Specification) -> int:
-    """Width of the answer's class index."""
-    return max((spec.classes - 1).bit_length(), 1)
-
-
 def wrapper(spec: Specification, module: str, ports: Sequence[Port]) -> str:
     """Verilog of ``crossramp_dut``: the module ``module`` with every port that a bench expects.
 
@@ -57,7 +54,7 @@ def wrapper(spec: Specification, module: str, ports: Sequence[Port]) -> str:
         Of ``module``; those of width 0 stay open, and of those a bench does not know, outputs do and inputs are 0.
     """
     have = {port.name: port for port in ports if port.width > 0}
-    expected = dict(_expected_ports(spec))
+    expected = _expected_ports(spec)
     declarations, constants = [], []
     for name, (direction, width) in expected.items():
         declarations.append(f"    {direction} [{width - 1}:0] {name}")
@@ -97,65 +94,37 @@ def _named_otherwise(text: str) -> str:
 def generated_ports(spec: Specification, *, head: bool) -> list[Port]:
     """The ports of the generated network, or macro without head, as docs/boundary.md states them."""
     ports = []
-    for name, (direction, width) in _expected_ports(spec):
+    for name, (direction, width) in _expected_ports(spec).items():
         if name.endswith("calibration"):
-            width = len(spec.ramps) * spec.calibration_cells
+            width = calibration_bits(spec)
         if head or not name.startswith(("logit_", "answer_")):
             ports.append(Port(name, direction, width, ""))
     return [*ports, Port("monitor_stalled", "output", 1, "")]  # which no bench reads
 
 
-def _expected_ports(spec: Specification):
+def _expected_ports(spec: Specification) -> dict[str, tuple[str, int]]:
+    """Direction and width of every port that a bench knows, by name; calibration wires have a bit at least."""
     cells = calibration_width(spec)
-    codes = spec.lanes * spec.adc_bits
-    for direction, name, width in (
-        ("input", "clk", 1),
-        ("input", "rst", 1),
-        ("input", "x_valid", 1),
-        ("output", "x_ready", 1),
-        ("input", "x_code", spec.input_bits),
-        ("input", "x_last", 1),
-        ("output", "h_valid", 1),
-        ("input", "h_ready", 1),
-        ("output", "h_codes", spec.lanes * spec.input_bits),
-        ("output", "h_end", 1),
-        ("output", "h_last", 1),
-        ("output", "logit_valid", 1),
-        ("input", "logit_ready", 1),
-        ("output", "logit_value", spec.logit_bits),
-        ("output", "logit_last", 1),
-        ("output", "answer_valid", 1),
-        ("input", "answer_ready", 1),
-        ("output", "answer_index", answer_bits(spec)),
-        ("output", "answer_too_long", 1),
-        ("input", "calibration", cells),
-        ("output", "busy", 1),
-        ("output", "array_row_pos", spec.rows),
-        ("output", "array_row_neg", spec.rows),
-        ("output", "array_state_pos", spec.units),
-        ("output", "array_state_neg", spec.units),
-        ("output", "array_state", 1),
-        ("output", "array_integrate", 1),
-        ("output", "array_reset", 1),
-        ("output", "array_hold", 1),
-        ("output", "array_ramp_reset", 1),
-        ("output", "array_tick", 1),
-        ("output", "array_tap", spec.ticks),
-        ("output", "array_calibration", cells),
-        ("input", "array_comparators", spec.columns),
-        ("input", "array_ready", 1),
-        ("output", "monitor_gates", 1),
-        ("output", "monitor_i", codes),
-        ("output", "monitor_f", codes),
-        ("output", "monitor_g", codes),
-        ("output", "monitor_state", 1),
-        ("output", "monitor_c", spec.lanes * spec.state_bits),
-        ("output", "monitor_q", spec.lanes * spec.state_pulse_bits),
-        ("output", "monitor_output", 1),
-        ("output", "monitor_o", codes),
-        ("output", "monitor_t", codes),
-    ):
-        yield name, (direction, width)
+    ports = {
+        "clk": ("input", 1),
+        "rst": ("input", 1),
+        "x_valid": ("input", 1),
+        "x_ready": ("output", 1),
+        "x_code": ("input", spec.input_bits),
+        "x_last": ("input", 1),
+        "calibration": ("input", cells),
+        "busy": ("output", 1),
+    }
+    for wire in BOUNDARY:
+        width = cells if wire.name == "calibration" else wire.width(spec)
+        ports[wire.port] = ("output" if wire.to_array else "input", width)
+    for group in GROUPS:
+        ports[group.strobe] = ("output", 1)
+        if not group.monitored:
+            ports[f"{group.port}_ready"] = ("input", 1)
+        for field in group.fields:
+            ports[group.port_of(field)] = ("output", field.bits(spec) * (spec.lanes if field.per_lane else 1))
+    return ports
 
 
 def top(spec: Specification, *, head: bool, clock_input: bool, utterances: int = 1) -> str:

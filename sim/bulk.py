@@ -15,10 +15,11 @@ from crossramp.golden.lstm import checked_integers
 from crossramp.golden.network import Network
 from crossramp.golden.specification import Specification
 
-from .bulkbench import bench_command, broken_rules, check_framing, read_summary, step_values, write_array
+from .bulkbench import bench_command, broken_rules, read_summary, write_array
 from .growth import run_watched
 from .programming import Programming, calibration_port
-from .records import layouts, read_log, write_stimulus
+from .records import log_records, read_log, write_stimulus
+from .shown_steps import shown_values
 from .simulators import HardwareError, SimulationError, choose_simulator
 
 #: Clocks that a bench counts: x held back, h and a logit that waited for ready, the array not ready.
@@ -267,20 +268,17 @@ def _finished(folder: Path, ends: np.ndarray) -> int:
 
 
 def _traces(spec: Specification, folder: Path, batches: list[np.ndarray], log: str) -> list[BulkTrace]:
-    logs = {name: read_log(folder / f"{name}.bin", fields) for name, fields in layouts(spec).items()}
-    steps = sum(x.shape[0] * x.shape[1] for x in batches)
-    answered = steps if spec.readout == "step" else sum(len(x) for x in batches)
-    expected = dict.fromkeys(("gates", "state", "output"), steps * spec.beats) | {"h": steps * spec.h_beats}
-    expected |= {"logits": answered * spec.classes, "answers": answered, "clocks": steps}
-    for name, count in expected.items():
-        got = len(next(iter(logs[name].values())))
-        if got != count:
-            raise HardwareError(f"{name}: {got} records; expected {count}\n{log[-2000:]}")
-    check_framing(
-        spec, logs, np.concatenate([np.tile(np.arange(x.shape[1]) == x.shape[1] - 1, len(x)) for x in batches])
-    )
-    units = step_values(spec, logs) | {"end_clocks": logs["clocks"]["clock"]}
-    logits, answers = logs["logits"]["value"].reshape(answered, spec.classes), logs["answers"]["index"][:, 0]
+    logs = {name: read_log(folder, record) for name, record in log_records(spec).items()}
+    lasts = np.concatenate([np.tile(np.arange(x.shape[1]) == x.shape[1] - 1, len(x)) for x in batches])
+    try:
+        units = shown_values(spec, logs, lasts)
+        ends = logs["clocks"]["clock"]
+        if len(ends) != len(lasts):
+            raise HardwareError(f"clocks: {len(ends)} records; expected {len(lasts)}")
+    except HardwareError as error:
+        raise HardwareError(f"{error}\n{log[-2000:]}") from None
+    logits, answers = units.pop("logits"), units.pop("answers")
+    units["end_clocks"] = ends
     traces, step, answer = [], 0, 0
     for x in batches:
         batch, count = x.shape[:2]

@@ -4,10 +4,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.network import Network
-from crossramp.golden.specification import GATES, Specification
+from crossramp.golden.specification import Specification
 from crossramp.rtl.network import NetworkTop
 from crossramp.rtl.verilog import port_table, to_verilog
 
@@ -15,8 +14,7 @@ from . import bench_verilog
 from .builds import build_executable
 from .programming import Programming, write_device
 from .protocol import RULES
-from .records import units_of
-from .simulators import HardwareError, SimulationError
+from .simulators import SimulationError
 from .sources import SOURCES
 
 #: Sources of the bench, in order; its array is the ideal one.
@@ -106,47 +104,3 @@ def read_summary(folder: Path, log: str) -> dict[str, int]:
         raise SimulationError(f"the simulation ended without a result:\n{log[-2000:]}")
     pairs = (line.split() for line in path.read_text().splitlines())
     return {name: int(value) for name, value in pairs}
-
-
-def step_values(spec: Specification, logs: dict) -> dict[str, np.ndarray]:
-    """What the records of :func:`.records.layouts` say of every step; int64, shape (steps, ...), names of StepTrace."""
-    banks = {"i": logs["gates"]["i"], "f": logs["gates"]["f"], "g": logs["gates"]["g"], "o": logs["output"]["o"]}
-    return {
-        "codes": np.concatenate([units_of(banks[gate], spec) for gate in GATES], axis=1),
-        "c": units_of(logs["state"]["c"], spec),
-        "state_pulses": units_of(logs["state"]["q"], spec),
-        "state_codes": units_of(logs["output"]["t"], spec),
-        "h": units_of(logs["h"]["h"], spec, spec.hidden),
-    }
-
-
-def check_framing(spec: Specification, logs: dict, lasts: np.ndarray):
-    """Ends and lasts where they belong, no utterance too long, zero in the lanes beyond the last unit.
-
-    Parameters
-    ----------
-    logs : dict
-        Of records, as :func:`.records.read_log` reads each.
-    lasts : bool array, shape (steps,)
-        Which steps are their utterances' last ones.
-
-    Raises
-    ------
-    HardwareError
-        Naming the first record that is framed otherwise.
-    """
-    beat = np.arange(len(lasts) * spec.h_beats) % spec.h_beats
-    last_class = np.arange(len(logs["logits"]["last"])) % spec.classes == spec.classes - 1
-    for name, got, want in (
-        ("h_end", logs["h"]["end"][:, 0], beat == spec.h_beats - 1),
-        ("h_last", logs["h"]["last"][:, 0], np.repeat(lasts, spec.h_beats)),
-        ("logit_last", logs["logits"]["last"][:, 0], last_class),
-        ("answer_too_long", logs["answers"]["too_long"][:, 0], np.zeros(len(logs["answers"]["index"]), int)),
-    ):
-        wrong = np.flatnonzero(got != want)
-        if wrong.size:
-            at = wrong[0]
-            raise HardwareError(f"{name} of record {at} is {got[at]}; expected {int(want[at])}")
-    beyond = logs["h"]["h"].reshape(len(lasts), -1)[:, spec.hidden :]
-    if beyond.any():
-        raise HardwareError(f"h_codes is {beyond[beyond != 0][0]} in a lane beyond the last unit; expected 0")

@@ -11,12 +11,14 @@ import numpy as np
 from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.lstm import checked_integers
 from crossramp.golden.network import Network
+from crossramp.golden.step_record import step_records
 
 from .amaranth_bench import Bench, beat_values
-from .bulkbench import bench_command, broken_rules, check_framing, read_summary, step_values, write_array
+from .bulkbench import bench_command, broken_rules, read_summary, write_array
 from .growth import LOOK_SECONDS, Growth
 from .programming import Programming, calibration_port
-from .records import layouts, read_log, step_stimulus
+from .records import CLOCKS, read_log, step_stimulus
+from .shown_steps import shown_values
 from .simulators import HardwareError, SimulationError, SimulatorMissing, choose_simulator, environment
 
 #: What a session runs in; ``"auto"``: the first of the others that is here.
@@ -192,8 +194,7 @@ class _Amaranth:
         payloads[-1] |= last << spec.input_bits
         bench.payloads += payloads
         bench.run_to(number + 1)
-        counts = dict.fromkeys(bench.beats, spec.beats) | {"h": spec.h_beats, "logit": spec.classes, "answer": 1}
-        new = {name: beats[counts[name] * number :] for name, beats in bench.beats.items()}
+        new = {name: bench.beats[name][record.beats * number :] for name, record in step_records(spec).items()}
         return beat_values(spec, new, np.array([last]))
 
     def close(self) -> np.ndarray:
@@ -233,21 +234,13 @@ class _Verilog:
             raise self._ended(number) from None
         self._wait(number)
         spec = self.spec
-        per_step = {"h": spec.h_beats, "logits": spec.classes, "answers": 1}
         logs = {
-            name: read_log(self.folder / f"{name}.bin", fields, number * per_step.get(name, spec.beats))
-            for name, fields in layouts(spec).items()
-            if name != "clocks"
+            name: read_log(self.folder, record, number * record.beats) for name, record in step_records(spec).items()
         }
-        for name, log in logs.items():
-            count, got = per_step.get(name, spec.beats), len(next(iter(log.values())))
-            if got != count:
-                raise HardwareError(f"{name}: {got} records of step {number}; expected {count}")
-        check_framing(spec, logs, np.array([last]))
-        return step_values(spec, logs) | {
-            "logits": logs["logits"]["value"].T,
-            "answers": logs["answers"]["index"][:, 0],
-        }
+        try:
+            return shown_values(spec, logs, np.array([last]))
+        except HardwareError as error:
+            raise HardwareError(f"step {number}: {error}") from None
 
     def _wait(self, number: int):
         """Until the bench says that the step is answered."""
@@ -294,7 +287,7 @@ class _Verilog:
             broken = broken_rules(read_summary(self.folder, log))
             if broken:
                 raise HardwareError(f"the hardware broke rules: {', '.join(broken)}\n{log[-2000:]}")
-            return read_log(self.folder / "clocks.bin", layouts(self.spec)["clocks"])["clock"][:, 0]
+            return read_log(self.folder, CLOCKS)["clock"][:, 0]
         finally:
             self.stop()
 

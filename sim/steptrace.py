@@ -4,14 +4,16 @@
 from dataclasses import dataclass
 
 import numpy as np
+from amaranth.hdl import Cat, Value
 from amaranth.sim import Simulator
 from crossramp.golden.analog.device import DeviceInstance
+from crossramp.golden.boundary_wires import PHASES, PIN_NAMES
 from crossramp.golden.network import Network
+from crossramp.golden.specification import GATES
+from crossramp.golden.step_record import GROUPS, step_records, units_of
 from crossramp.rtl.network import NetworkTop
 
 from .array import ArrayModel, Pins, from_bits, to_bits
-
-_CONTROLS = ("state", "integrate", "reset", "hold", "ramp_reset", "tick")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,9 @@ def trace_step(
     model = ArrayModel(spec, network.weights if device is None else device, record=False)
     shape = len(spec.ramps), spec.calibration_cells
     chosen = np.zeros(shape, bool) if calibration is None else np.asarray(calibration, bool).reshape(shape)
-    clocks, beats = [], {name: [] for name in ("i", "f", "g", "o", "t")}
+    clocks, records = [], step_records(spec)
+    shown = [group for group in GROUPS if group.monitored]
+    beats = {group.name: [] for group in shown}
 
     async def bench(ctx):
         monitor, array = top.monitor, top.array
@@ -100,15 +104,16 @@ def trace_step(
                 ctx.set(top.x.payload.code, code or 0)
             taken = ctx.get(top.x.ready)
             await ctx.tick()
-            pins = Pins(**{name: ctx.get(getattr(array, name)) for name in Pins.__dataclass_fields__})
+            pins = Pins(**{name: ctx.get(getattr(array, name)) for name in PIN_NAMES})
             comparators, _ = model.clock(pins)
             ctx.set(array.comparators, comparators)
-            gates, state, output = (ctx.get(getattr(monitor, name)) for name in ("gates", "state", "output"))
+            there = [group for group in shown if ctx.get(getattr(monitor, group.name))]
             emitting = ctx.get(top.h.valid)
             if done == step:
-                clocks.append((pins, comparators, model.macs.copy(), gates or state or output or emitting))
-                for name in "ifg" if gates else "ot" if output else "":
-                    beats[name].append([ctx.get(getattr(monitor, name)[lane]) for lane in range(spec.lanes)])
+                clocks.append((pins, comparators, model.macs.copy(), bool(there or emitting)))
+                for group in there:
+                    fields = Cat(*(Value.cast(getattr(monitor, field.name)) for field in group.fields))
+                    beats[group.name].append(ctx.get(fields))
             done += emitting and ctx.get(top.h.payload.end)
 
     simulator = Simulator(top)
@@ -117,9 +122,11 @@ def trace_step(
     simulator.run()
 
     pins = [entry[0] for entry in clocks]
-    codes = {name: np.concatenate(beats[name])[: spec.units] for name in beats}
+    values = {}
+    for name, found in beats.items():
+        values |= {field: units_of(numbers, spec)[0] for field, numbers in records[name].unpack_integers(found).items()}
     return StepWaves(
-        controls={name: np.array([getattr(p, name) for p in pins], bool) for name in _CONTROLS},
+        controls={name: np.array([getattr(p, name) for p in pins], bool) for name in PHASES},
         rows=np.array([to_bits(p.row_pos, spec.rows) - to_bits(p.row_neg, spec.rows) for p in pins], np.int8),
         state_rows=np.array(
             [to_bits(p.state_pos, spec.units) - to_bits(p.state_neg, spec.units) for p in pins], np.int8
@@ -127,8 +134,8 @@ def trace_step(
         tap=np.array([p.tap.bit_length() - 1 for p in pins]),
         comparators=np.array([to_bits(entry[1], spec.columns) for entry in clocks], bool),
         values=np.array([entry[2] for entry in clocks]),
-        codes=np.concatenate([codes[gate] for gate in "ifgo"]),
-        state_codes=codes["t"],
+        codes=np.concatenate([values[gate] for gate in GATES]),
+        state_codes=values["t"],
         update=np.array([entry[3] for entry in clocks], bool),
         calibration=chosen,
     )

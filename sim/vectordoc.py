@@ -2,8 +2,7 @@
 """The format of a testbench's vector files in words, from the layouts that write them."""
 
 from crossramp.golden.specification import Specification
-
-from .records import layouts, record_bits
+from crossramp.golden.step_record import step_records
 
 _TEXT = """\
 Text; one record a line, in the order of the hardware: utterance by utterance, step by step, unit 0 first. A line is
@@ -16,7 +15,8 @@ A field of {lanes} x n bits holds {lanes} units, the lowest unit in the lowest b
 - `gates`: codes of the banks i, f, g in the first conversion.
 - `state`: the new cell state c, in units of 2^-{frac}, and its pulse code q.
 - `output`: codes of the bank o, and t, those of the second conversion.
-- `h`: pulse codes of h; `end` with the last line of a step, `last` with all lines of an utterance's last step.{head}
+- `h`: pulse codes of h (`codes`); `end` with the last line of a step, `last` with all lines of an utterance's last
+  step.{head}
 
 `vectors/array/` is what the behavioral crossbar holds, in MAC units (one weight level for one clock): a word of
 32 bits a line, two's complement, row by row. A ramp stands at its start, plus the bias cells that are selected, plus
@@ -31,16 +31,13 @@ _HEAD = """
 def vectors_text(spec: Specification, head: bool) -> str:
     """What is in ``vectors/``, as Markdown; ``head``: of a network, which has logits and answers."""
     answer = "step" if spec.readout == "step" else "utterance"
-    lines = {
-        "h": f"{spec.h_beats} a step",
-        "logits": f"{spec.classes} a{'n' * (answer == 'utterance')} {answer}",
-        "answers": f"1 a{'n' * (answer == 'utterance')} {answer}",
-    }
     rows = [("x", "1 a code", spec.input_bits + 1, f"code {spec.input_bits} signed, x_last 1")]
-    for name, fields in layouts(spec).items():
-        if name != "clocks" and (head or name not in ("logits", "answers")):
-            parts = [f"{f.name} {f'{f.count} x ' * (f.count > 1)}{f.bits}{' signed' * f.signed}" for f in fields]
-            rows.append((name, lines.get(name, f"{spec.beats} a step"), record_bits(fields), ", ".join(parts)))
+    for name, record in step_records(spec).items():
+        answers = name in ("logits", "answers")
+        if head or not answers:
+            parts = [f"{s.name} {f'{s.count} x ' * (s.count > 1)}{s.bits}{' signed' * s.signed}" for s in record.slots]
+            each = f"a{'n' * (answer == 'utterance')} {answer}" if answers else "a step"
+            rows.append((name, f"{record.beats} {each}", record.bits, ", ".join(parts)))
     ramps = len(spec.ramps)
     arrays = {
         "weights": f"{spec.rows} rows x {spec.columns} columns",

@@ -3,20 +3,33 @@
 
 from pathlib import Path
 
-#: Group to beginnings of port names, in the order shown.
-GROUPS = {
-    "clock and reset": ("clk", "rst", "busy"),
-    "x stream": ("x_",),
-    "phase": ("array_reset", "array_integrate", "array_hold", "array_state", "array_ready"),
-    "pulses": ("array_row_", "array_state_pos", "array_state_neg"),
-    "ramp": ("array_ramp_reset", "array_tick", "array_tap", "array_calibration", "calibration"),
-    "comparators": ("array_comparators",),
-    "codes": ("monitor_gates", "monitor_i", "monitor_f", "monitor_g"),
-    "state": ("monitor_state", "monitor_c", "monitor_q"),
-    "output": ("monitor_output", "monitor_o", "monitor_t"),
-    "h stream": ("h_",),
-    "head": ("logit_", "answer_"),
-}
+from crossramp.golden.boundary_wires import BOUNDARY
+from crossramp.golden.step_record import GROUPS as STEP_GROUPS
+
+
+def _grouped() -> dict[str, tuple[str, ...]]:
+    """Port names by what they do, in the order shown: clock, x, the boundary, what a step shows."""
+    groups = {
+        "clock and reset": ["clk", "rst", "busy"],
+        "x stream": ["x_valid", "x_ready", "x_code", "x_last"],
+        "phase": [],
+        "pulses": [],
+        "ramp": [],
+        "comparators": [],
+    }
+    for wire in BOUNDARY:
+        groups[wire.group].append(wire.port)
+    groups["ramp"].append("calibration")
+    for group in STEP_GROUPS:
+        ready = [] if group.monitored else [f"{group.port}_ready"]
+        groups.setdefault(group.waves, []).extend(
+            [group.strobe, *ready, *(group.port_of(field) for field in group.fields)]
+        )
+    return {name: tuple(ports) for name, ports in groups.items()}
+
+
+#: Group to port names, in the order shown.
+GROUPS = _grouped()
 
 
 def write_gtkwave(dump: Path, top: str) -> Path:
@@ -31,8 +44,7 @@ def write_gtkwave(dump: Path, top: str) -> Path:
     lines = ["[*] Written by crossramp", f'[dumpfile] "{dump}"', "[timestart] 0"]
     left = dict(names)
     for group in GROUPS:
-        # The longest beginning decides, so that array_state_pos is a pulse and array_state a phase.
-        mine = [name for name in left if _group_of(name) == group]
+        mine = [name for name in GROUPS[group] if name in left]
         if mine:
             lines += ["@200", f"-{group}"]
             for name in mine:
@@ -40,16 +52,6 @@ def write_gtkwave(dump: Path, top: str) -> Path:
     path = dump.with_suffix(".gtkw")
     path.write_text("\n".join(lines) + "\n")
     return path
-
-
-def _group_of(name: str) -> str | None:
-    best, found = "", None
-    for group, beginnings in GROUPS.items():
-        for beginning in beginnings:
-            matches = name == beginning or (beginning.endswith("_") and name.startswith(beginning))
-            if matches and len(beginning) > len(best):
-                best, found = beginning, group
-    return found
 
 
 def _vcd_ports(dump: Path, top: str) -> dict[str, str]:
@@ -72,12 +74,4 @@ def _vcd_ports(dump: Path, top: str) -> dict[str, str]:
 
 def _source_ports(dump: Path, top: str) -> dict[str, str]:
     # GTKWave finds a vector by its plain name in an FST; the names are those of docs/boundary.md.
-    names = [
-        "clk", "rst", "busy", "x_valid", "x_ready", "x_code", "x_last", "array_reset", "array_integrate", "array_hold",
-        "array_state", "array_ready", "array_row_pos", "array_row_neg", "array_state_pos", "array_state_neg",
-        "array_ramp_reset", "array_tick", "array_tap", "array_calibration", "array_comparators", "monitor_gates",
-        "monitor_i", "monitor_f", "monitor_g", "monitor_state", "monitor_c", "monitor_q", "monitor_output", "monitor_o",
-        "monitor_t", "h_valid", "h_ready", "h_codes", "h_end", "h_last", "logit_valid", "logit_ready", "logit_value",
-        "logit_last", "answer_valid", "answer_ready", "answer_index", "answer_too_long",
-    ]  # fmt: skip
-    return {name: f"{top}.{name}" for name in names}
+    return {name: f"{top}.{name}" for ports in GROUPS.values() for name in ports if name != "calibration"}

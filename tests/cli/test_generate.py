@@ -289,7 +289,7 @@ def test_the_vectors_are_as_documented(top, model_file, tmp_path):
             ("state", "q", golden.steps.state_pulses[0]),
             ("output", "o", banks[:, 3]),
             ("output", "t", golden.steps.state_codes[0]),
-            ("h", "h", golden.steps.h[0]),
+            ("h", "codes", golden.steps.h[0]),
         ):
             lines, found = tables[file]
             assert lines == f"{spec.beats} a step"

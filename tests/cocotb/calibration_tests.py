@@ -13,7 +13,7 @@ from cocotb.triggers import RisingEdge
 from crossramp.golden.analog.calibration import calibrate
 from crossramp.golden.analog.convert import DeviceLstm
 from crossramp.sim import StepMonitor, StreamSink, StreamSource, Watchdog, reset, stream_signals
-from crossramp.sim.bench import split_beats
+from crossramp.sim.bench import h_steps
 from crossramp.sim.calibration import calibrate_ramps, read_registers
 
 from tests.sim.calibration_loop import SPEC, chip, plan
@@ -78,7 +78,7 @@ async def calibrates_as_golden(dut):
     while len(answers.beats) < len(x):
         await RisingEdge(dut.clk)
     np.testing.assert_array_equal(monitor.codes, np.concatenate(golden_codes))
-    got = split_beats([beat["codes"] for beat in h.beats], SPEC, SPEC.input_bits, True)
+    got = h_steps(h.beats, SPEC)
     np.testing.assert_array_equal(got, np.concatenate(golden_h))
     assert int(dut.broken.value) == 0
     assert int(dut.conversions.value) == number

@@ -62,21 +62,21 @@ def test_gateware_that_stops_is_given_up(monkeypatch):
 
 def test_an_utterance_too_long_is_no_answer():
     network, x = network_of(SPEC, 2), inputs_of(SPEC, 2, steps=5)
-    with pytest.raises(SimulationError, match="answer_too_long of beat 0 is 1; expected 0"):
+    with pytest.raises(SimulationError, match="answer_too_long of record 0 is 1; expected 0"):
         simulate_amaranth(network, x)
 
 
 #: A bit that is flipped: the stream, its beat, the bit, and what must be said.
 CODES, BEYOND = SPEC.lanes * SPEC.input_bits, (SPEC.units % SPEC.lanes) * SPEC.input_bits
 FRAMING = {
-    "h_end missing": ("h", SPEC.beats - 1, CODES, "h_end of beat 2 is 0; expected 1"),
-    "h_end early": ("h", SPEC.beats, CODES, "h_end of beat 3 is 1; expected 0"),
-    "h_last missing": ("h", 2 * SPEC.beats, CODES + 1, "h_last of beat 6 is 0; expected 1"),
-    "h_last early": ("h", SPEC.beats, CODES + 1, "h_last of beat 3 is 1; expected 0"),
-    "lanes beyond": ("h", 2 * SPEC.beats - 1, BEYOND, "h_codes beyond the last unit of beat 5 is 1; expected 0"),
-    "logit_last missing": ("logit", 2, SPEC.logit_bits, "logit_last of beat 2 is 0; expected 1"),
-    "logit_last early": ("logit", 1, SPEC.logit_bits, "logit_last of beat 1 is 1; expected 0"),
-    "too_long": ("answer", 0, 2, "answer_too_long of beat 0 is 1; expected 0"),
+    "h_end missing": ("h", SPEC.beats - 1, CODES, "h_end of record 2 is 0; expected 1"),
+    "h_end early": ("h", SPEC.beats, CODES, "h_end of record 3 is 1; expected 0"),
+    "h_last missing": ("h", 2 * SPEC.beats, CODES + 1, "h_last of record 6 is 0; expected 1"),
+    "h_last early": ("h", SPEC.beats, CODES + 1, "h_last of record 3 is 1; expected 0"),
+    "lanes beyond": ("h", 2 * SPEC.beats - 1, BEYOND, "h_codes is 1 in a lane beyond the last unit; expected 0"),
+    "logit_last missing": ("logits", 2, SPEC.logit_bits, "logit_last of record 2 is 0; expected 1"),
+    "logit_last early": ("logits", 1, SPEC.logit_bits, "logit_last of record 1 is 1; expected 0"),
+    "too_long": ("answers", 0, 2, "answer_too_long of record 0 is 1; expected 0"),
 }
 
 
@@ -96,7 +96,7 @@ def test_wrong_framing_is_refused(monkeypatch, fault):
 
 
 @pytest.mark.parametrize(
-    ("stream", "message"), [("gates", "5 beats of gates"), ("h", "beats of h"), ("logit", "logits")]
+    ("stream", "message"), [("gates", "gates: 5 records"), ("h", "h: 5 records"), ("logits", "logits: 2 records")]
 )
 def test_a_missing_beat_is_refused(monkeypatch, stream, message):
     original = amaranth_backend._observed
