@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 import time
+import warnings
 from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from crossramp import givencells, inputs, notices
 from crossramp.errors import UserError
 from crossramp.golden.modelfile import Model, load_model
+from crossramp.golden.statescale import SpecificationWarning
 from crossramp.sim.sweep.execute import Cluster, ExecutionError, run_local
 from crossramp.sim.sweep.plan import Plan, load_plan
 from crossramp.sim.sweep.problem import Problem
@@ -87,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
     if "accuracy" in plan.metrics and not (labels >= 0).any():
         raise UserError("metrics has accuracy, but no recording has a label; ask for flips instead")
     problem = Problem.of(plan, model, utterances.codes, labels)
+    for text in problem.cautions():
+        warnings.warn(text, SpecificationWarning, stacklevel=1)
     given = givencells.given_at(args, [(point.technology, problem.network(point)) for point in problem.points])
     if given:
         problem = replace(problem, given=tuple(one.cells for one in given))

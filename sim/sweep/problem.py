@@ -4,6 +4,7 @@
 import hashlib
 import io
 import json
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +13,7 @@ from crossramp.golden.analog.conductancefile import NAMES, Conductances
 from crossramp.golden.analog.technology import Technology
 from crossramp.golden.network import Network
 from crossramp.golden.specification import Specification
+from crossramp.golden.statescale import SpecificationWarning, caution
 
 from .plan import Plan, Point
 
@@ -185,14 +187,20 @@ class Problem:
         """Given cells of a point, by its place; None where all are drawn."""
         return self.given[point] if self.given else None
 
+    def cautions(self) -> list[str]:
+        """What the specifications of the points are warned of, each text once."""
+        return list(dict.fromkeys(filter(None, (caution(self.network(point).spec) for point in self.points))))
+
     @property
     def conversions(self) -> int:
         """Of one instance."""
         return self.codes.shape[0] * self.codes.shape[1] * 5 * self.spec.units
 
     def network(self, point: Point) -> Network:
-        """The ideal network of a point."""
-        spec = self.spec if point.adc_bits is None else self.spec.replace(adc_bits=point.adc_bits)
+        """The ideal network of a point; what its specification is warned of is in :meth:`cautions`."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SpecificationWarning)
+            spec = self.spec if point.adc_bits is None else self.spec.replace(adc_bits=point.adc_bits)
         return Network(spec, self.weights, self.head_weights, self.head_biases, self.projection_weights)
 
 
