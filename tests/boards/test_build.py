@@ -3,6 +3,7 @@
 
 import json
 import re
+import subprocess
 import sys
 import warnings
 from dataclasses import replace
@@ -189,6 +190,28 @@ def test_native_tools_are_asked_for_their_version(tmp_path, monkeypatch):
     (tmp_path / "yosys").write_text("#!/bin/sh\necho 'Yosys 0.23 (git sha1 7ce5011c24b)'\n")
     with pytest.raises(ToolError, match=r"yosys 0.23 is too old, 0.40 is needed"):
         find_tools(["yosys"], "native")
+
+
+def test_a_tool_that_does_not_state_its_version_has_minutes_and_is_not_called_missing(tmp_path, monkeypatch):
+    from crossramp import tools
+    from crossramp.boards import toolchain
+
+    limits = []
+
+    def hangs(command, **options):
+        limits.append(options["timeout"])
+        raise subprocess.TimeoutExpired(command, options["timeout"])
+
+    (tmp_path / "yosys").write_text("#!/bin/sh\n")
+    (tmp_path / "yosys").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(subprocess, "run", hangs)
+    with pytest.raises(ToolError, match=r"yosys: has not stated its version in 300 s; see whether it starts"):
+        find_tools(["yosys"], "native")
+    (yosys,) = (tool for tool in tools.TOOLS if tool.name == "yosys")
+    found = tools.find(yosys)
+    assert (found.version, found.path) == ("? (no answer in 300 s)", str(tmp_path / "yosys"))
+    assert limits == [toolchain._ASK_SECONDS, tools._ASK_SECONDS]
 
 
 def test_a_tool_that_hangs_is_ended(tmp_path):
