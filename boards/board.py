@@ -12,6 +12,7 @@ from pathlib import Path
 
 from crossramp.golden.boardmemory import Build
 from crossramp.golden.boundary_wires import calibration_bits
+from crossramp.golden.checks import integer
 from crossramp.golden.hostlink import BAUD
 from crossramp.golden.specification import Specification
 
@@ -133,7 +134,8 @@ class Board:
             For a clock that is no whole number of Hz, a rate that the UART cannot make from it, or an array with more
             wires than there are pins.
         """
-        baud = BAUD if baud is None else baud
+        baud = integer("baud", BAUD if baud is None else baud, error=BoardError)
+        divide = integer("divide", divide, error=BoardError)
         if not 1 <= divide <= _MOST_DIVIDED or self.clock % divide:
             raise BoardError(
                 f"{self.name}: the clock divided by {divide}; allowed: 1 to {_MOST_DIVIDED}, and divisors of "

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from crossramp.golden.checks import whole
+
 from .board import ARRAY_PORTS, SIGNALS, Board, BoardError, Wires
 
 #: A name is part of file names and of command lines.
@@ -100,7 +102,7 @@ def check_board(board: Board) -> None:
         refuse("platform", board.platform, "expected 'module:class' of an Amaranth platform")
     for field, least in (("clock", 1), ("lanes", 1), ("columns_per_clock", 0)):
         value = getattr(board, field)
-        if type(value) is not int or value < least:
+        if whole(value) is None or value < least:
             refuse(field, value, f"expected an integer of {least} or more")
     for field in ("title", "loader", "tied_high"):
         if not isinstance(getattr(board, field), str):
@@ -115,7 +117,7 @@ def check_board(board: Board) -> None:
     for resource, count in board.capacity.items():
         if resource not in family.primitives:
             refuse("a resource of capacity", resource, f"{board.family} has {', '.join(family.primitives)}")
-        if type(count) is not int or count < 0:
+        if whole(count) is None or count < 0:
             refuse(f"capacity[{resource!r}]", count, "expected an integer of 0 or more")
     for resource in (family.register, family.memory):
         if resource not in board.capacity:

@@ -4,6 +4,7 @@
 from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
+from crossramp.golden.checks import integer
 
 
 class ClockDivider(wiring.Component):
@@ -24,6 +25,7 @@ class ClockDivider(wiring.Component):
     """
 
     def __init__(self, divide: int):
+        divide = integer("divide", divide)
         if divide < 2:
             raise ValueError(f"divide is {divide}: a divided clock is at least half as fast; allowed: 2 and up")
         self.divide = divide

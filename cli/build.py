@@ -127,7 +127,7 @@ def build(board: Board, spec: Specification, args: argparse.Namespace):
             subject,
             tools=args.tools,
             seed=args.seed,
-            progress=lambda text: progress.show(f"{board.name}: {text}"),
+            progress=lambda text: progress.stage(f"{board.name}: {text}"),
         )
     finally:
         progress.clear()

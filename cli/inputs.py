@@ -12,6 +12,7 @@ import numpy as np
 from crossramp import notices
 from crossramp.errors import UserError
 from crossramp.featurefile import read_archive, read_features
+from crossramp.golden.cachefolder import expanded
 from crossramp.golden.features import features, pulse_codes
 from crossramp.golden.modelfile import Model
 from crossramp.golden.recordings import Findings, find_recordings, folder_name, read_clip, read_clips
@@ -149,7 +150,7 @@ def from_data(model: Model, text: str, base: Path | None = None, findings: Findi
         if not count.isdecimal():
             raise UserError(f"data is {text!r}; write random:N, N utterances of random pulse codes")
         return from_seed(model, int(count), 1)
-    path = Path(text) if base is None else base / Path(text).expanduser()
+    path = Path(text) if base is None else base / expanded(text)
     if path.suffix.lower() in (".npy", ".npz"):
         return from_features(model, path, findings)
     return from_audio(model, [path], findings)

@@ -127,11 +127,11 @@ def replay(
             board,
             build,
             tools=args.tools,
-            progress=lambda text: progress.show(f"{board.name}: {text}"),
+            progress=lambda text: progress.stage(f"{board.name}: {text}"),
         )
         yosys = find_tools(["yosys"], args.tools)["yosys"]
         for stage in ["source", *stages]:
-            progress.show(f"{board.name}: replaying {stage}")
+            progress.stage(f"{board.name}: replaying {stage}")
             begin = time.perf_counter()
             if stage == "source":
                 design = Design({"core.v": made.core.read_text()}, MODULE)

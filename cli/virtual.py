@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     build = find_board(args.board).build(spec, args.baud)
     progress = Progress()
     try:
-        board = virtual_board(build, args.simulator, pins=args.pins, progress=progress.show)
+        board = virtual_board(build, args.simulator, pins=args.pins, progress=progress.stage)
         with signals.in_order(), _reset_button(board), board as port:
             progress.clear()
             content = {

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .boundary_wires import calibration_bits
+from .checks import integer
 from .hostlink import BAUD, VERSION, Space
 from .network import Network
 from .ramp import ramps
@@ -64,6 +65,8 @@ class Build:
     made_by: str = "crossramp"
 
     def __post_init__(self):
+        for name, low in (("columns_per_clock", 0), ("clock", 1), ("baud", 1)):
+            object.__setattr__(self, name, integer(name, getattr(self, name), low, error=SpecificationError))
         if self.spec.projection:
             raise SpecificationError(
                 f"the specification has a projection to {self.spec.projection}, and boards have none; give a model "

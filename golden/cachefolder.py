@@ -18,6 +18,14 @@ def home() -> Path | None:
     return Path(path) if os.path.isabs(path) and os.environ.get("HOME") != "" else None
 
 
+def expanded(path: str | Path) -> Path:
+    """A path with ``~`` and ``~user`` at its beginning replaced; ValueError where there is no such home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path}: there is no such home directory; write the path without ~") from None
+
+
 def user_cache() -> Path | None:
     """The folder of all programs' caches, which need not exist; None for a user without one.
 

@@ -30,6 +30,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checks import real, told, whole
+
 __all__ = [
     "DELTA_STEPS",
     "FeatureSettings",
@@ -85,25 +87,31 @@ class FeatureSettings:
     deltas: int = 0
 
     def __post_init__(self) -> None:
-        _check_int("sample_rate", self.sample_rate, 1, 1_000_000)
-        _check_int("window_samples", self.window_samples, 2, 1 << 20)
-        _check_int("clip_samples", self.clip_samples, self.window_samples, 1 << 28, "window_samples")
-        _check_int("hop_samples", self.hop_samples, 1, self.clip_samples, high_name="clip_samples")
-        _check_int("fft_samples", self.fft_samples, self.window_samples, 1 << 20, "window_samples")
-        _check_int("bands", self.bands, 1, 4096)
+        self._check_int("sample_rate", 1, 1_000_000)
+        self._check_int("window_samples", 2, 1 << 20)
+        self._check_int("clip_samples", self.window_samples, 1 << 28, "window_samples")
+        self._check_int("hop_samples", 1, self.clip_samples, high_name="clip_samples")
+        self._check_int("fft_samples", self.window_samples, 1 << 20, "window_samples")
+        self._check_int("bands", 1, 4096)
         nyquist = self.sample_rate / 2
-        _check_real("high_hz", self.high_hz, 0.0, nyquist, high_name="half of sample_rate")
-        _check_real("low_hz", self.low_hz, 0.0, self.high_hz, high_name="high_hz")
+        self._check_real("high_hz", 0.0, nyquist, high_name="half of sample_rate")
+        self._check_real("low_hz", 0.0, self.high_hz, high_name="high_hz")
         if self.low_hz >= self.high_hz:
             raise ValueError(f"low_hz is {self.low_hz!r}: must be below high_hz, which is {self.high_hz!r}")
-        _check_real("level_gain", self.level_gain, 1e-6, 1e6)
-        _check_real("level_offset", self.level_offset, -1e6, 1e6)
-        _check_real("level_max", self.level_max, 1e-6, 1e6)
-        _check_int("frames_per_step", self.frames_per_step, 1, self.frames, high_name="the clip's frames")
-        _check_int("cepstra", self.cepstra, 0, self.bands, high_name="bands")
-        _check_int("deltas", self.deltas, 0, self.cepstra, high_name="cepstra")
+        self._check_real("level_gain", 1e-6, 1e6)
+        self._check_real("level_offset", -1e6, 1e6)
+        self._check_real("level_max", 1e-6, 1e6)
+        self._check_int("frames_per_step", 1, self.frames, high_name="the clip's frames")
+        self._check_int("cepstra", 0, self.bands, high_name="bands")
+        self._check_int("deltas", 0, self.cepstra, high_name="cepstra")
         for name, low in (("band_offset", -1e6), ("band_gain", 1e-9)):
             object.__setattr__(self, name, _per_input(name, getattr(self, name), self.inputs, low))
+
+    def _check_int(self, name: str, low: int, high: int, low_name: str = "", high_name: str = "") -> None:
+        object.__setattr__(self, name, _checked_int(name, getattr(self, name), low, high, low_name, high_name))
+
+    def _check_real(self, name: str, low: float, high: float, high_name: str = "") -> None:
+        object.__setattr__(self, name, _checked_real(name, getattr(self, name), low, high, high_name))
 
     @property
     def inputs(self) -> int:
@@ -167,7 +175,7 @@ def fit_length(samples: ArrayLike, clip_samples: int) -> NDArray:
     -------
     array, shape (..., clip_samples)
     """
-    _check_int("clip_samples", clip_samples, 1, 1 << 28)
+    clip_samples = _checked_int("clip_samples", clip_samples, 1, 1 << 28)
     samples = np.asarray(samples)
     if samples.ndim == 0:
         raise ValueError("samples are a single number: give an array whose last axis is time")
@@ -304,7 +312,7 @@ def pulse_codes(values: ArrayLike, input_bits: int) -> NDArray[np.int64]:
     ValueError
         Input_bits is out of range, or a value is not finite.
     """
-    _check_int("input_bits", input_bits, 2, 16)
+    input_bits = _checked_int("input_bits", input_bits, 2, 16)
     values = np.asarray(values, dtype=np.float64)
     if not np.isfinite(values).all():
         at = tuple(map(int, np.argwhere(~np.isfinite(values))[0]))
@@ -345,28 +353,32 @@ def _levels(clips: NDArray[np.float64], settings: FeatureSettings) -> NDArray[np
     return np.clip(settings.level_gain * decibels + settings.level_offset, 0.0, settings.level_max)
 
 
-def _check_int(name: str, value: Any, low: int, high: int, low_name: str = "", high_name: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise ValueError(f"{name} is {value!r}: must be an integer from {low} to {high}")
-    if not low <= value <= high:
+def _checked_int(name: str, value: Any, low: int, high: int, low_name: str = "", high_name: str = "") -> int:
+    number = whole(value)
+    if number is None:
+        raise ValueError(f"{name} is {told(value)}: must be an integer from {low} to {high}")
+    if not low <= number <= high:
         low_text = f"{low} ({low_name})" if low_name else str(low)
         high_text = f"{high} ({high_name})" if high_name else str(high)
-        raise ValueError(f"{name} is {value!r}: must be from {low_text} to {high_text}")
+        raise ValueError(f"{name} is {number}: must be from {low_text} to {high_text}")
+    return number
 
 
-def _check_real(name: str, value: Any, low: float, high: float, high_name: str = "") -> None:
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not number or not low <= value <= high:  # a NaN fails the comparison too
+def _checked_real(name: str, value: Any, low: float, high: float, high_name: str = "") -> int | float:
+    """The number as it is, of Python's own kinds: an int stays one, as hashes of stored settings tell them apart."""
+    number = whole(value) if whole(value) is not None else real(value)
+    if number is None or not low <= number <= high:  # a NaN fails the comparison too
         high_text = f"{high:g} ({high_name})" if high_name else f"{high:g}"
-        raise ValueError(f"{name} is {value!r}: must be a number from {low:g} to {high_text}")
+        raise ValueError(f"{name} is {told(value)}: must be a number from {low:g} to {high_text}")
+    return number
 
 
 def _per_input(name: str, value: Any, inputs: int, low: float) -> tuple[float, ...]:
-    values = tuple(value) if np.iterable(value) and not isinstance(value, str) else (value,)
+    values = tuple(value) if isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1 else (value,)
     if len(values) == 1:
         values = values * inputs
     if len(values) != inputs:
         raise ValueError(f"{name} has {len(values)} values: must have one, or one per input ({inputs})")
     for index, number in enumerate(values):
-        _check_real(f"{name}[{index}]", number, low, 1e6)
+        _checked_real(f"{name}[{index}]", number, low, 1e6)
     return tuple(float(number) for number in values)

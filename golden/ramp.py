@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ramps: the thresholds that bend a conversion into an activation, and the conversion itself."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from .activations import Activation
+from .checks import integer, real, told
 from .specification import GATES, Specification
 
 # How near to an integer a threshold counts as that integer, relative to itself: floating-point inverses differ by some
@@ -40,10 +42,13 @@ class Ramp:
     scale: float
 
     def __post_init__(self):
-        if self.bits not in range(2, 9):
+        object.__setattr__(self, "bits", integer("bits", self.bits))
+        if not 2 <= self.bits <= 8:
             raise ValueError(f"bits is {self.bits!r}; a ramp has 2 to 8")
-        if not (np.isfinite(self.scale) and self.scale > 0):
-            raise ValueError(f"scale is {self.scale!r}; one MAC unit must be a real number above 0")
+        scale = real(self.scale)
+        if scale is None or not 0 < scale < math.inf:
+            raise ValueError(f"scale is {told(self.scale)}; one MAC unit must be a real number above 0")
+        object.__setattr__(self, "scale", scale)
         if not np.isfinite(self.arguments).all() or (np.diff(self.arguments) < 0).any():
             raise ValueError(f"activation {self.activation.text}: its inverse is not finite and non-decreasing")
         largest = np.abs(self.arguments / self.scale).max()

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from . import statescale
 from .activations import Activation, activation
+from .checks import integer, told
 from .gates import GATES, SIGMOID_GATE, TANH_GATE, Gate, SpecificationError, checked_gates, gates_from
 
 # name -> (lowest, highest): the range checks that need no other field.
@@ -115,10 +116,10 @@ class Specification:
 
     def __post_init__(self):
         for name, (low, high) in _RANGES.items():
-            _check_int(name, getattr(self, name), low, high)
-        _check_int("lanes", self.lanes, 1, self.units)
-        _check_int("state_frac_bits", self.state_frac_bits, 0, self.state_bits - 1)
-        _check_int("projection", self.projection, 0, self.units)
+            self._check_int(name, low, high)
+        self._check_int("lanes", 1, self.units)
+        self._check_int("state_frac_bits", 0, self.state_bits - 1)
+        self._check_int("projection", 0, self.units)
         _check_choice("cell", self.cell, ("lstm",))
         _check_choice("latch", self.latch, _LATCHES)
         _check_choice("readout", self.readout, _READOUTS)
@@ -131,15 +132,19 @@ class Specification:
             weight_range = self.gates[GATES.index("g")].weight_range
             bits = statescale.default_pulse_bits(self.adc_bits, self.input_bits, weight_range, self.input_max)
             object.__setattr__(self, "state_pulse_bits", bits)
-        _check_int("state_pulse_bits", self.state_pulse_bits, *statescale.PULSE_BITS)
+        self._check_int("state_pulse_bits", *statescale.PULSE_BITS)
         if self.state_cell is None:
             pulse_scale = self.scale("g") * self.state_pulse_max
             object.__setattr__(self, "state_cell", statescale.default_cell(self.adc_bits, pulse_scale, self.weight_max))
-        _check_int("state_cell", self.state_cell, 1, self.weight_max)
+        self._check_int("state_cell", 1, self.weight_max)
         if reason := statescale.fault(self):
             raise SpecificationError(reason)
         if reason := statescale.caution(self):
             warnings.warn(reason, statescale.SpecificationWarning, stacklevel=4)
+
+    def _check_int(self, name: str, low: int, high: int):
+        """Any integral number will do; one of Python's is kept, so that equal content has one text and hash."""
+        object.__setattr__(self, name, integer(name, getattr(self, name), low, high, SpecificationError))
 
     # ---- limits of the codes ------------------------------------------------------------------------------------
 
@@ -400,11 +405,6 @@ class Specification:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _check_int(name: str, value, low: int, high: int):
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise SpecificationError(f"{name} is {value!r}; allowed: {low} to {high}")
-
-
 def _check_choice(name: str, value, choices: tuple[str, ...]):
-    if value not in choices:
-        raise SpecificationError(f"{name} is {value!r}; allowed: {', '.join(choices)}")
+    if not isinstance(value, str) or value not in choices:
+        raise SpecificationError(f"{name} is {told(value)}; allowed: {', '.join(choices)}")

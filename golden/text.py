@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checks import integer, real, told, whole
+
 __all__ = ["KIND", "VOCABULARY_MAX", "TextSettings", "bits_per_character", "character_name", "probabilities"]
 
 KIND = "text"
@@ -61,13 +63,11 @@ class TextSettings:
         if len(self._place) != len(self.vocabulary):
             twice = next(char for n, char in enumerate(self.vocabulary) if char in self.vocabulary[:n])
             raise ValueError(f"vocabulary holds {twice!r} twice")
-        if not _is_int(self.full_scale) or not 1 <= self.full_scale <= _CODE_MAX:
-            raise ValueError(f"full_scale is {self.full_scale!r}; allowed: 1 to {_CODE_MAX}")
-        scale = self.logit_scale
-        real = isinstance(scale, int | float) and not isinstance(scale, bool)
-        if not real or not math.isfinite(scale) or scale <= 0:
-            raise ValueError(f"logit_scale is {scale!r}; allowed: a number above 0")
-        object.__setattr__(self, "logit_scale", float(scale))
+        object.__setattr__(self, "full_scale", integer("full_scale", self.full_scale, 1, _CODE_MAX))
+        scale = real(self.logit_scale)
+        if scale is None or not 0 < scale < math.inf:
+            raise ValueError(f"logit_scale is {told(self.logit_scale)}; allowed: a number above 0")
+        object.__setattr__(self, "logit_scale", scale)
         if self.embedding is not None:
             object.__setattr__(self, "embedding", self._checked_embedding())
 
@@ -82,9 +82,9 @@ class TextSettings:
             if len(row) != width or width == 0:
                 raise ValueError(f"embedding of {char!r} has {len(row)} codes, the first row {width}; at least 1")
             for code in row:
-                if not _is_int(code) or abs(code) > self.full_scale:
-                    raise ValueError(f"embedding of {char!r} holds {code!r}; allowed: ±{self.full_scale}")
-        return tuple(map(tuple, rows))
+                if whole(code) is None or abs(code) > self.full_scale:
+                    raise ValueError(f"embedding of {char!r} holds {told(code)}; allowed: ±{self.full_scale}")
+        return tuple(tuple(map(int, row)) for row in rows)
 
     @cached_property
     def _place(self) -> dict[str, int]:
@@ -214,10 +214,6 @@ def _log_probabilities(logits: ArrayLike, scale: float) -> NDArray[np.float64]:
     scaled = np.asarray(logits, np.float64) * scale
     scaled = scaled - scaled.max(axis=-1, keepdims=True)
     return scaled - np.log(np.exp(scaled).sum(axis=-1, keepdims=True))
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _some(characters: str) -> str:

@@ -4,6 +4,7 @@
 from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.checks import integer
 
 from .arith import gray_to_binary
 
@@ -50,6 +51,7 @@ class CaptureBank(wiring.Component):
     """
 
     def __init__(self, columns: int, bits: int, *, lanes: int = 1, latch: str = "last_high"):
+        columns, bits, lanes = integer("columns", columns), integer("bits", bits), integer("lanes", lanes)
         if columns < 1:
             raise ValueError(f"columns is {columns}: a bank has at least 1")
         if not 2 <= bits <= 8:

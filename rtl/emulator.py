@@ -7,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
 from crossramp.golden.boardmemory import threshold_words, weight_words
+from crossramp.golden.checks import integer
 from crossramp.golden.specification import GATES, Specification
 
 from .access import UNCHECKED, AccessSignature
@@ -53,6 +54,7 @@ class CrossbarEmulator(wiring.Component):
     """
 
     def __init__(self, spec: Specification, weights=None, columns_per_clock: int = 1, *, weight_ram_style=None):
+        columns_per_clock = integer("columns_per_clock", columns_per_clock)
         weights = np.zeros((spec.rows, spec.columns), int) if weights is None else np.asarray(weights)
         if not 1 <= columns_per_clock <= spec.units:
             raise ValueError(f"columns_per_clock is {columns_per_clock}: expected 1 to {spec.units}")

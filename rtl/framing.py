@@ -6,6 +6,7 @@ from amaranth.lib import crc, data, stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.checks import integer
 from crossramp.golden.hostlink import END, ESC, ESC_END, ESC_ESC, OVERHEAD, Fault
 
 from .access import UNCHECKED
@@ -79,6 +80,7 @@ class FramePort(wiring.Component):
     """
 
     def __init__(self, clocks: int, depth: int):
+        clocks, depth = integer("clocks", clocks), integer("depth", depth)
         self.clocks = clocks
         self.depth = depth
         super().__init__(

@@ -4,6 +4,7 @@
 from amaranth import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.checks import integer
 
 from .pulses import PulseBank
 
@@ -33,6 +34,7 @@ class Loader(wiring.Component):
     """
 
     def __init__(self, inputs: int, bits: int, *, shadow: bool = True):
+        inputs, bits = integer("inputs", inputs), integer("bits", bits)
         self.inputs = inputs
         self.bits = bits
         self.shadow = shadow

@@ -4,6 +4,7 @@
 from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.checks import integer
 
 
 def sign_magnitude(code: Value) -> data.View:
@@ -34,6 +35,7 @@ class PulseBank(wiring.Component):
     """
 
     def __init__(self, lines: int, bits: int, lanes: int = 1):
+        lines, bits, lanes = integer("lines", lines), integer("bits", bits), integer("lanes", lanes)
         self.lines = lines
         self.bits = bits
         self.lanes = lanes
@@ -79,6 +81,7 @@ class PulseDriver(wiring.Component):
     """
 
     def __init__(self, lines: int, bits: int):
+        lines, bits = integer("lines", lines), integer("bits", bits)
         self.lines = lines
         self.bits = bits
         super().__init__(

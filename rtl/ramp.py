@@ -4,6 +4,7 @@
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.checks import integer
 
 from .arith import gray_to_binary
 
@@ -30,6 +31,7 @@ class RampCounter(wiring.Component):
     """
 
     def __init__(self, bits: int):
+        bits = integer("bits", bits)
         if not 2 <= bits <= 8:
             raise ValueError(f"bits is {bits}: a ramp has 2 to 8")
         self.bits = bits

@@ -5,6 +5,7 @@ from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.checks import integer
 
 from .access import UNCHECKED
 
@@ -26,6 +27,7 @@ class PulseRecorder(wiring.Component):
     """
 
     def __init__(self, lines: int, bits: int):
+        lines, bits = integer("lines", lines), integer("bits", bits)
         self.lines = lines
         self.window = (1 << (bits - 1)) - 1
         super().__init__(

@@ -5,6 +5,7 @@ from amaranth import Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.checks import integer
 
 
 def divisor(clock: int, baud: int) -> int:
@@ -46,7 +47,7 @@ class UartReceiver(wiring.Component):
     """
 
     def __init__(self, clocks: int):
-        self.clocks = clocks
+        self.clocks = integer("clocks", clocks)
         super().__init__({"rx": In(1, init=1), "data": Out(8), "valid": Out(1), "fault": Out(1)})
 
     def elaborate(self, platform):
@@ -83,7 +84,7 @@ class UartTransmitter(wiring.Component):
     """
 
     def __init__(self, clocks: int):
-        self.clocks = clocks
+        self.clocks = integer("clocks", clocks)
         super().__init__({"bytes": In(stream.Signature(8)), "tx": Out(1, init=1)})
 
     def elaborate(self, platform):

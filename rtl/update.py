@@ -5,6 +5,7 @@ from amaranth import Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.checks import integer
 from crossramp.golden.specification import Specification
 
 from .access import UNCHECKED
@@ -97,6 +98,7 @@ class StateRing(wiring.Component):
     """
 
     def __init__(self, units: int, bits: int, lanes: int):
+        units, bits, lanes = integer("units", units), integer("bits", bits), integer("lanes", lanes)
         self.bits = bits
         self.lanes = lanes
         self.groups = -(-units // lanes)
@@ -134,6 +136,7 @@ class StateMemory(wiring.Component):
     """
 
     def __init__(self, units: int, bits: int, lanes: int):
+        units, bits, lanes = integer("units", units), integer("bits", bits), integer("lanes", lanes)
         self.groups = -(-units // lanes)
         if self.groups < 2:
             raise ValueError(f"lanes is {lanes} of {units} units: a state memory has at least two groups")

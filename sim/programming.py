@@ -8,6 +8,7 @@ import numpy as np
 from crossramp.golden.analog.device import DeviceInstance
 from crossramp.golden.analog.noise import SIZE, key, table
 from crossramp.golden.boundary_wires import calibration_bits
+from crossramp.golden.checks import integer
 from crossramp.golden.lstm import checked_integers
 from crossramp.golden.ramp import ramps
 from crossramp.golden.specification import Specification
@@ -178,6 +179,7 @@ def calibration_port(spec: Specification, calibration: int | None, programming) 
         chosen = programming.nominal.ravel() if isinstance(programming, DeviceInstance) else ()
         return sum(1 << cell for cell in np.flatnonzero(chosen).tolist())
     cells = calibration_bits(spec)
+    calibration = integer("calibration", calibration)
     if not 0 <= calibration < 1 << cells:
         raise ValueError(f"calibration is {calibration}; allowed: 0 to {(1 << cells) - 1}, for {cells} cells")
     return calibration

@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 # What is no source: environments, version control, caches, and what was built or generated here.
@@ -98,6 +99,30 @@ def test_wheel_holds_what_the_commands_read(wheel):
     assert "crossramp/demo_data/recordings/LICENSE" in names
     assert "crossramp/demo_data/recordings/NOTICE" in names
     assert not any(name.startswith(("tests", "bench", "docs")) for name in names)
+
+
+def test_every_package_says_that_it_is_typed(wheel):
+    """PEP 561; of packages that type checkers see one by one, as in an editable installation, too."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for package in project["packages"]:
+        assert f"{package.replace('.', '/')}/py.typed" in names
+        assert (ROOT / project["package-dir"][package] / "py.typed").read_bytes() == b""
+
+
+def test_citation():
+    """Version, title, license and papers are those that the project states elsewhere."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for key, value in {"version": project["version"], "title": project["name"], "license": project["license"]}.items():
+        assert cited[key] == value
+    assert cited["authors"] == project["authors"]
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
+    ramps, adcs = cited["references"]
+    assert set(project["urls"].values()) == {f"https://doi.org/{ramps['doi']}", adcs["url"]}
+    readme = " ".join((ROOT / "README.md").read_text().replace("\n  ", " ").split())
+    assert all(f"*{paper['title']}*" in readme for paper in (ramps, adcs))
+    assert f"Nature Communications {ramps['volume']}:{ramps['start']} ({ramps['year']})" in readme
 
 
 def test_every_source_names_its_license():

@@ -20,6 +20,7 @@ from ..golden.analog.calibration import calibrate
 from ..golden.analog.device import DeviceInstance
 from ..golden.analog.sampling import ALL, device
 from ..golden.analog.technology import Technology
+from ..golden.checks import integer
 from ..golden.specification import GATES, Specification
 from .imperfections import Array, Imperfections
 
@@ -69,8 +70,7 @@ class DeviceImperfections(Imperfections):
     ) -> None:
         if every not in _EVERY:
             raise ValueError(f"every is {every!r}; allowed: {', '.join(_EVERY)}")
-        if not 0 <= seed <= _LAST_SEED:
-            raise ValueError(f"seed is {seed}; allowed: 0 to 2**31 - 1")
+        seed = integer("seed", seed, 0, _LAST_SEED)
         self.spec, self.technology, self.switches = spec, technology, frozenset(switches)
         self.calibrated, self.every, self.seed = calibrated, every, seed
         self._drawn = self._validated = 0

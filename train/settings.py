@@ -16,6 +16,7 @@ from typing import Any
 
 from ..golden.analog.constants import SWITCHES
 from ..golden.analog.technology import Technology, TechnologyError, load
+from ..golden.checks import real, told, whole
 
 __all__ = [
     "EVERY",
@@ -65,14 +66,13 @@ def check(settings: Any, table: str) -> None:
         numbers = list(value) if isinstance(value, list | tuple) else [value]
         right = isinstance(value, list | tuple) == many and (not many or len(numbers) == len(default))
         for number in numbers:
-            whole = isinstance(number, int) and not isinstance(number, bool)
-            right = right and (whole or (kind is float and isinstance(number, float) and math.isfinite(number)))
-            right = right and low <= number <= high
+            found = whole(number) if kind is int else real(number)
+            right = right and found is not None and math.isfinite(found) and low <= found <= high
         if right and many:
             right = numbers == sorted(numbers)
         if not right:
             what = "a whole number" if kind is int else f"{len(default)} rising numbers" if many else "a number"
-            raise RecipeError(f"{key} is {value!r}; allowed: {what} from {low:g} to {high:g}")
+            raise RecipeError(f"{key} is {told(value)}; allowed: {what} from {low:g} to {high:g}")
         object.__setattr__(settings, item.name, tuple(map(float, numbers)) if many else kind(value))
 
 

@@ -23,6 +23,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..checks import integer
 from ..ramp import Ramp, ramps
 from ..specification import GATES, Specification
 from .convert import DeviceLstm
@@ -86,8 +87,7 @@ class CalibrationPlan:
         spec = self.spec
         if spec.calibration_cells == 0:
             raise ValueError("calibration_cells is 0; a calibration chooses among 1 cell or more")
-        if self.repeats_log2 not in range(9):
-            raise ValueError(f"repeats_log2 is {self.repeats_log2!r}; allowed: 0 to 8")
+        object.__setattr__(self, "repeats_log2", integer("repeats_log2", self.repeats_log2, 0, 8))
         if self.lsb is not None:
             object.__setattr__(self, "lsb", tuple(map(float, self.lsb)))
             if len(self.lsb) != len(spec.ramps) or not all(math.isfinite(v) and v > 0 for v in self.lsb):

@@ -28,6 +28,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..checks import real, told, whole
 from ..lstm import checked_integers
 from ..ramp import ramps
 from ..specification import Specification
@@ -199,11 +200,14 @@ class DeviceInstance:
             values.setflags(write=False)
             object.__setattr__(self, name, values)
         for name in ("compression", "comparator_noise"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value >= 0):
-                raise DeviceError(f"{name} is {value!r}; expected 0 or more")
-        if not 0 <= self.seed < 1 << 63:
-            raise DeviceError(f"seed is {self.seed!r}; allowed: 0 to 2**63 - 1")
+            value = real(getattr(self, name))
+            if value is None or not 0 <= value < np.inf:
+                raise DeviceError(f"{name} is {told(getattr(self, name))}; expected 0 or more")
+            object.__setattr__(self, name, value)
+        seed = whole(self.seed)
+        if seed is None or not 0 <= seed < 1 << 63:
+            raise DeviceError(f"seed is {told(self.seed)}; allowed: integers from 0 to 2**63 - 1")
+        object.__setattr__(self, "seed", seed)
         largest = max(
             np.abs(self.weights).sum(axis=0).max() * self.spec.input_max,
             np.abs(self.state_cells).max() * self.spec.state_pulse_max,

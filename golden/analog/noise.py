@@ -12,6 +12,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from ..checks import told, whole
+
 #: Of the counter, and the finalizer's rounds: z ^= z >> shift, then z *= factor.
 STEP = np.uint64(0x9E3779B97F4A7C15)
 ROUNDS = (
@@ -39,9 +41,10 @@ BOUND = -NormalDist().inv_cdf(0.5 / SIZE)
 
 def key(seed: int) -> np.uint64:
     """The counter's origin for ``seed`` (0 to 2**63 - 1), as a 64-bit word: one round of splitmix64."""
-    if not 0 <= seed < 1 << 63:
-        raise ValueError(f"seed is {seed}; allowed: 0 to 2**63 - 1")
-    return _mix(np.array([seed], np.uint64) * STEP + STEP)[0]
+    number = whole(seed)
+    if number is None or not 0 <= number < 1 << 63:
+        raise ValueError(f"seed is {told(seed)}; allowed: integers from 0 to 2**63 - 1")
+    return _mix(np.array([number], np.uint64) * STEP + STEP)[0]
 
 
 def words(origin: np.uint64, conversion: np.ndarray, group: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..checks import told, whole
 from ..lstm import checked_integers
 from ..ramp import Ramp, ramps
 from ..specification import Specification
@@ -78,10 +79,11 @@ def sample(
     switches = frozenset(switches)
     for name in sorted(switches - ALL):
         raise ValueError(f"effect is {name!r}; known: {', '.join(SWITCHES)}")
-    if isinstance(seed, bool) or not 0 <= seed < 1 << 63:
-        raise ValueError(f"device seed is {seed!r}; allowed: 0 to 2**63 - 1")
+    number = whole(seed)
+    if number is None or not 0 <= number < 1 << 63:
+        raise ValueError(f"device seed is {told(seed)}; allowed: integers from 0 to 2**63 - 1")
     weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max)
-    return Chip(technology, spec, seed, switches, conductances).array(weights)
+    return Chip(technology, spec, number, switches, conductances).array(weights)
 
 
 @dataclass(frozen=True, eq=False)

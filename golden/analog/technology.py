@@ -4,10 +4,12 @@
 import difflib
 import hashlib
 import json
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..checks import real, told
 from .constants import CONSTANTS, PAIRS, RAMP_KINDS, READ_MODES, WHOLE
 
 FOLDER = Path(__file__).parent / "technologies"
@@ -105,14 +107,15 @@ class Technology:
             raise self._wrong(f"{name} has {len(numbers)} numbers; expected {constant.length} ({constant.meaning})")
         for number in numbers:
             unit = "" if constant.unit == "1" else f" {constant.unit}"
-            if isinstance(number, bool) or not isinstance(number, int | float) or number != number:
-                raise self._wrong(f"{name} is {number!r}; expected a number" + (unit and f" in{unit}"))
-            inside = constant.low <= number <= constant.high and not (constant.positive and number == 0)
-            if not inside or (name in WHOLE and number != int(number)):
+            value = real(number)
+            if value is None or value != value:
+                raise self._wrong(f"{name} is {told(number)}; expected a number" + (unit and f" in{unit}"))
+            inside = constant.low <= value <= constant.high and not (constant.positive and value == 0)
+            if not inside or (name in WHOLE and value != int(value)):
                 low = f"above {constant.low:g}" if constant.positive else f"{constant.low:g}"
                 kind = "whole, " if name in WHOLE else ""
-                told = f"{number:g}" if isinstance(number, float) or abs(number) < 1e300 else "far too large"
-                raise self._wrong(f"{name} is {told}{unit}; allowed: {kind}{low} to {constant.high:g}")
+                shown = f"{value:g}" if abs(value) < math.inf or isinstance(number, float) else "far too large"
+                raise self._wrong(f"{name} is {shown}{unit}; allowed: {kind}{low} to {constant.high:g}")
         numbers = tuple(float(number) for number in numbers)
         return numbers if constant.length > 1 else numbers[0]
 

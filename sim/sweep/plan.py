@@ -10,6 +10,7 @@ from pathlib import Path
 
 from crossramp.golden.analog.constants import CONSTANTS, SWITCHES
 from crossramp.golden.analog.technology import Technology, load
+from crossramp.golden.cachefolder import expanded
 
 #: What can be measured of a device instance; the worse end of each is the larger value, but for accuracy.
 METRICS = {
@@ -91,8 +92,8 @@ class Plan:
     plot: dict
 
     def path(self, text: str) -> Path:
-        """A path of the plan."""
-        return self.folder / Path(text).expanduser()
+        """A path of the plan; ValueError for a home that is not known, as in ``~nobody/data``."""
+        return self.folder / expanded(text)
 
     @property
     def device_seeds(self) -> range:

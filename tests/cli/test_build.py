@@ -40,7 +40,7 @@ def _netlist() -> dict:
 def builder(monkeypatch, tmp_path):
     """Takes the place of synthesis; ``builder.calls`` are (board name, specification, options)."""
 
-    def make(board, build, *, folder, progress, **options):
+    def make(board, build, *, progress, **options):
         make.calls.append((board.name, build, options))
         place = tmp_path / "kept"
         place.mkdir(exist_ok=True)
@@ -49,7 +49,8 @@ def builder(monkeypatch, tmp_path):
         for file in ("crossramp_board.v", "yosys.log", "nextpnr.log", "pack.log"):
             (place / file).write_text(file)
         (place / "top.json").write_text(json.dumps({"modules": {"top": _netlist()}}))
-        progress("placing")
+        for text in ("writing the Verilog", "synthesis", "synthesis, 1 s", "synthesis, 2 s", "placing"):
+            progress(text)
         result = {
             "bitstream": name,
             "fmax": 15_500_000,
@@ -87,8 +88,10 @@ def test_build_writes_everything(run, builder, tmp_path):
 
 
 def test_build_prints_a_table(run, builder, tmp_path):
-    status, out, _ = run("build", "array8x8", "--board", "icebreaker")
+    status, out, err = run("build", "array8x8", "--board", "icebreaker")
     assert status == 0
+    # No terminal: a line for each stage, when it begins.
+    assert err.splitlines() == [f"icebreaker: {stage}" for stage in ("writing the Verilog", "synthesis", "placing")]
     for text in ("4,707", "5,280", "89 %", "Fmax 15.50 MHz", "crossramp flash build/icebreaker --board icebreaker"):
         assert text in out
     assert "SB_GB" not in out

@@ -4,8 +4,11 @@
 import os
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
+from pathlib import Path
 
+import crossramp
 import pytest
 from amaranth.back.verilog import YosysError
 from crossramp import __main__ as command
@@ -63,6 +66,33 @@ def test_usage_errors_exit_2(run):
         status, out, err = run(*arguments)
         assert (status, out) == (2, "")
         assert "usage: crossramp" in err
+
+
+@pytest.mark.parametrize("words", ["info kws", "simulate kws a.wav", "train text a.txt -o m.npz", "ramp sigmoid"])
+def test_an_unknown_option_shows_the_usage_of_its_command(run, words):
+    status, out, err = run(*words.split(), "--loud")
+    name = " ".join(words.split()[: 2 if words.startswith("train") else 1])
+    assert (status, out) == (2, "")
+    assert err.startswith(f"usage: crossramp {name} ")
+    assert err.endswith(f"crossramp {name}: error: unrecognized arguments: --loud\n")
+
+
+def test_version_of_the_package(tmp_path):
+    """That of the tree; elsewhere that of the installation, or none."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert crossramp.__version__ == project["version"]
+    package = tmp_path / "site" / "crossramp"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(Path(crossramp.__file__).read_text())
+    command = [sys.executable, "-S", "-c", "import crossramp; print(crossramp.__version__)"]
+    for installed in (None, "4.5.6"):
+        if installed is not None:
+            about = tmp_path / "site" / "crossramp-4.5.6.dist-info"
+            about.mkdir()
+            (about / "METADATA").write_text("Metadata-Version: 2.1\nName: crossramp\nVersion: 4.5.6\n")
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{installed or 'unknown'}\n"
 
 
 @pytest.mark.parametrize("error", [UserError, ModelFileError, SpecificationError])
@@ -155,4 +185,5 @@ def test_progress_without_stderr(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     progress = Progress()
     progress.show("1 of 2")
+    progress.stage("building, 1 s")
     progress.clear()

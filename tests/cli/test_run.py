@@ -251,7 +251,7 @@ def test_a_virtual_board_that_stops(run, model_file, monkeypatch):
     told = "the virtual board stopped (status 1): it broke"
     assert run("run", model_file, "--random", 1, "--port", "virtual") == (3, "", f"crossramp: {told}\n")
     status, _, err = run("virtual", model_file)
-    assert (status, err) == (2, f"crossramp: {told}\n")
+    assert (status, err) == (3, f"crossramp: {told}\n")
 
 
 def test_memory_that_fails(run, model_file, build):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from crossramp import signals
-from crossramp.golden.cachefolder import user_cache
+from crossramp.golden.cachefolder import VARIABLE, user_cache
 from crossramp.golden.modelfile import save_model
 
 from tests.cli.conftest import small_model
@@ -86,7 +86,7 @@ def started(endless, tmp_path, *command, program=None, **more):
     compiled.mkdir(parents=True, exist_ok=True)
     (tmp_path / "cache" / "wasmtime").symlink_to(compiled)
     environment = {**os.environ, "PATH": f"{endless.folder}{os.pathsep}{os.environ['PATH']}"}
-    environment |= {"TMPDIR": str(tmp_path / "temporary"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment |= {"TMPDIR": str(tmp_path / "temporary"), "XDG_CACHE_HOME": str(tmp_path / "cache"), VARIABLE: ""}
     with subprocess.Popen(
         [*(program or [sys.executable, "-m", "crossramp"]), *map(str, command)],
         cwd=tmp_path / "work",

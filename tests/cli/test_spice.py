@@ -29,7 +29,8 @@ def test_a_chip_is_compared(run, model_file, tmp_path):
         for row in part["rows"]:
             assert row["spice_code"] == row["golden_code"] == row["gateware_code"]
             assert abs(row["difference_microvolts"]) < 1000
-    assert json.loads((output / "comparison.json").read_text()) == content
+    written = {"folder": str(output), "picture": str(picture)}
+    assert json.loads((output / "comparison.json").read_text()) | written == content
     assert picture.stat().st_size > 10_000
     # What was written runs by itself, and is what was compared.
     waveforms = run_deck((output / "deck_0.cir").read_text())
@@ -63,10 +64,10 @@ def test_a_difference_is_status_1(run, model_file, monkeypatch):
 def test_decks_are_written_without_ngspice(run, model_file, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     options = ["--technology", "charge", "--columns", "i0,i1,i2,f0,f1", "--deck-only", "-o", tmp_path / "d"]
-    assert run("spice", model_file, *options) == (0, "", "")
+    assert run("spice", model_file, *options) == (0, f"wrote {tmp_path / 'd'}\n", "")
     assert sorted(file.name for file in (tmp_path / "d").iterdir()) == ["MANIFEST.sha256", "deck_0.cir"]
     options[1] = "rram"
-    assert run("spice", model_file, *options) == (0, "", "")
+    assert run("spice", model_file, *options) == (0, f"wrote {tmp_path / 'd'}\n", "")
     assert [file.name for file in sorted((tmp_path / "d").glob("*.cir"))] == ["deck_0.cir", "deck_1.cir"]
     assert is_refusal(run("spice", model_file), "ngspice is not installed; type: sudo apt-get install ngspice")
 

@@ -25,8 +25,11 @@ RANGES = {
 @pytest.mark.parametrize("name", RANGES)
 def test_ranges(name):
     low, high = RANGES[name]
-    for value in (low - 1, high + 1, "5", 5.0, True, *([] if name == "state_pulse_bits" else [None])):
+    for value in (low - 1, high + 1, "5", *([] if name == "state_pulse_bits" else [None])):
         with pytest.raises(SpecificationError, match=f"^{name} is {value!r}; allowed: {low} to {high}$"):
+            DEMO.replace(**{name: value})
+    for value, told in ((5.0, r"5\.0 \(float\)"), (True, r"True \(bool\)")):
+        with pytest.raises(SpecificationError, match=f"^{name} is {told}; allowed: integers, {low} to {high}$"):
             DEMO.replace(**{name: value})
     # A weight range of 64 takes even a pulse code of one clock to a full scale of 1.
     gates = (SIGMOID_GATE, SIGMOID_GATE, Gate("tanh", 64.0), SIGMOID_GATE)
