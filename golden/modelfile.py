@@ -176,11 +176,9 @@ def model_path(name_or_path: str | os.PathLike) -> Path:
         return MODELS / f"{text}.npz"
     path = Path(text)
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is no file"
+        what = "is a folder, not a model file" if path.is_dir() else "is neither a file nor a shipped model"
         shipped = ", ".join(shipped_models()) or "none"
-        raise ModelFileError(
-            f"{text!r} {what} and no shipped model; give the path of a .npz file, or one of: {shipped}"
-        )
+        raise ModelFileError(f"{text!r} {what}; give the path of a .npz file, or one of: {shipped}")
     return path
 
 

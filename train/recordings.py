@@ -257,6 +257,8 @@ def _read(
     findings: Findings | None,
     speakers: Speakers | None,
 ) -> Recordings:
+    if not folder.is_dir():
+        raise ValueError(f"{printable(folder)}: no such folder; give one of recordings, <word>/*.wav; {SOURCE}")
     if not labeled:
         raise ValueError(
             f"{printable(folder)}: holds no recordings; expected files named <word>/<anything>.wav in it; {SOURCE}"

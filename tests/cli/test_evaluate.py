@@ -461,5 +461,6 @@ def test_what_is_wrong_is_one_line(run, model_file, recordings, arguments, words
 def test_data_that_will_not_do(run, model_file, deaf_file, tmp_path):
     assert is_refusal(run("evaluate", deaf_file, tmp_path), "hears no recordings and reads no text", ".npz")
     (tmp_path / "empty").mkdir()
-    for folder in ("empty", "nowhere"):
-        assert is_refusal(run("evaluate", model_file, folder), f"{folder}: holds no recordings", "CC BY 4.0")
+    for folder, words in (("empty", "holds no recordings"), ("nowhere", "no such folder; give one of recordings")):
+        path = tmp_path / folder
+        assert is_refusal(run("evaluate", model_file, path), f"{path}: {words}", "CC BY 4.0")

@@ -74,7 +74,7 @@ def test_ramp_of_a_model(capsys, model):
         (["tanh", "--model", "kws"], UserError, "activation tanh and --model kws exclude each other; leave one out"),
         (["--bits", "5", "--model", "kws"], UserError, "bits 5 and --model kws exclude each other"),
         (["--model", "kws"], UserError, "which ramp of kws[?] add --gate i, --gate f, --gate g or --gate o"),
-        (["--model", "none.npz", "--gate", "i"], ValueError, "'none.npz' is no file and no shipped model"),
+        (["--model", "none.npz", "--gate", "i"], ValueError, "'none.npz' is neither a file nor a shipped model"),
         (["tanh", "--plot", "ramp.xyz"], UserError, "ramp.xyz: no picture ends in '.xyz'; use .png, .svg or .pdf"),
         (["tanh", "--csv", "no/r.csv"], UserError, "no/r.csv: cannot be written .No such file or directory."),
         (["tanh", "--plot", "no/r.png"], UserError, "no/r.png: cannot be written .No such file or directory."),

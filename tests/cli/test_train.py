@@ -110,7 +110,7 @@ def test_interruption_leaves_a_checkpoint_and_no_model(data, tmp_path, monkeypat
         (["--words", "yes,stop"], "no training clip of 'stop'"),
         (["-o", "model.txt"], "model.txt: a model file's name ends in .npz"),
         (["-o", "nowhere/model.npz"], "nowhere: no such folder"),
-        (["--eval", "nowhere"], "nowhere: holds no recordings"),
+        (["--eval", "nowhere"], "nowhere: no such folder"),
         (["--lanes", "5"], "lanes is 5"),
     ],
 )

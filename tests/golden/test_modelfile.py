@@ -139,9 +139,9 @@ def test_names_of_shipped_models(tmp_path, monkeypatch):
         save_model(tmp_path / f"{name}.npz", model_of())
     assert model_path("kws") == tmp_path / "kws.npz"
     assert load_model("kws").content_hash == model_of().content_hash
-    with pytest.raises(ModelFileError, match=r"'kwz' is no file and no shipped model; .* one of: kws, zebra$"):
+    with pytest.raises(ModelFileError, match=r"'kwz' is neither a file nor a shipped model; .* one of: kws, zebra$"):
         model_path("kwz")
-    with pytest.raises(ModelFileError, match="is a folder and no shipped model"):
+    with pytest.raises(ModelFileError, match="is a folder, not a model file"):
         model_path(tmp_path)
 
 
