@@ -158,6 +158,7 @@ _RUN = """\
 
 It prints PASS or FAIL; the exit status is 0 only for PASS. Random pauses on every stream and in the array:
 add `+idle=20 +stall=20 +array_stall=20 +seed={seed}` (percent). With Icarus, `+waves=testbench.vcd` dumps everything.
+Below a path with a space, Verilator's makefiles do not work: add `--Mdir` and a folder without one for all it makes.
 
 ## The vector files
 
