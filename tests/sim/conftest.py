@@ -3,7 +3,26 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from crossramp.sim import bulkbench
+
+_verilog = {}
+
+
+@pytest.fixture(autouse=True)
+def _verilog_is_written_once(monkeypatch):
+    """Of equal networks: Amaranth and its yosys take longer than most of the simulations."""
+
+    def network_verilog(network):
+        arrays = (network.head_weights, network.head_biases, network.projection_weights)
+        key = (network.spec.content_hash, *(None if a is None else np.asarray(a).tobytes() for a in arrays))
+        if key not in _verilog:
+            _verilog[key] = original(network)
+        return _verilog[key]
+
+    original = bulkbench.network_verilog
+    monkeypatch.setattr(bulkbench, "network_verilog", network_verilog)
 
 
 @pytest.fixture(scope="session")

@@ -29,19 +29,6 @@ EVERYWHERE = {"idle": 30, "stall": 30, "array_stall": 10}
 
 
 @functools.cache
-def network_verilog(network):
-    return ORIGINAL(network)
-
-
-ORIGINAL = bulkbench.network_verilog
-
-
-@pytest.fixture(autouse=True)
-def generated_once(monkeypatch):
-    monkeypatch.setattr(bulkbench, "network_verilog", network_verilog)
-
-
-@functools.cache
 def odd():
     return network_of("odd", 1)
 
