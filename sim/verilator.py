@@ -180,18 +180,15 @@ def _compiler_flags(design: Mapping) -> list[str]:
 
 
 def _runtime(programs: Mapping[str, str], design: Mapping, optimize: bool, folder: Path | str | None) -> list[Path]:
-    """The objects of Verilator's runtime for such a model, compiled unless they are kept."""
-    files = [Path(name) for name in design["sources"]["global"]]
+    """The objects of Verilator's runtime for such a model, compiled unless they are kept: one entry a file."""
     flags = [*_compiler_flags(design), _levels(optimize)[2]]
 
-    def make(place: Path):
-        def compile_file(file: Path):
-            run_tool([programs["g++"], *flags, "-c", str(file)], place, "compiling Verilator's runtime")
+    def compiled(file: str) -> Path:
+        def make(place: Path):
+            run_tool([programs["g++"], *flags, "-c", file, "-o", "runtime.o"], place, "compiling Verilator's runtime")
 
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            for done in [pool.submit(compile_file, file) for file in files]:
-                done.result()
+        content = [file, *flags, *tool_identities(programs)]
+        return build_once("verilator-runtime", content, make, folder) / "runtime.o"
 
-    content = [*map(str, files), *flags, *tool_identities(programs)]
-    place = build_once("verilator-runtime", content, make, folder)
-    return [place / f"{file.stem}.o" for file in files]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return list(pool.map(compiled, design["sources"]["global"]))

@@ -163,7 +163,7 @@ def runtime(tools, optimize=True, **description):
     "change",
     [
         {"root": "/another"},
-        {"files": ("verilated.cpp",)},
+        {"files": ("verilated_threads.cpp",)},
         {"use_timing": True},
         {"trace": True},
         {"trace_vcd": True},
