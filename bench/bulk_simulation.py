@@ -107,9 +107,9 @@ def main():
         "crossbar.sv": (SOURCES / "crossbar.sv").read_text(),
         "bare.sv": bare_top(spec),
     }
-    command = build_executable(
-        "verilator", sources, "crossramp_bare", main=_LOOP.replace("CODES", f"{(1 << spec.input_bits) - 1:#x}")
-    )
+    loop = _LOOP.replace("CODES", f"{(1 << spec.input_bits) - 1:#x}")
+    # Not strict: most of the pins stay open.
+    command = build_executable("verilator", sources, "crossramp_bare", main=loop, strict=False)
 
     chip = device(load(arguments.technology), spec, network.weights, arguments.seed)
     bulk, bare, chips = [], [], []

@@ -11,7 +11,7 @@ def round_shift(value: Value, shift: int) -> Value:
     """
     if shift == 0:
         return value
-    return (value + Const(1 << (shift - 1)) - (value < 0)) >> shift
+    return (value + Const(1 << (shift - 1)) - value[-1]) >> shift
 
 
 def saturate(value: Value, limit: int) -> Value:

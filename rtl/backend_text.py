@@ -7,6 +7,8 @@ behind, and raises :class:`UnexpectedText` if the back end wrote something that 
 
 import re
 
+from .text_passes import shortened
+
 # Whatever yosys calls the register whose event starts the combinational blocks, it is this in the output.
 _EVENT = "wake_at_time_zero"
 
@@ -35,7 +37,8 @@ def cured(text: str, top: str, ports: list[str]) -> str:
     """
     text = _without_banner(text)
     text = _initial_statements(_without_contents(_without_leftovers(text)))
-    return _linted(_ordered_top(_plain_module_names(_wake(text)), top, ports))
+    text = "\nendmodule".join(map(shortened, _wake(text).split("\nendmodule")))
+    return _linted(_ordered_top(_plain_module_names(text), top, ports))
 
 
 def strip_initial(text: str) -> str:

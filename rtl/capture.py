@@ -9,7 +9,7 @@ from crossramp.golden.checks import integer
 from .arith import gray_to_binary
 
 SEGMENT = 64
-"""Columns whose flip-flops of one plane share a signal."""
+"""Columns whose flip-flops share a signal."""
 
 
 class CaptureBank(wiring.Component):
@@ -88,27 +88,29 @@ class CaptureBank(wiring.Component):
         store = Signal(self.columns)
         m.d.comb += store.eq((high & self.enable.replicate(every)) | self.shift.replicate(every))
 
-        # One plane per bit of the code, as wide as the bank. A mux per column, so that synthesis finds clock enables.
-        planes = [self._plane(m, bit, store) for bit in range(self.bits)]
-
+        codes = self._codes(m, store)
         for lane in range(self.lanes):
-            gray = Cat(plane[lane] for plane in planes)
+            gray = codes[lane * self.bits : (lane + 1) * self.bits]
             m.d.comb += self.codes[lane].eq(Cat(*gray_to_binary(gray)))
 
         return m
 
-    def _plane(self, m: Module, bit: int, store: Signal) -> Value:
-        """Bit ``bit`` of every column's count. In segments: taking bits of one wide signal costs Amaranth its width."""
-        starts = range(0, self.columns, SEGMENT)
-        plane = Cat(Signal(min(SEGMENT, self.columns - k), name=f"plane_{bit}_{k}", reset_less=True) for k in starts)
-        after = Cat(plane[self.lanes :], Const(0, self.lanes))
-        for k, held in zip(starts, plane.parts, strict=True):
-            span = slice(k, k + len(held))
-            entering = Signal(len(held), name=f"entering_{bit}_{k}")
-            latching = Signal(len(held), name=f"store_{bit}_{k}")
+    def _codes(self, m: Module, store: Signal) -> Value:
+        """Every column's count, column 0 lowest. In segments: taking bits of one wide signal costs Amaranth its width.
+
+        A mux per column, so that synthesis finds clock enables.
+        """
+        bits, starts = self.bits, range(0, self.columns, SEGMENT)
+        codes = Cat(Signal(min(SEGMENT, self.columns - k) * bits, name=f"codes_{k}", reset_less=True) for k in starts)
+        after = Cat(codes[self.lanes * bits :], Const(0, self.lanes * bits))
+        for k, held in zip(starts, codes.parts, strict=True):
+            columns = len(held) // bits
+            entering = Signal(len(held), name=f"entering_{k}")
+            latching = Signal(columns, name=f"store_{k}")
             m.d.comb += [
-                entering.eq(Mux(self.shift, after[span], self.count[bit].replicate(len(held)))),
-                latching.eq(store[span]),
+                entering.eq(Mux(self.shift, after[k * bits : k * bits + len(held)], self.count.replicate(columns))),
+                latching.eq(store[k : k + columns]),
             ]
-            m.d.sync += held.eq(Cat(Mux(latching[j], entering[j], held[j]) for j in range(len(held))))
-        return plane
+            words = [slice(j * bits, (j + 1) * bits) for j in range(columns)]
+            m.d.sync += held.eq(Cat(Mux(latching[j], entering[word], held[word]) for j, word in enumerate(words)))
+        return codes

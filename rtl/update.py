@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cell update: c and h of ``lanes`` units a clock, from the codes alone."""
 
-from amaranth import Const, Module, Mux, Signal, signed
+from amaranth import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -68,16 +68,28 @@ class CellUpdate(wiring.Component):
         f_shift = spec.value_shift("f")
         ig_shift = spec.value_shift("i") + spec.value_shift("g") - spec.state_frac_bits
         shift = max(f_shift, ig_shift)
-        exact = (fc << (shift - f_shift)) + (gated << (shift - ig_shift))
-        next_c = saturate(round_shift(exact, shift), spec.state_max)
+        exact = _signal(m, f"exact_{lane}", (fc << (shift - f_shift)) + (gated << (shift - ig_shift)))
+        next_c = saturate(_signal(m, f"rounded_{lane}", round_shift(exact, shift)), spec.state_max)
         multiplier, right = spec.state_gain
-        pulse = saturate(round_shift(self.next_c[lane] * Const(multiplier), right), spec.state_pulse_max)
+        scaled_c = _signal(m, f"scaled_c_{lane}", self.next_c[lane] * Const(multiplier))
+        pulse = _signal(m, f"pulse_{lane}", round_shift(scaled_c, right))
 
         # Stage 2, h: |o·t| < 1, so the product with the full scale (a shift and a subtraction) needs no saturation.
-        scaled = (gated << (spec.input_bits - 1)) - gated
+        scaled = _signal(m, f"scaled_{lane}", (gated << (spec.input_bits - 1)) - gated)
         h = round_shift(scaled, spec.value_shift("o") + spec.value_shift("g"))
 
-        m.d.comb += [self.next_c[lane].eq(next_c), self.pulses[lane].eq(pulse), self.h[lane].eq(h)]
+        m.d.comb += [
+            self.next_c[lane].eq(next_c),
+            self.pulses[lane].eq(saturate(pulse, spec.state_pulse_max)),
+            self.h[lane].eq(h),
+        ]
+
+
+def _signal(m: Module, name: str, value: Value) -> Signal:
+    """A signal that is ``value``: an expression used more than once would be written, and computed, as often."""
+    signal = Signal(value.shape(), name=name)
+    m.d.comb += signal.eq(value)
+    return signal
 
 
 class StateRing(wiring.Component):

@@ -362,9 +362,9 @@ module crossramp_bulk #(
       if (h_valid && !h_ready) h_stalled = h_stalled + 1;
       if (logit_valid && !logit_ready) logit_stalled = logit_stalled + 1;
       if (!ready) array_stalled = array_stalled + 1;
-      h_ready <= random[15:8] * 100 >= stall * 256;
-      logit_ready <= random[23:16] * 100 >= stall * 256;
-      answer_ready <= random[31:24] * 100 >= stall * 256;
+      h_ready <= stall == 0 || random[15:8] * 100 >= stall * 256;
+      logit_ready <= stall == 0 || random[23:16] * 100 >= stall * 256;
+      answer_ready <= stall == 0 || random[31:24] * 100 >= stall * 256;
       if (monitor_gates) gates_beat <= gates_beat == BEATS - 1 ? 0 : gates_beat + 1;
       if (monitor_state) state_beat <= state_beat == BEATS - 1 ? 0 : state_beat + 1;
       if (monitor_output) output_beat <= output_beat == BEATS - 1 ? 0 : output_beat + 1;

@@ -112,7 +112,7 @@ GATEWARE_FAULTS = {
     "tap_order": planted("_ramp", r"tap <= (.*?);", r"tap <= \1 << 1;"),
     "pulse_missing": planted("_x_driver", r"pos <= (.*?);", r"pos <= \1 & ~7'h01;"),
     "polarity": planted("_h_driver", r"neg <= (.*?);", r"neg <= \1 | pos;"),
-    "codes_inverted": planted("_capture_f", r"(assign codes\[3:0\] = )(.*?);", r"\1~(\2);"),
+    "codes_inverted": planted("_capture_f", r"(assign codes = )(.*?);", r"\1~(\2);"),
     "late_window": planted("_sequencer", r"\bintegrate <= (.*?);", r"integrate <= \1 & integrate;"),
 }
 
