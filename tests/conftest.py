@@ -31,9 +31,12 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    # A shell starts what runs in its background with Ctrl-C ignored, and children inherit that: tests interrupt some.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell starts what runs in its background with Ctrl-C ignored, nohup with SIGHUP, and children inherit that.
+    # Tests send both to some of them.
+    if threading.current_thread() is threading.main_thread():
+        for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, usual)
     hypothesis.settings.register_profile("crossramp", deadline=None, database=None, print_blob=True)
     hypothesis.settings.load_profile("crossramp")
     # What is built is kept there, the commands' too, and not in the user's own cache.
