@@ -4,7 +4,7 @@
 >>> with Line(LinkModel(build), to_board=Disturbance(seed, drop=0.01)) as line:
 ...     BoardDriver(line.port)
 
-A :class:`Line` is a pty, in real time; a :class:`SimulatedLine` is none, and its time is what the driver takes for the
+A :class:`Line` is a pty, in real time; a :class:`SimulatedLine` is not, and its time is what the driver takes for the
 time of day: nothing there depends on how busy the machine is.
 """
 
