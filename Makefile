@@ -10,7 +10,7 @@ TORCH ?= torch==2.13.0
 JOBS ?= 2
 # make test-all draws specifications and stimuli anew with each of these.
 SEEDS ?= 2 3 4
-# make mutation plants these alone, as in: make mutation FAULTS='train-3 rtl/update.py'
+# make mutation plants these alone, as in: make mutation FAULTS='train-3 rtl/macro/update.py'
 FAULTS ?=
 # More arguments for pytest, as in: make test PYTEST='-k capture'
 PYTEST ?=

@@ -12,14 +12,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from crossramp.boards.board import boards
-from crossramp.boards.clocks import utterance_time
-from crossramp.boards.families import FAMILIES
-from crossramp.boards.synthesis import make_bitstream
-from crossramp.build import SPECIFICATIONS
-from crossramp.golden.modelfile import load_model
-from crossramp.golden.specfile import load_spec
-from crossramp.tables import markdown
+from crossramp.boards.definitions.board import boards
+from crossramp.boards.definitions.families import FAMILIES
+from crossramp.boards.flow.synthesis import make_bitstream
+from crossramp.boards.flow.utterance_clocks import utterance_time
+from crossramp.cli.commands.build import SPECIFICATIONS
+from crossramp.cli.output.tables import markdown
+from crossramp.golden.network.model_file import load_model
+from crossramp.golden.spec.spec_file import load_spec
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))

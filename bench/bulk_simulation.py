@@ -15,17 +15,17 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from crossramp.golden.analog.sampling import device
-from crossramp.golden.analog.technology import load
-from crossramp.golden.network import Network
-from crossramp.golden.specification import Specification
-from crossramp.sim import bench_verilog
-from crossramp.sim.builds import build_executable
-from crossramp.sim.bulk import children_seconds, simulate_bulk
-from crossramp.sim.bulkbench import network_verilog
-from crossramp.sim.programming import Programming
-from crossramp.sim.scoreboard import compare_bulk
-from crossramp.sim.sources import SOURCES
+from crossramp.golden.analog.chip.sampling import device
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.network.network import Network
+from crossramp.golden.spec.specification import Specification
+from crossramp.sim.array.programming import Programming
+from crossramp.sim.bulk import bench_verilog
+from crossramp.sim.bulk.bulk_bench import network_verilog
+from crossramp.sim.bulk.bulk_simulation import children_seconds, simulate_bulk
+from crossramp.sim.checking.scoreboard import compare_bulk
+from crossramp.sim.tools.builds import build_executable
+from crossramp.sim.tools.sources import source
 
 STEPS = 49
 
@@ -104,7 +104,7 @@ def main():
     sources = {
         "device.v": verilog,
         "wrapper.v": bench_verilog.wrapper(spec, "network", ports),
-        "crossbar.sv": (SOURCES / "crossbar.sv").read_text(),
+        "crossbar.sv": source("crossbar.sv").read_text(),
         "bare.sv": bare_top(spec),
     }
     loop = _LOOP.replace("CODES", f"{(1 << spec.input_bits) - 1:#x}")

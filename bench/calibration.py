@@ -15,11 +15,11 @@ square over the chips, before and after; and the ramps that were out of reach.
 import sys
 
 import numpy as np
-from crossramp.golden.analog.calibration import CalibrationPlan, counter, search, selected
-from crossramp.golden.analog.device import DeviceInstance, grid_bits, on_grid
-from crossramp.golden.analog.sampling import device as sampled
-from crossramp.golden.analog.technology import load, shipped
-from crossramp.golden.modelfile import load_model
+from crossramp.golden.analog.chip.sampling import device as sampled
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan, counter, search, selected
+from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits, on_grid
+from crossramp.golden.analog.technologies.technology import load, shipped
+from crossramp.golden.network.model_file import load_model
 
 LSB = 3.0  # MAC units
 MODEL = load_model("kws")

@@ -45,9 +45,9 @@ def main() -> int:
 
 def measure(units: int, lanes: int) -> dict:
     """Figures of one size; the peak is of this whole process, and of its largest child."""
-    from crossramp.golden.specification import Specification
-    from crossramp.rtl.macro import Macro
-    from crossramp.rtl.verilog import to_verilog
+    from crossramp.golden.spec.specification import Specification
+    from crossramp.rtl.macro.macro import Macro
+    from crossramp.rtl.verilog.verilog_writer import to_verilog
 
     spec = Specification(inputs=40, units=units, classes=12, lanes=min(lanes, units))
     begin = time.perf_counter()

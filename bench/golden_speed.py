@@ -21,9 +21,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from crossramp.golden import compiled
-from crossramp.golden.network import Network
-from crossramp.golden.specification import Specification
+from crossramp.golden.network import compiled
+from crossramp.golden.network.network import Network
+from crossramp.golden.spec.specification import Specification
 from onnx import TensorProto, helper, numpy_helper
 
 SPEC = Specification(inputs=40, units=32, classes=12)

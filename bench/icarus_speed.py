@@ -2,7 +2,8 @@
 """Icarus Verilog on the self-checking testbench of a shipped model: the generated text against the back end's.
 
 Both run the testbench that `crossramp generate` writes, over the same vectors. The second has the text to which
-crossramp.rtl.text_passes did nothing. Prints clocks per second of processor time (user time of vvp, the best of some
+crossramp.rtl.verilog.text_passes did nothing. Prints clocks per second of processor time (user time of vvp, the best
+of some
 runs, taken in turns), and the ratio. --against DIR adds a folder that another version of crossramp has generated for
 the same model, with that version's gateware and testbench.
 
@@ -19,10 +20,10 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
-from crossramp.generate import generate
-from crossramp.golden.modelfile import load_model
-from crossramp.rtl import backend_text
-from crossramp.sim.selfcheck import commands
+from crossramp.cli.commands.generate import generate
+from crossramp.golden.network.model_file import load_model
+from crossramp.rtl.verilog import backend_text
+from crossramp.sim.bulk.selfcheck import commands
 
 
 def main() -> int:

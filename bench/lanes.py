@@ -15,11 +15,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from crossramp.golden.modelfile import load_model
-from crossramp.golden.network import Network
-from crossramp.rtl.macro import Macro
-from crossramp.rtl.verilog import to_verilog
-from crossramp.sim.amaranth_backend import simulate_amaranth
+from crossramp.golden.network.model_file import load_model
+from crossramp.golden.network.network import Network
+from crossramp.rtl.macro.macro import Macro
+from crossramp.rtl.verilog.verilog_writer import to_verilog
+from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
 
 STEPS = 3
 AIM = 1.10

@@ -8,11 +8,11 @@ python bench/netlist_cost.py --write docs/netlists.md
 import argparse
 from pathlib import Path
 
-from crossramp.boards.board import boards
-from crossramp.boards.netlist_cost import FAMILIES, module_costs
-from crossramp.boards.synthesis import make_bitstream
-from crossramp.golden.modelfile import load_model
-from crossramp.tables import markdown
+from crossramp.boards.definitions.board import boards
+from crossramp.boards.flow.netlist_cost import FAMILIES, module_costs
+from crossramp.boards.flow.synthesis import make_bitstream
+from crossramp.cli.output.tables import markdown
+from crossramp.golden.network.model_file import load_model
 
 ROOT = Path(__file__).parent.parent
 MARKERS = ("<!-- begin: written by bench/netlist_cost.py -->", "<!-- end: written by bench/netlist_cost.py -->")

@@ -10,20 +10,20 @@ import time
 from pathlib import Path
 
 import numpy as np
-from crossramp.golden.analog.sampling import ALL, sample
-from crossramp.golden.analog.technology import load
-from crossramp.golden.analog.translate import to_device
-from crossramp.golden.analog.wires import effective
-from crossramp.golden.modelfile import load_model
-from crossramp.inputs import from_audio
-from crossramp.sim.spice.circuit import window_volts
-from crossramp.sim.spice.compare import NOISE, decks, golden_answers, simulate, spice_answers
+from crossramp.cli.inputs.network_inputs import from_audio
+from crossramp.cli.output.tables import markdown
+from crossramp.golden.analog.chip.sampling import ALL, sample
+from crossramp.golden.analog.chip.translate import to_device
+from crossramp.golden.analog.chip.wire_resistance import effective
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.network.model_file import load_model
+from crossramp.sim.amaranth.step_trace import StepWaves, trace_step
+from crossramp.sim.spice.agreement import report
+from crossramp.sim.spice.column_equation import window_volts
 from crossramp.sim.spice.deck import Accuracy
-from crossramp.sim.spice.network import Lines, transfer
-from crossramp.sim.spice.report import report
-from crossramp.sim.spice.waves import ConversionClocks
-from crossramp.sim.steptrace import StepWaves, trace_step
-from crossramp.tables import markdown
+from crossramp.sim.spice.pin_voltages import ConversionClocks
+from crossramp.sim.spice.resistor_network import Lines, transfer
+from crossramp.sim.spice.spice_step import NOISE, decks, golden_answers, simulate, spice_answers
 
 ROOT = Path(__file__).parent.parent
 MARKERS = ("<!-- begin: written by bench/spice_agreement.py -->", "<!-- end: written by bench/spice_agreement.py -->")

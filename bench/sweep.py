@@ -19,10 +19,13 @@ from collections import defaultdict
 from importlib.resources import as_file, files
 
 import numpy as np
-from crossramp import inputs
-from crossramp.golden.analog import calibration, fast, fastcharge, fastramp, linearity, sampling, technology
-from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.golden.modelfile import load_model
+from crossramp.cli.inputs import network_inputs
+from crossramp.golden.analog.chip import ramp_linearity, sampling
+from crossramp.golden.analog.conversion import calibration
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.fast import fast_charge, fast_device, fast_ramp
+from crossramp.golden.analog.technologies import technology
+from crossramp.golden.network.model_file import load_model
 
 UTTERANCES = 1309  # as many as the validation set has recordings
 SLOW = 32  # utterances that DeviceLstm itself runs a turn
@@ -30,20 +33,20 @@ AIM = 3.0  # times as fast as DeviceLstm
 
 #: Stages of the fast path: name to the methods that are it. What the inner one takes is not the outer one's.
 STAGES = {
-    "charge: matrix products, saturation": (fastcharge.Charges, ("charge",)),
-    "noise of cells and columns": (fast._Block, ("_add_noise",)),
-    "compression": (fast._Block, ("_compress",)),
-    "noise of the ramps": (fastramp.Converter, ("draw_ramps",)),
-    "codes by table": (fastramp.Converter, ("convert",)),
-    "decisions near a level": (fastramp.Converter, ("_resolve",)),
-    "exact values, within rounding of a level": (fast._Block, ("_exact_first", "_exact_second")),
+    "charge: matrix products, saturation": (fast_charge.Charges, ("charge",)),
+    "noise of cells and columns": (fast_device._Block, ("_add_noise",)),
+    "compression": (fast_device._Block, ("_compress",)),
+    "noise of the ramps": (fast_ramp.Converter, ("draw_ramps",)),
+    "codes by table": (fast_ramp.Converter, ("convert",)),
+    "decisions near a level": (fast_ramp.Converter, ("_resolve",)),
+    "exact values, within rounding of a level": (fast_device._Block, ("_exact_first", "_exact_second")),
 }
 
 
 def recordings(model) -> np.ndarray:
     """Pulse codes of the shipped recordings, as often as it takes."""
-    with as_file(files("crossramp") / "demo_data" / "recordings") as folder:
-        codes = inputs.from_audio(model, [folder]).codes
+    with as_file(files("crossramp.cli") / "demo_data" / "recordings") as folder:
+        codes = network_inputs.from_audio(model, [folder]).codes
     return np.resize(codes, (UTTERANCES, *codes.shape[1:]))
 
 
@@ -106,7 +109,7 @@ def main():
         tech = technology.load(name)
         chip = sampling.device(tech, model.spec, network.weights, args.seed)
         lstm = DeviceLstm(chip)
-        quick = fast.FastDevice.of(lstm)
+        quick = fast_device.FastDevice.of(lstm)
         if not np.array_equal(quick.hidden(x[:SLOW]), lstm.hidden(x[:SLOW])):
             raise SystemExit(f"{name}: the fast path differs from DeviceLstm; no ratio is worth printing")
         spent = turns(
@@ -121,12 +124,12 @@ def main():
         gain = spent["DeviceLstm"] / SLOW / each
         reached = f"{AIM:g} {'reached' if gain >= AIM else 'MISSED'}"
         # What a sweep does besides, once an instance.
-        plan = linearity.calibration_plan(tech, model.spec, network.weights)
+        plan = ramp_linearity.calibration_plan(tech, model.spec, network.weights)
         once = turns(
             {
                 "sampling": lambda tech=tech: sampling.device(tech, model.spec, network.weights, args.seed),
                 "calibration": lambda chip=chip, plan=plan: calibration.calibrate(chip, plan),
-                "tables": lambda lstm=lstm: fast.FastDevice.of(lstm),
+                "tables": lambda lstm=lstm: fast_device.FastDevice.of(lstm),
             },
             0.0,
         )

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FPGA boards, what they carry, and the host's side of their link.
+"""FPGA boards: what they carry, how their bitstreams are made, and the host's side of their link.
 
-:mod:`.board` describes a board and finds them all, one file each; :mod:`.core` is what every FPGA holds, :mod:`.top`
-puts it between a board's pins, :mod:`.synthesis` makes the bitstream. :mod:`.driver` talks to a board through
-:mod:`.port`; :mod:`.virtual` is one without hardware. :mod:`.replay` runs netlists against golden.
+:mod:`.definitions` describes boards, :mod:`.flow` makes bitstreams, :mod:`.host` talks to a board,
+and :mod:`.virtual` runs a board's design in a simulator.
 
-It may import sim, rtl and golden; only cli may import it.
+May import sim, rtl and golden; only cli may import it.
 """

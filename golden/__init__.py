@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The golden model: what the hardware must compute, bit for bit, in numpy.
 
-Here live the specification (:mod:`.specification`), the activations and the ramps made of them, conversion, the LSTM
-step, the network, the model file, and the speech features. Everything else is checked against this package, so it
-imports numpy and the standard library alone, and nothing else of crossramp.
+A specification (:mod:`.spec`) determines everything else.
+:mod:`.network` computes what the hardware must show, :mod:`.inputs` turns recordings and texts into pulse codes,
+:mod:`.link` models a board behind its serial link, and :mod:`.analog` samples chips and converts with them.
+The gateware, the simulators and the boards are all checked against this package.
+
+Every other package may import it.
+It imports numpy and the standard library only (and numba, if it is installed), and nothing else of crossramp.
 """

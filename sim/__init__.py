@@ -1,61 +1,63 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simulation: array models behind the analog boundary, cocotb drivers and scoreboards, runners, bulk simulation.
+"""Simulation: arrays behind the analog boundary, benches for every simulator, and the comparison with golden.
 
-``from crossramp.sim import ArrayModel, MacroBench, Scoreboard, ...`` gives what a bench needs; names that need cocotb
-say so when it is missing.
+``from crossramp.sim import ArrayModel, MacroBench, Scoreboard, ...`` gives what a bench needs.
+Names that need cocotb say so if it is missing.
+
+Imports rtl and golden; boards, train and cli may import it.
 """
 
 import importlib
 
 # Name to module. Loaded on first use: a bench for Amaranth needs no cocotb, a bulk run no event loop.
 _EXPORTS = {
-    "Array": "array_interface",
-    "ArrayError": "array_interface",
-    "ArrayModel": "array",
-    "Conversion": "array",
-    "Pins": "array",
-    "drive_array": "array",
-    "from_bits": "array",
-    "random_stalls": "array",
-    "settling": "array",
-    "to_bits": "array",
-    "Chatter": "faults",
-    "Custom": "faults",
-    "Explicit": "faults",
-    "Fault": "faults",
-    "Late": "faults",
-    "Stuck": "faults",
-    "Programming": "programming",
-    "write_device": "programming",
-    "RULES": "protocol",
-    "ProtocolChecker": "protocol",
-    "ProtocolError": "protocol",
-    "burst_pauses": "pauses",
-    "no_pauses": "pauses",
-    "random_pauses": "pauses",
-    "MismatchError": "scoreboard",
-    "Scoreboard": "scoreboard",
-    "compare_bulk": "scoreboard",
-    "expected_from_comparators": "scoreboard",
-    "expected_traces": "scoreboard",
-    "BulkResult": "bulk",
-    "simulate_bulk": "bulk",
-    "SimulationError": "simulators",
-    "SimulatorMissing": "simulators",
-    "find_simulator": "simulators",
-    "StreamError": "streams",
-    "StreamMonitor": "streams",
-    "StreamSink": "streams",
-    "StreamSource": "streams",
-    "stream_signals": "streams",
-    "MacroBench": "bench",
-    "StepMonitor": "bench",
-    "Watchdog": "bench",
-    "WatchdogError": "bench",
-    "drive_array_pins": "bench",
-    "reset": "bench",
-    "CocotbBuild": "runner",
-    "build_cocotb": "runner",
+    "Array": "array.array_interface",
+    "ArrayError": "array.array_interface",
+    "ArrayModel": "array.python_array",
+    "Conversion": "array.python_array",
+    "Pins": "array.python_array",
+    "drive_array": "array.python_array",
+    "from_bits": "array.python_array",
+    "random_stalls": "array.python_array",
+    "settling": "array.python_array",
+    "to_bits": "array.python_array",
+    "Chatter": "array.comparator_faults",
+    "Custom": "array.comparator_faults",
+    "Explicit": "array.comparator_faults",
+    "Fault": "array.comparator_faults",
+    "Late": "array.comparator_faults",
+    "Stuck": "array.comparator_faults",
+    "Programming": "array.programming",
+    "write_device": "array.programming",
+    "RULES": "checking.protocol",
+    "ProtocolChecker": "checking.protocol",
+    "ProtocolError": "checking.protocol",
+    "burst_pauses": "cocotb.pauses",
+    "no_pauses": "cocotb.pauses",
+    "random_pauses": "cocotb.pauses",
+    "MismatchError": "checking.scoreboard",
+    "Scoreboard": "checking.scoreboard",
+    "compare_bulk": "checking.scoreboard",
+    "expected_from_comparators": "checking.scoreboard",
+    "expected_traces": "checking.scoreboard",
+    "BulkResult": "bulk.bulk_simulation",
+    "simulate_bulk": "bulk.bulk_simulation",
+    "SimulationError": "tools.simulators",
+    "SimulatorMissing": "tools.simulators",
+    "find_simulator": "tools.simulators",
+    "StreamError": "cocotb.streams",
+    "StreamMonitor": "cocotb.streams",
+    "StreamSink": "cocotb.streams",
+    "StreamSource": "cocotb.streams",
+    "stream_signals": "cocotb.streams",
+    "MacroBench": "cocotb.cocotb_bench",
+    "StepMonitor": "cocotb.cocotb_bench",
+    "Watchdog": "cocotb.cocotb_bench",
+    "WatchdogError": "cocotb.cocotb_bench",
+    "drive_array_pins": "cocotb.cocotb_bench",
+    "reset": "cocotb.cocotb_bench",
+    "CocotbBuild": "cocotb.cocotb_runner",
+    "build_cocotb": "cocotb.cocotb_runner",
 }
 __all__ = sorted(_EXPORTS)
 
@@ -68,7 +70,7 @@ def __getattr__(name: str):
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] not in ("cocotb", "cocotb_tools"):
             raise
-        from crossramp.golden.installation import how_to_install
+        from crossramp.golden.common.installation import how_to_install
 
         raise ImportError(f"{__name__}.{name} needs cocotb: {how_to_install('sim')}") from None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
-from crossramp.golden import cachefolder
+from crossramp.golden.common import crossramp_cache
 
 # `from tests.strategies import ...` works however pytest was started.
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -40,7 +40,7 @@ def pytest_configure(config):
     hypothesis.settings.register_profile("crossramp", deadline=None, database=None, print_blob=True)
     hypothesis.settings.load_profile("crossramp")
     # What is built is kept there, the commands' too, and not in the user's own cache.
-    os.environ[cachefolder.VARIABLE] = str(config.rootpath / "build")
+    os.environ[crossramp_cache.VARIABLE] = str(config.rootpath / "build")
     # What hypothesis' own option --hypothesis-seed does, unless that was given.
     if hypothesis.core.global_force_seed is None:
         hypothesis.core.global_force_seed = config.getoption("--seed")

@@ -2,8 +2,8 @@
 """Device instances that are drawn, with all effects or with one, strong enough that codes show it."""
 
 import numpy as np
-from crossramp.golden.analog.device import DeviceInstance, grid_bits, on_grid, variance_bits
-from crossramp.golden.specification import Specification
+from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits, on_grid, variance_bits
+from crossramp.golden.spec.specification import Specification
 
 #: Every kind of number of an instance that can err on its own.
 EFFECTS = (

@@ -10,9 +10,9 @@
 import math
 
 import numpy as np
-from crossramp.golden.activations import REGISTRY
-from crossramp.golden.network import Network
-from crossramp.golden.specification import Gate, Specification
+from crossramp.golden.network.network import Network
+from crossramp.golden.spec.activations import REGISTRY
+from crossramp.golden.spec.specification import Gate, Specification
 from hypothesis import strategies as st
 
 #: Seeds of what hypothesis does not draw number by number: weights and inputs.

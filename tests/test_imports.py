@@ -1,21 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Imports point one way: each folder knows those below it, and the golden model knows numpy alone."""
+"""The house: imports point one way, golden needs numpy alone, and no two modules share a name."""
 
 import ast
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 
-#: Folder to the folders that its modules may import from, itself included.
+#: Package to the packages that its modules may import from, itself included.
 ALLOWED = {
     "golden": {"golden"},
     "rtl": {"golden", "rtl"},
     "sim": {"golden", "rtl", "sim"},
     "boards": {"golden", "rtl", "sim", "boards"},
     "train": {"golden", "rtl", "sim", "train"},
+    "cli": {"golden", "rtl", "sim", "boards", "train", "cli", "__version__"},
+}
+
+#: Rooms of a package, each of which may import only those before it. cli's top is :mod:`crossramp.cli` itself.
+ROOMS = {
+    "golden": (
+        *("common", "spec", "inputs", "network", "link", "analog.technologies", "analog.conversion", "analog.chip"),
+        *("analog.cells", "analog.fast"),
+    ),
+    "rtl": ("common", "macro", "network", "link", "emulation", "verilog"),
+    "sim": ("tools", "array", "checking", "amaranth", "bulk", "cocotb", "netlist", "montecarlo", "spice"),
+    "boards": ("definitions", "flow", "host", "virtual"),
+    "train": ("recipes", "data", "network", "run", "tasks"),
+    "cli": ("process", "output", "plots", "inputs", "", "commands"),
 }
 
 #: Packages of others that golden may import; numba is looked for, and done without.
@@ -36,9 +51,13 @@ def imported(path: Path) -> set[str]:
     return names
 
 
+def files_of(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
 @pytest.mark.parametrize("folder", ALLOWED)
 def test_folders_know_only_those_below_them(folder):
-    files = sorted((ROOT / folder).rglob("*.py"))
+    files = files_of(folder)
     assert files
     wrong, seen = [], set()
     for path in files:
@@ -52,11 +71,53 @@ def test_folders_know_only_those_below_them(folder):
     assert wrong == []
 
 
+@pytest.mark.parametrize("folder", ROOMS)
+def test_rooms_know_only_those_before_them(folder):
+    order = ROOMS[folder]
+    there = {".".join(path.parent.relative_to(ROOT / folder).parts) for path in files_of(folder)}
+    assert there - {"", "analog"} <= set(order), "a room that no order names"
+    wrong, crossed = [], 0
+    for path in files_of(folder):
+        own = ".".join(path.parent.relative_to(ROOT / folder).parts)
+        if own not in order:
+            continue
+        for name in imported(path):
+            if not name.startswith(f"crossramp.{folder}."):
+                continue
+            rest = name.removeprefix(f"crossramp.{folder}.")
+            room = max((room for room in order if f"{rest}.".startswith(f"{room}.") or not room), key=len)
+            crossed += room != own
+            if order.index(room) > order.index(own):
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert crossed
+    assert wrong == []
+
+
 def test_golden_needs_numpy_alone():
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
-        for path in (ROOT / "golden").rglob("*.py")
+        for path in files_of("golden")
         for name in imported(path)
         if name.split(".")[0] not in {"crossramp", *GOLDEN_NEEDS, *sys.stdlib_module_names}
     ]
     assert wrong == []
+
+
+def test_every_room_says_what_lives_there_and_what_it_imports():
+    for folder in ALLOWED:
+        for room in {path.parent for path in files_of(folder)}:
+            told = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8")))
+            assert told, room
+            assert "import" in told.lower(), room
+
+
+def test_no_two_modules_share_a_name():
+    """A tab of an editor tells which file is open; commands are named as the user types them."""
+    names = Counter(
+        path.stem
+        for folder in ALLOWED
+        for path in files_of(folder)
+        if path.name != "__init__.py" and path.parent != ROOT / "cli" / "commands"
+    )
+    assert sum(names.values()) > 150
+    assert [name for name, count in names.items() if count > 1] == []

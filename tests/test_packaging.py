@@ -24,7 +24,7 @@ _LEFT_OUT = (".*", "__pycache__", "*.egg-info", "build", "dist", "demo")
 def sources(tmp_path_factory) -> Path:
     """A copy of the tree, so that building leaves nothing in it."""
     folder = tmp_path_factory.mktemp("sources") / "tree"
-    # `demo` alone at the top: cli/demo_data and cli/demo.py are sources.
+    # `demo` alone at the top: cli/demo_data and cli/commands/demo.py are sources.
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_LEFT_OUT))
     return folder
 
@@ -75,7 +75,7 @@ def test_commands_work_from_another_folder(installed, tmp_path, sources, request
     assert where.is_relative_to(expected), f"another crossramp was tested: {where}"
 
     # A message about a missing extra names the clone or the wheel that this came from.
-    told = "from crossramp.golden.installation import how_to_install; print(how_to_install('board'))"
+    told = "from crossramp.golden.common.installation import how_to_install; print(how_to_install('board'))"
     source = f"-e '{sources}[board]'" if expected == sources else f"'{request.getfixturevalue('wheel')}[board]'"
     assert run(installed / "python", "-c", told, cwd=elsewhere) == f"pip install {source}\n"
 
@@ -84,20 +84,19 @@ def test_commands_work_from_another_folder(installed, tmp_path, sources, request
     assert (elsewhere / "out" / "kws.v").stat().st_size > 100_000
     assert (elsewhere / "out" / "testbench" / "crossbar.sv").is_file()
     run(crossramp, "ramp", "tanh", "--plot", "ramp.png", cwd=elsewhere)
-    modules = "crossramp.golden, crossramp.rtl.emulator, crossramp.sim.bulk, crossramp.boards, crossramp.train"
-    run(installed / "python", "-c", f"import {modules}", cwd=elsewhere)
+    for module in ("golden", "rtl.emulation.emulator", "sim.bulk.bulk_simulation", "boards", "train"):
+        run(installed / "python", "-c", f"import crossramp.{module}", cwd=elsewhere)
 
 
 def test_wheel_holds_what_the_commands_read(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder in ("cli", "golden", "rtl", "sim", "boards", "train"):
-        target = "" if folder == "cli" else f"{folder}/"
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in (".py", ".sv", ".cpp", ".npz", ".wav", ".toml"):
-                assert f"crossramp/{target}{path.relative_to(ROOT / folder).as_posix()}" in names
+                assert f"crossramp/{path.relative_to(ROOT).as_posix()}" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert "crossramp/demo_data/recordings/LICENSE" in names
-    assert "crossramp/demo_data/recordings/NOTICE" in names
+    assert "crossramp/cli/demo_data/recordings/LICENSE" in names
+    assert "crossramp/cli/demo_data/recordings/NOTICE" in names
     assert not any(name.startswith(("tests", "bench", "docs")) for name in names)
 
 
@@ -105,7 +104,7 @@ def test_every_package_says_that_it_is_typed(wheel):
     """PEP 561; of packages that type checkers see one by one, as in an editable installation, too."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     names = set(zipfile.ZipFile(wheel).namelist())
-    for package in project["packages"]:
+    for package in project["package-dir"]:
         assert f"{package.replace('.', '/')}/py.typed" in names
         assert (ROOT / project["package-dir"][package] / "py.typed").read_bytes() == b""
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lattice iCE40-HX8K breakout board: 7,680 logic cells, 32 block RAMs of 4 kbit, 12 MHz."""
 
-from crossramp.boards.board import Board, Wires
+from crossramp.boards.definitions.board import Board, Wires
 
 BOARDS = (
     Board(
         name="ice40-hx8k",
         title="Lattice iCE40-HX8K breakout",
-        family="ice40",  # boards/families.py: how its bitstreams are made
+        family="ice40",  # boards/definitions/families.py: how its bitstreams are made
         part=("--hx8k", "--package", "ct256"),  # options of nextpnr
         platform="amaranth_boards.ice40_hx8k_b_evn:ICE40HX8KBEVNPlatform",
         clock=12_000_000,

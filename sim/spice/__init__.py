@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ngspice decks of some columns and their ramp, driven by pins recorded from gateware: level 5 of the ladder.
+"""ngspice decks of some columns and their ramp, driven by the pins of simulated gateware: level 5 of the ladder of
+proof.
 
-Imported by the command line and tests; imports golden and sim.
+Imports golden and the room ``amaranth`` of sim.
 """

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from crossramp.golden.analog.physical import PhysicalArray
-from crossramp.golden.specification import GATES, Specification
+from crossramp.golden.analog.chip.physical import PhysicalArray
+from crossramp.golden.spec.specification import GATES, Specification
 
-from ..steptrace import StepWaves
-from . import circuits
-from .network import REFERENCE, Lines, column_name, lump
-from .waves import conversions, corners, first_halves, start_levels, tap_levels
+from ..amaranth.step_trace import StepWaves
+from . import subcircuits
+from .pin_voltages import conversions, corners, first_halves, start_levels, tap_levels
+from .resistor_network import REFERENCE, Lines, column_name, lump
 
 #: Edges of the pins and the longest time step, as parts of a clock; docs/spice.md has what they change.
 EDGE = 2e-5
@@ -168,8 +168,8 @@ class _Writer:
         self.head("row drivers: read voltage while the row's pulse lasts")
         self.row_drivers()
         self.head("subcircuits")
-        self.lines.append(circuits.CHARGE if self.charge else circuits.CURRENT)
-        self.lines.append(circuits.COMPARATOR)
+        self.lines.append(subcircuits.CHARGE if self.charge else subcircuits.CURRENT)
+        self.lines.append(subcircuits.COMPARATOR)
         self.head("cells and lines")
         (self.charge_cells if self.charge else self.current_cells)()
         self.head("integrators and comparators of the columns")

@@ -19,7 +19,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
-from crossramp.golden.hostlink import END, ESC
+from crossramp.golden.link.link_protocol import END, ESC
 
 _CHUNK = 4096
 
@@ -191,9 +191,9 @@ class SimulatedLine:
     def __enter__(self) -> "SimulatedLine":
         clock = SimpleNamespace(monotonic=lambda: self.now)
         self._patches = [
-            mock.patch("crossramp.boards.driver.open_port", self._open),
-            mock.patch("crossramp.boards.driver.time", clock),
-            mock.patch("crossramp.boards.exchange.time", clock),
+            mock.patch("crossramp.boards.host.driver.open_port", self._open),
+            mock.patch("crossramp.boards.host.driver.time", clock),
+            mock.patch("crossramp.boards.host.exchange.time", clock),
         ]
         for patch in self._patches:
             patch.start()

@@ -5,8 +5,9 @@ import dataclasses
 from collections import Counter
 
 import numpy as np
-from crossramp.golden.boardmemory import Build
-from crossramp.golden.hostlink import (
+from crossramp.golden.link.board_memory import Build
+from crossramp.golden.link.link_model import LinkModel
+from crossramp.golden.link.link_protocol import (
     ANSWER,
     END,
     ESC,
@@ -22,7 +23,6 @@ from crossramp.golden.hostlink import (
     step_payload,
     write_payload,
 )
-from crossramp.golden.linkmodel import LinkModel
 
 
 class Requests:

@@ -4,11 +4,11 @@
 from dataclasses import replace
 
 import pytest
-from crossramp.boards.driver import BoardDriver, Disturbed
-from crossramp.boards.exchange import Exchange, LinkError, Silent
-from crossramp.golden.boardmemory import Build
-from crossramp.golden.hostlink import ANSWER, Command, Frame, Space, Status, StatusBlock
-from crossramp.golden.linkmodel import LinkModel
+from crossramp.boards.host.driver import BoardDriver, Disturbed
+from crossramp.boards.host.exchange import Exchange, LinkError, Silent
+from crossramp.golden.link.board_memory import Build
+from crossramp.golden.link.link_model import LinkModel
+from crossramp.golden.link.link_protocol import ANSWER, Command, Frame, Space, Status, StatusBlock
 
 from tests.boards.line import Disturbance
 from tests.boards.line import SimulatedLine as Line
@@ -44,9 +44,9 @@ def test_a_disturbed_line_changes_no_result(rates, both, seed):
 
 def test_without_its_crc_the_host_would_be_misled(seed, monkeypatch):
     """The tests above can fail: a link that believes whatever comes gives wrong results, or none."""
-    from crossramp.golden import hostlink
+    from crossramp.golden.link import link_protocol
 
-    monkeypatch.setattr(hostlink.zlib, "crc32", lambda data: 0)
+    monkeypatch.setattr(link_protocol.zlib, "crc32", lambda data: 0)
     wrong = 0
     with Line(LinkModel(BUILD), None, Disturbance([seed, 1], flip=0.002)) as line:
         for _ in range(30):

@@ -7,14 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from crossramp.boards.board import ARRAY_PORTS, SIGNALS, BoardError, Wires, boards, find_board, known_board
-from crossramp.boards.boardfile import check_board, load_boards
-from crossramp.boards.fit import TooLarge, check_size
-from crossramp.boards.synthesis import make_bitstream
-from crossramp.boards.top import make_platform, top_files
-from crossramp.build import SPECIFICATIONS
-from crossramp.golden.modelfile import load_model
-from crossramp.golden.specfile import load_spec
+from crossramp.boards.definitions.board import (
+    ARRAY_PORTS,
+    SIGNALS,
+    BoardError,
+    Wires,
+    boards,
+    find_board,
+    known_board,
+)
+from crossramp.boards.definitions.board_file import check_board, load_boards
+from crossramp.boards.flow.board_top import make_platform, top_files
+from crossramp.boards.flow.fit import TooLarge, check_size
+from crossramp.boards.flow.synthesis import make_bitstream
+from crossramp.cli.commands.build import SPECIFICATIONS
+from crossramp.golden.network.model_file import load_model
+from crossramp.golden.spec.spec_file import load_spec
 
 from tests.boards.test_boards import EXAMPLE, assert_complete
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import crossramp.boards
 import pytest
-from crossramp.boards.board import SIGNALS, Board, BoardError, array_widths, boards, find_board
-from crossramp.boards.clocks import utterance_time
-from crossramp.boards.core import core_verilog
-from crossramp.boards.divider import ClockDivider
-from crossramp.boards.families import FAMILIES
-from crossramp.boards.fit import (
+from crossramp.boards.definitions.board import SIGNALS, Board, BoardError, array_widths, boards, find_board
+from crossramp.boards.definitions.families import FAMILIES
+from crossramp.boards.flow.board_core import core_verilog
+from crossramp.boards.flow.board_top import make_platform, top_files
+from crossramp.boards.flow.divider import ClockDivider
+from crossramp.boards.flow.fit import (
     TooLarge,
     check_size,
     excess,
@@ -25,12 +25,12 @@ from crossramp.boards.fit import (
     memory_words,
     refusal,
 )
-from crossramp.boards.top import make_platform, top_files
-from crossramp.build import SPECIFICATIONS
-from crossramp.golden.boardmemory import identity_image, read_identity
-from crossramp.golden.modelfile import load_model
-from crossramp.golden.specfile import load_spec
-from crossramp.golden.specification import Specification
+from crossramp.boards.flow.utterance_clocks import utterance_time
+from crossramp.cli.commands.build import SPECIFICATIONS
+from crossramp.golden.link.board_memory import identity_image, read_identity
+from crossramp.golden.network.model_file import load_model
+from crossramp.golden.spec.spec_file import load_spec
+from crossramp.golden.spec.specification import Specification
 from hypothesis import given
 
 from tests.boards import baseline
@@ -93,7 +93,7 @@ def test_adding_a_board_is_one_file(more_boards):
 
 
 def test_two_boards_of_one_name(more_boards):
-    text = "from crossramp.boards.icebreaker import BOARDS as ICE\nBOARDS = (ICE[0],)\n"
+    text = "from crossramp.boards.definitions.icebreaker import BOARDS as ICE\nBOARDS = (ICE[0],)\n"
     more_boards("again", text)
     assert find_board("icebreaker")  # the same object twice is no contradiction
     more_boards("another", f"from dataclasses import replace\n{text}BOARDS = (replace(ICE[0], clock=1),)\n")
@@ -103,7 +103,7 @@ def test_two_boards_of_one_name(more_boards):
 
 def test_listing_boards_imports_nothing_large():
     code = (
-        "import sys; from crossramp.boards.board import boards; boards(); "
+        "import sys; from crossramp.boards.definitions.board import boards; boards(); "
         "print([m for m in sys.modules if m.split('.')[0] in ('amaranth', 'amaranth_boards', 'serial')])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
@@ -197,7 +197,7 @@ def test_what_the_pins_cannot_take():
 
 
 def test_the_array_of_the_pins_is_wired_as_its_table_says():
-    table = importlib.import_module("crossramp.boards.ulx3s").__doc__
+    table = importlib.import_module("crossramp.boards.definitions.ulx3s").__doc__
     rows = re.findall(r"^(\w+) {2,}((?:\d+[+-] ?)+)", table, flags=re.MULTILINE)
     rows = [(port, pins.split()) for port, pins in rows]
     rows = [

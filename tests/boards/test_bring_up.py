@@ -8,17 +8,17 @@ import re
 import shlex
 from pathlib import Path
 
-import crossramp
 import crossramp.boards
 import numpy as np
 import pytest
-from crossramp.__main__ import COMMANDS, parser
-from crossramp.boards.board import boards, find_board
-from crossramp.golden.hostlink import Space
-from crossramp.golden.linkmodel import LinkModel
-from crossramp.golden.lstm import Lstm
-from crossramp.golden.modelfile import load_model
+from crossramp.boards.definitions.board import boards, find_board
+from crossramp.cli.main import COMMANDS, parser
+from crossramp.golden.link.link_model import LinkModel
+from crossramp.golden.link.link_protocol import Space
+from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.network.model_file import load_model
 
+import crossramp
 from tests.boards.line import Line
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -39,7 +39,7 @@ def tables():
 
 
 def test_the_tables_are_those_of_the_board_files(tables):
-    assert tables.written(TEXT) == TEXT, "type: python docs/bring_up_tables.py --write"
+    assert tables.written(TEXT) == TEXT, "type: python tools/bring_up_tables.py --write"
 
 
 def test_a_pin_that_moved_is_seen(tables):
@@ -64,7 +64,7 @@ def test_every_bit_of_a_header_has_its_own_place(tables):
 
 
 def test_probes_are_the_columns_that_the_table_says(tables):
-    from crossramp.boards.core import probed_columns
+    from crossramp.boards.flow.board_core import probed_columns
 
     spec = load_model("kws").spec
     rows = re.findall(r"^\| probe (\d) .* comparator of unit (\d), bank (\w) \|$", TEXT, re.MULTILINE)

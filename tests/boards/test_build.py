@@ -10,17 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from crossramp.boards import synthesis, toolchain
-from crossramp.boards.board import boards
-from crossramp.boards.families import FAMILIES
-from crossramp.boards.fit import TooLarge
-from crossramp.boards.gather import gather
-from crossramp.boards.synthesis import TimingMissed, make_bitstream, utilization
-from crossramp.boards.toolchain import Tool, ToolError, find_tools, last_words, run_tool
-from crossramp.build import SPECIFICATIONS
-from crossramp.golden.installation import how_to_install
-from crossramp.golden.modelfile import load_model
-from crossramp.golden.specfile import load_spec
+from crossramp.boards.definitions.board import boards
+from crossramp.boards.definitions.families import FAMILIES
+from crossramp.boards.flow import synthesis, toolchain
+from crossramp.boards.flow.fit import TooLarge
+from crossramp.boards.flow.gather import gather
+from crossramp.boards.flow.synthesis import TimingMissed, make_bitstream, utilization
+from crossramp.boards.flow.toolchain import Tool, ToolError, find_tools, last_words, run_tool
+from crossramp.cli.commands.build import SPECIFICATIONS
+from crossramp.golden.common.installation import how_to_install
+from crossramp.golden.network.model_file import load_model
+from crossramp.golden.spec.spec_file import load_spec
 
 from tests.boards import baseline
 
@@ -193,8 +193,8 @@ def test_native_tools_are_asked_for_their_version(tmp_path, monkeypatch):
 
 
 def test_a_tool_that_does_not_state_its_version_has_minutes_and_is_not_called_missing(tmp_path, monkeypatch):
-    from crossramp import tools
-    from crossramp.boards import toolchain
+    from crossramp.boards.flow import toolchain
+    from crossramp.cli.process import tools
 
     limits = []
 

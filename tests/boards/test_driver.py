@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from crossramp.boards.exchange import LinkError, Refused
-from crossramp.boards.images import WrongModel
-from crossramp.golden.boardmemory import Build, thresholds_image, weights_image
-from crossramp.golden.hostlink import ANSWER, Command, Fault, Frame, Space, Status, StatusBlock
-from crossramp.golden.linkmodel import LinkModel
-from crossramp.golden.ramp import WrittenRamp
-from crossramp.golden.specification import Gate
+from crossramp.boards.host.exchange import LinkError, Refused
+from crossramp.boards.host.images import WrongModel
+from crossramp.golden.link.board_memory import Build, thresholds_image, weights_image
+from crossramp.golden.link.link_model import LinkModel
+from crossramp.golden.link.link_protocol import ANSWER, Command, Fault, Frame, Space, Status, StatusBlock
+from crossramp.golden.network.ramps import WrittenRamp
+from crossramp.golden.spec.specification import Gate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,9 +6,10 @@ import zlib
 
 import pytest
 import serial
-from crossramp.boards.virtual import virtual_board
-from crossramp.golden.boardmemory import Build
-from crossramp.golden.hostlink import (
+from crossramp.boards.virtual.simulated_board import virtual_board
+from crossramp.golden.link.board_memory import Build
+from crossramp.golden.link.link_model import WRITABLE
+from crossramp.golden.link.link_protocol import (
     ANSWER,
     END,
     ESC,
@@ -21,7 +22,6 @@ from crossramp.golden.hostlink import (
     step_payload,
     write_payload,
 )
-from crossramp.golden.linkmodel import WRITABLE
 
 from tests.boards.linkfuzz import Conversation
 from tests.sim.designs import SPECS

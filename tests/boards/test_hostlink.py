@@ -5,7 +5,7 @@ import struct
 import zlib
 
 import pytest
-from crossramp.golden.hostlink import (
+from crossramp.golden.link.link_protocol import (
     END,
     ESC,
     ESC_END,

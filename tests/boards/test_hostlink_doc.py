@@ -5,7 +5,7 @@ import importlib.util
 import re
 from pathlib import Path
 
-from crossramp.golden.hostlink import Command, Decoder, Fault, Space, Status, StatusBlock
+from crossramp.golden.link.link_protocol import Command, Decoder, Fault, Space, Status, StatusBlock
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "hostlink.md").read_text()

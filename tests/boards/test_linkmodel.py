@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.boardmemory import (
+from crossramp.golden.link.board_memory import (
     Build,
     head_image,
     identity_image,
@@ -12,8 +12,8 @@ from crossramp.golden.boardmemory import (
     unpacked,
     weights_image,
 )
-from crossramp.golden.cell import state_pulses, update_c, update_h
-from crossramp.golden.hostlink import (
+from crossramp.golden.link.link_model import LinkModel
+from crossramp.golden.link.link_protocol import (
     ANSWER,
     END,
     Command,
@@ -28,10 +28,10 @@ from crossramp.golden.hostlink import (
     step_payload,
     write_payload,
 )
-from crossramp.golden.linkmodel import LinkModel
-from crossramp.golden.lstm import Lstm
-from crossramp.golden.ramp import latch
-from crossramp.golden.specification import Specification
+from crossramp.golden.network.cell_update import state_pulses, update_c, update_h
+from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.network.ramps import latch
+from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,10 +6,10 @@ import shutil
 from collections import Counter
 
 import pytest
-from crossramp.boards.board import boards
-from crossramp.boards.netlist_cost import ROWS, kind_of, module_costs
-from crossramp.boards.synthesis import make_bitstream
-from crossramp.golden.modelfile import load_model
+from crossramp.boards.definitions.board import boards
+from crossramp.boards.flow.netlist_cost import ROWS, kind_of, module_costs
+from crossramp.boards.flow.synthesis import make_bitstream
+from crossramp.golden.network.model_file import load_model
 
 NAMES = ["icebreaker", pytest.param("ulx3s-85f", marks=pytest.mark.every_board)]
 

@@ -7,18 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from crossramp.boards.board import BoardError, boards
-from crossramp.boards.core import MODULE
-from crossramp.boards.families import FAMILIES, NETLIST_JSON, synthesis_script
-from crossramp.boards.netlist import STAGES, netlist_design, stages_of
-from crossramp.boards.replay import compare, record
-from crossramp.boards.sources import kept_core_verilog
-from crossramp.boards.synthesis import make_bitstream
-from crossramp.boards.toolchain import find_tools, run_tool
-from crossramp.boards.top import top_files
-from crossramp.golden.modelfile import load_model
-from crossramp.golden.specification import Specification
-from crossramp.sim.replay import Design
+from crossramp.boards.definitions.board import BoardError, boards
+from crossramp.boards.definitions.families import FAMILIES, NETLIST_JSON, synthesis_script
+from crossramp.boards.flow.board_core import MODULE
+from crossramp.boards.flow.board_top import top_files
+from crossramp.boards.flow.core_verilog import kept_core_verilog
+from crossramp.boards.flow.synthesis import make_bitstream
+from crossramp.boards.flow.toolchain import find_tools, run_tool
+from crossramp.boards.virtual.board_netlist import STAGES, netlist_design, stages_of
+from crossramp.boards.virtual.link_replay import compare, record
+from crossramp.golden.network.model_file import load_model
+from crossramp.golden.spec.specification import Specification
+from crossramp.sim.netlist.pin_replay import Design
 
 from tests.strategies import inputs_of, network_of
 

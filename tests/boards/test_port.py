@@ -9,9 +9,9 @@ import sys
 
 import pytest
 import serial
-from crossramp.boards import port as ports_of
-from crossramp.boards.port import PortError, open_port
-from crossramp.golden.installation import how_to_install
+from crossramp.boards.host import serial_port as ports_of
+from crossramp.boards.host.serial_port import PortError, open_port
+from crossramp.golden.common.installation import how_to_install
 
 from tests.boards.line import Line
 

@@ -7,11 +7,11 @@ import time
 import numpy as np
 import pytest
 import serial
-from crossramp.boards.driver import BoardDriver
-from crossramp.boards.images import network_images
-from crossramp.boards.virtual import virtual_board
-from crossramp.golden.boardmemory import Build
-from crossramp.golden.hostlink import (
+from crossramp.boards.host.driver import BoardDriver
+from crossramp.boards.host.images import network_images
+from crossramp.boards.virtual.simulated_board import virtual_board
+from crossramp.golden.link.board_memory import Build
+from crossramp.golden.link.link_protocol import (
     ANSWER,
     END,
     Command,
@@ -23,7 +23,7 @@ from crossramp.golden.hostlink import (
     encode,
     step_payload,
 )
-from crossramp.golden.network import Network
+from crossramp.golden.network.network import Network
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 

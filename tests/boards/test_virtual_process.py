@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 import serial
-from crossramp.boards import virtual
-from crossramp.boards.driver import BoardDriver
-from crossramp.boards.exchange import LinkError
-from crossramp.boards.images import network_images
-from crossramp.boards.pinlog import PINS, PinLog, read_pins
-from crossramp.boards.virtual import choose_simulator, virtual_board
-from crossramp.golden.boardmemory import Build
-from crossramp.golden.hostlink import Command, Frame, Space, encode, read_payload, step_payload
-from crossramp.sim.simulators import SimulationError, SimulatorMissing
+from crossramp.boards.host.driver import BoardDriver
+from crossramp.boards.host.exchange import LinkError
+from crossramp.boards.host.images import network_images
+from crossramp.boards.virtual import simulated_board
+from crossramp.boards.virtual.pin_log import PINS, PinLog, read_pins
+from crossramp.boards.virtual.simulated_board import choose_simulator, virtual_board
+from crossramp.golden.link.board_memory import Build
+from crossramp.golden.link.link_protocol import Command, Frame, Space, encode, read_payload, step_payload
+from crossramp.sim.tools.simulators import SimulationError, SimulatorMissing
 
 from tests.boards.linkfuzz import Conversation, Requests
 from tests.sim.designs import SPECS
@@ -179,8 +179,8 @@ class Slow:
 def slow_board(monkeypatch):
     def make(waits):
         process = Slow(waits)
-        monkeypatch.setattr(virtual.VirtualBoard, "_command", lambda self: [])
-        monkeypatch.setattr(virtual.VirtualBoard, "_start", lambda self, command, master: process)
+        monkeypatch.setattr(simulated_board.VirtualBoard, "_command", lambda self: [])
+        monkeypatch.setattr(simulated_board.VirtualBoard, "_start", lambda self, command, master: process)
         return process, virtual_board(SMALL, "amaranth")
 
     return make
@@ -215,7 +215,7 @@ def test_ends_with_whoever_started_it(models):
     text = f"""
 import sys
 from pathlib import Path
-from crossramp.boards.virtual import virtual_board
+from crossramp.boards.virtual import simulated_board
 from tests.boards.test_virtual_process import SMALL
 board = virtual_board(SMALL, "verilator", Path({str(models)!r}), optimize=False)
 with board as port:
@@ -248,7 +248,7 @@ def test_refusals(models, tmp_path, monkeypatch):
     def missing(name):
         raise SimulatorMissing(f"{name}: g++ is not on PATH; install it")
 
-    monkeypatch.setattr(virtual, "find_simulator", missing)
+    monkeypatch.setattr(virtual_board, "find_simulator", missing)
     assert choose_simulator("auto") == "amaranth"
     with pytest.raises(SimulatorMissing, match=r"g\+\+ is not on PATH; install it; or take the simulator amaranth"):
         choose_simulator("verilator")

@@ -2,11 +2,11 @@
 """A small golden board that tests may spoil, a network for it, and what that computes."""
 
 import numpy as np
-from crossramp.boards.driver import BoardDriver
-from crossramp.golden.boardmemory import Build, weights_image
-from crossramp.golden.hostlink import Frame, Space
-from crossramp.golden.linkmodel import LinkModel
-from crossramp.golden.specification import Specification
+from crossramp.boards.host.driver import BoardDriver
+from crossramp.golden.link.board_memory import Build, weights_image
+from crossramp.golden.link.link_model import LinkModel
+from crossramp.golden.link.link_protocol import Frame, Space
+from crossramp.golden.spec.specification import Specification
 
 from tests.boards.line import Line
 from tests.strategies import inputs_of, network_of

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crossramp.__main__ import main
-from crossramp.golden.features import FeatureSettings
-from crossramp.golden.modelfile import Model, save_model
-from crossramp.golden.specification import Specification
-from crossramp.golden.text import TextSettings
+from crossramp.cli.main import main
+from crossramp.golden.inputs.features import FeatureSettings
+from crossramp.golden.inputs.text_codes import TextSettings
+from crossramp.golden.network.model_file import Model, save_model
+from crossramp.golden.spec.specification import Specification
 
 from tests.strategies import network_of
 

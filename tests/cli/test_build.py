@@ -5,15 +5,15 @@ import json
 from pathlib import Path
 
 import pytest
-from crossramp import build as command
-from crossramp.boards import synthesis
-from crossramp.boards.board import boards, find_board
-from crossramp.boards.fit import TooLarge
-from crossramp.boards.synthesis import Bitstream
-from crossramp.boards.toolchain import ToolError, ToolMissing
-from crossramp.golden.modelfile import load_model
-from crossramp.golden.specfile import load_spec, save_spec
-from crossramp.golden.specification import Specification
+from crossramp.boards.definitions.board import boards, find_board
+from crossramp.boards.flow import synthesis
+from crossramp.boards.flow.fit import TooLarge
+from crossramp.boards.flow.synthesis import Bitstream
+from crossramp.boards.flow.toolchain import ToolError, ToolMissing
+from crossramp.cli.commands import build as command
+from crossramp.golden.network.model_file import load_model
+from crossramp.golden.spec.spec_file import load_spec, save_spec
+from crossramp.golden.spec.specification import Specification
 
 from tests.cli.conftest import is_refusal
 

@@ -6,7 +6,7 @@ import os
 import time
 
 import pytest
-from crossramp.sim import cache as builds
+from crossramp.sim.tools import build_cache as builds
 
 from tests.cli.conftest import is_refusal
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crossramp import sweep
-from crossramp.golden.analog.conductancetables import load_conductances
-from crossramp.golden.analog.targets import targets
-from crossramp.golden.analog.technology import load
-from crossramp.golden.modelfile import load_model, save_model
-from crossramp.maps import write_conductances, write_ramps
+from crossramp.cli.commands import sweep
+from crossramp.cli.output.conductance_maps import write_conductances, write_ramps
+from crossramp.golden.analog.cells.conductance_tables import load_conductances
+from crossramp.golden.analog.cells.targets import targets
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.network.model_file import load_model, save_model
 
 from tests.cli.conftest import is_refusal, small_model, text_model, write_wav
 
@@ -168,7 +168,7 @@ def test_spice_warns(run, model_file, halved):
 def test_linearity_warns_and_draws_given_cells(run, model_file, halved, monkeypatch):
     """The supply picture too is of the given cells."""
     seen = []
-    monkeypatch.setattr("crossramp.linearityplot.plot_supply", lambda path, errors, *_: seen.append(errors))
+    monkeypatch.setattr("crossramp.cli.plots.linearity_plot.plot_supply", lambda path, errors, *_: seen.append(errors))
     linearity = ("linearity", "--model", model_file, "--instances", 1, "--supply-plot", "supply.png", "--no", "all")
     status, out, err = run(*linearity, "--json", *halved[:4])
     assert status == 0
@@ -226,7 +226,7 @@ def recordings(tmp_path, seed):
 
 def test_evaluate_takes_cells(run, model_file, halved, recordings, monkeypatch):
     """In every chip, and in the one in front of the hardware; they are told, and warned of."""
-    from crossramp.sim.evaluation import Chip
+    from crossramp.sim.montecarlo.evaluation import Chip
 
     chips, real = [], Chip.of
 
@@ -248,9 +248,9 @@ def test_evaluate_takes_cells(run, model_file, halved, recordings, monkeypatch):
     assert np.allclose(chips[0].instance.weights, model.weights / 2, atol=1e-4)
     assert told["hardware"][1]["mismatches"] == 0
     assert len({chip["accuracy"] for chip in told["instances"][0]["chips"]}) == 1
-    from crossramp.golden.analog.convert import DeviceLstm
-    from crossramp.golden.features import features, pulse_codes
-    from crossramp.train.recordings import labeled_recordings
+    from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+    from crossramp.golden.inputs.features import features, pulse_codes
+    from crossramp.train.data.word_folders import labeled_recordings
 
     found = labeled_recordings(recordings, model.class_names, model.feature_settings)
     codes = pulse_codes(features(found.clips, model.feature_settings), model.spec.input_bits)

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-RECORDINGS = files("crossramp") / "demo_data" / "recordings"
+RECORDINGS = files("crossramp.cli") / "demo_data" / "recordings"
 
 
 def size_of(png: bytes) -> tuple[int, int]:
@@ -43,7 +43,7 @@ def test_demo(run, tmp_path, recordings):
 
 def test_amaranth_simulates_one_recording_of_each_word(run, monkeypatch, tmp_path):
     """However busy the machine is: a budget of clocks, not of seconds."""
-    from crossramp import demo
+    from crossramp.cli.commands import demo
 
     asked = []
 

@@ -5,15 +5,15 @@ import json
 
 import numpy as np
 import pytest
-from crossramp import demotext
-from crossramp.golden.analog.calibration import CalibrationPlan, calibrate
-from crossramp.golden.analog.sampling import device
-from crossramp.golden.analog.technology import load
-from crossramp.golden.modelfile import Model, load_model, save_model
-from crossramp.golden.network import Network
-from crossramp.golden.text import TextSettings, bits_per_character, probabilities
-from crossramp.sim import interactive
-from crossramp.sim.simulators import SimulationError
+from crossramp.cli.commands import demo_text
+from crossramp.golden.analog.chip.sampling import device
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.inputs.text_codes import TextSettings, bits_per_character, probabilities
+from crossramp.golden.network.model_file import Model, load_model, save_model
+from crossramp.golden.network.network import Network
+from crossramp.sim.bulk import interactive
+from crossramp.sim.tools.simulators import SimulationError
 
 from tests.cli.conftest import is_refusal, small_model
 from tests.strategies import network_of
@@ -96,7 +96,7 @@ def test_the_most_likely(run, model):
 def test_what_is_printed(run, model, monkeypatch):
     spec = model.spec
     clocks = spec.head_clocks + spec.inputs + spec.macro_clocks  # of a character
-    monkeypatch.setitem(demotext.CLOCKS, "amaranth", 20 * clocks + clocks // 2)
+    monkeypatch.setitem(demo_text.CLOCKS, "amaranth", 20 * clocks + clocks // 2)
     content = told(run, *AMARANTH, "--seed", 3, "--temperature", 1)
     status, out, err = run("demo", "text", *AMARANTH, "--seed", 3, "--temperature", 1)
     assert (status, err) == (0, "")
@@ -137,7 +137,7 @@ def test_hardware_that_differs_is_told(run, model, monkeypatch, name, place):
     assert (status, err) == (1, "")
     assert 0 < content["mismatches"] < content["values_compared"] == 13 * VALUES
     assert place in content["first_mismatch"]
-    compared, first = demotext.summary(content).splitlines()
+    compared, first = demo_text.summary(content).splitlines()
     assert f", {content['mismatches']} differ; " in compared
     assert first == f"first difference: {content['first_mismatch']}"
 

@@ -12,14 +12,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from crossramp import evaluate, verify
-from crossramp import evaluated as evaluated_on
-from crossramp.golden.features import features, pulse_codes
-from crossramp.golden.modelfile import load_model, save_model
-from crossramp.golden.text import bits_per_character
-from crossramp.sim import amaranth_backend
-from crossramp.sim.scoreboard import expected_traces
-from crossramp.train.recordings import labeled_recordings
+from crossramp.cli import verification
+from crossramp.cli.commands import evaluate
+from crossramp.cli.inputs import labeled_data as evaluated_on
+from crossramp.golden.inputs.features import features, pulse_codes
+from crossramp.golden.inputs.text_codes import bits_per_character
+from crossramp.golden.network.model_file import load_model, save_model
+from crossramp.sim.amaranth import amaranth_backend
+from crossramp.sim.checking.scoreboard import expected_traces
+from crossramp.train.data.word_folders import labeled_recordings
 
 from tests.cli.conftest import is_refusal, telling_model, text_model, write_wav
 
@@ -163,8 +164,8 @@ def test_hardware_that_differs_is_told(run, model_file, recordings, monkeypatch)
 
 def test_a_broken_rule_is_a_difference(run, model_file, recordings, pretended, monkeypatch):
     """Also where every value that was compared is equal."""
-    original = verify._observe
-    monkeypatch.setattr(verify, "_observe", lambda *given: (*original(*given)[:2], ("hold_too_short",)))
+    original = verification._observe
+    monkeypatch.setattr(verification, "_observe", lambda *given: (*original(*given)[:2], ("hold_too_short",)))
     status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, "--json")
     (told,) = json.loads(out)["hardware"]
     assert (status, told["mismatches"], told["violations"]) == (1, 0, ["hold_too_short"])
@@ -185,10 +186,10 @@ def test_a_chip_that_differs_is_told(run, model_file, recordings, pretended, mon
 
 def test_a_broken_rule_alone_is_a_difference(run, model_file, recordings, pretended, monkeypatch):
     """Every value is right, but the hardware broke a rule of the boundary: exit status 1, and it is named."""
-    from crossramp import verify
+    from crossramp.cli import verification
 
-    real = verify._observe
-    monkeypatch.setattr(verify, "_observe", lambda *given: (*real(*given)[:2], ("tap_changes",)))
+    real = verification._observe
+    monkeypatch.setattr(verification, "_observe", lambda *given: (*real(*given)[:2], ("tap_changes",)))
     for option in ((), ("--json",)):
         status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, *option)
         assert status == 1
@@ -245,7 +246,7 @@ def test_tables(run, model_file, recordings, pretended):
 def test_pictures_name_the_model_as_people_do(run, model_file, recordings, monkeypatch):
     titles = []
     monkeypatch.setattr(
-        "crossramp.confusionplot.draw_confusion", lambda path, panels, names, title: titles.append(title)
+        "crossramp.cli.plots.confusion_plot.draw_confusion", lambda path, panels, names, title: titles.append(title)
     )
     assert run("evaluate", model_file, recordings, "--confusion", "a.png")[0] == 0
     assert titles == ["model telling, 5 recordings"]
@@ -341,8 +342,8 @@ def _named(path) -> str:
 
 
 def test_silence_is_made_of_noise(tmp_path, seed):
-    from crossramp.golden.features import FeatureSettings
-    from crossramp.train.recordings import split_recordings
+    from crossramp.golden.inputs.features import FeatureSettings
+    from crossramp.train.data.word_folders import split_recordings
 
     rng = np.random.default_rng(seed)
     settings = FeatureSettings()

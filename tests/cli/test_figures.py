@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from crossramp.errors import UserError
-from crossramp.figures import check_format, new_figure, own_settings, save_figure
+from crossramp.cli.plots.figures import check_format, new_figure, own_settings, save_figure
+from crossramp.cli.process.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
     path
-    for folder in ("cli", "golden", "rtl", "sim", "boards", "train", "docs", "bench")
+    for folder in ("cli", "golden", "rtl", "sim", "boards", "train", "tools", "bench")
     for path in (ROOT / folder).rglob("*.py")
 )
 
@@ -31,7 +31,7 @@ def test_matplotlib_is_imported_in_one_place():
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if any(name.partition(".")[0] in ("matplotlib", "pylab", "mpl_toolkits") for name in names):
                 importing.add(path.relative_to(ROOT).as_posix())
-    assert importing == {"cli/figures.py"}
+    assert importing == {"cli/plots/figures.py"}
 
 
 def test_whatever_draws_has_own_settings():

@@ -15,12 +15,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from crossramp import generate as command
-from crossramp.golden.analog.calibration import CalibrationPlan
-from crossramp.golden.modelfile import load_model, save_model
-from crossramp.golden.ramp import ramps
-from crossramp.golden.specfile import load_spec
-from crossramp.sim.simulators import environment
+from crossramp.cli.commands import generate as command
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan
+from crossramp.golden.network.model_file import load_model, save_model
+from crossramp.golden.network.ramps import ramps
+from crossramp.golden.spec.spec_file import load_spec
+from crossramp.sim.tools.simulators import environment
 
 from tests.cli.conftest import is_refusal, small_model, text_model
 

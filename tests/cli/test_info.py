@@ -3,10 +3,11 @@
 
 import json
 
-from crossramp import doctor, info, tools
-from crossramp.golden.modelfile import load_model, save_model
-from crossramp.golden.specification import Specification
-from crossramp.golden.text import TextSettings
+from crossramp.cli.commands import doctor, info
+from crossramp.cli.process import tools
+from crossramp.golden.inputs.text_codes import TextSettings
+from crossramp.golden.network.model_file import load_model, save_model
+from crossramp.golden.spec.specification import Specification
 
 from tests.cli.conftest import is_refusal, small_model
 from tests.golden.test_text import text_model

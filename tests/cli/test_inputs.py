@@ -11,12 +11,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from crossramp import inputs, notices, simulate, sweep
-from crossramp import run as run_command
-from crossramp.errors import UserError
-from crossramp.golden.features import features, pulse_codes
-from crossramp.golden.modelfile import load_model, save_model
-from crossramp.tables import markdown, table
+from crossramp.cli.commands import run as run_command
+from crossramp.cli.commands import simulate, sweep
+from crossramp.cli.inputs import network_inputs
+from crossramp.cli.output import notices
+from crossramp.cli.output.tables import markdown, table
+from crossramp.cli.process.errors import UserError
+from crossramp.golden.inputs.features import features, pulse_codes
+from crossramp.golden.network.model_file import load_model, save_model
 
 from tests.cli.conftest import is_refusal, telling_model, text_model
 from tests.golden.test_audio import damaged
@@ -160,7 +162,7 @@ def test_nothing_left_is_an_error(run, model_file, tmp_path, audio, short_cut):
 
 def test_the_recordings_of_the_package(run, tmp_path, short_cut):
     """``demo`` in every command, even where a folder has that name; ./demo is the folder."""
-    count = len(list((files("crossramp") / "demo_data" / "recordings").glob("*/*.wav")))
+    count = len(list((files("crossramp.cli") / "demo_data" / "recordings").glob("*/*.wav")))
     put(tmp_path / "demo", yes__a=wav(range(16000)))
     answers = set()
     for name, words in commands("kws", tmp_path, "demo").items():
@@ -173,7 +175,7 @@ def test_the_recordings_of_the_package(run, tmp_path, short_cut):
     for name in ("simulate", "evaluate"):
         content = json.loads(run(*commands("kws", tmp_path, "./demo")[name], "--json")[1])
         assert content.get("recordings", content.get("utterances")) == 1, name
-    assert inputs.from_data(load_model("kws"), "./demo").names == ["yes/a.wav"]  # of sweep
+    assert network_inputs.from_data(load_model("kws"), "./demo").names == ["yes/a.wav"]  # of sweep
 
 
 def test_a_demo_that_a_model_cannot_hear(run, model_file, deaf_file, tmp_path):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crossramp.__main__ import main
-from crossramp.golden.analog.linearity import of_instances, probe
-from crossramp.golden.analog.sampling import sample
-from crossramp.golden.analog.technology import load
-from crossramp.golden.modelfile import load_model
+from crossramp.cli.main import main
+from crossramp.golden.analog.chip.ramp_linearity import of_instances, probe
+from crossramp.golden.analog.chip.sampling import sample
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.network.model_file import load_model
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -147,7 +147,7 @@ def tables():
 
 def test_the_pages_tables_are_those_of_its_file(tables):
     page = tables.PAGE.read_text(encoding="utf-8")
-    assert tables.written(page) == page, "run: python docs/ramp_tables.py --write"
+    assert tables.written(page) == page, "run: python tools/ramp_tables.py --write"
 
 
 def test_the_pages_file_is_what_chips_give(tables):

@@ -8,16 +8,16 @@ import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
-import crossramp
 import pytest
 from amaranth.back.verilog import YosysError
-from crossramp import __main__ as command
-from crossramp import info
-from crossramp.errors import UserError
-from crossramp.golden.modelfile import ModelFileError
-from crossramp.golden.specification import SpecificationError
-from crossramp.tables import Progress
+from crossramp.cli import main as command
+from crossramp.cli.commands import info
+from crossramp.cli.output.tables import Progress
+from crossramp.cli.process.errors import UserError
+from crossramp.golden.network.model_file import ModelFileError
+from crossramp.golden.spec.specification import SpecificationError
 
+import crossramp
 from tests.cli.conftest import is_refusal
 
 

@@ -8,8 +8,9 @@ import signal
 import threading
 
 import pytest
-from crossramp import outdir, signals
-from crossramp.outdir import MANIFEST, check_folder, listed, written_folder
+from crossramp.cli.output import output_folder
+from crossramp.cli.output.output_folder import MANIFEST, check_folder, listed, written_folder
+from crossramp.cli.process import signals
 
 
 def held(folder) -> bool:
@@ -52,13 +53,13 @@ def test_two_at_once(tmp_path, there):
 def test_one_after_the_other_moves(tmp_path, monkeypatch):
     """While one command moves its files, the folder is neither looked at nor written by another."""
     folder, seen = tmp_path / "out", []
-    real = outdir._move
+    real = output_folder._move
 
     def move(source, target):
         seen.append(held(tmp_path))
         real(source, target)
 
-    monkeypatch.setattr(outdir, "_move", move)
+    monkeypatch.setattr(output_folder, "_move", move)
     for name in ("a", "b"):
         with written_folder(folder) as unfinished:
             (unfinished / name).write_text(name)
@@ -80,13 +81,13 @@ def test_one_after_the_other_moves(tmp_path, monkeypatch):
 
 def test_a_signal_waits_for_the_end_of_the_move(tmp_path, monkeypatch):
     folder = tmp_path / "out"
-    real = outdir._move
+    real = output_folder._move
 
     def move(source, target):
         os.kill(os.getpid(), signal.SIGTERM)
         real(source, target)
 
-    monkeypatch.setattr(outdir, "_move", move)
+    monkeypatch.setattr(output_folder, "_move", move)
     with signals.watched(), pytest.raises(signals.Interruption), written_folder(folder) as unfinished:
         (unfinished / "a").write_text("a")
     assert complete(folder, ["a"])

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from crossramp import evaluated, pictures, spiceplot
-from crossramp.figures import new_figure
-from crossramp.golden.specification import Specification
-from crossramp.sim.scores import Score
-from crossramp.sim.steptrace import trace_step
-from crossramp.sim.sweep.plan import parse_plan
-from crossramp.sweep import _title
+from crossramp.cli.commands.sweep import _title
+from crossramp.cli.inputs import labeled_data
+from crossramp.cli.plots import demo_pictures, spice_plot
+from crossramp.cli.plots.figures import new_figure
+from crossramp.golden.spec.specification import Specification
+from crossramp.sim.amaranth.step_trace import trace_step
+from crossramp.sim.montecarlo.plan import parse_plan
+from crossramp.sim.montecarlo.scores import Score
 from matplotlib.figure import Figure
 
 from tests.strategies import inputs_of, network_of
@@ -44,7 +45,7 @@ def colliding(figure) -> list[tuple[str, str]]:
 
 
 def test_confusion_matrices_carry_the_models_name(drawn, tmp_path):
-    data = object.__new__(evaluated.Speech)
+    data = object.__new__(labeled_data.Speech)
     data.name, data.labels = "words-2", np.array([0, 1, 1])
     data.model = SimpleNamespace(class_names=("yes", "no"), content_hash="6fb262e6cff4cd02")
     data.draw(tmp_path / "c.png", [("ideal array", Score(np.array([0, 1, 0]), data.labels, 2))])
@@ -63,7 +64,7 @@ def test_confusion_matrices_carry_the_models_name(drawn, tmp_path):
 )
 def test_sweeps_name_model_and_technology(axes, of, tmp_path):
     if "other.toml" in axes:
-        from crossramp.golden.analog.technology import FOLDER
+        from crossramp.golden.analog.technologies.technology import FOLDER
 
         other = (FOLDER / "rram.toml").read_text().replace('name = "rram"', 'name = "other"')
         (tmp_path / "other.toml").write_text(other)
@@ -77,7 +78,7 @@ def test_sweeps_name_model_and_technology(axes, of, tmp_path):
 def test_an_utterance_is_drawn_as_the_codes_that_its_scale_says(drawn, tmp_path):
     x = np.array([[-7, 7], [3, 0], [1, -2]])
     scores = np.array([[0, 1], [40_000, -3], [90_000, 2]])
-    pictures.draw_utterance(tmp_path / "u.png", x, "2 bands", x, 7, scores, ("_a_", "b"), "kws, a.wav")
+    demo_pictures.draw_utterance(tmp_path / "u.png", x, "2 bands", x, 7, scores, ("_a_", "b"), "kws, a.wav")
     (figure,) = drawn
     features, hidden = (ax for ax in figure.axes if ax.get_images())
     for ax in (features, hidden):
@@ -95,7 +96,7 @@ def test_codes_of_a_step_lie_on_nothing(drawn, tmp_path):
     spec = Specification(inputs=3, units=9, classes=3, lanes=3, adc_bits=3, input_bits=3, state_pulse_bits=4)
     for seed in range(3):
         waves = trace_step(network_of(spec, seed), inputs_of(spec, seed, batch=1, steps=2)[0], 1)
-        pictures.draw_step(tmp_path / "s.png", spec, waves, "a step")
+        demo_pictures.draw_step(tmp_path / "s.png", spec, waves, "a step")
         values = drawn[-1].axes[2]
         codes = [text for text in values.texts if text.get_text().startswith("code")]
         assert len(codes) >= 2
@@ -117,7 +118,7 @@ HEIGHTS = [
 
 @pytest.mark.parametrize(("heights", "gap", "expected"), HEIGHTS)
 def test_labels_are_moved_apart(heights, gap, expected):
-    assert spiceplot.apart_by(gap, heights) == pytest.approx(expected)
+    assert spice_plot.apart_by(gap, heights) == pytest.approx(expected)
 
 
 def test_equal_codes_do_not_collide(drawn, tmp_path):
@@ -127,7 +128,7 @@ def test_equal_codes_do_not_collide(drawn, tmp_path):
     entries = [
         (height, f"code {code}", "k") for height, code in ((287, 31), (285, 31), (285, 31), (130, 27), (-440, 0))
     ]
-    spiceplot._label(ax, {480.0: entries, 990.0: entries})
+    spice_plot._label(ax, {480.0: entries, 990.0: entries})
     assert len(ax.texts) == 10
     assert colliding(figure) == []
     # The check would see it: both where the columns are.

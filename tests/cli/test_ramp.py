@@ -7,10 +7,10 @@ import json
 
 import numpy as np
 import pytest
-from crossramp import ramp
-from crossramp.errors import UserError
-from crossramp.golden.modelfile import Model, save_model
-from crossramp.golden.specification import Specification
+from crossramp.cli.commands import ramp
+from crossramp.cli.process.errors import UserError
+from crossramp.golden.network.model_file import Model, save_model
+from crossramp.golden.spec.specification import Specification
 
 from tests.strategies import network_of
 

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from crossramp.__main__ import main
-from crossramp.boards import netlist, replay, synthesis, toolchain
-from crossramp.boards.replay import Comparison
-from crossramp.sim.replay import Design
+from crossramp.boards.flow import synthesis, toolchain
+from crossramp.boards.virtual import board_netlist, link_replay
+from crossramp.boards.virtual.link_replay import Comparison
+from crossramp.cli.main import main
+from crossramp.sim.netlist.pin_replay import Design
 
 from tests.cli.conftest import is_refusal, write_wav
 
@@ -24,8 +25,8 @@ def comparisons(monkeypatch, tmp_path):
     made = SimpleNamespace(core=tmp_path / "core.v", folder=tmp_path)
     monkeypatch.setattr(synthesis, "make_bitstream", lambda *_, **__: made)
     monkeypatch.setattr(toolchain, "find_tools", lambda *_: {"yosys": None})
-    monkeypatch.setattr(netlist, "netlist_design", lambda *_: Design({}, "top"))
-    monkeypatch.setattr(replay, "compare", lambda *_, **__: found.pop(0))
+    monkeypatch.setattr(board_netlist, "netlist_design", lambda *_: Design({}, "top"))
+    monkeypatch.setattr(link_replay, "compare", lambda *_, **__: found.pop(0))
     return found
 
 
@@ -91,7 +92,7 @@ def test_what_is_replayed(comparisons, capsys, tmp_path, monkeypatch, words, sha
     np.save("x.npy", x)
     write_wav(tmp_path / "yes" / "a.wav", np.arange(16000))
     recorded = []
-    monkeypatch.setattr(replay, "record", lambda build, network, codes, seed: recorded.append((codes, seed)))
+    monkeypatch.setattr(link_replay, "record", lambda build, network, codes, seed: recorded.append((codes, seed)))
     comparisons += [EQUAL, EQUAL]
     assert main(["replay", "kws", *words, "--board", "icebreaker", "--stage", "layout", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

@@ -9,12 +9,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import serial
-from crossramp.boards.virtual import VirtualBoard
-from crossramp.golden.boardmemory import Build
-from crossramp.golden.hostlink import Command, Frame, Space
-from crossramp.golden.installation import how_to_install
-from crossramp.golden.linkmodel import LinkModel
-from crossramp.golden.modelfile import load_model, save_model
+from crossramp.boards.virtual.simulated_board import VirtualBoard
+from crossramp.golden.common.installation import how_to_install
+from crossramp.golden.link.board_memory import Build
+from crossramp.golden.link.link_model import LinkModel
+from crossramp.golden.link.link_protocol import Command, Frame, Space
+from crossramp.golden.network.model_file import load_model, save_model
 
 from tests.boards.line import Disturbance, Line, SimulatedLine
 from tests.cli.conftest import is_refusal, small_model, write_wav

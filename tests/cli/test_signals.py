@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from crossramp import signals
-from crossramp.golden.cachefolder import VARIABLE, user_cache
-from crossramp.golden.modelfile import save_model
+from crossramp.cli.process import signals
+from crossramp.golden.common.crossramp_cache import VARIABLE, user_cache
+from crossramp.golden.network.model_file import save_model
 
 from tests.cli.conftest import small_model
 

@@ -5,11 +5,12 @@ import json
 
 import numpy as np
 import pytest
-from crossramp import verify
-from crossramp.golden.features import features, fit_length, pulse_codes
-from crossramp.golden.modelfile import load_model, save_model
-from crossramp.sim import amaranth_backend, bulk
-from crossramp.sim.simulators import HardwareError, SimulationError
+from crossramp.cli import verification
+from crossramp.golden.inputs.features import features, fit_length, pulse_codes
+from crossramp.golden.network.model_file import load_model, save_model
+from crossramp.sim.amaranth import amaranth_backend
+from crossramp.sim.bulk import bulk_simulation
+from crossramp.sim.tools.simulators import HardwareError, SimulationError
 
 from tests.cli.conftest import FEATURES, is_refusal, small_model, write_wav
 
@@ -42,9 +43,9 @@ def test_every_simulator_computes_the_golden_codes(run, model_file, simulator):
 
 
 def test_auto_prefers_verilator_and_falls_back_to_amaranth(monkeypatch):
-    assert verify.choose("auto") == "verilator"
+    assert verification.choose("auto") == "verilator"
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert verify.choose("auto") == "amaranth"
+    assert verification.choose("auto") == "amaranth"
 
 
 def test_lanes_change_clocks_and_no_answer(run, model_file):
@@ -91,21 +92,21 @@ def test_answers_after_every_step(run, tmp_path, simulator, monkeypatch):
     assert "unknown (no labels)" in out
 
     # The comparison can fail in a logit alone.
-    original = verify._observe
+    original = verification._observe
 
     def spoiled(*arguments):
         observed, *rest = original(*arguments)
         observed["logits"][1, 4, 2] += 1
         return observed, *rest
 
-    monkeypatch.setattr(verify, "_observe", spoiled)
+    monkeypatch.setattr(verification, "_observe", spoiled)
     status, out, _ = run("simulate", *arguments)
     assert status == 1
     assert "1 differ: logits[4, 2]" in out
 
 
 def test_a_fault_in_the_verilog_is_seen(run, model_file, monkeypatch):
-    original = bulk.simulate_bulk
+    original = bulk_simulation.simulate_bulk
 
     def spoiled(network, x, **options):
         # Column 0's comparator is stuck high, inside the device.
@@ -117,7 +118,7 @@ def test_a_fault_in_the_verilog_is_seen(run, model_file, monkeypatch):
 
         return original(network, x, change_verilog=change, **options)
 
-    monkeypatch.setattr(bulk, "simulate_bulk", spoiled)
+    monkeypatch.setattr(bulk_simulation, "simulate_bulk", spoiled)
     status, content = simulated(run, model_file, "--random", 2, "--simulator", "icarus")
     assert status == 1
     assert content["mismatches"] > 0
@@ -137,8 +138,8 @@ def test_hardware_that_stops_fails(run, model_file, monkeypatch, error, expected
 
 def test_a_broken_rule_is_a_difference(run, model_file, monkeypatch):
     """Also where every value that was compared is equal."""
-    original = verify._observe
-    monkeypatch.setattr(verify, "_observe", lambda *given: (*original(*given)[:2], ("hold_too_short",)))
+    original = verification._observe
+    monkeypatch.setattr(verification, "_observe", lambda *given: (*original(*given)[:2], ("hold_too_short",)))
     arguments = model_file, "--random", 1, "--simulator", "amaranth"
     status, content = simulated(run, *arguments)
     assert (status, content["mismatches"], content["violations"]) == (1, 0, ["hold_too_short"])
@@ -202,10 +203,10 @@ def test_accuracies_are_of_each_side_s_own_answers(run, model_file, recordings, 
 
 def test_a_broken_rule_alone_is_a_difference(run, model_file, monkeypatch):
     """Every value is right, but the hardware broke a rule of the boundary: exit status 1, and it is named."""
-    from crossramp import verify
+    from crossramp.cli import verification
 
-    real = verify._observe
-    monkeypatch.setattr(verify, "_observe", lambda *given: (*real(*given)[:2], ("tap_changes",)))
+    real = verification._observe
+    monkeypatch.setattr(verification, "_observe", lambda *given: (*real(*given)[:2], ("tap_changes",)))
     for option in ((), ("--json",)):
         status, out, _ = run("simulate", model_file, "--random", 1, "--simulator", "amaranth", *option)
         assert status == 1

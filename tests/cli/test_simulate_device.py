@@ -5,13 +5,13 @@ import json
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.calibration import CalibrationPlan, calibrate
-from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.golden.analog.sampling import device
-from crossramp.golden.analog.technology import load
-from crossramp.golden.modelfile import load_model
-from crossramp.inputs import from_seed
-from crossramp.sim import amaranth_backend
+from crossramp.cli.inputs.network_inputs import from_seed
+from crossramp.golden.analog.chip.sampling import device
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.network.model_file import load_model
+from crossramp.sim.amaranth import amaranth_backend
 
 from tests.cli.conftest import is_refusal
 

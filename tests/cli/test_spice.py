@@ -6,10 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
-from crossramp.golden.modelfile import load_model
-from crossramp.sim.spice import compare
+from crossramp.golden.network.model_file import load_model
+from crossramp.sim.spice import spice_step
 from crossramp.sim.spice.deck import Deck
-from crossramp.sim.spice.run import run_deck
+from crossramp.sim.spice.ngspice import run_deck
 
 from tests.cli.conftest import is_refusal
 
@@ -49,13 +49,13 @@ def test_without_technology_the_cells_are_ideal(run, model_file):
 
 
 def test_a_difference_is_status_1(run, model_file, monkeypatch):
-    original = compare.build
+    original = spice_step.build
 
     def spoil(*arguments, **options):
         deck = original(*arguments, **options)
         return Deck(deck.text.replace("Vrow0 row0 0 ", "Vrow0 0 row0 "), deck.columns, deck.ramps, deck.clock)
 
-    monkeypatch.setattr(compare, "build", spoil)
+    monkeypatch.setattr(spice_step, "build", spoil)
     status, out, _ = run("spice", model_file, "--columns", "4", "--seed", "2")
     assert status == 1
     assert "agreement      NO" in out

@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 import pytest
-from crossramp import sweep
-from crossramp.golden.installation import how_to_install
+from crossramp.cli.commands import sweep
+from crossramp.golden.common.installation import how_to_install
 
 from tests.cli.conftest import is_refusal, write_wav
 from tests.sim.sweeps import STOPPING
@@ -88,9 +88,9 @@ def test_recordings_and_archives(run, plan, tmp_path, seed):
 
 def test_the_line_of_the_ideal_array_is_of_labeled_recordings(plan, tmp_path, monkeypatch, seed):
     """Recordings without a label are neither right nor wrong; nor is there one line where the network differs."""
-    from crossramp.golden.modelfile import load_model
-    from crossramp.sim.sweep.plan import load_plan
-    from crossramp.sim.sweep.problem import Problem
+    from crossramp.golden.network.model_file import load_model
+    from crossramp.sim.montecarlo.plan import load_plan
+    from crossramp.sim.montecarlo.problem import Problem
 
     made = load_plan(plan(metric="accuracy"))
     model = load_model(made.path(made.model))
@@ -121,7 +121,7 @@ def test_a_plan_that_takes_long_is_asked_for_twice(run, plan, tmp_path, monkeypa
 
 def test_the_estimate_is_processor_time_shared_by_the_workers(run, plan, monkeypatch):
     """Two seconds of processor time an instance, in however long: 2 points, 8 tasks of 3 instances."""
-    from crossramp.sim.sweep import tasks
+    from crossramp.sim.montecarlo import tasks
 
     clock = {"processor": 0.0, "wall": 0.0}
 
@@ -222,9 +222,9 @@ AXES = {
 @pytest.mark.parametrize("axes", AXES)
 def test_pictures_of_any_number_of_axes(axes, tmp_path):
     """Drawn from made-up rows: what matters here is that each layout is drawn."""
-    from crossramp.sim.sweep.plan import parse_plan
-    from crossramp.sim.sweep.summary import summarize
-    from crossramp.sweepplot import plot_sweep
+    from crossramp.cli.plots.sweep_plot import plot_sweep
+    from crossramp.sim.montecarlo.plan import parse_plan
+    from crossramp.sim.montecarlo.summary import summarize
 
     made = parse_plan(f'data="demo"\ninstances=3\nmetrics=["flips"]\n[axes]\n{AXES[axes]}', "plan", tmp_path)
     rows = [{"point": p, "instance": k, "flips": 0.1 * k} for p in range(len(made.points)) for k in range(3)]

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from crossramp.golden.analog.constants import CONSTANTS, SWITCHES
-from crossramp.golden.analog.technology import load, shipped
+from crossramp.golden.analog.technologies.constants import CONSTANTS, SWITCHES
+from crossramp.golden.analog.technologies.technology import load, shipped
 
 from tests.cli.conftest import is_refusal
 
@@ -74,7 +74,7 @@ def test_the_pages_tables_are_the_files():
     spec = importlib.util.spec_from_file_location("device_tables", DOCS / "device_tables.py")
     tables = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tables)
-    assert tables.written(TEXT) == TEXT, "type: python docs/device_tables.py --write"
+    assert tables.written(TEXT) == TEXT, "type: python tools/device_tables.py --write"
 
 
 def test_the_page_has_every_effect_and_constant():

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from crossramp import training
-from crossramp.__main__ import main
-from crossramp.golden.features import features, pulse_codes
-from crossramp.golden.installation import how_to_install
-from crossramp.golden.modelfile import load_model
-from crossramp.train import datasets, keywords
-from crossramp.train.recordings import labeled_recordings
-from crossramp.trainreport import Report
+from crossramp.cli.commands import train
+from crossramp.cli.main import main
+from crossramp.cli.output.train_report import Report
+from crossramp.golden.common.installation import how_to_install
+from crossramp.golden.inputs.features import features, pulse_codes
+from crossramp.golden.network.model_file import load_model
+from crossramp.train.data import datasets
+from crossramp.train.data.word_folders import labeled_recordings
+from crossramp.train.tasks import keyword_training
 
 from tests.cli.conftest import is_refusal
 from tests.train.test_datasets import TESTING_SPEAKERS, noise, write_wav
@@ -77,14 +78,14 @@ def test_same_seed_makes_the_same_file(data, tmp_path):
 
 def test_training_inputs_are_the_golden_pulse_codes():
     values = np.random.default_rng(2).uniform(-1.1, 1.1, (1000,)).astype(np.float32)
-    spec = keywords.keyword_specification(40, 2, 2, 49)
-    found = keywords.quantize_inputs(torch.from_numpy(values), spec).numpy()
+    spec = keyword_training.keyword_specification(40, 2, 2, 49)
+    found = keyword_training.quantize_inputs(torch.from_numpy(values), spec).numpy()
     np.testing.assert_array_equal(found, pulse_codes(values, 5))
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 7, 8])
 def test_state_conversion_is_a_shift_at_all_resolutions(bits):
-    spec = keywords.keyword_specification(4, 2, 2, 5, adc_bits=bits, input_bits=bits, weight_bits=bits)
+    spec = keyword_training.keyword_specification(4, 2, 2, 5, adc_bits=bits, input_bits=bits, weight_bits=bits)
     assert spec.state_gain[0] == 1
     full_scale = spec.state_pulse_max * spec.state_cell * spec.scale("g")
     assert full_scale == pytest.approx(2 - 2.0 ** (1 - bits))
@@ -96,7 +97,7 @@ def test_interruption_leaves_a_checkpoint_and_no_model(data, tmp_path, monkeypat
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(keywords, "export", interrupted)
+    monkeypatch.setattr(keyword_training, "export", interrupted)
     assert main(arguments(data, tmp_path / "tiny.npz")) == 130
     told = capsys.readouterr().err
     assert "interrupted; no model was written" in told
@@ -244,7 +245,7 @@ def test_levels_are_kept_in_the_users_cache(data, tmp_path, run, monkeypatch):
 
 
 def test_without_pytorch(run, monkeypatch):
-    monkeypatch.setattr(training.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(train.importlib.util, "find_spec", lambda name: None)
     assert is_refusal(run("train", "kws", "DATA", "-o", "m.npz"), "needs PyTorch", how_to_install("train"))
 
 

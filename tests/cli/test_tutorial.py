@@ -58,7 +58,7 @@ def test_pages_point_at_files_that_exist():
 
 
 def test_the_readme_names_every_command():
-    from crossramp.__main__ import COMMANDS
+    from crossramp.cli.main import COMMANDS
 
     text = (ROOT / "README.md").read_text()
     for name in COMMANDS:

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from crossramp import userfolders
-from crossramp.golden import cachefolder
-from crossramp.golden.features import FeatureSettings
-from crossramp.sim.sweep.plan import parse_plan
-from crossramp.train.datasets import cache_file
+from crossramp.cli.process import user_folders
+from crossramp.golden.common import crossramp_cache
+from crossramp.golden.inputs.features import FeatureSettings
+from crossramp.sim.montecarlo.plan import parse_plan
+from crossramp.train.data.datasets import cache_file
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ from crossramp import __main__
 @pytest.fixture
 def unknown_user(monkeypatch):
     """This process as such a one."""
-    for variable in ("HOME", "XDG_CACHE_HOME", cachefolder.VARIABLE):
+    for variable in ("HOME", "XDG_CACHE_HOME", crossramp_cache.VARIABLE):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
 
@@ -81,13 +81,13 @@ sys.exit(__main__.main(["info", "kws"]))
 def test_folders_of_nobody(unknown_user, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert cachefolder.home() is None
-    assert cachefolder.user_cache() is None
+    assert crossramp_cache.home() is None
+    assert crossramp_cache.user_cache() is None
     assert cache_file("data", FeatureSettings()).is_relative_to(tmp_path)
     with contextlib.ExitStack() as leaving:
-        userfolders.provide(leaving)
-        assert cachefolder.home().is_dir()
-        assert cachefolder.cache_folder("simulation").is_relative_to(cachefolder.home())
+        user_folders.provide(leaving)
+        assert crossramp_cache.home().is_dir()
+        assert crossramp_cache.cache_folder("simulation").is_relative_to(crossramp_cache.home())
     assert "HOME" not in os.environ
     assert "~" not in os.listdir(tmp_path)
 
@@ -97,11 +97,11 @@ def test_a_home_that_is_none(monkeypatch, tmp_path, home):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", home)
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    monkeypatch.delenv(cachefolder.VARIABLE, raising=False)
-    assert cachefolder.home() is None
+    monkeypatch.delenv(crossramp_cache.VARIABLE, raising=False)
+    assert crossramp_cache.home() is None
     with contextlib.ExitStack() as leaving:
-        userfolders.provide(leaving)
-        assert cachefolder.cache_folder("simulation").is_absolute()
+        user_folders.provide(leaving)
+        assert crossramp_cache.cache_folder("simulation").is_absolute()
     assert (os.environ["HOME"], os.environ["XDG_CACHE_HOME"]) == (home, "relative")
     assert not any(tmp_path.iterdir())
 
@@ -122,4 +122,4 @@ def test_nothing_else_asks_for_the_home():
         for path in (ROOT / folder).rglob("*.py")
         if any(word in path.read_text() for word in asking)
     }
-    assert found <= {"golden/cachefolder.py", "cli/userfolders.py"}
+    assert found <= {"golden/common/crossramp_cache.py", "cli/process/user_folders.py"}

@@ -3,11 +3,11 @@
 
 import numpy as np
 import pytest
-from crossramp import verify
-from crossramp.golden.analog.sampling import device
-from crossramp.golden.analog.technology import load
-from crossramp.sim.programming import calibration_port
-from crossramp.sim.scoreboard import expected_traces
+from crossramp.cli import verification
+from crossramp.golden.analog.chip.sampling import device
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.sim.array.programming import calibration_port
+from crossramp.sim.checking.scoreboard import expected_traces
 
 from tests.cli.conftest import small_model
 
@@ -24,9 +24,9 @@ def case(monkeypatch, seed):
     (trace,) = expected_traces(network, x, chip, port)
     observed = {name: getattr(trace.steps, name).copy() for name in NAMES}
     observed |= {"logits": trace.logits.copy(), "answers": trace.answers.copy()}
-    monkeypatch.setattr(verify, "_observe", lambda *_: (observed, np.array([38, 38, 39]), ()))
-    monkeypatch.setattr(verify, "_BLOCK", 2)
-    return observed, lambda: verify.verify(network, x, "icarus", device=chip, calibration=port)
+    monkeypatch.setattr(verification, "_observe", lambda *_: (observed, np.array([38, 38, 39]), ()))
+    monkeypatch.setattr(verification, "_BLOCK", 2)
+    return observed, lambda: verification.verify(network, x, "icarus", device=chip, calibration=port)
 
 
 def test_blocks_count_what_one_comparison_counts(case):

@@ -11,8 +11,8 @@ import sys
 
 import pytest
 import serial
-from crossramp.golden.hostlink import ANSWER, END, Command, Decoder, Frame, Status, StatusBlock, encode
-from crossramp.golden.modelfile import load_model
+from crossramp.golden.link.link_protocol import ANSWER, END, Command, Decoder, Frame, Status, StatusBlock, encode
+from crossramp.golden.network.model_file import load_model
 
 from tests.cli.conftest import is_refusal
 

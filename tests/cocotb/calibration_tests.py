@@ -10,11 +10,11 @@ import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
-from crossramp.golden.analog.calibration import calibrate
-from crossramp.golden.analog.convert import DeviceLstm
+from crossramp.golden.analog.conversion.calibration import calibrate
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.sim import StepMonitor, StreamSink, StreamSource, Watchdog, reset, stream_signals
-from crossramp.sim.bench import h_steps
-from crossramp.sim.calibration import calibrate_ramps, read_registers
+from crossramp.sim.cocotb.calibrating import calibrate_ramps, read_registers
+from crossramp.sim.cocotb.cocotb_bench import h_steps
 
 from tests.sim.calibration_loop import SPEC, chip, plan
 

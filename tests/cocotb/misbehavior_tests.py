@@ -5,8 +5,8 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 from crossramp.sim import StreamSink, stream_signals
-from crossramp.sim.bench import Watchdog, WatchdogError, reset
-from crossramp.sim.streams import StreamError
+from crossramp.sim.cocotb.cocotb_bench import Watchdog, WatchdogError, reset
+from crossramp.sim.cocotb.streams import StreamError
 
 NONE, CHANGES, FALLS, SILENT = range(4)
 

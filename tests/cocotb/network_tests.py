@@ -26,7 +26,7 @@ from crossramp.sim import (
     random_pauses,
     random_stalls,
 )
-from crossramp.sim.programming import calibration_port
+from crossramp.sim.array.programming import calibration_port
 
 from tests.devices import device_of
 from tests.sim.designs import network_of, utterances_of

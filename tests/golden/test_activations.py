@@ -3,8 +3,8 @@
 
 import numpy as np
 import pytest
-from crossramp.golden import activations
-from crossramp.golden.activations import REGISTRY, Activation, activation, register
+from crossramp.golden.spec import activations
+from crossramp.golden.spec.activations import REGISTRY, Activation, activation, register
 from hypothesis import given
 from hypothesis import strategies as st
 

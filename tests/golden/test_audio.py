@@ -6,7 +6,7 @@ import wave
 
 import numpy as np
 import pytest
-from crossramp.golden.audio import read_wav
+from crossramp.golden.inputs.audio import read_wav
 
 from tests.wavfiles import chunk, extensible, form, riff, wav
 

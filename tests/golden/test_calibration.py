@@ -3,7 +3,8 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.calibration import (
+from crossramp.golden.analog.chip.sampling import device as sampled
+from crossramp.golden.analog.conversion.calibration import (
     CalibrationPlan,
     calibrate,
     counter,
@@ -11,13 +12,12 @@ from crossramp.golden.analog.calibration import (
     selected,
     smallest_cells,
 )
-from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.golden.analog.device import DeviceInstance, grid_bits
-from crossramp.golden.analog.sampling import device as sampled
-from crossramp.golden.analog.technology import load, shipped
-from crossramp.golden.lstm import Lstm
-from crossramp.golden.modelfile import load_model
-from crossramp.golden.specification import Gate, Specification
+from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.technologies.technology import load, shipped
+from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.network.model_file import load_model
+from crossramp.golden.spec.specification import Gate, Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

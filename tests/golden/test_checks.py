@@ -6,17 +6,17 @@ import json
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.calibration import CalibrationPlan
-from crossramp.golden.analog.sampling import sample
-from crossramp.golden.analog.technology import TechnologyError, load
-from crossramp.golden.boardmemory import Build
-from crossramp.golden.checks import integer, real, told, whole
-from crossramp.golden.features import FeatureSettings
-from crossramp.golden.gates import Gate, SpecificationError
-from crossramp.golden.ramp import Ramp
-from crossramp.golden.specification import Specification
-from crossramp.golden.text import TextSettings
-from crossramp.train.settings import Hardware, RecipeError
+from crossramp.golden.analog.chip.sampling import sample
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan
+from crossramp.golden.analog.technologies.technology import TechnologyError, load
+from crossramp.golden.common.checks import integer, real, told, whole
+from crossramp.golden.inputs.features import FeatureSettings
+from crossramp.golden.inputs.text_codes import TextSettings
+from crossramp.golden.link.board_memory import Build
+from crossramp.golden.network.ramps import Ramp
+from crossramp.golden.spec.gates import Gate, SpecificationError
+from crossramp.golden.spec.specification import Specification
+from crossramp.train.recipes.settings import Hardware, RecipeError
 
 SPEC = Specification(inputs=5, units=3, classes=2, lanes=2)
 

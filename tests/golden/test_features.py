@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from crossramp.golden.features import (
+from crossramp.golden.inputs.features import (
     FeatureSettings,
     features,
     fit_length,

@@ -5,10 +5,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.constants import CONSTANTS, PAIRS, RAMP_KINDS
-from crossramp.golden.analog.technology import load, shipped
-from crossramp.golden.modelfile import Model
-from crossramp.golden.specification import Gate, Specification, SpecificationError
+from crossramp.golden.analog.technologies.constants import CONSTANTS, PAIRS, RAMP_KINDS
+from crossramp.golden.analog.technologies.technology import load, shipped
+from crossramp.golden.network.model_file import Model
+from crossramp.golden.spec.specification import Gate, Specification, SpecificationError
 
 SPEC = Specification(inputs=3, units=4, classes=2, lanes=2, projection=2)
 #: Another legal value of fields whose own value plus one is none.

@@ -9,8 +9,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from crossramp.golden import installation
-from crossramp.golden.installation import how_to_install, is_clone
+from crossramp.golden.common import installation
+from crossramp.golden.common.installation import how_to_install, is_clone
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

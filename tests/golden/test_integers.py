@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from crossramp.golden.integers import exact_matmul, round_half_away, round_shift, saturate
+from crossramp.golden.network.integers import exact_matmul, round_half_away, round_shift, saturate
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,10 +9,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from crossramp.golden import modelfile
-from crossramp.golden.features import FeatureSettings
-from crossramp.golden.modelfile import Model, ModelFileError, load_model, model_path, save_model
-from crossramp.golden.specification import Specification
+from crossramp.golden.inputs.features import FeatureSettings
+from crossramp.golden.network import model_file
+from crossramp.golden.network.model_file import Model, ModelFileError, load_model, model_path, save_model
+from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 
 from tests.strategies import inputs_of, network_of, seeds, specifications
@@ -134,7 +134,7 @@ def test_more_steps_than_the_network_takes_are_refused():
 
 
 def test_names_of_shipped_models(tmp_path, monkeypatch):
-    monkeypatch.setattr(modelfile, "MODELS", tmp_path)
+    monkeypatch.setattr(model_file, "MODELS", tmp_path)
     for name in ("zebra", "kws"):
         save_model(tmp_path / f"{name}.npz", model_of())
     assert model_path("kws") == tmp_path / "kws.npz"
@@ -254,8 +254,8 @@ def test_range_is_checked_though_the_hash_fits(tmp_path, monkeypatch):
     path = tmp_path / "m.npz"
     save_model(path, model_of())
     content = with_array("weights", lambda a: np.full_like(a, 16))(members(path))
-    arrays = {name: np.load(io.BytesIO(content[f"{name}.npy"])) for name in modelfile._ARRAYS}
-    write(path, with_text(lambda t: t | {"arrays_hash": modelfile._arrays_hash(arrays)})(content))
+    arrays = {name: np.load(io.BytesIO(content[f"{name}.npy"])) for name in model_file._ARRAYS}
+    write(path, with_text(lambda t: t | {"arrays_hash": model_file._arrays_hash(arrays)})(content))
     with pytest.raises(ModelFileError, match=r"weights\[0, 0\] is 16; allowed: -15 to 15; correct it"):
         load_model(path)
 

@@ -5,10 +5,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from crossramp.golden import cell, compiled, fast, lstm
-from crossramp.golden.lstm import StepTrace
-from crossramp.golden.network import Network
-from crossramp.golden.specification import Specification
+from crossramp.golden.network import cell_update, compiled, fast_lstm, lstm
+from crossramp.golden.network.lstm import StepTrace
+from crossramp.golden.network.network import Network
+from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 
 from tests.golden import reference
@@ -99,9 +99,9 @@ def test_steps_without_end(seed):
 @pytest.mark.parametrize(("whole", "number"), [(1 << 16, np.float32), (0, np.float32), (1 << 16, np.float64)])
 def test_fast_path_by_table_and_by_float(seed, monkeypatch, readout, projection, whole, number):
     """Whole tables and clipped ones, both float types, more utterances than a block, int8 codes."""
-    monkeypatch.setattr(fast, "_TABLE_WHOLE", whole)
-    monkeypatch.setattr(fast, "_FLOATS", tuple(f for f in fast._FLOATS if f.dtype is number))
-    monkeypatch.setattr(fast, "_BLOCK", 4)
+    monkeypatch.setattr(fast_lstm, "_TABLE_WHOLE", whole)
+    monkeypatch.setattr(fast_lstm, "_FLOATS", tuple(f for f in fast_lstm._FLOATS if f.dtype is number))
+    monkeypatch.setattr(fast_lstm, "_BLOCK", 4)
     network = network_of(DEMO.replace(readout=readout, projection=projection), seed)
     x = inputs_of(DEMO, seed, batch=10, steps=9)
     trace = network.run(x)
@@ -114,8 +114,8 @@ def test_fast_path_by_table_and_by_float(seed, monkeypatch, readout, projection,
 @pytest.mark.parametrize("number", [np.float32, np.float64])
 def test_compiled_steps_equal_the_trace(seed, monkeypatch, readout, projection, number):
     pytest.importorskip("numba", reason="the extra `fast` is not installed")
-    monkeypatch.setattr(fast, "_FLOATS", tuple(f for f in fast._FLOATS if f.dtype is number))
-    monkeypatch.setattr(fast, "_BLOCK", 4)
+    monkeypatch.setattr(fast_lstm, "_FLOATS", tuple(f for f in fast_lstm._FLOATS if f.dtype is number))
+    monkeypatch.setattr(fast_lstm, "_BLOCK", 4)
     network = network_of(DEMO.replace(readout=readout, projection=projection), seed)
     x = inputs_of(DEMO, seed, batch=10, steps=9)
     trace = network.run(x)
@@ -137,13 +137,13 @@ def test_compiled_steps_of_drawn_specifications(spec, seed):
 
 def test_numba_takes_over_once_it_pays_and_never_without_it(seed, monkeypatch):
     network, x = network_of(DEMO, seed), inputs_of(DEMO, seed, batch=2, steps=5)
-    monkeypatch.setattr(fast, "_COMPILING", 2.5 * 5 * (fast._STEP_SAVES + 2 * 32 * fast._UNIT_SAVES))
+    monkeypatch.setattr(fast_lstm, "_COMPILING", 2.5 * 5 * (fast_lstm._STEP_SAVES + 2 * 32 * fast_lstm._UNIT_SAVES))
     monkeypatch.setattr(compiled, "kernels", lambda: None)
     runs = [network.lstm.hidden(x) for _ in range(4)]
     assert network.lstm.fast.compiled is None
     monkeypatch.undo()
     if compiled.kernels() is not None:
-        monkeypatch.setattr(fast, "_COMPILING", 2.5 * 5 * (fast._STEP_SAVES + 2 * 32 * fast._UNIT_SAVES))
+        monkeypatch.setattr(fast_lstm, "_COMPILING", 2.5 * 5 * (fast_lstm._STEP_SAVES + 2 * 32 * fast_lstm._UNIT_SAVES))
         network = network_of(DEMO, seed)
         taken = []
         for _ in range(4):
@@ -169,7 +169,7 @@ def test_fast_path_covers_real_sizes_and_declines_the_rest():
 
 def test_rounding_by_nudge_is_exact():
     """All halves, and the values next to them, up to the bound that `rounds` admits."""
-    for number in fast._FLOATS:
+    for number in fast_lstm._FLOATS:
         top = int(1 / (2 * number.nudge)) - 1
         assert number.rounds(top)
         assert not number.rounds(2 * top + 4)
@@ -235,8 +235,8 @@ def test_projection_rounds_saturates_and_feeds_back():
     assert (spec.hidden, spec.rows, spec.projection_shift, spec.head_weight_max) == (1, 3, 3, 7)
     weights = np.array([[4, 4]])  # a half each
     codes = np.array([[1, 0], [0, -1], [2, 1], [1, 1], [15, 15], [-15, -15]])
-    assert cell.project(spec, weights, codes)[:, 0].tolist() == [1, -1, 2, 1, 15, -15]
-    assert cell.project(spec, np.array([[7, 7]]), codes)[:, 0].tolist() == [1, -1, 3, 2, 15, -15]
+    assert cell_update.project(spec, weights, codes)[:, 0].tolist() == [1, -1, 2, 1, 15, -15]
+    assert cell_update.project(spec, np.array([[7, 7]]), codes)[:, 0].tolist() == [1, -1, 3, 2, 15, -15]
     network = network_of(spec, 3)
     x = inputs_of(spec, 3, batch=1, steps=2)
     other = Network(spec, network.weights, network.head_weights, network.head_biases, -network.projection_weights)
@@ -308,7 +308,7 @@ def test_fault_in_the_model_is_noticed(monkeypatch, fault):
     network, x = network_of(spec, 5), inputs_of(spec, 5, batch=4, steps=6)
     assert differences(network, x) == []
     name, faulty = FAULTS[fault]
-    monkeypatch.setattr(lstm if name in ("state_pulses", "project") else cell, name, faulty)
+    monkeypatch.setattr(lstm if name in ("state_pulses", "project") else cell_update, name, faulty)
     assert differences(network, x) != []
 
 
@@ -332,8 +332,8 @@ def test_fault_in_the_fast_path_is_noticed(seed):
 
 def test_halves_are_nudged(seed, monkeypatch):
     """Without its nudge the fast path rounds halves to even, and the comparison with the trace sees it."""
-    plain = tuple(dataclasses.replace(number, nudge=0.0) for number in fast._FLOATS)
-    monkeypatch.setattr(fast, "_FLOATS", plain)
+    plain = tuple(dataclasses.replace(number, nudge=0.0) for number in fast_lstm._FLOATS)
+    monkeypatch.setattr(fast_lstm, "_FLOATS", plain)
     # So coarse that a unit of c shows in h, and fine enough behind the point for halves to occur.
     coarse = DEMO.replace(adc_bits=3, state_bits=7, state_frac_bits=4)
     network, x = network_of(coarse, seed), inputs_of(coarse, seed, batch=64, steps=9)

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from crossramp.golden.activations import REGISTRY, Activation, activation
-from crossramp.golden.ramp import Ramp, WrittenRamp, decode_integer, latch, ramps
+from crossramp.golden.network.ramps import Ramp, WrittenRamp, decode_integer, latch, ramps
+from crossramp.golden.spec.activations import REGISTRY, Activation, activation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -5,10 +5,10 @@ import json
 
 import numpy as np
 import pytest
-from crossramp.golden.activations import REGISTRY, activation
-from crossramp.golden.ramp import Ramp
-from crossramp.golden.rampreport import gate_report, ramp_report
-from crossramp.golden.specification import Specification
+from crossramp.golden.network.ramp_report import gate_report, ramp_report
+from crossramp.golden.network.ramps import Ramp
+from crossramp.golden.spec.activations import REGISTRY, activation
+from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

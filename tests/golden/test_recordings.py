@@ -9,9 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crossramp.golden import recordings as module
-from crossramp.golden.features import FeatureSettings
-from crossramp.golden.recordings import CUT, LEFT_OUT, Findings, find_recordings, folder_name, read_clip, read_clips
+from crossramp.golden.inputs import recordings as module
+from crossramp.golden.inputs.features import FeatureSettings
+from crossramp.golden.inputs.recordings import (
+    CUT,
+    LEFT_OUT,
+    Findings,
+    find_recordings,
+    folder_name,
+    read_clip,
+    read_clips,
+)
 
 from tests.wavfiles import wav
 

@@ -3,10 +3,10 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.activations import activation
-from crossramp.golden.analog.calibration import reference_tick
-from crossramp.golden.analog.redundancy import activation_error, after_calibration, choose, choose_ramps
-from crossramp.golden.ramp import Ramp, latch
+from crossramp.golden.analog.chip.redundancy import activation_error, after_calibration, choose, choose_ramps
+from crossramp.golden.analog.conversion.calibration import reference_tick
+from crossramp.golden.network.ramps import Ramp, latch
+from crossramp.golden.spec.activations import activation
 
 SIGMOID = Ramp(activation("sigmoid"), 5, 2 / 225)
 

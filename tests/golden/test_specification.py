@@ -7,8 +7,8 @@ import math
 from fractions import Fraction
 
 import pytest
-from crossramp.golden.specfile import load_spec, save_spec, spec_text
-from crossramp.golden.specification import SIGMOID_GATE, TANH_GATE, Gate, Specification, SpecificationError
+from crossramp.golden.spec.spec_file import load_spec, save_spec, spec_text
+from crossramp.golden.spec.specification import SIGMOID_GATE, TANH_GATE, Gate, Specification, SpecificationError
 from hypothesis import given
 
 from tests.golden import reference

@@ -7,10 +7,10 @@ import warnings
 
 import numpy as np
 import pytest
-from crossramp.golden.modelfile import load_model
-from crossramp.golden.ramp import Ramp
-from crossramp.golden.specification import SIGMOID_GATE, TANH_GATE, Gate, Specification, SpecificationError
-from crossramp.golden.statescale import SpecificationWarning, topmost_argument
+from crossramp.golden.network.model_file import load_model
+from crossramp.golden.network.ramps import Ramp
+from crossramp.golden.spec.specification import SIGMOID_GATE, TANH_GATE, Gate, Specification, SpecificationError
+from crossramp.golden.spec.state_scale import SpecificationWarning, topmost_argument
 from hypothesis import given, settings
 
 from tests.golden import reference

@@ -3,8 +3,8 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.specification import Specification
-from crossramp.golden.step_record import expected_records, step_records, step_values
+from crossramp.golden.network.step_record import expected_records, step_records, step_values
+from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 
 from tests.strategies import inputs_of, network_of, seeds, specifications

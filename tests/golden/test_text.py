@@ -7,9 +7,9 @@ import re
 
 import numpy as np
 import pytest
-from crossramp.golden.modelfile import Model, load_model, save_model
-from crossramp.golden.specification import Specification
-from crossramp.golden.text import TextSettings, bits_per_character, character_name, probabilities
+from crossramp.golden.inputs.text_codes import TextSettings, bits_per_character, character_name, probabilities
+from crossramp.golden.network.model_file import Model, load_model, save_model
+from crossramp.golden.spec.specification import Specification
 from hypothesis import given
 from hypothesis import strategies as st
 

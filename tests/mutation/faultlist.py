@@ -4,7 +4,7 @@
 An entry names the text that is changed, what it becomes, and the tests that must fail then::
 
     [[fault]]
-    file = "golden/ramp.py"
+    file = "golden/network/ramps.py"
     old = "code + 1"
     new = "code"
     tests = ["tests/golden/test_ramp.py::test_last_code"]

@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.mutation.faultlist import ROOT, Fault, FaultListError, load_faults
 from tests.mutation.observe import end_all, outcomes_of
 
-# Environments, version control, caches, and what was built or generated; cli/demo_data and cli/demo.py are sources.
+# Environments, version control, caches, and what was built or generated; cli/demo_data and cli/commands/demo.py are
+# sources.
 _LEFT_OUT = (".*", "__pycache__", "*.egg-info", "build", "dist", "demo")
 # A fault may make a loop endless; this only ends such a run, and is far above what the slowest entry takes.
 _LIMIT_SECONDS = 3600
@@ -108,7 +109,7 @@ def _unplanted(faults: list[Fault], outcomes: dict[str, str]) -> list[str]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="faults, lists or source files, such as train-3 or rtl/update.py"
+        "names", nargs="*", metavar="NAME", help="faults, lists or source files, such as train-3 or rtl/macro/update.py"
     )
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, help="runs at once (default: cores)")
     parser.add_argument("-v", "--verbose", action="store_true", help="print pytest's output for faults not noticed")

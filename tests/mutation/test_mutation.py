@@ -11,7 +11,7 @@ from tests.mutation.observe import _asserted, outcomes_of
 from tests.mutation.run import verdict
 
 FAULTS = load_faults()
-FAULT = Fault("x-1", "golden/ramp.py", "a", "b", ("t.py::one", "t.py::two"), "why")
+FAULT = Fault("x-1", "golden/network/ramps.py", "a", "b", ("t.py::one", "t.py::two"), "why")
 
 
 @pytest.mark.parametrize("name", sorted({fault.name.rpartition("-")[0] for fault in FAULTS}))
@@ -122,7 +122,7 @@ def test_faults_are_planted_in_a_copy_alone(tmp_path):
     """One fault from its list to the verdict, by the runner itself; the working tree stays as it is."""
     from tests.mutation.run import Copy
 
-    fault = next(fault for fault in FAULTS if fault.file == "train/schedule.py")
+    fault = next(fault for fault in FAULTS if fault.file == "train/run/schedule.py")
     before = (ROOT / fault.file).read_bytes()
     copy = Copy(tmp_path / "tree")
     with copy.planted(fault):
@@ -134,9 +134,10 @@ def test_faults_are_planted_in_a_copy_alone(tmp_path):
 
 def test_imported_from():
     """The sources that are tested are those beside the tests, in the working tree and in a copy alike."""
-    import crossramp
-    import crossramp.golden.analog.sampling as sampling
-    import crossramp.rtl.update as update
+    import crossramp.golden.analog.chip.sampling as sampling
+    import crossramp.rtl.macro.update as update
 
-    for module, place in ((sampling, "golden/analog"), (update, "rtl"), (crossramp, "cli")):
+    import crossramp
+
+    for module, place in ((sampling, "golden/analog/chip"), (update, "rtl/macro"), (crossramp, "crossramp")):
         assert Path(module.__file__).resolve().parent == ROOT / place

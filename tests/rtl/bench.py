@@ -3,9 +3,9 @@
 
 import numpy as np
 from amaranth.sim import Simulator
-from crossramp.rtl.macro import Macro
-from crossramp.sim.array import ArrayModel, drive_array, random_stalls
-from crossramp.sim.protocol import ProtocolChecker
+from crossramp.rtl.macro.macro import Macro
+from crossramp.sim.array.python_array import ArrayModel, drive_array, random_stalls
+from crossramp.sim.checking.protocol import ProtocolChecker
 
 CLOCK_S = 1e-6
 

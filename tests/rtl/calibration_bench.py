@@ -2,12 +2,12 @@
 """A macro with its calibrator around a device instance, in Amaranth's simulator; instances worth calibrating."""
 
 import numpy as np
-from crossramp.golden.analog.calibration import CalibrationPlan
-from crossramp.golden.analog.device import DeviceInstance, grid_bits, on_grid
-from crossramp.golden.specification import Specification
-from crossramp.rtl.calibrator import CalibratedMacro
-from crossramp.sim.array import ArrayModel, drive_array, random_stalls
-from crossramp.sim.protocol import ProtocolChecker
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan
+from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits, on_grid
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.network.calibrator import CalibratedMacro
+from crossramp.sim.array.python_array import ArrayModel, drive_array, random_stalls
+from crossramp.sim.checking.protocol import ProtocolChecker
 
 from tests.rtl.bench import receive, send, simulate, x_payloads
 from tests.strategies import network_of

@@ -4,16 +4,16 @@
 import numpy as np
 import pytest
 from amaranth.back import rtlil
-from crossramp.boards.divider import ClockDivider
-from crossramp.rtl.capture import CaptureBank
-from crossramp.rtl.emulator import CrossbarEmulator
-from crossramp.rtl.framing import FramePort
-from crossramp.rtl.loader import Loader
-from crossramp.rtl.pulses import PulseBank, PulseDriver
-from crossramp.rtl.ramp import RampCounter
-from crossramp.rtl.recorder import PulseRecorder
-from crossramp.rtl.uart import UartReceiver, UartTransmitter
-from crossramp.rtl.update import StateMemory, StateRing
+from crossramp.boards.flow.divider import ClockDivider
+from crossramp.rtl.emulation.emulator import CrossbarEmulator
+from crossramp.rtl.emulation.recorder import PulseRecorder
+from crossramp.rtl.link.framing import FramePort
+from crossramp.rtl.link.uart import UartReceiver, UartTransmitter
+from crossramp.rtl.macro.capture import CaptureBank
+from crossramp.rtl.macro.loader import Loader
+from crossramp.rtl.macro.pulses import PulseBank, PulseDriver
+from crossramp.rtl.macro.ramp_counter import RampCounter
+from crossramp.rtl.macro.update import StateMemory, StateRing
 
 from tests.cli.conftest import small_model
 

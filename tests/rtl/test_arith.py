@@ -7,9 +7,9 @@ from amaranth import Cat, Module, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
-from crossramp.golden import integers, ramp
-from crossramp.rtl import arith
-from crossramp.rtl.pulses import sign_magnitude
+from crossramp.golden.network import integers, ramps
+from crossramp.rtl.common import arith
+from crossramp.rtl.macro.pulses import sign_magnitude
 
 
 def evaluate(expression, shape_in, values, width_out=24):
@@ -58,7 +58,7 @@ def test_saturate(limit):
 def test_decode(bits, bipolar):
     codes = np.arange(1 << bits)
     got = evaluate(lambda a: arith.decode(a, bipolar), bits, codes)
-    np.testing.assert_array_equal(got, ramp.decode_integer(codes, bipolar, bits))
+    np.testing.assert_array_equal(got, ramps.decode_integer(codes, bipolar, bits))
 
 
 @pytest.mark.parametrize("bits", range(2, 9))

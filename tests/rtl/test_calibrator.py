@@ -4,14 +4,14 @@
 import numpy as np
 import pytest
 from amaranth import Cat, Mux, Signal
-from crossramp.golden.analog.calibration import CalibrationPlan, calibrate, selected
-from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.golden.analog.device import DeviceInstance
-from crossramp.golden.specification import Gate, Specification
-from crossramp.rtl import calibrator as module
-from crossramp.rtl.calibrator import CalibratedMacro, Calibrator
-from crossramp.rtl.macro import Macro
-from crossramp.sim.array import ArrayModel, drive_array
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate, selected
+from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.rtl.macro.macro import Macro
+from crossramp.rtl.network import calibrator as module
+from crossramp.rtl.network.calibrator import CalibratedMacro, Calibrator
+from crossramp.sim.array.python_array import ArrayModel, drive_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

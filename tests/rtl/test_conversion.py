@@ -5,9 +5,9 @@ import itertools
 
 import numpy as np
 import pytest
-from crossramp.golden.ramp import latch
-from crossramp.rtl.capture import SEGMENT, CaptureBank
-from crossramp.rtl.ramp import RampCounter
+from crossramp.golden.network.ramps import latch
+from crossramp.rtl.macro.capture import SEGMENT, CaptureBank
+from crossramp.rtl.macro.ramp_counter import RampCounter
 
 from tests.rtl.bench import simulate
 

@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 from amaranth import Module
-from crossramp.golden.hostlink import ANSWER, END, ESC, Decoder, Fault, Frame, encode
-from crossramp.rtl.framing import FramePort
-from crossramp.rtl.uart import UartReceiver, UartTransmitter, divisor
+from crossramp.golden.link.link_protocol import ANSWER, END, ESC, Decoder, Fault, Frame, encode
+from crossramp.rtl.link.framing import FramePort
+from crossramp.rtl.link.uart import UartReceiver, UartTransmitter, divisor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

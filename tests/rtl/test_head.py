@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.network import Network
-from crossramp.golden.specification import Specification
-from crossramp.rtl.head import Head
+from crossramp.golden.network.network import Network
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.network.head import Head
 from hypothesis import given, settings
 
 from tests.rtl.bench import pauses, receive, send, simulate

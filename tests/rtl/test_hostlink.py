@@ -6,9 +6,10 @@ Its answers, byte for byte under any traffic, are compared in tests/boards/test_
 
 import numpy as np
 import pytest
-from crossramp.boards.core import BoardCore, probed_columns
-from crossramp.golden.boardmemory import Build, head_image, thresholds_image, weights_image
-from crossramp.golden.hostlink import (
+from crossramp.boards.flow.board_core import BoardCore, probed_columns
+from crossramp.golden.link.board_memory import Build, head_image, thresholds_image, weights_image
+from crossramp.golden.link.link_model import LinkModel
+from crossramp.golden.link.link_protocol import (
     END,
     Command,
     Decoder,
@@ -21,13 +22,12 @@ from crossramp.golden.hostlink import (
     step_payload,
     write_payload,
 )
-from crossramp.golden.linkmodel import LinkModel
-from crossramp.golden.specification import Specification
-from crossramp.rtl.hostlink import HostLink
-from crossramp.rtl.pacing import Pacer
-from crossramp.rtl.verilog import port_table
-from crossramp.sim.array import ArrayModel, drive_array
-from crossramp.sim.protocol import ProtocolChecker
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.emulation.pacing import Pacer
+from crossramp.rtl.link.host_link import HostLink
+from crossramp.rtl.verilog.verilog_writer import port_table
+from crossramp.sim.array.python_array import ArrayModel, drive_array
+from crossramp.sim.checking.protocol import ProtocolChecker
 
 from tests.rtl.bench import simulate
 from tests.rtl.test_framing import drive_byte, line_monitor

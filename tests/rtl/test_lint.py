@@ -7,12 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from crossramp.golden.modelfile import shipped_models
-from crossramp.rtl.backend_text import LINT_OFF
-from crossramp.rtl.network import NetworkTop
-from crossramp.rtl.verilog import to_verilog
-from crossramp.sim.simulators import environment
-from crossramp.sim.sources import SOURCES
+from crossramp.golden.network.model_file import shipped_models
+from crossramp.rtl.network.network_top import NetworkTop
+from crossramp.rtl.verilog.backend_text import LINT_OFF
+from crossramp.rtl.verilog.verilog_writer import to_verilog
+from crossramp.sim.tools.simulators import environment
+from crossramp.sim.tools.sources import source
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -73,7 +73,7 @@ def test_no_shipped_model_has_a_warning(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["crossbar", "device_crossbar", "protocol"])
 def test_a_user_compiles_the_array_models_and_the_checker(name, tmp_path):
-    text = (SOURCES / f"{name}.sv").read_text()
+    text = source(f"{name}.sv").read_text()
     for options in ((), ("--timing",)):
         assert lint(tmp_path, text, *options, name=f"{name}.sv") == (0, "")
 

@@ -4,13 +4,13 @@
 import numpy as np
 import pytest
 from amaranth import Module, Signal
-from crossramp.golden.cell import state_pulses, update_c, update_h
-from crossramp.golden.ramp import latch
-from crossramp.golden.specification import Gate, Specification
-from crossramp.rtl.capture import CaptureBank
-from crossramp.rtl.macro import Macro
-from crossramp.sim.array import ArrayModel, drive_array
-from crossramp.sim.faults import Chatter, Late, Stuck
+from crossramp.golden.network.cell_update import state_pulses, update_c, update_h
+from crossramp.golden.network.ramps import latch
+from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.rtl.macro.capture import CaptureBank
+from crossramp.rtl.macro.macro import Macro
+from crossramp.sim.array.comparator_faults import Chatter, Late, Stuck
+from crossramp.sim.array.python_array import ArrayModel, drive_array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -245,7 +245,7 @@ class WrongCapture(CaptureBank):
 
 
 def test_the_comparison_can_fail(seed, rng, monkeypatch):
-    monkeypatch.setattr("crossramp.rtl.macro.CaptureBank", WrongCapture)
+    monkeypatch.setattr("crossramp.rtl.macro.macro.CaptureBank", WrongCapture)
     network = network_of(SMALL, seed)
     x = utterances(SMALL, seed)
     run = MacroRun(SMALL, network.weights, x, rng=rng)

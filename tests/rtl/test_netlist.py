@@ -12,16 +12,16 @@ import pytest
 from amaranth import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from crossramp.golden.analog.calibration import CalibrationPlan
-from crossramp.golden.installation import how_to_install
-from crossramp.golden.modelfile import load_model
-from crossramp.golden.specification import Specification
-from crossramp.rtl.arith import decode, gray_to_binary
-from crossramp.rtl.calibrator import Calibrator
-from crossramp.rtl.capture import CaptureBank
-from crossramp.rtl.head import Head
-from crossramp.rtl.macro import Macro
-from crossramp.rtl.verilog import to_verilog
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan
+from crossramp.golden.common.installation import how_to_install
+from crossramp.golden.network.model_file import load_model
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.common.arith import decode, gray_to_binary
+from crossramp.rtl.macro.capture import CaptureBank
+from crossramp.rtl.macro.macro import Macro
+from crossramp.rtl.network.calibrator import Calibrator
+from crossramp.rtl.network.head import Head
+from crossramp.rtl.verilog.verilog_writer import to_verilog
 
 from tests.strategies import network_of
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from amaranth import Module, ResetInserter, Signal
 from amaranth.lib import wiring
-from crossramp.golden.specification import Specification
-from crossramp.rtl.emulator import CrossbarEmulator
-from crossramp.rtl.macro import Macro
-from crossramp.rtl.network import NetworkTop
-from crossramp.sim.protocol import ProtocolChecker
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.emulation.emulator import CrossbarEmulator
+from crossramp.rtl.macro.macro import Macro
+from crossramp.rtl.network.network_top import NetworkTop
+from crossramp.sim.checking.protocol import ProtocolChecker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

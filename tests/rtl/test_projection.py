@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.cell import project
-from crossramp.golden.specification import Specification
-from crossramp.rtl.projection import Projection
+from crossramp.golden.network.cell_update import project
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.macro.projection import Projection
 from hypothesis import given, settings
 
 from tests.rtl.bench import simulate

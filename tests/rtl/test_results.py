@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is kept of a network's results, also when it is cut short."""
 
-from crossramp.golden.specification import Specification
-from crossramp.rtl.results import Results
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.link.results import Results
 
 from tests.rtl.bench import send, simulate
 

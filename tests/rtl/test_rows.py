@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from crossramp.rtl.loader import Loader
-from crossramp.rtl.pulses import PulseBank, PulseDriver
-from crossramp.rtl.recorder import PulseRecorder
+from crossramp.rtl.emulation.recorder import PulseRecorder
+from crossramp.rtl.macro.loader import Loader
+from crossramp.rtl.macro.pulses import PulseBank, PulseDriver
 
 from tests.rtl.bench import pauses, send, simulate
 

@@ -2,8 +2,8 @@
 """What is done to the back end's text, one thing at a time. Every simulation shows that the whole stays equal."""
 
 import pytest
-from crossramp.rtl import text_passes
-from crossramp.rtl.text_passes import items_of
+from crossramp.rtl.verilog import text_passes
+from crossramp.rtl.verilog.text_passes import items_of
 
 
 def passed(function, *lines: str) -> list[str]:

@@ -13,9 +13,9 @@ from pathlib import Path
 import amaranth
 import crossramp.rtl
 import pytest
-from crossramp.golden.modelfile import shipped_models
-from crossramp.rtl.network import NetworkTop
-from crossramp.rtl.verilog import to_verilog
+from crossramp.golden.network.model_file import shipped_models
+from crossramp.rtl.network.network_top import NetworkTop
+from crossramp.rtl.verilog.verilog_writer import to_verilog
 from hypothesis import given, settings
 
 from tests.rtl.texts import DESIGNS, model_text
@@ -43,8 +43,8 @@ def elaborated() -> set[str]:
 def texts(elaborated) -> dict[str, str]:
     """The text of every design; notes in ``elaborated`` what was reached."""
     with pytest.MonkeyPatch.context() as patch:
-        for path in (ROOT / "rtl").glob("*.py"):
-            module = importlib.import_module(f"crossramp.rtl.{path.stem}")
+        for path in (ROOT / "rtl").rglob("*.py"):
+            module = importlib.import_module(".".join(["crossramp", *path.relative_to(ROOT).with_suffix("").parts]))
             for component in vars(module).values():
                 if getattr(component, "__module__", "") == module.__name__ and "elaborate" in vars(component):
                     patch.setattr(component, "elaborate", noting(component.elaborate, path.name, elaborated))
@@ -64,7 +64,7 @@ def test_every_signal_of_the_designs_has_a_name(texts):
 
 
 def test_the_designs_reach_every_file_of_the_gateware(texts, elaborated):
-    elaborate = {path.name for path in (ROOT / "rtl").glob("*.py") if "def elaborate(" in path.read_text()}
+    elaborate = {path.name for path in (ROOT / "rtl").rglob("*.py") if "def elaborate(" in path.read_text()}
     assert "capture.py" in elaborate
     assert elaborate == elaborated
 
@@ -85,7 +85,7 @@ def test_every_signal_of_a_shipped_model_has_a_name(name):
 def test_what_is_named_by_its_assignment_is_assigned():
     """Amaranth reads the name from the assignment that follows the call: a tuple, or another call, hides it."""
     found, calls = [], 0
-    for path in [path for folder in ("rtl", "boards") for path in sorted((ROOT / folder).glob("*.py"))]:
+    for path in [path for folder in ("rtl", "boards") for path in sorted((ROOT / folder).rglob("*.py"))]:
         tree = ast.parse(path.read_text())
         assigned = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Assign)}
         for node in ast.walk(tree):
@@ -119,9 +119,9 @@ def written_by(program: str, folder: Path, *models: str) -> dict[str, str]:
     """What tests/rtl/texts.py writes with another Python, which has no crossramp: its packages are linked."""
     package = folder / "path" / "crossramp"
     package.mkdir(parents=True)
-    for path in (ROOT / "cli").iterdir():
+    for path in (ROOT / "crossramp").iterdir():
         (package / path.name).symlink_to(path)
-    for name in ("golden", "rtl", "sim", "boards"):
+    for name in ("golden", "rtl", "sim", "boards", "cli"):
         (package / name).symlink_to(ROOT / name)
     (folder / "path" / "tests").symlink_to(ROOT / "tests")
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}

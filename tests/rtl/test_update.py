@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.cell import state_pulses, update_c, update_h
-from crossramp.golden.specification import Gate, Specification
-from crossramp.rtl.update import CellUpdate, StateMemory, StateRing
+from crossramp.golden.network.cell_update import state_pulses, update_c, update_h
+from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.rtl.macro.update import CellUpdate, StateMemory, StateRing
 from hypothesis import given, settings
 
 from tests.rtl.bench import simulate

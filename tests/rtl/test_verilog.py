@@ -7,13 +7,13 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-import crossramp.rtl.verilog
+import crossramp.rtl.verilog.verilog_writer
 import pytest
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
-from crossramp.rtl.backend_text import UnexpectedText, cured, strip_initial
-from crossramp.rtl.verilog import port_table, to_verilog
+from crossramp.rtl.verilog.backend_text import UnexpectedText, cured, strip_initial
+from crossramp.rtl.verilog.verilog_writer import port_table, to_verilog
 
 # Reading the ports of a component is all that some tests want of it.
 pytestmark = pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
@@ -109,7 +109,7 @@ PORTS = list(map(operator.attrgetter("name"), port_table(Sample())))
 def raw() -> str:
     """What the back end alone writes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crossramp.rtl.verilog, "cured", lambda text, *_: text)
+        patch.setattr(crossramp.rtl.verilog.verilog_writer, "cured", lambda text, *_: text)
         return to_verilog(Sample(), "sample").partition("\n\n")[2]
 
 

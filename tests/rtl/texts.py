@@ -10,12 +10,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from crossramp.boards.core import core_verilog
-from crossramp.golden.analog.calibration import CalibrationPlan
-from crossramp.golden.boardmemory import Build
-from crossramp.golden.modelfile import load_model
-from crossramp.rtl.network import NetworkTop
-from crossramp.rtl.verilog import to_verilog
+from crossramp.boards.flow.board_core import core_verilog
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan
+from crossramp.golden.link.board_memory import Build
+from crossramp.golden.network.model_file import load_model
+from crossramp.rtl.network.network_top import NetworkTop
+from crossramp.rtl.verilog.verilog_writer import to_verilog
 
 from tests.sim.designs import SPECS, network_of
 

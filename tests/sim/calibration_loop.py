@@ -2,13 +2,13 @@
 """The closed loop: a generated network with its calibrator, and chips of several technologies behind it."""
 
 import numpy as np
-from crossramp.golden.analog.calibration import CalibrationPlan
-from crossramp.golden.analog.device import DeviceInstance
-from crossramp.golden.analog.sampling import device
-from crossramp.golden.analog.technology import load
-from crossramp.golden.network import Network
-from crossramp.golden.specification import Gate, Specification
-from crossramp.sim.sources import SOURCES
+from crossramp.golden.analog.chip.sampling import device
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan
+from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.network.network import Network
+from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.sim.tools.sources import source
 
 #: Three ramps, one of them with its nearest threshold off 0; lanes that do not divide the units.
 SPEC = Specification(
@@ -64,9 +64,9 @@ def chip(name: str, seed: int) -> DeviceInstance:
 
 def sources(the_plan: CalibrationPlan) -> dict[str, str]:
     """Verilog of the network, the behavioral array, the protocol checker, and a top that connects them."""
-    from crossramp.rtl.network import NetworkTop  # what runs inside the simulator does without
-    from crossramp.rtl.verilog import port_table, to_verilog
-    from crossramp.sim.bench_verilog import ramp_of_bank
+    from crossramp.rtl.network.network_top import NetworkTop  # what runs inside the simulator does without
+    from crossramp.rtl.verilog.verilog_writer import port_table, to_verilog
+    from crossramp.sim.bulk.bench_verilog import ramp_of_bank
 
     net = network()
     hardware = NetworkTop(SPEC, net.head_weights, net.head_biases, plan=the_plan)
@@ -92,6 +92,6 @@ def sources(the_plan: CalibrationPlan) -> dict[str, str]:
     ]
     return {
         "network.v": to_verilog(hardware, "network"),
-        **{name: (SOURCES / name).read_text() for name in ("device_crossbar.sv", "protocol.sv")},
+        **{name: source(name).read_text() for name in ("device_crossbar.sv", "protocol.sv")},
         "loop.sv": "\n".join(text) + "\n",
     }

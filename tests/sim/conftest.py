@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crossramp.sim import bulkbench
+from crossramp.sim.bulk import bulk_bench
 
 _verilog = {}
 
@@ -21,8 +21,8 @@ def _verilog_is_written_once(monkeypatch):
             _verilog[key] = original(network)
         return _verilog[key]
 
-    original = bulkbench.network_verilog
-    monkeypatch.setattr(bulkbench, "network_verilog", network_verilog)
+    original = bulk_bench.network_verilog
+    monkeypatch.setattr(bulk_bench, "network_verilog", network_verilog)
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,8 @@
 """The specifications that all simulator tests share, so that each is built once a session."""
 
 import numpy as np
-from crossramp.golden.network import Network
-from crossramp.golden.specification import Gate, Specification
+from crossramp.golden.network.network import Network
+from crossramp.golden.spec.specification import Gate, Specification
 
 SPECS = {
     # The size of the shipped model.

@@ -4,9 +4,9 @@
 from pathlib import Path
 
 import numpy as np
-from crossramp.sim.sweep import tasks
-from crossramp.sim.sweep.plan import parse_plan
-from crossramp.sim.sweep.problem import Problem
+from crossramp.sim.montecarlo import tasks
+from crossramp.sim.montecarlo.plan import parse_plan
+from crossramp.sim.montecarlo.problem import Problem
 
 from tests.cli.conftest import small_model
 from tests.strategies import inputs_of

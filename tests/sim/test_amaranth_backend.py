@@ -3,12 +3,12 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.specification import Specification
-from crossramp.rtl.head import Head
-from crossramp.sim import amaranth_backend
-from crossramp.sim.amaranth_backend import Observed, differences, simulate_amaranth
-from crossramp.sim.simulators import SimulationError
-from crossramp.sim.steptrace import trace_step
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.network.head import Head
+from crossramp.sim.amaranth import amaranth_backend
+from crossramp.sim.amaranth.amaranth_backend import Observed, differences, simulate_amaranth
+from crossramp.sim.amaranth.step_trace import trace_step
+from crossramp.sim.tools.simulators import SimulationError
 from hypothesis import given, settings
 
 from tests.strategies import inputs_of, network_of, seeds, specifications

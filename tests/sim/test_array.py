@@ -3,14 +3,14 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.device import DeviceInstance
-from crossramp.golden.lstm import Lstm
-from crossramp.golden.ramp import latch
-from crossramp.golden.specification import Gate, Specification
-from crossramp.sim.array import ArrayModel, Pins, random_stalls, settling, to_bits
-from crossramp.sim.boundary_sequence import conversion_pins, run_conversion
-from crossramp.sim.faults import Chatter, Custom, Explicit, Late, Stuck
-from crossramp.sim.programming import Programming, ProgrammingError
+from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.network.ramps import latch
+from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.sim.array.boundary_sequence import conversion_pins, run_conversion
+from crossramp.sim.array.comparator_faults import Chatter, Custom, Explicit, Late, Stuck
+from crossramp.sim.array.programming import Programming, ProgrammingError
+from crossramp.sim.array.python_array import ArrayModel, Pins, random_stalls, settling, to_bits
 
 SPECS = {
     "default": Specification(inputs=5, units=3, classes=2),

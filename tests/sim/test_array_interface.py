@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from crossramp.golden.specification import Specification
-from crossramp.rtl.macro import Macro
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.macro.macro import Macro
 from crossramp.sim import Array, ArrayError, ArrayModel, MismatchError, Scoreboard, drive_array
-from crossramp.sim.amaranth_backend import Observed, differences, simulate_amaranth
-from crossramp.sim.array_interface import CheckedArray
-from crossramp.sim.boundary_sequence import run_conversion
+from crossramp.sim.amaranth.amaranth_backend import Observed, differences, simulate_amaranth
+from crossramp.sim.array.array_interface import CheckedArray
+from crossramp.sim.array.boundary_sequence import run_conversion
 
 from tests.rtl.bench import receive, send, simulate, x_payloads
 from tests.strategies import inputs_of, network_of

@@ -4,9 +4,10 @@
 import os
 
 import pytest
-from crossramp.boards import sources as core_sources
-from crossramp.boards import synthesis
-from crossramp.sim import builds, runner, verilator
+from crossramp.boards.flow import core_verilog as core_sources
+from crossramp.boards.flow import synthesis
+from crossramp.sim.cocotb import cocotb_runner
+from crossramp.sim.tools import builds, verilator
 
 SOURCES = {"a.v": "module a; endmodule\n", "b.sv": "module b; endmodule\n"}
 
@@ -31,9 +32,9 @@ def tools(tmp_path, monkeypatch):
         assert check is not None or name == "verilator-runtime"  # which the model's own check is one of, too
         raise Found(name, *content)
 
-    for module in (builds, runner, verilator):
+    for module in (builds, cocotb_runner, verilator):
         monkeypatch.setattr(module, "build_once", found)
-    for module in (builds, runner):
+    for module in (builds, cocotb_runner):
         monkeypatch.setattr(module, "find_simulator", find)
     return tmp_path
 
@@ -49,7 +50,7 @@ def executable(simulator, sources=SOURCES, top="a", **options):
 
 
 def cocotb(simulator, sources=SOURCES, top="a", **options):
-    return key_of(runner.build_cocotb, simulator, sources, top, **options)
+    return key_of(cocotb_runner.build_cocotb, simulator, sources, top, **options)
 
 
 #: What a call may change, beside its defaults.
@@ -111,9 +112,9 @@ def test_tools(tools, build, simulator, program):
 def test_cocotb_itself(tools, monkeypatch, simulator):
     before = cocotb(simulator)
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "version", lambda package: "2.1.999")
+        patch.setattr(cocotb_runner, "version", lambda package: "2.1.999")
         assert cocotb(simulator) != before
-    monkeypatch.setattr(runner.cocotb_tools, "__file__", "/elsewhere/cocotb_tools/__init__.py")
+    monkeypatch.setattr(cocotb_runner.cocotb_tools, "__file__", "/elsewhere/cocotb_tools/__init__.py")
     assert cocotb(simulator) != before
 
 
@@ -123,7 +124,7 @@ def test_the_text_of_cocotb_s_main_program(tools, monkeypatch, tmp_path):
     main = tmp_path / "lib" / "verilator" / "verilator.cpp"
     main.parent.mkdir(parents=True)
     main.write_text("int main() {}")
-    monkeypatch.setattr(runner.config, "share_dir", tmp_path)
+    monkeypatch.setattr(cocotb_runner.config, "share_dir", tmp_path)
     assert cocotb("verilator") != before
 
 
@@ -138,7 +139,7 @@ def test_what_the_compiler_is_told(tools, monkeypatch, flags):
 
 def test_what_verilator_is_told_for_cocotb(tools, monkeypatch):
     before = cocotb("verilator")
-    monkeypatch.setattr(runner, "_VERILATOR", (*runner._VERILATOR, "-Wall"))
+    monkeypatch.setattr(cocotb_runner, "_VERILATOR", (*cocotb_runner._VERILATOR, "-Wall"))
     assert cocotb("verilator") != before
 
 
@@ -192,8 +193,8 @@ def test_the_runtime_is_that_of_the_tools(tools, program):
 @pytest.fixture
 def core(monkeypatch):
     """The key of a core's Verilog, of a build with the changes given."""
-    from crossramp.golden.boardmemory import Build
-    from crossramp.golden.specification import Specification
+    from crossramp.golden.link.board_memory import Build
+    from crossramp.golden.spec.specification import Specification
 
     def found(name, content, make, folder=None, check=None):
         raise Found(name, *content)
@@ -244,8 +245,8 @@ class _Tool:
 def flow(versions=None, sources=SOURCES, seed=1, **board):
     from dataclasses import replace
 
-    from crossramp.boards.board import boards
-    from crossramp.boards.families import FAMILIES
+    from crossramp.boards.definitions.board import boards
+    from crossramp.boards.definitions.families import FAMILIES
 
     chosen = replace(boards()["icebreaker"], **board)
     family = FAMILIES[chosen.family]
@@ -254,7 +255,7 @@ def flow(versions=None, sources=SOURCES, seed=1, **board):
 
 
 def test_a_bitstream_is_that_of_its_sources_tools_and_options():
-    from crossramp.boards.board import boards
+    from crossramp.boards.definitions.board import boards
 
     board = boards()["icebreaker"]
     before = flow()

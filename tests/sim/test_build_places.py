@@ -6,10 +6,11 @@ import subprocess
 import tempfile
 
 import pytest
-from crossramp.golden.installation import how_to_install
-from crossramp.sim import runner, simulators, verilator
-from crossramp.sim.builds import build_executable
-from crossramp.sim.cache import entries
+from crossramp.golden.common.installation import how_to_install
+from crossramp.sim.cocotb import cocotb_runner
+from crossramp.sim.tools import simulators, verilator
+from crossramp.sim.tools.build_cache import entries
+from crossramp.sim.tools.builds import build_executable
 
 #: A space, and what means something to a shell, to Make, to C++ or to Verilator.
 HOSTILE = "my $HOME #1 %d 'a' \"b\" \\n;é&(x)"
@@ -102,7 +103,7 @@ def test_cocotb_builds_and_runs_anywhere(hostile, tmp_path_factory, monkeypatch,
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("plain")))
     (hostile / "hostile_bench.py").write_text(BENCH)
     monkeypatch.syspath_prepend(hostile)
-    build = runner.build_cocotb(simulator, {"counter.v": COUNTER}, "counter")
+    build = cocotb_runner.build_cocotb(simulator, {"counter.v": COUNTER}, "counter")
     assert build.run("hostile_bench", results=hostile / "results") == 1
 
 
@@ -128,7 +129,7 @@ def test_what_icarus_wrote_in_part_is_not_kept(tmp_path, monkeypatch, simulation
     def build():
         if simulation == "own":
             return build_executable("icarus", source, "a", folder=folder)
-        return runner.build_cocotb("icarus", source, "a", folder=folder)
+        return cocotb_runner.build_cocotb("icarus", source, "a", folder=folder)
 
     with monkeypatch.context() as patch:
         (programs / "iverilog").write_text(_CUTTING.format(iverilog=iverilog, output=output, lost=lost))
@@ -150,7 +151,7 @@ def test_a_kept_program_that_does_not_start_is_built_again(tmp_path, monkeypatch
         (place / output).write_text("#!/bin/sh\n" + ("exit 127\n" if broken else "echo Version 5\n"))
         (place / output).chmod(0o755)
 
-    from crossramp.sim import builds, cache
+    from crossramp.sim.tools import build_cache, builds
 
     monkeypatch.setattr(builds, "make_model", make_model)
     broken = True
@@ -161,7 +162,7 @@ def test_a_kept_program_that_does_not_start_is_built_again(tmp_path, monkeypatch
     for _ in range(2):
         build_executable("verilator", SOURCES, "a", main=MAIN, folder=tmp_path)
     assert len(made) == 2
-    cache._checked.clear()
+    build_cache._checked.clear()
     with monkeypatch.context() as patch:
         starts, answers = verilator.check_model, [False]
 

@@ -6,8 +6,9 @@ import shutil
 import subprocess
 
 import pytest
-from crossramp.golden.installation import how_to_install
-from crossramp.sim import builds, runner, simulators
+from crossramp.golden.common.installation import how_to_install
+from crossramp.sim.cocotb import cocotb_runner
+from crossramp.sim.tools import builds, simulators
 
 
 @pytest.fixture
@@ -127,10 +128,10 @@ def test_a_changed_tool_has_its_own_folder(monkeypatch, tmp_path):
 @pytest.mark.parametrize("changed", ["tool_identities", "version"])
 def test_a_changed_tool_has_its_own_folder_with_cocotb(monkeypatch, tmp_path, changed):
     sources = {"a.v": "module a(input b, output c); assign c = b; endmodule\n"}
-    first = runner.build_cocotb("icarus", sources, "a", folder=tmp_path)
-    assert runner.build_cocotb("icarus", sources, "a", folder=tmp_path) == first
-    monkeypatch.setattr(runner, changed, lambda _: "0")
-    assert runner.build_cocotb("icarus", sources, "a", folder=tmp_path).folder != first.folder
+    first = cocotb_runner.build_cocotb("icarus", sources, "a", folder=tmp_path)
+    assert cocotb_runner.build_cocotb("icarus", sources, "a", folder=tmp_path) == first
+    monkeypatch.setattr(cocotb_runner, changed, lambda _: "0")
+    assert cocotb_runner.build_cocotb("icarus", sources, "a", folder=tmp_path).folder != first.folder
 
 
 def test_verilator_is_known_by_its_real_binary(tmp_path):

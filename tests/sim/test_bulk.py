@@ -5,15 +5,15 @@ import re
 
 import numpy as np
 import pytest
-from crossramp.golden.ramp import Ramp
-from crossramp.golden.specification import GATES
-from crossramp.rtl.backend_text import strip_initial
-from crossramp.sim.bulk import PAUSES, simulate_bulk
-from crossramp.sim.programming import Programming
-from crossramp.sim.protocol import RULES
-from crossramp.sim.scoreboard import MismatchError, Scoreboard, compare_bulk
-from crossramp.sim.simulators import SimulationError
-from crossramp.sim.sources import SOURCES
+from crossramp.golden.network.ramps import Ramp
+from crossramp.golden.spec.specification import GATES
+from crossramp.rtl.verilog.backend_text import strip_initial
+from crossramp.sim.array.programming import Programming
+from crossramp.sim.bulk.bulk_simulation import PAUSES, simulate_bulk
+from crossramp.sim.checking.protocol import RULES
+from crossramp.sim.checking.scoreboard import MismatchError, Scoreboard, compare_bulk
+from crossramp.sim.tools.simulators import SimulationError
+from crossramp.sim.tools.sources import source
 
 from tests.sim.designs import SPECS, network_of, utterances_of
 
@@ -172,7 +172,7 @@ def test_a_broken_rule_is_seen_where_every_value_is_right(rule, seed, models):
 
 
 def test_the_checker_in_verilog_has_the_names_and_the_order_of_the_rules():
-    text = (SOURCES / "protocol.sv").read_text()
+    text = source("protocol.sv").read_text()
     names = re.findall(r'^ +(\d+): rule = "(\w+)";$', text, re.MULTILINE)
     assert names == [(str(bit), rule) for bit, rule in enumerate(RULES)]
     # Every bit is set somewhere, and no other.

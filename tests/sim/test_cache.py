@@ -6,15 +6,15 @@ import subprocess
 import sys
 
 import pytest
-from crossramp.sim import cache
-from crossramp.sim.cache import build_once, entries, remove, to_prune
+from crossramp.sim.tools import build_cache
+from crossramp.sim.tools.build_cache import build_once, entries, remove, to_prune
 
 
 @pytest.fixture
 def build(tmp_path, monkeypatch):
     """``build(**changes)`` builds a file of three bytes; ``build.made`` counts."""
-    monkeypatch.setattr(cache, "_using", type(cache._using)())
-    monkeypatch.setattr(cache, "_checked", set())
+    monkeypatch.setattr(build_cache, "_using", type(build_cache._using)())
+    monkeypatch.setattr(build_cache, "_checked", set())
 
     def make(place):
         build.made += 1
@@ -27,16 +27,16 @@ def build(tmp_path, monkeypatch):
 
     build.made = 0
     yield build
-    for lock in cache._using.values():
+    for lock in build_cache._using.values():
         lock.close()
 
 
 def new_process():
     """What this process knows is forgotten, as in the next one."""
-    for lock in cache._using.values():
+    for lock in build_cache._using.values():
         lock.close()
-    cache._using.clear()
-    cache._checked.clear()
+    build_cache._using.clear()
+    build_cache._checked.clear()
 
 
 def test_equal_content_is_built_once(build):
@@ -106,7 +106,7 @@ def test_what_a_full_disk_refuses_late_is_no_build(build, tmp_path, monkeypatch)
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache.os, "fsync", fsync)
+        patch.setattr(build_cache.os, "fsync", fsync)
         with pytest.raises(OSError, match="No space"):
             build()
     assert entries(tmp_path / "a cache") == []
@@ -192,25 +192,27 @@ def test_what_is_being_built_stays(build, tmp_path):
 def test_a_build_after_its_removal_has_its_own_lock(build, tmp_path):
     """Who waited for the lock of a build that was removed meanwhile does not build beside another one."""
     place = build()
-    lock = cache._lock_file(place)
+    lock = build_cache._lock_file(place)
     (entry,) = entries(tmp_path / "a cache")
     assert remove(entry)
     assert not lock.exists()
     build()
     assert lock.exists()
-    assert cache.os.path.samestat(os.fstat(cache._using[place].fileno()), lock.stat())
+    assert build_cache.os.path.samestat(os.fstat(build_cache._using[place].fileno()), lock.stat())
 
 
 def test_only_some_locks_are_kept(build, monkeypatch):
-    monkeypatch.setattr(cache, "_KEPT_LOCKS", 3)
+    monkeypatch.setattr(build_cache, "_KEPT_LOCKS", 3)
     places = [build(content=(str(k),)) for k in range(5)]
-    assert list(cache._using) == places[2:]
+    assert list(build_cache._using) == places[2:]
     build(content=("2",))
-    assert list(cache._using) == [places[3], places[4], places[2]]
+    assert list(build_cache._using) == [places[3], places[4], places[2]]
 
 
 def entry_of(number, size, days, complete=True):
-    return cache.Entry(cache.Path(str(number)), "kind", size, cache.time.time() - days * 86400, complete)
+    return build_cache.Entry(
+        build_cache.Path(str(number)), "kind", size, build_cache.time.time() - days * 86400, complete
+    )
 
 
 def test_pruning_takes_what_was_not_used_for_longest():

@@ -2,9 +2,9 @@
 """Calibration in a closed loop of generated Verilog and behavioral array: registers and codes are golden's."""
 
 import pytest
-from crossramp.golden.analog.calibration import CalibrationPlan
-from crossramp.sim.programming import write_device
-from crossramp.sim.runner import CocotbError, build_cocotb
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan
+from crossramp.sim.array.programming import write_device
+from crossramp.sim.cocotb.cocotb_runner import CocotbError, build_cocotb
 
 from tests.sim import calibration_loop as loop
 

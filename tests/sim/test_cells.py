@@ -12,10 +12,10 @@ from amaranth import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from crossramp.boards.toolchain import find_tools, run_tool
-from crossramp.rtl.verilog import port_table, to_verilog
-from crossramp.sim.netlist import cell_models, complete_netlist
-from crossramp.sim.simulators import SimulationError, find_simulator
+from crossramp.boards.flow.toolchain import find_tools, run_tool
+from crossramp.rtl.verilog.verilog_writer import port_table, to_verilog
+from crossramp.sim.netlist.netlist_models import cell_models, complete_netlist
+from crossramp.sim.tools.simulators import SimulationError, find_simulator
 
 CLOCKS = 600
 

@@ -4,8 +4,8 @@
 from pathlib import Path
 
 import pytest
-from crossramp.sim.bulkbench import network_verilog
-from crossramp.sim.runner import CocotbError, build_cocotb
+from crossramp.sim.bulk.bulk_bench import network_verilog
+from crossramp.sim.cocotb.cocotb_runner import CocotbError, build_cocotb
 
 from tests.sim.designs import network_of
 

@@ -3,19 +3,19 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.golden.analog.device import DeviceInstance
-from crossramp.golden.cell import state_pulses, update_c, update_h
-from crossramp.golden.lstm import StepTrace
-from crossramp.golden.ramp import latch
-from crossramp.golden.specification import Specification
-from crossramp.sim import amaranth_backend
-from crossramp.sim.amaranth_backend import Observed, simulate_amaranth
-from crossramp.sim.array import ArrayModel, Pins, random_stalls
-from crossramp.sim.boundary_sequence import conversion_pins, run_conversion
-from crossramp.sim.device_array import DeviceArray
-from crossramp.sim.programming import calibration_port
-from crossramp.sim.scoreboard import STEP_QUANTITIES, MismatchError, Scoreboard, expected_traces
+from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.network.cell_update import state_pulses, update_c, update_h
+from crossramp.golden.network.lstm import StepTrace
+from crossramp.golden.network.ramps import latch
+from crossramp.golden.spec.specification import Specification
+from crossramp.sim.amaranth import amaranth_backend
+from crossramp.sim.amaranth.amaranth_backend import Observed, simulate_amaranth
+from crossramp.sim.array.boundary_sequence import conversion_pins, run_conversion
+from crossramp.sim.array.device_array import DeviceArray
+from crossramp.sim.array.programming import calibration_port
+from crossramp.sim.array.python_array import ArrayModel, Pins, random_stalls
+from crossramp.sim.checking.scoreboard import STEP_QUANTITIES, MismatchError, Scoreboard, expected_traces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -5,15 +5,15 @@ import functools
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.sampling import device as technology_device
-from crossramp.golden.analog.technology import load, shipped
-from crossramp.golden.modelfile import load_model
-from crossramp.sim import bulkbench
-from crossramp.sim.bulk import PAUSES, simulate_bulk
-from crossramp.sim.bulkbench import DEVICE_ARRAY
-from crossramp.sim.programming import calibration_port, write_device
-from crossramp.sim.scoreboard import MismatchError, compare_bulk
-from crossramp.sim.simulators import SimulationError
+from crossramp.golden.analog.chip.sampling import device as technology_device
+from crossramp.golden.analog.technologies.technology import load, shipped
+from crossramp.golden.network.model_file import load_model
+from crossramp.sim.array.programming import calibration_port, write_device
+from crossramp.sim.bulk import bulk_bench
+from crossramp.sim.bulk.bulk_bench import DEVICE_ARRAY
+from crossramp.sim.bulk.bulk_simulation import PAUSES, simulate_bulk
+from crossramp.sim.checking.scoreboard import MismatchError, compare_bulk
+from crossramp.sim.tools.simulators import SimulationError
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.devices import EFFECTS, NOISES, device_of
@@ -122,14 +122,14 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_the_crossbar_is_seen(fault, models, monkeypatch):
     before, after, effects = FAULTS[fault]
-    original = bulkbench.bulk_sources
+    original = bulk_bench.bulk_sources
 
     def spoiled(*arguments, **options):
         sources = original(*arguments, **options)
         assert sources[DEVICE_ARRAY].count(before) == 1
         return sources | {DEVICE_ARRAY: sources[DEVICE_ARRAY].replace(before, after)}
 
-    monkeypatch.setattr(bulkbench, "bulk_sources", spoiled)
+    monkeypatch.setattr(bulk_bench, "bulk_sources", spoiled)
     network = odd()
     device = device_of(network.spec, network.weights, FAULT_SEED, effects)
     with pytest.raises(MismatchError, match="differ from the golden model"):
@@ -148,7 +148,7 @@ def test_a_folder_of_another_array_is_refused(models, monkeypatch):
         (lambda _, folder: write_device(other, folder), "device.bin is not for an array of these sizes: it has"),
         (lambda _, folder: folder, "crossbar: cannot read"),
     ):
-        monkeypatch.setattr(bulkbench, "write_device", write)
+        monkeypatch.setattr(bulk_bench, "write_device", write)
         with pytest.raises(SimulationError, match=message):
             simulate_bulk(network, x, simulator="icarus", programming=device, workdir=models)
 

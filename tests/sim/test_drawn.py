@@ -7,8 +7,8 @@ import sys
 import crossramp.sim
 import numpy as np
 import pytest
-from crossramp.sim.bulk import simulate_bulk
-from crossramp.sim.scoreboard import compare_bulk
+from crossramp.sim.bulk.bulk_simulation import simulate_bulk
+from crossramp.sim.checking.scoreboard import compare_bulk
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -68,7 +68,7 @@ sys.modules["cocotb"] = None
 sys.modules["cocotb_tools"] = None
 from crossramp.golden.installation import how_to_install
 from crossramp.sim import ArrayModel, ProtocolChecker, Scoreboard, simulate_bulk
-assert "crossramp.sim.streams" not in sys.modules
+assert "crossramp.sim.cocotb.streams" not in sys.modules
 for name in ("MacroBench", "StreamSource", "build_cocotb"):
     try:
         getattr(__import__("crossramp.sim", fromlist=[name]), name)

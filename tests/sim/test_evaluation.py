@@ -3,15 +3,14 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.conductancefile import ConductanceError, Conductances
-from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.golden.analog.targets import targets
-from crossramp.golden.analog.technology import load
-from crossramp.sim import evaluation
-from crossramp.sim.array import to_bits
-from crossramp.sim.evaluation import Chip, Instances, evaluate_instances, evaluate_speech, evaluate_text
-from crossramp.sim.scores import Score, TextScore, wilson
-from crossramp.sim.sweep import tasks
+from crossramp.golden.analog.cells.targets import targets
+from crossramp.golden.analog.chip.given_cells import ConductanceError, Conductances
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.sim.array.python_array import to_bits
+from crossramp.sim.montecarlo import evaluation, tasks
+from crossramp.sim.montecarlo.evaluation import Chip, Instances, evaluate_instances, evaluate_speech, evaluate_text
+from crossramp.sim.montecarlo.scores import Score, TextScore, wilson
 
 from tests.cli.conftest import small_model, telling_model, text_model
 

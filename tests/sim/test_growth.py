@@ -5,8 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from crossramp.sim import bulk, growth, interactive
-from crossramp.sim.simulators import SimulationError
+from crossramp.sim.bulk import bulk_simulation, interactive
+from crossramp.sim.tools import growth
+from crossramp.sim.tools.simulators import SimulationError
 
 from tests.sim.designs import SPECS, network_of, utterances_of
 
@@ -68,15 +69,15 @@ def test_a_simulation_that_hangs_is_ended(tmp_path, monkeypatch):
 @pytest.mark.parametrize("simulator", ["icarus", "verilator"])
 def test_the_bench_writes_as_its_clocks_pass(simulator, models, monkeypatch, seed):
     sizes = []
-    real = bulk.read_summary
+    real = bulk_simulation.read_summary
 
     def looked(folder, log):
         sizes.append((folder / "alive").stat().st_size)
         return real(folder, log)
 
-    monkeypatch.setattr(bulk, "read_summary", looked)
+    monkeypatch.setattr(bulk_simulation, "read_summary", looked)
     options = {"simulator": simulator, "workdir": models, "optimize": False}
-    result = bulk.simulate_bulk(network_of("tiny", 1), utterances_of("tiny", seed, (9,) * 6), **options)
+    result = bulk_simulation.simulate_bulk(network_of("tiny", 1), utterances_of("tiny", seed, (9,) * 6), **options)
     assert result.clocks > 512
     assert abs(sizes[0] - result.clocks / 256) <= 1
 

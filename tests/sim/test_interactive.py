@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.sim.interactive import Session
-from crossramp.sim.simulators import SimulationError, SimulatorMissing
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.sim.bulk.interactive import Session
+from crossramp.sim.tools.simulators import SimulationError, SimulatorMissing
 from hypothesis import given, settings
 
 from tests.devices import device_of

@@ -7,11 +7,11 @@ import subprocess
 
 import numpy as np
 import pytest
-from crossramp.golden.specification import Specification
-from crossramp.sim.array import PIN_NAMES, Pins
-from crossramp.sim.boundary_sequence import conversion_pins
-from crossramp.sim.protocol import RULES, ProtocolChecker, ProtocolError
-from crossramp.sim.sources import SOURCES
+from crossramp.golden.spec.specification import Specification
+from crossramp.sim.array.boundary_sequence import conversion_pins
+from crossramp.sim.array.python_array import PIN_NAMES, Pins
+from crossramp.sim.checking.protocol import RULES, ProtocolChecker, ProtocolError
+from crossramp.sim.tools.sources import source
 
 SPEC = Specification(
     inputs=3, units=2, classes=2, adc_bits=3, input_bits=3, state_pulse_bits=4, settle_clocks=2, calibration_cells=1
@@ -266,7 +266,7 @@ module top;
 endmodule
 """)
     subprocess.run(
-        ["iverilog", "-g2012", "-o", tmp_path / "top.vvp", tmp_path / "top.sv", SOURCES / "protocol.sv"], check=True
+        ["iverilog", "-g2012", "-o", tmp_path / "top.vvp", tmp_path / "top.sv", source("protocol.sv")], check=True
     )
     run = subprocess.run(["vvp", "-n", tmp_path / "top.vvp"], check=True, capture_output=True, text=True, timeout=600)
     got = [tuple(map(int, line.split()[1:])) for line in run.stdout.splitlines() if line.startswith("broken ")]

@@ -2,9 +2,15 @@
 """The bench's files, bit by bit: what it reads and writes is what numpy says."""
 
 import numpy as np
-from crossramp.golden.specification import Specification
-from crossramp.golden.step_record import Record, Slot, step_records, units_of
-from crossramp.sim.records import read_log, step_stimulus, write_expected, write_stimulus, write_stimulus_hex
+from crossramp.golden.network.step_record import Record, Slot, step_records, units_of
+from crossramp.golden.spec.specification import Specification
+from crossramp.sim.bulk.bulk_records import (
+    read_log,
+    step_stimulus,
+    write_expected,
+    write_stimulus,
+    write_stimulus_hex,
+)
 
 from tests.strategies import inputs_of, network_of
 

@@ -5,8 +5,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from crossramp.golden.specification import Specification
-from crossramp.sim.scoreboard import STEP_QUANTITIES, MismatchError, Scoreboard, compare_bulk, expected_traces
+from crossramp.golden.spec.specification import Specification
+from crossramp.sim.checking.scoreboard import (
+    STEP_QUANTITIES,
+    MismatchError,
+    Scoreboard,
+    compare_bulk,
+    expected_traces,
+)
 
 from tests.devices import device_of
 from tests.strategies import inputs_of, network_of

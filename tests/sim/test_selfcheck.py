@@ -6,12 +6,12 @@ import re
 import subprocess
 
 import pytest
-from crossramp.rtl.macro import Macro
-from crossramp.rtl.verilog import to_verilog
-from crossramp.sim.bench_verilog import generated_ports
-from crossramp.sim.bulkbench import network_verilog
-from crossramp.sim.selfcheck import commands, write_selfcheck
-from crossramp.sim.simulators import environment
+from crossramp.rtl.macro.macro import Macro
+from crossramp.rtl.verilog.verilog_writer import to_verilog
+from crossramp.sim.bulk.bench_verilog import generated_ports
+from crossramp.sim.bulk.bulk_bench import network_verilog
+from crossramp.sim.bulk.selfcheck import commands, write_selfcheck
+from crossramp.sim.tools.simulators import environment
 
 from tests.sim.designs import network_of, utterances_of
 from tests.sim.test_bulk import RULE_FAULTS

@@ -6,18 +6,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.sampling import ALL, sample
-from crossramp.golden.analog.technology import load
-from crossramp.golden.analog.translate import to_device
-from crossramp.golden.modelfile import load_model
-from crossramp.golden.network import Network
-from crossramp.sim.spice.circuit import window_volts
-from crossramp.sim.spice.compare import NOISE, decks, golden_answers, simulate, spice_answers
+from crossramp.golden.analog.chip.sampling import ALL, sample
+from crossramp.golden.analog.chip.translate import to_device
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.network.model_file import load_model
+from crossramp.golden.network.network import Network
+from crossramp.sim.amaranth.step_trace import trace_step
+from crossramp.sim.spice.agreement import report
+from crossramp.sim.spice.column_equation import window_volts
 from crossramp.sim.spice.deck import Accuracy, Deck, build
-from crossramp.sim.spice.network import Lines, column_name
-from crossramp.sim.spice.report import report
-from crossramp.sim.spice.waves import conversions
-from crossramp.sim.steptrace import trace_step
+from crossramp.sim.spice.pin_voltages import conversions
+from crossramp.sim.spice.resistor_network import Lines, column_name
+from crossramp.sim.spice.spice_step import NOISE, decks, golden_answers, simulate, spice_answers
 
 from tests.sim.designs import SPECS, network_of
 from tests.strategies import network_of as drawn_network

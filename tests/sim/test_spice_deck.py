@@ -8,16 +8,16 @@ import threading
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.sampling import ALL, sample
-from crossramp.golden.analog.technology import load
-from crossramp.golden.analog.translate import to_device
-from crossramp.golden.analog.wires import exact
-from crossramp.sim.spice import run
+from crossramp.golden.analog.chip.sampling import ALL, sample
+from crossramp.golden.analog.chip.translate import to_device
+from crossramp.golden.analog.chip.wire_resistance import exact
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.sim.amaranth.step_trace import trace_step
+from crossramp.sim.spice import ngspice
 from crossramp.sim.spice.deck import Accuracy, build, parse_columns
-from crossramp.sim.spice.network import lump, transfer
-from crossramp.sim.spice.run import SpiceError, SpiceMissing, Stopped, find_ngspice, read_raw, run_deck
-from crossramp.sim.spice.waves import conversions, corners, first_halves, start_levels, tap_levels
-from crossramp.sim.steptrace import trace_step
+from crossramp.sim.spice.ngspice import SpiceError, SpiceMissing, Stopped, find_ngspice, read_raw, run_deck
+from crossramp.sim.spice.pin_voltages import conversions, corners, first_halves, start_levels, tap_levels
+from crossramp.sim.spice.resistor_network import lump, transfer
 
 from tests.sim.designs import SPECS, network_of
 
@@ -216,7 +216,7 @@ def test_what_ngspice_refuses_is_an_error(old, new):
 
 
 def test_an_end_that_is_not_reached_is_an_error(monkeypatch):
-    monkeypatch.setattr(run, "_end_of", lambda deck: 6e-9)
+    monkeypatch.setattr(ngspice, "_end_of", lambda deck: 6e-9)
     with pytest.raises(SpiceError, match="ngspice stopped at 5e-09 s of 6e-09 s"):
         run_deck(RC)
 

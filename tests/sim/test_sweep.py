@@ -8,17 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crossramp.golden.analog import sampling, technology
-from crossramp.golden.analog.calibration import calibrate
-from crossramp.golden.analog.conductancefile import Conductances
-from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.golden.analog.linearity import Linearity, calibration_plan
-from crossramp.golden.analog.seen import seen_thresholds
-from crossramp.golden.ramp import ramps
-from crossramp.sim.sweep import tasks
-from crossramp.sim.sweep.plan import METRICS, PlanError, parse_plan
-from crossramp.sim.sweep.problem import Problem
-from crossramp.sim.sweep.summary import Spread, summarize
+from crossramp.golden.analog.chip import sampling
+from crossramp.golden.analog.chip.given_cells import Conductances
+from crossramp.golden.analog.chip.ramp_linearity import Linearity, calibration_plan
+from crossramp.golden.analog.conversion.calibration import calibrate
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
+from crossramp.golden.analog.technologies import technology
+from crossramp.golden.network.ramps import ramps
+from crossramp.sim.montecarlo import tasks
+from crossramp.sim.montecarlo.plan import METRICS, PlanError, parse_plan
+from crossramp.sim.montecarlo.problem import Problem
+from crossramp.sim.montecarlo.summary import Spread, summarize
 
 from tests.sim.sweeps import PLAN, all_rows, problem_of
 

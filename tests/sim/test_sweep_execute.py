@@ -16,10 +16,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from crossramp.golden.modelfile import load_model, save_model
-from crossramp.sim.sweep import execute, tasks
-from crossramp.sim.sweep.plan import parse_plan
-from crossramp.sim.sweep.problem import Problem
+from crossramp.golden.network.model_file import load_model, save_model
+from crossramp.sim.montecarlo import execute, tasks
+from crossramp.sim.montecarlo.plan import parse_plan
+from crossramp.sim.montecarlo.problem import Problem
 
 from tests.cli.conftest import small_model
 from tests.sim.sweeps import MANY, STOPPING, all_rows, problem_of
@@ -331,7 +331,7 @@ def test_a_sweep_that_was_killed_goes_on_and_has_the_same_rows(tmp_path):
     assert report["computed"] == 90 - 3 * kept
     model = load_model(tmp_path / "tiny.npz")
     parsed = parse_plan(MANY, "plan.toml", tmp_path)
-    from crossramp.inputs import from_seed
+    from crossramp.cli.inputs.network_inputs import from_seed
 
     whole = Problem.of(parsed, model, from_seed(model, 6, 1).codes, np.full(6, -1))
     with open(out / "results.csv", newline="") as file:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import crossramp.golden
 import pytest
-from crossramp.sim.sweep import store
-from crossramp.sim.sweep.plan import parse_plan
+from crossramp.sim.montecarlo import store
+from crossramp.sim.montecarlo.plan import parse_plan
 
 from tests.sim.sweeps import PLAN, problem_of
 

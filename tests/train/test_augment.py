@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from crossramp.golden.features import FeatureSettings, normalize
-from crossramp.train.augment import Augmenter
-from crossramp.train.settings import Augmentation
+from crossramp.golden.inputs.features import FeatureSettings, normalize
+from crossramp.train.data.augment import Augmenter
+from crossramp.train.recipes.settings import Augmentation
 
 NOTHING = Augmentation(0, 0.0, 0.0, (-300.0, -300.0), 0.0, 0.0, 0.0, 0, 0, (0.0, 0.0), 0.0)
 # One frame a step and no offset: an input times 255 is a level.

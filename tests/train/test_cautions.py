@@ -8,15 +8,20 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from crossramp.__main__ import main
-from crossramp.golden.modelfile import load_model
-from crossramp.train.cautions import TrainingWarning, outcome_cautions, phase_cautions, recipe_cautions
-from crossramp.train.datasets import load_corpus
-from crossramp.train.keywordtask import KeywordTask, Validation
-from crossramp.train.recipe import Recipe, default_recipe, load_recipe, parse_recipe, shipped_recipes
-from crossramp.train.settings import Devices, Phase
-from crossramp.train.textdata import TextCorpus
-from crossramp.train.texttask import TextTask
+from crossramp.cli.main import main
+from crossramp.golden.network.model_file import load_model
+from crossramp.train.data.datasets import load_corpus
+from crossramp.train.data.text_data import TextCorpus
+from crossramp.train.recipes.recipe import Recipe, default_recipe, load_recipe, parse_recipe, shipped_recipes
+from crossramp.train.recipes.setting_cautions import (
+    TrainingWarning,
+    outcome_cautions,
+    phase_cautions,
+    recipe_cautions,
+)
+from crossramp.train.recipes.settings import Devices, Phase
+from crossramp.train.tasks.keyword_task import KeywordTask, Validation
+from crossramp.train.tasks.text_task import TextTask
 from torch import nn
 
 from tests.training import arguments
@@ -170,7 +175,7 @@ def test_a_run_that_learns_nothing_says_so(data, tmp_path, capsys):
 
 
 def test_from_python_they_are_warnings():
-    from crossramp.train.cautions import warn
+    from crossramp.train.recipes.setting_cautions import warn
 
     with pytest.warns(TrainingWarning, match=r"^devices has no effect"):
         warn(recipe_cautions(dataclasses.replace(Recipe(), devices=Devices(), quantized_phase=Phase("quantized", 0))))

@@ -10,12 +10,13 @@ import sys
 
 import pytest
 import torch
-from crossramp import training
-from crossramp.__main__ import main
-from crossramp.golden.modelfile import load_model
-from crossramp.train import keywords, schedule
-from crossramp.train.checkpoint import Checkpoint
-from crossramp.trainreport import Report
+from crossramp.cli.commands import train
+from crossramp.cli.main import main
+from crossramp.cli.output.train_report import Report
+from crossramp.golden.network.model_file import load_model
+from crossramp.train.run import schedule
+from crossramp.train.run.checkpoint import Checkpoint
+from crossramp.train.tasks import keyword_training
 
 from tests.training import arguments, without_warnings
 
@@ -102,8 +103,8 @@ def test_a_killed_run_goes_on(data, recipe, whole, tmp_path):
     run = arguments(data, output, "--recipe", str(recipe))
     script = (
         "import os, signal, sys\n"
-        "from crossramp.__main__ import main\n"
-        "from crossramp.trainreport import Report\n"
+        "from crossramp.cli.main import main\n"
+        "from crossramp.cli.output.train_report import Report\n"
         "def batch(self, phase, epoch, done, total):\n"
         "    if (phase.name, epoch, done) == ('float', 3, 1): os.kill(os.getpid(), signal.SIGKILL)\n"
         "Report.batch = batch\n"
@@ -130,8 +131,8 @@ def test_checkpoints_of_other_runs_are_refused(data, tmp_path, monkeypatch, caps
     assert told.endswith("--restart begins anew, --checkpoint FILE keeps both\n")
     assert told.count("\n") == 1
     with monkeypatch.context() as patch:
-        real = training.load_corpus
-        patch.setattr(training, "load_corpus", lambda *a: dataclasses.replace(real(*a), digest="0" * 64))
+        real = train.load_corpus
+        patch.setattr(train, "load_corpus", lambda *a: dataclasses.replace(real(*a), digest="0" * 64))
         assert main(run) == 2
     assert "is of another run: its data is '" in capsys.readouterr().err
     assert checkpoint.read_bytes() == kept
@@ -183,7 +184,7 @@ def test_the_last_checkpoint_survives_a_failed_write(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("phase", "value"), [("float", "nan"), ("quantized", "inf")])
 def test_a_loss_that_is_no_number_stops_the_run(data, tmp_path, monkeypatch, capsys, phase, value):
     output = tmp_path / "m.npz"
-    network = {"float": keywords.FloatNetwork, "quantized": keywords.QuantizedNetwork}[phase]
+    network = {"float": keyword_training.FloatNetwork, "quantized": keyword_training.QuantizedNetwork}[phase]
     real, passes = network.forward, []
 
     def forward(self, values):

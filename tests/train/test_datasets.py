@@ -5,11 +5,11 @@ import wave
 
 import numpy as np
 import pytest
-from crossramp.golden.features import FeatureSettings, log_mel
-from crossramp.golden.recordings import Findings
-from crossramp.train import datasets
-from crossramp.train.datasets import load_corpus
-from crossramp.train.recordings import Speakers, labeled_recordings, official_split, speaker_of
+from crossramp.golden.inputs.features import FeatureSettings, log_mel
+from crossramp.golden.inputs.recordings import Findings
+from crossramp.train.data import datasets
+from crossramp.train.data.datasets import load_corpus
+from crossramp.train.data.word_folders import Speakers, labeled_recordings, official_split, speaker_of
 from PIL import Image
 
 FRONT_END = FeatureSettings()

@@ -4,15 +4,15 @@
 import numpy as np
 import pytest
 import torch
-from crossramp.golden.analog.calibration import calibrate
-from crossramp.golden.analog.constants import SWITCHES
-from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.golden.analog.sampling import ALL, device
-from crossramp.golden.analog.technology import load
-from crossramp.golden.specification import Specification
-from crossramp.train.devices import DeviceArray, DeviceImperfections
-from crossramp.train.imperfections import Imperfections
-from crossramp.train.quantized_network import QuantizedNetwork
+from crossramp.golden.analog.chip.sampling import ALL, device
+from crossramp.golden.analog.conversion.calibration import calibrate
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.technologies.constants import SWITCHES
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.spec.specification import Specification
+from crossramp.train.network.chips import DeviceArray, DeviceImperfections
+from crossramp.train.network.imperfections import Imperfections
+from crossramp.train.network.quantized_network import QuantizedNetwork
 from torch import nn
 
 SPEC = Specification(inputs=12, units=8, classes=4, bias_rows=2)

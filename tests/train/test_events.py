@@ -4,8 +4,8 @@
 import struct
 
 import pytest
-from crossramp.__main__ import main
-from crossramp.train.events import EventFile, _masked_crc
+from crossramp.cli.main import main
+from crossramp.train.run.events import EventFile, _masked_crc
 
 from tests.training import arguments
 

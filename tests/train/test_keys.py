@@ -7,11 +7,13 @@ import os
 import numpy as np
 import pytest
 import torch
-from crossramp.golden.features import FeatureSettings
-from crossramp.train import datasets, keywords, phases, text
-from crossramp.train.datasets import cache_file, load_corpus
-from crossramp.train.recipe import Recipe, default_recipe
-from crossramp.train.settings import Augmentation, Devices, Hardware, Phase, Text
+from crossramp.golden.inputs.features import FeatureSettings
+from crossramp.train.data import datasets
+from crossramp.train.data.datasets import cache_file, load_corpus
+from crossramp.train.recipes.recipe import Recipe, default_recipe
+from crossramp.train.recipes.settings import Augmentation, Devices, Hardware, Phase, Text
+from crossramp.train.run import phases
+from crossramp.train.tasks import keyword_training, text_training
 
 from tests.train.test_datasets import FRONT_END, recordings  # noqa: F401
 from tests.train.test_text import rhyme
@@ -101,7 +103,7 @@ def shelf_files(monkeypatch, tmp_path, module, recipe, corpus, data="0" * 64, de
     """Names of the files that each stage of a run would be kept in."""
     stages, kept = [], []
     monkeypatch.setattr(module, "run_stages", lambda found, *_: stages.extend(found) or pytest.skip("captured"))
-    train = {keywords: "train", text: "train_text"}[module]
+    train = {keyword_training: "train", text_training: "train_text"}[module]
     with pytest.raises(pytest.skip.Exception, match="captured"):
         getattr(module, train)(corpus, recipe, None)
     for stage in stages:
@@ -120,7 +122,9 @@ def speech_corpus(recipe):
 @pytest.mark.parametrize("task", ["kws", "text"])
 def test_a_float_network_on_the_shelf_is_named_after_all_it_depends_on(task, monkeypatch, tmp_path):
     """Every key of the recipe but those of the quantized network; that one's own name follows every key."""
-    module, base, changed = {"kws": (keywords, SPEECH_BASE, SPEECH), "text": (text, TEXT_BASE, TEXTS)}[task]
+    module, base, changed = {"kws": (keyword_training, SPEECH_BASE, SPEECH), "text": (text_training, TEXT_BASE, TEXTS)}[
+        task
+    ]
 
     def names(recipe, **more):
         corpus = speech_corpus(recipe) if task == "kws" else rhyme()

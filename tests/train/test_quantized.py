@@ -7,16 +7,16 @@ import math
 import numpy as np
 import pytest
 import torch
-from crossramp.golden.features import FeatureSettings
-from crossramp.train import keywords
-from crossramp.train.augment import Augmenter
-from crossramp.train.datasets import Corpus
-from crossramp.train.float_network import FloatNetwork
-from crossramp.train.keywords import keyword_specification
-from crossramp.train.keywordtask import KeywordTask, Validation, _class_weights, balanced_accuracy
-from crossramp.train.quantized_network import QuantizedNetwork
-from crossramp.train.rounding import round_through
-from crossramp.train.settings import Augmentation, Phase
+from crossramp.golden.inputs.features import FeatureSettings
+from crossramp.train.data.augment import Augmenter
+from crossramp.train.data.datasets import Corpus
+from crossramp.train.network.float_network import FloatNetwork
+from crossramp.train.network.quantized_network import QuantizedNetwork
+from crossramp.train.network.rounding import round_through
+from crossramp.train.recipes.settings import Augmentation, Phase
+from crossramp.train.tasks import keyword_training
+from crossramp.train.tasks.keyword_task import KeywordTask, Validation, _class_weights, balanced_accuracy
+from crossramp.train.tasks.keyword_training import keyword_specification
 from torch import nn
 
 FINE = keyword_specification(6, 5, 3, 8, adc_bits=8, input_bits=8, weight_bits=8, bias_rows=3, sigmoid_range=2.0)
@@ -249,7 +249,7 @@ def test_inputs_are_fitted_to_mean_and_spread():
     levels[..., 1] = 77
     front_end = FeatureSettings(clip_samples=480 + 3 * 160, bands=2, frames_per_step=1)
     corpus = dataclasses.replace(corpus_of([50, 0, 0]), training=levels)
-    found = keywords.feature_settings(corpus, front_end)
+    found = keyword_training.feature_settings(corpus, front_end)
     values = levels[..., 0].astype(float)
     assert found.band_offset == pytest.approx((values.mean(), 77.0), abs=0.0051)
     assert found.band_gain == pytest.approx((1 / (2.5 * values.std()), 0.4), abs=1e-6)
@@ -261,11 +261,11 @@ def test_silence_of_validation_is_held_out_noise_at_six_volumes():
     settings = FeatureSettings(
         clip_samples=480 + 3 * 160, bands=2, frames_per_step=1, band_offset=(0.0,), band_gain=(1 / 255,)
     )
-    found = keywords._validation(corpus, settings)
+    found = keyword_training._validation(corpus, settings)
     assert found.labels.tolist() == [1, 2, 3] + [0] * 12
     levels = found.inputs[:, 0, 0].numpy() * 255
     expected = [max(100 + 2.28 * gain, 0) for gain in (3, 0, -10, -20, -30, -45) for _ in range(2)]
     assert levels[3:] == pytest.approx(expected, abs=1e-3)
     assert levels[:3] == pytest.approx([0, 1, 2], abs=1e-3)
-    assert keywords.validation_silence(corpus) == 12
+    assert keyword_training.validation_silence(corpus) == 12
     assert math.isclose(expected[-1], 0)

@@ -7,12 +7,19 @@ import re
 from pathlib import Path
 
 import pytest
-from crossramp import training
-from crossramp.__main__ import main, parser
-from crossramp.golden.analog.constants import SWITCHES
-from crossramp.golden.analog.technology import FOLDER as TECHNOLOGIES
-from crossramp.train.recipe import FOLDER, Recipe, default_recipe, load_recipe, parse_recipe, shipped_recipes
-from crossramp.train.settings import Devices, RecipeError, Text
+from crossramp.cli.commands import train
+from crossramp.cli.main import main, parser
+from crossramp.golden.analog.technologies.constants import SWITCHES
+from crossramp.golden.analog.technologies.technology import FOLDER as TECHNOLOGIES
+from crossramp.train.recipes.recipe import (
+    FOLDER,
+    Recipe,
+    default_recipe,
+    load_recipe,
+    parse_recipe,
+    shipped_recipes,
+)
+from crossramp.train.recipes.settings import Devices, RecipeError, Text
 
 
 def test_shipped_recipes():
@@ -148,7 +155,7 @@ def test_options_beat_the_recipe(tmp_path):
         "--words",
         "a, b",
     ]
-    recipe = training.recipe_of(parser().parse_args(given))
+    recipe = train.recipe_of(parser().parse_args(given))
     assert (recipe.hardware.units, recipe.hardware.lanes, recipe.seed, recipe.words) == (4, 2, 3, ("a", "b"))
     assert (recipe.float_phase.batch, recipe.quantized_phase.batch, recipe.quantized_phase.epochs) == (20, 20, 5)
 

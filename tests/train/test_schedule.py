@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from crossramp.train.cautions import warm_up_batches
-from crossramp.train.schedule import Metric, divergence, fit
-from crossramp.train.settings import Phase
+from crossramp.train.recipes.setting_cautions import warm_up_batches
+from crossramp.train.recipes.settings import Phase
+from crossramp.train.run.schedule import Metric, divergence, fit
 from torch import nn
 
 # The scripted runs below get better and worse as their lists say, which fit rightly warns of.
-pytestmark = pytest.mark.filterwarnings("ignore::crossramp.train.cautions.TrainingWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::crossramp.train.recipes.setting_cautions.TrainingWarning")
 
 # Adam without weight decay moves a weight whose gradient never changes by the learning rate, batch after batch.
 PHASE = Phase("float", 2, 0.5, 2, weight_decay=0.0, warm_up=1, averaging=0.0, gradient_limit=1e6)

@@ -4,13 +4,13 @@
 import numpy as np
 import pytest
 import torch
-from crossramp.golden.lstm import StepTrace
-from crossramp.golden.network import Network
-from crossramp.golden.ramp import Ramp, ramps
-from crossramp.golden.specification import GATES, Gate, Specification
-from crossramp.train.imperfections import Array, Imperfections
-from crossramp.train.quantized_network import QuantizedNetwork
-from crossramp.train.sequence import ConversionTables, exact_dtype, run_sequence
+from crossramp.golden.network.lstm import StepTrace
+from crossramp.golden.network.network import Network
+from crossramp.golden.network.ramps import Ramp, ramps
+from crossramp.golden.spec.specification import GATES, Gate, Specification
+from crossramp.train.network.imperfections import Array, Imperfections
+from crossramp.train.network.quantized_network import QuantizedNetwork
+from crossramp.train.network.sequence import ConversionTables, exact_dtype, run_sequence
 from hypothesis import given, settings
 from torch import nn
 
@@ -104,7 +104,7 @@ def test_comparison_notices_one_weight_level():
 
 
 def test_comparison_notices_halves_rounded_to_even(monkeypatch):
-    from crossramp.train import sequence
+    from crossramp.train.network import sequence
 
     torch.manual_seed(5)
     network = QuantizedNetwork(KWS)
@@ -236,7 +236,7 @@ class _Surrogate:
 
 @pytest.mark.parametrize("projected", [0, 2])
 def test_gradients_are_the_straight_through_ones(projected):
-    from crossramp.train.sequence import ConversionTables, run_sequence
+    from crossramp.train.network.sequence import ConversionTables, run_sequence
 
     # 24 bits of state: with float64, the comparison is not blurred by rounding errors.
     spec = Specification(

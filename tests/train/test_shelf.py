@@ -2,9 +2,9 @@
 """Trained stages on a shelf: found by runs that need an equal one, by no other, and without a trace in the result."""
 
 import pytest
-from crossramp import training
-from crossramp.__main__ import main
-from crossramp.trainreport import Report
+from crossramp.cli.commands import train
+from crossramp.cli.main import main
+from crossramp.cli.output.train_report import Report
 
 from tests.training import arguments
 
@@ -18,7 +18,7 @@ def phases(monkeypatch):
         seen.append(phase.name)
         real(self, phase, number, measured)
 
-    monkeypatch.setattr(training.Report, "epoch", epoch)
+    monkeypatch.setattr(train.Report, "epoch", epoch)
     return seen
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crossramp.golden.features import features, pulse_codes
-from crossramp.golden.modelfile import load_model
-from crossramp.train.recordings import labeled_recordings
+from crossramp.golden.inputs.features import features, pulse_codes
+from crossramp.golden.network.model_file import load_model
+from crossramp.train.data.word_folders import labeled_recordings
 
 ROOT = Path(__file__).parents[2]
 AUDIO = ROOT / "cli" / "demo_data" / "recordings"

@@ -8,23 +8,23 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from crossramp.golden.analog.sampling import device
-from crossramp.golden.analog.technology import load
-from crossramp.golden.modelfile import load_model, save_model
-from crossramp.golden.text import bits_per_character
-from crossramp.train import text as task
-from crossramp.train.alphabet import Alphabet
-from crossramp.train.checkpoint import Checkpoint
-from crossramp.train.devices import DeviceArray
-from crossramp.train.float_network import FloatNetwork
-from crossramp.train.imperfections import Imperfections
-from crossramp.train.phases import device_named
-from crossramp.train.quantized_network import QuantizedNetwork
-from crossramp.train.recipe import parse_recipe
-from crossramp.train.schedule import Diverged
-from crossramp.train.settings import Phase
-from crossramp.train.textdata import TextCorpus, streams
-from crossramp.train.texttask import TextTask, score
+from crossramp.golden.analog.chip.sampling import device
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.inputs.text_codes import bits_per_character
+from crossramp.golden.network.model_file import load_model, save_model
+from crossramp.train.data.text_data import TextCorpus, streams
+from crossramp.train.network.alphabet import Alphabet
+from crossramp.train.network.chips import DeviceArray
+from crossramp.train.network.float_network import FloatNetwork
+from crossramp.train.network.imperfections import Imperfections
+from crossramp.train.network.quantized_network import QuantizedNetwork
+from crossramp.train.recipes.recipe import parse_recipe
+from crossramp.train.recipes.settings import Phase
+from crossramp.train.run.checkpoint import Checkpoint
+from crossramp.train.run.phases import device_named
+from crossramp.train.run.schedule import Diverged
+from crossramp.train.tasks import text_training as task
+from crossramp.train.tasks.text_task import TextTask, score
 
 from tests.train.test_sequence import differences
 

@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 import pytest
-from crossramp.train.settings import Text
-from crossramp.train.textdata import load_text
+from crossramp.train.data.text_data import load_text
+from crossramp.train.recipes.settings import Text
 
 SETTINGS = Text(validation=0.2, test=0.1)
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.conductancefile import NAMES, Conductances
-from crossramp.golden.analog.conductancetables import load_conductances
-from crossramp.golden.analog.sampling import device, sample
-from crossramp.golden.analog.targets import gains, warning
-from crossramp.golden.analog.technology import load
-from crossramp.golden.specification import Specification
+from crossramp.golden.analog.cells.conductance_tables import load_conductances
+from crossramp.golden.analog.cells.targets import gains, warning
+from crossramp.golden.analog.chip.given_cells import NAMES, Conductances
+from crossramp.golden.analog.chip.sampling import device, sample
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 
 from tests.strategies import seeds, specifications

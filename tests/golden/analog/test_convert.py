@@ -5,12 +5,12 @@ import math
 
 import numpy as np
 import pytest
-from crossramp.golden.analog import noise
-from crossramp.golden.analog.convert import DeviceLstm, conversions
-from crossramp.golden.analog.device import DeviceError, DeviceInstance, grid_bits, on_grid
-from crossramp.golden.lstm import Lstm
-from crossramp.golden.ramp import latch
-from crossramp.golden.specification import Specification
+from crossramp.golden.analog.conversion import noise
+from crossramp.golden.analog.conversion.device import DeviceError, DeviceInstance, grid_bits, on_grid
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm, conversions
+from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.network.ramps import latch
+from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -5,13 +5,15 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from crossramp.golden.analog import fast, fastcharge, fastramp, sampling, technology
-from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.golden.analog.device import grid_bits, on_grid
-from crossramp.golden.analog.fast import FastDevice
-from crossramp.golden.lstm import Lstm
-from crossramp.golden.modelfile import load_model
-from crossramp.golden.specification import Specification
+from crossramp.golden.analog.chip import sampling
+from crossramp.golden.analog.conversion.device import grid_bits, on_grid
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.fast import fast_charge, fast_device, fast_ramp
+from crossramp.golden.analog.fast.fast_device import FastDevice
+from crossramp.golden.analog.technologies import technology
+from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.network.model_file import load_model
+from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,7 +32,7 @@ def lstm_of(spec: Specification, seed: int, effects=EFFECTS) -> DeviceLstm:
     network = network_of(spec, seed)
     device = device_of(spec, network.weights, seed, effects)
     # As strong as compression may be: a stronger one turns the order of the largest values around.
-    window = fastcharge.Window(device)
+    window = fast_charge.Window(device)
     most = 2.9 / (window.largest + window.largest_noise)
     device = device.replace(compression=min(device.compression, most))
     return DeviceLstm(device, projection_weights=network.projection_weights)
@@ -73,7 +75,7 @@ def test_all_effects(latch, projection, adc_bits, seed):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_ideal_instance_is_the_integer_model(dtype, seed, monkeypatch):
-    monkeypatch.setattr(fast, "_TYPES", (dtype,))
+    monkeypatch.setattr(fast_device, "_TYPES", (dtype,))
     network = network_of(KEYWORDS, seed)
     lstm = lstm_of(KEYWORDS, seed, ())
     x = inputs_of(KEYWORDS, seed, batch=9, steps=5)
@@ -84,11 +86,11 @@ def test_ideal_instance_is_the_integer_model(dtype, seed, monkeypatch):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["rram", "pcm", "charge"])
 def test_the_shipped_model_in_each_technology(name, dtype, seed, monkeypatch):
-    monkeypatch.setattr(fast, "_TYPES", (dtype,))
+    monkeypatch.setattr(fast_device, "_TYPES", (dtype,))
     model = load_model("kws")
     device = sampling.device(technology.load(name), model.spec, model.network.weights, seed)
     # Blocks of different sizes, the last one smaller.
-    monkeypatch.setattr(fast, "_BLOCK", 40 * model.spec.columns)
+    monkeypatch.setattr(fast_device, "_BLOCK", 40 * model.spec.columns)
     assert_equal(DeviceLstm(device), inputs_of(model.spec, seed, batch=75, steps=4))
 
 
@@ -125,28 +127,28 @@ def test_fault_rounding_that_nobody_doubts(seed, monkeypatch):
     x = inputs_of(KEYWORDS, seed, batch=200, steps=4)
     expected = lstm.hidden(x)
     assert np.array_equal(FastDevice.of(lstm).hidden(x), expected)
-    monkeypatch.setattr(FastDevice, "_error", lambda self, unit: fastramp.Error(-1e-9, 0.0, 0.0))
+    monkeypatch.setattr(FastDevice, "_error", lambda self, unit: fast_ramp.Error(-1e-9, 0.0, 0.0))
     assert not np.array_equal(FastDevice.of(lstm).hidden(x), expected)
 
 
 @pytest.mark.parametrize("effects", [("comparator_noise",), ("ramp_noise",)])
 def test_fault_decisions_that_nobody_doubts(seed, effects, monkeypatch):
     assert not differs(seed, effects)
-    monkeypatch.setattr(fastramp, "BOUND", 0.1)
+    monkeypatch.setattr(fast_ramp, "BOUND", 0.1)
     if effects == ("ramp_noise",):
-        monkeypatch.setattr(fastramp.Converter, "_doubt", lambda self, bank, z, index, mask: mask.fill(False))
+        monkeypatch.setattr(fast_ramp.Converter, "_doubt", lambda self, bank, z, index, mask: mask.fill(False))
     assert differs(seed, effects)
 
 
 def test_fault_limits_that_nobody_meets(seed, monkeypatch):
     assert not differs(seed, ("limit",))
-    monkeypatch.setattr(fastcharge.Charges, "_beyond", lambda self, pulses, met, charge: charge)
+    monkeypatch.setattr(fast_charge.Charges, "_beyond", lambda self, pulses, met, charge: charge)
     assert differs(seed, ("limit",))
 
 
 def test_fault_another_conversions_noise(seed, monkeypatch):
     assert not differs(seed, ("variance",))
-    monkeypatch.setattr(fast.Draws, "advance", lambda self: None)
+    monkeypatch.setattr(fast_device.Draws, "advance", lambda self: None)
     assert differs(seed, ("variance",))
 
 
@@ -155,7 +157,7 @@ def test_fault_another_conversions_noise(seed, monkeypatch):
 
 def used_margins(lstm, x, monkeypatch) -> list[float]:
     """How much of its margin the worst error of each conversion uses, by the exact values of all columns."""
-    used, real = [], fastramp.Converter.convert
+    used, real = [], fast_ramp.Converter.convert
 
     def convert(self, bank, z, out, exact, unused=None):
         real(self, bank, z, out, exact, unused)
@@ -168,7 +170,7 @@ def used_margins(lstm, x, monkeypatch) -> list[float]:
         used.append(float((error / margin).max()))
 
     with monkeypatch.context() as patch:
-        patch.setattr(fastramp.Converter, "convert", convert)
+        patch.setattr(fast_ramp.Converter, "convert", convert)
         FastDevice.of(lstm).hidden(x)
     return used
 
@@ -177,7 +179,7 @@ def used_margins(lstm, x, monkeypatch) -> list[float]:
 @pytest.mark.parametrize("effects", [(), ("weights", "offsets"), ("limit", "weights"), EFFECTS], ids=str)
 def test_no_error_is_larger_than_its_bound(effects, dtype, seed, monkeypatch):
     """By thousands of values, each against its exact one. Random errors stay far below what rounding may do."""
-    monkeypatch.setattr(fast, "_TYPES", (dtype,))
+    monkeypatch.setattr(fast_device, "_TYPES", (dtype,))
     used = []
     for number in range(3):
         lstm = lstm_of(KEYWORDS, seed + number, effects)
@@ -192,7 +194,7 @@ def test_the_margin_is_the_worst_that_rounding_can_do(dtype, seed, monkeypatch):
     Beside them each value is offset, scaled and shifted: three more roundings of its place, which is nowhere larger
     than the largest value or level and the noise of a decision.
     """
-    monkeypatch.setattr(fast, "_TYPES", (dtype,))
+    monkeypatch.setattr(fast_device, "_TYPES", (dtype,))
     lstm = lstm_of(KEYWORDS, seed, ("weights", "offsets", "comparator_noise"))
     device, unit = lstm.device, np.finfo(dtype).eps / 2
     sums = np.abs(device.weights).sum(axis=0).max() * KEYWORDS.input_max
@@ -208,7 +210,7 @@ def test_bounds_on_noise_charges_and_the_ramps_end_hold(seed, monkeypatch):
     """Recomputed by the largest of everything: noise at its bound, lines at full scale, levels beyond any noise."""
     lstm = lstm_of(KEYWORDS, seed, tuple(set(EFFECTS) - {"falling_ramp"}))
     device, quick = lstm.device, FastDevice.of(lstm)
-    most, window = KEYWORDS.input_max, fastcharge.Window(lstm.device)
+    most, window = KEYWORDS.input_max, fast_charge.Window(lstm.device)
     bound = NormalDist().inv_cdf(1 - 0.5 / 65536)
     own = np.sqrt((device.variance * most**2).sum(axis=0) + device.noise_variance).max()
     noise = bound * (own + np.sqrt((device.common_variance * most**2).sum()))
@@ -225,7 +227,7 @@ def test_bounds_on_noise_charges_and_the_ramps_end_hold(seed, monkeypatch):
     assert (seen[finite] >= (levels + np.abs(device.offsets))[finite]).all()
     # What is left of the largest charge when its parts are known is never claimed to be more.
     unused = []
-    real = fastramp.Converter.convert
+    real = fast_ramp.Converter.convert
 
     def convert(self, bank, z, out, exact, unused_of=None):
         if unused_of is not None:
@@ -233,7 +235,7 @@ def test_bounds_on_noise_charges_and_the_ramps_end_hold(seed, monkeypatch):
             unused.append((columns, places, unused_of(columns, places)))
         real(self, bank, z, out, exact, unused_of)
 
-    monkeypatch.setattr(fastramp.Converter, "convert", convert)
+    monkeypatch.setattr(fast_ramp.Converter, "convert", convert)
     x = inputs_of(KEYWORDS, seed, batch=20, steps=1)
     quick.hidden(x)
     pulses = np.full((20, KEYWORDS.rows), most)
@@ -250,7 +252,7 @@ def test_bounds_on_noise_charges_and_the_ramps_end_hold(seed, monkeypatch):
 def test_a_compression_that_turns_back_has_no_fast_path(seed):
     """v(q) rises until q times the compression is sqrt(12): up to 3 it is taken."""
     lstm = lstm_of(KEYWORDS, seed, ())
-    window = fastcharge.Window(lstm.device)
+    window = fast_charge.Window(lstm.device)
     for product, there in ((2.9, True), (3.1, False), (20.0, False)):
         device = lstm.device.replace(compression=product / (window.largest + window.largest_noise))
         assert (FastDevice.of(DeviceLstm(device)) is not None) == there

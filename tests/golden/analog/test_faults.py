@@ -3,12 +3,12 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.cellsampling import Cells
-from crossramp.golden.analog.conductancefile import Conductances
-from crossramp.golden.analog.faults import carried, healthy, lacking, pair_targets, shared, stuck_at
-from crossramp.golden.analog.sampling import ALL, device, sample
-from crossramp.golden.analog.technology import load
-from crossramp.golden.specification import Gate, Specification
+from crossramp.golden.analog.chip.cell_sampling import Cells
+from crossramp.golden.analog.chip.given_cells import Conductances
+from crossramp.golden.analog.chip.sampling import ALL, device, sample
+from crossramp.golden.analog.chip.stuck_cells import carried, healthy, lacking, pair_targets, shared, stuck_at
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.spec.specification import Gate, Specification
 from hypothesis import given
 from hypothesis import strategies as st
 

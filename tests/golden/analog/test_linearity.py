@@ -3,11 +3,8 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.activations import REGISTRY
-from crossramp.golden.analog.calibration import smallest_cells
-from crossramp.golden.analog.constants import SWITCHES
-from crossramp.golden.analog.device import DeviceInstance
-from crossramp.golden.analog.linearity import (
+from crossramp.golden.analog.chip.ramp_cells import SCHEMES
+from crossramp.golden.analog.chip.ramp_linearity import (
     COMPARATORS,
     Linearity,
     calibration_plan,
@@ -16,13 +13,16 @@ from crossramp.golden.analog.linearity import (
     supply_errors,
     with_scheme,
 )
-from crossramp.golden.analog.rampcells import SCHEMES
-from crossramp.golden.analog.sampling import Chip, device, sample
-from crossramp.golden.analog.seen import expanded, inverse, seen_thresholds
-from crossramp.golden.analog.technology import load, shipped
-from crossramp.golden.ramp import Ramp, WrittenRamp, ramps
-from crossramp.golden.ramp import latch as latched
-from crossramp.golden.rampreport import ramp_report
+from crossramp.golden.analog.chip.sampling import Chip, device, sample
+from crossramp.golden.analog.conversion.calibration import smallest_cells
+from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.analog.conversion.seen_ramps import expanded, inverse, seen_thresholds
+from crossramp.golden.analog.technologies.constants import SWITCHES
+from crossramp.golden.analog.technologies.technology import load, shipped
+from crossramp.golden.network.ramp_report import ramp_report
+from crossramp.golden.network.ramps import Ramp, WrittenRamp, ramps
+from crossramp.golden.network.ramps import latch as latched
+from crossramp.golden.spec.activations import REGISTRY
 
 NONE = frozenset()
 

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.analog import noise
+from crossramp.golden.analog.conversion import noise
 
 
 def splitmix64(state: int) -> int:

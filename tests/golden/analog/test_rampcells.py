@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.rampcells import program_ramp, threshold_errors
+from crossramp.golden.analog.chip.ramp_cells import program_ramp, threshold_errors
 
 SIGMA = 2e-6
 TICKS = 31

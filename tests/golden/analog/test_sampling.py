@@ -3,14 +3,14 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.constants import SWITCHES
-from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.golden.analog.sampling import ALL, device, sample
-from crossramp.golden.analog.technology import load, shipped
-from crossramp.golden.analog.translate import BOLTZMANN
-from crossramp.golden.lstm import Lstm
-from crossramp.golden.ramp import ramps
-from crossramp.golden.specification import Specification
+from crossramp.golden.analog.chip.sampling import ALL, device, sample
+from crossramp.golden.analog.chip.translate import BOLTZMANN
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.technologies.constants import SWITCHES
+from crossramp.golden.analog.technologies.technology import load, shipped
+from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.network.ramps import ramps
+from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -5,14 +5,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from crossramp.golden.analog import convert, sampling
-from crossramp.golden.analog.cellsampling import _DRAWS, _PARTS
-from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.golden.analog.noise import key, table, words
-from crossramp.golden.analog.sampling import sample
-from crossramp.golden.analog.technology import load
-from crossramp.golden.analog.translate import to_device
-from crossramp.golden.specification import Specification
+from crossramp.golden.analog.chip import sampling
+from crossramp.golden.analog.chip.cell_sampling import _DRAWS, _PARTS
+from crossramp.golden.analog.chip.sampling import sample
+from crossramp.golden.analog.chip.translate import to_device
+from crossramp.golden.analog.conversion import device_lstm
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.conversion.noise import key, table, words
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.spec.specification import Specification
 
 from tests.devices import NOISES, device_of
 from tests.strategies import inputs_of, network_of
@@ -166,7 +167,7 @@ def test_no_number_of_a_conversions_noise_is_drawn_twice(monkeypatch, seed):
             assert taken.setdefault(pair, purpose) == purpose, (pair, purpose, taken[pair])
             count[pair] = count.get(pair, 0) + 1
 
-    count, normals, at = {}, convert.normals, convert.at
+    count, normals, at = {}, device_lstm.normals, device_lstm.at
 
     def many(origin, conversion, first, number):
         purpose = {0: "columns", lstm.ramp_first: "ramp", lstm.common_index: "reference"}.get(first, "columns")
@@ -177,8 +178,8 @@ def test_no_number_of_a_conversions_noise_is_drawn_twice(monkeypatch, seed):
         take("decision", conversion, index)
         return at(origin, conversion, index)
 
-    monkeypatch.setattr(convert, "normals", many)
-    monkeypatch.setattr(convert, "at", single)
+    monkeypatch.setattr(device_lstm, "normals", many)
+    monkeypatch.setattr(device_lstm, "at", single)
     lstm.run(inputs_of(SPEC, seed, batch=6, steps=2))
     assert set(taken.values()) == {"columns", "ramp", "reference", "decision"}
     # Numbers are those of one conversion after the other: 6 utterances of 2 steps of 2 conversions.

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.conductancefile import NAMES, ConductanceError, Conductances
-from crossramp.golden.analog.conductancetables import load_conductances
-from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.golden.analog.sampling import device, sample
-from crossramp.golden.analog.targets import below_window, gains, targets, warning
-from crossramp.golden.analog.technology import load, shipped
-from crossramp.golden.modelfile import Model
-from crossramp.golden.specification import Specification
-from crossramp.maps import UNNAMED, unnamed, write_conductances, write_ramps
+from crossramp.cli.output.conductance_maps import UNNAMED, unnamed, write_conductances, write_ramps
+from crossramp.golden.analog.cells.conductance_tables import load_conductances
+from crossramp.golden.analog.cells.targets import below_window, gains, targets, warning
+from crossramp.golden.analog.chip.given_cells import NAMES, ConductanceError, Conductances
+from crossramp.golden.analog.chip.sampling import device, sample
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.technologies.technology import load, shipped
+from crossramp.golden.network.model_file import Model
+from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

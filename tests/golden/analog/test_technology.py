@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
-from crossramp.golden.analog import technology
-from crossramp.golden.analog.constants import CONSTANTS
-from crossramp.golden.analog.technology import FOLDER, TechnologyError, load, parse, shipped
+from crossramp.golden.analog.technologies import technology
+from crossramp.golden.analog.technologies.constants import CONSTANTS
+from crossramp.golden.analog.technologies.technology import FOLDER, TechnologyError, load, parse, shipped
 
 TEXT = (FOLDER / "rram.toml").read_text(encoding="utf-8")
 

@@ -5,13 +5,13 @@ import math
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.cellsampling import Cells
-from crossramp.golden.analog.convert import DeviceLstm
-from crossramp.golden.analog.sampling import device, sample
-from crossramp.golden.analog.technology import load
-from crossramp.golden.analog.translate import to_device
-from crossramp.golden.ramp import ramps
-from crossramp.golden.specification import Gate, Specification
+from crossramp.golden.analog.chip.cell_sampling import Cells
+from crossramp.golden.analog.chip.sampling import device, sample
+from crossramp.golden.analog.chip.translate import to_device
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.network.ramps import ramps
+from crossramp.golden.spec.specification import Gate, Specification
 
 SPEC = Specification(inputs=20, units=12, classes=4, bias_rows=2, settle_clocks=3)
 WEIGHTS = np.random.default_rng(4).integers(-15, 16, (SPEC.rows, SPEC.columns))

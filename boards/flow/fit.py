@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a specification can fit a board: what is known before synthesis, and what to say when it does not."""
+
+from collections.abc import Mapping
+
+from crossramp.golden.link.board_memory import Build, identity_image
+from crossramp.golden.link.link_protocol import Space
+from crossramp.golden.spec.specification import Specification
+
+from ..definitions.board import Board, BoardError, boards
+from ..definitions.families import FAMILIES
+
+#: (words, bits) of one SPRAM of the UP5K, and its name in nextpnr's reports.
+_SPRAM, _SPRAM_SHAPE = "ICESTORM_SPRAM", (16384, 16)
+
+#: Memories that a refusal names.
+_LARGEST = 3
+
+#: The part of a resource that a placer can be expected to fill.
+_PLACEABLE = 0.97
+
+
+class TooLarge(BoardError):
+    """A design that does not fit a board; says which resource, how much of it, and what would fit."""
+
+
+def register_bits(spec: Specification) -> int:
+    """Flip-flops that the periphery of ``spec`` has at least: codes, cell state, pulse codes, and what drives rows."""
+    capture = spec.columns * spec.adc_bits
+    state = spec.units * (spec.state_bits + spec.state_pulse_bits + 2)
+    return capture + state + (spec.inputs + spec.units) * (spec.input_bits + 2)
+
+
+#: Memories that are read only, whose bits are cheaper in logic: yosys's cost of a bit of ROM.
+_ROMS, _ROM_COST = ("identity",), 1 / 16
+
+#: By how much logic must be dearer than blocks until yosys surely takes blocks: its costs have more parts than these.
+_SURELY = 1.5
+
+
+def memory_words(build: Build) -> dict[str, tuple[int, int]]:
+    """Words and bits of each memory of :class:`.board_core.BoardCore`, by name."""
+    spec = build.spec
+    sum_bits = spec.sum_max.bit_length() + 1
+    lanes, codes = spec.head_lanes, spec.lanes * spec.input_bits
+    found = {
+        "head": (spec.classes * (-(-spec.hidden // lanes) + 1), lanes * spec.head_bias_bits),
+        "sums": (2 << (spec.h_beats - 1).bit_length(), spec.lanes * sum_bits),
+        "identity": (len(identity_image(build)), 8),
+        "frame": (build.payload + 8, 8),
+        "h": (spec.beats, codes),
+        "logits": (spec.classes, spec.logit_bits),
+    }
+    if spec.beats > 1:
+        found["states"] = (spec.beats, spec.lanes * spec.state_bits)
+    if build.columns_per_clock:
+        found["weights"] = (build.words(Space.WEIGHTS), build.columns_per_clock * spec.weight_bits)
+        found["thresholds"] = (build.words(Space.THRESHOLDS), spec.mac_bits)
+        found["macs"] = (4 * build.groups, build.columns_per_clock * spec.mac_bits)
+        found["row pulses"] = (spec.input_max, 2 * spec.rows)
+        found["state pulses"] = (spec.state_pulse_max, 2 * spec.units)
+        found["row codes"] = (spec.rows, spec.input_bits)
+    return found
+
+
+def memory_blocks(board: Board, build: Build) -> dict[str, int]:
+    """Least number of blocks of RAM of each memory that yosys surely puts into them, by name as :func:`memory_words`.
+
+    A memory is made of blocks of one shape. Weights in SPRAM are left out.
+    """
+    family = FAMILIES[board.family]
+    found = {}
+    for name, (depth, width) in memory_words(build).items():
+        if name == "weights" and board.weight_ram_style == "huge":
+            continue
+        blocks = min(-(-depth // words) * -(-width // bits) for words, bits in family.memory_shapes)
+        logic = depth * width * (_ROM_COST if name in _ROMS else family.cell_cost)
+        if logic > _SURELY * blocks * family.block_cost:
+            found[name] = blocks
+    return found
+
+
+def least_resources(board: Board, build: Build) -> dict[str, int]:
+    """What a build takes at the very least, by the names of nextpnr's reports.
+
+    A lower bound that costs nothing to know: what exceeds it would be synthesized for hours to be refused in the end.
+    """
+    family = FAMILIES[board.family]
+    needed = {family.register: register_bits(build.spec), family.memory: sum(memory_blocks(board, build).values())}
+    if build.columns_per_clock and board.weight_ram_style == "huge":
+        depth, width = memory_words(build)["weights"]
+        needed[_SPRAM] = -(-depth // _SPRAM_SHAPE[0]) * -(-width // _SPRAM_SHAPE[1])
+    return needed
+
+
+def excess(board: Board, needed: Mapping[str, float]) -> str | None:
+    """The resource of which most is missing, in proportion; None if all suffice."""
+    over = {name: needed[name] / have for name, have in board.capacity.items() if needed.get(name, 0) > have}
+    return max(over, key=over.get, default=None)
+
+
+def check_size(board: Board, build: Build) -> None:
+    """Refuse at once what cannot fit.
+
+    Raises
+    ------
+    TooLarge
+    """
+    needed = least_resources(board, build)
+    resource = excess(board, needed)
+    if resource is not None:
+        raise TooLarge(refusal(board, build, resource, needed[resource], at_least=True))
+
+
+def refusal(board: Board, build: Build, resource: str, needed: int, *, at_least: bool = False) -> str:
+    """One line: what is needed, what is there, and what would fit.
+
+    Parameters
+    ----------
+    needed : int
+        Of ``resource``: as placed, or with ``at_least`` the bound of :func:`least_resources`.
+    """
+    family, have = FAMILIES[board.family], board.capacity[resource]
+    word = family.primitives.get(resource, resource)
+    need, most = f"{needed:,} {word}", f"{have:,}"
+    if resource == family.memory:
+        words, bits = family.memory_shapes[0]
+        blocks = memory_blocks(board, build)
+        largest = sorted(blocks, key=blocks.get, reverse=True)[:_LARGEST]
+        need += f" ({needed * words * bits:,} bits; most of them {', '.join(f'{n} {blocks[n]:,}' for n in largest)})"
+        most += f" ({have * words * bits:,} bits)"
+    return (
+        f"{board.name}: {build.spec.units} units and {build.spec.inputs} inputs take {'at least ' if at_least else ''}"
+        f"{need}, and the board has {most}; {_what_fits(board, build, resource, None if at_least else needed)}"
+    )
+
+
+def _what_fits(board: Board, build: Build, resource: str, needed: int | None) -> str:
+    """About how many units fit with all else as it is, and the boards that can hold it as it is."""
+    spec = build.spec
+    beside = {FAMILIES[board.family].register: FAMILIES[board.family].beside}
+    if needed is not None:  # what the estimate did not see stays as it is with fewer units
+        beside = {resource: needed - least_resources(board, build).get(resource, 0)}
+
+    def fits(units: int) -> bool:
+        expected = least_resources(board, board.build(spec.replace(units=units, lanes=1), build.baud))
+        for name, more in beside.items():
+            expected[name] = (expected.get(name, 0) + more) / _PLACEABLE
+        return excess(board, expected) is None
+
+    low, high = 0, spec.units
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    larger = [other.name for other in boards().values() if other is not board and _may_hold(other, build, board)]
+    parts = [f"about {low} {'unit' if low == 1 else 'units'} would fit" if low else "no number of units would fit"]
+    if larger:
+        parts.append(f"or try --board {' or '.join(larger)}")
+    return ", ".join(parts)
+
+
+def _may_hold(other: Board, build: Build, board: Board) -> bool:
+    """Whether another board with an emulator has twice the room of what is known, and is larger than this one."""
+    if not other.columns_per_clock:
+        return False
+    least = least_resources(other, other.build(build.spec))
+    register, this = FAMILIES[other.family].register, FAMILIES[board.family].register
+    if other.capacity[register] <= board.capacity[this]:
+        return False
+    return excess(other, {name: 2 * count for name, count in least.items()}) is None

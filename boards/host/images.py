@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host writes into a board: the images of its memories, and the check that a model is the board's."""
+
+import struct
+from collections.abc import Sequence
+
+from crossramp.golden.link.board_memory import Build, head_image, thresholds_image, weights_image
+from crossramp.golden.link.link_protocol import Space
+from crossramp.golden.network.lstm import check_integers
+from crossramp.golden.network.network import Network
+from crossramp.golden.spec.boundary_wires import calibration_bits
+from crossramp.golden.spec.specification import Specification
+
+
+class WrongModel(ValueError):
+    """The board was built for another specification; one line that names what differs."""
+
+
+def check_specification(build: Build, spec: Specification, port: str) -> None:
+    """Refuse a model that the board on ``port`` was not built for.
+
+    Lanes do not matter: they change clocks, and no answer.
+
+    Raises
+    ------
+    WrongModel
+        Names every parameter that differs, with both values.
+    """
+    # A model's lanes may be more than another number of units has.
+    have, want = build.spec.replace(lanes=1), spec.replace(lanes=1)
+    if have == want:
+        return
+    board, model = _flat(have), _flat(want)
+    names = [name for name in model if board[name] != model[name]]
+    differ = [f"{name} is {board[name]} there and {model[name]} in the model" for name in names]
+    raise WrongModel(
+        f"the board on {port} ({build.board}) was built for another specification: {'; '.join(differ)}; "
+        f"crossramp build MODEL --board {build.board} makes the model's bitstream"
+    )
+
+
+def _flat(spec: Specification) -> dict:
+    content = spec.to_dict()
+    for gate, table in content.pop("gates").items():
+        content |= {f"{name} of gate {gate}": value for name, value in table.items()}
+    return content
+
+
+def network_images(build: Build, network: Network, thresholds: Sequence | None = None) -> dict[Space, bytes]:
+    """All words of the spaces that hold a network, as far as the board has them.
+
+    Parameters
+    ----------
+    build : Build
+    network : Network
+        Of the same specification, lanes apart.
+    thresholds : sequence of integer arrays, shape (ticks,), or None
+        For each ramp of ``spec.ramps``, in any order. None: the ideal ones.
+
+    Raises
+    ------
+    ValueError
+        For thresholds of a wrong shape or range, or given to a board whose array is on pins.
+    """
+    spec = build.spec
+    images = {Space.HEAD: head_image(build, network)}
+    if not build.columns_per_clock:
+        if thresholds is not None:
+            raise ValueError(f"{build.board}: its array has ramps of its own; leave out the thresholds")
+        return images
+    if thresholds is not None:
+        limit = (1 << (spec.mac_bits - 1)) - 1
+        thresholds = check_integers("thresholds", thresholds, (len(spec.ramps), spec.ticks), limit)
+    images[Space.WEIGHTS] = weights_image(build, network.weights)
+    images[Space.THRESHOLDS] = thresholds_image(build, thresholds)
+    return images
+
+
+def settings_image(build: Build, hold: int | None = None, tick: int = 1, calibration: Sequence[int] = ()) -> bytes:
+    """All words of SETTINGS; parameters as :meth:`.driver.BoardDriver.load` takes them.
+
+    Raises
+    ------
+    ValueError
+        For clocks out of range, more cells than there are, or one that is neither 0 nor 1.
+    """
+    spec = build.spec
+    hold = spec.settle_clocks if hold is None else hold
+    for name, clocks in (("hold", hold), ("tick", tick)):
+        if not 0 <= clocks <= 0xFFFF:
+            raise ValueError(f"{name} is {clocks} clocks; allowed: 0 to 65535")
+    cells = calibration_bits(spec)
+    if len(calibration) > cells or any(cell not in (0, 1) for cell in calibration):
+        raise ValueError(f"calibration is {list(calibration)}; expected up to {cells} cells of 0 or 1")
+    bits = sum(cell << k for k, cell in enumerate(calibration))
+    rest = build.word_bytes(Space.SETTINGS) * (build.words(Space.SETTINGS) - 2)
+    return struct.pack("<HH", hold, tick) + bits.to_bytes(rest, "little")

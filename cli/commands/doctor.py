@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``crossramp doctor``: which tools were found, which command lacks one, and what to type."""
+
+import argparse
+import sys
+
+from ..output.tables import as_json, table
+from ..process.exit_status import Status
+from ..process.tools import TOOLS, Found, find, python_version
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Add the command to argparse's ``subparsers``."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="which tools are there, and what to install for what",
+        description="Looks for every tool a command may use. Exit status 2 if one is missing that all commands need.",
+        epilog="example:\n  crossramp doctor --json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the command; 0, or 2 if something required is missing."""
+    findings = [find(tool) for tool in TOOLS]
+    lacking = [found for found in findings if found.tool.required and found.version is None]
+    if args.json:
+        content = {"python": python_version(), "tools": [_entry(f) for f in findings], "ok": not lacking}
+        print(as_json(content))
+    else:
+        print(_text(findings, lacking))
+    if not lacking:
+        return Status.DONE
+    names = ", ".join(found.tool.name for found in lacking)
+    ways = "; ".join(dict.fromkeys(found.tool.install for found in lacking))
+    print(f"crossramp: required and missing: {names}; type: {ways}", file=sys.stderr)
+    return Status.REFUSED
+
+
+def _entry(found: Found) -> dict:
+    tool = found.tool
+    return {
+        "name": tool.name,
+        "version": found.version,
+        "path": found.path or None,
+        "required": tool.required,
+        "needed_by": tool.needed_by,
+        "install": None if found.version is not None else tool.install,
+    }
+
+
+def _text(findings: list[Found], lacking: list[Found]) -> str:
+    rows = [("python", python_version(), "everything", "")]
+    for found in findings:
+        missing = found.version is None
+        note = f"install: {found.tool.install}" if missing else ""
+        rows.append((found.tool.name, "missing" if missing else found.version, found.tool.needed_by, note))
+    lines = [table(("tool", "version", "needed by", ""), rows), ""]
+    if lacking:
+        lines.append(f"required and missing: {', '.join(found.tool.name for found in lacking)}")
+    elif any(found.version is None for found in findings):
+        lines.append("all that is required is there; what is missing only limits the commands beside it")
+    else:
+        lines.append("everything is there")
+    return "\n".join(lines)

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``crossramp evaluate``: how good a model is, with an ideal array, on chips, and as generated hardware."""
+
+import argparse
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from crossramp.golden.network.model_file import Model, load_model
+from crossramp.sim.montecarlo.evaluation import Chip, Instances, check_calibration
+from crossramp.sim.montecarlo.plan import CALIBRATIONS
+from crossramp.train.data.word_folders import SPLITS
+
+from ..inputs import cell_files, chip_options
+from ..inputs.labeled_data import material
+from ..output.tables import Progress, as_json, table, wrote
+from ..process.errors import UserError
+from ..verification import SIMULATORS, Outcome, choose, verify
+from .generate import with_lanes
+
+_INSTANCES = 20
+_RTL_INSTANCES = 1
+_FIRST_SEED = 1
+_JOBS_MOST = 1024
+
+_EPILOG = """\
+examples:
+  crossramp evaluate kws speech_commands_test_set --confusion confusion.png
+  crossramp evaluate kws speech_commands_test_set --technology rram --instances 20
+  crossramp evaluate kws speech_commands_test_set --technology rram --rtl
+  crossramp evaluate kws speech_commands_test_set_v0.02 --speakers 7,8,9/10     the recordings of docs/results.md
+  crossramp evaluate text.npz shakespeare.txt --rtl --characters 5000
+
+DATA of a model of speech: recordings as CLASS/*.wav, or a whole data set in the layout of Speech Commands, of which
+one split is taken. Files that cannot be used are named, counted and left out (docs/recordings.md). DATA of a model of
+texts: a text in UTF-8; of the one that it was trained on, one split.
+With --technology, device instances by a fast path that equals the golden model in every bit; with --rtl, all of it (of
+a text, some) through the generated Verilog, every code, cell state, h, logit and answer compared with the golden model.
+Exit status: 0 done, 1 if hardware and golden model differ, 2 for invalid input; crossramp --help lists all.
+"""
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Add the command to argparse's ``subparsers``."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="how good a model is: ideal, on many chips, and as generated hardware",
+        description="Measures a model on labeled data: the golden model with an ideal array, device instances, and the "
+        "generated hardware.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a model file, or a shipped model's name")
+    data = "a folder of recordings, CLASS/*.wav; demo: those of this package; .npz with codes and labels; or a text"
+    add("data", metavar="DATA", help=data)
+    add("--split", choices=(*SPLITS, "all"), help="of a whole data set, or of the text that was trained on (testing)")
+    add("--speakers", metavar="R,R/M", help="only speakers whose SHA-1 modulo M is one of R, such as 7,8,9/10")
+    add("--confusion", metavar="FILE", type=Path, help="draw the confusion matrix (.png, .svg, .pdf)")
+    group = chip_options.add_technology(parser)
+    group.add_argument("--instances", type=int, metavar="N", help=f"how many chips (default {_INSTANCES})")
+    group.add_argument("--first-seed", type=int, metavar="S", help=f"of the first chip (default {_FIRST_SEED})")
+    group.add_argument(
+        "--calibration",
+        choices=(*CALIBRATIONS, "both"),
+        help="of the ramps' bias cells: left nominal, settled by one point, or each in turn (default)",
+    )
+    cell_files.add_conductances(group)
+    group.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core that may be used)")
+    hardware = parser.add_argument_group("hardware")
+    add = hardware.add_argument
+    add("--rtl", action="store_true", help="through the generated Verilog too, compared bit for bit")
+    add(
+        "--rtl-instances",
+        type=int,
+        metavar="N",
+        help=f"of the chips, the first N in front of the Verilog (default {_RTL_INSTANCES})",
+    )
+    add("--simulator", choices=SIMULATORS, help="auto: verilator where it is, else amaranth (default)")
+    add("--characters", type=int, metavar="N", help="of a text, how many go through it (default 2000)")
+    add("--lanes", type=int, metavar="N", help="units updated in one clock (default: the model's)")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the command; 0, 1 if hardware and golden model differ, or UserError (or a ValueError of ours)."""
+    model = load_model(args.model)
+    if args.lanes is not None:
+        model = with_lanes(model, args.lanes)
+    # All that can be refused is, before minutes are spent.
+    plan = _Plan(model, args)
+    progress = Progress()
+    try:
+        data = material(model, args, progress)
+        content = {"model": model.content_hash, **data.facts(), "ideal": data.tell(data.ideal())}
+        found = plan.instances(data, progress)
+        content |= {"array": plan.array(), "instances": [_instances(data, one) for one in found]}
+        outcomes = plan.hardware(data, found, progress)
+        content["hardware"] = [told for told, _ in outcomes]
+        progress.clear()
+        if args.confusion:
+            panels = [(_panel(told), score) for told, score in outcomes] or [
+                ("golden model, ideal array", data.ideal())
+            ]
+            data.draw(args.confusion, panels)
+            content["picture"] = str(args.confusion)
+    finally:
+        progress.clear()
+    print(as_json(content) if args.json else text(data, content))
+    return 1 if any(told["mismatches"] or told["violations"] for told in content["hardware"]) else 0
+
+
+class _Plan:
+    """What is asked for beside the ideal array: chips, and simulations of the hardware."""
+
+    def __init__(self, model: Model, args: argparse.Namespace):
+        self.model, self.network = model, model.network
+        options = ("instances", "first_seed", "calibration", "rtl_instances", *cell_files.OPTIONS)
+        asked = chip_options.technology_of(args, options)
+        self.technology, self.switches = asked or (None, frozenset())
+        self.given: cell_files.Given | None = None
+        if not args.rtl:
+            for option in ("rtl_instances", "simulator"):
+                if getattr(args, option) is not None:
+                    raise UserError(f"--{option.replace('_', '-')} belongs to the hardware; add --rtl, or leave it out")
+        self.count = _number(args, "instances", _INSTANCES, 1, 1_000_000)
+        self.first = _number(args, "first_seed", _FIRST_SEED, 0, (1 << 63) - 1_000_001)
+        self.jobs = _number(args, "jobs", _cores(), 1, _JOBS_MOST)
+        self.rtl_count = _number(args, "rtl_instances", _RTL_INSTANCES, 0, 1000)
+        self.simulator = choose(args.simulator or "auto") if args.rtl else None
+        self.calibrations = CALIBRATIONS if args.calibration in (None, "both") else (args.calibration,)
+        if args.calibration is None and model.spec.calibration_cells == 0:
+            self.calibrations = ("none",)
+        for name in self.calibrations if asked else ():
+            check_calibration(self.network, name)
+        if args.confusion:
+            from ..plots.figures import check_format  # with matplotlib, which takes a second
+
+            check_format(args.confusion)
+            if not args.confusion.parent.is_dir():
+                raise UserError(f"{args.confusion.parent}: no such folder; make it first")
+        if asked:
+            self.given = cell_files.given_of(args, self.technology, model)
+
+    @property
+    def conductances(self):
+        """Cells that stand in every chip, or None."""
+        return None if self.given is None else self.given.cells
+
+    def array(self) -> dict | None:
+        """What the chips are made of, as JSON types."""
+        return None if self.technology is None else chip_options.array_of(self.technology, self.switches, self.given)
+
+    def instances(self, data, progress: Progress) -> list[Instances]:
+        """All chips, with every calibration that is asked for."""
+        if self.technology is None:
+            return []
+        started = time.perf_counter()
+
+        def show(done: int, total: int) -> None:
+            left = f", {(time.perf_counter() - started) / done * (total - done):.0f} s left" if done else ""
+            progress.show(f"device instances: {done} of {total}{left}")
+
+        return data.instances(
+            self.technology,
+            self.count,
+            first_seed=self.first,
+            calibrations=self.calibrations,
+            switches=self.switches,
+            conductances=self.conductances,
+            jobs=self.jobs,
+            progress=show,
+        )
+
+    def hardware(self, data, found: list[Instances], progress: Progress) -> list[tuple[dict, object]]:
+        """Every simulation that is asked for: what is told of it, as JSON types, and its score."""
+        if self.simulator is None:
+            return []
+        outcomes = [self._simulate(data, None, {"array": "ideal"}, progress)]
+        if self.technology is None:
+            return outcomes
+        for seed in range(self.first, self.first + self.rtl_count):
+            for calibration in self.calibrations:
+                chip = Chip.of(self.network, self.technology, seed, calibration, self.switches, self.conductances)
+                about = {"array": self.technology.name, "seed": seed, "calibration": calibration}
+                about |= {"calibration_port": f"{chip.port:x}", "calibration_failed": list(chip.failed)}
+                told, score = self._simulate(data, chip, about, progress)
+                _check_fast_path(data, found, told, score)
+                outcomes.append((told, score))
+        return outcomes
+
+    def _simulate(self, data, chip: Chip | None, about: dict, progress: Progress) -> tuple[dict, object]:
+        codes = data.simulated
+        name = "ideal array" if chip is None else f"{about['array']}, chip {about['seed']}, {about['calibration']}"
+        head = f"{self.simulator}, {name}: "
+        progress.show(f"{head}{len(codes)} {data.UTTERANCES}")
+        outcome = verify(
+            self.network,
+            codes,
+            self.simulator,
+            progress=lambda done: progress.show(f"{head}{done} of {len(codes)} {data.UTTERANCES}"),
+            device=None if chip is None else chip.instance,
+            calibration=None if chip is None else chip.port,
+            checking=lambda done: progress.show(f"{head}{done} of {len(codes)} {data.UTTERANCES} compared"),
+        )
+        score = data.of(outcome.answers, outcome.logits)
+        golden = data.of(outcome.golden_answers, outcome.golden_logits)
+        told = {**about, **data.tell(score), "golden": golden.value, **_comparison(outcome, len(codes))}
+        return told, score
+
+
+def _comparison(outcome: Outcome, utterances: int) -> dict:
+    """What a simulation showed, as JSON types; SimulationError where it compared nothing, or not everything."""
+    from crossramp.sim.tools.simulators import SimulationError
+
+    if len(outcome.compared) != utterances or not (outcome.compared > 0).all():
+        raise SimulationError(
+            f"{outcome.simulator}: {int((outcome.compared > 0).sum())} of {utterances} were compared; nothing is proved"
+        )
+    first = next((f"{k}: {where}" for k, where in enumerate(outcome.first) if where is not None), None)
+    return {
+        "simulator": outcome.simulator,
+        "compared": int(outcome.compared.sum()),
+        "mismatches": int(outcome.mismatches.sum()),
+        "first_mismatch": first,
+        "violations": list(outcome.violations),
+        "clocks_per_step": outcome.clocks_per_step,
+        "wall_seconds": round(outcome.seconds, 3),
+    }
+
+
+def _check_fast_path(data, found: list[Instances], told: dict, score) -> None:
+    """The traced golden model, which hardware is compared with, and the fast one count the same; else RuntimeError."""
+    for one in found:
+        if one.calibration == told["calibration"] and told["seed"] in one.seeds and not told["mismatches"]:
+            fast = one.values[one.seeds.index(told["seed"])]
+            if not data.same(fast, score):
+                raise RuntimeError(
+                    f"chip {told['seed']}: the fast path has {data.show(fast)}, the hardware {data.show(score.value)}, "
+                    "and yet it equals the golden model: the fast path is wrong"
+                )
+
+
+def _number(args: argparse.Namespace, option: str, default: int, low: int, high: int) -> int:
+    value = getattr(args, option)
+    if value is None:
+        return default
+    if not low <= value <= high:
+        raise UserError(f"--{option.replace('_', '-')} is {value}; allowed: {low} to {high}")
+    return value
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# ---- what comes out --------------------------------------------------------------------------------------------------
+
+
+def _instances(data, found: Instances) -> dict:
+    """As JSON types."""
+    spread = asdict(found.spread)
+    extremes = {"worst": found.worst, "best": found.best}
+    return {
+        "calibration": found.calibration,
+        **{name: spread[name] for name in ("count", "mean", "deviation", "low", "high", "error")},
+        **{name: {"seed": seed, data.METRIC: value} for name, (seed, value) in extremes.items()},
+        "chips": [{"seed": seed, data.METRIC: value} for seed, value in zip(found.seeds, found.values, strict=True)],
+    }
+
+
+def _panel(told: dict) -> str:
+    if told["array"] == "ideal":
+        return f"hardware ({told['simulator']}), ideal array"
+    calibrated = "not calibrated" if told["calibration"] == "none" else f"calibrated ({told['calibration']})"
+    return f"hardware ({told['simulator']}), {told['array']}, chip {told['seed']}, {calibrated}"
+
+
+def text(data, content: dict) -> str:
+    """Everything as tables."""
+    parts = [data.text(content)]
+    if content["instances"]:
+        parts.append(_instances_text(data, content))
+    if content["hardware"]:
+        parts.append(_hardware_text(data, content))
+    return "\n\n".join(parts) + wrote(content)
+
+
+def _instances_text(data, content: dict) -> str:
+    array = content["array"]
+    off = f", without {', '.join(array['effects_off'])}" if array["effects_off"] else ""
+    seeds = [chip["seed"] for chip in content["instances"][0]["chips"]]
+    given = f", cells of {', '.join(array['conductances'])}" if array["conductances"] else ""
+    head = f"{len(seeds)} device instances, seeds {seeds[0]} to {seeds[-1]}: {array['technology']}"
+    rows = []
+    for one in content["instances"]:
+        cells = [data.show(one["mean"]), data.show(one["deviation"])]
+        cells += [f"{data.show(one[name][data.METRIC])} (chip {one[name]['seed']})" for name in ("worst", "best")]
+        rows.append((one["calibration"], *cells))
+    header = ("calibration", "mean", "sd", "worst", "best")
+    return f"{head} ({array['technology_hash']}){off}{given}\n{table(header, rows, right=(1, 2, 3, 4))}"
+
+
+def _hardware_text(data, content: dict) -> str:
+    rows, notes = [], []
+    for told in content["hardware"]:
+        array = "ideal" if told["array"] == "ideal" else f"{told['array']}, chip {told['seed']}, {told['calibration']}"
+        equal = "equal" if not told["mismatches"] else f"{told['mismatches']:,} differ"
+        figures = data.show(told[data.METRIC]), data.show(told["golden"])
+        cells = (*figures, f"{told['compared']:,}", equal, told["clocks_per_step"])
+        rows.append((array, *cells, f"{told['wall_seconds']:.0f} s"))
+        if told["first_mismatch"]:
+            notes.append(f"{array}: first difference in {data.UTTERANCE} {told['first_mismatch']}")
+        if told["violations"]:
+            notes.append(f"{array}: rules broken: {', '.join(told['violations'])}")
+        if told.get("calibration_failed"):
+            notes.append(f"{array}: beyond the reach of the bias cells: {', '.join(told['calibration_failed'])}")
+    header = ("array", data.METRIC, "golden", "values compared", "bit for bit", "clocks per step", "time")
+    head = f"generated hardware, {content['hardware'][0]['simulator']}: {data.simulated_text()}"
+    return "\n".join([head, table(header, rows, right=(1, 2, 3, 5, 6)), *notes])

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``crossramp generate``: everything a hardware project needs of a model, in one folder."""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from crossramp.golden.analog.cells.origin import window
+from crossramp.golden.analog.cells.targets import below_window
+from crossramp.golden.analog.conversion.calibration import REPEATS_LOG2, CalibrationPlan
+from crossramp.golden.analog.technologies.technology import Technology, load
+from crossramp.golden.network.model_file import Model, load_model, model_path
+from crossramp.golden.spec.spec_file import save_spec
+from crossramp.rtl.verilog.reserved_words import KEYWORDS
+
+from ..inputs import chip_options
+from ..output.conductance_maps import BASE, UNNAMED, unnamed, write_conductances, write_ramps
+from ..output.input_text import MODEL_JSON, classes_text, inputs_text
+from ..output.output_folder import MANIFEST, listed, written_folder
+from ..output.tables import as_json, markdown
+from ..process.errors import UserError
+from .info import describe, units
+
+TOPS = ("network", "macro")
+
+#: How the testbench's own modules begin.
+_RESERVED = "crossramp_"
+
+_EPILOG = """\
+examples:
+  crossramp generate kws -o build/kws --lanes 8
+  crossramp generate kws -o build/kws --technology rram
+  crossramp generate kws -o build/kws --calibrator --technology rram
+
+DIR then holds NAME.v, ramps.csv, conductances.csv, specification.toml, model.json, ports.md, a self-checking testbench
+(testbench/, runs with iverilog or verilator alone) and a README.md: the commands, the classes, and how x is made.
+"""
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Add the command to argparse's ``subparsers``."""
+    parser = subparsers.add_parser(
+        "generate",
+        help="Verilog, ramp program, conductance map and a self-checking testbench of a model",
+        description="Writes the Verilog of a model and all that goes with it into a folder.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
+    parser.add_argument("-o", "--output", metavar="DIR", required=True, help="the folder to write")
+    parser.add_argument("--top", choices=TOPS, default="network", help="with the dense head, or the LSTM macro alone")
+    parser.add_argument("--lanes", type=int, metavar="N", help="units updated in one clock (default: the model's)")
+    parser.add_argument("--name", metavar="NAME", help="of the top module (default: the model's, _macro added for one)")
+    parser.add_argument("--async-reset", action="store_true", help="a reset that needs no clock")
+    parser.add_argument(
+        "--calibrator", action="store_true", help="with gateware that calibrates the ramps on request (calibrate_*)"
+    )
+    parser.add_argument(
+        "--calibration-repeats",
+        type=int,
+        metavar="N",
+        help=f"conversions of each setting, a power of 2, 1 to 256 (default {1 << REPEATS_LOG2})",
+    )
+    chip_options.add_technology(
+        parser,
+        "cells to program: conductances.csv and ramps.csv are written for these cells, by default for 0 to 150 µS and "
+        "single ramp cells; the calibrator moves these bias cells, by default those of rram",
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the testbench's vectors (default 1)")
+    parser.add_argument("--force", action="store_true", help="write into a folder with files that were not generated")
+    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the command; 0, or UserError (or a ValueError of ours) for what the user can put right."""
+    model = load_model(args.model)
+    if args.lanes is not None:
+        model = with_lanes(model, args.lanes)
+    name = args.name or module_name(model_path(args.model).stem, args.top)
+    asked = chip_options.technology_of(args)
+    technology = None if asked is None else asked[0]
+    plan = calibration_plan(args, model, technology)
+    files = generate(
+        model,
+        Path(args.output),
+        name=name,
+        top=args.top,
+        async_reset=args.async_reset,
+        seed=args.seed,
+        force=args.force,
+        plan=plan,
+        technology=technology,
+    )
+    spec = model.spec
+    cells = technology or unnamed()
+    caution = below_window(cells, spec, model.weights)
+    if caution is not None:
+        print(f"crossramp: warning: {caution}", file=sys.stderr, flush=True)
+    if args.json:
+        content = {
+            "folder": args.output,
+            "module": name,
+            "top": args.top,
+            "classes": list(model.class_names),
+            "files": files,
+            "technology": None if technology is None else technology.name,
+            "window": window(cells),
+            "warnings": [] if caution is None else [caution],
+            "specification_hash": spec.content_hash,
+            "clocks_per_step": spec.clocks_per_step,
+            "analog_clocks_per_step": spec.analog_clocks_per_step,
+        }
+        if plan is not None:
+            content["calibration"] = {
+                "clocks": plan.clocks(),
+                "settings": plan.settings,
+                "repeats": plan.repeats,
+                "shifts": plan.shifts,
+            }
+        print(as_json(content))
+    else:
+        print(f"{args.output}: module {name}, {spec.columns} columns, {spec.clocks_per_step} clocks a step")
+        print("\n".join(f"  {file}" for file in files))
+        print(f"cells to program: {_for(technology)}")
+    return 0
+
+
+def calibration_plan(args: argparse.Namespace, model: Model, technology: Technology | None) -> CalibrationPlan | None:
+    """What ``--calibrator`` and the options that belong to it ask for; UserError or ValueError for what is wrong."""
+    if not args.calibrator:
+        if args.calibration_repeats is not None:
+            raise UserError("--calibration-repeats belongs to --calibrator; add it, or leave both out")
+        return None
+    repeats = 1 << REPEATS_LOG2 if args.calibration_repeats is None else args.calibration_repeats
+    if repeats not in [1 << k for k in range(9)]:
+        raise UserError(f"--calibration-repeats is {repeats}; allowed: 1, 2, 4, 8, 16, 32, 64, 128, 256")
+    technology = technology or load(BASE)
+    return CalibrationPlan.of(model.spec, technology["ramp.calibration_range"], repeats.bit_length() - 1)
+
+
+def with_lanes(model: Model, lanes: int) -> Model:
+    """The same model with another number of lanes: the same answers, other clocks."""
+    return Model(
+        model.spec.replace(lanes=lanes),
+        model.weights,
+        model.head_weights,
+        model.head_biases,
+        model.class_names,
+        model.features,
+        model.provenance,
+        model.projection_weights,
+    )
+
+
+def module_name(stem: str, top: str) -> str:
+    """A Verilog identifier from a file's stem."""
+    name = re.sub(r"\W+", "_", stem, flags=re.ASCII).strip("_") or "network"
+    name = name if name[0].isalpha() else f"m_{name}"
+    name = f"{name}_{top}" if top == "macro" or name in KEYWORDS else name
+    return f"m_{name}" if name.startswith(_RESERVED) else name
+
+
+def component(model: Model, top: str, plan: CalibrationPlan | None = None):
+    """The gateware of ``model``: the network, or the macro alone; with a calibrator for a ``plan``."""
+    from crossramp.rtl.macro.macro import Macro
+    from crossramp.rtl.network.calibrator import CalibratedMacro  # Amaranth takes a moment to import
+    from crossramp.rtl.network.network_top import NetworkTop
+
+    if top == "macro":
+        weights = {"projection_weights": model.projection_weights}
+        return Macro(model.spec, **weights) if plan is None else CalibratedMacro(plan, **weights)
+    return NetworkTop.of(model.network, plan)
+
+
+def generate(
+    model: Model,
+    folder: Path,
+    *,
+    name: str,
+    top: str = "network",
+    async_reset: bool = False,
+    seed: int = 1,
+    force: bool = False,
+    plan: CalibrationPlan | None = None,
+    technology: Technology | None = None,
+) -> list[str]:
+    """Write everything; the names of the files, relative to ``folder``. For a ``plan``, with a calibrator.
+
+    The tables of cells are for ``technology``; None: for the window of :func:`.conductance_maps.unnamed`.
+
+    Raises
+    ------
+    UserError
+        If the folder may not or cannot be written, or the name is one of the testbench's.
+    ValueError
+        For a module name that is no Verilog identifier.
+    """
+    from crossramp.rtl.verilog.verilog_writer import port_table, specification_header, to_verilog
+    from crossramp.sim.bulk.selfcheck import write_testbench
+
+    if seed < 0:
+        raise UserError(f"--seed is {seed}; allowed: 0 and up")
+    if name.startswith(_RESERVED):
+        raise UserError(f"--name is {name}; the testbench's modules begin with {_RESERVED}, give a name that does not")
+    if top not in TOPS:
+        raise UserError(f"top is {top!r}; allowed: {', '.join(TOPS)}")
+    with written_folder(folder, force) as unfinished:
+        hardware = component(model, top, plan)
+        ports = port_table(hardware)
+        header = f"Module {name}: the {top} of model {model.content_hash}.\n{specification_header(model.spec)}"
+        verilog = to_verilog(hardware, name, async_reset=async_reset, header=header)
+        (unfinished / f"{name}.v").write_text(verilog)
+        rows = [(f"`{port.name}`", port.direction, port.width, port.meaning) for port in ports]
+        (unfinished / "ports.md").write_text(
+            f"# Ports of `{name}`\n\n{markdown(('port', 'direction', 'bits', 'meaning'), rows)}\n"
+        )
+        write_ramps(unfinished / "ramps.csv", model, technology or unnamed())
+        write_conductances(unfinished / "conductances.csv", model, technology or unnamed())
+        save_spec(unfinished / "specification.toml", model.spec)
+        (unfinished / MODEL_JSON).write_text(as_json(describe(model)) + "\n")
+        commands = write_testbench(unfinished, model, name=name, top=top, seed=seed, ports=ports if plan else None)
+        (unfinished / "README.md").write_text(_readme(model, name, top, async_reset, commands, plan, technology))
+        files = listed(unfinished)
+    return files
+
+
+def _for(technology: Technology | None) -> str:
+    """What the tables of cells are for, as part of a sentence."""
+    if technology is not None:
+        return f"technology {technology.name}, {window(technology)}"
+    return f"no technology was named, so {window(unnamed())} and single ramp cells"
+
+
+def _readme(
+    model: Model,
+    name: str,
+    top: str,
+    async_reset: bool,
+    commands: dict[str, str],
+    plan: CalibrationPlan | None,
+    technology: Technology | None,
+) -> str:
+    spec = model.spec
+    shown = "\n\n".join(f"With {tool}:\n\n```sh\n{text}\n```" for tool, text in commands.items())
+    return f"""# {name}
+
+The {top} of model `{model.content_hash}`, specification `{spec.content_hash}`:
+{spec.inputs} inputs, {units(spec)}, {spec.classes} classes, {spec.columns} columns of {spec.adc_bits} bits,
+{spec.clocks_per_step} clocks a step. Reset is {"asynchronous" if async_reset else "synchronous"}, active high.
+{_calibration(plan)}
+| file | what it is |
+| --- | --- |
+| `{name}.v` | the hardware, Verilog-2005, top module `{name}` |
+| `ports.md` | its ports |
+| `specification.toml` | every parameter |
+| `{MODEL_JSON}` | the same, the names of the classes, and the numbers of the front end |
+| `ramps.csv` | what to program into the cells of the ramps, one line a cell: taps, start, calibration |
+| `conductances.csv` | what to program into the cells of the weights and the state cells, one line a pair |
+| `testbench/` | recorded vectors (`RUN.md` there documents them), a behavioral crossbar, the bench that compares |
+| `{MANIFEST}` | checksums of all of these; `sha256sum -c {MANIFEST}` |
+
+{classes_text(model, top)}
+
+{inputs_text(model)}
+
+## Check it
+
+No Python is needed. In the folder `testbench` (`cd testbench`); a line says `PASS` or `FAIL`, and only a pass has the
+exit status 0.
+
+{shown}
+
+## Program the cells
+
+The two tables are for one window of conductances ({_for(technology)}).
+{_program(technology)}
+"""
+
+
+def _program(technology: Technology | None) -> str:
+    files = "--conductances conductances.csv --conductances ramps.csv"
+    if technology is not None:
+        return f"""Put what you measured after programming in place of the targets, and give the tables to
+`crossramp simulate`, with the same `--technology` and `--set`, as
+`{files}`."""
+    options = " ".join(f"--set {constant}={value:g}" for constant, value in UNNAMED.items())
+    return f"""Other technologies refuse these tables: `crossramp generate --technology NAME` writes them for yours.
+The options that simulate an array with these very cells are:
+
+```sh
+--technology {BASE} {options} \\
+    {files}
+```"""
+
+
+def _calibration(plan: CalibrationPlan | None) -> str:
+    if plan is None:
+        return ""
+    conversions = f"{plan.repeats} conversion{'s' * (plan.repeats > 1)}"
+    return f"""
+`calibrate_start`, for one clock, calibrates the ramps: {plan.clocks()} clocks, {plan.settings} settings of
+the bias cells, {conversions} of each. Then `calibrate_failed` says which ramps are beyond their reach.
+"""

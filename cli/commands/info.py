@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``crossramp info``: what a model is, and what its hardware takes."""
+
+import argparse
+import json
+
+from crossramp.golden.network.model_file import Model, load_model, model_path
+from crossramp.golden.spec.specification import GATES, Specification
+from crossramp.golden.spec.state_scale import topmost_argument
+
+from ..output.tables import as_json, table
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Add the command to argparse's ``subparsers``."""
+    parser = subparsers.add_parser(
+        "info",
+        help="what a model is, and what its hardware takes",
+        description="The specification of a model, its clocks, its devices, its classes and where it comes from.",
+        epilog="example:\n  crossramp info kws --json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the command; 0, or ModelFileError."""
+    model = load_model(args.model)
+    if args.json:
+        print(as_json(describe(model)))
+    else:
+        print(_text(model, model_path(args.model).name))
+    return 0
+
+
+def describe(model: Model) -> dict:
+    """Everything there is to know, as JSON types; clock counts are per step, devices are memristors."""
+    spec = model.spec
+    return {
+        "specification": spec.to_dict(),
+        "specification_hash": spec.content_hash,
+        "model_hash": model.content_hash,
+        "clocks_per_step": spec.clocks_per_step,
+        "analog_clocks_per_step": spec.analog_clocks_per_step,
+        "state_full_scale": spec.state_full_scale,
+        "topmost_code_needs": topmost_argument(spec.activation("g"), spec.adc_bits),
+        "rows": spec.rows,
+        "columns": spec.columns,
+        "ramps": [act.text for act in spec.ramps],
+        "devices": spec.devices,
+        "capture_flip_flops": spec.columns * spec.adc_bits,
+        "weights_used": int((model.weights != 0).sum()),
+        "classes": list(model.class_names),
+        "features": model.features,
+        "provenance": model.provenance,
+    }
+
+
+def units(spec: Specification) -> str:
+    """How many units there are, and what they are projected to."""
+    return f"{spec.units} units" + (f" projected to {spec.projection}" if spec.projection else "")
+
+
+def _text(model: Model, name: str) -> str:
+    spec = model.spec
+    ratio = spec.clocks_per_step / spec.analog_clocks_per_step
+    gates = ", ".join(f"{g} {spec.activation(g).text}" for g in GATES)
+    facts = [
+        ("model", f"{name}, content {model.content_hash}, specification {spec.content_hash}"),
+        ("network", f"{spec.cell.upper()}, {spec.inputs} inputs, {units(spec)}, {spec.classes} classes"),
+        ("gates", gates),
+        ("bits", f"{spec.adc_bits} ramp, {spec.input_bits} pulse code, {spec.weight_bits} weight"),
+        ("cell state", _cell_state(spec)),
+        ("crossbar", f"{spec.rows} rows x {spec.columns} columns, {len(spec.ramps)} ramps of {spec.ticks} ticks"),
+        ("memristors", ", ".join(f"{count:,} {use}" for use, count in spec.devices.items())),
+        ("clocks per step", f"{spec.clocks_per_step}, {ratio:.3f} of the array's own {spec.analog_clocks_per_step}"),
+        ("lanes", f"{spec.lanes}"),
+        ("capture", f"{spec.columns * spec.adc_bits} flip-flops, {spec.adc_bits} a column"),
+        ("classes", " ".join(model.class_names)),
+    ]
+    settings = model.feature_settings
+    if settings is not None:
+        rate = f"{settings.sample_rate} Hz, {settings.clip_samples} samples"
+        facts.append(("features", f"{settings.meaning}, {settings.steps} steps, from {rate}"))
+    text = model.text_settings
+    if text is not None:
+        fed = "one-hot" if text.embedding is None else f"an embedding of {text.inputs} codes"
+        facts.append(("features", f"text of {len(text.vocabulary)} characters, {fed}"))
+    facts += [(str(key), _short(value)) for key, value in model.provenance.items()]
+    return table(("", ""), facts).strip("\n ")
+
+
+def _cell_state(spec: Specification) -> str:
+    """The full scale of c's pulse code beside what the topmost code of the second conversion needs."""
+    needed = topmost_argument(spec.activation("g"), spec.adc_bits)
+    pulse = f"pulse code of {spec.state_pulse_bits} bits on {spec.state_cell} levels"
+    topmost = f"the topmost code of {spec.activation('g').text}(c) needs {needed:.3g}"
+    return f"{pulse}: full scale {spec.state_full_scale:.3g}; {topmost}"
+
+
+def _short(value) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 100 else text[:97] + "..."

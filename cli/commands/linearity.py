@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``crossramp linearity``: INL, DNL, missing codes and errors of real ramps, over many device instances."""
+
+import argparse
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from crossramp.golden.analog.chip.ramp_cells import SCHEMES
+from crossramp.golden.analog.chip.ramp_linearity import Linearity, of_instances, probe, supply_errors, with_scheme
+from crossramp.golden.analog.technologies.technology import Technology
+from crossramp.golden.network.model_file import Model, load_model
+from crossramp.golden.network.ramps import ramps
+from crossramp.golden.spec.activations import REGISTRY
+from crossramp.golden.spec.specification import Specification
+
+from ..inputs import chip_options
+from ..output.tables import Progress, as_json, table, wrote
+from ..process.errors import UserError
+
+DEFAULT_INSTANCES = 100
+DEFAULT_TECHNOLOGY = "rram"
+_INSTANCES_MOST = 100_000
+_SUPPLY_INSTANCES = 25
+_SUPPLIES = np.linspace(0.75, 1.25, 11)
+
+_EPILOG = f"""\
+activations: {", ".join(REGISTRY)}; each also with its own output range; all: every one
+schemes: one-shot, each cell to its own step; cumulative, to what its threshold still lacks; converted, the same with
+thresholds read back by the columns. Each before and after calibration by one point. docs/ramp.md explains them.
+
+examples:
+  crossramp linearity sigmoid tanh --bits 5 --plot linearity.png
+  crossramp linearity all --bits 3-8 --technology pcm --instances 200 --json
+  crossramp linearity --model kws --set operation.time=1e7
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """One programming scheme, before or after calibration; scheme None: the ideal ramp."""
+
+    scheme: str | None
+    calibrated: bool
+    linearity: Linearity
+
+    @property
+    def name(self) -> str:
+        """As tables and pictures call it."""
+        if self.scheme is None:
+            return "ideal"
+        return f"{self.scheme}, calibrated" if self.calibrated else self.scheme
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Add the command to argparse's ``subparsers``."""
+    parser = subparsers.add_parser(
+        "linearity",
+        help="INL, DNL, missing codes and errors of ramps made of real cells",
+        description="Samples device instances of a technology and tells how linear their ramps are, by programming "
+        "scheme, before and after calibration.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("activation", nargs="*", metavar="ACTIVATION", help="names, or all (default sigmoid tanh)")
+    parser.add_argument("--bits", metavar="N", help="bits of a code: 5, or 3-8, or 4,6 (default 5)")
+    parser.add_argument("--model", metavar="MODEL", help="the ramps of a model: a file, or a shipped model's name")
+    parser.add_argument("--scheme", choices=SCHEMES, action="append", help="only this scheme; more than once")
+    parser.add_argument("--calibrated", action="store_true", help="only after calibration")
+    parser.add_argument(
+        "--instances", type=int, default=DEFAULT_INSTANCES, metavar="N", help="device instances (default %(default)s)"
+    )
+    parser.add_argument("--plot", metavar="FILE", help="draw staircases and INL (.png, .svg, .pdf)")
+    parser.add_argument("--supply-plot", metavar="FILE", help="draw the codes' error against the read voltage")
+    parser.add_argument("--csv", metavar="FILE", help="write the table with all figures")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON instead of the table")
+    chip_options.add_arguments(parser)
+    parser.set_defaults(run=run, technology=DEFAULT_TECHNOLOGY)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the command; 0, or UserError (or a ValueError of ours) for what the user can put right."""
+    if not 1 <= args.instances <= _INSTANCES_MOST:
+        raise UserError(f"--instances is {args.instances}; allowed: 1 to {_INSTANCES_MOST}")
+    for name in (args.plot, args.supply_plot):
+        if name is not None:
+            from ..plots.figures import check_format  # with matplotlib, which takes a second
+
+            check_format(Path(name))
+    model, macros = _macros(args)
+    chosen = chip_options.from_arguments(args, model)
+    schemes = _schemes(args.scheme, chosen.technology)
+    # One calibration alone, not both, where only that is told.
+    calibrations = (True,) if args.calibrated else (False, True)
+    found = {}
+    progress = Progress()
+    try:
+        for spec, weights in macros:
+            for name, bits, variants in _study(chosen, spec, weights, args.instances, schemes, calibrations, progress):
+                found[name, bits] = variants
+    finally:
+        progress.clear()
+    rows = [row(name, bits, variant) for (name, bits), variants in found.items() for variant in variants]
+    content = {**chosen.to_dict(), "instances": args.instances, "rows": rows}
+    if args.plot:
+        from ..plots.linearity_plot import plot_linearity
+
+        _write(args.plot, lambda path: plot_linearity(path, found, _title(chosen, args.instances)))
+        content["picture"] = args.plot
+    if args.supply_plot:
+        from ..plots.linearity_plot import plot_supply
+
+        spec, weights = macros[0]
+        seeds = _seeds(chosen, min(args.instances, _SUPPLY_INSTANCES))
+        options = {"switches": chosen.switches, "conductances": chosen.conductances}
+        errors = supply_errors(chosen.technology, spec, weights, seeds, _SUPPLIES, **options)
+        _write(args.supply_plot, lambda path: plot_supply(path, errors, spec, chosen.technology))
+        content["supply_picture"] = args.supply_plot
+    if args.csv:
+        _write(args.csv, lambda path: _write_csv(path, rows))
+        content["csv"] = args.csv
+    print(as_json(content) if args.json else text(content) + wrote(content))
+    return 0
+
+
+def _macros(args) -> tuple[Model | None, list[tuple[Specification, np.ndarray]]]:
+    """The model, if one is given, and what to sample: specifications with their weights."""
+    if args.model is not None:
+        if args.activation or args.bits is not None:
+            what = " ".join(args.activation) or f"--bits {args.bits}"
+            raise UserError(f"{what} and --model {args.model} exclude each other; leave one out")
+        model = load_model(args.model)
+        return model, [(model.spec, model.weights)]
+    names = args.activation or ["sigmoid", "tanh"]
+    if "all" in names:
+        names = list(REGISTRY)
+    macros = []
+    for name in names:
+        for bits in _bits(args.bits):
+            spec = probe(name, bits)
+            # Any weights do: they tell the columns' gain.
+            limit = spec.weight_max
+            weights = np.random.default_rng(0).integers(-limit, limit, (spec.rows, spec.columns), endpoint=True)
+            macros.append((spec, weights))
+    return None, macros
+
+
+def _bits(given: str | None) -> list[int]:
+    found = []
+    for part in (given or "5").split(","):
+        low, _, high = part.partition("-")
+        if not (low.strip().isdecimal() and (high or low).strip().isdecimal()):
+            raise UserError(f"--bits is {given!r}; give a number, a range as 3-8, or several with commas")
+        found += range(int(low), int(high or low) + 1)
+    if not found or not all(2 <= bits <= 8 for bits in found):
+        raise UserError(f"--bits is {given!r}; a ramp has 2 to 8")
+    return list(dict.fromkeys(found))
+
+
+def _seeds(chosen: chip_options.Devices, count: int) -> range:
+    return range(chosen.seed, chosen.seed + count)
+
+
+def _schemes(asked: list[str] | None, technology: Technology) -> tuple[str, ...]:
+    """The schemes to compare; UserError for one that means nothing to ``technology``."""
+    programmed = technology.read_mode == "current" and technology.ramp_kind == "in-memory"
+    schemes = tuple(dict.fromkeys(asked or (SCHEMES if programmed else SCHEMES[:1])))
+    for scheme in schemes:
+        if not programmed and scheme != SCHEMES[0]:
+            raise UserError(
+                f"--scheme {scheme}: the ramp of technology {technology.name} is not programmed cell by cell "
+                f"({technology.read_mode} mode, {technology.ramp_kind} ramp); leave it out"
+            )
+    return schemes
+
+
+def _study(chosen, spec, weights, instances, schemes, calibrations, progress):
+    """For each ramp of ``spec``: its activation, its bits, its variants."""
+    variants = [[Variant(None, False, Linearity(ramp, ramp.thresholds[None], spec.latch))] for ramp in ramps(spec)]
+    names = " and ".join(act.text for act in spec.ramps)
+    for scheme in schemes:
+        heading = f"{names}, {spec.adc_bits} bits, {scheme}"
+        found = of_instances(
+            with_scheme(chosen.technology, scheme),
+            spec,
+            weights,
+            _seeds(chosen, instances),
+            switches=chosen.switches,
+            conductances=chosen.conductances,
+            calibrations=calibrations,
+            progress=lambda done, heading=heading: progress.show(f"{heading}: {done} of {instances} instances"),
+        )
+        for calibrated, each in found.items():
+            for k, linearity in enumerate(each):
+                variants[k].append(Variant(scheme, calibrated, linearity))
+    for act, each in zip(spec.ramps, variants, strict=True):
+        yield act.text, spec.adc_bits, each
+
+
+def row(name: str, bits: int, variant: Variant) -> dict:
+    """One line of the table, with everything known, as JSON types."""
+    return {
+        "activation": name,
+        "bits": bits,
+        "scheme": variant.scheme or "ideal",
+        "calibrated": variant.calibrated,
+        **variant.linearity.summary(),
+    }
+
+
+HEADER = ("activation", "bits", "ramp", "INL max", "95 %", "INL rms", "DNL max", "95 %", "missing", "MSE", "95 %")
+
+
+def cells(row: dict) -> tuple[str, ...]:
+    """The entries of a row under :data:`HEADER`."""
+    return (
+        row["activation"],
+        str(row["bits"]),
+        row["scheme"] + (", calibrated" if row["calibrated"] else ""),
+        *(f"{row[name]:.3f}" for name in ("inl_max_lsb", "inl_max_lsb_95", "inl_rms_lsb")),
+        *(f"{row[name]:.3f}" for name in ("dnl_max_lsb", "dnl_max_lsb_95")),
+        f"{row['missing_codes']:.2f}",
+        *(f"{row[name]:.2e}" for name in ("mse", "mse_95")),
+    )
+
+
+def text(content: dict) -> str:
+    """The table and what it means."""
+    lines = [cells(row) for row in content["rows"]]
+    off = ", ".join(content["effects_off"]) or "none"
+    return "\n".join(
+        [
+            table(HEADER, lines, right=tuple(range(3, len(HEADER)))),
+            "",
+            f"technology {content['technology']}, {content['instances']} instances from seed {content['device_seed']}, "
+            f"effects off: {off}",
+            "means over the instances, and what 95 % of them keep below; INL and DNL of a ramp in LSB of the output,",
+            "largest magnitude and root mean square; MSE of the decoded activation against the function",
+        ]
+    )
+
+
+def _title(chosen: chip_options.Devices, instances: int) -> str:
+    return f"{instances} chips of {chosen.technology.name}"
+
+
+def _write_csv(path: Path, rows: list[dict]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write(name: str, write) -> None:
+    path = Path(name)
+    try:
+        write(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}); choose another path") from None

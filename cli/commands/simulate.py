@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``crossramp simulate``: utterances through the generated hardware, bit for bit against the golden model."""
+
+import argparse
+from dataclasses import dataclass
+
+import numpy as np
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate
+from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.network.model_file import Model, load_model
+
+from .. import scored_answers
+from ..inputs import chip_options, network_inputs
+from ..output import notices
+from ..output.tables import Progress, as_json, table
+from ..process.errors import UserError
+from ..verification import SIMULATORS, Outcome, choose, verify
+from .generate import with_lanes
+
+_EPILOG = """\
+examples:
+  crossramp simulate kws recordings/            every .wav below the folder
+  crossramp simulate kws --random 3 --seed 7 --simulator icarus
+  crossramp simulate kws demo                   the recordings of this package
+  crossramp simulate kws --features x.npy --json
+  crossramp simulate kws recordings/ --technology rram --device-seed 7 --no drift,wires --calibration found
+
+With --technology the array is one chip of it, its noise included, and the golden model computes with the same chip; the
+column "ideal" says what an ideal array would have answered.
+
+The label of a recording is the name of the folder it lies in, where that is one of the model's classes. Recordings
+that cannot be used are named, counted and left out, and so are ends that are cut off: docs/recordings.md.
+Exit status: 0 if all is equal, 1 if anything differs, 2 for invalid input; crossramp --help lists all.
+"""
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Add the command to argparse's ``subparsers``."""
+    parser = subparsers.add_parser(
+        "simulate",
+        help="run recordings through the hardware and compare with the golden model",
+        description="Runs utterances through the generated hardware in a simulator, with an ideal array or a device "
+        "instance behind it, and compares every code, cell state, h, logit and answer with the golden model.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
+    network_inputs.add_arguments(parser)
+    chip_options.add_arguments(parser)
+    parser.add_argument(
+        "--calibration",
+        metavar="CELLS",
+        help="bias cells of the ramps: nominal (default), found (by the golden calibration), or a hexadecimal number, "
+        "ramp 0's cells lowest",
+    )
+    parser.add_argument("--lanes", type=int, metavar="N", help="units updated in one clock (default: the model's)")
+    parser.add_argument(
+        "--simulator", choices=SIMULATORS, default="auto", help="auto: verilator where it is, else amaranth (default)"
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the command; 0, 1 if anything differs, or UserError (or a ValueError of ours)."""
+    model = load_model(args.model)
+    if args.lanes is not None:
+        model = with_lanes(model, args.lanes)
+    utterances = network_inputs.from_arguments(model, args)
+    array = array_from_arguments(model, args)
+    simulator = choose(args.simulator)
+    outcome = simulate(model, utterances, simulator, array=array)
+    content = report(model, utterances, outcome, array)
+    print(as_json(content) if args.json else text(model, content))
+    return 1 if content["mismatches"] or content["violations"] else 0
+
+
+@dataclass(frozen=True, eq=False)
+class Array:
+    """A device instance behind the hardware.
+
+    Attributes
+    ----------
+    devices : Devices
+        What was asked for.
+    instance : DeviceInstance
+    calibration : int
+        The calibration port.
+    failed : tuple of str
+        Activations of the ramps that the golden calibration found beyond the reach of their cells.
+    """
+
+    devices: chip_options.Devices
+    instance: DeviceInstance
+    calibration: int
+    failed: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict:
+        """As JSON types."""
+        return self.devices.to_dict() | {
+            "calibration": f"{self.calibration:x}",
+            "calibration_failed": list(self.failed),
+        }
+
+
+def array_from_arguments(model: Model, args: argparse.Namespace) -> Array | None:
+    """The array that the arguments ask for, None: the ideal one; UserError or a ValueError for what is wrong."""
+    from crossramp.sim.array.programming import calibration_port
+
+    asked = chip_options.from_arguments(args, model)
+    spec, calibration = model.spec, args.calibration
+    if asked is None:
+        if calibration is not None:
+            raise UserError(f"--calibration {calibration} belongs to --technology: an ideal ramp needs none")
+        return None
+    instance = asked.instance(model)
+    if calibration == "found":
+        plan = CalibrationPlan.of(spec, asked.technology["ramp.calibration_range"])
+        result = calibrate(instance, plan)
+        failed = tuple(act.text for act, bad in zip(spec.ramps, result.failed, strict=True) if bad)
+        return Array(asked, instance, sum(1 << int(k) for k in np.flatnonzero(result.cells.ravel())), failed)
+    if calibration in (None, "nominal"):
+        return Array(asked, instance, calibration_port(spec, None, instance))
+    try:
+        chosen = int(calibration, 16)
+    except ValueError:
+        raise UserError(
+            f"--calibration is {calibration!r}; give nominal, found, or a hexadecimal number such as 1f"
+        ) from None
+    return Array(asked, instance, calibration_port(spec, chosen, instance))
+
+
+def simulate(
+    model: Model,
+    utterances: network_inputs.Utterances,
+    simulator: str,
+    array: Array | None = None,
+) -> Outcome:
+    """Simulate with a progress line."""
+    progress = Progress()
+    count = len(utterances.codes)
+    progress.show(f"{simulator}: {count} utterances")
+    try:
+        return verify(
+            model.network,
+            utterances.codes,
+            simulator,
+            progress=lambda done: progress.show(f"{simulator}: {done} of {count} utterances"),
+            device=None if array is None else array.instance,
+            calibration=None if array is None else array.calibration,
+            checking=lambda done: progress.show(f"golden model: {done} of {count} utterances compared"),
+        )
+    finally:
+        progress.clear()
+
+
+def report(model: Model, utterances: network_inputs.Utterances, outcome: Outcome, array: Array | None = None) -> dict:
+    """Everything the command tells, as JSON types; accuracies as :func:`.scored_answers.accuracies` gives them."""
+    answers = outcome.answers, outcome.golden_answers, outcome.ideal_answers
+    rows = scored_answers.rows(model, utterances, *answers)
+    for k, row in enumerate(rows):
+        row["codes_compared"] = int(outcome.compared[k])
+        row["mismatches"] = int(outcome.mismatches[k])
+        row["first_mismatch"] = outcome.first[k]
+    return {
+        "simulator": outcome.simulator,
+        "array": None if array is None else array.to_dict(),
+        "utterances": len(rows),
+        "steps": int(utterances.codes.shape[1]),
+        "codes_compared": int(outcome.compared.sum()),
+        "mismatches": int(outcome.mismatches.sum()),
+        "violations": list(outcome.violations),
+        **scored_answers.accuracies(utterances, *answers),
+        "clocks_per_step": outcome.clocks_per_step,
+        "analog_clocks_per_step": model.spec.analog_clocks_per_step,
+        "wall_seconds": round(outcome.seconds, 3),
+        **utterances.findings.to_dict(),
+        "rows": rows,
+    }
+
+
+def text(model: Model, content: dict) -> str:
+    """The table and its summary."""
+    rows = []
+    for row in content["rows"]:
+        rows.append((*scored_answers.cells(row), row["codes_compared"], scored_answers.equal(row)))
+    ideal = ("ideal",) if content["array"] else ()
+    header = ("utterance", "label", "hardware", "golden", *ideal, "", "compared", "bit for bit")
+    bound = content["analog_clocks_per_step"]
+    ratio = content["clocks_per_step"] / bound
+    facts = [
+        *array_facts(content["array"]),
+        ("utterances", f"{content['utterances']} of {content['steps']} steps, simulator {content['simulator']}"),
+        *notices.facts(content),
+        ("compared", f"{content['codes_compared']:,} codes, cell states, h, logits and answers"),
+        ("mismatches", f"{content['mismatches']:,}"),
+        *([("rules broken", ", ".join(content["violations"]))] if content["violations"] else []),
+        *scored_answers.facts(content),
+        ("clocks per step", f"{content['clocks_per_step']}, {ratio:.3f} of the array's own {bound}"),
+        ("wall time", f"{content['wall_seconds']:.1f} s, building included"),
+    ]
+    return f"{table(header, rows, right=(len(header) - 2,))}\n\n{table(('', ''), facts).lstrip()}"
+
+
+def array_facts(array: dict | None) -> list[tuple[str, str]]:
+    """The array as lines of the summary; nothing of an ideal one."""
+    if array is None:
+        return []
+    lines = [("array", f"technology {array['technology']} ({array['technology_hash']}), device {array['device_seed']}")]
+    if array["effects_off"]:
+        lines.append(("", f"without {', '.join(array['effects_off'])}"))
+    if array["conductances"]:
+        lines.append(("", f"cells of {', '.join(array['conductances'])}"))
+    lines.append(("calibration", array["calibration"]))
+    if array["calibration_failed"]:
+        lines.append(("", f"beyond the reach of the bias cells: {', '.join(array['calibration_failed'])}"))
+    return lines

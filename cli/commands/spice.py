@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``crossramp spice``: columns and ramps of one step in ngspice, against the behavioral model."""
+
+import argparse
+import copy
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from crossramp.golden.common.wording import printable
+from crossramp.golden.network.model_file import Model, load_model
+from crossramp.golden.spec.specification import GATES
+
+from ..inputs import chip_options, network_inputs
+from ..output.output_folder import check_folder, written_folder
+from ..output.tables import Progress, as_json, table, wrote
+from ..process.errors import UserError
+
+DEFAULT_COLUMNS = 8
+DEFAULT_STEP = 1
+DEFAULT_SEED = 1
+#: What is drawn where no technology is given: the arithmetic of ideal cells, in these units.
+IDEAL_TECHNOLOGY = "rram"
+
+_EPILOG = """\
+The pins that drive the deck are those of a simulation of the gateware, with the same chip behind it: every clock of
+step T, both conversions. Without recordings or features the step is one of a random utterance. Noise is off on both
+sides: it is drawn anew in every conversion. Without --technology the cells are ideal ones. docs/spice.md has the
+circuits and their equations.
+
+examples:
+  crossramp spice kws --technology rram --columns 32 --plot step.png
+  crossramp spice kws recordings/yes/1.wav --step 24 --columns i0,f3,g7,g8,o31 --technology charge --device-seed 7
+  crossramp spice kws --technology rram --no wires --columns 4 -o deck --deck-only
+
+Exit status: 0 if they agree, 1 for a difference that nothing explains, 2 for invalid input or without ngspice, 3 if
+ngspice fails.
+"""
+
+
+def add_parser(subparsers) -> argparse.ArgumentParser:
+    """Add the command to argparse's ``subparsers``."""
+    parser = subparsers.add_parser(
+        "spice",
+        help="columns and ramps in ngspice, against the behavioral model",
+        description="Writes a netlist of columns, their ramps, integrators and comparators, drives it with the pins of "
+        "a simulated step, runs ngspice, and compares every voltage and every tick with the behavioral model.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
+    network_inputs.add_arguments(parser)
+    parser.add_argument("--step", type=int, default=DEFAULT_STEP, metavar="T", help="which step, from 0 (default 1)")
+    parser.add_argument(
+        "--columns",
+        default=str(DEFAULT_COLUMNS),
+        metavar="WHICH",
+        help=f"names, as in i0,f3,g7; or how many, drawn with --seed (default {DEFAULT_COLUMNS})",
+    )
+    chip_options.add_arguments(parser)
+    parser.add_argument("-o", "--output", metavar="DIR", help="keep the netlists and the comparison there")
+    parser.add_argument("--deck-only", action="store_true", help="write the netlists into -o, run nothing")
+    parser.add_argument("--force", action="store_true", help="write into a folder with other files in it")
+    parser.add_argument("--plot", metavar="FILE", help="draw integrators, ramp and comparators (.png, .svg, .pdf)")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do the command; 0, 1 for a difference that nothing explains, or UserError (or an error of ours)."""
+    from crossramp.golden.analog.chip.translate import to_device
+    from crossramp.sim.amaranth.step_trace import trace_step
+    from crossramp.sim.spice.agreement import report
+    from crossramp.sim.spice.ngspice import find_ngspice
+    from crossramp.sim.spice.spice_step import NOISE, decks, golden_answers, simulate, spice_answers
+
+    if args.deck_only:
+        if args.output is None:
+            raise UserError("--deck-only writes netlists; say where with -o DIR")
+        if args.plot is not None:
+            raise UserError("--plot needs what ngspice computes; leave out --deck-only")
+    else:
+        find_ngspice()
+        if args.plot is not None:
+            from ..plots.figures import check_format  # with matplotlib, which takes a second
+
+            check_format(Path(args.plot))
+    if args.output is not None:
+        check_folder(args.output, args.force)
+    model = load_model(args.model)
+    chip = chip_options.from_arguments(args, model)
+    if chip is None:
+        chip = chip_options.Devices(chip_options.load(IDEAL_TECHNOLOGY), chip_options.DEFAULT_SEED, frozenset())
+    chip = dataclasses.replace(chip, switches=chip.switches - NOISE)
+    columns = choose(model, args.columns, DEFAULT_SEED if args.seed is None else args.seed)
+    name, codes = _utterance(model, args)
+    array = chip.array(model)
+    device = to_device(array)
+    progress = Progress()
+    try:
+        progress.show(f"gateware: steps 0 to {args.step}")
+        waves = trace_step(model.network, codes, args.step, device, device.nominal)
+        title = f"step {args.step} of {name}"
+        texts = decks(array, device, waves, columns, title=title)
+        if args.deck_only:
+            _write(args, texts, None)
+            progress.clear()
+            content = {"decks": len(texts), "folder": args.output}
+            print(as_json(content) if args.json else wrote(content).lstrip())
+            return 0
+        progress.show(f"ngspice: 0 of {len(texts)} decks")
+        results = simulate(texts, progress=lambda done: progress.show(f"ngspice: {done} of {len(texts)} decks"))
+    finally:
+        progress.clear()
+    spice = spice_answers(array, waves, texts, results)
+    golden = golden_answers(array, device, waves, columns)
+    content = {"model": args.model, "utterance": name, "step": args.step, **chip.to_dict()}
+    content |= {"decks": len(texts), **report(array, waves, texts, spice, golden)}
+    if args.output is not None:
+        _write(args, texts, content)
+        content["folder"] = args.output
+    if args.plot is not None:
+        of = f"{Path(args.model).stem} on {chip.technology.name}, chip {chip.seed}"
+        _draw(args.plot, array, waves, texts, results, golden, f"{of}, {title}")
+        content["picture"] = args.plot
+    print(as_json(content) if args.json else text(content) + wrote(content))
+    return 0 if content["agrees"] else 1
+
+
+def choose(model: Model, which: str, seed: int) -> list[int]:
+    """Columns by name, or a number of them drawn; UserError (or the ValueError of parse_columns)."""
+    from crossramp.sim.spice.deck import parse_columns
+
+    count = model.spec.columns
+    if not which.strip().lstrip("+-").isdecimal():
+        return parse_columns(model.spec, [name.strip() for name in which.split(",") if name.strip()])
+    if not 1 <= int(which) <= count:
+        raise UserError(
+            f"--columns is {which}; the macro has {count}: give 1 to {count}, or names as in i0,{GATES[2]}3"
+        )
+    if seed < 0:
+        raise UserError(f"--seed is {seed}; allowed: 0 and up")
+    return sorted(np.random.default_rng(seed).choice(count, int(which), replace=False).tolist())
+
+
+def _utterance(model: Model, args: argparse.Namespace) -> tuple[str, np.ndarray]:
+    args = copy.copy(args)
+    if args.step < 0:
+        raise UserError(f"--step is {args.step}; allowed: 0 and up")
+    if not args.audio and args.features is None and args.random is None:
+        args.random, args.steps = 1, args.step + 1 if args.steps is None else args.steps
+    if args.random is None:
+        args.seed = None  # of the columns alone
+    utterances = network_inputs.from_arguments(model, args)
+    if len(utterances.codes) != 1:
+        raise UserError(f"{len(utterances.codes)} utterances are given; a deck is one step of one: give one")
+    steps = utterances.codes.shape[1]
+    if args.step >= steps:
+        raise UserError(f"--step is {args.step}; {utterances.names[0]} has steps 0 to {steps - 1}")
+    return printable(utterances.names[0]), utterances.codes[0]
+
+
+def _write(args: argparse.Namespace, texts, content: dict | None) -> None:
+    with written_folder(args.output, args.force) as folder:
+        for number, deck in enumerate(texts):
+            (folder / f"deck_{number}.cir").write_text(deck.text, encoding="ascii")
+        if content is not None:
+            (folder / "comparison.json").write_text(as_json(content) + "\n", encoding="ascii")
+
+
+def _draw(name: str, *what) -> None:
+    from ..plots.spice_plot import plot_step  # matplotlib takes a second to import
+
+    try:
+        plot_step(name, *what)
+    except OSError as error:
+        raise UserError(f"{name}: cannot be written ({error.strerror or error}); choose another path") from None
+    except ValueError as error:
+        raise UserError(f"{name}: {error}") from None
+
+
+def text(content: dict) -> str:
+    """The table and its summary."""
+    rows = []
+    for part in content["conversions"]:
+        for row in part["rows"]:
+            same = row["spice_code"] == row["golden_code"] == row["gateware_code"]
+            rows.append(
+                (
+                    row["column"],
+                    "second" if part["second"] else "first",
+                    row["spice_code"],
+                    row["golden_code"],
+                    row["gateware_code"],
+                    "" if same else "differ",
+                    f"{row['spice_volts'] * 1e3:.4f}",
+                    f"{row['golden_volts'] * 1e3:.4f}",
+                    f"{row['difference_microvolts']:.2f}",
+                    f"{row['explained_microvolts']:.2f}",
+                    f"{row['spice_margin_microvolts']:.1f}",
+                    f"{row['golden_margin_microvolts']:.1f}",
+                )
+            )
+    header = (
+        "column",
+        "conversion",
+        "SPICE",
+        "golden",
+        "gateware",
+        "",
+        "SPICE mV",
+        "golden mV",
+        "apart µV",
+        "explained µV",
+        "margin µV",
+        "golden µV",
+    )
+    off = ", ".join(content["effects_off"]) or "none"
+    volts, step = content["microvolts_per_mac"], content["smallest_ramp_step_mac"]
+    first = content["conversions"]
+    columns, ramps = (max(part[name] for part in first) for name in ("column_mac", "ramp_mac"))
+    facts = [
+        ("step", f"{content['step']} of {content['utterance']}, {content['decks']} decks"),
+        ("chip", f"{content['technology']}, seed {content['device_seed']}; off: {off}"),
+        ("codes", f"{content['codes_differ']} of {content['codes']} differ"),
+        ("columns apart", f"at most {columns * volts:.2f} µV, {columns:.4f} MAC ({columns / step:.2%} of a code)"),
+        ("ramps apart", f"at most {ramps * volts:.2f} µV, {ramps:.4f} MAC"),
+        ("not explained", f"at most {content['unexplained_mac'] * volts:.2f} µV, {content['unexplained_mac']:.4f} MAC"),
+        ("agreement", "yes" if content["agrees"] else "NO: see docs/spice.md"),
+    ]
+    return f"{table(header, rows, right=(2, 3, 4, 6, 7, 8, 9, 10, 11))}\n\n{table(('', ''), facts).lstrip()}"

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of features: ``.npy`` with one array, ``.npz`` with pulse codes and labels.
+
+An array's header is compared with the bytes that the file holds before memory is taken for it, and nothing is ever
+unpickled.
+"""
+
+import io
+import math
+import os
+import stat
+import zipfile
+import zlib
+from pathlib import Path
+from tokenize import TokenError
+from typing import BinaryIO
+
+import numpy as np
+from crossramp.golden.common.wording import printable
+from crossramp.golden.inputs.features import pulse_codes
+from crossramp.golden.inputs.recordings import SATURATED, Findings
+from crossramp.golden.network.lstm import checked_integers
+from crossramp.golden.network.model_file import Model
+
+from ..process.errors import UserError
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_NO_HEADER = (ValueError, KeyError, TypeError, EOFError, SyntaxError, OverflowError, MemoryError, RecursionError)
+_DEFLATED_MOST = 1032  # bytes that a byte of deflate can stand for, at most
+
+#: Beyond full scale by more than rounding to single precision makes.
+_BEYOND = 1 + 1e-6
+
+
+def read_features(model: Model, path: Path, findings: Findings) -> np.ndarray:
+    """Pulse codes: int64, shape (utterances, steps, inputs).
+
+    The type of the array decides: floats are real features, full scale ±1.0, saturated there and told to ``findings``;
+    integers are pulse codes.
+
+    Raises
+    ------
+    UserError
+        For a file that is missing, no ``.npy``, of a wrong type or shape, or too long; for a value that is not finite,
+        a code out of range, or floats beyond ±1.0 that are all whole numbers, which pulse codes saved as floats are.
+    """
+    name, spec = printable(path), model.spec
+    array = _read_npy(path, name)
+    if array.dtype.kind not in "iuf":
+        raise UserError(f"{name}: holds {array.dtype}; expected real features (floats) or pulse codes (integers)")
+    if array.ndim == 2:
+        array = array[None]
+    if array.ndim != 3 or array.shape[2] != spec.inputs or 0 in array.shape:
+        raise UserError(
+            f"{name}: has the shape {array.shape}; expected ([utterances,] steps, {spec.inputs} inputs), none of them 0"
+        )
+    if array.shape[1] > spec.max_steps and spec.readout != "step":
+        raise UserError(f"{name}: has {array.shape[1]} steps; the network takes at most {spec.max_steps}")
+    try:
+        if array.dtype.kind == "f":
+            with np.errstate(over="ignore"):  # of a longer type: infinite, and refused
+                values = array.astype(np.float64)
+            array = pulse_codes(values, spec.input_bits)
+            _check_scale(name, values, spec.input_max, findings)
+        return checked_integers("x", array, (None, None, None), spec.input_max)
+    except ValueError as error:
+        raise UserError(f"{name}: {error}") from None
+
+
+def _check_scale(name: str, values: np.ndarray, full_scale: int, findings: Findings) -> None:
+    beyond = np.abs(values) > _BEYOND
+    count = int(beyond.sum())
+    if not count:
+        return
+    largest = float(np.abs(values).max())
+    if (values == np.rint(values)).all():
+        raise ValueError(
+            f"holds floats that are all whole numbers, up to ±{largest:g}, while real features lie within ±1.0; "
+            "save pulse codes as integers (x.astype(numpy.int16)), or divide real features by their full scale"
+        )
+    at = tuple(map(int, np.argwhere(beyond)[0]))
+    findings.saturated += count
+    findings.add(
+        SATURATED,
+        f"{name}: {count} of {values.size} values lie beyond ±1.0 and saturate at ±{full_scale}; the first is "
+        f"{values[at]:g} at {list(at)}, the largest ±{largest:g}",
+    )
+
+
+def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """``codes`` (recordings, steps, inputs) and ``labels`` (recordings,), int64, of an ``.npz`` file.
+
+    A label is the index of a class, or -1 where it is not known.
+
+    Raises
+    ------
+    UserError
+        For a file that is missing or no such archive, or arrays of a wrong type, shape or range.
+    """
+    name, spec = printable(path), model.spec
+    try:
+        with _opened(path) as file, zipfile.ZipFile(file) as archive:
+            codes, labels = (_member(archive, which) for which in ("codes", "labels"))
+    except OSError as error:
+        raise UserError(f"{name}: cannot be read ({error.strerror or error}); give a .npz file") from None
+    except (*_NO_HEADER, TokenError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
+        raise UserError(f"{name}: expected a .npz file with two arrays, codes and labels") from None
+    if codes.dtype.kind not in "iu" or labels.dtype.kind not in "iu":
+        raise UserError(f"{name}: codes hold {codes.dtype}, labels {labels.dtype}; expected integers")
+    if codes.ndim != 3 or codes.shape[2] != spec.inputs or 0 in codes.shape or labels.shape != codes.shape[:1]:
+        raise UserError(
+            f"{name}: codes have the shape {codes.shape}, labels {labels.shape}; expected (recordings, steps, "
+            f"{spec.inputs}) and (recordings,)"
+        )
+    if codes.shape[1] > spec.max_steps:
+        raise UserError(f"{name}: has {codes.shape[1]} steps; the network takes at most {spec.max_steps}")
+    if labels.min() < -1 or labels.max() >= spec.classes:
+        raise UserError(f"{name}: labels reach from {labels.min()} to {labels.max()}; classes: 0 to {spec.classes - 1}")
+    try:
+        return checked_integers("codes", codes, (None, None, None), spec.input_max), labels.astype(np.int64)
+    except ValueError as error:
+        raise UserError(f"{name}: {error}") from None
+
+
+def _read_npy(path: Path, name: str) -> np.ndarray:
+    try:
+        with _opened(path) as file:
+            if file.read(4) == b"PK\x03\x04":
+                raise UserError(f"{name}: an archive of several arrays; write one array with numpy.save")
+            file.seek(0)
+            return _array(file, os.fstat(file.fileno()).st_size)
+    except OSError as error:
+        raise UserError(f"{name}: cannot be read ({error.strerror or error}); give a .npy file") from None
+    except _Short as error:
+        raise UserError(f"{name}: {error}; copy it again, or write it again with numpy.save") from None
+    except UserError:
+        raise
+    except (*_NO_HEADER, TokenError):
+        raise UserError(f"{name}: no .npy file of numbers; write one with numpy.save") from None
+
+
+class _Short(ValueError):
+    """A file holds fewer bytes than its header says."""
+
+
+def _opened(path: Path) -> BinaryIO:
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # to open a pipe may take forever
+        raise OSError(None, "it is a pipe or a device")
+    return open(path, "rb")
+
+
+def _array(file: BinaryIO, size: int) -> np.ndarray:
+    """The array that an open file of ``size`` bytes holds; one of :data:`_NO_HEADER` or _Short if there is none."""
+    shape, fortran, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
+    if dtype.hasobject:
+        raise ValueError("objects, which would have to be unpickled")
+    wanted, left = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if wanted > left or any(length < 0 for length in shape):
+        raise _Short(f"holds {left} bytes of data, its shape {shape} needs {wanted}")
+    data = np.frombuffer(file.read(wanted), dtype)
+    return data.reshape(shape, order="F" if fortran else "C")
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    about = archive.getinfo(f"{name}.npy")
+    if about.file_size > _DEFLATED_MOST * (about.compress_size + 1):
+        raise ValueError("more bytes than its compressed ones can stand for")
+    data = archive.read(about)
+    return _array(io.BytesIO(data), len(data))

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``crossramp``, also as ``python -m crossramp``: one module a command, each with ``add_parser`` and ``run``."""
+
+import argparse
+import contextlib
+import errno
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+
+from crossramp import __version__
+
+from .process import exit_status, signals, user_folders, warning_lines
+from .process.exit_status import Status, on_one_line
+
+#: The commands, in the order of the help; each is a module of :mod:`crossramp.cli.commands`.
+COMMANDS = (
+    "demo",
+    "generate",
+    "simulate",
+    "build",
+    "flash",
+    "run",
+    "virtual",
+    "replay",
+    "ramp",
+    "train",
+    "evaluate",
+    "sweep",
+    "linearity",
+    "spice",
+    "technology",
+    "info",
+    "cache",
+    "doctor",
+)
+
+#: What the system says where output cannot go: a full disk or quota, a broken device, a closed descriptor.
+_NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
+#: Where this is set, the traceback of every error is printed too.
+DEBUG = "CROSSRAMP_DEBUG"
+
+_EPILOG = f"""\
+MODEL is a model file (.npz) or the name of a shipped model (kws).
+Each command has its own help, with an example: crossramp generate --help
+
+{exit_status.HELP}
+{DEBUG}=1 in the environment prints the traceback of an error as well.
+"""
+
+
+def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The whole command line, or the part of it that has only these commands."""
+    top = argparse.ArgumentParser(
+        prog="crossramp",
+        description="Turn a trained recurrent network into the hardware around an analog crossbar, and prove it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"crossramp {__version__}")
+    subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in commands:
+        own = import_module(f"crossramp.cli.commands.{name}").add_parser(subparsers)
+        own.set_defaults(parser=own)
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; ``argv`` without the program's name (None: the process's).
+
+    Returns
+    -------
+    int
+        The exit status, see :mod:`.exit_status`.
+    """
+    _prepare_streams()
+    argv = sys.argv[1:] if argv is None else argv
+    status = Status.DONE
+    try:
+        with signals.watched() as watch, contextlib.ExitStack() as leaving, warning_lines.told_in_a_line():
+            status = _run(argv, watch, leaving)
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has enough; a difference that was found stays one
+        status = status or Status.BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in _NO_OUTPUT:
+            raise
+        status = _refuse(f"the output cannot be written: {error.strerror}")
+    finally:
+        _drop_unwritten()
+    return int(status)
+
+
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller, as in >&-
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        stream = getattr(sys, name)
+        if hasattr(stream, "reconfigure"):  # a name or a µ that the terminal cannot show is no reason to stop
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_unwritten() -> None:
+    """Python flushes once more on its way out: what could not be written would change the exit status there."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _run(argv: list[str], watch, leaving: contextlib.ExitStack) -> int:
+    """The exit status; output that cannot be written raises OSError."""
+    try:
+        args = _parse(argv)
+        user_folders.provide(leaving)
+        return args.run(args)
+    except SystemExit as stop:  # argparse: help, version, usage
+        return stop.code if isinstance(stop.code, int) else Status.REFUSED
+    except KeyboardInterrupt as interruption:  # a command may say what is kept
+        return _interrupted(watch, str(interruption))
+    except Exception as error:
+        if watch.number is not None:  # it is but a consequence
+            return _interrupted(watch)
+        if isinstance(error, OSError) and error.filename is None and error.errno in (errno.EPIPE, *_NO_OUTPUT):
+            raise
+        if os.environ.get(DEBUG):
+            traceback.print_exception(error)
+        status = exit_status.of_error(error)
+        if status is Status.INTERNAL:
+            _complain(_reported(error, argv))
+        else:
+            _complain(exit_status.text_of(error, status))
+        return status
+
+
+def _interrupted(watch, kept: str = "") -> int:
+    number = watch.number or signals.signal.SIGINT
+    watch.clean_up()
+    told = signals.ENDING[number]
+    _complain(f"{told}; {kept}" if kept else told)
+    return 128 + number
+
+
+def _reported(error: Exception, argv: list[str]) -> str:
+    """What to say of an internal error, whose traceback is kept in a file."""
+    what = on_one_line(f"{type(error).__name__}: {error}")
+    versions = f"crossramp {__version__}, Python {platform.python_version()}, {platform.platform()}"
+    text = f"{versions}\ncommand: {argv!r}\n\n{''.join(traceback.format_exception(error))}"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="crossramp-error-", suffix=".txt", errors="backslashreplace", delete=False
+        ) as file:
+            file.write(text)
+    except OSError:
+        return f"internal error: {what}; this is a bug: please report it with what {DEBUG}=1 prints"
+    return f"internal error: {what}; this is a bug: please report it with {file.name}, which has the traceback"
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    # Where the command is plain, no other one is imported: crossramp doctor works where numpy is missing.
+    known = argv and argv[0] in COMMANDS
+    top = parser(argv[:1] if known else COMMANDS)
+    args, left = top.parse_known_args(argv)
+    # argparse gives AUDIO nothing once an option stands between MODEL and it.
+    if left and hasattr(args, "audio") and not any(word.startswith("-") for word in left):
+        args.audio, left = [*args.audio, *left], []
+    if left:
+        args.parser.error(f"unrecognized arguments: {' '.join(left)}")
+    return args
+
+
+def _refuse(message: str) -> int:
+    _complain(message)
+    return Status.REFUSED
+
+
+def _complain(message: str) -> None:
+    with contextlib.suppress(OSError):  # nobody may be listening; the exit status says it too
+        print(f"crossramp: {message}", file=sys.stderr)

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What commands write: tables, JSON, folders, maps, notices.
+
+Imports golden, and the room ``process`` of cli.
+"""

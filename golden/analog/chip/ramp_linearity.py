@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How linear real ramps are: INL, DNL, missing codes and the activation's mean squared error, over many instances.
+
+Thresholds are taken as the columns see them, in MACs of ideal weights: a ramp whose step is 10 % low is right where the
+columns' charges are 10 % low too, which is what an in-memory ramp has over any other (read voltage, temperature and
+common drift act on both). Comparators' offsets are left out: they belong to columns, not to ramps.
+"""
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from crossramp.golden.network.ramps import Ramp, WrittenRamp, ramps
+from crossramp.golden.spec.activations import activation
+from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.golden.spec.state_scale import SpecificationWarning
+
+from ..conversion.calibration import CalibrationPlan, calibrate
+from ..conversion.seen_ramps import seen_thresholds
+from ..technologies.constants import RAMP_KINDS, SWITCHES
+from ..technologies.technology import Technology
+from .given_cells import Conductances
+from .ramp_cells import SCHEMES
+from .redundancy import activation_error
+from .sampling import sample
+from .translate import to_device
+
+#: Effects of the comparators, which are off while ramps are judged.
+COMPARATORS = frozenset({"offset", "comparator_noise", "delay"})
+
+#: What each scheme is called before and after one-point calibration.
+VARIANTS = tuple((name, calibrated) for name in SCHEMES for calibrated in (False, True))
+
+_UNITS = 8
+_INPUTS = 56  # 64 rows: the largest MAC is beyond every threshold, those of softsign with 8 bits included
+
+
+@dataclass(frozen=True, eq=False)
+class Linearity:
+    """Figures of some instances of one ramp of n bits.
+
+    Parameters
+    ----------
+    ramp : Ramp
+        The ideal one.
+    thresholds : float64 array, shape (instances, 2**n - 1)
+        In MACs, as programmed; codes follow from them by ``latch``.
+    latch : str
+        See :func:`~..ramp.latch`.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape or a threshold that is not finite.
+    """
+
+    ramp: Ramp
+    thresholds: np.ndarray
+    latch: str = "last_high"
+
+    def __post_init__(self):
+        values = np.asarray(self.thresholds, float)
+        if values.ndim != 2 or values.shape[1] != len(self.ramp.floors) or len(values) == 0:
+            raise ValueError(f"thresholds have the shape {values.shape}; expected (instances, {len(self.ramp.floors)})")
+        if not np.isfinite(values).all():
+            raise ValueError("thresholds hold a value that is not finite; a ramp level is a number of MACs")
+        object.__setattr__(self, "thresholds", values)
+
+    @property
+    def lsb(self) -> float:
+        """One of the 2**n equal parts of the output range."""
+        return (self.ramp.activation.high - self.ramp.activation.low) / (1 << self.ramp.bits)
+
+    @cached_property
+    def inl(self) -> np.ndarray:
+        """(g(T_k·scale) - y_k) / LSB, as :class:`~..rampreport.RampReport` has it; shape of ``thresholds``."""
+        return (self.ramp.activation(self.thresholds * self.ramp.scale) - self.ramp.borders) / self.lsb
+
+    @cached_property
+    def dnl(self) -> np.ndarray:
+        """Width of each code between two thresholds over an LSB, less 1; shape (instances, 2**n - 2)."""
+        return np.diff(self.ramp.activation(self.thresholds * self.ramp.scale), axis=1) / self.lsb - 1
+
+    @cached_property
+    def missing(self) -> np.ndarray:
+        """Codes that no integer MAC converts to; int64, shape (instances,)."""
+        floors = np.floor(self.thresholds).astype(np.int64)
+        # The first and the last code begin and end at no threshold: some integer has them.
+        return np.array([(np.diff(WrittenRamp(row, self.latch)._envelope) == 0).sum() for row in floors], np.int64)
+
+    @cached_property
+    def mse(self) -> np.ndarray:
+        """Mean squared error of the activation, :func:`.redundancy.activation_error`; float64, shape (instances,)."""
+        return activation_error(self.thresholds, self.ramp, self.latch)
+
+    def summary(self) -> dict[str, float]:
+        """Means over the instances, and values that 95 % of them keep below."""
+        inl, dnl = np.abs(self.inl).max(axis=1), np.abs(self.dnl).max(axis=1)
+        rms = np.sqrt(np.mean(self.inl**2, axis=1))
+        return {
+            "inl_max_lsb": float(inl.mean()),
+            "inl_max_lsb_95": float(np.percentile(inl, 95)),
+            "inl_rms_lsb": float(rms.mean()),
+            "inl_rms_lsb_95": float(np.percentile(rms, 95)),
+            "dnl_max_lsb": float(dnl.mean()),
+            "dnl_max_lsb_95": float(np.percentile(dnl, 95)),
+            "missing_codes": float(self.missing.mean()),
+            "missing_codes_95": float(np.percentile(self.missing, 95)),
+            "mse": float(self.mse.mean()),
+            "mse_95": float(np.percentile(self.mse, 95)),
+        }
+
+
+def probe(activation_text: str, bits: int) -> Specification:
+    """A small macro whose four banks share one ramp: the least that a ramp can be sampled and calibrated with.
+
+    Parameters
+    ----------
+    activation_text : str
+        As :func:`~..activations.activation` reads it. Where its range is not one that a gate decodes, [0, 1] or
+        [-1, 1] is taken, as the function allows.
+    bits : int
+        2 to 8.
+    """
+    found = activation(activation_text)
+    if (found.low, found.high) not in ((0, 1), (-1, 1)):
+        low = 0 if found.limit_low >= 0 else -1
+        found = activation(f"{found.name}[{low},1]")
+    gates = (Gate(found.text, 2.0),) * 4
+    with warnings.catch_warnings():
+        # A probe never converts a cell state, so the reach of its pulse code does not matter.
+        warnings.simplefilter("ignore", SpecificationWarning)
+        return Specification(inputs=_INPUTS, units=_UNITS, classes=2, bias_rows=0, adc_bits=bits, gates=gates)
+
+
+def of_instances(
+    technology: Technology,
+    spec: Specification,
+    weights: np.ndarray,
+    seeds,
+    *,
+    switches: frozenset = frozenset(SWITCHES),
+    conductances: Conductances | None = None,
+    calibrations: tuple[bool, ...] = (False, True),
+    progress=None,
+) -> dict[bool, list[Linearity]]:
+    """Linearity of each ramp of ``spec`` over device instances, before and after calibration.
+
+    Parameters
+    ----------
+    technology : Technology
+    spec : Specification
+    weights : integer array, shape (rows, columns)
+    seeds : iterable of int
+        One an instance.
+    switches : set of str
+        Effects that are on; those of comparators never are.
+    conductances : Conductances or None
+        Given cells, the same in every instance.
+    calibrations : tuple of bool
+        What to tell: False: with the nominal calibration cells; True: after one-point calibration as the gateware does
+        it, where the specification has calibration cells.
+    progress : callable or None
+        Called with the number of instances done.
+
+    Returns
+    -------
+    dict of lists of Linearity
+        For each of ``calibrations``, one a ramp.
+    """
+    switches = frozenset(switches) - COMPARATORS
+    plan = calibration_plan(technology, spec, weights) if True in calibrations and spec.calibration_cells else None
+    found = {which: [] for which in calibrations}
+    for number, seed in enumerate(seeds, 1):
+        device = to_device(sample(technology, spec, weights, seed, switches=switches, conductances=conductances))
+        for which in calibrations:
+            cells = calibrate(device, plan).cells if which and plan is not None else None
+            found[which].append(seen_thresholds(device, weights, cells))
+        if progress is not None:
+            progress(number)
+    ideal = ramps(spec)
+    return {
+        which: [Linearity(ramp, values, spec.latch) for ramp, values in zip(ideal, np.stack(rows, axis=1), strict=True)]
+        for which, rows in found.items()
+    }
+
+
+def calibration_plan(technology: Technology, spec: Specification, weights: np.ndarray) -> CalibrationPlan:
+    """The calibration of ``spec``'s ramps, told what the smallest cells of ``technology`` are worth."""
+    array = sample(technology, spec, weights, 0, switches=frozenset())
+    lsb = (array.calibration - array.calibration_negative)[:, 0] / array.ramp_unit
+    return CalibrationPlan(spec, lsb=tuple(lsb))
+
+
+def with_scheme(technology: Technology, scheme: str) -> Technology:
+    """``technology`` with the ramp programmed by ``scheme``, a name of :data:`.ramp_cells.SCHEMES`."""
+    if scheme not in SCHEMES:
+        raise ValueError(f"ramp scheme is {scheme!r}; allowed: {', '.join(SCHEMES)}")
+    return technology.replace({"ramp.scheme": float(SCHEMES.index(scheme))})
+
+
+@dataclass(frozen=True, eq=False)
+class SupplyErrors:
+    """How wrong codes are where the read voltage is not the nominal one.
+
+    Attributes
+    ----------
+    supplies : float64 array
+        Read voltage over the nominal one.
+    mean, worst : dict of float64 arrays, shape of ``supplies``
+        By kind of ramp, ``"in-memory"`` or ``"external"``: the code's error, mean over MACs, and the largest; of both
+        the mean over instances.
+    """
+
+    supplies: np.ndarray
+    mean: dict[str, np.ndarray]
+    worst: dict[str, np.ndarray]
+
+
+def supply_errors(
+    technology: Technology,
+    spec: Specification,
+    weights: np.ndarray,
+    seeds,
+    supplies,
+    *,
+    switches: frozenset = frozenset(SWITCHES),
+    conductances: Conductances | None = None,
+) -> SupplyErrors:
+    """Codes of the first ramp against the ideal ones, for MACs evenly spread as far as :class:`Linearity` looks.
+
+    The ramp in memory is driven by the read voltage as the columns are; the external one is not. All chips have the
+    nominal read voltage at a supply of 1. Of given cells, the external ramp takes all but those of a ramp in memory.
+    """
+    ramp = ramps(spec)[0]
+    span = np.ptp(ramp.thresholds)
+    macs = np.arange(int(ramp.floors[0] - span / 4), int(ramp.floors[-1] + span / 4) + 1)
+    ideal, seeds = ramp.convert(macs), list(seeds)
+    mean, worst = {}, {}
+    for kind in RAMP_KINDS:
+        mean[kind], worst[kind] = np.empty(len(supplies)), np.empty(len(supplies))
+        given = conductances if kind == "in-memory" or conductances is None else conductances.without_ramps()
+        for k, supply in enumerate(supplies):
+            changes = {"read.voltage_spread": 0.0, "operation.supply": float(supply), "ramp": kind}
+            options = {"switches": switches, "conductances": given, "calibrations": (False,)}
+            found = of_instances(technology.replace(changes), spec, weights, seeds, **options)
+            errors = np.abs([np.searchsorted(np.sort(row), macs) - ideal for row in found[False][0].thresholds])
+            mean[kind][k], worst[kind][k] = errors.mean(), errors.max(axis=1).mean()
+    return SupplyErrors(np.asarray(supplies, float), mean, worst)

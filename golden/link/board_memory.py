@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a board's memories hold: the spaces of the host link, word by word, and the board's identity.
+
+========== ============================== ====================================================================
+space      words                          a word
+========== ============================== ====================================================================
+IDENTITY   as many as it takes            1 byte: of the text that :func:`identity_image` makes
+WEIGHTS    4 x groups x rows              ``columns_per_clock`` weights of 1 byte; word (group * rows + row)
+THRESHOLDS ramps x 2**adc_bits            floor of a threshold; word (ramp * 2**adc_bits + tick), ticks from 0; the
+                                          last word of a ramp is not used
+HEAD       classes x (units + 1)          a weight of the head, or a bias; word (class * (units + 1) + unit)
+SETTINGS   2 + calibration                2 bytes: hold clocks, tick clocks, then 16 calibration cells a word
+H          beats                          ``lanes`` codes of 1 byte
+LOGITS     classes                        an exact logit
+========== ============================== ====================================================================
+
+Numbers are signed (settings are not), least significant byte first, in the fewest bytes that hold their range. A group
+is ``columns_per_clock`` columns of one bank, the last one of a bank filled up with zeros.
+"""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..common.checks import integer
+from ..network.network import Network
+from ..network.ramps import ramps
+from ..spec.boundary_wires import calibration_bits
+from ..spec.specification import Specification, SpecificationError
+from .link_protocol import BAUD, VERSION, Space
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a bitstream was made for, as the board states it.
+
+    Attributes
+    ----------
+    board : str
+        Name of the board.
+    spec : Specification
+        Of every model it serves, ``lanes`` as built.
+    columns_per_clock : int
+        Of the emulator; 0: there is none, the array is on pins.
+    clock : int
+        Hz.
+    baud : int
+        Bits per second of the UART.
+    made_by : str
+        Name and version of the program that made it.
+
+    Raises
+    ------
+    SpecificationError
+        For the readout ``"step"``, since the host link has one answer an utterance; for a projection, whose weights no
+        space of the host link holds.
+    """
+
+    board: str
+    spec: Specification
+    columns_per_clock: int
+    clock: int
+    baud: int = BAUD
+    made_by: str = "crossramp"
+
+    def __post_init__(self):
+        for name, low in (("columns_per_clock", 0), ("clock", 1), ("baud", 1)):
+            object.__setattr__(self, name, integer(name, getattr(self, name), low, error=SpecificationError))
+        if self.spec.projection:
+            raise SpecificationError(
+                f"the specification has a projection to {self.spec.projection}, and boards have none; give a model "
+                "without one, or simulate this one"
+            )
+        if self.spec.readout == "step":
+            raise SpecificationError(
+                "the readout is 'step', and a board answers once an utterance; give a model whose readout is mean "
+                "or last, or simulate this one"
+            )
+
+    @property
+    def payload(self) -> int:
+        """Longest payload, in bytes, of a request or an answer: every step and every word fits, and the whole frame
+        fills a power of two."""
+        longest = max(self.spec.inputs + 6, *(self.word_bytes(space) + 4 for space in Space))
+        return max(512, 1 << (longest + 8 - 1).bit_length()) - 8
+
+    @property
+    def groups(self) -> int:
+        """Groups of columns in a bank; 0 without an emulator."""
+        return -(-self.spec.units // self.columns_per_clock) if self.columns_per_clock else 0
+
+    def word_bytes(self, space: Space) -> int:
+        """Bytes of a word of ``space``."""
+        spec = self.spec
+        return {
+            Space.IDENTITY: 1,
+            Space.WEIGHTS: self.columns_per_clock,
+            Space.THRESHOLDS: -(-spec.mac_bits // 8),
+            Space.HEAD: -(-spec.head_bias_bits // 8),
+            Space.SETTINGS: 2,
+            Space.H: spec.lanes,
+            Space.LOGITS: -(-spec.logit_bits // 8),
+        }[space]
+
+    def words(self, space: Space) -> int:
+        """Words of ``space``; 0 for what the board has not."""
+        spec = self.spec
+        return {
+            Space.IDENTITY: len(identity_image(self)) if space == Space.IDENTITY else 0,
+            Space.WEIGHTS: 4 * self.groups * spec.rows,
+            Space.THRESHOLDS: len(spec.ramps) << spec.adc_bits if self.columns_per_clock else 0,
+            Space.HEAD: spec.classes * (spec.units + 1),
+            Space.SETTINGS: 2 + -(-calibration_bits(spec) // 16),
+            Space.H: spec.beats,
+            Space.LOGITS: spec.classes,
+        }[space]
+
+
+def identity_image(build: Build) -> bytes:
+    """The identity: its length in 2 bytes, itself included, then JSON."""
+    content = {
+        "protocol": VERSION,
+        "board": build.board,
+        "hash": build.spec.content_hash,
+        "specification": build.spec.to_dict(),
+        "columns_per_clock": build.columns_per_clock,
+        "payload": build.payload,
+        "clock": build.clock,
+        "baud": build.baud,
+        "made_by": build.made_by,
+    }
+    text = json.dumps(content, separators=(",", ":")).encode()
+    return (len(text) + 2).to_bytes(2, "little") + text
+
+
+def read_identity(image: bytes) -> Build:
+    """What :func:`identity_image` described.
+
+    Raises
+    ------
+    ValueError
+        For anything that is no identity of this version; the message quotes what is wrong.
+    """
+    try:
+        content = json.loads(image[2:].decode())
+        if content["protocol"] != VERSION:
+            raise ValueError(f"the board speaks version {content['protocol']!r} of the protocol; this is {VERSION}")
+        spec = Specification.from_dict(content["specification"])
+        build = Build(
+            content["board"],
+            spec,
+            content["columns_per_clock"],
+            content["clock"],
+            content["baud"],
+            content["made_by"],
+        )
+        if content["hash"] != spec.content_hash or content["payload"] != build.payload:
+            raise ValueError(f"the board's identity contradicts itself: hash {content['hash']!r}")
+    except SpecificationError as error:
+        raise ValueError(f"the board's specification is none: {error}") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"the board's identity cannot be read ({type(error).__name__}: {error})") from None
+    return build
+
+
+def weight_words(spec: Specification, weights: np.ndarray, columns_per_clock: int) -> np.ndarray:
+    """``weights``, integer, shape (rows, columns), in the order of the emulator's memory: int64, shape (words, lanes).
+
+    A word has the weights of one row and one group of ``columns_per_clock`` columns; word (group * rows + row).
+    """
+    groups = -(-spec.units // columns_per_clock)
+    padded = np.zeros((spec.rows, 4, groups * columns_per_clock), np.int64)
+    padded[:, :, : spec.units] = np.asarray(weights).reshape(spec.rows, 4, spec.units)
+    return padded.reshape(spec.rows, 4 * groups, columns_per_clock).transpose(1, 0, 2).reshape(-1, columns_per_clock)
+
+
+def threshold_words(spec: Specification, floors=None) -> list[int]:
+    """Thresholds in the order of the emulator's memory: tick k (from 0) of ramp r at r * 2**adc_bits + k.
+
+    Parameters
+    ----------
+    spec : Specification
+    floors : sequence of integer arrays, shape (ticks,), or None
+        For each ramp of ``spec.ramps``: a column's comparator is high while its MAC exceeds the tick's. None: those of
+        the ideal ramps.
+    """
+    if floors is None:
+        floors = [ramp.clipped_floors(spec.mac_max) for ramp in ramps(spec)]
+    return [int(threshold) for ramp in floors for threshold in [*ramp, 0]]
+
+
+def weights_image(build: Build, weights: np.ndarray) -> bytes:
+    """All words of WEIGHTS for ``weights``, integer, shape (rows, columns)."""
+    return weight_words(build.spec, weights, build.columns_per_clock).astype(np.int8).tobytes()
+
+
+def thresholds_image(build: Build, floors=None) -> bytes:
+    """All words of THRESHOLDS; ``floors`` as in :func:`threshold_words`."""
+    return _packed(threshold_words(build.spec, floors), build.word_bytes(Space.THRESHOLDS))
+
+
+def head_image(build: Build, network: Network) -> bytes:
+    """All words of HEAD."""
+    rows = zip(network.head_weights, network.head_biases, strict=True)
+    return _packed([int(w) for row, bias in rows for w in [*row, bias]], build.word_bytes(Space.HEAD))
+
+
+def unpacked(data: bytes, word_bytes: int) -> np.ndarray:
+    """Signed numbers of ``word_bytes`` each; int64."""
+    words = [data[k : k + word_bytes] for k in range(0, len(data), word_bytes)]
+    return np.array([int.from_bytes(word, "little", signed=True) for word in words], np.int64)
+
+
+def _packed(values: list[int], word_bytes: int) -> bytes:
+    return b"".join(value.to_bytes(word_bytes, "little", signed=True) for value in values)

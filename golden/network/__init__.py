@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network in integers: ramps, conversion, cell update, LSTM, head, and the model file that holds a trained one.
+
+:mod:`.network` composes the parts; :mod:`.fast_lstm` computes the same h several times as fast; :mod:`.step_record`
+lists what the hardware shows of a step.
+Imports the rooms ``spec``, ``inputs`` and ``common`` of golden.
+"""

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cell update: from codes to c, from c to its pulse code, from codes to h; and the projection of h. Integers."""
+
+import numpy as np
+
+from ..spec.specification import GATES, Specification
+from .integers import exact_matmul, round_shift, saturate
+from .ramps import decode_integer
+
+
+def update_c(spec: Specification, codes: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """c ← sat(round(f·c + i·g)), rounded once, on the exact sum.
+
+    Parameters
+    ----------
+    codes : integer array, shape (..., 4 * units)
+        Banks i, f, g, o.
+    c : integer array, shape (..., units)
+        In units of 2**-state_frac_bits, as the result.
+    """
+    banks = codes.reshape((*codes.shape[:-1], 4, spec.units))
+    i, f, g = (decode_integer(banks[..., k, :], spec.bipolar(GATES[k]), spec.adc_bits) for k in range(3))
+    # f·c has 2**-(f_shift) units of c's own, i·g has 2**-(ig_shift) of them: bring both to the finer.
+    f_shift = spec.value_shift("f")
+    ig_shift = spec.value_shift("i") + spec.value_shift("g") - spec.state_frac_bits
+    shift = max(f_shift, ig_shift)
+    exact = (f * c << (shift - f_shift)) + (i * g << (shift - ig_shift))
+    return saturate(round_shift(exact, shift), spec.state_max)
+
+
+def state_pulses(spec: Specification, c: np.ndarray) -> np.ndarray:
+    """c as a pulse code within ±state_pulse_max: sat(round(c·M / 2**R))."""
+    multiplier, shift = spec.state_gain
+    return saturate(round_shift(c * multiplier, shift), spec.state_pulse_max)
+
+
+def update_h(spec: Specification, o_codes: np.ndarray, state_codes: np.ndarray) -> np.ndarray:
+    """h ← round(o·tanh(c)·input_max), a pulse code; cannot exceed ±input_max."""
+    o = decode_integer(o_codes, spec.bipolar("o"), spec.adc_bits)
+    t = decode_integer(state_codes, spec.bipolar("g"), spec.adc_bits)
+    return round_shift(o * t * spec.input_max, spec.value_shift("o") + spec.value_shift("g"))
+
+
+def project(spec: Specification, weights: np.ndarray, h: np.ndarray) -> np.ndarray:
+    """r ← sat(round(Σ_u W[p, u]·h[u] / 2**projection_shift)), pulse codes that stand wherever h stood.
+
+    Parameters
+    ----------
+    weights : integer array, shape (hidden, units)
+        W, within ±head_weight_max.
+    h : integer array, shape (..., units)
+        Pulse codes.
+
+    Returns
+    -------
+    int64 array, shape (..., hidden)
+    """
+    sums = exact_matmul(h, weights.T, spec.units * spec.head_weight_max * spec.input_max)
+    return saturate(round_shift(sums, spec.projection_shift), spec.input_max)

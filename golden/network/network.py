@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole network: LSTM macro, dense head, argmax."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..spec.specification import Specification
+from .integers import exact_matmul
+from .lstm import Lstm, StepTrace, check_integers, checked_integers
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkTrace:
+    """What a network computed for a batch.
+
+    ``answers``: class indices, shape (batch,). ``logits``: exact integers, shape (batch, classes). ``sums``: what the
+    head saw, shape (batch, hidden). ``steps``: the macro's trace. With the readout ``"step"``, the first three have a
+    steps axis after the batch's.
+    """
+
+    answers: np.ndarray
+    logits: np.ndarray
+    sums: np.ndarray
+    steps: StepTrace
+
+
+class Network:
+    """LSTM macro and dense head, integer-exact, vectorized over a batch.
+
+    Logits are Σ_u w[k, u]·S[u] + b[k]·N. With the readout ``"mean"``, S is the sum of h over the steps and N their
+    number, so logits are the mean's times N and the argmax is the mean's; with ``"last"``, S is the last h and N is 1;
+    with ``"step"``, every step has its logits and its answer, S is that step's h and N is 1.
+
+    Parameters
+    ----------
+    spec : Specification
+    weights : integer array, shape (rows, columns)
+        Of the macro, see :class:`~.lstm.Lstm`.
+    head_weights : integer array, shape (classes, hidden)
+        Within ±head_weight_max.
+    head_biases : integer array, shape (classes,)
+        Within ±head_bias_max, in units of (head weight step) x (h step).
+    projection_weights : integer array, shape (hidden, units), or None
+        Of the macro's projection, see :class:`~.lstm.Lstm`.
+
+    Raises
+    ------
+    ValueError
+        For a wrong shape, a type that is no integer, or a value out of range.
+    """
+
+    def __init__(self, spec: Specification, weights, head_weights, head_biases, projection_weights=None):
+        self.spec = spec
+        self.lstm = Lstm(spec, weights, projection_weights=projection_weights)
+        shape = (spec.classes, spec.hidden)
+        self.head_weights = checked_integers("head_weights", head_weights, shape, spec.head_weight_max)
+        self.head_biases = checked_integers("head_biases", head_biases, (spec.classes,), spec.head_bias_max)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The macro's weights: int64, shape (rows, columns)."""
+        return self.lstm.weights
+
+    @property
+    def projection_weights(self) -> np.ndarray | None:
+        """The projection's weights: int64, shape (hidden, units), or None."""
+        return self.lstm.projection_weights
+
+    def run(self, x: np.ndarray) -> NetworkTrace:
+        """Utterances of equal length, with the whole trace.
+
+        Parameters
+        ----------
+        x : integer array, shape (batch, steps, inputs)
+            Pulse codes within ±input_max; 1 to max_steps steps, any number with the readout ``"step"``.
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape, a number of steps or a code out of range.
+        """
+        self._check_steps(x)
+        steps = self.lstm.run(x)
+        return NetworkTrace(*self.head(steps.h), steps)
+
+    def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray) -> NetworkTrace:
+        """One time step and its logits, for inputs that depend on the answers before; for the readout ``"step"``.
+
+        Parameters
+        ----------
+        x : integer array, shape (batch, inputs)
+            Pulse codes within ±input_max.
+        c, h : integer arrays, shapes (batch, units) and (batch, hidden)
+            Of the step before (``steps.c`` and ``steps.h`` of the trace), or those of :meth:`.lstm.Lstm.start`.
+
+        Returns
+        -------
+        NetworkTrace
+            Without a steps axis.
+
+        Raises
+        ------
+        ValueError
+            For a wrong shape, a code out of range, or another readout.
+        """
+        if self.spec.readout != "step":
+            raise ValueError(f"the readout is {self.spec.readout!r}: only 'step' has logits after every step")
+        step = self.lstm.step(check_integers("x", x, (None, self.spec.inputs), self.spec.input_max), c, h)
+        logits = self.logits(step.h, 1)
+        return NetworkTrace(logits.argmax(axis=-1), logits, step.h, step)
+
+    def answers(self, x: np.ndarray) -> np.ndarray:
+        """The answers of :meth:`run` without the trace, by the fast path where the macro has one.
+
+        int64, shape (batch,), with the readout ``"step"`` (batch, steps); raises what :meth:`run` raises.
+        """
+        self._check_steps(x)
+        fast = self.lstm.fast
+        if fast is None:
+            return self.run(x).answers
+        x = self.lstm.checked_inputs(x)
+        if self.spec.readout == "mean":
+            return self.logits(fast.sums(x), x.shape[1]).argmax(axis=-1)
+        seen = fast.last(x) if self.spec.readout == "last" else fast.hidden(x)
+        return self.logits(seen, 1).argmax(axis=-1)
+
+    def _check_steps(self, x):
+        if self.spec.readout != "step" and np.ndim(x) == 3 and np.shape(x)[1] > self.spec.max_steps:
+            raise ValueError(f"x has {np.shape(x)[1]} steps; max_steps is {self.spec.max_steps}")
+
+    def head(self, h: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(answers, logits, sums) of hidden states ``h``, shape (batch, steps, hidden). Ties go to the lower class."""
+        sums = {"mean": lambda: h.sum(axis=1), "last": lambda: h[:, -1], "step": lambda: h}[self.spec.readout]()
+        logits = self.logits(sums, h.shape[1] if self.spec.readout == "mean" else 1)
+        return logits.argmax(axis=-1), logits, sums
+
+    def logits(self, sums: np.ndarray, count: int) -> np.ndarray:
+        """Exact logits of ``sums``, integers, shape (..., hidden): of h over ``count`` steps, or of one h.
+
+        int64, shape (..., classes).
+        """
+        bound = self.spec.hidden * self.spec.head_weight_max * self.spec.input_max * count
+        return exact_matmul(sums, self.head_weights.T, bound) + self.head_biases * count

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The analog boundary: every wire between the periphery and whatever stands behind it."""
+
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from crossramp.golden.spec.boundary_wires import BOUNDARY
+from crossramp.golden.spec.specification import Specification
+
+
+class ArraySignature(wiring.Signature):
+    """The wires between the digital periphery and the array, seen from the periphery.
+
+    Every output is a flip-flop's, so an analog circuit sees no glitch. Clock by clock, a conversion is: ``reset`` falls
+    and ``integrate`` rises; the window lasts ``input_max`` clocks (``state_pulse_max`` in the second conversion);
+    ``hold`` follows at once, for ``settle_clocks`` clocks or until ``ready``; then the ticks. ``docs/boundary.md`` has
+    the timing diagram and the rules, each of which the protocol checker holds.
+
+    Parameters
+    ----------
+    spec : Specification
+
+    Members (periphery to array)
+    ----------------------------
+    row_pos, row_neg : rows bits each
+        Drive row r with the positive or the negative read voltage: high for as many clocks as the pulse code's
+        magnitude, from the first clock of the window on. Never both.
+    state_pos, state_neg : units bits each
+        The same for the state cell on column u of bank g; only in the second conversion.
+    state : 1 bit
+        High throughout the second conversion (window, hold, ramp): only bank g's columns matter.
+    integrate : 1 bit
+        The integrators accumulate.
+    reset : 1 bit
+        The integrators of all columns are emptied. At least 3 clocks before every window.
+    hold : 1 bit
+        Nothing is driven, the integrators keep their value; high until the last tick's comparators are latched.
+    ramp_reset : 1 bit
+        The ramps go to their start, and apply the calibration cells selected. High from the first clock of hold to the
+        clock before the first tick.
+    tick : 1 bit
+        High for one clock at the start of each tick: all ramps go one step on.
+    tap : 2**adc_bits - 1 bits
+        One-hot, valid from its tick to the next: which ramp cell makes this step. Tap 0 takes the ramp from its start
+        to the first threshold.
+    calibration : ramps x calibration_cells bits
+        Which bias cells are applied while ``ramp_reset`` is high; constant otherwise. Ramp 0's cells are lowest.
+
+    Members (array to periphery)
+    ----------------------------
+    comparators : columns bits
+        High while the column's value exceeds its ramp. Asynchronous: may change at any time, also at a clock edge. Read
+        on the clocks of the ramp that have ``ready`` high, once a tick.
+    ready : 1 bit, synchronous
+        Low makes the periphery wait, before a window, in hold, and on every tick (the comparators of a tick are latched
+        on the first clock with ``ready`` high, the tick's own clock included). A window, once open, is never stretched.
+        May depend on ``tick`` and ``hold`` without a clock between.
+    """
+
+    def __init__(self, spec: Specification):
+        self.spec = spec
+        super().__init__(
+            {wire.name: (Out if wire.to_array else In)(wire.width(spec), init=wire.init) for wire in BOUNDARY}
+        )

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host link: commands from a UART, carried out on a network, its array and its results."""
+
+from amaranth import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from crossramp.golden.link.board_memory import Build
+
+from ..common.record_layout import answer_layout, h_layout, logit_layout
+from ..macro.loader import x_layout
+from .framing import FramePort
+from .link_commands import Commands
+from .results import Results
+from .spaces import Spaces
+from .uart import divisor
+
+
+class HostLink(wiring.Component):
+    """Carries out one command after another; each is checked as a whole before anything of it is done.
+
+    Its golden model is :class:`golden.linkmodel.LinkModel`. A command that reads, writes or steps is gone through
+    twice: first for its checks, then to do it. So a refused command has changed nothing, and every command may be
+    repeated.
+
+    Latency: a clock a byte and one a word of the request, each time; then the answer, as fast as the line takes it. No
+    command waits for the network: what cannot be done now is answered BUSY.
+    Cost: the memories of :class:`.framing.FramePort`, :class:`.results.Results` and :class:`.spaces.Spaces`.
+
+    Parameters
+    ----------
+    build : Build
+        With ``columns_per_clock`` 0, there are no members ``weights`` and ``thresholds``.
+
+    Members
+    -------
+    rx, tx : 1 bit
+        The line.
+    x, h, logit, answer : streams
+        Of the network.
+    weights, thresholds, head : AccessSignature
+        Used only between steps.
+    stalled : 1 bit
+        The network waits for its array.
+    reset : 1 bit
+        Resets the network and its array.
+    hold_clocks, tick_clocks, calibration :
+        What is in SETTINGS; 0 at power-up.
+    computing, error : 1 bit
+        A step or an answer is under way; something was dropped since the last RESET.
+
+    Raises
+    ------
+    ValueError
+        For a baud rate that the clock cannot make, or steps longer than a frame can be.
+    """
+
+    def __init__(self, build: Build):
+        self.build = build
+        self.clocks = divisor(build.clock, build.baud)
+        if build.payload > 0xFFFF:
+            raise ValueError(f"inputs is {build.spec.inputs}: a step has to fit a frame; allowed: up to 32754")
+        self.spaces = Spaces(build)
+        spec, spaces = build.spec, self.spaces.signature.members
+        members = {
+            "rx": In(1, init=1),
+            "tx": Out(1, init=1),
+            "x": Out(stream.Signature(x_layout(spec.input_bits))),
+            "h": In(stream.Signature(h_layout(spec))),
+            "logit": In(stream.Signature(logit_layout(spec))),
+            "answer": In(stream.Signature(answer_layout(spec))),
+            "stalled": In(1),
+            "reset": Out(1),
+            "computing": Out(1),
+            "error": Out(1),
+        }
+        self.passed = [name for name in ("weights", "thresholds", "head") if name in spaces]
+        self.settings = ("hold_clocks", "tick_clocks", "calibration")
+        members |= {name: spaces[name] for name in (*self.passed, *self.settings)}
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.port = port = FramePort(self.clocks, self.build.payload + 8)
+        m.submodules.spaces = spaces = self.spaces
+        m.submodules.results = results = Results(self.build.spec)
+        for name in ("h", "logit", "answer"):
+            wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(results, name))
+        for name in self.passed:
+            wiring.connect(m, getattr(spaces, name), wiring.flipped(getattr(self, name)))
+        for name in ("hidden", "logits"):
+            wiring.connect(m, getattr(spaces, name), getattr(results, name))
+        m.d.comb += [getattr(self, name).eq(getattr(spaces, name)) for name in self.settings]
+        m.d.comb += [
+            port.rx.eq(self.rx),
+            self.tx.eq(port.tx),
+            port.clear.eq(self.reset),
+            results.clear.eq(self.reset),
+            results.stalled.eq(self.stalled),
+            self.computing.eq(results.computing),
+            self.error.eq(port.faults != 0),
+            spaces.space.eq(port.command[:3]),
+        ]
+        Commands(self, m, port, spaces, results).build()
+        return m

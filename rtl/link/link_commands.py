@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the host link does, state by state: each command is checked as a whole, then done."""
+
+import enum
+
+from amaranth import Cat, Module, Signal
+from crossramp.golden.link.link_protocol import ANSWER, Command, Space, Status, StatusBlock
+
+from .framing import FramePort
+from .results import Results
+from .spaces import Spaces, out_of_range, spaces_of
+
+_BODY = 4  # where a body's payload begins
+_HEADER = 5  # bytes of an answer before its data: sequence, command, length, status
+_ARGUMENTS = {Command.RESET: 1, Command.STEP: 6, Command.READ: 5, Command.WRITE: 4}
+
+
+class Kind(enum.Enum):
+    """What a command does."""
+
+    OTHER = 0
+    ECHO = 1
+    STATUS = 2
+    RESET = 3
+    STEP = 4
+    READ = 5
+    WRITE = 6
+
+
+class Commands:
+    """The states of a :class:`.host_link.HostLink`: what its parts do, command by command.
+
+    Parameters
+    ----------
+    link : HostLink
+    m : Module
+        Its module, which gets the logic.
+    port, spaces, results :
+        Its parts.
+    """
+
+    def __init__(self, link, m: Module, port: FramePort, spaces: Spaces, results: Results):
+        self.link, self.m, self.port, self.spaces, self.results = link, m, port, spaces, results
+        build = link.build
+        self.kind = Signal(Kind)
+        self.arguments = Signal(3)  # bytes of the payload before its words or codes
+        self.in_arguments = Signal()  # `byte` is one of them
+        self.length_wrong = Signal()
+        self.at = Signal(range(build.payload + 9))  # byte of the body that port.byte shows
+        self.following = Signal.like(self.at)
+        self.end = Signal()  # `at` is behind the payload
+        self.index = Signal(5)  # of an argument, a header byte, a status byte
+        self.address = Signal.like(spaces.address)
+        self.word = Signal.like(spaces.word)
+        self.within = Signal.like(spaces.word_bytes)  # bytes of the word that are through
+        self.count = Signal(8)  # words of a READ that are left
+        self.commit = Signal()  # the second time through
+        self.bad_address = Signal()
+        self.bad_value = Signal()
+        self.too_long = Signal()  # the answer would be
+        self.status = Signal(Status)
+        self.length = Signal(range(build.payload + 1))  # of the answer's payload: what is left of it
+        self.tag = Signal(8)
+        self.started = Signal()
+        self.step_last = Signal()
+        self.ours = Signal()  # STEP is about the utterance that runs,
+        self.repeated = Signal()  # and about the step taken last,
+        self.not_next = Signal()  # or not about the next one
+
+    def build(self):
+        """Everything; call it once."""
+        m, port, spaces = self.m, self.port, self.spaces
+        m.d.comb += [
+            self.following.eq(self.at),
+            port.address.eq(self.following),
+            self.end.eq(self.at == port.length + _BODY),
+            spaces.address.eq(self.address),
+            spaces.word.eq(self.word),
+        ]
+        m.d.sync += [self.at.eq(self.following), self.link.reset.eq(0)]
+        self._decode()
+        self._compare_step()
+        with m.FSM():
+            self._begin()
+            self._arguments()
+            self._step()
+            self._write()
+            self._read()
+            self._answer()
+
+    def _decode(self):
+        """From the header: what to do, with how many bytes of arguments, and whether the length fits."""
+        m, port, build = self.m, self.port, self.link.build
+        with m.Switch(port.command):
+            for command in (Command.ECHO, Command.STATUS, Command.RESET, Command.STEP):
+                with m.Case(command):
+                    m.d.comb += [self.kind.eq(Kind[command.name]), self.arguments.eq(_ARGUMENTS.get(command, 0))]
+            for command in (Command.READ, Command.WRITE):
+                for space in spaces_of(build, writable=command == Command.WRITE):
+                    with m.Case(command + space):
+                        m.d.comb += [self.kind.eq(Kind[command.name]), self.arguments.eq(_ARGUMENTS[command])]
+        wrong = self.length_wrong
+        with m.Switch(self.kind):
+            with m.Case(Kind.ECHO):
+                m.d.comb += wrong.eq(port.length >= build.payload)
+            with m.Case(Kind.STEP):
+                m.d.comb += wrong.eq(port.length != _ARGUMENTS[Command.STEP] + build.spec.inputs)
+            with m.Case(Kind.WRITE):  # whether its words are whole is seen while they are gone through
+                m.d.comb += wrong.eq(port.length <= _ARGUMENTS[Command.WRITE])
+            with m.Default():
+                m.d.comb += wrong.eq(port.length != self.arguments)
+
+    # ---- what leads from one state to another -------------------------------------------------------------------
+
+    def _refuse(self, status: Status):
+        self.m.d.sync += [self.status.eq(status), self.length.eq(1), self.index.eq(0)]
+        self.m.next = "header"
+
+    def _succeed(self, data_bytes=0):
+        self.m.d.sync += [self.status.eq(Status.OK), self.length.eq(1 + data_bytes), self.index.eq(0)]
+        self.m.next = "header"
+
+    def _checked(self, *checks):
+        """The first status whose condition holds refuses the command; else it is gone through again, to do it."""
+        m = self.m
+        for k, (condition, status) in enumerate(checks):
+            with m.If(condition) if k == 0 else m.Elif(condition):
+                self._refuse(status)
+        with m.Else():
+            m.d.comb += self.following.eq(_BODY)
+            m.d.sync += [self.commit.eq(1), self.index.eq(0), self.within.eq(0)]
+            m.next = "arguments"
+
+    def _compare_step(self):
+        """Which step STEP is about: its tag and number are compared byte by byte as they go by."""
+        m, byte, accepted, x = self.m, self.port.byte, self.results.accepted_steps, self.link.x
+        other_tag = Signal()
+        not_previous = Signal()
+        with m.If(self.in_arguments):
+            with m.Switch(self.index):
+                with m.Case(0):
+                    m.d.sync += [other_tag.eq(byte != self.tag), self.not_next.eq(0), not_previous.eq(0)]
+                for k in range(4):
+                    with m.Case(1 + k):
+                        for other, number in ((self.not_next, accepted), (not_previous, accepted - 1)):
+                            with m.If(byte != number[8 * k : 8 * k + 8]):
+                                m.d.sync += other.eq(1)
+        m.d.comb += [
+            self.ours.eq(self.started & ~other_tag),
+            self.repeated.eq(self.ours & ~not_previous & (accepted != 0)),
+            x.payload.code.eq(byte),
+            x.payload.last.eq(self.step_last),
+            self.results.last.eq(self.step_last),
+        ]
+
+    def _busy(self):
+        return self.results.computing & (self.spaces.space != Space.IDENTITY)
+
+    # ---- states -------------------------------------------------------------------------------------------------
+
+    def _begin(self):
+        m, port = self.m, self.port
+        with m.State("idle"):
+            m.d.comb += self.following.eq(_BODY)
+            m.d.sync += [
+                register.eq(0)
+                for register in (self.index, self.within, self.commit, self.too_long, self.bad_address, self.bad_value)
+            ]
+            m.d.sync += self.length.eq(1)
+            with m.If(port.frame):
+                m.next = "begin"
+        with m.State("begin"):
+            with m.If(port.command & ANSWER):
+                m.d.comb += port.ignore.eq(1)
+                m.next = "sent"
+            with m.Elif(self.kind == Kind.OTHER):
+                self._refuse(Status.UNKNOWN)
+            with m.Elif(self.length_wrong):
+                self._refuse(Status.LENGTH)
+            with m.Elif(self.kind == Kind.ECHO):
+                self._succeed(port.length)
+            with m.Elif(self.kind == Kind.STATUS):
+                self._succeed(StatusBlock.SIZE)
+            with m.Else():
+                m.next = "arguments"
+
+    def _arguments(self):
+        m, byte, index = self.m, self.port.byte, self.index
+        with m.State("arguments"):
+            m.d.comb += [self.in_arguments.eq(1), self.following.eq(self.at + 1)]
+            m.d.sync += index.eq(index + 1)
+            with m.If((self.kind == Kind.READ) | (self.kind == Kind.WRITE)):
+                with m.Switch(index):
+                    for k in range(4):
+                        with m.Case(k):
+                            part = self.address[8 * k : 8 * k + 8]
+                            m.d.sync += part.eq(byte)
+                            with m.If(byte[len(part) :] != 0):
+                                m.d.sync += self.bad_address.eq(1)
+                    with m.Case(4):
+                        m.d.sync += self.count.eq(byte)
+            with m.If(index == self.arguments - 1):
+                m.d.sync += index.eq(0)
+                with m.Switch(self.kind):
+                    with m.Case(Kind.RESET):
+                        m.d.sync += [self.tag.eq(byte), self.started.eq(1), self.link.reset.eq(1)]
+                        self._succeed()
+                    with m.Case(Kind.STEP):
+                        m.d.sync += [self.step_last.eq(byte[0]), self.bad_value.eq(byte[1:] != 0)]
+                        m.next = "codes"
+                    with m.Case(Kind.WRITE):
+                        m.next = "gather"
+                    with m.Case(Kind.READ):
+                        m.next = "sweep"
+                        with m.If(self.commit):
+                            m.d.sync += self.status.eq(Status.OK)
+                            m.next = "header"
+
+    def _step(self):
+        m, byte, results, x = self.m, self.port.byte, self.results, self.link.x
+        spec = self.link.build.spec
+        with m.State("codes"):
+            with m.If(~self.end):
+                m.d.comb += x.valid.eq(self.commit)
+                with m.If(~self.commit | x.ready):
+                    m.d.comb += self.following.eq(self.at + 1)
+                with m.If(out_of_range(byte, spec.input_bits, spec.input_max)):
+                    m.d.sync += self.bad_value.eq(1)
+            with m.Elif(self.commit):
+                m.d.comb += results.accepted.eq(1)
+                self._succeed()
+            with m.Elif(self.repeated):
+                self._succeed()
+            with m.Else():
+                self._checked(
+                    (~self.ours | results.complete | self.not_next, Status.ORDER),
+                    (results.accepted_steps == spec.max_steps, Status.ADDRESS),
+                    (~x.ready, Status.BUSY),
+                    (self.bad_value, Status.VALUE),
+                )
+
+    def _write(self):
+        m, spaces = self.m, self.spaces
+        with m.State("gather"):
+            with m.If(~self.end):
+                m.d.comb += self.following.eq(self.at + 1)
+                m.d.sync += [self.word.eq(Cat(self.word[8:], self.port.byte)), self.within.eq(self.within + 1)]
+                with m.If(self.within == spaces.word_bytes - 1):
+                    m.d.sync += self.within.eq(0)
+                    m.next = "store"
+            with m.Elif(self.commit):
+                self._succeed()
+            with m.Else():
+                self._checked(
+                    (self.within != 0, Status.LENGTH),
+                    (self._busy(), Status.BUSY),
+                    (self.bad_address, Status.ADDRESS),
+                    (self.bad_value, Status.VALUE),
+                )
+        with m.State("store"):
+            m.d.comb += spaces.write.eq(self.commit)
+            m.d.sync += [
+                self.address.eq(self.address + 1),
+                self.bad_address.eq(self.bad_address | spaces.beyond),
+                self.bad_value.eq(self.bad_value | spaces.wrong),
+            ]
+            m.next = "gather"
+
+    def _read(self):
+        m, spaces = self.m, self.spaces
+        longer = self.length + spaces.word_bytes
+        with m.State("sweep"):
+            with m.If(self.count != 0):
+                m.d.sync += [
+                    self.count.eq(self.count - 1),
+                    self.address.eq(self.address + 1),
+                    self.bad_address.eq(self.bad_address | spaces.beyond),
+                ]
+                with m.If(longer > self.link.build.payload):
+                    m.d.sync += self.too_long.eq(1)
+                with m.Else():
+                    m.d.sync += self.length.eq(longer)
+            with m.Else():
+                self._checked(
+                    (self.too_long | (self.length == 1), Status.LENGTH),
+                    (self._busy(), Status.BUSY),
+                    (self.bad_address, Status.ADDRESS),
+                )
+        with m.State("fetch"):  # the address has been there for as long as the byte before takes
+            m.d.sync += [self.word.eq(spaces.data), self.within.eq(0), self.address.eq(self.address + 1)]
+            m.next = "data"
+
+    def _answer(self):
+        m, port, answer, index = self.m, self.port, self.port.answer, self.index
+        final = self.length == 1
+        reading = self.kind == Kind.READ
+        with m.State("header"):
+            m.d.comb += [answer.valid.eq(1), answer.payload.last.eq((index == _HEADER - 1) & final)]
+            header = (port.sequence, port.command | ANSWER, self.length[:8], self.length[8:], self.status)
+            m.d.comb += answer.payload.data.eq(self._chosen(header))
+            with m.If(answer.ready):
+                m.d.sync += index.eq(index + 1)
+                with m.If(index == _HEADER - 1):
+                    m.d.comb += self.following.eq(_BODY)
+                    m.d.sync += [index.eq(0), self.length.eq(self.length - 1)]
+                    m.next = "data"
+                    with m.If(reading):
+                        m.next = "fetch"
+                    with m.If(final):
+                        m.next = "sent"
+        with m.State("data"):
+            m.d.comb += [answer.valid.eq(1), answer.payload.last.eq(final)]
+            with m.Switch(self.kind):
+                with m.Case(Kind.ECHO):
+                    m.d.comb += answer.payload.data.eq(port.byte)
+                with m.Case(Kind.STATUS):
+                    m.d.comb += answer.payload.data.eq(self._chosen(self._status_bytes()))
+                with m.Default():
+                    m.d.comb += answer.payload.data.eq(self.word[:8])
+            with m.If(answer.ready):
+                m.d.comb += self.following.eq(self.at + 1)
+                m.d.sync += [
+                    index.eq(index + 1),
+                    self.length.eq(self.length - 1),
+                    self.within.eq(self.within + 1),
+                    self.word.eq(self.word >> 8),
+                ]
+                with m.If(final):
+                    m.next = "sent"
+                with m.Elif(reading & (self.within == self.spaces.word_bytes - 1)):
+                    m.next = "fetch"
+        with m.State("sent"):  # until the frame is released
+            with m.If(~port.frame):
+                m.next = "idle"
+
+    def _status_bytes(self) -> list:
+        """The bytes of a :class:`golden.hostlink.StatusBlock`, as they are now."""
+        results, port = self.results, self.port
+        flags = Cat(results.computing, results.answered, results.too_long, ~self.link.x.ready)
+        fields = [(flags, 1), (self.tag, 1), (results.accepted_steps, 4), (results.done_steps, 4), (results.index, 2)]
+        fields += [(results.clocks, 4), (results.waiting, 4), (port.faults, 1), (port.dropped, 1)]
+        return [value[8 * k : 8 * k + 8] for value, size in fields for k in range(size)]
+
+    def _chosen(self, values):
+        """The one at ``index``."""
+        byte = Signal(8)
+        with self.m.Switch(self.index):
+            for k, value in enumerate(values):
+                if len(value):
+                    with self.m.Case(k):
+                        self.m.d.comb += byte.eq(value)
+        return byte

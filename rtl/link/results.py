@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host may ask about a network: the h of its last step, logits, answer, and how far it is."""
+
+from amaranth import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from crossramp.golden.spec.specification import Specification
+
+from ..common.access import UNCHECKED, AccessSignature
+from ..common.record_layout import answer_layout, h_layout, logit_layout
+
+
+class Results(wiring.Component):
+    """Takes everything that leaves a network, at once, and keeps it until the next step or utterance.
+
+    Latency: ``done`` counts a step, and ``answered`` rises, on the clock after the last beat.
+    Cost: two memories, of ``beats`` words of h and of ``classes`` logits; two counters of 32 bits.
+
+    Parameters
+    ----------
+    spec : Specification
+
+    Members
+    -------
+    clear : 1 bit
+        For another utterance: ``done``, ``answered`` and the counters go to 0.
+    accepted : 1 bit
+        A step was handed to the network; ``last``: the utterance's last one.
+    accepted_steps, done_steps : range(max_steps + 1)
+        Steps handed over, steps whose h is there.
+    complete : 1 bit
+        The last step was handed over.
+    computing : 1 bit
+        A step or, after the last one, the answer is not there yet.
+    answered, index, too_long :
+        The answer.
+    clocks, waiting : 32 bits
+        Clocks of ``computing``, and those of them on which ``stalled`` was high.
+    hidden, logits : AccessSignature
+        To read them; writes are ignored.
+    """
+
+    def __init__(self, spec: Specification):
+        self.spec = spec
+        steps = range(spec.max_steps + 1)
+        super().__init__(
+            {
+                "h": In(stream.Signature(h_layout(spec))),
+                "logit": In(stream.Signature(logit_layout(spec))),
+                "answer": In(stream.Signature(answer_layout(spec))),
+                "stalled": In(1),
+                "clear": In(1),
+                "accepted": In(1),
+                "last": In(1),
+                "accepted_steps": Out(steps),
+                "done_steps": Out(steps),
+                "complete": Out(1),
+                "computing": Out(1),
+                "answered": Out(1),
+                "index": Out(answer_layout(spec)["index"].shape),
+                "too_long": Out(1),
+                "clocks": Out(32),
+                "waiting": Out(32),
+                "hidden": In(AccessSignature(spec.beats, h_layout(spec)["codes"].shape)),
+                "logits": In(AccessSignature(spec.classes, logit_layout(spec)["value"].shape)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        spec = self.spec
+
+        m.d.comb += [
+            self.h.ready.eq(1),
+            self.logit.ready.eq(1),
+            self.answer.ready.eq(1),
+            self.computing.eq(
+                (self.accepted_steps != self.done_steps) | (self.complete & ~self.answered),
+            ),
+        ]
+        self._keep(m, "hidden", self.h, self.h.payload.codes, spec.beats, self.h.payload.end)
+        self._keep(m, "logits", self.logit, self.logit.payload.value, spec.classes, self.logit.payload.last)
+
+        with m.If(self.accepted):
+            m.d.sync += [self.accepted_steps.eq(self.accepted_steps + 1), self.complete.eq(self.last)]
+        with m.If(self.h.valid & self.h.payload.end):
+            m.d.sync += self.done_steps.eq(self.done_steps + 1)
+        with m.If(self.answer.valid):
+            m.d.sync += [
+                self.answered.eq(1),
+                self.index.eq(self.answer.payload.index),
+                self.too_long.eq(self.answer.payload.too_long),
+            ]
+        with m.If(self.computing):
+            m.d.sync += [self.clocks.eq(self.clocks + 1), self.waiting.eq(self.waiting + self.stalled)]
+        with m.If(self.clear):
+            m.d.sync += [
+                register.eq(0)
+                for register in (
+                    self.accepted_steps,
+                    self.done_steps,
+                    self.complete,
+                    self.answered,
+                    self.index,
+                    self.too_long,
+                    self.clocks,
+                    self.waiting,
+                )
+            ]
+        return m
+
+    def _keep(self, m: Module, name: str, source, value, words: int, end):
+        """Writes the stream's beats to words 0, 1, ... of a memory that ``name`` reads."""
+        access = getattr(self, name)
+        memory = Memory(shape=access.data.shape(), depth=words, init=[], attrs=UNCHECKED)
+        m.submodules[name] = memory
+        write = memory.write_port()
+        read = memory.read_port()
+        word = Signal(range(words))
+        m.d.comb += [
+            write.addr.eq(word),
+            write.data.eq(value),
+            write.en.eq(source.valid),
+            read.addr.eq(access.address),
+            access.data.eq(read.data),
+        ]
+        with m.If(source.valid):
+            m.d.sync += word.eq(word + 1)
+            with m.If(end):
+                m.d.sync += word.eq(0)
+        with m.If(self.clear):
+            m.d.sync += word.eq(0)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The spaces of the host link: all that a host reads and writes, behind one address and one word."""
+
+from amaranth import Cat, Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from crossramp.golden.link.board_memory import Build, identity_image
+from crossramp.golden.link.link_protocol import Space
+from crossramp.golden.spec.boundary_wires import calibration_bits
+
+from ..common.access import AccessSignature
+from ..common.record_layout import h_layout, logit_layout
+from ..network.head import program_signature
+
+_READ_ONLY = (Space.IDENTITY, Space.H, Space.LOGITS)
+
+
+def spaces_of(build: Build, *, writable: bool = False) -> list[Space]:
+    """The spaces that a board has; only those that a host may write."""
+    return [space for space in Space if build.words(space) and not (writable and space in _READ_ONLY)]
+
+
+def out_of_range(number, bits: int, limit: int | None = None):
+    """Whether a two's complement number, of any width, is none of ``bits`` bits, or beyond ±``limit``.
+
+    ``limit`` is 2**(bits - 1) - 1, so beside the width only the most negative number has to be refused; or None.
+    """
+    sign = number[bits - 1]
+    wrong = Cat(bit != sign for bit in number[bits:]) != 0 if len(number) > bits else 0
+    return wrong if limit is None else wrong | (sign & (number[: bits - 1] == 0))
+
+
+class Spaces(wiring.Component):
+    """Reads word ``address`` of space ``space``, and writes it; contents and order are :mod:`golden.boardmemory`'s.
+
+    Latency: ``data`` shows a word one clock after its address.
+    Cost: a memory for the identity, registers for SETTINGS, a multiplexer of all that is read.
+
+    Parameters
+    ----------
+    build : Build
+        With ``columns_per_clock`` 0, there are no members ``weights`` and ``thresholds``.
+
+    Members
+    -------
+    space, address :
+        Which word.
+    word_bytes :
+        Of the space's words.
+    beyond : 1 bit
+        The space has no word ``address``.
+    data : 8 x (bytes of the longest word) bits
+        The word, from the lowest bit on.
+    word : as many bits
+        A word to be written, up to the highest bit: as it is once its bytes have been shifted in from above.
+    wrong : 1 bit
+        ``word`` holds a number that is out of its range.
+    write : 1 bit
+        Write it.
+    weights, thresholds, head, hidden, logits : AccessSignature
+        The memories of the others.
+    hold_clocks, tick_clocks, calibration :
+        What is in SETTINGS; 0 at power-up.
+    """
+
+    def __init__(self, build: Build):
+        self.build = build
+        spec = build.spec
+        self.spaces = spaces_of(build)
+        self.longest = max(build.word_bytes(space) for space in self.spaces)
+        words = max(build.words(space) for space in self.spaces)
+        members = {
+            "space": In(3),
+            "address": In(range(words + 1)),
+            "word_bytes": Out(range(self.longest + 1)),
+            "beyond": Out(1),
+            "data": Out(8 * self.longest),
+            "word": In(8 * self.longest),
+            "wrong": Out(1),
+            "write": In(1),
+            "head": Out(program_signature(spec)),
+            "hidden": Out(AccessSignature(spec.beats, h_layout(spec)["codes"].shape)),
+            "logits": Out(AccessSignature(spec.classes, logit_layout(spec)["value"].shape)),
+            "hold_clocks": Out(16),
+            "tick_clocks": Out(16),
+            "calibration": Out(calibration_bits(spec)),
+        }
+        if build.columns_per_clock:
+            weight = data.ArrayLayout(signed(spec.weight_bits), build.columns_per_clock)
+            members["weights"] = Out(AccessSignature(build.words(Space.WEIGHTS), weight))
+            members["thresholds"] = Out(AccessSignature(build.words(Space.THRESHOLDS), signed(spec.mac_bits)))
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        m = Module()
+        build = self.build
+
+        image = identity_image(build)
+        m.submodules.identity = identity = Memory(shape=8, depth=len(image), init=list(image))
+        identity_read = identity.read_port()
+        m.d.comb += identity_read.addr.eq(self.address)
+        read = {Space.IDENTITY: identity_read.data, Space.SETTINGS: self._settings(m)}
+        wrong = {}
+        accesses = {Space.HEAD: self.head, Space.H: self.hidden, Space.LOGITS: self.logits}
+        if build.columns_per_clock:
+            accesses |= {Space.WEIGHTS: self.weights, Space.THRESHOLDS: self.thresholds}
+        for space, access in accesses.items():
+            read[space], wrong[space] = self._connect(m, space, access)
+
+        with m.Switch(self.space):
+            for space in self.spaces:
+                with m.Case(space):
+                    m.d.comb += [
+                        self.word_bytes.eq(build.word_bytes(space)),
+                        self.beyond.eq(self.address >= build.words(space)),
+                        self.data.eq(read[space]),
+                        self.wrong.eq(wrong.get(space, 0)),
+                    ]
+        return m
+
+    def _connect(self, m: Module, space: Space, access):
+        """Ties a memory to address and word; returns its word as bytes, and whether ``word`` is none of its words."""
+        size = self.build.word_bytes(space)
+        filled = self.word[8 * (self.longest - size) :]
+        if isinstance(access.data, data.View):  # lanes of a byte each
+            shown, values = [access.data[k] for k in range(size)], [access.value[k] for k in range(size)]
+            given = [filled[8 * k : 8 * k + 8] for k in range(size)]
+        else:
+            shown, values, given = [access.data], [access.value], [filled]
+        m.d.comb += [access.address.eq(self.address), access.write.eq(self.write & (self.space == space))]
+        m.d.comb += [value.eq(number) for value, number in zip(values, given, strict=True)]
+        limit = self.build.spec.weight_max if space == Space.WEIGHTS else None
+        wrong = Cat(out_of_range(number, len(value), limit) for value, number in zip(values, given, strict=True))
+        padded = []
+        for number, wide in zip(shown, given, strict=True):
+            extended = Signal(signed(len(wide)))
+            m.d.comb += extended.eq(number)
+            padded.append(extended)
+        return Cat(padded), wrong != 0
+
+    def _settings(self, m: Module):
+        """The registers of SETTINGS; returns the one at ``address``."""
+        shown = Signal(16)
+        registers = [self.hold_clocks, self.tick_clocks]
+        registers += [self.calibration[k : k + 16] for k in range(0, len(self.calibration), 16)]
+        with m.Switch(self.address):
+            for k, register in enumerate(registers):
+                with m.Case(k):
+                    m.d.comb += shown.eq(register)
+                    with m.If(self.write & (self.space == Space.SETTINGS)):
+                        m.d.sync += register.eq(self.word[8 * (self.longest - 2) :])
+        return shown

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sequencer: which phase of a step it is, and every control line of the array."""
+
+import enum
+
+from amaranth import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from crossramp.golden.spec.specification import Specification
+
+
+class Phase(enum.Enum):
+    """What the macro is doing. START to UPDATE occur twice a step: for the gates, then for the state."""
+
+    FLUSH = 0  # after reset: shift the capture banks empty
+    IDLE = 1  # wait for x
+    START = 2  # the pulse registers see count 0
+    INTEGRATE = 3
+    HOLD = 4
+    RAMP = 5
+    UPDATE = 6
+    PROJECT = 7  # a digital unit projects h; once a step, if there is one
+
+
+class Sequencer(wiring.Component):
+    """Orders one step: integrate, hold, ramp, update c; integrate c, hold, ramp, update h; project h.
+
+    The control lines of the array are flip-flops, set together with the phase, so they change with it and without
+    glitches. The array's ``ready`` is waited for in START, in HOLD and on every tick.
+
+    Clocks of a step: 2 x (START 1 + HOLD settle_clocks + RAMP ticks + UPDATE beats + 1) + input_max + state_pulse_max,
+    and where there is a projection its own: :attr:`golden.specification.Specification.macro_clocks`, if nothing waits.
+
+    Parameters
+    ----------
+    spec : Specification
+    """
+
+    def __init__(self, spec: Specification):
+        self.spec = spec
+        window = max(spec.input_max, spec.state_pulse_max)
+        super().__init__(
+            {
+                # the array's control lines, see boundary.ArraySignature
+                "state": Out(1),
+                "integrate": Out(1),
+                "reset": Out(1, init=1),
+                "hold": Out(1),
+                "ramp_reset": Out(1),
+                "tick": Out(1),
+                "ready": In(1),
+                # x
+                "x_full": In(1),
+                "x_last": In(1),  # of the step taken last
+                "take": Out(1),
+                # pulses
+                "drive": Out(1),  # pulse registers compare on this clock
+                "count": Out(range(window + 1)),  # clock of the window that they prepare
+                # ramp and capture
+                "ramp_start": Out(1),
+                "ramp_step": Out(1),
+                "ramp_last": In(1),
+                "latch": Out(1),
+                # update
+                "flush": Out(1),
+                "update": Out(1),  # phase UPDATE
+                "update_done": In(1),  # its last clock
+                "project": Out(1),  # phase PROJECT
+                "project_done": In(1),  # its last clock
+                "second": Out(1),  # the state's half of the step
+                "first_step": Out(1),  # of an utterance: c and h count as zero
+                "busy": Out(1),
+                "stalled": Out(1),  # only the array's ready is missing
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        spec = self.spec
+
+        phase = Signal(Phase)
+        following = Signal(Phase)
+        following_second = Signal()
+        first_step = Signal(init=1)
+        waited = Signal(range(max(spec.settle_clocks, spec.beats) + 1))  # clocks spent in FLUSH or HOLD
+
+        m.d.comb += [following.eq(phase), following_second.eq(self.second)]
+        m.d.sync += [phase.eq(following), self.second.eq(following_second), waited.eq(0)]
+
+        window_over = self.count == spec.input_max
+        if spec.state_pulse_max != spec.input_max:
+            window_over = Signal()
+            m.d.comb += window_over.eq(self.count == spec.input_max)
+            with m.If(self.second):
+                m.d.comb += window_over.eq(self.count == spec.state_pulse_max)
+
+        with m.Switch(phase):
+            with m.Case(Phase.FLUSH):
+                m.d.comb += self.flush.eq(1)
+                m.d.sync += waited.eq(waited + 1)
+                with m.If(waited == spec.beats - 1):
+                    m.d.comb += following.eq(Phase.IDLE)
+                    m.d.sync += waited.eq(0)
+            with m.Case(Phase.IDLE):
+                with m.If(self.x_full):
+                    m.d.comb += [self.take.eq(1), following.eq(Phase.START)]
+            with m.Case(Phase.START):
+                m.d.comb += self.stalled.eq(~self.ready)
+                with m.If(self.ready):
+                    m.d.comb += [self.drive.eq(1), following.eq(Phase.INTEGRATE)]
+                    m.d.sync += self.count.eq(1)
+            with m.Case(Phase.INTEGRATE):
+                m.d.comb += self.drive.eq(1)
+                m.d.sync += self.count.eq(self.count + 1)
+                with m.If(window_over):
+                    m.d.comb += following.eq(Phase.HOLD)
+                    m.d.sync += self.count.eq(0)
+            with m.Case(Phase.HOLD):
+                m.d.sync += waited.eq(waited)
+                with m.If(waited != spec.settle_clocks - 1):
+                    m.d.sync += waited.eq(waited + 1)
+                with m.Elif(~self.ready):
+                    m.d.comb += self.stalled.eq(1)
+                with m.Else():
+                    m.d.comb += [self.ramp_start.eq(1), following.eq(Phase.RAMP)]
+                    m.d.sync += waited.eq(0)
+            with m.Case(Phase.RAMP):
+                m.d.comb += self.stalled.eq(~self.ready)
+                with m.If(self.ready):
+                    m.d.comb += [self.latch.eq(1), self.ramp_step.eq(1)]
+                    with m.If(self.ramp_last):
+                        m.d.comb += following.eq(Phase.UPDATE)
+            with m.Case(Phase.UPDATE):
+                m.d.comb += self.update.eq(1)
+                with m.If(self.update_done):
+                    with m.If(~self.second):
+                        m.d.comb += [following.eq(Phase.START), following_second.eq(1)]
+                    if spec.projection:
+                        with m.Else():
+                            m.d.comb += following.eq(Phase.PROJECT)
+            if spec.projection:
+                with m.Case(Phase.PROJECT):
+                    m.d.comb += self.project.eq(1)
+        with m.If(self.project_done if spec.projection else self.update_done & self.second):  # the step is over
+            m.d.comb += following_second.eq(0)
+            m.d.sync += first_step.eq(self.x_last)
+            with m.If(self.x_full):
+                m.d.comb += [self.take.eq(1), following.eq(Phase.START)]
+            with m.Else():
+                m.d.comb += following.eq(Phase.IDLE)
+
+        converting = (following == Phase.INTEGRATE) | (following == Phase.HOLD) | (following == Phase.RAMP)
+        holding = (following == Phase.HOLD) | (following == Phase.RAMP)
+        m.d.sync += [
+            self.state.eq(following_second & converting),
+            self.integrate.eq(following == Phase.INTEGRATE),
+            self.reset.eq(~converting),
+            self.hold.eq(holding),
+            self.ramp_reset.eq(following == Phase.HOLD),
+            self.tick.eq(self.ramp_start | (self.ramp_step & ~self.ramp_last)),
+        ]
+        m.d.comb += [
+            self.first_step.eq(first_step),
+            self.busy.eq(~(first_step & ((phase == Phase.IDLE) | (phase == Phase.FLUSH)))),
+        ]
+        return m

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network top: macro, head, and a tap for h."""
+
+from amaranth import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan
+from crossramp.golden.network.network import Network
+from crossramp.golden.spec.boundary_wires import calibration_bits
+from crossramp.golden.spec.specification import Specification
+
+from ..common.boundary import ArraySignature
+from ..common.record_layout import MonitorSignature, answer_layout, h_layout, logit_layout
+from ..macro.loader import x_layout
+from ..macro.macro import Macro
+from .calibrator import CalibratedMacro, CalibrateSignature
+from .head import Head, program_signature
+
+
+class NetworkTop(wiring.Component):
+    """x codes in, answers out; the array on the other side, and taps for h and the logits.
+
+    Its golden model is :class:`golden.network.Network`. The h tap and the logit tap are part of the flow: whoever does
+    not look at them ties ``ready`` high.
+
+    Latency: the steps of the utterance, then the head's.
+    Back-pressure: each stream stalls only what feeds it; a beat of h moves when tap and head both take it.
+
+    Parameters
+    ----------
+    spec : Specification
+    head_weights : integer array, shape (classes, hidden), or None
+    head_biases : integer array, shape (classes,), or None
+        None for both: written at run time through the member ``program``, see :class:`.head.Head`.
+    compact : bool
+        See :class:`.macro.Macro`.
+    projection_weights : integer array, shape (hidden, units), or None
+        See :class:`.macro.Macro`.
+    plan : CalibrationPlan or None
+        Given: with a calibrator, whose member ``calibrate`` takes the place of ``calibration``.
+    """
+
+    def __init__(
+        self,
+        spec: Specification,
+        head_weights=None,
+        head_biases=None,
+        *,
+        compact: bool = False,
+        plan: CalibrationPlan | None = None,
+        projection_weights=None,
+    ):
+        self.spec = spec
+        self.projection_weights = projection_weights
+        self.compact = compact
+        self.plan = plan
+        self.head = Head(spec, head_weights, head_biases)
+        members = {
+            "x": In(stream.Signature(x_layout(spec.input_bits))),
+            "h": Out(stream.Signature(h_layout(spec))),
+            "logit": Out(stream.Signature(logit_layout(spec))),
+            "answer": Out(stream.Signature(answer_layout(spec))),
+            **(
+                {"calibration": In(calibration_bits(spec))}
+                if plan is None
+                else {"calibrate": Out(CalibrateSignature(spec))}
+            ),
+            "busy": Out(1),
+            "array": Out(ArraySignature(spec)),
+            "monitor": Out(MonitorSignature(spec)),
+        }
+        if self.head.programmable:
+            members["program"] = In(program_signature(spec))
+        super().__init__(members)
+
+    @classmethod
+    def of(cls, network: Network, plan: CalibrationPlan | None = None) -> "NetworkTop":
+        """The hardware of a golden network, its weights in ROMs."""
+        arrays = network.head_weights, network.head_biases
+        return cls(network.spec, *arrays, plan=plan, projection_weights=network.projection_weights)
+
+    def elaborate(self, platform):
+        m = Module()
+        if self.plan is None:
+            macro = Macro(self.spec, compact=self.compact, projection_weights=self.projection_weights)
+        else:
+            macro = CalibratedMacro(self.plan, compact=self.compact, projection_weights=self.projection_weights)
+        m.submodules.macro = macro
+        m.submodules.head = head = self.head
+
+        wiring.connect(m, wiring.flipped(self.x), macro.x)
+        wiring.connect(m, macro.array, wiring.flipped(self.array))
+        wiring.connect(m, macro.monitor, wiring.flipped(self.monitor))
+        wiring.connect(m, head.logit, wiring.flipped(self.logit))
+        wiring.connect(m, head.answer, wiring.flipped(self.answer))
+        if head.programmable:
+            wiring.connect(m, wiring.flipped(self.program), head.program)
+        if self.plan is None:
+            m.d.comb += macro.calibration.eq(self.calibration)
+        else:
+            wiring.connect(m, macro.calibrate, wiring.flipped(self.calibrate))
+        m.d.comb += [
+            self.busy.eq(macro.busy | head.busy),
+            self.h.payload.eq(macro.h.payload),
+            head.h.payload.eq(macro.h.payload),
+            # Neither ready depends on its own valid, and the head's, once high, stays until the transfer.
+            self.h.valid.eq(macro.h.valid & head.h.ready),
+            head.h.valid.eq(macro.h.valid & self.h.ready),
+            macro.h.ready.eq(head.h.ready & self.h.ready),
+        ]
+        return m

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network in Amaranth's own simulator with the Python array behind it, clock by clock."""
+
+import numpy as np
+from amaranth.hdl import Cat, Module, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+from amaranth.sim import Simulator
+from crossramp.golden.network.network import Network
+from crossramp.golden.network.step_record import GROUPS, step_records
+from crossramp.golden.spec.boundary_wires import PHASES, PIN_NAMES
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.network.network_top import NetworkTop
+
+from ..array.array_interface import Array, CheckedArray
+from ..array.python_array import ArrayModel
+from ..checking.shown_steps import shown_values
+from ..tools.simulators import HardwareError
+
+#: Steps (load, conversion, and the sum of one logit) without any event after which a simulation is given up.
+_PATIENCE = 4
+
+
+class _Probe(wiring.Component):
+    """The network with what a bench looks at on every clock in one word: one read of the simulator, not twenty."""
+
+    #: Bits of ``word``, lowest first: those of the boundary that say what the array does, those that announce a beat
+    #: of each group, x.ready.
+    CONTROLS = PHASES
+    EVENTS = tuple(group.name for group in GROUPS)
+
+    def __init__(self, network: Network):
+        self.top = NetworkTop.of(network)
+        top, monitor = self.top, self.top.monitor
+        strobes, self.beats = [], {}  # what a beat carries is read when it is there, which is rarely
+        for group in GROUPS:
+            source = monitor if group.monitored else getattr(top, group.port)
+            strobes.append(getattr(monitor, group.name) if group.monitored else source.valid)
+            fields = monitor if group.monitored else source.payload
+            self.beats[group.name] = Cat(*(Value.cast(getattr(fields, field.name)) for field in group.fields))
+        self._word = Cat(*(getattr(top.array, name) for name in self.CONTROLS), *strobes, top.x.ready)
+        super().__init__({"word": Out(len(self._word))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.top = self.top
+        m.d.comb += self.word.eq(self._word)
+        return m
+
+
+class _Pins:
+    """The boundary for :class:`.python_array.ArrayModel`: controls from the word, buses read when they matter."""
+
+    def __init__(self, ctx, array):
+        self._ctx, self._array = ctx, array
+
+    def load(self, word: int):
+        for bit, name in enumerate(_Probe.CONTROLS):
+            setattr(self, name, word >> bit & 1)
+
+    def __getattr__(self, name: str) -> int:
+        if name not in PIN_NAMES:
+            raise AttributeError(name)
+        return self._ctx.get(getattr(self._array, name))
+
+
+class Bench:
+    """The network, the array behind it, and all that goes in and comes out, clock by clock.
+
+    Parameters
+    ----------
+    network : Network
+    programming
+        What the array holds, as :class:`.python_array.ArrayModel` takes it; or an :class:`.array_interface.Array`,
+        which then
+        stands behind the boundary itself.
+    calibration : int
+        The calibration port.
+    first : int
+        The number of the first conversion.
+
+    Attributes
+    ----------
+    payloads : list of int
+        {last, code} of every x code, those to come included: to be appended to.
+    beats : dict of lists of int
+        What has come out, by event.
+    ends : list of int
+        The clock of each step's last beat of h.
+    clock : int
+    """
+
+    def __init__(self, network: Network, programming, calibration: int, first: int = 0):
+        self.spec = network.spec
+        self._probe = _Probe(network)
+        if not isinstance(programming, Array):
+            programming = ArrayModel(network.spec, programming, record=False, first=first)
+        self._array = CheckedArray(programming, network.spec.columns)
+        self._calibration = calibration
+        self.payloads: list[int] = []
+        self.beats: dict[str, list[int]] = {name: [] for name in _Probe.EVENTS}
+        self.ends: list[int] = []
+        self.clock = 0
+        self._simulator = None
+
+    def run_to(self, answers: int):
+        """Simulate until there are so many answers; HardwareError if nothing happens for too long."""
+        if self._simulator is None:
+            self._simulator = Simulator(self._probe)
+            self._simulator.add_clock(1e-6)
+            self._simulator.add_testbench(self._run)
+        found = self.beats["answers"]
+        while len(found) < answers:
+            self._simulator.advance()
+
+    # One loop for array, x and outputs: each further one would cost as much as the gateware. It looks just after each
+    # edge, when all that the clock will bring is decided, since nothing it drives is known later.
+    async def _run(self, ctx):
+        probe, array, spec, payloads, beats = self._probe, self._array, self.spec, self.payloads, self.beats
+        top, controls = probe.top, len(_Probe.CONTROLS)
+        outputs = [(name, beats[name], probe.beats[name]) for name in _Probe.EVENTS]
+        x_payload = top.x.payload.as_value()
+        patience = _PATIENCE * (spec.clocks_per_step + spec.inputs + spec.hidden)
+        pins, shown, was_ready, sent, quiet = _Pins(ctx, top.array), 0, 1, 0, 0
+        for signal in (top.array.ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
+            ctx.set(signal, 1)
+        ctx.set(top.calibration, self._calibration)
+        ctx.set(x_payload, payloads[0])
+        taken, valid = ctx.get(top.x.ready), True
+        async for _ in ctx.tick():
+            self.clock += 1
+            if taken:
+                sent += 1
+                valid = sent < len(payloads)
+                if valid:
+                    ctx.set(x_payload, payloads[sent])
+                else:
+                    ctx.set(top.x.valid, 0)
+            elif not valid and sent < len(payloads):
+                valid = True
+                ctx.set(x_payload, payloads[sent])
+                ctx.set(top.x.valid, 1)
+            word = ctx.get(probe.word)
+            taken = word >> (controls + len(outputs)) & 1 and valid
+            pins.load(word)
+            comparators, ready = array.clock(pins)
+            if comparators != shown:
+                ctx.set(top.array.comparators, comparators)
+                shown = comparators
+            if ready != was_ready:
+                ctx.set(top.array.ready, ready)
+                was_ready = ready
+            events = word >> controls & (1 << len(outputs)) - 1
+            quiet = 0 if events else quiet + 1
+            if quiet > patience:
+                raise HardwareError(f"the gateware showed nothing for {quiet} clocks, up to clock {self.clock}")
+            if not events:
+                continue
+            for bit, (name, found, signal) in enumerate(outputs):
+                if events >> bit & 1:
+                    found.append(ctx.get(signal))
+                    if name == "h" and len(found) % spec.h_beats == 0:
+                        self.ends.append(self.clock)
+
+
+def beat_values(spec: Specification, beats: dict[str, list[int]], lasts: np.ndarray) -> dict[str, np.ndarray]:
+    """What the beats of some steps say: codes, c, state_pulses, state_codes, h, logits, answers; int64, steps first.
+
+    Parameters
+    ----------
+    beats : dict of lists of int
+        As :class:`Bench` collects them.
+    lasts : bool array, shape (steps,)
+        Which of the steps are their utterances' last ones.
+
+    Raises
+    ------
+    HardwareError
+        For another number of beats than they make, or beats that are framed otherwise.
+    """
+    records = step_records(spec)
+    return shown_values(spec, {name: records[name].unpack_integers(beats[name]) for name in records}, lasts)

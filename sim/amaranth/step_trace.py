@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One step of a simulated network, clock by clock: every wire of the boundary, and what the array behind it holds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from amaranth.hdl import Cat, Value
+from amaranth.sim import Simulator
+from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.network.network import Network
+from crossramp.golden.network.step_record import GROUPS, step_records, units_of
+from crossramp.golden.spec.boundary_wires import PHASES, PIN_NAMES
+from crossramp.golden.spec.specification import GATES
+from crossramp.rtl.network.network_top import NetworkTop
+
+from ..array.python_array import ArrayModel, Pins, from_bits, to_bits
+
+
+@dataclass(frozen=True, eq=False)
+class StepWaves:
+    """The clocks of one step, from the end of the step before to the last beat of h.
+
+    Attributes
+    ----------
+    controls : dict of bool arrays, shape (clocks,)
+        state, integrate, reset, hold, ramp_reset, tick.
+    rows : int8 array, shape (clocks, rows)
+        1 driven positively, -1 negatively, 0 not.
+    state_rows : int8 array, shape (clocks, units)
+        The same of the state cells.
+    tap : int64 array, shape (clocks,)
+        Index of the ramp cell that is on; -1 for none.
+    comparators : bool array, shape (clocks, columns)
+    values : array, shape (clocks, columns)
+        What the integrators hold, in MAC units; int64, or float64 where a device instance answered.
+    codes, state_codes : int64 arrays, shape (4 * units,) and (units,)
+        What the gateware's monitor ports showed: codes of the banks, and of the second conversion.
+    update : bool array, shape (clocks,)
+        A beat of the cell update, of c or h, is under way.
+    calibration : bool array, shape (ramps, calibration_cells)
+        Bias cells selected, the same on all clocks.
+    """
+
+    controls: dict[str, np.ndarray]
+    rows: np.ndarray
+    state_rows: np.ndarray
+    tap: np.ndarray
+    comparators: np.ndarray
+    values: np.ndarray
+    codes: np.ndarray
+    state_codes: np.ndarray
+    update: np.ndarray
+    calibration: np.ndarray
+
+
+def trace_step(
+    network: Network,
+    x: np.ndarray,
+    step: int,
+    device: DeviceInstance | None = None,
+    calibration: np.ndarray | None = None,
+) -> StepWaves:
+    """Simulate an utterance in Amaranth's simulator up to the end of one step, and keep that step's clocks.
+
+    Parameters
+    ----------
+    x : integer array, shape (steps, inputs)
+        Pulse codes.
+    step : int
+        Which step to keep, from 0.
+    device : DeviceInstance or None
+        The chip that stands behind the boundary; None: an ideal array.
+    calibration : bool array, shape (ramps, calibration_cells), or None
+        Bias cells selected throughout; None: none.
+
+    Raises
+    ------
+    ValueError
+        If the utterance has no such step.
+    """
+    if not 0 <= step < len(x):
+        raise ValueError(f"step is {step}; the utterance has steps 0 to {len(x) - 1}")
+    spec = network.spec
+    top = NetworkTop.of(network)
+    model = ArrayModel(spec, network.weights if device is None else device, record=False)
+    shape = len(spec.ramps), spec.calibration_cells
+    chosen = np.zeros(shape, bool) if calibration is None else np.asarray(calibration, bool).reshape(shape)
+    clocks, records = [], step_records(spec)
+    shown = [group for group in GROUPS if group.monitored]
+    beats = {group.name: [] for group in shown}
+
+    async def bench(ctx):
+        monitor, array = top.monitor, top.array
+        if chosen.size:
+            ctx.set(top.calibration, from_bits(chosen.ravel()))
+        for signal in (array.ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
+            ctx.set(signal, 1)
+        waiting = iter(x.ravel().tolist())
+        taken, done = True, 0
+        while done <= step:
+            if taken:
+                code = next(waiting, None)
+                ctx.set(top.x.valid, code is not None)
+                ctx.set(top.x.payload.code, code or 0)
+            taken = ctx.get(top.x.ready)
+            await ctx.tick()
+            pins = Pins(**{name: ctx.get(getattr(array, name)) for name in PIN_NAMES})
+            comparators, _ = model.clock(pins)
+            ctx.set(array.comparators, comparators)
+            there = [group for group in shown if ctx.get(getattr(monitor, group.name))]
+            emitting = ctx.get(top.h.valid)
+            if done == step:
+                clocks.append((pins, comparators, model.macs.copy(), bool(there or emitting)))
+                for group in there:
+                    fields = Cat(*(Value.cast(getattr(monitor, field.name)) for field in group.fields))
+                    beats[group.name].append(ctx.get(fields))
+            done += emitting and ctx.get(top.h.payload.end)
+
+    simulator = Simulator(top)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+    pins = [entry[0] for entry in clocks]
+    values = {}
+    for name, found in beats.items():
+        values |= {field: units_of(numbers, spec)[0] for field, numbers in records[name].unpack_integers(found).items()}
+    return StepWaves(
+        controls={name: np.array([getattr(p, name) for p in pins], bool) for name in PHASES},
+        rows=np.array([to_bits(p.row_pos, spec.rows) - to_bits(p.row_neg, spec.rows) for p in pins], np.int8),
+        state_rows=np.array(
+            [to_bits(p.state_pos, spec.units) - to_bits(p.state_neg, spec.units) for p in pins], np.int8
+        ),
+        tap=np.array([p.tap.bit_length() - 1 for p in pins]),
+        comparators=np.array([to_bits(entry[1], spec.columns) for entry in clocks], bool),
+        values=np.array([entry[2] for entry in clocks]),
+        codes=np.concatenate([values[gate] for gate in GATES]),
+        state_codes=values["t"],
+        update=np.array([entry[3] for entry in clocks], bool),
+        calibration=chosen,
+    )

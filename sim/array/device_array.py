@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A device instance clock by clock: what the pins do to it, in exactly the arithmetic of :mod:`.device`."""
+
+import numpy as np
+from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.analog.conversion.noise import BOUND, at, key, normals
+
+
+class DeviceArray:
+    """Integrators, ramps and comparators of one device instance; :class:`.python_array.ArrayModel` reads the pins for
+    it.
+
+    A conversion is numbered, and draws its noise, on the first clock of ``hold`` behind a window: a window that a reset
+    cuts short is none, and a ramp that starts again without a window repeats its noise.
+
+    Parameters
+    ----------
+    device : DeviceInstance
+    first : int
+        The number of the first conversion.
+
+    Attributes
+    ----------
+    number : int
+        Of the conversion that began last; ``first - 1`` before any did.
+    """
+
+    def __init__(self, device: DeviceInstance, first: int = 0):
+        self.device = device
+        self.number = first - 1
+        spec, columns = device.spec, device.spec.columns
+        self._bank_g = slice(2 * spec.units, 3 * spec.units)
+        self._ramp_of_column = np.repeat(spec.ramp_of_gate, spec.units)
+        self._origin = key(device.seed)
+        # Where a conversion's normals begin: of the ramps' steps, of the decisions, of what all columns share.
+        self._ramp_first = _fours(columns)
+        self._decision_first = self._ramp_first + _fours(device.ramp_noise.size)
+        self._common = self._decision_first + _fours(spec.ticks * columns)
+        self._value = np.zeros(columns)
+        self._levels = device.ramp_start.copy()
+        self._decided = np.zeros((spec.ticks, columns), bool)
+        self._tick = 0
+        self.reset()
+
+    def reset(self):
+        """The integrators are emptied."""
+        spec = self.device.spec
+        self._charge = np.zeros(spec.columns)
+        self._row_clocks = np.zeros(spec.rows, np.int64)
+        self._state_clocks = np.zeros(spec.units, np.int64)
+        self._clocks = 0
+        self._held = False
+
+    def integrate(self, rows: np.ndarray, state_rows: np.ndarray, state: bool):
+        """One clock of the window.
+
+        Parameters
+        ----------
+        rows, state_rows : int64 arrays, shape (rows,) and (units,)
+            1, -1 or 0: how each line is driven.
+        state : bool
+            Whether it is the second conversion's window.
+        """
+        device = self.device
+        window, limit = (device.state_window, device.state_limit) if state else (device.window, device.limit)
+        # A window that is too long goes on as its last clock: which clock it is counts from the reset.
+        clock = min(self._clocks, len(window) - 1)
+        self._clocks += 1
+        self._held = False
+        self._row_clocks += rows
+        self._state_clocks += state_rows
+        brought = rows @ device.weights if rows.any() else np.zeros(len(self._charge))
+        brought[self._bank_g] += state_rows * device.state_cells
+        self._charge = np.clip(self._charge + window[clock] * brought, -limit[clock], limit[clock])
+
+    def hold(self):
+        """One clock of hold: the first one behind a window is when the comparators' inputs are decided."""
+        if self._held:
+            return
+        self._held = True
+        charge = self._charge
+        if self._clocks:
+            self.number += 1
+            charge = self._with_noise(charge)
+        compression = self.device.compression
+        if compression:
+            y = np.abs(charge) * compression
+            charge = charge / (1.0 + y / 2.0 + y * y / 12.0)
+        self._value = charge + self.device.offsets
+
+    @property
+    def values(self) -> np.ndarray:
+        """What the comparators see, from hold on; before, the charge; float64, shape (columns,)."""
+        return self._value if self._held else self._charge
+
+    def restart(self, chosen: np.ndarray):
+        """``ramp_reset``: every ramp goes to its start; ``chosen``: the calibration cells, (ramps, cells), 0 or 1."""
+        self._levels = self.device.starts(chosen)
+        self._tick = 0
+
+    def step(self, taps: np.ndarray) -> np.ndarray:
+        """One tick: what the comparators show; bool, shape (columns,).
+
+        Parameters
+        ----------
+        taps : int64 array, shape (ticks,)
+            1 for each tap that is high. All of them act, as they would on the wire.
+        """
+        device, spec = self.device, self.device.spec
+        self._tick = min(self._tick + 1, spec.ticks)
+        for tap in np.flatnonzero(taps):
+            step = device.ramp_steps[:, tap]
+            if device.ramp_noise.any():
+                index = self._ramp_first + np.arange(len(step)) * spec.ticks + tap
+                step = step + device.ramp_noise[:, tap] * self._at(index)
+            self._levels = self._levels + step
+        level = (self._levels * device.rise[self._tick - 1])[self._ramp_of_column]
+        decided = self._decide(level)
+        self._decided[self._tick - 1] = decided
+        if not device.delays.any():
+            return decided
+        before = self._tick - 1 - device.delays
+        return np.where(before < 0, True, self._decided[np.maximum(before, 0), np.arange(len(level))])
+
+    def _decide(self, level: np.ndarray) -> np.ndarray:
+        noise, value = self.device.comparator_noise, self._value
+        if not noise:
+            return value > level
+        # Rounding keeps order: where the largest noise of either sign decides alike, so does any other, undrawn.
+        decided = value - noise * BOUND > level
+        unsure = np.flatnonzero(decided != (value + noise * BOUND > level))
+        if unsure.size:
+            drawn = self._at(self._decision_first + (self._tick - 1) * len(level) + unsure)
+            decided[unsure] = value[unsure] + noise * drawn > level[unsure]
+        return decided
+
+    def _with_noise(self, charge: np.ndarray) -> np.ndarray:
+        device = self.device
+        squares = np.square(self._row_clocks.astype(float))
+        if device.common_variance.any():
+            # The second conversion drives no row, so there it adds nothing.
+            charge = charge + np.sqrt(squares @ device.common_variance) * self._at(np.array([self._common]))
+        if device.variance.any() or device.state_variance.any() or device.noise_variance.any():
+            variance = squares @ device.variance
+            variance[self._bank_g] += np.square(self._state_clocks.astype(float)) * device.state_variance
+            drawn = normals(self._origin, np.array(self.number), 0, len(charge))
+            charge = charge + np.sqrt(variance + device.noise_variance) * drawn
+        return charge
+
+    def _at(self, index: np.ndarray) -> np.ndarray:
+        """Normals of this conversion."""
+        return at(self._origin, np.full(index.shape, max(self.number, 0)), index)
+
+
+def _fours(count: int) -> int:
+    return -(-count // 4) * 4

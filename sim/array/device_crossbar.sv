@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: Apache-2.0
+// The crossbar as one device instance: the ports of crossbar.sv, which a bench builds with one or the other, and the
+// arithmetic of golden/analog/conversion/device.py, whose every number it reads from `device.bin` in the folder that
+// `+array=FOLDER` names (written by crossramp.sim.array.programming).
+//
+// Every code equals the golden model's for the same instance: IEEE doubles, in the same order wherever an operation
+// rounds. So no compiler may fuse a multiplication and an addition into one rounding (-ffp-contract=off).
+//
+// A conversion is numbered, and draws its noise, on the first clock of `hold` behind a window; the first one is 0.
+//
+// `+array_stall=PERCENT` (with `+seed=N`) holds `ready` low on that share of the clocks that may wait.
+
+`timescale 1ns / 1ps
+
+/* verilator lint_save */
+/* verilator lint_off BLKSEQ */  // a bench computes in variables, in the order of its lines
+/* verilator lint_off DECLFILENAME */  // modules begin with crossramp_, files do not
+
+module crossramp_crossbar #(
+    parameter ROWS = 1,
+    parameter UNITS = 1,
+    parameter TICKS = 3,
+    parameter RAMPS = 1,
+    parameter CALIBRATION_CELLS = 0,  // of each ramp
+    parameter [31:0] RAMP_OF_BANK = 0,  // 8 bits each, bank i lowest
+    parameter INPUT_MAX = 1,  // clocks of the first conversion's window
+    parameter STATE_PULSE_MAX = 1  // of the second's
+) (
+    input clk,
+    input [ROWS-1:0] row_pos,
+    input [ROWS-1:0] row_neg,
+    input [UNITS-1:0] state_pos,
+    input [UNITS-1:0] state_neg,
+    input state,
+    input integrate,
+    input reset,
+    input hold,
+    input ramp_reset,
+    input tick,
+    input [TICKS-1:0] tap,
+    // One bit that nothing reads where there are no cells.
+    input [(RAMPS*CALIBRATION_CELLS > 0 ? RAMPS*CALIBRATION_CELLS : 1)-1:0] calibration,
+    output reg [4*UNITS-1:0] comparators,
+    output reg ready
+);
+  localparam COLUMNS = 4 * UNITS;
+  localparam CELLS = RAMPS * CALIBRATION_CELLS > 0 ? RAMPS * CALIBRATION_CELLS : 1;
+  // Which normals of a conversion are the ramps' steps', the decisions', and the one that all columns share; COLUMNS,
+  // where the columns' own end, is a multiple of 4 as all of them are.
+  localparam DECISIONS = COLUMNS + (RAMPS * TICKS + 3) / 4 * 4;
+  localparam COMMON = DECISIONS + TICKS * COLUMNS;
+  localparam QUANTILES = 32768;
+
+  // ---- the instance: MAC units -----------------------------------------------------------------------------------
+  real weight[0:ROWS*COLUMNS-1];
+  real state_cell[0:UNITS-1];
+  real ramp_start[0:RAMPS-1];
+  real ramp_step[0:RAMPS*TICKS-1];
+  real calibration_cell[0:CELLS-1];
+  real window[0:INPUT_MAX-1];
+  real state_window[0:STATE_PULSE_MAX-1];
+  real limit[0:INPUT_MAX-1];
+  real state_limit[0:STATE_PULSE_MAX-1];
+  real variance[0:ROWS*COLUMNS-1];
+  real state_variance[0:UNITS-1];
+  real common_variance[0:ROWS-1];
+  real noise_variance[0:COLUMNS-1];
+  real offset[0:COLUMNS-1];
+  real ramp_noise[0:RAMPS*TICKS-1];
+  real rise[0:TICKS-1];
+  integer delay[0:COLUMNS-1];
+  real compression, comparator_noise;
+  real quantile[0:QUANTILES-1];  // of the normal distribution, its upper half
+  reg [63:0] origin;  // of the noise's counter
+  // Effects that are off cost nothing.
+  reg row_noise, state_noise, column_noise, common_noise, ramp_noisy, late;
+
+  // ---- what the pins have made of it -----------------------------------------------------------------------------
+  integer row_clocks[0:ROWS-1];  // that each line was driven: positive minus negative
+  integer state_clocks[0:UNITS-1];
+  reg [ROWS-1:0] last_pos, last_neg;  // what is driven in `rate`
+  reg [UNITS-1:0] last_state_pos, last_state_neg;
+  real rate[0:COLUMNS-1];  // what one clock of the lines that are driven brings
+  real charge[0:COLUMNS-1];
+  integer clocks;  // of windows since the reset
+  reg held;  // value[] belongs to the charge
+  reg [31:0] number;  // of the conversion
+  real squares[0:COLUMNS-1];
+  real value[0:COLUMNS-1];
+  real lowest[0:COLUMNS-1];  // value with the largest noise of either sign
+  real highest[0:COLUMNS-1];
+  real level[0:RAMPS-1];
+  integer count;  // ticks since the ramp's reset
+  reg [COLUMNS-1:0] exceeds;
+  reg [COLUMNS-1:0] decided[0:TICKS];  // on each tick
+
+  integer stall;
+  reg [31:0] random;
+  integer r, u, c, k, b;
+  real gain, most, more, noise, y, threshold;
+
+  // ---- content ---------------------------------------------------------------------------------------------------
+  // Words of 64 bits, most significant byte first: their number, then the doubles in the order of the reads below.
+  localparam WORDS = 4 + 2 * (ROWS * COLUMNS + UNITS + RAMPS * TICKS + INPUT_MAX + STATE_PULSE_MAX) + RAMPS
+      + RAMPS * CALIBRATION_CELLS + ROWS + 3 * COLUMNS + TICKS + QUANTILES;
+  reg [63:0] words[0:WORDS-1];
+  integer file, found, position;
+  string folder, path;
+
+  // The next number of the file.
+  function real take(input unused);
+    begin
+      take = $bitstoreal(words[position]);
+      position = position + 1;
+    end
+  endfunction
+
+  initial begin
+    comparators = 0;
+    ready = 1;
+    empty;
+    held = 0;
+    count = 0;
+    number = 32'hffffffff;
+    word_index = 0;
+    word_number = 32'hfffffffe;  // no word is drawn yet
+    for (c = 0; c < COLUMNS; c = c + 1) begin
+      value[c] = 0.0;
+      lowest[c] = 0.0;
+      highest[c] = 0.0;
+    end
+    if (!$value$plusargs("array=%s", folder)) folder = "vectors/array";
+    if (!$value$plusargs("array_stall=%d", stall)) stall = 0;
+    if (!$value$plusargs("seed=%d", random)) random = 1;
+    random = random * 32'd2654435761 ^ 32'h9e3779b9;
+    if (random == 0) random = 1;
+    path = {folder, "/device.bin"};
+    file = $fopen(path, "rb");
+    if (file == 0) begin
+      $display("crossbar: cannot read %0s; write it with crossramp.sim.array.programming and give +array=FOLDER", path);
+      $fatal(1);
+    end
+    found = $fread(words, file);
+    $fclose(file);
+    if (found != 8 * WORDS || words[0] != 64'(WORDS)) begin
+      $display("crossbar: %0s is not for an array of these sizes: it has %0d bytes, of %0d; write it anew", path, found,
+               8 * WORDS);
+      $fatal(1);
+    end
+    origin = words[1];
+    position = 2;
+    compression = take(0);
+    comparator_noise = take(0);
+    for (k = 0; k < ROWS * COLUMNS; k = k + 1) weight[k] = take(0);
+    for (k = 0; k < UNITS; k = k + 1) state_cell[k] = take(0);
+    for (k = 0; k < RAMPS; k = k + 1) ramp_start[k] = take(0);
+    for (k = 0; k < RAMPS * TICKS; k = k + 1) ramp_step[k] = take(0);
+    for (k = 0; k < RAMPS * CALIBRATION_CELLS; k = k + 1) calibration_cell[k] = take(0);
+    for (k = 0; k < INPUT_MAX; k = k + 1) window[k] = take(0);
+    for (k = 0; k < STATE_PULSE_MAX; k = k + 1) state_window[k] = take(0);
+    for (k = 0; k < INPUT_MAX; k = k + 1) limit[k] = take(0);
+    for (k = 0; k < STATE_PULSE_MAX; k = k + 1) state_limit[k] = take(0);
+    row_noise = 0;
+    for (k = 0; k < ROWS * COLUMNS; k = k + 1) begin
+      variance[k] = take(0);
+      if (variance[k] != 0.0) row_noise = 1;
+    end
+    state_noise = 0;
+    for (k = 0; k < UNITS; k = k + 1) begin
+      state_variance[k] = take(0);
+      if (state_variance[k] != 0.0) state_noise = 1;
+    end
+    common_noise = 0;
+    for (k = 0; k < ROWS; k = k + 1) begin
+      common_variance[k] = take(0);
+      if (common_variance[k] != 0.0) common_noise = 1;
+    end
+    column_noise = row_noise || state_noise;
+    for (k = 0; k < COLUMNS; k = k + 1) begin
+      noise_variance[k] = take(0);
+      if (noise_variance[k] != 0.0) column_noise = 1;
+    end
+    for (k = 0; k < COLUMNS; k = k + 1) offset[k] = take(0);
+    ramp_noisy = 0;
+    for (k = 0; k < RAMPS * TICKS; k = k + 1) begin
+      ramp_noise[k] = take(0);
+      if (ramp_noise[k] != 0.0) ramp_noisy = 1;
+    end
+    for (k = 0; k < TICKS; k = k + 1) rise[k] = take(0);
+    late = 0;
+    for (k = 0; k < COLUMNS; k = k + 1) begin
+      delay[k] = $rtoi(take(0));
+      if (delay[k] != 0) late = 1;
+    end
+    for (k = 0; k < QUANTILES; k = k + 1) quantile[k] = take(0);
+    for (k = 0; k < RAMPS; k = k + 1) level[k] = ramp_start[k];
+  end
+
+  // ---- noise: golden/analog/conversion/noise.py -----------------------------------------------------------------------------
+  reg [63:0] word, mixed;  // the word drawn last serves four normals
+  reg [29:0] word_index;
+  reg [31:0] word_number;
+  reg [15:0] part;
+  reg [14:0] place;
+
+  // Normal number `index` of this conversion.
+  function real normal(input [31:0] index);
+    begin
+      if (index[31:2] != word_index || number != word_number) begin
+        word_index = index[31:2];
+        word_number = number;
+        mixed = {number, 2'b00, word_index} + 64'd1;
+        mixed = mixed * 64'h9e3779b97f4a7c15 + origin;
+        mixed = (mixed ^ (mixed >> 30)) * 64'hbf58476d1ce4e5b9;
+        mixed = (mixed ^ (mixed >> 27)) * 64'h94d049bb133111eb;
+        word = mixed ^ (mixed >> 31);
+      end
+      part = word[16*index[1:0]+:16];
+      place = part[15] ? part[14:0] : ~part[14:0];
+      normal = part[15] ? quantile[place] : -quantile[place];
+    end
+  endfunction
+
+  // ---- the window ------------------------------------------------------------------------------------------------
+  task empty;
+    begin
+      for (r = 0; r < ROWS; r = r + 1) row_clocks[r] = 0;
+      for (u = 0; u < UNITS; u = u + 1) state_clocks[u] = 0;
+      for (c = 0; c < COLUMNS; c = c + 1) begin
+        rate[c] = 0.0;
+        charge[c] = 0.0;
+      end
+      last_pos = 0;
+      last_neg = 0;
+      last_state_pos = 0;
+      last_state_neg = 0;
+      clocks = 0;
+    end
+  endtask
+
+  // The lines that changed since the last clock change the rate; sums of cells are exact in any order.
+  task change_rate;
+    begin
+      for (r = 0; r < ROWS; r = r + 1)
+        if (row_pos[r] != last_pos[r] || row_neg[r] != last_neg[r]) begin
+          more = $itor(row_pos[r]) - $itor(row_neg[r]) - $itor(last_pos[r]) + $itor(last_neg[r]);
+          for (c = 0; c < COLUMNS; c = c + 1) rate[c] = rate[c] + more * weight[r*COLUMNS+c];
+        end
+      for (u = 0; u < UNITS; u = u + 1) begin
+        more = $itor(state_pos[u]) - $itor(state_neg[u]) - $itor(last_state_pos[u]) + $itor(last_state_neg[u]);
+        rate[2*UNITS+u] = rate[2*UNITS+u] + more * state_cell[u];
+      end
+      last_pos = row_pos;
+      last_neg = row_neg;
+      last_state_pos = state_pos;
+      last_state_neg = state_neg;
+    end
+  endtask
+
+  task integrate_clock;
+    begin
+      if (row_pos != last_pos || row_neg != last_neg || state_pos != last_state_pos || state_neg != last_state_neg)
+        change_rate;
+      if (|row_pos || |row_neg)
+        for (r = 0; r < ROWS; r = r + 1) row_clocks[r] = row_clocks[r] + row_pos[r] - row_neg[r];
+      if (|state_pos || |state_neg)
+        for (u = 0; u < UNITS; u = u + 1) state_clocks[u] = state_clocks[u] + state_pos[u] - state_neg[u];
+      // A window that is too long goes on as its last clock.
+      if (state) begin
+        k = clocks < STATE_PULSE_MAX ? clocks : STATE_PULSE_MAX - 1;
+        gain = state_window[k];
+        most = state_limit[k];
+      end else begin
+        k = clocks < INPUT_MAX ? clocks : INPUT_MAX - 1;
+        gain = window[k];
+        most = limit[k];
+      end
+      for (c = 0; c < COLUMNS; c = c + 1) begin
+        charge[c] = charge[c] + gain * rate[c];
+        if (charge[c] > most) charge[c] = most;
+        if (charge[c] < -most) charge[c] = -most;
+      end
+      clocks = clocks + 1;
+    end
+  endtask
+
+  // ---- what the comparators see ----------------------------------------------------------------------------------
+  task settle;
+    begin
+      for (c = 0; c < COLUMNS; c = c + 1) value[c] = charge[c];
+      if (clocks != 0) begin
+        number = number + 1;
+        if (common_noise) add_common_noise;
+        if (column_noise) add_column_noise;
+      end
+      for (c = 0; c < COLUMNS; c = c + 1) begin
+        if (compression != 0.0) begin
+          y = (value[c] < 0.0 ? -value[c] : value[c]) * compression;
+          value[c] = value[c] / (1.0 + y / 2.0 + y * y / 12.0);
+        end
+        value[c] = value[c] + offset[c];
+        lowest[c] = value[c] - comparator_noise * quantile[QUANTILES-1];
+        highest[c] = value[c] + comparator_noise * quantile[QUANTILES-1];
+      end
+    end
+  endtask
+
+  task add_common_noise;
+    begin
+      noise = 0.0;
+      for (r = 0; r < ROWS; r = r + 1) noise = noise + $itor(row_clocks[r] * row_clocks[r]) * common_variance[r];
+      noise = $sqrt(noise) * normal(COMMON);
+      for (c = 0; c < COLUMNS; c = c + 1) value[c] = value[c] + noise;
+    end
+  endtask
+
+  task add_column_noise;
+    begin
+      for (c = 0; c < COLUMNS; c = c + 1) squares[c] = 0.0;
+      if (row_noise)
+        for (r = 0; r < ROWS; r = r + 1)
+          if (row_clocks[r] != 0) begin
+            more = $itor(row_clocks[r] * row_clocks[r]);
+            for (c = 0; c < COLUMNS; c = c + 1) squares[c] = squares[c] + more * variance[r*COLUMNS+c];
+          end
+      if (state_noise)
+        for (u = 0; u < UNITS; u = u + 1)
+          squares[2*UNITS+u] = squares[2*UNITS+u] + $itor(state_clocks[u] * state_clocks[u]) * state_variance[u];
+      for (c = 0; c < COLUMNS; c = c + 1) value[c] = value[c] + $sqrt(squares[c] + noise_variance[c]) * normal(c);
+    end
+  endtask
+
+  // ---- ramps and comparators -------------------------------------------------------------------------------------
+  task step_ramps;
+    begin
+      if (count < TICKS) count = count + 1;
+      // Every tap that is high acts, as it would on the wire: a tap that is not one-hot spoils the ramp.
+      for (k = 0; k < TICKS; k = k + 1)
+        if (tap[k])
+          for (r = 0; r < RAMPS; r = r + 1) begin
+            more = ramp_step[r*TICKS+k];
+            if (ramp_noisy) more = more + ramp_noise[r*TICKS+k] * normal(COLUMNS + r * TICKS + k);
+            level[r] = level[r] + more;
+          end
+    end
+  endtask
+
+  task compare;
+    begin
+      for (b = 0; b < 4; b = b + 1) begin
+        k = {24'd0, RAMP_OF_BANK[8*b+:8]};
+        threshold = level[k] * rise[count-1];
+        // Rounding keeps order: where the largest noise of either sign decides alike, so does any other, undrawn.
+        for (c = b * UNITS; c < (b + 1) * UNITS; c = c + 1)
+          if (lowest[c] > threshold) exceeds[c] = 1;
+          else if (!(highest[c] > threshold)) exceeds[c] = 0;
+          else exceeds[c] = value[c] + comparator_noise * normal(DECISIONS + (count - 1) * COLUMNS + c) > threshold;
+      end
+      if (late) begin
+        decided[count] = exceeds;
+        for (c = 0; c < COLUMNS; c = c + 1)
+          if (delay[c] != 0) begin
+            if (count > delay[c]) exceeds[c] = decided[count-delay[c]][c];
+            else exceeds[c] = 1;
+          end
+      end
+      comparators = exceeds;
+    end
+  endtask
+
+  always @(negedge clk) begin
+    if (reset) begin
+      if (clocks != 0) empty;
+      held = 0;
+    end else if (integrate) begin
+      integrate_clock;
+      held = 0;
+    end else if (hold && !held) begin
+      settle;
+      held = 1;
+    end
+
+    if (ramp_reset) begin
+      count = 0;
+      for (k = 0; k < RAMPS; k = k + 1) begin
+        level[k] = ramp_start[k];
+        for (u = 0; u < CALIBRATION_CELLS; u = u + 1)
+          if (calibration[k*CALIBRATION_CELLS+u]) level[k] = level[k] + calibration_cell[k*CALIBRATION_CELLS+u];
+      end
+    end
+
+    if (tick) begin
+      step_ramps;
+      compare;
+    end
+
+    if (stall != 0) begin
+      random = random ^ (random << 13);
+      random = random ^ (random >> 17);
+      random = random ^ (random << 5);
+      ready = {16'd0, random[15:0]} % 100 >= stall;
+    end
+  end
+endmodule
+
+/* verilator lint_restore */

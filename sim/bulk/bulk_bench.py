@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The free-running bench: what it is built from, what it is given, and what its records say."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.network.network import Network
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.network.network_top import NetworkTop
+from crossramp.rtl.verilog.verilog_writer import port_table, to_verilog
+
+from ..array.programming import Programming, write_device
+from ..checking.protocol import RULES
+from ..tools.builds import build_executable
+from ..tools.simulators import SimulationError
+from ..tools.sources import source
+from . import bench_verilog
+
+#: Sources of the bench, in order; its array is the ideal one.
+BENCH = ("crossbar.sv", "protocol.sv", "bulk_tb.sv")
+
+#: The array of :data:`BENCH` and the one that is a device instance; a bench has one or the other.
+IDEAL_ARRAY, DEVICE_ARRAY = "crossbar.sv", "device_crossbar.sv"
+
+
+def bulk_sources(spec: Specification, verilog: str, module: str, ports, *, head=True, errs=False, clock_input: bool):
+    """File name to text of everything a bulk bench is built from, for the generated ``verilog`` of ``module``.
+
+    With ``errs``, the array behind the boundary is a device instance.
+    """
+    bench = [DEVICE_ARRAY if errs and name == IDEAL_ARRAY else name for name in BENCH]
+    return {
+        "device.v": verilog,
+        "wrapper.v": bench_verilog.wrapper(spec, module, ports),
+        **{name: source(name).read_text() for name in bench},
+        "bench.sv": bench_verilog.top(spec, head=head, clock_input=clock_input),
+    }
+
+
+def network_verilog(network: Network, module: str = "network") -> tuple[str, list]:
+    """(Verilog text, ports) of the hardware of ``network``."""
+    top = NetworkTop.of(network)
+    return to_verilog(top, module), port_table(top)
+
+
+def bench_command(
+    network: Network,
+    simulator: str,
+    *,
+    errs: bool,
+    change_verilog: Callable[[str], str] | None = None,
+    random_start: bool = False,
+    optimize: bool = True,
+    folder: Path | str | None = None,
+) -> list[str]:
+    """Build the bench of ``network``; the command that runs it, to which plusargs are appended.
+
+    Parameters
+    ----------
+    simulator : str
+        ``"verilator"`` or ``"icarus"``.
+    errs : bool
+        The array behind the boundary is a device instance.
+    change_verilog, random_start, optimize, folder
+        As :func:`.bulk_simulation.simulate_bulk` takes them; ``folder`` is its ``workdir``.
+    """
+    verilog, ports = network_verilog(network)
+    if change_verilog is not None:
+        verilog = change_verilog(verilog)
+    own_clock = simulator == "icarus"
+    sources = bulk_sources(network.spec, verilog, "network", ports, errs=errs, clock_input=not own_clock)
+    main = None if own_clock else source("bulk_main.cpp").read_text()
+    return build_executable(
+        simulator,
+        sources,
+        bench_verilog.TOP,
+        main=main,
+        random_start=random_start,
+        optimize=optimize,
+        strict=change_verilog is None,
+        folder=folder,
+    )
+
+
+def write_array(programming: Programming | DeviceInstance, folder: Path):
+    """Write what the bench's array holds."""
+    if isinstance(programming, DeviceInstance):
+        write_device(programming, folder)
+    else:
+        programming.write(folder)
+
+
+def broken_rules(summary: dict[str, int]) -> tuple[str, ...]:
+    """The violations of a :class:`.bulk_simulation.BulkResult`, from a bench's summary."""
+    broken = [rule for bit, rule in enumerate(RULES) if summary["broken"] >> bit & 1]
+    return (*broken, "streams") if summary["wrong"] else tuple(broken)
+
+
+def read_summary(folder: Path, log: str) -> dict[str, int]:
+    """What a bench that recorded into ``folder`` counted; SimulationError, with the end of ``log``, if it has not."""
+    path = folder / "summary.txt"
+    if not path.exists():
+        raise SimulationError(f"the simulation ended without a result:\n{log[-2000:]}")
+    pairs = (line.split() for line in path.read_text().splitlines())
+    return {name: int(value) for name, value in pairs}

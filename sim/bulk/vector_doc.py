@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The format of a testbench's vector files in words, from the layouts that write them."""
+
+from crossramp.golden.network.step_record import step_records
+from crossramp.golden.spec.specification import Specification
+
+_TEXT = """\
+Text; one record a line, in the order of the hardware: utterance by utterance, step by step, unit 0 first. A line is
+one number in hexadecimal digits. Its fields are packed from the lowest bit on, and signed fields are two's complement.
+A field of {lanes} x n bits holds {lanes} units, the lowest unit in the lowest bits; units beyond the last are 0.
+
+{table}
+
+- `x_last` is 1 with every code of an utterance's last step.
+- `gates`: codes of the banks i, f, g in the first conversion.
+- `state`: the new cell state c, in units of 2^-{frac}, and its pulse code q.
+- `output`: codes of the bank o, and t, those of the second conversion.
+- `h`: pulse codes of h (`codes`); `end` with the last line of a step, `last` with all lines of an utterance's last
+  step.{head}
+
+`vectors/array/` is what the behavioral crossbar holds, in MAC units (one weight level for one clock): a word of
+32 bits a line, two's complement, row by row. A ramp stands at its start, plus the bias cells that are selected, plus
+the steps that were taken; a comparator is high while its column exceeds that.
+
+{arrays}"""
+
+_HEAD = """
+- `logits`: class 0 first, `last` with the last class; `answers`: the index of the class, `too_long` 0."""
+
+
+def vectors_text(spec: Specification, head: bool) -> str:
+    """What is in ``vectors/``, as Markdown; ``head``: of a network, which has logits and answers."""
+    answer = "step" if spec.readout == "step" else "utterance"
+    rows = [("x", "1 a code", spec.input_bits + 1, f"code {spec.input_bits} signed, x_last 1")]
+    for name, record in step_records(spec).items():
+        answers = name in ("logits", "answers")
+        if head or not answers:
+            parts = [f"{s.name} {f'{s.count} x ' * (s.count > 1)}{s.bits}{' signed' * s.signed}" for s in record.slots]
+            each = f"a{'n' * (answer == 'utterance')} {answer}" if answers else "a step"
+            rows.append((name, f"{record.beats} {each}", record.bits, ", ".join(parts)))
+    ramps = len(spec.ramps)
+    arrays = {
+        "weights": f"{spec.rows} rows x {spec.columns} columns",
+        "state_cells": f"{spec.units} units",
+        "ramp_start": f"{ramps} ramps",
+        "ramp_steps": f"{ramps} ramps x {spec.ticks} ticks",
+        "calibration_cells": f"{ramps} ramps x {spec.calibration_cells} cells",
+    }
+    return _TEXT.format(
+        table=_table(
+            ("file", "lines", "bits", "fields, lowest first"), [(f"`{row[0]}.hex`", *row[1:]) for row in rows]
+        ),
+        arrays=_table(("file", "words"), [(f"`{name}.hex`", shape) for name, shape in arrays.items()]),
+        head=_HEAD if head else "",
+        lanes=spec.lanes,
+        frac=spec.state_frac_bits,
+    )
+
+
+def _table(header, rows) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cocotb: a whole bench around a generated macro or network, and the parts it is made of."""
+
+from collections.abc import Iterator
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from crossramp.golden.network.lstm import StepTrace, checked_integers
+from crossramp.golden.network.step_record import GROUPS, Record, step_records, units_of
+from crossramp.golden.spec.boundary_wires import PIN_NAMES
+from crossramp.golden.spec.specification import GATES, Specification
+
+from ..array.array_interface import Array, ArrayError, CheckedArray
+from ..array.python_array import SimulatorPins
+from ..checking.protocol import ProtocolChecker
+from .streams import StreamSink, StreamSource, stream_signals
+
+
+class WatchdogError(AssertionError):
+    """Nothing happened for too long."""
+
+
+class Watchdog:
+    """Fails the test when :meth:`kick` was not called for ``clocks`` clocks. Starts at once.
+
+    The message quotes ``what()``, if given.
+    """
+
+    def __init__(self, clock, clocks: int, what=None):
+        self._clock, self.clocks, self._what = clock, clocks, what
+        self._kicked = True
+        cocotb.start_soon(self._run())
+
+    def kick(self, *_):
+        """Something happened."""
+        self._kicked = True
+
+    async def _run(self):
+        while True:
+            self._kicked = False
+            await ClockCycles(self._clock, self.clocks)
+            if not self._kicked:
+                detail = "" if self._what is None else f": {self._what()}"
+                raise WatchdogError(f"nothing happened for {self.clocks} clocks{detail}")
+
+
+async def reset(dut, clocks: int = 3):
+    """Hold ``rst`` high for some clocks."""
+    dut.rst.value = 1
+    await ClockCycles(dut.clk, clocks)
+    dut.rst.value = 0
+
+
+async def drive_array_pins(dut, model: Array, checker: ProtocolChecker | None = None, prefix: str = "array_"):
+    """Stand behind the boundary of ``dut`` for ever: answers in the middle of each clock, on its falling edge.
+
+    Parameters
+    ----------
+    dut : handle
+        Whose ports ``array_row_pos`` ... ``array_ready`` are the boundary.
+    model : Array
+        :class:`.python_array.ArrayModel`, or any object with its ``clock``.
+    checker : ProtocolChecker or None
+        Given every clock outside reset; when it is strict, its error fails the test.
+
+    Raises
+    ------
+    ArrayError
+        If ``model`` has no ``clock``, or its answer does not fit the boundary.
+    """
+    handles = {name: getattr(dut, prefix + name, None) for name in PIN_NAMES}
+    pins = SimulatorPins(lambda name: _integer(handles[name], name))
+    comparators, ready = getattr(dut, f"{prefix}comparators"), getattr(dut, f"{prefix}ready")
+    model = CheckedArray(model, len(comparators))
+    comparators.value, ready.value = 0, 1
+    while True:
+        await FallingEdge(dut.clk)
+        if not dut.rst.value.is_resolvable or int(dut.rst.value):
+            if checker is not None:
+                checker.reset()
+            continue
+        shown, can_go_on = model.clock(pins)
+        if checker is not None:
+            checker.clock(pins, can_go_on)
+        comparators.value = shown
+        ready.value = can_go_on
+
+
+def _integer(handle, name: str) -> int:
+    if handle is None:  # calibration, where there are no cells
+        return 0
+    value = handle.value
+    if not value.is_resolvable:
+        raise ValueError(f"{name} is {value}")
+    return int(value.to_unsigned() if hasattr(value, "to_unsigned") else value)
+
+
+class StepMonitor:
+    """Collects the codes, c, q and t of every step from the monitor ports. Starts at once.
+
+    Attributes
+    ----------
+    codes, c, state_pulses, state_codes : lists of int64 arrays
+        One array a step, shapes (4 * units,) and (units,).
+    """
+
+    def __init__(self, dut, spec: Specification):
+        self.spec = spec
+        self._dut = dut
+        self._records = step_records(spec)
+        self._groups = [group for group in GROUPS if group.monitored]
+        self._beats: dict[str, list[int]] = {group.name: [] for group in self._groups}
+        cocotb.start_soon(self._run())
+
+    async def _run(self):
+        handles = [
+            (
+                self._beats[group.name],
+                getattr(self._dut, group.strobe),
+                [getattr(self._dut, group.port_of(field)) for field in group.fields],
+            )
+            for group in self._groups
+        ]
+        while True:
+            await RisingEdge(self._dut.clk)
+            if not self._dut.rst.value.is_resolvable or int(self._dut.rst.value):
+                continue
+            for beats, strobe, fields in handles:
+                if _integer(strobe, "monitor strobe"):
+                    # Lanes beyond the last unit hold no meaning, not even a known value.
+                    beats.append(_known_bits("".join(str(field.value) for field in reversed(fields))))
+
+    def clear(self):
+        """Forget all steps."""
+        for beats in self._beats.values():
+            beats.clear()
+
+    def _shown(self, group: str, field: str) -> np.ndarray:
+        return units_of(self._records[group].unpack_integers(self._beats[group])[field], self.spec)
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Shape (steps, 4 * units)."""
+        banks = [self._shown("output" if gate == "o" else "gates", gate) for gate in GATES]
+        steps = min(map(len, banks))
+        return np.concatenate([bank[:steps] for bank in banks], axis=1)
+
+    @property
+    def c(self) -> np.ndarray:
+        """Shape (steps, units), units of 2**-state_frac_bits."""
+        return self._shown("state", "c")
+
+    @property
+    def state_pulses(self) -> np.ndarray:
+        """c as pulse codes; shape (steps, units)."""
+        return self._shown("state", "q")
+
+    @property
+    def state_codes(self) -> np.ndarray:
+        """Codes of the second conversion; shape (steps, units)."""
+        return self._shown("output", "t")
+
+
+def _known_bits(bits: str) -> int:
+    """The number, its unknown bits as 1: wrong enough to be noticed where it matters."""
+    return int("".join(bit if bit in "01" else "1" for bit in bits), 2)
+
+
+def h_steps(beats: list[dict[str, int]], spec: Specification) -> np.ndarray:
+    """h of every complete step, int64, shape (steps, hidden), from the beats that an h stream's sink has collected."""
+    codes = Record("h", step_records(spec)["h"].slots[:1])
+    return units_of(codes.unpack_integers([beat["codes"] for beat in beats])["codes"], spec, spec.hidden)
+
+
+class MacroBench:
+    """Clock, reset, streams, array, protocol checker, monitors and watchdog around a generated macro or network.
+
+    One bench a cocotb test: its tasks run until the test ends.
+
+    Parameters
+    ----------
+    dut : handle
+        A module with the ports of docs/boundary.md; with ``answer_*`` and ``logit_*`` it is a network.
+    spec : Specification
+    model : Array
+        What stands behind the boundary: :class:`.python_array.ArrayModel`, or any object with its ``clock``. Of an
+        array that
+        also has ``finish``, :meth:`steps` checks and gives the MACs.
+    x_pauses, h_pauses, logit_pauses, answer_pauses : iterators of bool, or None
+        See :mod:`.pauses`.
+    watchdog_clocks : int or None
+        None: ten steps' worth, and two logits'.
+    strict : bool
+        Stop at the first breach of the boundary's protocol.
+    calibration : int
+        The calibration port from the start on, see :func:`.programming.calibration_port`.
+
+    Attributes
+    ----------
+    checker : ProtocolChecker
+    h, logits, answers : StreamSink (the latter two None for a macro)
+    monitor : StepMonitor
+
+    Raises
+    ------
+    ArrayError
+        If ``model`` has no ``clock``, or is an ``ArrayModel`` of another specification.
+    """
+
+    def __init__(
+        self,
+        dut,
+        spec: Specification,
+        model: Array,
+        *,
+        x_pauses: Iterator[bool] | None = None,
+        h_pauses: Iterator[bool] | None = None,
+        logit_pauses: Iterator[bool] | None = None,
+        answer_pauses: Iterator[bool] | None = None,
+        watchdog_clocks: int | None = None,
+        strict: bool = True,
+        calibration: int = 0,
+    ):
+        self.dut, self.spec, self.model = dut, spec, model
+        self._array = CheckedArray(model, spec.columns)
+        of = getattr(model, "spec", spec)
+        if isinstance(of, Specification) and of != spec:
+            raise ArrayError(f"the array is for specification {of.content_hash}, the bench for {spec.content_hash}")
+        self._calibration = calibration
+        self.checker = ProtocolChecker(spec, strict=strict)
+        self._pauses = {"x": x_pauses, "h": h_pauses, "logit": logit_pauses, "answer": answer_pauses}
+        # A logit takes units + 5 clocks, in which nothing else need happen.
+        patience = 10 * (spec.clocks_per_step + spec.inputs) + 2 * (spec.hidden + 5) + 1000
+        self._watchdog_clocks = watchdog_clocks or patience
+        self._lengths: list[int] = []
+
+    async def start(self, period_ns: int = 10):
+        """Start the clock and everything else, and reset."""
+        dut = self.dut
+        dut.rst.value = 1
+        if hasattr(dut, "calibration"):
+            dut.calibration.value = self._calibration
+        cocotb.start_soon(Clock(dut.clk, period_ns, unit="ns").start())
+        self.x = StreamSource(**stream_signals(dut, "x", ("code", "last")), pauses=self._pauses["x"])
+        self.h = self._sink("h", ("codes", "end", "last"))
+        network = hasattr(dut, "answer_valid")
+        self.logits = self._sink("logit", ("value", "last")) if network else None
+        self.answers = self._sink("answer", ("index", "too_long")) if network else None
+        self.monitor = StepMonitor(dut, self.spec)
+        cocotb.start_soon(drive_array_pins(dut, self.model, self.checker))
+        self.watchdog = Watchdog(dut.clk, self._watchdog_clocks, self._progress)
+        for stream in (self.x, self.h, self.logits, self.answers):
+            if stream is not None:
+                stream.on_beat.append(self.watchdog.kick)
+        await reset(dut)
+
+    async def restart(self, clocks: int = 1):
+        """Reset again, at any time, and forget every utterance that was sent and all that was seen."""
+        self.dut.rst.value = 1
+        await ClockCycles(self.dut.clk, clocks)
+        self.x.clear()
+        for sink in (self.h, self.logits, self.answers):
+            if sink is not None:
+                sink.beats.clear()
+        self.monitor.clear()
+        # With what a ramp under way has shown: it would count as a conversion later.
+        self._array.forget()
+        self._lengths.clear()
+        self.dut.rst.value = 0
+
+    def _sink(self, name, payload) -> StreamSink:
+        return StreamSink(**stream_signals(self.dut, name, payload), name=name, pauses=self._pauses[name])
+
+    def _progress(self) -> str:
+        what = "steps are answered" if self._every_step else "utterances are finished"
+        return f"{self._finished()} of {self._expected()} {what}, {len(self.h.beats)} beats of h came"
+
+    @property
+    def _every_step(self) -> bool:
+        return self.answers is not None and self.spec.readout == "step"
+
+    def _finished(self) -> int:
+        if self.answers is not None:
+            return len(self.answers.beats)
+        return sum(beat["end"] & beat["last"] for beat in self.h.beats)
+
+    def _expected(self) -> int:
+        return sum(self._lengths) if self._every_step else len(self._lengths)
+
+    def send(self, x: np.ndarray):
+        """Queue an utterance: pulse codes, integer array of shape (steps, inputs)."""
+        spec = self.spec
+        x = checked_integers("x", x, (None, spec.inputs), spec.input_max)
+        mask = (1 << spec.input_bits) - 1
+        for step, codes in enumerate(x.tolist()):
+            for code in codes:
+                self.x.send(code=code & mask, last=int(step == len(x) - 1))
+        self._lengths.append(len(x))
+
+    async def finish(self, extra_clocks: int = 20):
+        """Until every queued utterance is through, and some clocks more; then check the protocol checker's result."""
+        while self._finished() < self._expected():
+            await RisingEdge(self.dut.clk)
+        await ClockCycles(self.dut.clk, extra_clocks)
+        self.checker.check_finished()
+
+    def steps(self) -> StepTrace:
+        """Everything the hardware computed, all steps of all utterances in a row: arrays of shape (1, steps, ...).
+
+        ``macs`` are those that the array measured, float64 where it is a device instance, and None where it does not
+        record them (see :class:`.array_interface.Array`). :func:`.scoreboard.expected_traces` gives the golden values.
+
+        Raises
+        ------
+        AssertionError
+            If the monitors, the h stream and the array saw different numbers of steps, other ones than were sent, or
+            if a beat of h has a wrong ``end`` or ``last``, or anything but zeros beyond the last unit.
+        ArrayError
+            If the array's ``finish`` gives something other than conversions.
+        """
+        spec, monitor = self.spec, self.monitor
+        parts = {
+            "macs": self._array.macs(),
+            "codes": monitor.codes,
+            "c": monitor.c,
+            "state_pulses": monitor.state_pulses,
+            "state_codes": monitor.state_codes,
+            "h": h_steps(self.h.beats, spec),
+        }
+        counts = {name: len(values) for name, values in parts.items() if values is not None}
+        if len(set(counts.values())) != 1:
+            raise AssertionError(f"different numbers of steps were seen: {counts}")
+        steps = sum(self._lengths)
+        if counts["h"] != steps:
+            raise AssertionError(f"{counts['h']} steps were seen; {steps} were sent")
+        ends = [k == spec.h_beats - 1 for k in range(spec.h_beats)]
+        used = (spec.hidden - (spec.h_beats - 1) * spec.lanes) * spec.input_bits
+        expected = {
+            "h_end": ends * steps,
+            "h_last": [step == length - 1 for length in self._lengths for step in range(length) for _ in ends],
+            "h_codes beyond the last unit": [0] * len(ends) * steps,
+        }
+        beats = self.h.beats
+        got = {
+            "h_end": [beat["end"] for beat in beats],
+            "h_last": [beat["last"] for beat in beats],
+            "h_codes beyond the last unit": [beat["codes"] >> used if beat["end"] else 0 for beat in beats],
+        }
+        for name, want in expected.items():
+            if got[name] != want:
+                raise AssertionError(f"{name} is {got[name]}; expected {[int(value) for value in want]}")
+        return StepTrace(**{name: None if values is None else values[None] for name, values in parts.items()})

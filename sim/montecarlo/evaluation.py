@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How good a network is: answers against labels, on an ideal array and over device instances.
+
+Golden models alone compute here, by their fast paths; imports golden and :mod:`.montecarlo`.
+"""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from crossramp.golden.analog.chip.given_cells import Conductances
+from crossramp.golden.analog.chip.ramp_linearity import calibration_plan
+from crossramp.golden.analog.chip.sampling import ALL, device
+from crossramp.golden.analog.conversion.calibration import calibrate
+from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.analog.technologies.technology import Technology
+from crossramp.golden.network.network import Network
+
+from ..array.programming import calibration_port
+from .execute import run_local
+from .plan import CALIBRATIONS, Point
+from .problem import Problem
+from .scores import Score, TextScore
+from .summary import Spread
+from .tasks import run_task
+
+#: Conversions of a task: about a second's, so that progress shows and no process waits long for the last one.
+_CONVERSIONS = 10_000_000
+_INSTANCES_MOST = 1_000_000
+_BLOCK = 256  # utterances of a text, whose h is held at once
+
+
+def evaluate_speech(network: Network, codes: np.ndarray, labels: np.ndarray) -> Score:
+    """The golden network with an ideal array.
+
+    Parameters
+    ----------
+    codes : integer array, shape (recordings, steps, inputs)
+        Pulse codes.
+    labels : int64 array, shape (recordings,)
+        Class indices.
+
+    Raises
+    ------
+    ValueError
+        What :class:`~.scores.Score` and :meth:`~crossramp.golden.network.network.Network.answers` raise.
+    """
+    labels = np.asarray(labels, np.int64)
+    Score(labels, labels, network.spec.classes)  # before minutes are spent
+    return Score(network.answers(codes), labels, network.spec.classes)
+
+
+def evaluate_text(network: Network, codes: np.ndarray, targets: np.ndarray, logit_scale: float) -> TextScore:
+    """The golden network with an ideal array, on a text that is cut into utterances.
+
+    Parameters
+    ----------
+    codes : integer array, shape (utterances, steps, inputs)
+        Pulse codes of the characters read.
+    targets, logit_scale
+        See :meth:`~.scores.TextScore.of`: what comes after each of them.
+
+    Raises
+    ------
+    ValueError
+        For a network whose readout is not ``"step"``, and what that raises.
+    """
+    _check_targets(network, codes, targets)
+    scores = []
+    for start in range(0, len(codes), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        if (targets[block] >= 0).any():
+            logits = network.logits(network.lstm.hidden(codes[block]), 1)
+            scores.append(TextScore.of(logits, targets[block], logit_scale))
+    return sum(scores[1:], scores[0])
+
+
+def _check_targets(network: Network, codes: np.ndarray, targets: np.ndarray) -> None:
+    if network.spec.readout != "step":
+        raise ValueError(f"the readout is {network.spec.readout!r}; a text needs 'step': logits after every character")
+    codes, targets = np.asarray(codes), np.asarray(targets)
+    if codes.ndim != 3 or targets.shape != codes.shape[:2] or not (targets >= 0).any():
+        raise ValueError(
+            f"codes have the shape {codes.shape}, targets {targets.shape}, of which {int((targets >= 0).sum())} count; "
+            "expected a target of each step, and 1 or more that count"
+        )
+    if targets.max() >= network.spec.classes:
+        raise ValueError(f"targets reach to {targets.max()}; characters: 0 to {network.spec.classes - 1}")
+
+
+@dataclass(frozen=True)
+class Instances:
+    """One metric of device instances that share everything but their seeds.
+
+    Attributes
+    ----------
+    metric : str
+        ``"accuracy"``, or ``"bits"`` per character.
+    calibration : str
+    seeds : tuple of int
+    values : tuple of float
+        Of each seed.
+    """
+
+    metric: str
+    calibration: str
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+
+    @property
+    def spread(self) -> Spread:
+        """Mean, standard deviation (of the sample), percentiles, worst."""
+        return Spread.of(self.metric, self.values)
+
+    @property
+    def worst(self) -> tuple[int, float]:
+        """(seed, value) of the worst instance, the first of equals."""
+        return self._extreme(min if self.metric == "accuracy" else max)
+
+    @property
+    def best(self) -> tuple[int, float]:
+        """(seed, value) of the best instance, the first of equals."""
+        return self._extreme(max if self.metric == "accuracy" else min)
+
+    def _extreme(self, choose) -> tuple[int, float]:
+        value = choose(self.values)
+        return self.seeds[self.values.index(value)], value
+
+
+def evaluate_instances(
+    network: Network,
+    codes: np.ndarray,
+    labels: np.ndarray,
+    technology: Technology,
+    instances: int = 20,
+    *,
+    first_seed: int = 1,
+    calibrations: Sequence[str] = CALIBRATIONS,
+    switches: frozenset = ALL,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    logit_scale: float | None = None,
+    conductances: Conductances | None = None,
+) -> list[Instances]:
+    """Accuracies of device instances, one :class:`Instances` a calibration; the same chips in each.
+
+    Every instance hears all recordings, one after the other, with the noise that comes with them.
+
+    Parameters
+    ----------
+    codes, labels
+        As :func:`evaluate_speech` takes them; with ``logit_scale`` as :func:`evaluate_text` takes codes and targets.
+    instances : int
+        How many, with the seeds from ``first_seed`` on.
+    calibrations : sequence of str
+        Of ``"none"`` (ramps stand where their nominal bias cells put them) and ``"one-point"``.
+    switches : frozenset of str
+        The effects that are on.
+    jobs : int
+        Processes; 1: none but this one. More need a ``__main__`` that may be imported, as multiprocessing does.
+    progress : callable
+        Told the instances done and their total, over all calibrations.
+    logit_scale : float or None
+        Of a model of texts: the metric is then ``"bits"`` per character.
+    conductances : Conductances or None
+        Cells that take the place of drawn ones in every instance.
+
+    Raises
+    ------
+    ValueError
+        For a number out of range, an unknown calibration, cells that do not fit the network, or what
+        :func:`evaluate_speech` or :func:`evaluate_text` raises.
+    """
+    if not 1 <= instances <= _INSTANCES_MOST:
+        raise ValueError(f"instances is {instances}; allowed: 1 to {_INSTANCES_MOST}")
+    if not 0 <= first_seed < (1 << 63) - instances:
+        raise ValueError(f"first_seed is {first_seed}; allowed: 0 to 2**63 - 1 - instances")
+    for name in calibrations:
+        check_calibration(network, name)
+    labels = np.asarray(labels, np.int64)
+    if logit_scale is None:
+        metric = "accuracy"
+        Score(labels, labels, network.spec.classes)
+    else:
+        metric = "bits"
+        _check_targets(network, codes, labels)
+    points = tuple(Point(technology, None, name, frozenset(switches), {"calibration": name}) for name in calibrations)
+    arrays = (network.weights, network.head_weights, network.head_biases, np.asarray(codes), labels)
+    rest = {"points": points, "metrics": (metric,), "seed": first_seed, "logit_scale": logit_scale}
+    if conductances is not None:
+        conductances.check(network.spec, technology)  # before processes are started
+        rest["given"] = (conductances,) * len(points)
+    problem = Problem(network.spec, *arrays, **rest, projection_weights=network.projection_weights)
+    rows = _rows(problem, instances, jobs, progress)
+    found = []
+    for place, name in enumerate(calibrations):
+        mine = sorted((row["seed"], row[metric]) for row in rows if row["point"] == place)
+        found.append(Instances(metric, name, *(tuple(part) for part in zip(*mine, strict=True))))
+    return found
+
+
+def _rows(problem: Problem, instances: int, jobs: int, progress: Callable[[int, int], None]) -> list[dict]:
+    """Rows of every instance at every point, in whatever order."""
+    total = instances * len(problem.points)
+    size = max(1, min(_CONVERSIONS // max(problem.conversions, 1), -(-instances // jobs)))
+    tasks = [
+        {"point": point, "first": first, "count": min(size, instances - first)}
+        for first in range(0, instances, size)
+        for point in range(len(problem.points))
+    ]
+    rows: list[dict] = []
+    progress(0, total)
+    if jobs == 1:
+        for task in tasks:
+            rows += run_task(problem, task)
+            progress(len(rows), total)
+        return rows
+    with tempfile.TemporaryDirectory(prefix="crossramp-") as folder:
+        file = Path(folder) / "problem.npz"
+        file.write_bytes(problem.to_bytes())
+        with closing(run_local(file, tasks, jobs)) as done:
+            for _, found in done:
+                rows += found
+                progress(len(rows), total)
+    return rows
+
+
+def check_calibration(network: Network, calibration: str) -> None:
+    """ValueError for a calibration that is unknown, or that the network's ramps have no cells for."""
+    if calibration not in CALIBRATIONS:
+        raise ValueError(f"calibration is {calibration!r}; allowed: {', '.join(CALIBRATIONS)}")
+    if calibration != "none" and network.spec.calibration_cells == 0:
+        raise ValueError(f"calibration is {calibration!r}, but the ramps have no calibration cells; take 'none'")
+
+
+@dataclass(frozen=True, eq=False)
+class Chip:
+    """One of the instances that :func:`evaluate_instances` counts, for the hardware to be simulated with.
+
+    Attributes
+    ----------
+    instance : DeviceInstance
+    port : int
+        The calibration port, see :func:`.programming.calibration_port`.
+    failed : tuple of str
+        Activations of the ramps that the calibration found beyond the reach of their cells.
+    """
+
+    instance: DeviceInstance
+    port: int
+    failed: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        network: Network,
+        technology: Technology,
+        seed: int,
+        calibration: str = "none",
+        switches: frozenset = ALL,
+        conductances: Conductances | None = None,
+    ) -> "Chip":
+        """The chip with a seed, calibrated or not; ValueError as :func:`evaluate_instances` raises."""
+        check_calibration(network, calibration)
+        spec = network.spec
+        options = {"switches": switches, "conductances": conductances}
+        instance = device(technology, spec, network.weights, seed, **options)
+        if calibration == "none":
+            return cls(instance, calibration_port(spec, None, instance))
+        result = calibrate(instance, calibration_plan(technology, spec, network.weights))
+        failed = tuple(act.text for act, bad in zip(spec.ramps, result.failed, strict=True) if bad)
+        return cls(instance, sum(1 << int(k) for k in np.flatnonzero(result.cells.ravel())), failed)

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One task of a sweep: some device instances at one point of the plan."""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from crossramp.golden.analog.chip.ramp_linearity import Linearity, calibration_plan
+from crossramp.golden.analog.chip.sampling import device
+from crossramp.golden.analog.conversion.calibration import calibrate
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm, conversions
+from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
+from crossramp.golden.analog.fast.fast_device import FastDevice
+from crossramp.golden.inputs.text_codes import bits_per_character
+from crossramp.golden.network.network import Network
+from crossramp.golden.network.ramps import ramps
+
+from .problem import Problem
+
+#: Conversions of a task: some seconds' worth, so that little is lost with a worker, and little spent on bookkeeping.
+_CONVERSIONS = 80_000_000
+_INSTANCES_MOST = 200
+_STREAMS = 256  # of a text, whose h is held at once
+_SAMPLED = 256  # time steps whose conversions tell the code error
+
+
+def make_tasks(problem: Problem, instances: int) -> list[dict]:
+    """Descriptions of all tasks, JSON types: ``point`` (its place in the plan), ``first`` instance, ``count``.
+
+    The first instances of all points come first, so that an unfinished sweep shows all of the plan.
+    """
+    size = min(max(_CONVERSIONS // problem.conversions, 1), _INSTANCES_MOST)
+    return [
+        {"point": point, "first": first, "count": min(size, instances - first)}
+        for first in range(0, instances, size)
+        for point in range(len(problem.points))
+    ]
+
+
+def run_task(problem: Problem, task: dict) -> list[dict]:
+    """Rows of a task, one an instance: ``point``, ``instance``, ``seed`` (of the chip) and the metrics.
+
+    Instance k has the same seed at every point: the same chip, as far as the point's constants leave it the same.
+    """
+    bench = _bench(problem, task["point"])
+    return [
+        {"point": task["point"], "instance": k, "seed": problem.seed + k, **bench.measure(problem.seed + k)}
+        for k in range(task["first"], task["first"] + task["count"])
+    ]
+
+
+@lru_cache(maxsize=4)
+def _bench(problem: Problem, point: int) -> "_Bench":
+    return _Bench(problem, point)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Conversions of the ideal network: pulses and codes, of both conversions."""
+
+    pulses: np.ndarray
+    codes: np.ndarray
+    state_pulses: np.ndarray
+    state_codes: np.ndarray
+
+
+class _Bench:
+    """A point of a problem: what all its instances share."""
+
+    def __init__(self, problem: Problem, point: int):
+        self.problem, self.point, self.cells = problem, problem.points[point], problem.cells(point)
+        self.network: Network = problem.network(self.point)
+        self.spec = self.network.spec
+
+    @cached_property
+    def plan(self):
+        """Of the calibration, None for none."""
+        if self.point.calibration == "none":
+            return None
+        return calibration_plan(self.point.technology, self.spec, self.network.weights)
+
+    @cached_property
+    def ideal_answers(self) -> np.ndarray:
+        return self.network.answers(self.problem.codes)
+
+    @cached_property
+    def sample(self) -> _Sample:
+        """Time steps spread over the recordings."""
+        spec, codes = self.spec, self.problem.codes
+        chosen = np.unique(np.linspace(0, len(codes) - 1, max(1, _SAMPLED // codes.shape[1])).astype(int))
+        x = codes[chosen]
+        trace = self.network.run(x).steps
+        pulses = np.full((*x.shape[:2], spec.rows), spec.input_max, np.int64)
+        pulses[..., : spec.inputs] = x
+        pulses[:, 1:, spec.inputs : spec.inputs + spec.hidden] = trace.h[:, :-1]
+        pulses[:, 0, spec.inputs : spec.inputs + spec.hidden] = 0
+        parts = pulses, trace.codes, trace.state_pulses, trace.state_codes
+        return _Sample(*(part.reshape(-1, part.shape[-1]) for part in parts))
+
+    def measure(self, seed: int) -> dict:
+        """The metrics of the instance with a seed."""
+        point, metrics = self.point, self.problem.metrics
+        options = {"switches": point.switches, "conductances": self.cells}
+        chip = device(point.technology, self.spec, self.network.weights, seed, **options)
+        cells = None if self.plan is None else calibrate(chip, self.plan).cells
+        lstm = DeviceLstm(chip, cells, self.network.projection_weights)
+        found = {}
+        if "accuracy" in metrics or "flips" in metrics:
+            answers = self._answers(lstm)
+            labels = self.problem.labels
+            found["accuracy"] = float((answers == labels)[labels >= 0].mean()) if (labels >= 0).any() else None
+            found["flips"] = float((answers != self.ideal_answers).mean())
+        if "bits" in metrics:
+            found["bits"] = self._bits(lstm)
+        if "code_error" in metrics:
+            found["code_error"] = self._code_error(lstm)
+        if {"inl", "dnl", "missing_codes"} & set(metrics):
+            found |= self._linearity(chip, cells)
+        return {name: found[name] for name in metrics}
+
+    def _answers(self, lstm: DeviceLstm) -> np.ndarray:
+        x, mean = self.problem.codes, self.spec.readout == "mean"
+        fast = FastDevice.of(lstm)
+        if fast is None:
+            hidden = lstm.hidden(x)
+            sums = hidden.sum(axis=1) if mean else hidden[:, -1]
+        else:
+            sums = fast.sums(x) if mean else fast.last(x)
+        return self.network.logits(sums, x.shape[1] if mean else 1).argmax(axis=1)
+
+    def _bits(self, lstm: DeviceLstm) -> float:
+        """Bits per character, over all that have a label."""
+        x, labels = self.problem.codes, self.problem.labels
+        engine, first = FastDevice.of(lstm) or lstm, conversions(*x.shape[:2])
+        total = 0.0
+        for start in range(0, len(x), _STREAMS):
+            block = slice(start, start + _STREAMS)
+            counted = labels[block] >= 0
+            if counted.any():
+                hidden = engine.hidden(x[block], first[block])[counted]
+                targets = labels[block][counted]
+                logits = self.network.logits(hidden, 1)
+                total += bits_per_character(logits, targets, self.problem.logit_scale) * len(targets)
+        return total / int((labels >= 0).sum())
+
+    def _code_error(self, lstm: DeviceLstm) -> float:
+        sample = self.sample
+        number = 2 * np.arange(len(sample.pulses), dtype=np.int64)
+        errors = []
+        both = (sample.pulses, sample.codes), (sample.state_pulses, sample.state_codes)
+        for second, (pulses, ideal) in enumerate(both):
+            conversion = number + second
+            values = lstm.values(lstm.charge(pulses, bool(second)), pulses, conversion, bool(second))
+            errors.append((lstm.codes(values, conversion, bool(second)) - ideal).ravel())
+        return float(np.sqrt(np.mean(np.square(np.concatenate(errors), dtype=float))))
+
+    def _linearity(self, chip, cells) -> dict:
+        thresholds = seen_thresholds(chip, self.network.weights, cells)
+        # A level that no charge reaches is as good as one just beyond the largest charge.
+        thresholds = np.clip(thresholds, -2.0 * self.spec.mac_max, 2.0 * self.spec.mac_max)
+        found = [
+            Linearity(ramp, row[None], self.spec.latch) for ramp, row in zip(ramps(self.spec), thresholds, strict=True)
+        ]
+        return {
+            "inl": float(max(np.abs(one.inl).max() for one in found)),
+            "dnl": float(max(np.abs(one.dnl).max() for one in found)),
+            "missing_codes": int(sum(one.missing.sum() for one in found)),
+        }

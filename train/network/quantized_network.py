@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trainable network in the contract's arithmetic: real master weights, integer everything else."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from crossramp.golden.spec.specification import GATES, Specification
+from torch import Tensor, nn
+
+from .alphabet import Alphabet
+from .float_network import FloatNetwork
+from .imperfections import Array, Imperfections
+from .rounding import round_through
+from .sequence import ConversionTables, State, Trace, exact_dtype, run_sequence
+
+__all__ = ["QuantizedNetwork"]
+
+
+class QuantizedNetwork(nn.Module):
+    """LSTM macro and dense head; each forward pass rounds the master weights and computes in integers.
+
+    Parameters
+    ----------
+    spec : Specification
+    head_range : float
+        Real value of a full-scale weight of the head: only scales the training loss, never the answer.
+    imperfections : Imperfections or None
+        See `imperfections`; None is the ideal array.
+    alphabet : Alphabet or None
+        Where the network reads symbols: what each is to it.
+    """
+
+    def __init__(
+        self,
+        spec: Specification,
+        head_range: float = 4.0,
+        imperfections: Imperfections | None = None,
+        alphabet: Alphabet | None = None,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.dtype = exact_dtype(spec)
+        self.imperfections = imperfections or Imperfections()
+        columns, units = spec.columns, spec.units
+        levels_per_one = [spec.weight_max / spec.gates[g].weight_range for g in range(len(GATES)) for _ in range(units)]
+        self.register_buffer("levels_per_one", torch.tensor(levels_per_one, dtype=torch.float32))
+        self.register_buffer("head_levels_per_one", torch.tensor(spec.head_weight_max / head_range))
+        bound = 1 / (spec.rows**0.5)
+        self.weight = nn.Parameter(torch.empty(spec.inputs + spec.hidden, columns).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(columns))  # the sum of the bias rows
+        self.head_weight = nn.Parameter(torch.empty(spec.classes, spec.hidden).uniform_(-1, 1))
+        self.head_bias = nn.Parameter(torch.zeros(spec.classes))
+        self.projection_weight = None
+        if spec.projection:
+            self.projection_weight = nn.Parameter(torch.empty(spec.projection, units).uniform_(-1, 1) / units**0.5)
+        self.alphabet = alphabet
+        # Sums over many steps may pass 2**24.
+        self.head_dtype = torch.float32 if spec.readout == "step" and spec.logit_max < 1 << 24 else torch.float64
+        self._tables: ConversionTables | None = None
+
+    @classmethod
+    def from_float(
+        cls, network: FloatNetwork, spec: Specification, imperfections: Imperfections | None = None
+    ) -> QuantizedNetwork:
+        """A quantized network that starts at the float network's weights."""
+        widest = max(network.head.weight.abs().max().item(), network.head.bias.abs().max().item())
+        quantized = cls(spec, 1.25 * widest, imperfections, copy.deepcopy(network.alphabet))
+        lstm = network.lstm
+        with torch.no_grad():
+            quantized.weight.copy_(torch.cat([lstm.weight_ih_l0, lstm.weight_hh_l0], dim=1).t())
+            quantized.bias.copy_(lstm.bias_ih_l0 + lstm.bias_hh_l0)
+            if spec.projection:
+                quantized.projection_weight.copy_(lstm.weight_hr_l0)
+            quantized.head_weight.copy_(network.head.weight)
+            quantized.head_bias.copy_(network.head.bias)
+        return quantized
+
+    def weight_levels(self) -> Tensor:
+        """Integer levels of the x and h rows, shape (inputs + hidden, columns); gradients pass the rounding."""
+        return round_through((self.weight * self.levels_per_one).clamp(-self.spec.weight_max, self.spec.weight_max))
+
+    def bias_levels(self) -> Tensor:
+        """Integer levels that the bias rows add up to, shape (columns,)."""
+        limit = self.spec.weight_max * self.spec.bias_rows
+        return round_through((self.bias * self.levels_per_one).clamp(-limit, limit))
+
+    def bias_row_levels(self) -> Tensor:
+        """The bias split as evenly as integers allow, shape (bias_rows, columns)."""
+        rows = self.spec.bias_rows
+        total = self.bias_levels().detach()
+        size = total.abs()
+        share = (
+            torch.floor((size + torch.arange(rows, device=size.device)[:, None]) / rows)
+            if rows
+            else size.new_zeros(0, len(size))
+        )
+        return share * total.sign()
+
+    def projection_levels(self) -> Tensor | None:
+        """Integer weights of the projection, shape (hidden, units), or None where there is none."""
+        if self.projection_weight is None:
+            return None
+        limit = self.spec.head_weight_max
+        return round_through((self.projection_weight * 2.0**self.spec.projection_shift).clamp(-limit, limit))
+
+    def head_levels(self) -> tuple[Tensor, Tensor]:
+        """Integer weights, shape (classes, hidden), and biases, shape (classes,), of the head."""
+        spec = self.spec
+        weight = (self.head_weight * self.head_levels_per_one).clamp(-spec.head_weight_max, spec.head_weight_max)
+        bias = self.head_bias * self.head_levels_per_one * spec.input_max
+        return round_through(weight), round_through(bias.clamp(-spec.head_bias_max, spec.head_bias_max))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Real logits of :meth:`run`, from a state reset."""
+        return self.run(x)[0]
+
+    def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Real logits, and the state after the last step.
+
+        Parameters
+        ----------
+        x : tensor
+            Pulse codes, shape (batch, steps, inputs); with an alphabet, symbols' places, int64, shape (batch, steps).
+        state : State or None
+            Before the first step; None: a state reset.
+
+        Returns
+        -------
+        (logits, state)
+            logits: shape (batch, classes), with the readout ``"step"`` (batch, steps, classes).
+        """
+        logits, state, _ = self.integer_logits(x, state=state)
+        per_step = x.shape[1] if self.spec.readout == "mean" else 1
+        return logits.float() / (per_step * self.spec.input_max * self.head_levels_per_one), state
+
+    @property
+    def logit_scale(self) -> float:
+        """Real logit of an integer one of a single step."""
+        return 1 / (self.spec.input_max * self.head_levels_per_one.item())
+
+    def integer_logits(
+        self, x: Tensor, trace: bool = False, state: State | None = None
+    ) -> tuple[Tensor, State, Trace | None]:
+        """Integer logits, the state after the last step, and the trace if asked for; ``x`` as in :meth:`run`."""
+        spec = self.spec
+        levels = torch.cat([self.weight_levels(), self._bias_rows_through()]).to(self.dtype)
+        array = self.imperfections.draw(levels, self.training)
+        x_levels, h_levels, bias = array.weights.split([spec.inputs, spec.hidden, spec.bias_rows])
+        batch, steps = x.shape[:2]
+        if self.alphabet is None:
+            codes = x.to(self.dtype).transpose(0, 1).reshape(steps * batch, spec.inputs)
+        else:
+            codes = self.alphabet.codes(spec.input_max).to(self.dtype)
+        variance = array.variance(codes)
+        full = array.charge(codes.new_tensor(float(spec.input_max)))
+        drive = torch.addmm(bias.sum(0) * full, array.charge(codes), x_levels)
+        if self.alphabet is not None:
+            # A symbol always brings the same, which is computed once.
+            place = x.t().reshape(-1)
+            drive = nn.functional.embedding(place, drive)
+            variance = None if variance is None else nn.functional.embedding(place, variance)
+        if variance is not None:
+            variance = variance.view(steps, batch, -1)
+        drive = drive.view(steps, batch, spec.columns)
+        projection = self.projection_levels()
+        projection = None if projection is None else projection.to(self.dtype)
+        tables = self.tables(array)
+        hidden, state, kept = run_sequence(drive, h_levels, spec, tables, array, variance, trace, state, projection)
+        weight, head_bias = (tensor.to(self.head_dtype) for tensor in self.head_levels())
+        if spec.readout == "mean":
+            seen, head_bias = hidden.sum(0), head_bias * steps
+        else:
+            seen = hidden[-1] if spec.readout == "last" else hidden.transpose(0, 1)
+        return seen.to(self.head_dtype) @ weight.t() + head_bias, state, kept
+
+    def tables(self, array: Array) -> ConversionTables:
+        """The ramps' tables: kept while the thresholds are ideal, made anew for every pass where they are not."""
+        kept = self._tables
+        moved = kept is None or kept.values.device != array.weights.device
+        if array.thresholds is not None or moved or kept.resolution != array.resolution:
+            tables = ConversionTables(self.spec, self.dtype, array)
+            if array.thresholds is not None:
+                return tables
+            self._tables = tables
+        return self._tables
+
+    def _bias_rows_through(self) -> Tensor:
+        rows = self.spec.bias_rows
+        if rows == 0:
+            return self.bias.new_zeros(0, self.spec.columns)
+        total = self.bias_levels()
+        # The value of the split, the gradient of the sum.
+        return self.bias_row_levels() + (total - total.detach()) / rows
+
+    @torch.no_grad()
+    def limit_weights(self) -> None:
+        """Clips the master weights to what their codes can say, so that none drifts out of its gradient's reach."""
+        spec = self.spec
+        reach = spec.weight_max / self.levels_per_one
+        torch.minimum(torch.maximum(self.weight, -reach), reach, out=self.weight)
+        torch.minimum(torch.maximum(self.bias, -reach * spec.bias_rows), reach * spec.bias_rows, out=self.bias)
+        if self.projection_weight is not None:
+            projection_reach = spec.head_weight_max / 2**spec.projection_shift
+            self.projection_weight.clamp_(-projection_reach, projection_reach)
+        head_reach = (spec.head_weight_max / self.head_levels_per_one).item()
+        self.head_weight.clamp_(-head_reach, head_reach)
+        self.head_bias.clamp_(-head_reach, head_reach)
+        if self.alphabet is not None:
+            self.alphabet.limit()

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keyword task from a folder of data to a model file: float training, quantization-aware training, export."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from crossramp.golden.inputs.features import FeatureSettings, features, normalize, pulse_codes, step_values
+from crossramp.golden.network.model_file import Model
+from crossramp.golden.spec.specification import Gate, Specification
+from torch import Tensor, nn
+
+from ..data.augment import Augmenter
+from ..data.datasets import Corpus, class_names
+from ..data.word_folders import SILENCE, Recordings
+from ..network.float_network import FloatNetwork
+from ..network.quantized_network import QuantizedNetwork
+from ..recipes.recipe import Recipe
+from ..run.checkpoint import Checkpoint
+from ..run.phases import Stage, chips, integers, origin, run_stages
+from ..run.schedule import Progress
+from .keyword_task import KeywordTask, Validation, quantize_inputs
+
+__all__ = [
+    "Trained",
+    "export",
+    "feature_settings",
+    "keyword_specification",
+    "measure",
+    "quantize_inputs",
+    "specification",
+    "train",
+    "validation_silence",
+]
+
+_SILENCE_GAINS_DB = (3.0, 0.0, -10.0, -20.0, -30.0, -45.0)  # of the silence that is validated on
+_DEVIATIONS = 2.5  # standard deviations of an input that fill its range
+_BLOCK_CLIPS = 4096  # of the statistics: bounds their memory
+
+
+def keyword_specification(
+    inputs: int,
+    units: int,
+    classes: int,
+    steps: int,
+    adc_bits: int = 5,
+    input_bits: int = 5,
+    weight_bits: int = 5,
+    state_pulse_bits: int | None = None,
+    bias_rows: int = 2,
+    sigmoid_range: float = 1.75,
+    lanes: int = 1,
+) -> Specification:
+    """A specification whose state conversion needs no multiplier.
+
+    The weight range of bank g is near the other banks', and such that a state cell of whole levels makes one clock of
+    c's pulse worth a power of two, 2**-(state_pulse_bits - 2): c's pulse code spans nearly ±2 and is a mere shift of c.
+    """
+    weight_max, input_max = (1 << (weight_bits - 1)) - 1, (1 << (input_bits - 1)) - 1
+    if state_pulse_bits is None:
+        state_pulse_bits = input_bits + 1  # c reaches twice as far as x and h do
+    pulse = 2.0 ** -(state_pulse_bits - 2)
+    cell = min(max(round(weight_max * input_max * pulse / sigmoid_range), 1), weight_max)
+    sigmoid = Gate("sigmoid", sigmoid_range)
+    tanh = Gate("tanh", weight_max * input_max * pulse / cell)
+    return Specification(
+        inputs=inputs,
+        units=units,
+        classes=classes,
+        bias_rows=bias_rows,
+        adc_bits=adc_bits,
+        input_bits=input_bits,
+        weight_bits=weight_bits,
+        gates=(sigmoid, sigmoid, tanh, sigmoid),
+        state_pulse_bits=state_pulse_bits,
+        state_cell=cell,
+        lanes=lanes,
+        max_steps=steps,
+    )
+
+
+def feature_settings(corpus: Corpus, front_end: FeatureSettings) -> FeatureSettings:
+    """The front end with each input's offset and gain set from the training clips' mean and spread."""
+    blocks = range(0, len(corpus.training), _BLOCK_CLIPS)
+    values = [step_values(corpus.training[start : start + _BLOCK_CLIPS], front_end) for start in blocks]
+    values = np.concatenate([block.astype(np.float32).reshape(-1, front_end.inputs) for block in values])
+    offset = values.mean(axis=0, dtype=np.float64).round(2)
+    spread = np.maximum(values.std(axis=0, dtype=np.float64), 1.0)
+    gain = (1 / (_DEVIATIONS * spread)).round(6)
+    return dataclasses.replace(front_end, band_offset=tuple(offset.tolist()), band_gain=tuple(gain.tolist()))
+
+
+@dataclass
+class Trained:
+    """What training leaves: both networks, how the inputs are made, and how it all came about."""
+
+    float_network: FloatNetwork
+    quantized_network: QuantizedNetwork
+    settings: FeatureSettings
+    classes: tuple[str, ...]
+    provenance: dict[str, Any]
+
+
+def specification(recipe: Recipe) -> Specification:
+    """What a recipe trains for."""
+    front_end = recipe.features
+    fields = dataclasses.asdict(recipe.hardware)
+    classes = len(class_names(recipe.words))
+    return keyword_specification(inputs=front_end.inputs, classes=classes, steps=front_end.steps, **fields)
+
+
+def train(
+    corpus: Corpus,
+    recipe: Recipe,
+    progress: Progress,
+    checkpoint: Checkpoint | None = None,
+    shelf: Path | None = None,
+    device: str = "cpu",
+) -> Trained:
+    """Both stages, the second from where the first ended.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Levels made by the recipe's front end; its normalization is replaced by one fitted to the training clips.
+    recipe : Recipe
+        Its seed is that of initial weights, order of clips, augmentation and chips. The same recipe, data, versions and
+        number of threads give the same model on one kind of machine.
+    checkpoint : Checkpoint or None
+        Written after every epoch; where it holds a state, training goes on from that.
+    shelf : path or None
+    device : str
+        See :func:`~.phases.run_stages`.
+
+    Raises
+    ------
+    ~.schedule.Diverged
+        When the loss is no number any more; the checkpoint holds the last good epoch.
+    """
+    spec = specification(recipe)
+    settings = feature_settings(corpus, recipe.features)
+    validation = _validation(corpus, settings)
+
+    def task(turn: int, prepare: Callable[[Tensor], Tensor] = lambda values: values) -> KeywordTask:
+        seed = recipe.seed + turn
+        return KeywordTask(
+            corpus, Augmenter(settings, recipe.augmentation, corpus.background, seed), validation, seed, prepare
+        )
+
+    def quantized(made: Mapping[str, nn.Module]) -> nn.Module:
+        return QuantizedNetwork.from_float(made["float"], spec, chips(recipe, spec))
+
+    content = recipe.to_dict()
+    hardware = {key: content["hardware"][key] for key in ("units", "bias_rows", "sigmoid_range")}
+    learning = {**{key: content[key] for key in ("seed", "words", "features", "augmentation", "float")}, **hardware}
+    stages = [
+        Stage(recipe.float_phase, lambda _: FloatNetwork(spec), lambda: task(0), None, learning),
+        Stage(recipe.quantized_phase, quantized, lambda: task(1, lambda x: quantize_inputs(x, spec)), "float", content),
+    ]
+    done = run_stages(stages, recipe, corpus.digest, progress, checkpoint, shelf, device)
+    provenance = {
+        "task": "keywords",
+        "data_sha256": corpus.digest,
+        "training_clips": len(corpus.training),
+        "validation_clips": len(validation.labels),
+        "validation_silence_clips": validation_silence(corpus),
+        **{f"{name}_validation_accuracy": round(stage.metric, 4) for name, stage in done.items()},
+        **origin(recipe, device),
+    }
+    return Trained(done["float"].network, done["quantized"].network, settings, corpus.classes, provenance)
+
+
+def export(trained: Trained) -> Model:
+    """The golden model of a trained network: its integers, as they are."""
+    network = trained.quantized_network
+    front_end = trained.settings.to_dict()
+    return Model(network.spec, *integers(network), trained.classes, front_end, trained.provenance)
+
+
+@torch.no_grad()
+def measure(trained: Trained, recordings: Recordings) -> dict[str, Any]:
+    """Accuracies of the float network and of the golden model on recordings, as they enter the provenance."""
+    values = features(recordings.clips, trained.settings)
+    model = export(trained)
+    inputs = torch.from_numpy(values).float()
+    float_answers = torch.cat([trained.float_network(block).argmax(1) for block in inputs.split(512)]).numpy()
+    codes = pulse_codes(values, model.spec.input_bits)
+    answers = np.concatenate(
+        [model.network.run(block).answers for block in np.array_split(codes, -(-len(codes) // 256))]
+    )
+    return {
+        "recordings": len(recordings.labels),
+        "float_accuracy": round(float((float_answers == recordings.labels).mean()), 4),
+        "golden_accuracy": round(float((answers == recordings.labels).mean()), 4),
+    }
+
+
+def validation_silence(corpus: Corpus) -> int:
+    """Clips of silence that validation has beside the corpus's own: held-out noise, at each of six volumes."""
+    return len(corpus.background_validation) * len(_SILENCE_GAINS_DB)
+
+
+def _validation(corpus: Corpus, settings: FeatureSettings) -> Validation:
+    held_out = corpus.background_validation.astype(np.float32)
+    gains = [gain * settings.level_gain for gain in _SILENCE_GAINS_DB]
+    silence = np.concatenate([np.clip(held_out + gain, 0, settings.level_max) for gain in gains])
+    inputs = np.concatenate([normalize(corpus.validation, settings), normalize(silence, settings)])
+    labels = np.concatenate([corpus.validation_labels, np.full(len(silence), corpus.classes.index(SILENCE))])
+    return Validation(torch.from_numpy(inputs).float(), torch.from_numpy(labels))
