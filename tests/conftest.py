@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from crossramp.golden.common import crossramp_cache
 
-# `from tests.strategies import ...` works however pytest was started.
+# `from tests.support.strategies import ...` works however pytest was started.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 DEFAULT_SEED = 1
@@ -47,7 +47,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """The bitstream that tests/boards/test_build.py makes is needed once more: last, or a process would wait for it."""
+    """The bitstream of test_build.py is needed once more: that test runs last, or a process would wait for it."""
     items.sort(key=lambda item: item.path.name == "test_netlist_cost.py")
 
 

@@ -12,7 +12,7 @@ from crossramp.golden.inputs.text_codes import TextSettings
 from crossramp.golden.network.model_file import Model, save_model
 from crossramp.golden.spec.specification import Specification
 
-from tests.strategies import network_of
+from tests.support.strategies import network_of
 
 #: A front end of 3 steps of 5 bands.
 FEATURES = FeatureSettings(

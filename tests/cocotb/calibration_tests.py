@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs inside the simulator: a network calibrates the chip behind it, as golden says, and then converts as golden says.
 
-``CROSSRAMP_CHIP`` names the chip in tests/sim/calibration_loop.py; ``+array`` has its numbers.
+``CROSSRAMP_CHIP`` names the chip in tests/support/calibration_loop.py; ``+array`` has its numbers.
 """
 
 import os
@@ -16,7 +16,7 @@ from crossramp.sim import StepMonitor, StreamSink, StreamSource, Watchdog, reset
 from crossramp.sim.cocotb.calibrating import calibrate_ramps, read_registers
 from crossramp.sim.cocotb.cocotb_bench import h_steps
 
-from tests.sim.calibration_loop import SPEC, chip, plan
+from tests.support.calibration_loop import SPEC, chip, plan
 
 SEED = cocotb.RANDOM_SEED
 DEVICE = chip(os.environ["CROSSRAMP_CHIP"], SEED)

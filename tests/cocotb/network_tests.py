@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs inside the simulator: a generated network behind its boundary, every value against golden.
 
-``CROSSRAMP_DESIGN`` names the specification in tests/sim/designs.py.
+``CROSSRAMP_DESIGN`` names the specification in tests/support/designs.py.
 """
 
 import os
@@ -28,8 +28,8 @@ from crossramp.sim import (
 )
 from crossramp.sim.array.programming import calibration_port
 
-from tests.devices import device_of
-from tests.sim.designs import network_of, utterances_of
+from tests.support.chips import device_of
+from tests.support.designs import network_of, utterances_of
 
 DESIGN = os.environ["CROSSRAMP_DESIGN"]
 NETWORK_SEED = 1  # of the weights, which the Verilog's head holds

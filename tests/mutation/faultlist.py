@@ -7,7 +7,7 @@ An entry names the text that is changed, what it becomes, and the tests that mus
     file = "golden/network/ramps.py"
     old = "code + 1"
     new = "code"
-    tests = ["tests/golden/test_ramp.py::test_last_code"]
+    tests = ["tests/golden/network/test_ramps.py::test_last_code"]
     why = "The last code is one tick early."
 """
 

@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from tests.training import write_spectrograms
+from tests.support.training import write_spectrograms
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as a whole: version, help, exit statuses, what becomes of errors."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from amaranth.back.verilog import YosysError
+from crossramp.cli import main as command
+from crossramp.cli.commands import info
+from crossramp.cli.output.tables import Progress
+from crossramp.cli.process.errors import UserError
+from crossramp.golden.network.model_file import ModelFileError
+from crossramp.golden.spec.specification import SpecificationError
+
+import crossramp
+from tests.cli.conftest import is_refusal
+
+
+@pytest.fixture
+def failing(monkeypatch, run):
+    """``failing(error)``: the command ``info`` raises it."""
+
+    def fail(error):
+        def stop(args):
+            raise error
+
+        # info.run is what add_parser registers, and it looks it up by name at call time.
+        monkeypatch.setattr(info, "load_model", stop)
+        return run("info", "kws")
+
+    return fail
+
+
+def test_version(run):
+    assert run("--version") == (0, f"crossramp {version('crossramp')}\n", "")
+
+
+def test_module_runs_as_a_program(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "crossramp", "--version"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"crossramp {version('crossramp')}\n"
+
+
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_every_command_has_help_with_an_example(run, name):
+    status, out, err = run(name, "--help")
+    assert (status, err) == (0, "")
+    assert f"crossramp {name}" in out.split("example")[1]
+
+
+def test_usage_errors_exit_2(run):
+    for arguments in (
+        (),
+        ("dance",),
+        ("generate", "kws"),
+        ("info", "kws", "more"),
+        ("simulate", "kws", "a.wav", "--loud"),
+        ("simulate", "kws", "--simulator", "x"),
+    ):
+        status, out, err = run(*arguments)
+        assert (status, out) == (2, "")
+        assert "usage: crossramp" in err
+
+
+@pytest.mark.parametrize("words", ["info kws", "simulate kws a.wav", "train text a.txt -o m.npz", "ramp sigmoid"])
+def test_an_unknown_option_shows_the_usage_of_its_command(run, words):
+    status, out, err = run(*words.split(), "--loud")
+    name = " ".join(words.split()[: 2 if words.startswith("train") else 1])
+    assert (status, out) == (2, "")
+    assert err.startswith(f"usage: crossramp {name} ")
+    assert err.endswith(f"crossramp {name}: error: unrecognized arguments: --loud\n")
+
+
+def test_version_of_the_package(tmp_path):
+    """That of the tree; elsewhere that of the installation, or none."""
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert crossramp.__version__ == project["version"]
+    package = tmp_path / "site" / "crossramp"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(Path(crossramp.__file__).read_text())
+    command = [sys.executable, "-S", "-c", "import crossramp; print(crossramp.__version__)"]
+    for installed in (None, "4.5.6"):
+        if installed is not None:
+            about = tmp_path / "site" / "crossramp-4.5.6.dist-info"
+            about.mkdir()
+            (about / "METADATA").write_text("Metadata-Version: 2.1\nName: crossramp\nVersion: 4.5.6\n")
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{installed or 'unknown'}\n"
+
+
+@pytest.mark.parametrize("error", [UserError, ModelFileError, SpecificationError])
+def test_errors_of_ours_are_one_line(failing, error):
+    assert is_refusal(failing(error("7 is too\n   many; give 6")), "7 is too many; give 6")
+
+
+def test_an_unreadable_file_is_one_line(failing):
+    assert is_refusal(failing(PermissionError(13, "Permission denied", "x.npz")), "x.npz: Permission denied")
+
+
+def test_yosys_that_fails_is_one_line(failing):
+    text = "Traceback (most recent call last):\n  File x\nWasmtimeError: no cache\n\nCaused by:\n    no room\n"
+    what = "yosys, which writes the Verilog, failed: "
+    for given, told in ((text, "WasmtimeError: no cache"), ("", "no reason given")):
+        assert failing(YosysError(given)) == (3, "", f"crossramp: {what}{told}; see crossramp doctor\n")
+
+
+def test_without_a_home(tmp_path):
+    """Nor a cache, which Amaranth's yosys insists on: a command that has one to itself, gone after the run."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "temporary").mkdir()
+    program = (
+        "import os, sys; from crossramp import __main__ as command, generate; "
+        "generate.run = lambda args: print(os.path.isdir(os.environ['XDG_CACHE_HOME']), os.environ['XDG_CACHE_HOME']); "
+        "command.main(['generate', 'kws', '-o', 'out'])"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}
+    environment |= {"HOME": str(tmp_path / "file" / "home"), "TMPDIR": str(tmp_path / "temporary")}
+    for more in ({}, {"XDG_CACHE_HOME": str(tmp_path / "file")}, {"XDG_CACHE_HOME": "relative"}):
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, env=environment | more, capture_output=True, text=True
+        )
+        assert done.stdout.startswith(f"True {tmp_path / 'temporary' / 'crossramp-cache-'}"), done.stderr
+        assert not any((tmp_path / "temporary").iterdir())
+
+
+def test_interrupt(failing):
+    assert failing(KeyboardInterrupt()) == (130, "", "crossramp: interrupted\n")
+
+
+def test_closed_pipe_is_quiet(tmp_path):
+    program = f"{sys.executable} -m crossramp ramp sigmoid --bits 8"
+    done = subprocess.run(
+        ["sh", "-c", f"({program}; echo status $? >&2) | head -n 1"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.count("\n") == 1
+    # 0 where all of it went into the pipe before head was done.
+    assert done.stderr in ("status 0\n", "status 141\n")
+
+
+#: Output is written at the end, as it is where PYTHONUNBUFFERED does not say otherwise.
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
+@pytest.mark.parametrize("found", [0, 1])
+def test_a_broken_pipe_hides_no_difference(tmp_path, found):
+    program = (
+        "import sys; from crossramp import __main__ as command, info; "
+        f"info.run = lambda args: print('x') or {found}; sys.exit(command.main(['info', 'kws']))"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    for environment, status in ((BUFFERED, found or 141), (BUFFERED | {"PYTHONUNBUFFERED": "1"}, 141)):
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, env=environment, stdout=write, stderr=subprocess.PIPE
+        )
+        assert (done.returncode, done.stderr) == (status, b"")
+    os.close(write)
+
+
+STREAMS = {
+    "no stdout": ("ramp sigmoid >&-", 0, ""),
+    "no stderr": ("ramp nothing 2>&-", 2, ""),
+    "neither": ("ramp sigmoid >&- 2>&-", 0, ""),
+    "full stdout": ("ramp sigmoid >/dev/full", 2, "crossramp: the output cannot be written: No space left on device\n"),
+    "full, version": ("--version >/dev/full", 2, "crossramp: the output cannot be written: No space left on device\n"),
+    "full stderr": ("ramp nothing 2>/dev/full", 2, ""),
+}
+
+
+@pytest.mark.parametrize(("words", "status", "err"), STREAMS.values(), ids=STREAMS)
+def test_streams_that_cannot_be_written(tmp_path, words, status, err):
+    line = f"{sys.executable} -m crossramp {words}"
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=BUFFERED, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", err)
+
+
+def test_progress_without_stderr(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    progress = Progress()
+    progress.show("1 of 2")
+    progress.stage("building, 1 s")
+    progress.clear()

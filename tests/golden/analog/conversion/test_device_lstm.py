@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Device instances: the vectorized conversion against the arithmetic written out, value by value and tick by tick."""
+
+import math
+
+import numpy as np
+import pytest
+from crossramp.golden.analog.conversion import noise
+from crossramp.golden.analog.conversion.device import DeviceError, DeviceInstance, grid_bits, on_grid
+from crossramp.golden.analog.conversion.device_lstm import DeviceLstm, conversions
+from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.network.ramps import latch
+from crossramp.golden.spec.specification import Specification
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.chips import EFFECTS, device_of
+from tests.support.strategies import inputs_of, network_of, seeds, specifications
+
+
+def written_out(device: DeviceInstance, pulses, conversion: int, second: bool, calibration) -> list[int]:
+    """Codes of one conversion by :mod:`golden.analog.device`'s points 1 to 5, in plain loops."""
+    spec = device.spec
+
+    def groups(count):
+        return -(-count // 4) * 4
+
+    ramp_first = groups(spec.columns)
+    decision_first = ramp_first + groups(len(spec.ramps) * spec.ticks)
+    common = decision_first + groups(spec.ticks * spec.columns)
+
+    def xi(number):
+        word = int(noise.words(noise.key(device.seed), np.array([conversion]), number // 4)[0])
+        return float(noise.table()[word >> 16 * (number % 4) & 0xFFFF])
+
+    window, limit = (device.state_window, device.state_limit) if second else (device.window, device.limit)
+    start = [
+        device.ramp_start[r]
+        + sum(cell for cell, on in zip(device.calibration_cells[r], calibration[r], strict=True) if on)
+        for r in range(len(spec.ramps))
+    ]
+    codes = []
+    for c in range(2 * spec.units, 3 * spec.units) if second else range(spec.columns):
+        unit = c % spec.units
+        q = 0.0
+        for t in range(1, len(window) + 1):
+            driven = 0.0
+            lines = (
+                [(pulses[unit], device.state_cells[unit])] if second else zip(pulses, device.weights[:, c], strict=True)
+            )
+            for n, cell in lines:
+                if abs(n) >= t:
+                    driven += math.copysign(cell, n * cell) if cell else 0.0
+            q = min(max(q + window[t - 1] * driven, -limit[t - 1]), limit[t - 1])
+        if second:
+            variance = float(pulses[unit]) ** 2 * device.state_variance[unit]
+        else:
+            shared = sum(float(n) ** 2 * v for n, v in zip(pulses, device.common_variance, strict=True))
+            q += math.sqrt(shared) * xi(common) if device.common_variance.any() else 0.0
+            variance = sum(float(n) ** 2 * v for n, v in zip(pulses, device.variance[:, c], strict=True))
+        q += math.sqrt(variance + device.noise_variance[c]) * xi(c)
+        y = abs(q) * device.compression
+        v = q / (1.0 + y / 2.0 + y * y / 12.0) + device.offsets[c]
+        r = spec.ramp_of_gate[c // spec.units]
+        level, decided = start[r], []
+        for k in range(1, spec.ticks + 1):
+            step = device.ramp_steps[r, k - 1]
+            if device.ramp_noise.any():
+                step = step + device.ramp_noise[r, k - 1] * xi(ramp_first + r * spec.ticks + k - 1)
+            level = level + step
+            chatter = device.comparator_noise * xi(decision_first + (k - 1) * spec.columns + c)
+            decided.append(v + chatter > level * device.rise[k - 1])
+        late = device.delays[c]
+        shown = [True] * min(late, spec.ticks) + decided[: max(spec.ticks - late, 0)]
+        codes.append(int(latch(np.array(shown)[:, None], spec.latch)[0]))
+    return codes
+
+
+@settings(max_examples=25)
+@given(specifications(max_units=3, max_inputs=4, max_bits=5), seeds, st.sampled_from([*EFFECTS, "all", "all", "all"]))
+def test_conversions_are_the_arithmetic_written_out(spec, seed, effect):
+    rng = np.random.default_rng(seed)
+    weights = rng.integers(-spec.weight_max, spec.weight_max + 1, (spec.rows, spec.columns))
+    device = device_of(spec, weights, seed, EFFECTS if effect == "all" else [effect])
+    calibration = rng.integers(0, 2, device.nominal.shape).astype(bool)
+    lstm = DeviceLstm(device, calibration)
+    numbers = rng.integers(0, 2**20, 3)
+    for second, most, count in ((False, spec.input_max, spec.rows), (True, spec.state_pulse_max, spec.units)):
+        pulses = rng.integers(-most, most + 1, (3, count))
+        values = lstm.values(lstm.charge(pulses, second), pulses, numbers, second)
+        codes = lstm.codes(values, numbers, second)
+        assert np.array_equal(codes, latch(lstm.comparators(values, numbers, second), spec.latch))
+        expected = [written_out(device, p, int(n), second, calibration) for p, n in zip(pulses, numbers, strict=True)]
+        assert codes.tolist() == expected
+
+
+@settings(max_examples=30)
+@given(specifications(max_units=5), seeds)
+def test_the_ideal_instance_is_the_ideal_macro(spec, seed):
+    network, x = network_of(spec, seed), inputs_of(spec, seed, batch=3, steps=4)
+    device = DeviceInstance.ideal(spec, network.weights)
+    ideal = network.run(x).steps
+    lstm = DeviceLstm(device, projection_weights=network.projection_weights)
+    real = lstm.run(x)
+    assert np.array_equal(lstm.hidden(x), ideal.h)
+    if spec.projection:
+        with pytest.raises(ValueError, match="projection_weights are missing"):
+            DeviceLstm(device).run(x)
+    assert all(np.array_equal(getattr(ideal, name), getattr(real, name)) for name in ideal.FIELDS)
+
+
+SPEC = Specification(inputs=5, units=4, classes=3)
+
+
+@pytest.fixture
+def weights(rng):
+    return rng.integers(-15, 16, (SPEC.rows, SPEC.columns))
+
+
+def test_noise_belongs_to_the_conversion_not_to_the_batch(weights, rng):
+    """An utterance gives the same codes alone, in a batch, and in any order, if its conversions are numbered alike."""
+    lstm = DeviceLstm(device_of(SPEC, weights, 3))
+    x = rng.integers(-15, 16, (6, 7, SPEC.inputs))
+    whole, first = lstm.run(x), conversions(6, 7)
+    for k in (0, 4):
+        alone = lstm.run(x[k : k + 1], first[k : k + 1])
+        assert np.array_equal(alone.codes[0], whole.codes[k])
+    assert np.array_equal(lstm.hidden(x), whole.h)
+    again = lstm.run(x[::-1], first[::-1])
+    assert np.array_equal(again.state_codes[::-1], whole.state_codes)
+    assert not np.array_equal(lstm.run(x, first + 1).codes, whole.codes)
+
+
+def test_another_seed_is_other_noise(weights, rng):
+    device = device_of(SPEC, weights, 3, ["comparator_noise"])
+    x = rng.integers(-15, 16, (6, 7, SPEC.inputs))
+    codes = [DeviceLstm(device.replace(seed=seed)).run(x).codes for seed in (1, 1, 2)]
+    assert np.array_equal(codes[0], codes[1])
+    assert not np.array_equal(codes[0], codes[2])
+
+
+@pytest.mark.parametrize("effect", [effect for effect in EFFECTS if effect != "calibration"])
+def test_every_effect_shows_in_codes(weights, rng, effect):
+    device = device_of(SPEC, weights, 5, [effect])
+    x = rng.integers(-15, 16, (20, 10, SPEC.inputs))
+    ideal, real = Lstm(SPEC, weights).run(x), DeviceLstm(device).run(x)
+    assert not (np.array_equal(ideal.codes, real.codes) and np.array_equal(ideal.state_codes, real.state_codes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weights": np.zeros((2, 2))}, r"weights has the shape \(2, 2\); expected \(10, 16\)"),
+        ({"offsets": np.full(16, np.nan)}, r"offsets\[0\] is .*nan"),
+        ({"delays": np.full(16, 0.5)}, "delays holds float64"),
+        ({"delays": np.full(16, 32)}, r"delays\[0\] is .*32"),
+        ({"variance": np.full((10, 16), -1.0)}, r"variance\[0, 0\]"),
+        ({"variance": np.full((10, 16), 901.0)}, r"variance\[0, 0\]"),
+        ({"window": np.full(15, 1.5)}, r"window\[0\]"),
+        ({"limit": np.full(15, -1.0)}, r"limit\[0\]"),
+        ({"compression": -1.0}, "compression is -1.0"),
+        ({"comparator_noise": np.inf}, "comparator_noise is inf"),
+        ({"seed": -1}, "seed is -1"),
+        ({"ramp_steps": np.full((2, 31), np.inf)}, r"ramp_steps\[0, 0\]"),
+        ({"weights": np.full((10, 16), 2.0**-30)}, r"weights\[0, 0\]"),
+        ({"weights": np.full((10, 16), 15.0 * 8)}, "a column reaches .* no sum is exact"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(weights, changes, message):
+    ideal = DeviceInstance.ideal(SPEC, weights)
+    with pytest.raises(DeviceError, match=message):
+        ideal.replace(**changes)
+
+
+def test_sums_are_exact_in_any_order(weights, rng):
+    """Ten thousand orders of adding up: one result, bit for bit."""
+    device = device_of(SPEC, weights, 7, ["weights", "leak"])
+    lstm = DeviceLstm(device)
+    pulses = rng.integers(-15, 16, (1, SPEC.rows))
+    sums = set()
+    parts = lstm._row_charge[pulses[0] + 15][:, None] * device.weights
+    for _ in range(10_000):
+        total = np.zeros(SPEC.columns)
+        for part in parts[rng.permutation(len(parts))]:
+            total += part
+        sums.add(total.tobytes())
+    assert sums == {lstm.charge(pulses)[0].tobytes()}
+
+
+def test_the_grid_is_far_below_any_error():
+    cells, window = grid_bits(SPEC)
+    assert cells == window == 19
+    assert on_grid(0.3, cells) == pytest.approx(0.3, abs=2.0**-20)
+
+
+def test_a_limit_that_is_met_on_the_way_alone_counts():
+    """10 a clock for 3 clocks and -1 for 15: at most 27, 15 in the end; held at 20, it is 8 in the end."""
+    weights = np.zeros((SPEC.rows, SPEC.columns), int)
+    weights[0], weights[1] = 10, -1
+    device = DeviceInstance.ideal(SPEC, weights)
+    pulses = np.zeros((1, SPEC.rows), int)
+    pulses[0, :2] = 3, 15
+    assert (DeviceLstm(device).charge(pulses) == 15).all()
+    assert (DeviceLstm(device.replace(limit=np.full(15, 20.0))).charge(pulses) == 8).all()
+    assert (DeviceLstm(device.replace(limit=np.full(15, 27.0))).charge(pulses) == 15).all()
+    assert (DeviceLstm(device.replace(limit=np.full(15, 20.0))).charge(-pulses) == -8).all()

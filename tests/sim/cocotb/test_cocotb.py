@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The generated network under cocotb, in both simulators."""
+
+from pathlib import Path
+
+import pytest
+from crossramp.sim.bulk.bulk_bench import network_verilog
+from crossramp.sim.cocotb.cocotb_runner import CocotbError, build_cocotb
+
+from tests.support.designs import network_of
+
+TESTS = 11
+
+
+@pytest.mark.parametrize(("design", "simulator"), [("odd", "icarus"), ("odd", "verilator"), ("projected", "icarus")])
+def test_network(design, simulator, seed, models, waves, tmp_path):
+    verilog, _ = network_verilog(network_of(design, 1))
+    build = build_cocotb(simulator, {"network.v": verilog}, "network", waves=waves is not None, folder=models)
+    passed = build.run(
+        "tests.cocotb.network_tests",
+        results=tmp_path / f"network-{design}-{simulator}",
+        seed=seed,
+        env={"CROSSRAMP_DESIGN": design},
+        waves=waves,
+    )
+    assert passed == TESTS
+
+
+def test_planted_fault_is_seen(seed, models, tmp_path):
+    """A network of other head weights than golden's: only the logits differ, and that is enough."""
+    verilog, _ = network_verilog(network_of("odd", 2))
+    build = build_cocotb("icarus", {"network.v": verilog}, "network", folder=models)
+    with pytest.raises(CocotbError, match="failed: every_value"):
+        build.run(
+            "tests.cocotb.network_tests",
+            results=tmp_path / "fault",
+            seed=seed,
+            testcase="every_value",
+            env={"CROSSRAMP_DESIGN": "odd"},
+        )
+
+
+def test_bench_notices_misbehavior(seed, models, tmp_path):
+    """Streams that break their rules and designs that do nothing; the module expects each error."""
+    verilog = (Path(__file__).parents[2] / "cocotb" / "misbehavior.v").read_text()
+    build = build_cocotb("icarus", {"misbehavior.v": verilog}, "misbehavior", folder=models)
+    assert build.run("tests.cocotb.misbehavior_tests", results=tmp_path / "misbehavior", seed=seed) == 7

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A macro with its calibrator around a device instance, in Amaranth's simulator; instances worth calibrating."""
+
+import numpy as np
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan
+from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits, on_grid
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.network.calibrator import CalibratedMacro
+from crossramp.sim.array.python_array import ArrayModel, drive_array, random_stalls
+from crossramp.sim.checking.protocol import ProtocolChecker
+
+from tests.support.amaranth_benches import receive, send, simulate, x_payloads
+from tests.support.strategies import network_of
+
+
+def instance(spec: Specification, seed: int, *, noisy: bool = True, reach: float = 0.6) -> DeviceInstance:
+    """A chip whose ramps start anywhere within ``reach`` of half their cells' range, with all that disturbs counts.
+
+    Cells err by a tenth, one in ten is dead and one in ten stuck at the largest. Columns have offsets, some comparators
+    are late; with ``noisy``, conversions, ramp steps and decisions are.
+    """
+    rng = np.random.default_rng([seed, 3])
+    ramps, width, columns = len(spec.ramps), spec.calibration_cells, spec.columns
+    lsb = 2.0 ** rng.integers(-1, 4)
+    cells = lsb * 2.0 ** np.arange(width) * (1 + 0.1 * rng.standard_normal((ramps, width)))
+    fate = rng.random(cells.shape)
+    cells[fate < 0.1] = 0.0
+    cells[fate > 0.9] = 1.3 * lsb * 2.0 ** (width - 1)
+    half = lsb * 2.0 ** (width - 1)
+    ideal = DeviceInstance.ideal(spec, network_of(spec, seed).weights)
+    bits, _ = grid_bits(spec)
+    late = np.where(rng.random(columns) < 0.1, rng.integers(1, 3, columns), 0)
+    changes = {
+        "calibration_cells": on_grid(cells, bits),
+        "ramp_start": on_grid(ideal.ramp_start - half + half * reach * rng.uniform(-1, 1, ramps), bits),
+        "offsets": rng.normal(0, lsb * rng.choice([0.0, 0.3, 3.0]), columns),
+        "delays": np.minimum(late, spec.ticks),
+        "seed": int(rng.integers(1 << 62)),
+    }
+    if noisy:
+        changes |= {
+            "noise_variance": rng.uniform(0, lsb**2, columns),
+            "ramp_noise": rng.uniform(0, lsb / 4, (ramps, spec.ticks)),
+            "comparator_noise": lsb / 3,
+        }
+    return ideal.replace(**changes)
+
+
+class CalibratorRun:
+    """Calibrates, and shows everything that a test wants to know.
+
+    Parameters
+    ----------
+    plan : CalibrationPlan
+    content
+        Of the :class:`~crossramp.sim.ArrayModel`.
+    utterances : list of integer arrays, shape (steps, inputs)
+    start_after : int
+        How many codes of their x are sent before the calibration is asked for; the others are offered at once.
+    stall : float
+        Probability that the array stalls, and x and h pause.
+
+    Attributes
+    ----------
+    registers, failed : lists
+    clocks : int
+        That ``busy`` was high.
+    h : list
+        Beats of the utterances' h.
+    rows : int
+        All rows that were ever driven while the calibration ran.
+    """
+
+    def __init__(
+        self, plan, content, *, utterances=(), start_after=0, stall=0.0, seed=1, dut=None, compact=False, first=0
+    ):
+        spec = plan.spec
+        rng = np.random.default_rng(seed)
+        if dut is None:
+            dut = CalibratedMacro(plan, compact=compact, projection_weights=network_of(spec, 1).projection_weights)
+        self.dut = dut
+        self.plan, self.clocks, self.rows, self.h = plan, 0, 0, []
+        ready = random_stalls(int(rng.integers(1 << 32)), stall) if stall else None
+        self.model = ArrayModel(spec, content, ready=ready, garbage_seed=int(rng.integers(1 << 32)), first=first)
+        self.checker = ProtocolChecker(spec)
+        width, payloads = spec.calibration_cells, x_payloads(utterances)
+        beats = sum(len(x) for x in utterances) * spec.h_beats
+
+        def pause():
+            return int(rng.geometric(1 - stall)) - 1 if stall else 0
+
+        async def array(ctx):
+            await drive_array(ctx, dut.array, self.model, checker=self.checker)
+
+        async def watch(ctx):
+            port = dut.array
+            async for _, _, busy, quiet, rows in ctx.tick().sample(
+                dut.calibrate.busy, dut.calibrator.quiet, port.row_pos | port.row_neg
+            ):
+                self.clocks += busy
+                self.rows |= rows if quiet else 0
+
+        async def host(ctx):
+            await send(ctx, dut.x, payloads[:start_after], pause)
+            ctx.set(dut.calibrate.start, 1)
+            await ctx.tick()
+            ctx.set(dut.calibrate.start, 0)
+            await send(ctx, dut.x, payloads[start_after:], pause)
+            await ctx.tick().until(~dut.calibrate.busy)
+            word, failed = ctx.get(dut.calibrate.registers), ctx.get(dut.calibrate.failed)
+            self.registers = [word >> width * r & ((1 << width) - 1) for r in range(len(spec.ramps))]
+            self.failed = [bool(failed >> r & 1) for r in range(len(spec.ramps))]
+
+        async def take(ctx):
+            self.h = await receive(ctx, dut.h, beats, pause)
+            await ctx.tick().repeat(3)
+
+        slowest = (plan.steps + beats) * (spec.clocks_per_step + spec.inputs + 50)
+        simulate(dut, host, take, background=(array, watch), clocks=int(slowest * (1 + 40 * stall)) + 2000)
+        self.model.finish()
+
+    def units(self) -> np.ndarray:
+        """h of the utterances; int64, shape (steps, hidden)."""
+        spec = self.plan.spec
+        lanes = np.array([[beat.codes[lane] for lane in range(spec.lanes)] for beat in self.h], np.int64)
+        return lanes.reshape(-1, spec.h_beats * spec.lanes)[:, : spec.hidden]
+
+
+def plan_of(spec: Specification, repeats_log2: int = 0, lsb: float = 4.0) -> CalibrationPlan:
+    """A plan for any activations."""
+    return CalibrationPlan(spec, repeats_log2, (lsb,) * len(spec.ramps))

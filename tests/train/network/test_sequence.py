@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training's arithmetic is the golden model's, in every code, state and logit; its gradients are the declared ones."""
+
+import numpy as np
+import pytest
+import torch
+from crossramp.golden.network.lstm import StepTrace
+from crossramp.golden.network.network import Network
+from crossramp.golden.network.ramps import Ramp, ramps
+from crossramp.golden.spec.specification import GATES, Gate, Specification
+from crossramp.train.network.imperfections import Array, Imperfections
+from crossramp.train.network.quantized_network import QuantizedNetwork
+from crossramp.train.network.sequence import ConversionTables, exact_dtype, run_sequence
+from hypothesis import given, settings
+from torch import nn
+
+from tests.support.strategies import inputs_of, network_of, seeds, specifications
+
+KWS = Specification(inputs=40, units=32, classes=12, bias_rows=2)
+
+
+def quantized_of(golden: Network) -> QuantizedNetwork:
+    """A training network whose master weights lie on the golden network's levels."""
+    spec = golden.spec
+    network = QuantizedNetwork(spec)
+    rows = spec.inputs + spec.hidden
+    with torch.no_grad():
+        network.weight.copy_(torch.tensor(golden.weights[:rows]) / network.levels_per_one)
+        network.bias.copy_(torch.tensor(golden.weights[rows:].sum(axis=0)) / network.levels_per_one)
+        if spec.projection:
+            network.projection_weight.copy_(torch.tensor(golden.projection_weights) / 2**spec.projection_shift)
+        network.head_weight.copy_(torch.tensor(golden.head_weights) / network.head_levels_per_one)
+        step = network.head_levels_per_one * spec.input_max
+        network.head_bias.copy_(torch.tensor(golden.head_biases) / step)
+    return network
+
+
+def exported(network: QuantizedNetwork) -> Network:
+    weights = torch.cat([network.weight_levels(), network.bias_row_levels()])
+    tensors = (weights, *network.head_levels(), network.projection_levels())
+    integers = [None if tensor is None else tensor.detach().to(torch.int64).numpy() for tensor in tensors]
+    return Network(network.spec, *integers)
+
+
+def differences(network: QuantizedNetwork, golden: Network, x: np.ndarray) -> list[str]:
+    """Names of what differs anywhere between the training graph and the golden model."""
+    with torch.no_grad():
+        logits, _, trace = network.integer_logits(torch.from_numpy(x), trace=True)
+    expected = golden.run(x)
+    steps: StepTrace = expected.steps
+    ramps = golden.lstm.ramps
+    spec = golden.spec
+    banks = np.split(steps.codes, 4, axis=-1)
+    values = [ramps[ramp].decode(bank) for ramp, bank in zip(spec.ramp_of_gate, banks, strict=True)]
+    pairs = {
+        "macs": (trace.macs, steps.macs),
+        "codes": (trace.values, np.concatenate(values, axis=-1)),
+        "c": (trace.state, steps.c),
+        "state_macs": (trace.state_macs, steps.state_pulses * spec.state_cell),
+        "state_codes": (trace.state_values, ramps[spec.ramp_of_gate[GATES.index("g")]].decode(steps.state_codes)),
+        "h": (trace.hidden, steps.h),
+    }
+    wrong = [name for name, (found, want) in pairs.items() if not np.array_equal(found.transpose(0, 1).numpy(), want)]
+    if not np.array_equal(logits.numpy(), expected.logits):
+        wrong.append("logits")
+    return wrong
+
+
+@settings(deadline=None, max_examples=60)
+@given(specifications(), seeds)
+def test_any_specification_equals_golden(spec, seed):
+    golden = network_of(spec, seed)
+    network = quantized_of(golden)
+    assert np.array_equal(exported(network).head_weights, golden.head_weights)
+    assert np.array_equal(exported(network).projection_weights, golden.projection_weights)
+    assert differences(network, exported(network), inputs_of(spec, seed, batch=3, steps=5)) == []
+
+
+@pytest.mark.parametrize("readout", ["mean", "last"])
+def test_keyword_network_equals_golden(readout):
+    spec = KWS.replace(readout=readout)
+    torch.manual_seed(3)
+    network = QuantizedNetwork(spec)
+    nn.init.normal_(network.weight, std=0.6)
+    nn.init.normal_(network.bias, std=1.5)
+    golden = exported(network)
+    x = np.random.default_rng(3).integers(-15, 16, (20, 49, 40))
+    steps = golden.run(x).steps
+    assert len(np.unique(steps.codes)) == 32  # the network is alive: every code occurs,
+    assert np.abs(steps.c).max() > 31 * 16  # and c passes its pulse code's full scale
+    assert differences(network, golden, x) == []
+
+
+def test_comparison_notices_one_weight_level():
+    torch.manual_seed(4)
+    network = QuantizedNetwork(KWS)
+    golden = exported(network)
+    x = np.random.default_rng(4).integers(-15, 16, (4, 10, 40))
+    weights = golden.weights.copy()
+    weights[0, 0] += 1 if weights[0, 0] < 15 else -1
+    assert "macs" in differences(network, Network(KWS, weights, golden.head_weights, golden.head_biases), x)
+    biases = golden.head_biases + 1
+    assert differences(network, Network(KWS, golden.weights, golden.head_weights, biases), x) == ["logits"]
+
+
+def test_comparison_notices_halves_rounded_to_even(monkeypatch):
+    from crossramp.train.network import sequence
+
+    torch.manual_seed(5)
+    network = QuantizedNetwork(KWS)
+    x = np.random.default_rng(5).integers(-15, 16, (50, 20, 40))
+    monkeypatch.setattr(sequence, "_round", torch.round)
+    assert "c" in differences(network, exported(network), x)
+
+
+def drawing(change) -> Imperfections:
+    """Imperfections that draw an ideal array and let ``change`` change it."""
+
+    class Drawing(Imperfections):
+        def draw(self, levels, training):
+            array = Array(levels)
+            change(array)
+            return array
+
+    return Drawing()
+
+
+def test_comparison_notices_a_shifted_threshold():
+    def shifted(array):
+        array.thresholds = [ramp.thresholds + (number == 1) for number, ramp in enumerate(ramps(KWS))]
+
+    torch.manual_seed(6)
+    network = QuantizedNetwork(KWS, imperfections=drawing(shifted))
+    x = np.random.default_rng(6).integers(-15, 16, (20, 20, 40))
+    assert "codes" in differences(network, exported(network), x)
+
+
+def test_every_conversion_passes_the_array():
+    seen = []
+
+    class Spy(Array):
+        def charge(self, codes):
+            seen.append(("charge", tuple(codes.shape)))
+            return codes
+
+        def variance(self, codes):
+            seen.append(("variance", tuple(codes.shape)))
+
+        def first(self, macs, hidden, variance):
+            seen.append(("first", tuple(macs.shape), tuple(hidden.shape), variance))
+            return macs
+
+        def second(self, pulses, cell):
+            seen.append(("second", tuple(pulses.shape), cell))
+            return super().second(pulses, cell)
+
+        def late(self, values, second):
+            seen.append(("late", second))
+
+    class Spying(Imperfections):
+        def draw(self, levels, training):
+            seen.append(("draw", tuple(levels.shape), training))
+            return Spy(levels)
+
+    network = QuantizedNetwork(KWS, imperfections=Spying())
+    assert differences(network, exported(network), np.zeros((3, 2, 40), np.int64)) == []
+    step = [("charge", (3, 32)), ("first", (3, 128), (3, 32), None), ("late", False)]
+    step += [("second", (3, 32), KWS.state_cell), ("late", True)]
+    begin = [("draw", (74, 128), True), ("variance", (6, 40)), ("charge", ()), ("charge", (6, 40))]
+    assert seen == [*begin, *step, *step]
+
+
+def test_a_finer_table_changes_nothing():
+    def finer(array):
+        array.resolution = 8
+
+    torch.manual_seed(6)
+    network = QuantizedNetwork(KWS, imperfections=drawing(finer))
+    x = np.random.default_rng(6).integers(-15, 16, (20, 20, 40))
+    assert differences(network, exported(network), x) == []
+
+
+def test_noisy_weights_and_macs_pass_gradients():
+    class Noisy(Array):
+        def first(self, macs, hidden, variance):
+            return macs + 2 * torch.randn_like(macs)
+
+    class Drawing(Imperfections):
+        def draw(self, levels, training):
+            return Noisy(levels + 0.3 * torch.randn_like(levels))
+
+    torch.manual_seed(7)
+    network = QuantizedNetwork(KWS, imperfections=Drawing())
+    network(torch.randint(-15, 16, (4, 6, 40))).square().sum().backward()
+    for parameter in network.parameters():
+        assert torch.isfinite(parameter.grad).all()
+        assert parameter.grad.abs().max() > 0
+
+
+class _Surrogate:
+    """The same forward pass in plain operations, each rounding and conversion replaced in the gradient alone."""
+
+    def __init__(self, spec):
+        self.spec = spec
+
+    def swap(self, exact, smooth):
+        return smooth + (exact - smooth).detach()
+
+    def convert(self, macs, gate):
+        ramp = Ramp.of_gate(self.spec, gate)
+        exact = torch.from_numpy(ramp.decode(ramp.convert(macs.detach().numpy().astype(np.int64))))
+        argument = macs * ramp.scale
+        return self.swap(exact, torch.sigmoid(argument) if ramp.activation.name == "sigmoid" else torch.tanh(argument))
+
+    def round(self, value):
+        return self.swap(torch.trunc(value + torch.full_like(value, 0.5).copysign(value)), value)
+
+    def hidden(self, drive, recurrent, projection):
+        spec = self.spec
+        gain = spec.state_gain[0] / 2 ** spec.state_gain[1]
+        c = torch.zeros(drive.shape[1], spec.units, dtype=torch.float64)
+        h, out = torch.zeros(drive.shape[1], spec.hidden, dtype=torch.float64), []
+        for step in drive:
+            z = (step + h @ recurrent).chunk(4, 1)
+            i, f, g, o = (self.convert(macs, gate) for macs, gate in zip(z, GATES, strict=True))
+            c = self.round(f * c + i * g * 2**spec.state_frac_bits).clamp(-spec.state_max, spec.state_max)
+            q = self.round(c * gain)
+            q = self.swap(q.clamp(-spec.state_pulse_max, spec.state_pulse_max), q)
+            t = self.convert(spec.state_cell * q, "g")
+            h = self.round(o * t * spec.input_max)
+            if projection is not None:
+                h = self.round(h @ projection.t() / 2**spec.projection_shift).clamp(-spec.input_max, spec.input_max)
+            out.append(h)
+        return torch.stack(out)
+
+
+@pytest.mark.parametrize("projected", [0, 2])
+def test_gradients_are_the_straight_through_ones(projected):
+    from crossramp.train.network.sequence import ConversionTables, run_sequence
+
+    # 24 bits of state: with float64, the comparison is not blurred by rounding errors.
+    spec = Specification(
+        inputs=1,
+        units=3,
+        classes=2,
+        state_bits=24,
+        state_frac_bits=20,
+        gates=(Gate("sigmoid", 2.0),) * 2 + (Gate("tanh", 2.0), Gate("sigmoid", 2.0)),
+        projection=projected,
+    )
+    random = np.random.default_rng(8)
+    drive = torch.from_numpy(random.integers(-300, 301, (7, 5, 12)).astype(float)).requires_grad_()
+    recurrent = torch.from_numpy(random.integers(-15, 16, (spec.hidden, 12)).astype(float)).requires_grad_()
+    goal = torch.from_numpy(random.normal(size=(7, 5, spec.hidden)))
+    inputs, projection = [drive, recurrent], None
+    if projected:
+        projection = torch.from_numpy(random.integers(-127, 128, (projected, 3)).astype(float)).requires_grad_()
+        inputs.append(projection)
+    array = Array(recurrent)
+    tables = ConversionTables(spec, torch.float64, array)
+    found, _, _ = run_sequence(drive, recurrent, spec, tables, array, projection=projection)
+    expected = _Surrogate(spec).hidden(drive, recurrent, projection)
+    assert torch.equal(found.detach(), expected.detach().round())
+    assert not projected or (expected.abs() == spec.input_max).any()
+    found_gradients = torch.autograd.grad((found * goal).sum(), inputs)
+    expected_gradients = torch.autograd.grad((expected * goal).sum(), inputs)
+    for one, other in zip(found_gradients, expected_gradients, strict=True):
+        assert other.abs().max() > 1e-3
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-9)
+
+
+def test_limit_weights_brings_masters_back_into_reach():
+    network = QuantizedNetwork(KWS)
+    nn.init.constant_(network.weight, 50.0)
+    nn.init.constant_(network.bias, -50.0)
+    network.limit_weights()
+    assert (network.weight_levels() == 15).all()
+    assert (network.bias_levels() == -30).all()
+    assert (network.bias_row_levels() == -15).all()
+    torch.testing.assert_close(network.weight.max().item(), 225 / 112)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3])
+def test_bias_rows_add_up(rows):
+    network = QuantizedNetwork(Specification(inputs=1, units=2, classes=2, bias_rows=rows))
+    nn.init.uniform_(network.bias, -9, 9)
+    split = network.bias_row_levels()
+    assert split.shape == (rows, 8)
+    assert torch.equal(split.sum(0), network.bias_levels().detach())
+    if rows:
+        assert (split.max(0).values - split.min(0).values).max() <= 1
+
+
+def test_no_gradient_passes_a_saturated_c():
+    """Two steps at 200 MAC bring c beyond 1, where it saturates here: only o's columns of the second step learn."""
+    spec = Specification(inputs=1, units=2, classes=1, state_bits=9, state_frac_bits=8)
+    dtype = exact_dtype(spec)
+    array = Array(torch.zeros(spec.rows, spec.columns, dtype=dtype))
+    drive = torch.full((2, 1, spec.columns), 200.0, dtype=dtype, requires_grad=True)
+    recurrent = torch.zeros(spec.hidden, spec.columns, dtype=dtype)
+    tables = ConversionTables(spec, dtype, array)
+    hidden, _, trace = run_sequence(drive, recurrent, spec, tables, array, trace=True)
+    assert (trace.state[0] < spec.state_max).all()
+    assert (trace.state[1] == spec.state_max).all()
+    hidden[1].sum().backward()
+    banks = drive.grad.reshape(2, 4, 2)
+    assert (banks[1, 3] > 0).all()
+    assert (banks[1, :3] == 0).all()
+    assert (banks[0] == 0).all()
+    drive.grad = None
+    hidden, _, _ = run_sequence(drive, recurrent, spec, tables, array)
+    hidden[0].sum().backward()
+    assert (drive.grad.reshape(2, 4, 2)[0, [0, 2, 3]] > 0).all()

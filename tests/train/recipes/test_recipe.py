@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes: read, written, hashed, and refused with the key that is wrong."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import pytest
+from crossramp.cli.commands import train
+from crossramp.cli.main import main, parser
+from crossramp.golden.analog.technologies.constants import SWITCHES
+from crossramp.golden.analog.technologies.technology import FOLDER as TECHNOLOGIES
+from crossramp.train.recipes.recipe import (
+    FOLDER,
+    Recipe,
+    default_recipe,
+    load_recipe,
+    parse_recipe,
+    shipped_recipes,
+)
+from crossramp.train.recipes.settings import Devices, RecipeError, Text
+
+
+def test_shipped_recipes():
+    bits, devices = ("-3", "-4", "", "-8"), ("", "-aware", "-charge")
+    speech = {f"kws{kind}{width}" for kind in devices for width in bits}
+    assert speech <= set(shipped_recipes())
+    for name in ("kws", "text"):
+        written = (FOLDER / f"{name}.toml").read_text()
+        assert written.endswith("\n\n" + load_recipe(name).to_toml()), (
+            "a key is missing in the file, or stands elsewhere"
+        )
+    assert load_recipe("kws") == Recipe()
+    assert load_recipe("kws").technology() is None
+    assert load_recipe("text") == default_recipe("text")
+    aware = load_recipe("text-aware")
+    # Chips cost so much more than the ideal array that their phase is another one.
+    assert aware == dataclasses.replace(
+        default_recipe("text"), devices=Devices("rram"), quantized_phase=aware.quantized_phase
+    )
+    for kind in devices:
+        for width in bits:
+            number = int(width[1:] or 5)
+            hardware = dataclasses.replace(Recipe().hardware, adc_bits=number, input_bits=number)
+            chips = {"": None, "-aware": Devices("rram"), "-charge": Devices("charge")}[kind]
+            found = load_recipe(f"kws{kind}{width}")
+            assert found.quantized_phase.epochs == (16 if kind else 60)
+            same = dataclasses.replace(found, quantized_phase=Recipe().quantized_phase)
+            assert same == dataclasses.replace(Recipe(), hardware=hardware, devices=chips)
+
+
+def test_written_recipes_read_back_equal():
+    devices = Devices("pcm", ("stuck", "drift"), True, "epoch", {"cell.read_noise": 0.02})
+    recipe = dataclasses.replace(Recipe(), seed=7, words=("ja", 'n"ein\\', "größer"), devices=devices)
+    assert parse_recipe(recipe.to_toml(), "written") == recipe
+    assert parse_recipe(recipe.to_toml(), "written").content_hash == recipe.content_hash
+    text = dataclasses.replace(default_recipe("text"), text=Text(embedding=3), devices=devices)
+    assert parse_recipe(text.to_toml(), "written") == text
+
+
+def test_hash_follows_every_change_and_no_spelling():
+    base = parse_recipe("", "empty")
+    assert base.content_hash == Recipe().content_hash
+    changes = ["seed = 2", 'words = ["yes"]', "[hardware]\nlanes = 2", "[features]\nbands = 41", "[devices]"]
+    changes += ["[augmentation]\njitter_db = 0", "[float]\npatience = 3", "[quantized]\nbatch = 32"]
+    changes += ['[devices]\nswitches = ["stuck"]', '[devices]\nconstants = {"cell.read_noise" = 0.5}']
+    assert len({parse_recipe(text, "x").content_hash for text in ["", *changes]}) == len(changes) + 1
+    one, other = ('[devices]\nswitches = "all"\n[float]\nweight_decay = 0', "[devices]\n[float]\nweight_decay = 0.0")
+    assert parse_recipe(one, "x").content_hash == parse_recipe(other, "x").content_hash
+    nested = parse_recipe("[devices.constants.cell]\nread_noise = 0.5", "x")
+    assert nested.devices.constants == {"cell.read_noise": 0.5}
+    assert nested.technology()["cell.read_noise"] == 0.5
+
+
+def test_switches_are_kept_in_one_order():
+    assert Devices(switches=list(reversed(SWITCHES))) == Devices()
+
+
+def test_technology_file_beside_the_recipe(tmp_path):
+    (tmp_path / "mine.toml").write_text((TECHNOLOGIES / "pcm.toml").read_text())
+    (tmp_path / "r.toml").write_text('[devices]\ntechnology = "mine.toml"\n')
+    recipe = load_recipe(tmp_path / "r.toml")
+    assert recipe.technology().content_hash == Devices("pcm").load(FOLDER).content_hash
+    assert str(tmp_path) not in str(recipe.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[hardware]\nunit = 3", "hardware.unit is unknown; did you mean units?"),
+        ("[hardwear]\nunits = 3", "hardwear is unknown; did you mean hardware?"),
+        ("[hardware]\nunits = 0", "hardware.units is 0; allowed: a whole number from 1 to 65536"),
+        ("[hardware]\nunits = 3.5", "hardware.units is 3.5; allowed: a whole number"),
+        ("[hardware]\nunits = true", "hardware.units is True; allowed"),
+        ("[float]\nlearning_rate = nan", "float.learning_rate is nan; allowed: a number from 0 to 1"),
+        ('[float]\nepochs = "many"', "float.epochs is 'many'; allowed"),
+        ('[float]\nname = "x"', "float.name is unknown"),
+        ("[float]\ndistillation = 0.5", "float.distillation is 0.5; must be 0"),
+        ("[augmentation]\nnoise_gain_db = [3, -3]", "augmentation.noise_gain_db is [3, -3]; allowed: 2 rising"),
+        ("[augmentation]\nnoise_gain_db = 3", "augmentation.noise_gain_db is 3; allowed: 2 rising"),
+        ("[features]\nband_gain = 3", "features.band_gain is unknown"),
+        ("[features]\nhop_samples = 0", "hop_samples is 0"),
+        ("seed = -1", "seed is -1; allowed"),
+        ('task = "text"\nwords = ["a"]', "words is unknown"),
+        ('task = "text"\n[text]\nchunk = 0', "text.chunk is 0; allowed: a whole number from 1 to 4096"),
+        ('task = "text"\n[text]\ntest = 1.0', "text.test is 1.0; allowed: a number from 0.001 to 0.4"),
+        ("[text]\nchunk = 3", "text is unknown"),
+        ("task = [3]", "task is [3]; allowed: kws, text"),
+        ('task = "kwz"', "task is 'kwz'; allowed: kws"),
+        ('words = ["a", "a"]', "words is ['a', 'a']; expected a list of different words"),
+        ("float = 3", "float is 3; expected a table [float]"),
+        ('[devices]\nswitches = ["stuk"]', "devices.switches holds 'stuk'; did you mean stuck?"),
+        ('[devices]\nevery = "week"', "devices.every is 'week'; allowed: batch, epoch, never"),
+        ("[devices]\ncalibrated = 1", "devices.calibrated is 1; allowed: true, false"),
+        ("seed = ", "no TOML: "),
+    ],
+)
+def test_wrong_recipes_are_refused_in_one_line(text, message):
+    with pytest.raises(RecipeError) as refused:
+        parse_recipe(text, "r.toml")
+    assert str(refused.value).startswith("recipe r.toml: ")
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("devices", "message"),
+    [
+        (Devices("rrram"), "there is no technology 'rrram'; shipped: "),
+        (Devices(constants={"cell.read_nois": 1}), "cell.read_nois is unknown; did you mean cell.read_noise?"),
+    ],
+)
+def test_wrong_technologies_are_refused_before_training(devices, message):
+    with pytest.raises(RecipeError, match="devices: ") as refused:
+        dataclasses.replace(Recipe(), devices=devices).technology()
+    assert message in str(refused.value)
+
+
+def test_options_beat_the_recipe(tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text("seed = 3\n[hardware]\nunits = 8\nlanes = 2\n[quantized]\nepochs = 5\n")
+    given = [
+        "train",
+        "kws",
+        "DATA",
+        "-o",
+        "m.npz",
+        "--recipe",
+        str(path),
+        "--units",
+        "4",
+        "--batch",
+        "20",
+        "--words",
+        "a, b",
+    ]
+    recipe = train.recipe_of(parser().parse_args(given))
+    assert (recipe.hardware.units, recipe.hardware.lanes, recipe.seed, recipe.words) == (4, 2, 3, ("a", "b"))
+    assert (recipe.float_phase.batch, recipe.quantized_phase.batch, recipe.quantized_phase.epochs) == (20, 20, 5)
+
+
+def test_recipe_that_is_nowhere_is_named(tmp_path, capsys):
+    assert main(["train", "kws", "DATA", "-o", str(tmp_path / "m.npz"), "--recipe", "nowhere.toml"]) == 2
+    told = capsys.readouterr().err
+    shipped = ", ".join(shipped_recipes())
+    assert told == f"crossramp: there is no recipe 'nowhere.toml'; shipped: {shipped}; or give a TOML file\n"
+
+
+GUIDE = (Path(__file__).parents[3] / "docs" / "training.md").read_text()
+SPEECH_GUIDE, TEXT_GUIDE = GUIDE.split("\n## Text\n")
+
+
+def keys_of(guide: str) -> dict[str, tuple[str, str]]:
+    """Value and range of every key that a guide's table lists."""
+    cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in guide.splitlines() if line[:3] == "| `"]
+    listed = {}
+    for names, value, allowed, *_ in cells:
+        keys = names.replace("`", "").split(", ")
+        values = [value] if len(keys) == 1 else value.split(", ")
+        listed |= {key: (values[min(n, len(values) - 1)], allowed) for n, key in enumerate(keys)}
+    return listed
+
+
+def test_the_guide_lists_every_key_with_its_value_and_range():
+    listed = keys_of(SPEECH_GUIDE)
+    recipe = dataclasses.replace(load_recipe("kws"), devices=Devices("rram"))
+    known = recipe.to_dict()
+    flat = {key for key, value in known.items() if not isinstance(value, dict)}
+    flat |= {f"{table}.{key}" for table, value in known.items() if isinstance(value, dict) for key in value}
+    assert set(listed) == flat
+    parts = {"hardware": recipe.hardware, "augmentation": recipe.augmentation}
+    for name, part in (parts | {"float": recipe.float_phase, "quantized": recipe.quantized_phase}).items():
+        for item in dataclasses.fields(part):
+            if item.metadata:
+                bounds = f"{item.metadata['low']:g} to {item.metadata['high']:g}"
+                assert listed[f"{name}.{item.name}"] == (json.dumps(known[name][item.name]), bounds)
+    for key, value in known["features"].items():
+        assert listed[f"features.{key}"][0] == json.dumps(value)
+
+
+def test_the_guide_lists_what_texts_have_more_or_otherwise():
+    listed, speech, text = keys_of(TEXT_GUIDE), load_recipe("kws").to_dict(), load_recipe("text").to_dict()
+    assert listed.pop("task") == ('"text"', '"text"')
+    different = {
+        f"{table}.{key}"
+        for table in ("hardware", "text", "float", "quantized")
+        for key, value in text[table].items()
+        if table not in speech or value != speech[table][key]
+    }
+    assert different <= set(listed)
+    recipe = default_recipe("text")
+    parts = {"hardware": recipe.hardware, "text": recipe.text}
+    for name, (value, allowed) in listed.items():
+        table, key = name.split(".")
+        part = (parts | {"float": recipe.float_phase, "quantized": recipe.quantized_phase})[table]
+        (item,) = (item for item in dataclasses.fields(part) if item.name == key)
+        assert value == json.dumps(text[table][key])
+        assert allowed == f"{item.metadata['low']:g} to {item.metadata['high']:g}"
+
+
+def test_the_guides_recipe_works():
+    (text,) = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
+    recipe = parse_recipe(text, "guide")
+    assert (recipe.hardware.units, recipe.float_phase.patience, recipe.devices.every) == (16, 20, "epoch")
+    assert recipe.technology()["cell.read_noise"] == 0.02
