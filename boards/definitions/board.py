@@ -124,7 +124,7 @@ class Board:
         ----------
         spec : Specification
         baud : int or None
-            Bits per second of the UART; None: :data:`golden.hostlink.BAUD`.
+            Bits per second of the UART; None: :data:`.link_protocol.BAUD`.
         divide : int
             The core's clock is the oscillator's divided by this, for an array on pins that needs longer windows.
 

@@ -30,7 +30,7 @@ class Devices:
     seed : int
     switches : frozenset of str
         The effects that are on.
-    given : givencells.Given or None
+    given : cell_files.Given or None
         Cells from files.
     """
 

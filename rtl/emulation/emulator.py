@@ -23,7 +23,7 @@ class CrossbarEmulator(wiring.Component):
     low. Calibration cells have no effect.
 
     Its golden model is the exact product of :class:`golden.lstm.Lstm`; the order of its memories' words,
-    :func:`golden.boardmemory.weight_words` and :func:`golden.boardmemory.threshold_words`.
+    :func:`.board_memory.weight_words` and :func:`.board_memory.threshold_words`.
 
     Clocks beyond those of an array that is always ready, with G = 4 x ceil(units / columns_per_clock) and a hold of one
     clock: rows x input_max + G x (rows + 2) + 2 in the first hold, units x state_pulse_max + 3 in the second, and on

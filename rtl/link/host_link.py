@@ -18,7 +18,7 @@ from .uart import divisor
 class HostLink(wiring.Component):
     """Carries out one command after another; each is checked as a whole before anything of it is done.
 
-    Its golden model is :class:`golden.linkmodel.LinkModel`. A command that reads, writes or steps is gone through
+    Its golden model is :class:`.link_model.LinkModel`. A command that reads, writes or steps is gone through
     twice: first for its checks, then to do it. So a refused command has changed nothing, and every command may be
     repeated.
 

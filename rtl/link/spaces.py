@@ -32,7 +32,7 @@ def out_of_range(number, bits: int, limit: int | None = None):
 
 
 class Spaces(wiring.Component):
-    """Reads word ``address`` of space ``space``, and writes it; contents and order are :mod:`golden.boardmemory`'s.
+    """Reads word ``address`` of space ``space``, and writes it; contents and order are :mod:`.board_memory`'s.
 
     Latency: ``data`` shows a word one clock after its address.
     Cost: a memory for the identity, registers for SETTINGS, a multiplexer of all that is read.

@@ -39,7 +39,7 @@ class Head(wiring.Component):
     weights : integer array, shape (classes, hidden), or None
     biases : integer array, shape (classes,), or None
         Given, they are in a ROM. None for both: the member ``program`` writes them, while the head is not busy; the
-        order of the words is that of :func:`golden.boardmemory.head_image`.
+        order of the words is that of :func:`.board_memory.head_image`.
 
     Raises
     ------

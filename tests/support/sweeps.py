@@ -31,8 +31,8 @@ MANY += '[plot]\nmetric = "flips"\n'
 #: The command, which stops for good once ``stop_after`` tasks are kept, and says so.
 STOPPING = """
 import sys
-from crossramp.__main__ import main
-from crossramp.sim.sweep.store import Store
+from crossramp.cli.main import main
+from crossramp.sim.montecarlo.store import Store
 
 add, kept = Store.add, []
 

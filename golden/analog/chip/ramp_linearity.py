@@ -47,7 +47,7 @@ class Linearity:
     thresholds : float64 array, shape (instances, 2**n - 1)
         In MACs, as programmed; codes follow from them by ``latch``.
     latch : str
-        See :func:`~..ramp.latch`.
+        See :func:`~.ramps.latch`.
 
     Raises
     ------
@@ -74,7 +74,7 @@ class Linearity:
 
     @cached_property
     def inl(self) -> np.ndarray:
-        """(g(T_k·scale) - y_k) / LSB, as :class:`~..rampreport.RampReport` has it; shape of ``thresholds``."""
+        """(g(T_k·scale) - y_k) / LSB, as :class:`~.ramp_report.RampReport` has it; shape of ``thresholds``."""
         return (self.ramp.activation(self.thresholds * self.ramp.scale) - self.ramp.borders) / self.lsb
 
     @cached_property
@@ -118,7 +118,7 @@ def probe(activation_text: str, bits: int) -> Specification:
     Parameters
     ----------
     activation_text : str
-        As :func:`~..activations.activation` reads it. Where its range is not one that a gate decodes, [0, 1] or
+        As :func:`~.activations.activation` reads it. Where its range is not one that a gate decodes, [0, 1] or
         [-1, 1] is taken, as the function allows.
     bits : int
         2 to 8.

@@ -33,7 +33,7 @@ def activation_error(thresholds: np.ndarray, ramp: Ramp, latch: str = "last_high
     """Mean squared error of the decoded value against the activation, in units of its output squared.
 
     Over pre-activations spread evenly between the outermost ideal thresholds and a quarter of their distance beyond,
-    where :func:`~..rampreport.ramp_report` measures too; integrated, not sampled, so that columns that differ little
+    where :func:`~.ramp_report.ramp_report` measures too; integrated, not sampled, so that columns that differ little
     differ here.
 
     Parameters
@@ -43,7 +43,7 @@ def activation_error(thresholds: np.ndarray, ramp: Ramp, latch: str = "last_high
     ramp : Ramp
         The ideal one.
     latch : str
-        What becomes of a ramp that falls somewhere, see :func:`~..ramp.latch`.
+        What becomes of a ramp that falls somewhere, see :func:`~.ramps.latch`.
 
     Returns
     -------

@@ -17,7 +17,7 @@ _G = 2  # bank g, whose columns the state cells drive
 class DeviceLstm:
     """What the gateware computes in front of ``device``: every code, c and h, vectorized over a batch.
 
-    As :class:`~..lstm.Lstm`, whose place it takes in a network; :mod:`.device` has the arithmetic of a conversion.
+    As :class:`~.lstm.Lstm`, whose place it takes in a network; :mod:`.device` has the arithmetic of a conversion.
     ``macs`` of its traces are the columns' values v, float64.
 
     Conversions are numbered from the array's switching on, two a step, since the noise of each depends on its number.
@@ -29,7 +29,7 @@ class DeviceLstm:
     calibration : bool array, shape (ramps, calibration_cells), or None
         Cells selected; None: the instance's nominal ones.
     projection_weights : integer array, shape (hidden, units), or None
-        Of a digital projection, see :class:`~..lstm.Lstm`; without them, such a device converts, but makes no steps.
+        Of a digital projection, see :class:`~.lstm.Lstm`; without them, such a device converts, but makes no steps.
 
     Attributes
     ----------
@@ -165,7 +165,7 @@ class DeviceLstm:
         return StepTrace(macs, codes, c, pulses, state_codes, h)
 
     def run(self, x: np.ndarray, first: np.ndarray | None = None) -> StepTrace:
-        """A batch of utterances of equal length, each from a state reset; see :meth:`~..lstm.Lstm.run`.
+        """A batch of utterances of equal length, each from a state reset; see :meth:`~.lstm.Lstm.run`.
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ class DeviceLstm:
         return out
 
     def checked_inputs(self, x) -> np.ndarray:
-        """``x`` as an integer array, or the ValueError of :meth:`~..lstm.Lstm.run`."""
+        """``x`` as an integer array, or the ValueError of :meth:`~.lstm.Lstm.run`."""
         x = check_integers("x", x, (None, None, self.spec.inputs), self.spec.input_max)
         if x.shape[1] == 0:
             raise ValueError("x has no steps; an utterance has at least 1")

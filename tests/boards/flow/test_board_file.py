@@ -27,7 +27,7 @@ from crossramp.golden.spec.spec_file import load_spec
 from tests.boards.flow.test_boards import EXAMPLE, assert_complete
 
 ARRAY = load_spec(SPECIFICATIONS / "array8x8.toml")
-DOCUMENT = (EXAMPLE.parents[2] / "boards.md").read_text()
+DOCUMENT = (EXAMPLE.parents[1] / "boards.md").read_text()
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-import crossramp.boards
+import crossramp.boards.definitions
 import pytest
 from crossramp.boards.definitions.board import SIGNALS, Board, BoardError, array_widths, boards, find_board
 from crossramp.boards.definitions.families import FAMILIES
@@ -70,12 +70,14 @@ def test_unknown_board():
 @pytest.fixture
 def more_boards(tmp_path, monkeypatch):
     """``more_boards(file, text)`` puts a file beside those of the package."""
-    monkeypatch.setattr(crossramp.boards, "__path__", [*crossramp.boards.__path__, str(tmp_path)])
+    monkeypatch.setattr(
+        crossramp.boards.definitions, "__path__", [*crossramp.boards.definitions.__path__, str(tmp_path)]
+    )
     added = []
 
     def add(name: str, text: str):
         (tmp_path / f"{name}.py").write_text(text)
-        added.append(f"crossramp.boards.{name}")
+        added.append(f"crossramp.boards.definitions.{name}")
         boards.cache_clear()
 
     yield add

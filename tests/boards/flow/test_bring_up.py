@@ -9,6 +9,7 @@ import shlex
 from pathlib import Path
 
 import crossramp.boards
+import crossramp.cli
 import numpy as np
 import pytest
 from crossramp.boards.definitions.board import boards, find_board
@@ -29,7 +30,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 @pytest.fixture(scope="module")
 def tables():
-    spec = importlib.util.spec_from_file_location("bring_up_tables", DOCS / "bring_up_tables.py")
+    spec = importlib.util.spec_from_file_location("bring_up_tables", DOCS.parent / "tools" / "bring_up_tables.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -171,7 +172,7 @@ def test_the_scripts_for_an_array_on_pins(script, tmp_path):
 def source_strings() -> list[str]:
     """Every string of cli/ and boards/, with {} for what is put into it."""
     found = []
-    for package in (crossramp, crossramp.boards):
+    for package in (crossramp.cli, crossramp.boards):
         for path in Path(package.__file__).parent.rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.JoinedStr):

@@ -12,7 +12,7 @@ TEXT = (DOCS / "hostlink.md").read_text()
 
 
 def examples():
-    spec = importlib.util.spec_from_file_location("hostlink_examples", DOCS / "hostlink_examples.py")
+    spec = importlib.util.spec_from_file_location("hostlink_examples", DOCS.parent / "tools" / "hostlink_examples.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -215,7 +215,7 @@ def test_ends_with_whoever_started_it(models):
     text = f"""
 import sys
 from pathlib import Path
-from crossramp.boards.virtual import simulated_board
+from crossramp.boards.virtual.simulated_board import virtual_board
 from tests.boards.virtual.test_virtual_process import SMALL
 board = virtual_board(SMALL, "verilator", Path({str(models)!r}), optimize=False)
 with board as port:
@@ -248,7 +248,7 @@ def test_refusals(models, tmp_path, monkeypatch):
     def missing(name):
         raise SimulatorMissing(f"{name}: g++ is not on PATH; install it")
 
-    monkeypatch.setattr(virtual_board, "find_simulator", missing)
+    monkeypatch.setattr(simulated_board, "find_simulator", missing)
     assert choose_simulator("auto") == "amaranth"
     with pytest.raises(SimulatorMissing, match=r"g\+\+ is not on PATH; install it; or take the simulator amaranth"):
         choose_simulator("verilator")

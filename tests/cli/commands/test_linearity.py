@@ -139,7 +139,7 @@ def test_given_cells_are_those_of_every_instance(capsys, tmp_path, model_file):
 
 @pytest.fixture(scope="module")
 def tables():
-    spec = importlib.util.spec_from_file_location("ramp_tables", DOCS / "ramp_tables.py")
+    spec = importlib.util.spec_from_file_location("ramp_tables", DOCS.parent / "tools" / "ramp_tables.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

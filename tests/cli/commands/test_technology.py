@@ -71,7 +71,7 @@ def test_wrong_arguments_end_in_one_line(run, arguments, message):
 
 
 def test_the_pages_tables_are_the_files():
-    spec = importlib.util.spec_from_file_location("device_tables", DOCS / "device_tables.py")
+    spec = importlib.util.spec_from_file_location("device_tables", DOCS.parent / "tools" / "device_tables.py")
     tables = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tables)
     assert tables.written(TEXT) == TEXT, "type: python tools/device_tables.py --write"

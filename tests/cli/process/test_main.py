@@ -116,7 +116,7 @@ def test_without_a_home(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "temporary").mkdir()
     program = (
-        "import os, sys; from crossramp import __main__ as command, generate; "
+        "import os, sys; from crossramp.cli import main as command; from crossramp.cli.commands import generate; "
         "generate.run = lambda args: print(os.path.isdir(os.environ['XDG_CACHE_HOME']), os.environ['XDG_CACHE_HOME']); "
         "command.main(['generate', 'kws', '-o', 'out'])"
     )
@@ -151,7 +151,7 @@ BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHON
 @pytest.mark.parametrize("found", [0, 1])
 def test_a_broken_pipe_hides_no_difference(tmp_path, found):
     program = (
-        "import sys; from crossramp import __main__ as command, info; "
+        "import sys; from crossramp.cli import main as command; from crossramp.cli.commands import info; "
         f"info.run = lambda args: print('x') or {found}; sys.exit(command.main(['info', 'kws']))"
     )
     read, write = os.pipe()

@@ -142,7 +142,8 @@ def test_a_folder_is_written_whole_or_not_at_all(endless, tmp_path, model_file):
 
 WRITING = """\
 import subprocess, sys
-from crossramp import generate, __main__
+from crossramp.cli.commands import generate
+from crossramp.cli import main as __main__
 real = generate.write_ramps
 def stop(*given):
     real(*given)
@@ -155,7 +156,8 @@ sys.exit(__main__.main(["generate", sys.argv[2], "-o", "out"]))
 POOL = """\
 import subprocess, sys
 from concurrent.futures import ProcessPoolExecutor
-from crossramp import info, __main__
+from crossramp.cli.commands import info
+from crossramp.cli import main as __main__
 def work(name):
     subprocess.run(name)
 def run(args):
@@ -177,7 +179,8 @@ while True:
 
 WITH_STUBBORN = """\
 import subprocess, sys
-from crossramp import info, __main__
+from crossramp.cli.commands import info
+from crossramp.cli import main as __main__
 info.run = lambda args: subprocess.Popen([sys.executable, *sys.argv[1:]]).wait()
 sys.exit(__main__.main(["info", "kws"]))
 """
@@ -210,7 +213,8 @@ def test_what_does_not_end_is_killed(endless, tmp_path, again):
 THREAD = """\
 import subprocess, sys
 from concurrent.futures import ThreadPoolExecutor
-from crossramp import info, __main__
+from crossramp.cli.commands import info
+from crossramp.cli import main as __main__
 def run(args):
     with ThreadPoolExecutor(1) as pool:
         for done in [pool.submit(subprocess.run, sys.argv[1]) for _ in range(3)]:

@@ -22,7 +22,7 @@ import os, pwd, sys
 def unknown(number):
     raise KeyError(f"getpwuid(): uid not found: {number}")
 pwd.getpwuid = unknown
-from crossramp import __main__
+from crossramp.cli import main as __main__
 """
 
 
@@ -60,7 +60,7 @@ def test_a_picture_without_a_home(tmp_path):
 def test_libraries_find_a_home(tmp_path):
     """Those that would make a folder called ~ in the working directory: Dask's settings, PyTorch, yosys' cache."""
     program = """
-from crossramp import info
+from crossramp.cli.commands import info
 def run(args):
     import dask.config, platformdirs
     import distributed.config

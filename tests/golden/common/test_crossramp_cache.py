@@ -52,7 +52,8 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(environment, tmp_path):
 def test_without_a_home_a_temporary_one_that_goes(environment, tmp_path):
     environment.setattr(crossramp_cache, "home", lambda: None)
     assert crossramp_cache.cache_folder("levels") == tmp_path / "temporary" / "levels"
-    program = "from crossramp.golden import cachefolder; f = crossramp_cache.cache_folder('a'); f.mkdir(); print(f)"
+    program = "from crossramp.golden.common.crossramp_cache import cache_folder; "
+    program += "f = cache_folder('a'); f.mkdir(); print(f)"
     (tmp_path / "t").mkdir()
     without = {key: value for key, value in os.environ.items() if key not in ("HOME", crossramp_cache.VARIABLE)}
     done = subprocess.run(

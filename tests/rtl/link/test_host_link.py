@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The board core behind its host link, clock by clock: what golden.linkmodel does not know, since it knows no time.
+"""The board core behind its host link, clock by clock: what the golden link model, which has no clock, cannot know.
 
 Its answers, byte for byte under any traffic, are compared in tests/boards/virtual/test_virtual_board.py.
 """

@@ -66,7 +66,7 @@ def test_missing_cocotb_is_named(tmp_path):
 import sys
 sys.modules["cocotb"] = None
 sys.modules["cocotb_tools"] = None
-from crossramp.golden.installation import how_to_install
+from crossramp.golden.common.installation import how_to_install
 from crossramp.sim import ArrayModel, ProtocolChecker, Scoreboard, simulate_bulk
 assert "crossramp.sim.cocotb.streams" not in sys.modules
 for name in ("MacroBench", "StreamSource", "build_cocotb"):

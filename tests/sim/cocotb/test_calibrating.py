@@ -6,7 +6,7 @@ from crossramp.golden.analog.conversion.calibration import CalibrationPlan
 from crossramp.sim.array.programming import write_device
 from crossramp.sim.cocotb.cocotb_runner import CocotbError, build_cocotb
 
-from tests.sim import calibration_loop as loop
+from tests.support import calibration_loop as loop
 
 
 @pytest.fixture(scope="module")

@@ -150,7 +150,7 @@ def test_a_kept_build_that_does_not_load_is_made_again_once(build):
 _USER = """
 import sys
 from pathlib import Path
-from crossramp.sim.cache import build_once
+from crossramp.sim.tools.build_cache import build_once
 build_once("kind", ("a", "bc"), lambda place: (place / "model").write_bytes(b"abc"), sys.argv[1])
 print("uses it", flush=True)
 sys.stdin.read()

@@ -232,7 +232,7 @@ def test_a_core_is_that_of_the_gateware_s_sources(core, monkeypatch):
 
     monkeypatch.setattr(core_sources.Path, "read_bytes", read_bytes)
     assert core() == before
-    for name in ("core.py", "macro.py", "boardmemory.py"):
+    for name in ("board_core.py", "macro.py", "board_memory.py"):
         changed[:] = [name]
         assert core() != before
 
