@@ -18,14 +18,15 @@ import numpy as np
 from crossramp.golden.analog.chip.sampling import device
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.network.network import Network
+from crossramp.golden.spec.boundary_wires import BOUNDARY
 from crossramp.golden.spec.specification import Specification
+from crossramp.sim.array.boundary_verilog import IDEAL_ARRAY, array_instance, array_source, boundary_wires
 from crossramp.sim.array.programming import Programming
 from crossramp.sim.bulk import bench_verilog
 from crossramp.sim.bulk.bulk_bench import network_verilog
 from crossramp.sim.bulk.bulk_simulation import children_seconds, simulate_bulk
 from crossramp.sim.checking.scoreboard import compare_bulk
 from crossramp.sim.tools.builds import build_executable
-from crossramp.sim.tools.sources import source
 
 STEPS = 49
 
@@ -58,26 +59,18 @@ int main(int argc, char **argv) {
 
 def bare_top(spec: Specification) -> str:
     """Hardware and crossbar, nothing else; ``steps`` counts the steps' last beats of h."""
-    lines = ("row_pos", "row_neg", "state_pos", "state_neg", "state", "integrate", "reset", "hold", "ramp_reset")
-    lines += ("tick", "tap", "calibration", "comparators", "ready")
-    widths = {"row_pos": spec.rows, "row_neg": spec.rows, "state_pos": spec.units, "state_neg": spec.units}
-    widths |= {"tap": spec.ticks, "calibration": bench_verilog.calibration_width(spec), "comparators": spec.columns}
-    wires = "".join(f"  wire [{widths.get(name, 1) - 1}:0] {name};\n" for name in lines)
-    device = ", ".join(f".array_{name}({name})" for name in lines)
-    array = ", ".join(f".{name}({name})" for name in lines)
+    device = ", ".join(f".{wire.port}({wire.port})" for wire in BOUNDARY)
     return f"""\
 `timescale 1ns / 1ps
 module crossramp_bare(input clk, input rst, input [{spec.input_bits - 1}:0] x_code,
   output reg [31:0] steps);
-{wires}  wire h_valid, h_end;
+{boundary_wires(spec)}  wire h_valid, h_end;
   initial steps = 0;
   always @(posedge clk) if (h_valid && h_end) steps <= steps + 1;
   crossramp_dut dut(.clk(clk), .rst(rst), .x_valid(1'b1), .x_code(x_code), .x_last(1'b0),
     .h_valid(h_valid), .h_end(h_end), .h_ready(1'b1), .logit_ready(1'b1), .answer_ready(1'b1),
     .calibration(0), {device});
-  crossramp_crossbar #({spec.rows}, {spec.units}, {spec.ticks}, {len(spec.ramps)}, {spec.calibration_cells},
-    {bench_verilog.ramp_of_bank(spec)}) crossbar(.clk(clk), {array});
-endmodule
+{array_instance(spec)}endmodule
 """
 
 
@@ -104,7 +97,7 @@ def main():
     sources = {
         "device.v": verilog,
         "wrapper.v": bench_verilog.wrapper(spec, "network", ports),
-        "crossbar.sv": source("crossbar.sv").read_text(),
+        IDEAL_ARRAY: array_source(IDEAL_ARRAY),
         "bare.sv": bare_top(spec),
     }
     loop = _LOOP.replace("CODES", f"{(1 << spec.input_bits) - 1:#x}")

@@ -40,6 +40,10 @@ class Field:
     per_lane: bool = True
     signed: bool = False
 
+    def count(self, spec: Specification) -> int:
+        """Numbers in a beat."""
+        return spec.lanes if self.per_lane else 1
+
 
 @dataclass(frozen=True)
 class Group:
@@ -59,6 +63,8 @@ class Group:
         From a Specification to the beats of a step; of logits and answers: of one answer.
     waves : str
         The group of a wave viewer that shows it.
+    answer : bool
+        Whether it comes with an answer, from the head, and not with each step.
     """
 
     name: str
@@ -67,6 +73,7 @@ class Group:
     fields: tuple[Field, ...]
     beats: Callable[[Specification], int]
     waves: str
+    answer: bool = False
 
     @property
     def monitored(self) -> bool:
@@ -147,6 +154,7 @@ GROUPS = (
         ),
         lambda s: s.classes,
         "head",
+        answer=True,
     ),
     Group(
         "answers",
@@ -163,6 +171,7 @@ GROUPS = (
         ),
         _one,
         "head",
+        answer=True,
     ),
 )
 """Every group of a network, in the order in which a step shows them."""
@@ -248,10 +257,7 @@ def step_records(spec: Specification) -> dict[str, Record]:
     return {
         group.name: Record(
             group.name,
-            tuple(
-                Slot(field.name, field.bits(spec), spec.lanes if field.per_lane else 1, field.signed)
-                for field in group.fields
-            ),
+            tuple(Slot(field.name, field.bits(spec), field.count(spec), field.signed) for field in group.fields),
             group.beats(spec),
         )
         for group in GROUPS

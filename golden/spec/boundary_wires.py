@@ -1,14 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wires of the analog boundary: one table of names, directions, widths and meanings.
 
-The Amaranth signature, the ports of generated Verilog, the pins of array models and benches, the checker and the groups
-of wave files all iterate over it. ``docs/boundary.md`` has the timing diagram and the rules.
+The Amaranth signature, the ports of generated Verilog and of the SystemVerilog models, the pins of array models and
+benches, the checker and the groups of wave files all iterate over it. ``docs/boundary.md`` has the timing diagram and
+the rules.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from .specification import Specification
+
+
+def calibration_bits(spec: Specification) -> int:
+    """Bias cells of all ramps, ramp 0's lowest; 0 where the ramps have no bias cells."""
+    return len(spec.ramps) * spec.calibration_cells
+
+
+SIZES: dict[str, Callable[[Specification], int]] = {
+    "rows": lambda spec: spec.rows,
+    "units": lambda spec: spec.units,
+    "ticks": lambda spec: spec.ticks,
+    "calibration": calibration_bits,
+    "columns": lambda spec: spec.columns,
+}
+"""What buses are as wide as: the parameters of the SystemVerilog models are these names in capitals."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +35,10 @@ class BoundaryWire:
     ----------
     name : str
         Without the prefix ``array_`` that ports of generated Verilog have.
-    width : callable
-        From a Specification to bits.
     meaning : str
         One line for port tables.
+    size : str or None
+        Of a bus: which of :data:`SIZES` it is as wide as. None: one bit.
     to_array : bool
         Whether the periphery drives it.
     phase : bool
@@ -34,8 +50,8 @@ class BoundaryWire:
     """
 
     name: str
-    width: Callable[[Specification], int]
     meaning: str
+    size: str | None = None
     to_array: bool = True
     phase: bool = False
     group: str = "phase"
@@ -46,41 +62,36 @@ class BoundaryWire:
         """Its name as a port of generated Verilog."""
         return f"array_{self.name}"
 
-
-def _one(spec: Specification) -> int:
-    return 1
+    def width(self, spec: Specification) -> int:
+        """Bits; 0 for a bus that ``spec`` leaves empty."""
+        return SIZES[self.size](spec) if self.size else 1
 
 
 def _phase(name: str, meaning: str, group: str = "phase", init: int = 0) -> BoundaryWire:
-    return BoundaryWire(name, _one, meaning, phase=True, group=group, init=init)
-
-
-def calibration_bits(spec: Specification) -> int:
-    """Bias cells of all ramps, ramp 0's lowest; 0 where the ramps have no bias cells."""
-    return len(spec.ramps) * spec.calibration_cells
+    return BoundaryWire(name, meaning, phase=True, group=group, init=init)
 
 
 BOUNDARY = (
-    BoundaryWire("row_pos", lambda s: s.rows, "drive row r with the positive read voltage", group="pulses"),
-    BoundaryWire("row_neg", lambda s: s.rows, "drive row r with the negative read voltage", group="pulses"),
-    BoundaryWire("state_pos", lambda s: s.units, "drive the state cell of unit u positively", group="pulses"),
-    BoundaryWire("state_neg", lambda s: s.units, "drive the state cell of unit u negatively", group="pulses"),
+    BoundaryWire("row_pos", "drive row r with the positive read voltage", "rows", group="pulses"),
+    BoundaryWire("row_neg", "drive row r with the negative read voltage", "rows", group="pulses"),
+    BoundaryWire("state_pos", "drive the state cell of unit u positively", "units", group="pulses"),
+    BoundaryWire("state_neg", "drive the state cell of unit u negatively", "units", group="pulses"),
     _phase("state", "second conversion: only bank g's columns matter"),
     _phase("integrate", "the integrators accumulate"),
     _phase("reset", "the integrators are emptied", init=1),
     _phase("hold", "nothing is driven, the integrators keep their value"),
     _phase("ramp_reset", "the ramps go to their start", group="ramp"),
     _phase("tick", "all ramps go one step on", group="ramp"),
-    BoundaryWire("tap", lambda s: s.ticks, "one-hot: the ramp cell that makes this step", group="ramp"),
-    BoundaryWire("calibration", calibration_bits, "bias cells applied while array_ramp_reset is high", group="ramp"),
+    BoundaryWire("tap", "one-hot: the ramp cell that makes this step", "ticks", group="ramp"),
+    BoundaryWire("calibration", "bias cells applied while array_ramp_reset is high", "calibration", group="ramp"),
     BoundaryWire(
         "comparators",
-        lambda s: s.columns,
         "column c's value exceeds its ramp; asynchronous; banks i, f, g, o",
+        "columns",
         to_array=False,
         group="comparators",
     ),
-    BoundaryWire("ready", _one, "low makes the periphery wait before a window, in hold and on a tick", to_array=False),
+    BoundaryWire("ready", "low makes the periphery wait before a window, in hold and on a tick", to_array=False),
 )
 """Every wire, in the order of the ports of generated Verilog."""
 

@@ -2,6 +2,8 @@
 // The behavioral crossbar of ideal cells: one source for Icarus Verilog and Verilator, behind the analog boundary
 // (docs/boundary.md). device_crossbar.sv is the one that errs, with the same ports.
 //
+// Sizes and ports are those of golden/spec/boundary_wires.py, put in by crossramp.sim.array.boundary_verilog.
+//
 // It measures the pulses it is given, integrates, holds, and compares with its own ramps on each tick. It acts in the
 // middle of each clock, on the falling edge: every pin is settled then, and its answer is there before the next edge.
 //
@@ -17,9 +19,7 @@
 /* verilator lint_off DECLFILENAME */  // modules begin with crossramp_, files do not
 
 module crossramp_crossbar #(
-    parameter ROWS = 1,
-    parameter UNITS = 1,
-    parameter TICKS = 3,
+`include "boundary_sizes.svh"
     parameter RAMPS = 1,
     parameter CALIBRATION_CELLS = 0,  // of each ramp
     parameter [31:0] RAMP_OF_BANK = 0,  // 8 bits each, bank i lowest
@@ -30,26 +30,10 @@ module crossramp_crossbar #(
     /* verilator lint_on UNUSEDPARAM */
 ) (
     input clk,
-    input [ROWS-1:0] row_pos,
-    input [ROWS-1:0] row_neg,
-    input [UNITS-1:0] state_pos,
-    input [UNITS-1:0] state_neg,
     /* verilator lint_off UNUSEDSIGNAL */
-    input state,
+`include "array_ports.svh"
     /* verilator lint_on UNUSEDSIGNAL */
-    input integrate,
-    input reset,
-    input hold,
-    input ramp_reset,
-    input tick,
-    input [TICKS-1:0] tap,
-    // One bit that nothing reads where there are no cells.
-    input [(RAMPS*CALIBRATION_CELLS > 0 ? RAMPS*CALIBRATION_CELLS : 1)-1:0] calibration,
-    output reg [4*UNITS-1:0] comparators,
-    output reg ready
 );
-  localparam COLUMNS = 4 * UNITS;
-  localparam CELLS = RAMPS * CALIBRATION_CELLS > 0 ? RAMPS * CALIBRATION_CELLS : 1;
 
   // What the array is programmed with.
 `ifdef __ICARUS__
@@ -65,14 +49,16 @@ module crossramp_crossbar #(
   real state_cell[0:UNITS-1];
   real ramp_start[0:RAMPS-1];
   real ramp_step[0:RAMPS*TICKS-1];
-  real calibration_cell[0:CELLS-1];
+  real calibration_cell[0:CALIBRATION-1];
 
   // Clocks each line was driven in this window, by polarity: bit k of every line's count is in element k.
   localparam PLANES = 32;
-  reg [ROWS-1:0] row_pos_clocks[0:PLANES-1], row_neg_clocks[0:PLANES-1];
-  reg [UNITS-1:0] state_pos_clocks[0:PLANES-1], state_neg_clocks[0:PLANES-1];
-  reg [ROWS-1:0] row_carry, row_was;
-  reg [UNITS-1:0] state_carry, state_was;
+  localparam NEGATIVE = ROWS;  // where the rows' negative lines begin, behind their positive ones
+  localparam STATE = 2 * ROWS;  // where the state cells' positive lines begin
+  localparam STATE_NEGATIVE = STATE + UNITS;
+  localparam LINES = STATE + 2 * UNITS;
+  reg [LINES-1:0] line_clocks[0:PLANES-1];
+  reg [LINES-1:0] carry, was;
   integer planes;  // elements from here on are zero
   integer driven;
   reg summed;  // value[] belongs to the clocks counted
@@ -100,7 +86,7 @@ module crossramp_crossbar #(
   // ---- content ---------------------------------------------------------------------------------------------------
   // Integers are read as 32-bit words into one array that is long enough for any file.
   localparam WORDS = ROWS * COLUMNS > RAMPS * TICKS ? ROWS * COLUMNS : RAMPS * TICKS;
-  localparam MOST = WORDS > CELLS ? WORDS : CELLS;
+  localparam MOST = WORDS > CALIBRATION ? WORDS : CALIBRATION;
   reg signed [31:0] words[0:MOST-1];
   localparam [31:0] MISSING = 32'h8000_0000;  // no value of an array is
   integer file, found;
@@ -188,12 +174,7 @@ module crossramp_crossbar #(
 
   task forget;
     begin
-      for (k = 0; k < planes; k = k + 1) begin
-        row_pos_clocks[k] = 0;
-        row_neg_clocks[k] = 0;
-        state_pos_clocks[k] = 0;
-        state_neg_clocks[k] = 0;
-      end
+      for (k = 0; k < planes; k = k + 1) line_clocks[k] = 0;
       planes = 0;
     end
   endtask
@@ -201,32 +182,11 @@ module crossramp_crossbar #(
   // One clock more for every line that is driven: an addition of all lines' bits at once, carry by carry.
   task count;
     begin
-      row_carry = row_pos;
-      for (k = 0; k < PLANES && row_carry != 0; k = k + 1) begin
-        row_was = row_pos_clocks[k];
-        row_pos_clocks[k] = row_was ^ row_carry;
-        row_carry = row_was & row_carry;
-        if (k >= planes) planes = k + 1;
-      end
-      row_carry = row_neg;
-      for (k = 0; k < PLANES && row_carry != 0; k = k + 1) begin
-        row_was = row_neg_clocks[k];
-        row_neg_clocks[k] = row_was ^ row_carry;
-        row_carry = row_was & row_carry;
-        if (k >= planes) planes = k + 1;
-      end
-      state_carry = state_pos;
-      for (k = 0; k < PLANES && state_carry != 0; k = k + 1) begin
-        state_was = state_pos_clocks[k];
-        state_pos_clocks[k] = state_was ^ state_carry;
-        state_carry = state_was & state_carry;
-        if (k >= planes) planes = k + 1;
-      end
-      state_carry = state_neg;
-      for (k = 0; k < PLANES && state_carry != 0; k = k + 1) begin
-        state_was = state_neg_clocks[k];
-        state_neg_clocks[k] = state_was ^ state_carry;
-        state_carry = state_was & state_carry;
+      carry = {state_neg, state_pos, row_neg, row_pos};
+      for (k = 0; k < PLANES && carry != 0; k = k + 1) begin
+        was = line_clocks[k];
+        line_clocks[k] = was ^ carry;
+        carry = was & carry;
         if (k >= planes) planes = k + 1;
       end
     end
@@ -266,8 +226,8 @@ module crossramp_crossbar #(
       for (k = planes - 1; k >= 0; k = k - 1) begin
         sums = sums << 1;
         for (r = 0; r < ROWS; r = r + 1) begin
-          if (row_pos_clocks[k][r]) sums = sums + weights[r];
-          if (row_neg_clocks[k][r]) sums = sums - weights[r];
+          if (line_clocks[k][r]) sums = sums + weights[r];
+          if (line_clocks[k][NEGATIVE+r]) sums = sums - weights[r];
         end
       end
       sums = sums + middle;
@@ -280,8 +240,8 @@ module crossramp_crossbar #(
       for (r = 0; r < ROWS; r = r + 1) begin
         driven = 0;
         for (k = 0; k < planes; k = k + 1) begin
-          if (row_pos_clocks[k][r]) driven = driven + (1 << k);
-          if (row_neg_clocks[k][r]) driven = driven - (1 << k);
+          if (line_clocks[k][r]) driven = driven + (1 << k);
+          if (line_clocks[k][NEGATIVE+r]) driven = driven - (1 << k);
         end
         if (driven != 0) begin
           charge = $itor(driven);
@@ -292,8 +252,8 @@ module crossramp_crossbar #(
       for (u = 0; u < UNITS; u = u + 1) begin
         driven = 0;
         for (k = 0; k < planes; k = k + 1) begin
-          if (state_pos_clocks[k][u]) driven = driven + (1 << k);
-          if (state_neg_clocks[k][u]) driven = driven - (1 << k);
+          if (line_clocks[k][STATE+u]) driven = driven + (1 << k);
+          if (line_clocks[k][STATE_NEGATIVE+u]) driven = driven - (1 << k);
         end
         if (driven != 0) value[2*UNITS+u] = value[2*UNITS+u] + $itor(driven) * state_cell[u];
       end

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The crossbar as one device instance: the ports of crossbar.sv, which a bench builds with one or the other, and the
 // arithmetic of golden/analog/conversion/device.py, whose every number it reads from `device.bin` in the folder that
-// `+array=FOLDER` names (written by crossramp.sim.array.programming).
+// `+array=FOLDER` names (written by crossramp.sim.array.programming). crossramp.sim.array.boundary_verilog puts in sizes
+// and ports.
 //
 // Every code equals the golden model's for the same instance: IEEE doubles, in the same order wherever an operation
 // rounds. So no compiler may fuse a multiplication and an addition into one rounding (-ffp-contract=off).
@@ -17,9 +18,7 @@
 /* verilator lint_off DECLFILENAME */  // modules begin with crossramp_, files do not
 
 module crossramp_crossbar #(
-    parameter ROWS = 1,
-    parameter UNITS = 1,
-    parameter TICKS = 3,
+`include "boundary_sizes.svh"
     parameter RAMPS = 1,
     parameter CALIBRATION_CELLS = 0,  // of each ramp
     parameter [31:0] RAMP_OF_BANK = 0,  // 8 bits each, bank i lowest
@@ -27,24 +26,8 @@ module crossramp_crossbar #(
     parameter STATE_PULSE_MAX = 1  // of the second's
 ) (
     input clk,
-    input [ROWS-1:0] row_pos,
-    input [ROWS-1:0] row_neg,
-    input [UNITS-1:0] state_pos,
-    input [UNITS-1:0] state_neg,
-    input state,
-    input integrate,
-    input reset,
-    input hold,
-    input ramp_reset,
-    input tick,
-    input [TICKS-1:0] tap,
-    // One bit that nothing reads where there are no cells.
-    input [(RAMPS*CALIBRATION_CELLS > 0 ? RAMPS*CALIBRATION_CELLS : 1)-1:0] calibration,
-    output reg [4*UNITS-1:0] comparators,
-    output reg ready
+`include "array_ports.svh"
 );
-  localparam COLUMNS = 4 * UNITS;
-  localparam CELLS = RAMPS * CALIBRATION_CELLS > 0 ? RAMPS * CALIBRATION_CELLS : 1;
   // Which normals of a conversion are the ramps' steps', the decisions', and the one that all columns share; COLUMNS,
   // where the columns' own end, is a multiple of 4 as all of them are.
   localparam DECISIONS = COLUMNS + (RAMPS * TICKS + 3) / 4 * 4;
@@ -56,7 +39,7 @@ module crossramp_crossbar #(
   real state_cell[0:UNITS-1];
   real ramp_start[0:RAMPS-1];
   real ramp_step[0:RAMPS*TICKS-1];
-  real calibration_cell[0:CELLS-1];
+  real calibration_cell[0:CALIBRATION-1];
   real window[0:INPUT_MAX-1];
   real state_window[0:STATE_PULSE_MAX-1];
   real limit[0:INPUT_MAX-1];

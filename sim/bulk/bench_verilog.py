@@ -1,48 +1,80 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generated part of the benches: a wrapper that fits the hardware to them; the top with sizes and clock."""
+"""The generated parts of the free-running bench, from the tables of the boundary and of what a step shows.
+
+Ports, instances and logs inside ``bulk_tb.sv``; a wrapper that fits the hardware to them; the top with clock and sizes.
+"""
 
 from collections.abc import Sequence
 
-from crossramp.golden.network.step_record import GROUPS, answer_bits
+import numpy as np
+from crossramp.golden.network.step_record import GROUPS, Record, step_records
 from crossramp.golden.spec.boundary_wires import BOUNDARY, calibration_bits
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.verilog.verilog_writer import Port
 
+from ..array.boundary_verilog import CONNECTIONS, array_instance, boundary_wires, declaration, instance
+from ..checking.protocol_verilog import checker_instance
+from ..tools.sources import completed
+
 TOP = "crossramp_bench"
 """Name of the bench's top module."""
 
+BULK = "bulk_tb.sv"
+"""The source of the bench itself."""
 
-def calibration_width(spec: Specification) -> int:
-    """Bits of the calibration wires in a bench: at least one, which nothing reads where there are no cells."""
-    return max(calibration_bits(spec), 1)
-
-
-def ramp_of_bank(spec: Specification) -> str:
-    """Verilog literal: the index of each bank's ramp, 8 bits each, bank i lowest."""
-    return f"32'h{sum(ramp << 8 * bank for bank, ramp in enumerate(spec.ramp_of_gate)):08x}"
+#: Ports of the hardware that the bench drives, and so declares itself.
+_DRIVEN = ("clk", "rst", "x_valid", "x_code", "x_last", "calibration")
 
 
-def parameters(spec: Specification, *, head: bool, utterances: int) -> dict[str, object]:
-    """Parameters of ``crossramp_bulk`` for ``spec``."""
-    return {
-        "ROWS": spec.rows,
-        "UNITS": spec.units,
-        "LANES": spec.lanes,
-        "BEATS": spec.beats,
-        "ADC_BITS": spec.adc_bits,
-        "INPUT_BITS": spec.input_bits,
-        "STATE_BITS": spec.state_bits,
-        "STATE_PULSE_BITS": spec.state_pulse_bits,
-        "SETTLE_CLOCKS": spec.settle_clocks,
-        "RAMPS": len(spec.ramps),
-        "CALIBRATION_CELLS": spec.calibration_cells,
-        "RAMP_OF_BANK": ramp_of_bank(spec),
-        "LOGIT_BITS": spec.logit_bits,
-        "ANSWER_BITS": answer_bits(spec),
-        "HEAD": int(head),
-        "EVERY_STEP": int(spec.readout == "step"),
-        "UTTERANCES": utterances,
-    }
+def bench_source(spec: Specification) -> str:
+    """The text of :data:`BULK` for hardware of ``spec``."""
+    return completed(BULK, {"hardware.svh": _hardware(spec), "step_logs.svh": _logs(spec)})
+
+
+def _hardware(spec: Specification) -> str:
+    """Wires, hardware, array and checker of the bench; ``ready`` of each stream is a register."""
+    ports = _expected_ports(spec)
+    wires = [
+        declaration("wire" if direction == "output" else "reg", name, width)
+        for name, (direction, width) in ports.items()
+        if name not in _DRIVEN and name not in CONNECTIONS.values()
+    ]
+    wires += [boundary_wires(spec), declaration("wire", "broken", 32), declaration("wire", "conversions", 32)]
+    dut = instance("crossramp_dut", "dut", {}, {name: name for name in ports})
+    return "\n".join(["".join(wires), dut, array_instance(spec), checker_instance(spec)])
+
+
+def _logs(spec: Specification) -> str:
+    """A log for each group of a step, its number in ``records``, ``mismatches``, ``unstable`` and ``more``.
+
+    ``log_flush`` writes the files of all of them out; ``log_missing`` names those that expect more records.
+    """
+    counts = ("records", "mismatches", "unstable")
+    lines = [f"  localparam LOGS = {len(GROUPS)};\n"]
+    lines += [f"  wire [31:0] {', '.join(f'{name}[0:LOGS-1]' for name in counts)};\n  wire [LOGS-1:0] more;\n"]
+    for number, (group, record) in enumerate(zip(GROUPS, step_records(spec).values(), strict=True)):
+        parameters = {"NAME": f'"{group.name}"', "WIDTH": record.bits, "STREAM": int(not group.monitored)}
+        if group.monitored and spec.units % spec.lanes:
+            last = _last_beat(spec, record)
+            parameters |= {"BEATS": record.beats, "LAST_BEAT": f"{record.bits}'h{last:x}"}
+        ports = {
+            **{"clk": "clk", "rst": "rst", "valid": group.strobe},
+            "ready": "1'b1" if group.monitored else f"{group.port}_ready",
+            "data": f"{{{', '.join(group.port_of(field) for field in reversed(group.fields))}}}",
+            **{name: f"{name}[{number}]" for name in (*counts, "more")},
+        }
+        lines.append(instance("crossramp_log", f"log_{group.name}", parameters, ports))
+    for task, call in (("flush", "$fflush(log_{}.file)"), ("missing", "log_{}.name_missing")):
+        calls = "".join(f"      {call.format(group.name)};\n" for group in GROUPS)
+        lines.append(f"  task log_{task};\n    begin\n{calls}    end\n  endtask\n")
+    return "\n".join(lines)
+
+
+def _last_beat(spec: Specification, record: Record) -> int:
+    """The bits that mean something in a step's last beat: the monitors show anything beyond the last unit."""
+    units = spec.units % spec.lanes
+    ones = {slot.name: np.where(np.arange(slot.count) < units, -1, 0)[None, :] for slot in record.slots}
+    return record.pack(ones)[0]
 
 
 def wrapper(spec: Specification, module: str, ports: Sequence[Port]) -> str:
@@ -94,17 +126,17 @@ def _named_otherwise(text: str) -> str:
 def generated_ports(spec: Specification, *, head: bool) -> list[Port]:
     """The ports of the generated network, or macro without head, as docs/boundary.md states them."""
     ports = []
+    answering = tuple(f"{group.port}_" for group in GROUPS if group.answer)
     for name, (direction, width) in _expected_ports(spec).items():
         if name.endswith("calibration"):
             width = calibration_bits(spec)
-        if head or not name.startswith(("logit_", "answer_")):
+        if head or not name.startswith(answering):
             ports.append(Port(name, direction, width, ""))
-    return [*ports, Port("monitor_stalled", "output", 1, "")]  # which no bench reads
+    return [*ports, *(Port(name, "output", 1, "") for name in ("busy", "monitor_stalled"))]  # which no bench reads
 
 
 def _expected_ports(spec: Specification) -> dict[str, tuple[str, int]]:
-    """Direction and width of every port that a bench knows, by name; calibration wires have a bit at least."""
-    cells = calibration_width(spec)
+    """Direction and width of every port that a bench knows, by name; what ``spec`` leaves empty has a bit there."""
     ports = {
         "clk": ("input", 1),
         "rst": ("input", 1),
@@ -112,18 +144,16 @@ def _expected_ports(spec: Specification) -> dict[str, tuple[str, int]]:
         "x_ready": ("output", 1),
         "x_code": ("input", spec.input_bits),
         "x_last": ("input", 1),
-        "calibration": ("input", cells),
-        "busy": ("output", 1),
+        "calibration": ("input", max(calibration_bits(spec), 1)),
     }
     for wire in BOUNDARY:
-        width = cells if wire.name == "calibration" else wire.width(spec)
-        ports[wire.port] = ("output" if wire.to_array else "input", width)
+        ports[wire.port] = ("output" if wire.to_array else "input", max(wire.width(spec), 1))
     for group in GROUPS:
         ports[group.strobe] = ("output", 1)
         if not group.monitored:
             ports[f"{group.port}_ready"] = ("input", 1)
         for field in group.fields:
-            ports[group.port_of(field)] = ("output", field.bits(spec) * (spec.lanes if field.per_lane else 1))
+            ports[group.port_of(field)] = ("output", field.bits(spec) * field.count(spec))
     return ports
 
 
@@ -135,7 +165,15 @@ def top(spec: Specification, *, head: bool, clock_input: bool, utterances: int =
     clock_input : bool
         The clock is a port, for a C++ main; otherwise the module makes it. ``+waves=FILE`` dumps everything there.
     """
-    sizes = ", ".join(f".{name}({value})" for name, value in parameters(spec, head=head, utterances=utterances).items())
+    parameters = {
+        "INPUT_BITS": spec.input_bits,
+        "CALIBRATION": max(calibration_bits(spec), 1),
+        "BEATS": spec.beats,
+        "HEAD": int(head),
+        "EVERY_STEP": int(spec.readout == "step"),
+        "UTTERANCES": utterances,
+    }
+    values = ", ".join(f".{name}({value})" for name, value in parameters.items())
     if clock_input:
         clock = f"module {TOP} (\n    input clk\n);\n"
     else:
@@ -144,5 +182,5 @@ def top(spec: Specification, *, head: bool, clock_input: bool, utterances: int =
         "  string waves;\n  initial\n    if ($value$plusargs(\"waves=%s\", waves)) begin\n"
         f"      $dumpfile(waves);\n      $dumpvars(0, {TOP});\n    end\n"
     )  # fmt: skip
-    body = f"{clock}{waves}  crossramp_bulk #(\n      {sizes}\n  ) bulk (clk);\nendmodule\n"
+    body = f"{clock}{waves}  crossramp_bulk #(\n      {values}\n  ) bulk (clk);\nendmodule\n"
     return f"`timescale 1ns / 1ps\n\n{_named_otherwise(body)}"

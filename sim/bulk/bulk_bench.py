@@ -10,18 +10,24 @@ from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.network.network_top import NetworkTop
 from crossramp.rtl.verilog.verilog_writer import port_table, to_verilog
 
+from ..array.boundary_verilog import DEVICE_ARRAY, IDEAL_ARRAY, array_source
 from ..array.programming import Programming, write_device
 from ..checking.protocol import RULES
+from ..checking.protocol_verilog import CHECKER, checker_source
 from ..tools.builds import build_executable
 from ..tools.simulators import SimulationError
 from ..tools.sources import source
 from . import bench_verilog
 
-#: Sources of the bench, in order; its array is the ideal one.
-BENCH = ("crossbar.sv", "protocol.sv", "bulk_tb.sv")
 
-#: The array of :data:`BENCH` and the one that is a device instance; a bench has one or the other.
-IDEAL_ARRAY, DEVICE_ARRAY = "crossbar.sv", "device_crossbar.sv"
+def bench_sources(spec: Specification, *, errs: bool = False) -> dict[str, str]:
+    """File name to text, in order: the array (with ``errs`` a device instance), the checker, the bench itself."""
+    array = DEVICE_ARRAY if errs else IDEAL_ARRAY
+    return {
+        array: array_source(array),
+        CHECKER: checker_source(),
+        bench_verilog.BULK: bench_verilog.bench_source(spec),
+    }
 
 
 def bulk_sources(spec: Specification, verilog: str, module: str, ports, *, head=True, errs=False, clock_input: bool):
@@ -29,11 +35,10 @@ def bulk_sources(spec: Specification, verilog: str, module: str, ports, *, head=
 
     With ``errs``, the array behind the boundary is a device instance.
     """
-    bench = [DEVICE_ARRAY if errs and name == IDEAL_ARRAY else name for name in BENCH]
     return {
         "device.v": verilog,
         "wrapper.v": bench_verilog.wrapper(spec, module, ports),
-        **{name: source(name).read_text() for name in bench},
+        **bench_sources(spec, errs=errs),
         "bench.sv": bench_verilog.top(spec, head=head, clock_input=clock_input),
     }
 

@@ -8,10 +8,11 @@ import numpy as np
 from crossramp.golden.network.network import Network
 from crossramp.rtl.verilog.verilog_writer import Port
 
+from ..array.boundary_verilog import IDEAL_ARRAY
 from ..array.programming import Programming
-from ..tools.sources import source
+from ..checking.protocol_verilog import CHECKER
 from . import bench_verilog
-from .bulk_bench import BENCH
+from .bulk_bench import bench_sources
 from .bulk_records import write_expected, write_stimulus_hex
 from .bulk_simulation import checked_batches
 from .vector_doc import vectors_text
@@ -65,8 +66,8 @@ def write_selfcheck(
     folder = Path(folder)
     vectors = folder / "vectors"
     vectors.mkdir(parents=True, exist_ok=True)
-    for name in BENCH:
-        (folder / name).write_text(source(name).read_text())
+    for name, text in bench_sources(spec).items():
+        (folder / name).write_text(text)
     (folder / "wrapper.v").write_text(
         "// SPDX-License-Identifier: Apache-2.0\n" + bench_verilog.wrapper(spec, module, ports)
     )
@@ -139,7 +140,7 @@ def write_testbench(
 
 def commands(verilog: str) -> dict[str, str]:
     """Tool name to the commands that build and run a testbench folder; ``verilog``: path of the hardware from there."""
-    sources = " ".join([verilog, "wrapper.v", *BENCH, "testbench.sv"])
+    sources = " ".join([verilog, "wrapper.v", IDEAL_ARRAY, CHECKER, bench_verilog.BULK, "testbench.sv"])
     return {
         "Icarus Verilog": f"iverilog -g2012 -s {bench_verilog.TOP} -o testbench.vvp {sources}\nvvp -n testbench.vvp",
         "Verilator (5.036 or newer)": (

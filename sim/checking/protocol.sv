@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rules of the analog boundary, checked on every clock: the rules, names and bits of crossramp.sim.checking.protocol.RULES.
+// The rules of the analog boundary, checked on every clock: those of crossramp.sim.checking.protocol.RULES. Their list,
+// the sizes and the ports are put in by crossramp.sim.checking.protocol_verilog.
 //
 // Samples at the end of each clock, on the rising edge. `broken` keeps every rule that was ever broken; the first
 // breach of each is printed with its clock.
@@ -11,31 +12,18 @@
 /* verilator lint_off DECLFILENAME */  // modules begin with crossramp_, files do not
 
 module crossramp_protocol #(
-    parameter ROWS = 1,
-    parameter UNITS = 1,
-    parameter TICKS = 3,
-    parameter CALIBRATION = 1,
-    parameter INPUT_MAX = 1,
-    parameter STATE_PULSE_MAX = 1,
-    parameter SETTLE_CLOCKS = 1
+`include "boundary_sizes.svh"
+    parameter INPUT_MAX = 1,  // clocks of the first conversion's window
+    parameter STATE_PULSE_MAX = 1,  // of the second's
+    parameter SETTLE_CLOCKS = 1  // of hold, before the first tick
 ) (
     input clk,
     input rst,
-    input [ROWS-1:0] row_pos,
-    input [ROWS-1:0] row_neg,
-    input [UNITS-1:0] state_pos,
-    input [UNITS-1:0] state_neg,
-    input state,
-    input integrate,
-    input reset,
-    input hold,
-    input ramp_reset,
-    input tick,
-    input [TICKS-1:0] tap,
-    input [CALIBRATION-1:0] calibration,
-    input ready,
-    output reg [31:0] broken,
-    output reg [31:0] conversions
+    output reg [31:0] broken,  // bit by rule: those that were ever broken
+    output reg [31:0] conversions,  // complete ones
+    /* verilator lint_off UNUSEDSIGNAL */  // no rule is about what the comparators say
+`include "checker_ports.svh"
+    /* verilator lint_on UNUSEDSIGNAL */
 );
   // Of the clock before.
   reg was_reset, was_integrate, was_hold, was_ready, was_state;
@@ -50,6 +38,9 @@ module crossramp_protocol #(
   reg [31:0] now;
   integer clocks, k;
   string rule;
+
+  // Each rule's bit in `now` and `broken`, and a task that names rule k.
+`include "rules.svh"
 
   // What is wide is looked at in the phase that needs it: the checker runs on every clock of bulk simulations.
   wire driven = (row_pos | row_neg) != 0 || (state_pos | state_neg) != 0;
@@ -87,47 +78,47 @@ module crossramp_protocol #(
 
   task check;
     begin
-      if (!(reset || integrate || hold || ramp_reset || tick)) now[3] = 1;
+      if (!(reset || integrate || hold || ramp_reset || tick)) now[NO_PHASE] = 1;
       if (integrate) check_window;
       else begin
         if (was_integrate) begin
-          now[7] = window != (was_state ? STATE_PULSE_MAX : INPUT_MAX);
-          now[8] = !hold;
+          now[WINDOW_LENGTH] = window != (was_state ? STATE_PULSE_MAX : INPUT_MAX);
+          now[WINDOW_WITHOUT_HOLD] = !hold;
         end
         if (driven) check_stray;
       end
       if (hold) check_ramp;
       else begin
         if (was_hold) begin
-          now[15] = pending;
-          now[21] = ticks != TICKS;
+          now[HOLD_DROPPED] = pending;
+          now[TICK_COUNT] = ticks != TICKS;
         end
-        if (state && !integrate) now[16] = 1;
-        if (ramp_reset) now[17] = 1;
-        if (tick) now[19] = 1;
+        if (state && !integrate) now[STATE_CHANGES] = 1;
+        if (ramp_reset) now[RAMP_RESET_OUTSIDE_HOLD] = 1;
+        if (tick) now[TICK_OUTSIDE_HOLD] = 1;
       end
     end
   endtask
 
   task check_window;
     begin
-      now[1] = hold || ramp_reset || tick;
-      if (reset) now[2] = 1;
+      now[INTEGRATE_IN_RAMP] = hold || ramp_reset || tick;
+      if (reset) now[RESET_IN_CONVERSION] = 1;
       if (!was_integrate) begin
-        now[4] = resets < 3;
-        now[5] = was_reset && !was_ready;
-        now[6] = state != second;
+        now[RESET_TOO_SHORT] = resets < 3;
+        now[READY_IGNORED] = was_reset && !was_ready;
+        now[CONVERSION_ORDER] = state != second;
         window = 0;
       end else begin
-        now[11] = (row_pos & ~was_row_pos) != 0 || (row_neg & ~was_row_neg) != 0 ||
+        now[PULSE_NOT_FROM_START] = (row_pos & ~was_row_pos) != 0 || (row_neg & ~was_row_neg) != 0 ||
                   (state_pos & ~was_state_pos) != 0 || (state_neg & ~was_state_neg) != 0;
-        if (state != was_state) now[16] = 1;
+        if (state != was_state) now[STATE_CHANGES] = 1;
       end
       window = window + 1;
-      now[7] = window > (state ? STATE_PULSE_MAX : INPUT_MAX);
-      now[10] = (row_pos & row_neg) != 0 || (state_pos & state_neg) != 0;
-      if (state) now[13] = (row_pos | row_neg) != 0;
-      else now[12] = (state_pos | state_neg) != 0;
+      now[WINDOW_LENGTH] = window > (state ? STATE_PULSE_MAX : INPUT_MAX);
+      now[PULSE_BOTH_POLARITIES] = (row_pos & row_neg) != 0 || (state_pos & state_neg) != 0;
+      if (state) now[ROW_PULSE_IN_SECOND_CONVERSION] = (row_pos | row_neg) != 0;
+      else now[STATE_PULSE_IN_FIRST_CONVERSION] = (state_pos | state_neg) != 0;
       was_row_pos = row_pos;
       was_row_neg = row_neg;
       was_state_pos = state_pos;
@@ -137,71 +128,35 @@ module crossramp_protocol #(
 
   task check_stray;
     begin
-      now[9] = 1;
-      now[10] = (row_pos & row_neg) != 0 || (state_pos & state_neg) != 0;
+      now[PULSE_OUTSIDE_WINDOW] = 1;
+      now[PULSE_BOTH_POLARITIES] = (row_pos & row_neg) != 0 || (state_pos & state_neg) != 0;
     end
   endtask
 
   task check_ramp;
     begin
-      if (reset) now[2] = 1;
+      if (reset) now[RESET_IN_CONVERSION] = 1;
       if (!was_hold) begin
-        now[14] = !was_integrate;
+        now[HOLD_WITHOUT_WINDOW] = !was_integrate;
         holds = 0;
         ticks = 0;
-      end else if (calibration != was_calibration) now[26] = 1;
+      end else if (calibration != was_calibration) now[CALIBRATION_CHANGES] = 1;
       was_calibration = calibration;
-      if ((was_hold || was_integrate) && state != was_state) now[16] = 1;
-      if (ramp_reset && (ticks != 0 || tick)) now[17] = 1;
+      if ((was_hold || was_integrate) && state != was_state) now[STATE_CHANGES] = 1;
+      if (ramp_reset && (ticks != 0 || tick)) now[RAMP_RESET_OUTSIDE_HOLD] = 1;
       if (tick) begin
-        now[20] = ticks == 0 && holds < SETTLE_CLOCKS;
-        if (pending || (ticks == 0 && !was_ready)) now[5] = 1;
+        now[HOLD_TOO_SHORT] = ticks == 0 && holds < SETTLE_CLOCKS;
+        if (pending || (ticks == 0 && !was_ready)) now[READY_IGNORED] = 1;
         ticks = ticks + 1;
-        now[21] = ticks > TICKS;
-        if (tap == 0 || (tap & (tap - 1'b1)) != 0) now[22] = 1;
-        else now[23] = ticks > TICKS || !tap[ticks-1];
-      end else if (ticks == 0) now[18] = !ramp_reset;
+        now[TICK_COUNT] = ticks > TICKS;
+        if (tap == 0 || (tap & (tap - 1'b1)) != 0) now[TAP_NOT_ONE_HOT] = 1;
+        else now[TAP_ORDER] = ticks > TICKS || !tap[ticks-1];
+      end else if (ticks == 0) now[RAMP_RESET_MISSING] = !ramp_reset;
       else begin
-        now[24] = was_hold && tap != was_tap;
-        now[25] = was_hold && !pending;
+        now[TAP_CHANGES] = was_hold && tap != was_tap;
+        now[RAMP_PAUSES] = was_hold && !pending;
       end
       was_tap = tap;
-    end
-  endtask
-
-  // Names rule k: those of crossramp.sim.checking.protocol.RULES, in its order.
-  task name_rule;
-    begin
-      case (k)
-        0: rule = "unknown_value";
-        1: rule = "integrate_in_ramp";
-        2: rule = "reset_in_conversion";
-        3: rule = "no_phase";
-        4: rule = "reset_too_short";
-        5: rule = "ready_ignored";
-        6: rule = "conversion_order";
-        7: rule = "window_length";
-        8: rule = "window_without_hold";
-        9: rule = "pulse_outside_window";
-        10: rule = "pulse_both_polarities";
-        11: rule = "pulse_not_from_start";
-        12: rule = "state_pulse_in_first_conversion";
-        13: rule = "row_pulse_in_second_conversion";
-        14: rule = "hold_without_window";
-        15: rule = "hold_dropped";
-        16: rule = "state_changes";
-        17: rule = "ramp_reset_outside_hold";
-        18: rule = "ramp_reset_missing";
-        19: rule = "tick_outside_hold";
-        20: rule = "hold_too_short";
-        21: rule = "tick_count";
-        22: rule = "tap_not_one_hot";
-        23: rule = "tap_order";
-        24: rule = "tap_changes";
-        25: rule = "ramp_pauses";
-        26: rule = "calibration_changes";
-        default: rule = "a rule without a name";
-      endcase
     end
   endtask
 
@@ -231,7 +186,7 @@ module crossramp_protocol #(
     if (rst) forget;
     else begin
       now = 0;
-      if (unknown) now[0] = 1;
+      if (unknown) now[UNKNOWN_VALUE] = 1;
       else begin
         check;
         advance;

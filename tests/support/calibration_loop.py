@@ -8,7 +8,6 @@ from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.specification import Gate, Specification
-from crossramp.sim.tools.sources import source
 
 #: Three ramps, one of them with its nearest threshold off 0; lanes that do not divide the units.
 SPEC = Specification(
@@ -66,32 +65,26 @@ def sources(the_plan: CalibrationPlan) -> dict[str, str]:
     """Verilog of the network, the behavioral array, the protocol checker, and a top that connects them."""
     from crossramp.rtl.network.network_top import NetworkTop  # what runs inside the simulator does without
     from crossramp.rtl.verilog.verilog_writer import port_table, to_verilog
-    from crossramp.sim.bulk.bench_verilog import ramp_of_bank
+    from crossramp.sim.array.boundary_verilog import DEVICE_ARRAY, array_instance, array_source, boundary_wires
+    from crossramp.sim.checking.protocol_verilog import CHECKER, checker_instance, checker_source
 
     net = network()
     hardware = NetworkTop(SPEC, net.head_weights, net.head_biases, plan=the_plan)
-    inside = [port for port in port_table(hardware) if port.name.startswith("array_")]
-    outside = [port for port in port_table(hardware) if port not in inside]
-    width = len(SPEC.ramps) * SPEC.calibration_cells
-    sizes = f".ROWS({SPEC.rows}), .UNITS({SPEC.units}), .TICKS({SPEC.ticks}), "
-    windows = f".INPUT_MAX({SPEC.input_max}), .STATE_PULSE_MAX({SPEC.state_pulse_max})"
-    pins = [port.name.removeprefix("array_") for port in inside]
-    array = [f".{pin}(array_{pin})" for pin in pins]
-    watched = [f".{pin}(array_{pin})" for pin in pins if pin != "comparators"]
+    ports = port_table(hardware)
+    outside = [port for port in ports if not port.name.startswith("array_")]
     text = [
         f"module {TOP}(",
         ",\n".join(f"  {port.direction} [{port.width - 1}:0] {port.name}" for port in outside),
         ",\n  output [31:0] broken,\n  output [31:0] conversions\n);",
-        *(f"  wire [{port.width - 1}:0] {port.name};" for port in inside),
-        "  network dut (" + ", ".join(f".{port.name}({port.name})" for port in [*outside, *inside]) + ");",
-        f"  crossramp_crossbar #({sizes} .RAMPS({len(SPEC.ramps)}), .CALIBRATION_CELLS({SPEC.calibration_cells}),",
-        f"    .RAMP_OF_BANK({ramp_of_bank(SPEC)}), {windows}) crossbar (.clk(clk), {', '.join(array)});",
-        f"  crossramp_protocol #({sizes} .CALIBRATION({width}), {windows}, .SETTLE_CLOCKS({SPEC.settle_clocks}))",
-        f"    protocol (.clk(clk), .rst(rst), {', '.join(watched)}, .broken(broken), .conversions(conversions));",
+        boundary_wires(SPEC),
+        "  network dut (" + ", ".join(f".{port.name}({port.name})" for port in ports) + ");",
+        array_instance(SPEC),
+        checker_instance(SPEC),
         "endmodule",
     ]
     return {
         "network.v": to_verilog(hardware, "network"),
-        **{name: source(name).read_text() for name in ("device_crossbar.sv", "protocol.sv")},
+        DEVICE_ARRAY: array_source(DEVICE_ARRAY),
+        CHECKER: checker_source(),
         "loop.sv": "\n".join(text) + "\n",
     }

@@ -11,8 +11,9 @@ from crossramp.golden.network.model_file import shipped_models
 from crossramp.rtl.network.network_top import NetworkTop
 from crossramp.rtl.verilog.backend_text import LINT_OFF
 from crossramp.rtl.verilog.verilog_writer import to_verilog
+from crossramp.sim.array.boundary_verilog import DEVICE_ARRAY, IDEAL_ARRAY, array_source
+from crossramp.sim.checking.protocol_verilog import CHECKER, checker_source
 from crossramp.sim.tools.simulators import environment
-from crossramp.sim.tools.sources import source
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -71,11 +72,11 @@ def test_no_shipped_model_has_a_warning(name, tmp_path):
     assert lint(tmp_path, model_text(name)) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["crossbar", "device_crossbar", "protocol"])
+@pytest.mark.parametrize("name", [IDEAL_ARRAY, DEVICE_ARRAY, CHECKER])
 def test_a_user_compiles_the_array_models_and_the_checker(name, tmp_path):
-    text = source(f"{name}.sv").read_text()
+    text = checker_source() if name == CHECKER else array_source(name)
     for options in ((), ("--timing",)):
-        assert lint(tmp_path, text, *options, name=f"{name}.sv") == (0, "")
+        assert lint(tmp_path, text, *options, name=name) == (0, "")
 
 
 # Verilator's warnings come before the compiler, which takes long: usually Make only says what it would do.

@@ -7,11 +7,13 @@ import subprocess
 
 import numpy as np
 import pytest
+from crossramp.golden.spec.boundary_wires import BOUNDARY
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.array.boundary_sequence import conversion_pins
+from crossramp.sim.array.boundary_verilog import boundary_wires
 from crossramp.sim.array.python_array import PIN_NAMES, Pins
 from crossramp.sim.checking.protocol import RULES, ProtocolChecker, ProtocolError
-from crossramp.sim.tools.sources import source
+from crossramp.sim.checking.protocol_verilog import CHECKER, checker_instance, checker_source
 
 SPEC = Specification(
     inputs=3, units=2, classes=2, adc_bits=3, input_bits=3, state_pulse_bits=4, settle_clocks=2, calibration_cells=1
@@ -215,14 +217,7 @@ def test_verilog_checker_breaks_the_same_rules(tmp_path):
     """protocol.sv in Icarus, on all of the sequences above, each after a reset."""
     if shutil.which("iverilog") is None:
         pytest.fail("iverilog is not on PATH; install it (apt install iverilog)")
-    widths = dict.fromkeys(PIN_NAMES, 1) | {
-        "row_pos": SPEC.rows,
-        "row_neg": SPEC.rows,
-        "state_pos": SPEC.units,
-        "state_neg": SPEC.units,
-        "tap": SPEC.ticks,
-        "calibration": 2,
-    }
+    widths = {wire.name: wire.width(SPEC) for wire in BOUNDARY if wire.to_array}
     sequences = [step(), *(mutated(name) for name in VIOLATIONS)]
     expected, lines = [], []
     for clocks in sequences:
@@ -238,25 +233,25 @@ def test_verilog_checker_breaks_the_same_rules(tmp_path):
         packed.append(value)
     total = sum(widths.values()) + 2
     (tmp_path / "pins.hex").write_text("".join(f"{value:x}\n" for value in packed))
-    ports = ", ".join(PIN_NAMES)
+    pins = [wire.port for wire in BOUNDARY if wire.to_array]
+    assert widths["calibration"] > 1
     (tmp_path / "top.sv").write_text(f"""
 module top;
   reg clk = 0;
   reg [{total - 1}:0] memory[0:{len(packed) - 1}];
-  {" ".join(f"reg [{width - 1}:0] {name};" for name, width in widths.items())}
-  reg rst, ready;
+{boundary_wires(SPEC).replace("wire", "reg")}
+  reg rst;
   wire [31:0] broken, conversions;
   integer k;
-  crossramp_protocol #({SPEC.rows}, {SPEC.units}, {SPEC.ticks}, 2, {SPEC.input_max}, {SPEC.state_pulse_max},
-    {SPEC.settle_clocks}) dut(clk, rst, {ports}, ready, broken, conversions);
+{checker_instance(SPEC)}
   initial begin
     $readmemh("{tmp_path}/pins.hex", memory);
     for (k = 0; k < {len(packed)}; k = k + 1) begin
-      {{rst, ready, {ports}}} = memory[k];
+      {{rst, array_ready, {", ".join(pins)}}} = memory[k];
       if (rst) begin
         $display("broken %0d %0d", broken, conversions);
-        dut.broken = 0;
-        dut.conversions = 0;
+        protocol.broken = 0;
+        protocol.conversions = 0;
       end
       #1 clk = 1;
       #1 clk = 0;
@@ -265,9 +260,8 @@ module top;
   end
 endmodule
 """)
-    subprocess.run(
-        ["iverilog", "-g2012", "-o", tmp_path / "top.vvp", tmp_path / "top.sv", source("protocol.sv")], check=True
-    )
+    (tmp_path / CHECKER).write_text(checker_source())
+    subprocess.run(["iverilog", "-g2012", "-o", "top.vvp", "top.sv", CHECKER], cwd=tmp_path, check=True)
     run = subprocess.run(["vvp", "-n", tmp_path / "top.vvp"], check=True, capture_output=True, text=True, timeout=600)
     got = [tuple(map(int, line.split()[1:])) for line in run.stdout.splitlines() if line.startswith("broken ")]
     assert got[1:] == expected
