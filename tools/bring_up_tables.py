@@ -11,6 +11,7 @@ from pathlib import Path
 from crossramp.boards.definitions.board import Board, Wires, find_board
 from crossramp.boards.flow.utterance_clocks import utterance_time
 from crossramp.golden.network.model_file import load_model
+from crossramp.golden.spec.boundary_wires import BOUNDARY
 from crossramp.golden.spec.specification import GATES
 
 PAGE = Path(__file__).parents[1] / "docs" / "bring-up.md"
@@ -31,26 +32,8 @@ _DEBUG = {
     "hold": "the columns keep their values while the ramp rises",
 }
 
-#: The lines of the analog boundary: from the board (out) or to it (in), and what each does.
-_ARRAY = {
-    "array_row_pos": ("out", "row r gets the positive read voltage while bit r is high"),
-    "array_row_neg": ("out", "row r gets the negative read voltage; never both"),
-    "array_state_pos": ("out", "the same for the state cell of bank g's column u, in the second conversion"),
-    "array_state_neg": ("out", "its negative one"),
-    "array_state": ("out", "the second conversion is under way: only bank g matters"),
-    "array_integrate": ("out", "integrators accumulate"),
-    "array_reset": ("out", "integrators are emptied; high while idle"),
-    "array_hold": ("out", "nothing is driven, integrators keep their value"),
-    "array_ramp_reset": ("out", "ramps go to their start"),
-    "array_tick": ("out", "one clock at the start of each tick"),
-    "array_tap": ("out", "one-hot: which ramp cell makes this step"),
-    "array_calibration": ("out", "bias cells applied while `ramp_reset` is high"),
-    "array_ready": ("in", "low makes the board wait; pulled up"),
-    "array_comparators": (
-        "in",
-        "high while the column's value exceeds its ramp; banks i, f, g, o, units 0, 1; pulled down",
-    ),
-}
+#: What this board adds to a line's meaning.
+_NOTES = {"ready": "pulled up", "comparators": "units 0, 1 of each; pulled down"}
 
 
 def tables() -> dict[str, str]:
@@ -119,9 +102,9 @@ def _time_rows(boards: list[Board]):
 
 
 def _array_rows(board: Board):
-    for port, wires in board.wires.items():
-        if port.startswith("array_"):
-            yield (f"`{port.removeprefix('array_')}`", wires.pins, *_ARRAY[port])
+    for wire in BOUNDARY:
+        meaning = "; ".join([wire.meaning, *([_NOTES[wire.name]] if wire.name in _NOTES else [])])
+        yield f"`{wire.name}`", board.wires[wire.port].pins, "out" if wire.to_array else "in", meaning
 
 
 def _table(header, rows) -> str:

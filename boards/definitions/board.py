@@ -13,7 +13,7 @@ from pathlib import Path
 from crossramp.golden.common.checks import integer
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.link.link_protocol import BAUD
-from crossramp.golden.spec.boundary_wires import calibration_bits
+from crossramp.golden.spec.boundary_wires import BOUNDARY
 from crossramp.golden.spec.specification import Specification
 
 #: The lines of a board beside clock and UART; each is one bit, except ``probes``. Only ``reset`` is required.
@@ -182,27 +182,11 @@ _WHAT_FITS = (
 
 def array_widths(spec: Specification) -> dict[str, int]:
     """Bits of each port of the analog boundary, without those that a parameter has made empty."""
-    widths = {
-        "array_row_pos": spec.rows,
-        "array_row_neg": spec.rows,
-        "array_state_pos": spec.units,
-        "array_state_neg": spec.units,
-        "array_state": 1,
-        "array_integrate": 1,
-        "array_reset": 1,
-        "array_hold": 1,
-        "array_ramp_reset": 1,
-        "array_tick": 1,
-        "array_tap": spec.ticks,
-        "array_calibration": calibration_bits(spec),
-        "array_comparators": spec.columns,
-        "array_ready": 1,
-    }
-    return {port: width for port, width in widths.items() if width}
+    return {wire.port: wire.width(spec) for wire in BOUNDARY if wire.width(spec)}
 
 
 #: The ports of the analog boundary, of which a specification may lack some.
-ARRAY_PORTS = tuple(array_widths(Specification(inputs=1, units=1, classes=1, calibration_cells=1)))
+ARRAY_PORTS = tuple(wire.port for wire in BOUNDARY)
 
 
 @cache

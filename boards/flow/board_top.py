@@ -13,6 +13,7 @@ from amaranth.build import Attrs, Pins, PinsN, Resource, ResourceError
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.io import Buffer
 from crossramp.golden.link.board_memory import Build
+from crossramp.golden.spec.boundary_wires import BOUNDARY
 
 from ..definitions.board import SIGNALS, Board, BoardError, Wires, array_widths
 from ..definitions.families import TOP
@@ -21,7 +22,7 @@ from .divider import ClockDivider
 
 """The bitstream's module."""
 
-_ARRAY_INPUTS = ("array_comparators", "array_ready")
+_ARRAY_INPUTS = tuple(wire.port for wire in BOUNDARY if not wire.to_array)
 
 #: Seconds of reset after configuration: block RAMs of the iCE40 read as zero for the first microseconds.
 _POWER_UP = 20e-6

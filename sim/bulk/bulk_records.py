@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.golden.network.network import NetworkTrace
-from crossramp.golden.network.step_record import Record, Slot, expected_records, step_records
+from crossramp.golden.network.step_record import GROUPS, Record, Slot, expected_records, step_records
 from crossramp.golden.spec.specification import Specification
 
 #: What the bench logs beside the groups of a step: the clock of each step's last beat of h.
@@ -35,10 +35,8 @@ def write_expected(folder: Path, spec: Specification, traces: list[NetworkTrace]
         for name, values in expected_records(spec, trace).items():
             digits = -(-records[name].bits // 4)
             lines[name] += [f"{number:0{digits}x}\n" for number in records[name].pack(values)]
-    for name, text in lines.items():
-        # A macro alone has no answers.
-        kept = text if head or name not in ("logits", "answers") else []
-        (folder / f"{name}.hex").write_text("".join(kept))
+    for group in GROUPS:  # a macro alone has no answers
+        (folder / f"{group.name}.hex").write_text("".join(lines[group.name]) if head or not group.answer else "")
 
 
 def write_stimulus(path: Path, batches: list[np.ndarray]):

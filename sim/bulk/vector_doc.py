@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The format of a testbench's vector files in words, from the layouts that write them."""
 
-from crossramp.golden.network.step_record import step_records
+from crossramp.golden.network.step_record import GROUPS, step_records
 from crossramp.golden.spec.specification import Specification
 
 _TEXT = """\
@@ -11,12 +11,8 @@ A field of {lanes} x n bits holds {lanes} units, the lowest unit in the lowest b
 
 {table}
 
-- `x_last` is 1 with every code of an utterance's last step.
-- `gates`: codes of the banks i, f, g in the first conversion.
-- `state`: the new cell state c, in units of 2^-{frac}, and its pulse code q.
-- `output`: codes of the bank o, and t, those of the second conversion.
-- `h`: pulse codes of h (`codes`); `end` with the last line of a step, `last` with all lines of an utterance's last
-  step.{head}
+- `x`: `x_last` is 1 with every code of an utterance's last step.
+{fields}
 
 `vectors/array/` is what the behavioral crossbar holds, in MAC units (one weight level for one clock): a word of
 32 bits a line, two's complement, row by row. A ramp stands at its start, plus the bias cells that are selected, plus
@@ -24,20 +20,18 @@ the steps that were taken; a comparator is high while its column exceeds that.
 
 {arrays}"""
 
-_HEAD = """
-- `logits`: class 0 first, `last` with the last class; `answers`: the index of the class, `too_long` 0."""
-
 
 def vectors_text(spec: Specification, head: bool) -> str:
     """What is in ``vectors/``, as Markdown; ``head``: of a network, which has logits and answers."""
     answer = "step" if spec.readout == "step" else "utterance"
     rows = [("x", "1 a code", spec.input_bits + 1, f"code {spec.input_bits} signed, x_last 1")]
-    for name, record in step_records(spec).items():
-        answers = name in ("logits", "answers")
-        if head or not answers:
+    fields = []
+    for group, record in zip(GROUPS, step_records(spec).values(), strict=True):
+        if head or not group.answer:
             parts = [f"{s.name} {f'{s.count} x ' * (s.count > 1)}{s.bits}{' signed' * s.signed}" for s in record.slots]
-            each = f"a{'n' * (answer == 'utterance')} {answer}" if answers else "a step"
-            rows.append((name, f"{record.beats} {each}", record.bits, ", ".join(parts)))
+            each = f"a{'n' * (answer == 'utterance')} {answer}" if group.answer else "a step"
+            rows.append((group.name, f"{record.beats} {each}", record.bits, ", ".join(parts)))
+            fields += [f"- `{group.name}`: " + "; ".join(f"`{field.name}`: {field.meaning}" for field in group.fields)]
     ramps = len(spec.ramps)
     arrays = {
         "weights": f"{spec.rows} rows x {spec.columns} columns",
@@ -51,9 +45,8 @@ def vectors_text(spec: Specification, head: bool) -> str:
             ("file", "lines", "bits", "fields, lowest first"), [(f"`{row[0]}.hex`", *row[1:]) for row in rows]
         ),
         arrays=_table(("file", "words"), [(f"`{name}.hex`", shape) for name, shape in arrays.items()]),
-        head=_HEAD if head else "",
+        fields="\n".join(fields),
         lanes=spec.lanes,
-        frac=spec.state_frac_bits,
     )
 
 

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 
 import numpy as np
-from crossramp.golden.network.step_record import step_records, step_values
+from crossramp.golden.network.step_record import GROUPS, step_values
 from crossramp.golden.spec.specification import Specification
 
 from ..tools.simulators import HardwareError
@@ -29,11 +29,11 @@ def shown_values(
     """
     steps = len(lasts)
     answered = steps if spec.readout == "step" else int(np.count_nonzero(lasts))
-    for name, record in step_records(spec).items():
-        expected = record.beats * (answered if name in ("logits", "answers") else steps)
-        got = len(next(iter(logs[name].values())))
+    for group in GROUPS:
+        expected = group.beats(spec) * (answered if group.answer else steps)
+        got = len(next(iter(logs[group.name].values())))
         if got != expected:
-            raise HardwareError(f"{name}: {got} records; expected {expected}")
+            raise HardwareError(f"{group.name}: {got} records; expected {expected}")
     _check_framing(spec, logs, lasts)
     return step_values(spec, logs)
 

@@ -111,6 +111,7 @@ class StepMonitor:
         self._dut = dut
         self._records = step_records(spec)
         self._groups = [group for group in GROUPS if group.monitored]
+        self._group_of = {field.name: group.name for group in self._groups for field in group.fields}
         self._beats: dict[str, list[int]] = {group.name: [] for group in self._groups}
         cocotb.start_soon(self._run())
 
@@ -137,30 +138,31 @@ class StepMonitor:
         for beats in self._beats.values():
             beats.clear()
 
-    def _shown(self, group: str, field: str) -> np.ndarray:
+    def _shown(self, field: str) -> np.ndarray:
+        group = self._group_of[field]
         return units_of(self._records[group].unpack_integers(self._beats[group])[field], self.spec)
 
     @property
     def codes(self) -> np.ndarray:
         """Shape (steps, 4 * units)."""
-        banks = [self._shown("output" if gate == "o" else "gates", gate) for gate in GATES]
+        banks = [self._shown(gate) for gate in GATES]
         steps = min(map(len, banks))
         return np.concatenate([bank[:steps] for bank in banks], axis=1)
 
     @property
     def c(self) -> np.ndarray:
         """Shape (steps, units), units of 2**-state_frac_bits."""
-        return self._shown("state", "c")
+        return self._shown("c")
 
     @property
     def state_pulses(self) -> np.ndarray:
         """c as pulse codes; shape (steps, units)."""
-        return self._shown("state", "q")
+        return self._shown("q")
 
     @property
     def state_codes(self) -> np.ndarray:
         """Codes of the second conversion; shape (steps, units)."""
-        return self._shown("output", "t")
+        return self._shown("t")
 
 
 def _known_bits(bits: str) -> int:

@@ -44,7 +44,7 @@ class Copy:
         self.folder = folder
         shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_LEFT_OUT))
         self._site = folder / ".site"
-        _lay_out(folder, self._site)
+        lay_out(folder, self._site)
 
     def run(self, tests: Iterable[str]) -> tuple[dict[str, str], str]:
         """(outcome of each test that ran, the output of pytest); see :func:`.observe.outcomes_of`."""
@@ -71,7 +71,7 @@ class Copy:
                 compiled.unlink()
 
 
-def _lay_out(tree: Path, site: Path) -> None:
+def lay_out(tree: Path, site: Path) -> None:
     """The package ``crossramp`` in ``site``, as pyproject.toml puts it together from the tree's folders."""
     places = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-dir"]
     top = site / "crossramp"

@@ -3,11 +3,14 @@
 
 import numpy as np
 from amaranth.sim import Simulator
+from crossramp.golden.network.step_record import GROUPS
 from crossramp.rtl.macro.macro import Macro
 from crossramp.sim.array.python_array import ArrayModel, drive_array, random_stalls
 from crossramp.sim.checking.protocol import ProtocolChecker
 
 CLOCK_S = 1e-6
+
+_MONITORED = [group for group in GROUPS if group.monitored]
 
 
 def simulate(dut, *testbenches, background=(), clocks: int = 100_000):
@@ -93,7 +96,7 @@ class MacroRun:
         ready = random_stalls(int(rng.integers(1 << 32)), probability) if probability else None
         self.model = ArrayModel(spec, weights, ready=ready, fault=fault, garbage_seed=int(rng.integers(1 << 32)))
         self.checker = ProtocolChecker(spec)
-        self.beats = {name: [] for name in ("i", "f", "g", "o", "t", "c", "q")}
+        self.beats = {field.name: [] for group in _MONITORED for field in group.fields}
         self.step_clocks = []
         self._clock = 0
         steps = sum(len(utterance) for utterance in x)
@@ -118,18 +121,15 @@ class MacroRun:
 
     async def _watch(self, ctx):
         monitor, h = self.dut.monitor, self.dut.h
-        groups = ((monitor.gates, "ifg"), (monitor.state, "cq"), (monitor.output, "ot"))
-        names = [name for _, members in groups for name in members]
-        values = [getattr(monitor, name) for name in names]
+        strobes = [getattr(monitor, group.name) for group in _MONITORED]
+        values = [getattr(monitor, name) for name in self.beats]
         ends = 0
-        async for _, _, gates, state, output, end, *lanes in ctx.tick().sample(
-            *(strobe for strobe, _ in groups), h.valid & h.ready & h.payload.end, *values
-        ):
+        async for _, _, end, *sampled in ctx.tick().sample(h.valid & h.ready & h.payload.end, *strobes, *values):
             self._clock += 1
-            shown = dict(zip(names, lanes, strict=True))
-            for strobe, members in ((gates, "ifg"), (state, "cq"), (output, "ot")):
-                for name in members if strobe else "":
-                    self.beats[name].append([shown[name][lane] for lane in range(self.spec.lanes)])
+            shown = dict(zip(self.beats, sampled[len(strobes) :], strict=True))
+            for group, strobe in zip(_MONITORED, sampled, strict=False):
+                for field in group.fields if strobe else ():
+                    self.beats[field.name].append([shown[field.name][lane] for lane in range(self.spec.lanes)])
             if end:
                 self.step_clocks.append(self._clock - ends)
                 ends = self._clock
