@@ -33,7 +33,13 @@ _DEBUG = {
 }
 
 #: What this board adds to a line's meaning.
-_NOTES = {"ready": "pulled up", "comparators": "units 0, 1 of each; pulled down"}
+_NOTES = {
+    "row_neg": "never both",
+    "state_neg": "both in the second conversion only",
+    "reset": "high while idle",
+    "comparators": "units 0, 1 of each; pulled down",
+    "ready": "pulled up",
+}
 
 
 def tables() -> dict[str, str]:
