@@ -64,8 +64,7 @@ def distances(device: DeviceInstance) -> np.ndarray:
     """Of calibration, scan, and the best there is; float64, shape (3, ramps), in LSB."""
     count = counter(device, PLAN)
     ramps, ticks = np.arange(RAMPS), np.array(PLAN.ticks) - 1
-    offsets = device.offsets.reshape(4, -1)
-    median = np.array([np.median(offsets[list(banks)]) for banks in PLAN.banks])
+    median = np.array([np.median([SPEC.of_bank(device.offsets, gate) for gate in gates]) for gates in PLAN.gates])
 
     def far(registers):
         return np.abs(device.levels(selected(SPEC, registers))[ramps, ticks] - median) / LSB

@@ -51,8 +51,8 @@ def onnx_session(lstm: torch.nn.LSTM) -> onnxruntime.InferenceSession:
     """The same LSTM in ONNX, whose banks are in the order i, o, f, g."""
 
     def reorder(tensor):
-        i, f, g, o = tensor.detach().numpy().reshape(4, SPEC.units, -1)
-        return np.concatenate([i, o, f, g])[None]
+        banks = tensor.detach().numpy()
+        return np.concatenate([banks[SPEC.bank(gate)] for gate in "iofg"])[None]
 
     biases = np.concatenate([reorder(lstm.bias_ih_l0), reorder(lstm.bias_hh_l0)], axis=1)[:, :, 0]
     arrays = {"W": reorder(lstm.weight_ih_l0), "R": reorder(lstm.weight_hh_l0), "B": biases}

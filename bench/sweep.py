@@ -102,7 +102,7 @@ def main():
     args = parser.parse_args()
     model = load_model("kws")
     x, network = recordings(model), model.network
-    conversions = x.shape[1] * 5 * model.spec.units
+    conversions = x.shape[1] * model.spec.codes_per_step
     print(f"seed {args.seed}; numpy {np.__version__}; model kws, {UTTERANCES} utterances of {x.shape[1]} steps")
     print("\ntechnology  times as fast     aim          of ideal's  instances/s of 1,309 recordings, one process")
     for name in technology.shipped():

@@ -8,11 +8,11 @@ import re
 import sys
 from pathlib import Path
 
-from crossramp.boards.definitions.board import Board, Wires, find_board
+from crossramp.boards.definitions.board import Board, Wires, find_board, probed_columns
 from crossramp.boards.flow.utterance_clocks import utterance_time
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.boundary_wires import BOUNDARY
-from crossramp.golden.spec.specification import GATES
+from crossramp.golden.spec.lstm_cell import CONVERSIONS
 
 PAGE = Path(__file__).parents[1] / "docs" / "bring-up.md"
 
@@ -87,8 +87,10 @@ def _debug_rows(boards: list[Board]):
     for signal, meaning in _DEBUG.items():
         yield (f"`{signal}`", *(board.wires[signal].label for board in boards), meaning)
     columns = [places(board.wires["probes"]) for board in boards]
-    for k, found in enumerate(zip(*columns, strict=True)):
-        yield (f"probe {k}", *found, f"comparator of unit {k % 2}, bank {GATES[k // 2]}")
+    spec = load_model("kws").spec
+    for k, (column, *found) in enumerate(zip(probed_columns(spec), *columns, strict=True)):
+        meaning = f"comparator of unit {spec.unit_of_column(column)}, bank {spec.bank_of_column(column)}"
+        yield (f"probe {k}", *found, meaning)
 
 
 def _time_rows(boards: list[Board]):
@@ -97,7 +99,7 @@ def _time_rows(boards: list[Board]):
     yield ("clock", *(f"{build.clock / 1e6:g} MHz" for build in builds))
     yield ("`tick` is high for", *(f"{1e9 / build.clock:.0f} ns" for build in builds))
     # The emulator compares as many columns a clock as it has; see rtl/emulation/emulator.py.
-    for name, banks in (("first", 4), ("second", 1)):
+    for name, banks in zip(("first", "second"), map(len, CONVERSIONS), strict=True):
         clocks = [banks * build.groups + 3 for build in builds]
         cells = (f"{1e6 * n / build.clock:.2f} µs ({n} clocks)" for n, build in zip(clocks, builds, strict=True))
         yield (f"ticks of the {name} ramp are apart", *cells)

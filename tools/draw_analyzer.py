@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from crossramp.boards.definitions.board import find_board
+from crossramp.boards.definitions.board import find_board, probed_columns
 from crossramp.boards.host.driver import BoardDriver
 from crossramp.boards.virtual.pin_log import read_pins
 from crossramp.boards.virtual.simulated_board import virtual_board
@@ -20,7 +20,6 @@ from crossramp.cli.commands import demo
 from crossramp.cli.inputs import network_inputs
 from crossramp.cli.plots.figures import new_figure, own_settings, save_figure
 from crossramp.golden.network.model_file import load_model
-from crossramp.golden.spec.specification import GATES
 
 RECORDING = files("crossramp.cli") / "demo_data" / "recordings" / "down" / "022cd682_nohash_0.wav"
 BOARD = "icebreaker"
@@ -93,7 +92,7 @@ def simulate() -> Step:
         pins = read_pins(log, build.clock)
     step = _cut(build.clock, pins, model.spec.ticks)
     golden = model.network.run(x[None]).steps.codes[0, -1]
-    expected = [int(golden[gate * model.spec.units + unit]) for gate in range(4) for unit in range(2)]
+    expected = golden[probed_columns(model.spec)].tolist()
     if step.codes() != expected:
         raise SystemExit(f"the pins show {step.codes()}, and the golden model computes {expected}")
     return step
@@ -134,7 +133,12 @@ def draw(path: Path, step: Step) -> None:
     """Three views of the step: all of it, its first ramp, and one tick."""
     figure = new_figure(12, 13.5)
     whole, ramp, tick = figure.subplots(3, 1, height_ratios=(5, 7, 6.2))
-    probes = sorted(pin for pin in step.pins if pin.startswith("probe"))
+    pins = sorted(pin for pin in step.pins if pin.startswith("probe"))
+    spec = load_model(demo.MODEL).spec
+    probes = {
+        pin: f"probe {k}: {spec.bank_of_column(column)}[{spec.unit_of_column(column)}]"
+        for k, (pin, column) in enumerate(zip(pins, probed_columns(spec), strict=True))
+    }
     figure.suptitle(
         f"The pins of a virtual iCEBreaker ({step.clock / 1e6:g} MHz, 1,000,000 baud): one step of the shipped model",
         fontsize=13,
@@ -164,7 +168,7 @@ def _draw_whole(axes, step: Step) -> None:
     axes.set_title("the whole step; 0 is the first start bit of the STEP frame", loc="left", fontsize=10)
 
 
-def _draw_ramp(axes, step: Step, probes: list[str]) -> None:
+def _draw_ramp(axes, step: Step, probes: dict[str, str]) -> None:
     spacing = step.ticks[1] - step.ticks[0]
     view = _View(axes, step, step.ticks[0] - spacing, step.latches[-1] + 3 * spacing)
     view.trace(0, "hold")
@@ -174,8 +178,7 @@ def _draw_ramp(axes, step: Step, probes: list[str]) -> None:
         levels = [step.level(pin, at) for at in step.latches]
         view.levels(row, step.latches, levels)
         view.note(row, step.latches[-1] + 0.4 * spacing, f"code {code}", align="left")
-    names = [f"probe {k}: {GATES[k // 2]}[{k % 2}]" for k in range(len(probes))]
-    view.finish(["hold", "tick", *names])
+    view.finish(["hold", "tick", *probes.values()])
     view.time(step.ticks[0])
     axes.set_title(
         f"the first ramp: {len(step.ticks)} ticks; dark: the comparators as they are latched, with the last clock of a "
@@ -185,7 +188,7 @@ def _draw_ramp(axes, step: Step, probes: list[str]) -> None:
     )
 
 
-def _draw_tick(axes, step: Step, probes: list[str]) -> None:
+def _draw_tick(axes, step: Step, probes: dict[str, str]) -> None:
     k = len(step.ticks) // 2
     start, stop = step.ticks[k - 1], step.ticks[k]
     view = _View(axes, step, start - 12, stop + 12)
@@ -194,8 +197,7 @@ def _draw_tick(axes, step: Step, probes: list[str]) -> None:
         view.trace(row, pin)
         level = step.level(pin, step.latches[k - 1])
         axes.plot((step.latches[k - 1] + 0.5) / view.unit, view.height(row, level), "o", color=_INK, ms=4.5, zorder=3)
-    names = [f"probe {p}: {GATES[p // 2]}[{p % 2}]" for p in range(len(probes))]
-    view.finish(["tick", *names])
+    view.finish(["tick", *probes.values()])
     view.time(start)
     axes.axvline((step.latches[k - 1] + 0.5) / view.unit, color=_INK, lw=0.8, ls="--")
     view.note(0, step.latches[k - 1] - 1, "latched here", align="right")

@@ -14,6 +14,7 @@ from crossramp.golden.common.checks import integer
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.link.link_protocol import BAUD
 from crossramp.golden.spec.boundary_wires import BOUNDARY
+from crossramp.golden.spec.lstm_cell import GATES
 from crossramp.golden.spec.specification import Specification
 
 #: The lines of a board beside clock and UART; each is one bit, except ``probes``. Only ``reset`` is required.
@@ -25,6 +26,15 @@ _CLOCKS_PER_BIT = 4
 
 #: By how much a board's clock can be divided: a UART of 300 baud still has its clocks.
 _MOST_DIVIDED = 1000
+
+
+#: Units of each bank whose comparators are shown on the debug header, if there are as many.
+_PROBED_UNITS = 2
+
+
+def probed_columns(spec: Specification) -> list[int]:
+    """The columns whose comparators are the signal ``probes``: the first two units of every bank."""
+    return [spec.column(gate, unit) for gate in GATES for unit in range(min(spec.units, _PROBED_UNITS))]
 
 
 class BoardError(ValueError):

@@ -12,14 +12,10 @@ from crossramp.rtl.link.host_link import HostLink
 from crossramp.rtl.network.network_top import NetworkTop
 from crossramp.rtl.verilog.verilog_writer import specification_header, to_verilog
 
+from ..definitions.board import probed_columns
+
 #: Name of the module that :func:`core_verilog` gives.
 MODULE = "crossramp_board"
-
-
-def probed_columns(build: Build) -> list[int]:
-    """Columns whose comparators are shown on the debug header: the first two units of banks i, f, g, o."""
-    units = build.spec.units
-    return [gate * units + unit for gate in range(4) for unit in range(min(units, 2))]
 
 
 class BoardCore(wiring.Component):
@@ -42,7 +38,7 @@ class BoardCore(wiring.Component):
     tick, integrate, hold : 1 bit
         For a logic analyzer: control lines of the analog boundary.
     probes : up to 8 bits
-        And some comparators; see :func:`probed_columns`.
+        And some comparators; see :func:`..definitions.board.probed_columns`.
     """
 
     def __init__(self, build: Build, *, weight_ram_style: str | None = None):
@@ -57,7 +53,7 @@ class BoardCore(wiring.Component):
             "tick": Out(1),
             "integrate": Out(1),
             "hold": Out(1),
-            "probes": Out(len(probed_columns(build))),
+            "probes": Out(len(probed_columns(build.spec))),
         }
         if not build.columns_per_clock:
             members["array"] = Out(ArraySignature(build.spec))
@@ -100,7 +96,7 @@ class BoardCore(wiring.Component):
             self.tick.eq(array.tick),
             self.integrate.eq(array.integrate),
             self.hold.eq(array.hold),
-            self.probes.eq(Cat(array.comparators[column] for column in probed_columns(build))),
+            self.probes.eq(Cat(array.comparators[column] for column in probed_columns(build.spec))),
         ]
         return m
 

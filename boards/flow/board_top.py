@@ -15,9 +15,9 @@ from amaranth.lib.io import Buffer
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 
-from ..definitions.board import SIGNALS, Board, BoardError, Wires, array_widths
+from ..definitions.board import SIGNALS, Board, BoardError, Wires, array_widths, probed_columns
 from ..definitions.families import TOP
-from .board_core import MODULE, probed_columns
+from .board_core import MODULE
 from .divider import ClockDivider
 
 """The bitstream's module."""
@@ -58,7 +58,7 @@ class BoardTop(Elaboratable):
         m.submodules.rx_synchronizer = FFSynchronizer(rx_pin.i, rx, init=1)
         ports |= {"i_rx": rx, "o_tx": tx_pin.o}
 
-        outputs = {name: 1 for name in SIGNALS if name != "reset"} | {"probes": len(probed_columns(self.build))}
+        outputs = {name: 1 for name in SIGNALS if name != "reset"} | {"probes": len(probed_columns(self.build.spec))}
         if not self.build.columns_per_clock:
             outputs |= array_widths(self.build.spec)
         for name, width in outputs.items():
@@ -132,7 +132,7 @@ def make_platform(board: Board, build: Build):
             f"{board.name}: clock is {board.clock}, and the oscillator of {board.platform} has "
             f"{platform.default_clk_frequency:.0f} Hz; write that"
         )
-    widths = {"probes": len(probed_columns(build))} | array_widths(build.spec)
+    widths = {"probes": len(probed_columns(build.spec))} | array_widths(build.spec)
     for signal, wires in board.wires.items():
         if signal.startswith("array_") and signal not in widths:
             continue  # this specification has none

@@ -28,7 +28,7 @@ from crossramp.golden.link.board_memory import Build, identity_image
 from crossramp.sim.tools.builds import build_executable
 from crossramp.sim.tools.simulators import SimulationError, SimulatorMissing, find_simulator
 
-from ..definitions.board import known_board
+from ..definitions.board import known_board, probed_columns
 
 #: What a virtual board can run in; ``"auto"`` is Verilator where it is with a compiler, and else Amaranth's simulator.
 SIMULATORS = ("auto", "verilator", "amaranth")
@@ -206,7 +206,7 @@ class VirtualBoard:
 
     def _start(self, command: list[str], master: int) -> subprocess.Popen:
         build = self._build
-        probes = 4 * min(build.spec.units, 2)
+        probes = len(probed_columns(build.spec))
         arguments = (master, build.clock, build.baud, quiet_clocks(build), probes, self._pins)
         return subprocess.Popen(
             [*command, *map(str, arguments)],

@@ -5,7 +5,8 @@ import argparse
 import json
 
 from crossramp.golden.network.model_file import Model, load_model, model_path
-from crossramp.golden.spec.specification import GATES, Specification
+from crossramp.golden.spec.lstm_cell import GATES
+from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import topmost_argument
 
 from ..output.tables import as_json, table

@@ -10,7 +10,7 @@ from crossramp.golden.network.model_file import load_model
 from crossramp.golden.network.ramp_report import RampReport, gate_report, ramp_report
 from crossramp.golden.network.ramps import Ramp
 from crossramp.golden.spec.activations import REGISTRY, activation
-from crossramp.golden.spec.specification import GATES
+from crossramp.golden.spec.lstm_cell import GATES
 
 from ..output.tables import as_json, wrote
 from ..process.errors import UserError

@@ -14,7 +14,8 @@ from crossramp.golden.analog.chip.sampling import Ramps, nominal_ramps
 from crossramp.golden.analog.technologies.technology import Technology, load
 from crossramp.golden.network.conductance_window import G_MAX, G_MIN
 from crossramp.golden.network.model_file import Model
-from crossramp.golden.spec.specification import GATES, Specification
+from crossramp.golden.spec.lstm_cell import GATES, STATE_GATE
+from crossramp.golden.spec.specification import Specification
 
 #: Constants of the window that is written for where no technology is named; all others are those of BASE.
 UNNAMED = {"cell.g_min": G_MIN, "cell.g_max": G_MAX, "ramp.pairs": 0.0, "ramp.full_scale": 1.0}
@@ -62,7 +63,7 @@ def write_ramps(path: Path, model: Model, technology: Technology) -> None:
         writer = csv.DictWriter(file, (*_RAMP_TEXTS, *names), restval="", lineterminator="\n")
         writer.writeheader()
         for index, act in enumerate(spec.ramps):
-            banks = "".join(gate for gate, ramp in zip(GATES, spec.ramp_of_gate, strict=True) if ramp == index)
+            banks = "".join(gate for gate in GATES if spec.ramp_of(gate) == index)
             common = {"ramp": index, "activation": act.text, "banks": banks}
             for row in _rows(index, ramps, cells, volts, names):
                 writer.writerow(common | row)
@@ -110,7 +111,7 @@ def write_conductances(path: Path, model: Model, technology: Technology) -> None
     spec, unit = model.spec, _unit(technology)
     cells = targets(technology, spec, model.weights)
     shared = technology.pair == "single-ended"
-    columns = [f"{c},{GATES[c // spec.units]},{c % spec.units}" for c in range(spec.columns)]
+    columns = [f"{c},{spec.bank_of_column(c)},{spec.unit_of_column(c)}" for c in range(spec.columns)]
     texts = {}  # few conductances occur, so that their text is made once
 
     def text(value: float) -> str:
@@ -130,7 +131,7 @@ def write_conductances(path: Path, model: Model, technology: Technology) -> None
                 file.write(f"{row},{use},{column},{level},{text(cell)},{partner}\n")
             if shared:
                 file.write(f"{row},{use},reference,,,,,{text(negative[0])}\n")
-        bank_g = columns[2 * spec.units : 3 * spec.units]
+        bank_g = columns[spec.bank(STATE_GATE)]
         pairs = zip(bank_g, cells.state_positive.tolist(), cells.state_negative.tolist(), strict=True)
         for number, (column, cell, partner) in enumerate(pairs):
             file.write(f",state{number},{column},{spec.state_cell},{text(cell)},{text(partner)}\n")

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
+from crossramp.golden.spec.lstm_cell import STATE_GATE
 from crossramp.sim.amaranth.step_trace import StepWaves
 from crossramp.sim.spice.deck import Deck
 from crossramp.sim.spice.ngspice import Waveforms
 from crossramp.sim.spice.pin_voltages import conversions
-from crossramp.sim.spice.resistor_network import column_name
 from crossramp.sim.spice.spice_step import Answers
 
 from .demo_pictures import _bare
@@ -44,7 +44,7 @@ def plot_step(
     first, labels = where[columns[0]], {}
     volts.plot(first.time * 1e9, -first.vectors[f"ramp{ramp}"] * 1e3, color=_RAMP, lw=1.6, label="ramp")
     for color, column in zip(_COLORS, columns, strict=False):
-        name, result = column_name(spec, column), where[column]
+        name, result = spec.column_name(column), where[column]
         volts.plot(result.time * 1e9, -result.vectors[f"out_{name}"] * 1e3, color=color, lw=1.3, label=f"column {name}")
     for answers in golden:
         conversion = kinds[answers.second]
@@ -53,7 +53,7 @@ def plot_step(
         place = [k for k, column in enumerate(answers.columns) if column in columns]
         for k in place:
             column = answers.columns[k]
-            color, name, result = _COLORS[columns.index(column)], column_name(spec, column), where[column]
+            color, name, result = _COLORS[columns.index(column)], spec.column_name(column), where[column]
             points = np.array([end, hold]), np.array([answers.window[k], answers.hold[k]])
             volts.plot(points[0] * 1e9, points[1] * 1e3, "o", ms=5, mfc="none", mec=color)
             labels.setdefault(at[-1] * 1e9, []).append((answers.hold[k] * 1e3, f"code {answers.codes[k]}", color))
@@ -65,7 +65,7 @@ def plot_step(
             difference = -where[answers.columns[k]].at(f"ramp{ramp}", at) - answers.ramps[k]
             apart.plot(at * 1e9, difference * 1e6, ".", color=_RAMP, ms=4, label=None if answers.second else "ramp")
     for row, column in enumerate(columns):
-        name, result = column_name(spec, column), where[column]
+        name, result = spec.column_name(column), where[column]
         shown.plot(result.time * 1e9, result.vectors[f"cmp_{name}"] * 0.7 - row, color=_COLORS[row], lw=1.2)
     for answers in golden:
         conversion = kinds[answers.second]
@@ -76,7 +76,7 @@ def plot_step(
                 shown.plot(at, answers.comparators[k] * 0.7 - row, "o", ms=3, mfc="none", mec=_COLORS[row])
         shown.axvspan(at[0] - clock * 1e9, at[-1], color=_RAMP, alpha=0.06, lw=0)
     shown.set_ylim(-len(columns) + 0.85, 0.85)  # both levels of every column, also of one that never changes
-    shown.set_yticks([-row + 0.35 for row in range(len(columns))], [column_name(spec, column) for column in columns])
+    shown.set_yticks([-row + 0.35 for row in range(len(columns))], [spec.column_name(column) for column in columns])
     shown.set_title("comparators; circles: what the model latches on each tick", loc="left", fontsize=10)
     volts.set_ylabel("mV")
     volts.set_title("integrators and ramp, as values (not inverted)", loc="left", fontsize=10)
@@ -123,8 +123,8 @@ def _first(group: list[float], gap: float) -> float:
 def _chosen(array: PhysicalArray, golden: Sequence[Answers]) -> tuple[list[int], int]:
     """Up to four columns that share a ramp, those of bank g first: these convert twice; spread by their values."""
     spec, answers = array.spec, golden[0]
-    ramps = [spec.ramp_of_gate[column // spec.units] for column in answers.columns]
-    ramp = spec.ramp_of_gate[2] if spec.ramp_of_gate[2] in ramps else ramps[0]
+    ramps = spec.ramp_of_column[list(answers.columns)].tolist()
+    ramp = spec.ramp_of(STATE_GATE) if spec.ramp_of(STATE_GATE) in ramps else ramps[0]
     order = [k for k in np.argsort(answers.window, kind="stable") if ramps[k] == ramp]
     places = np.unique(np.linspace(0, len(order) - 1, min(len(order), len(_COLORS))).round().astype(int))
     return [answers.columns[order[place]] for place in places], ramp

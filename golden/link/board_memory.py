@@ -27,6 +27,7 @@ from ..common.checks import integer
 from ..network.network import Network
 from ..network.ramps import ramps
 from ..spec.boundary_wires import calibration_bits
+from ..spec.lstm_cell import GATES
 from ..spec.specification import Specification, SpecificationError
 from .link_protocol import BAUD, VERSION, Space
 
@@ -108,7 +109,7 @@ class Build:
         spec = self.spec
         return {
             Space.IDENTITY: len(identity_image(self)) if space == Space.IDENTITY else 0,
-            Space.WEIGHTS: 4 * self.groups * spec.rows,
+            Space.WEIGHTS: len(GATES) * self.groups * spec.rows,
             Space.THRESHOLDS: len(spec.ramps) << spec.adc_bits if self.columns_per_clock else 0,
             Space.HEAD: spec.classes * (spec.units + 1),
             Space.SETTINGS: 2 + -(-calibration_bits(spec) // 16),
@@ -170,9 +171,9 @@ def weight_words(spec: Specification, weights: np.ndarray, columns_per_clock: in
     A word has the weights of one row and one group of ``columns_per_clock`` columns; word (group * rows + row).
     """
     groups = -(-spec.units // columns_per_clock)
-    padded = np.zeros((spec.rows, 4, groups * columns_per_clock), np.int64)
-    padded[:, :, : spec.units] = np.asarray(weights).reshape(spec.rows, 4, spec.units)
-    return padded.reshape(spec.rows, 4 * groups, columns_per_clock).transpose(1, 0, 2).reshape(-1, columns_per_clock)
+    padded = np.zeros((spec.rows, len(GATES), groups * columns_per_clock), np.int64)
+    padded[..., : spec.units] = spec.by_bank(np.asarray(weights))
+    return padded.reshape(spec.rows, -1, columns_per_clock).transpose(1, 0, 2).reshape(-1, columns_per_clock)
 
 
 def threshold_words(spec: Specification, floors=None) -> list[int]:

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from ..spec.specification import GATES, Specification
+from ..spec.specification import Specification
 from .integers import exact_matmul, round_shift, saturate
 from .ramps import decode_integer
 
@@ -13,13 +13,12 @@ def update_c(spec: Specification, codes: np.ndarray, c: np.ndarray) -> np.ndarra
 
     Parameters
     ----------
-    codes : integer array, shape (..., 4 * units)
-        Banks i, f, g, o.
+    codes : integer array, shape (..., columns)
+        Of the first conversion.
     c : integer array, shape (..., units)
         In units of 2**-state_frac_bits, as the result.
     """
-    banks = codes.reshape((*codes.shape[:-1], 4, spec.units))
-    i, f, g = (decode_integer(banks[..., k, :], spec.bipolar(GATES[k]), spec.adc_bits) for k in range(3))
+    i, f, g = (decode_integer(spec.of_bank(codes, gate), spec.bipolar(gate), spec.adc_bits) for gate in "ifg")
     # f·c has 2**-(f_shift) units of c's own, i·g has 2**-(ig_shift) of them: bring both to the finer.
     f_shift = spec.value_shift("f")
     ig_shift = spec.value_shift("i") + spec.value_shift("g") - spec.state_frac_bits

@@ -13,6 +13,10 @@ import functools
 
 import numpy as np
 
+from ..spec.lstm_cell import GATES
+
+_I, _F, _G, _O = map(GATES.index, "ifgo")  # constants of the compiled code
+
 
 @functools.cache
 def kernels():
@@ -37,10 +41,10 @@ class CompiledSteps:
 
     Parameters
     ----------
-    weights : float array, shape (inputs + hidden + 1, 4 * units)
-        Rows x, h and one that is driven with 1; banks i, f, g, o. The product is an index into each column's table.
-    tables : sequence of 4 float arrays
-        For banks i, f, g, o: the decoded value by index, for every index that can occur.
+    weights : float array, shape (inputs + hidden + 1, columns)
+        Rows x, h and one that is driven with 1. The product is an index into each column's table.
+    tables : dict of float arrays
+        For each gate: the decoded value by index, for every index that can occur.
     state_table : float array
         By c + state_max: tanh(c), times input_max, nudged.
     projection : FastProjection or None
@@ -52,9 +56,9 @@ class CompiledSteps:
     def __init__(self, weights, tables, state_table, projection, nudge: float, state_max: int, hidden: int):
         dtype = weights.dtype.type
         self.weights, self.hidden = weights, hidden
-        self.units, self.inputs = weights.shape[1] // 4, len(weights) - hidden - 1
+        self.units, self.inputs = weights.shape[1] // len(GATES), len(weights) - hidden - 1
         self.scalars = (dtype(1 + nudge), dtype(state_max))
-        self.tables = (*tables, state_table)
+        self.tables = (*(tables[gate] for gate in "ifgo"), state_table)
         self.projection = None if projection is None else np.ascontiguousarray(projection.weights.T)
         self.full = dtype(0) if projection is None else projection.full
 
@@ -67,7 +71,7 @@ class CompiledSteps:
         drive = np.zeros((batch, len(self.weights)), dtype)
         drive[:, -1] = 1
         h = drive[:, self.inputs : -1]
-        macs, c = np.empty((batch, 4 * self.units), dtype), np.zeros((batch, self.units), dtype)
+        macs, c = np.empty((batch, self.weights.shape[1]), dtype), np.zeros((batch, self.units), dtype)
         if self.projection is not None:
             unprojected, projected = np.empty((batch, self.units), dtype), np.empty((batch, self.hidden), dtype)
         for t in range(x.shape[1]):
@@ -94,10 +98,10 @@ def _advance(macs, i_table, f_table, g_table, o_table, state_table, nudged, stat
     units = c.shape[1]
     for b in range(c.shape[0]):
         for u in range(units):
-            i = i_table[np.uint32(np.int32(macs[b, u]))]
-            f = f_table[np.uint32(np.int32(macs[b, units + u]))]
-            g = g_table[np.uint32(np.int32(macs[b, 2 * units + u]))]
-            o = o_table[np.uint32(np.int32(macs[b, 3 * units + u]))]
+            i = i_table[np.uint32(np.int32(macs[b, _I * units + u]))]
+            f = f_table[np.uint32(np.int32(macs[b, _F * units + u]))]
+            g = g_table[np.uint32(np.int32(macs[b, _G * units + u]))]
+            o = o_table[np.uint32(np.int32(macs[b, _O * units + u]))]
             state = min(max(np.rint((f * c[b, u] + i * g) * nudged), -state_max), state_max)
             c[b, u] = state
             h[b, u] = np.rint(o * state_table[np.uint32(np.int32(state + state_max))])

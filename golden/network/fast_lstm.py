@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..spec.specification import GATES, Specification
+from ..spec.lstm_cell import GATES, STATE_GATE
+from ..spec.specification import Specification
 from . import compiled
 from .cell_update import state_pulses
 from .ramps import Ramp, decode_integer
@@ -109,23 +110,24 @@ class FastLstm:
 
     def __init__(self, spec: Specification, weights, ramps: list[Ramp], ends: list, number: Float, projection=None):
         self.spec, self.number = spec, number
-        units, dtype = spec.units, number.dtype
+        dtype = number.dtype
         # Banks whose look-up is the same lie side by side; g's stands alone, since its table is in units of c.
-        order = [*sorted((0, 1, 3), key=lambda gate: spec.ramp_of_gate[gate]), 2]
-        self.place = {gate: slice(k * units, (k + 1) * units) for k, gate in enumerate(order)}
-        driven = _driven(spec, weights, np.repeat([ends[ramp][0] for ramp in spec.ramp_of_gate], units))
-        self.weights = np.ascontiguousarray(driven.reshape(-1, 4, units)[:, order].reshape(len(driven), -1).T, dtype)
+        order = sorted(GATES, key=lambda gate: (gate == STATE_GATE, spec.ramp_of(gate)))
+        self.place = dict(zip(order, map(spec.bank, GATES), strict=True))
+        driven = _driven(spec, weights, np.array([low for low, _ in ends])[spec.ramp_of_column])
+        driven = np.concatenate([spec.of_bank(driven, gate) for gate in order], axis=1)
+        self.weights = np.ascontiguousarray(driven.T, dtype)
         self.projection = None if projection is None else FastProjection(spec, projection, number)
 
         self.lookups = []
-        for gate, ramp_index in ((gate, spec.ramp_of_gate[gate]) for gate in order):
-            where = self.place[gate]
-            if self.lookups and gate != 2 and self.lookups[-1][2] == ramp_index:
+        for gate in order:
+            where, ramp_index = self.place[gate], spec.ramp_of(gate)
+            if self.lookups and gate != STATE_GATE and self.lookups[-1][2] == ramp_index:
                 self.lookups[-1][0] = slice(self.lookups[-1][0].start, where.stop)
                 continue
-            table = self._table(ramps[ramp_index], ends[ramp_index], GATES[gate], self._gain(GATES[gate]))
+            table = self._table(ramps[ramp_index], ends[ramp_index], gate, self._gain(gate))
             self.lookups.append([where, table, ramp_index])
-        self.state_table = self._state_table(ramps[spec.ramp_of_gate[2]])
+        self.state_table = self._state_table(ramps[spec.ramp_of(STATE_GATE)])
         self._parts, self._saved, self.compiled = (weights, ramps), 0.0, None
 
     def compile(self) -> bool:
@@ -138,10 +140,9 @@ class FastLstm:
         whole = 2 * first + 1
         if self.compiled is None and whole <= _COMPILED_MAX and whole < self.number.exact and compiled.kernels():
             weights, ramps = self._parts
-            tables = [
-                self._table(ramps[spec.ramp_of_gate[k]], (-first, first), gate, self._gain(gate))
-                for k, gate in enumerate(GATES)
-            ]
+            tables = {
+                gate: self._table(ramps[spec.ramp_of(gate)], (-first, first), gate, self._gain(gate)) for gate in GATES
+            }
             driven = _driven(spec, weights, np.full(spec.columns, -first)).astype(self.number.dtype)
             self.compiled = compiled.CompiledSteps(
                 driven, tables, self.state_table, self.projection, self.number.nudge, spec.state_max, spec.hidden
@@ -226,10 +227,9 @@ class FastLstm:
         h = drive[spec.inputs : -1]
         # float32 scalars of a known type: a Python float costs a conversion in every call.
         nudged, high, low = dtype(1 + self.number.nudge), dtype(spec.state_max), dtype(-spec.state_max)
-        z = np.empty((4 * units, batch), dtype)
-        narrow, index = np.empty((4 * units, batch), np.int32), np.empty((4 * units, batch), np.intp)
-        gates = np.empty((4 * units, batch), dtype)
-        i, f, g, o = (gates[self.place[gate]] for gate in range(4))
+        z, gates = np.empty((spec.columns, batch), dtype), np.empty((spec.columns, batch), dtype)
+        narrow, index = np.empty(z.shape, np.int32), np.empty(z.shape, np.intp)
+        i, f, g, o = (gates[self.place[gate]] for gate in "ifgo")
         lookups = [(table, index[where], gates[where]) for where, table, _ in self.lookups]
         c, c_narrow, c_index = np.zeros((units, batch), dtype), narrow[:units], index[:units]
         for t in range(x.shape[1]):

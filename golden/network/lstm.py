@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..spec.lstm_cell import GATES, STATE_GATE
 from ..spec.specification import Specification
 from .cell_update import project, state_pulses, update_c, update_h
 from .fast_lstm import FastLstm
@@ -17,7 +18,7 @@ from .ramps import ramps as ideal_ramps
 class StepTrace:
     """Everything a macro computes in one step, or in all steps of a batch (then with a steps axis after the batch's).
 
-    All are integers. ``macs`` and ``codes``: shape (batch, 4 * units), banks i, f, g, o. ``c`` (units of
+    All are integers. ``macs`` and ``codes``: shape (batch, columns). ``c`` (units of
     2**-state_frac_bits), ``state_pulses`` (c's pulse codes) and ``state_codes`` (codes of tanh(c)): shape (batch,
     units). ``h`` (pulse codes, projected where there is a projection): shape (batch, hidden).
     """
@@ -89,14 +90,14 @@ class Lstm:
         codes = self.convert(macs)
         c = update_c(spec, codes, c)
         pulses = state_pulses(spec, c)
-        state_codes = self.ramps[spec.ramp_of_gate[2]].convert(spec.state_cell * pulses)
-        h = update_h(spec, codes[:, 3 * spec.units :], state_codes)
+        state_codes = self.ramps[spec.ramp_of(STATE_GATE)].convert(spec.state_cell * pulses)
+        h = update_h(spec, spec.of_bank(codes, "o"), state_codes)
         if self.projection_weights is not None:
             h = project(spec, self.projection_weights, h)
         return StepTrace(macs, codes, c, pulses, state_codes, h)
 
     def macs(self, x: np.ndarray, h: np.ndarray) -> np.ndarray:
-        """z = Σ w·x of every column: int64, shape (batch, 4 * units)."""
+        """z = Σ w·x of every column: int64, shape (batch, columns)."""
         spec = self.spec
         drive = np.full((len(x), spec.rows), spec.input_max, np.int64)
         drive[:, : spec.inputs] = x
@@ -106,9 +107,9 @@ class Lstm:
     def convert(self, macs: np.ndarray) -> np.ndarray:
         """Codes of all banks, each by its own ramp: int64, shape of ``macs``."""
         codes = np.empty_like(macs)
-        for bank, ramp in enumerate(self.spec.ramp_of_gate):
-            columns = slice(bank * self.spec.units, (bank + 1) * self.spec.units)
-            codes[..., columns] = self.ramps[ramp].convert(macs[..., columns])
+        for gate in GATES:
+            columns = self.spec.bank(gate)
+            codes[..., columns] = self.ramps[self.spec.ramp_of(gate)].convert(macs[..., columns])
         return codes
 
     def run(self, x: np.ndarray) -> StepTrace:

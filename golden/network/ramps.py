@@ -9,7 +9,8 @@ import numpy as np
 
 from ..common.checks import integer, real, told
 from ..spec.activations import Activation
-from ..spec.specification import GATES, Specification
+from ..spec.lstm_cell import GATES
+from ..spec.specification import Specification
 
 # How near to an integer a threshold counts as that integer, relative to itself: floating-point inverses differ by some
 # units in the last place between machines, and codes must not.

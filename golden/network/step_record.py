@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..spec.specification import GATES, Specification
+from ..spec.lstm_cell import GATES
+from ..spec.specification import Specification
 from .network import NetworkTrace
 
 
@@ -275,7 +276,7 @@ def units_of(beats: np.ndarray, spec: Specification, count: int | None = None) -
 def step_values(spec: Specification, groups: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Unpacked groups as the quantities of a trace: int64 arrays, steps first; incomplete last steps are left out.
 
-    ``codes`` (steps, 4 * units), ``c``, ``state_pulses`` and ``state_codes`` (steps, units), ``h`` (steps, hidden); of
+    ``codes`` (steps, columns), ``c``, ``state_pulses`` and ``state_codes`` (steps, units), ``h`` (steps, hidden); of
     the groups that are given, also ``logits`` (answers, classes) and ``answers`` (answers,).
     """
     banks = {**groups["gates"], **groups["output"]}
@@ -302,8 +303,7 @@ def expected_records(spec: Specification, trace: NetworkTrace) -> dict[str, dict
     """
     steps = trace.steps
     batch, count = steps.h.shape[:2]
-    banks = steps.codes.reshape(batch, count, 4, spec.units)
-    bank = {gate: _beats(banks[:, :, k], spec.lanes) for k, gate in enumerate(GATES)}
+    bank = {gate: _beats(spec.of_bank(steps.codes, gate), spec.lanes) for gate in GATES}
     ends = np.tile(np.arange(spec.h_beats) == spec.h_beats - 1, batch * count)
     lasts = np.tile(np.repeat(np.arange(count) == count - 1, spec.h_beats), batch)
     last_class = np.tile(np.arange(spec.classes) == spec.classes - 1, trace.answers.size)

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from ..common.checks import real, told
 from .activations import activation
-
-GATES = ("i", "f", "g", "o")
-"""The banks of an LSTM macro, in the order of their columns (PyTorch's order)."""
+from .lstm_cell import GATES
 
 
 class SpecificationError(ValueError):

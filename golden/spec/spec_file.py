@@ -8,7 +8,8 @@ import os
 import tomllib
 from pathlib import Path
 
-from .specification import GATES, Specification, SpecificationError
+from .lstm_cell import GATES
+from .specification import Specification, SpecificationError
 
 # What the comment beside a parameter says.
 _COMMENTS = {

@@ -12,7 +12,9 @@ from functools import cached_property
 from ..common.checks import integer, told
 from . import state_scale
 from .activations import Activation, activation
-from .gates import GATES, SIGMOID_GATE, TANH_GATE, Gate, SpecificationError, checked_gates, gates_from
+from .bank_columns import BankColumns
+from .gates import SIGMOID_GATE, TANH_GATE, Gate, SpecificationError, checked_gates, gates_from
+from .lstm_cell import GATES, STATE_GATE
 
 # name -> (lowest, highest): the range checks that need no other field.
 _RANGES = {
@@ -34,7 +36,7 @@ _READOUTS = ("mean", "last", "step")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Specification:
+class Specification(BankColumns):
     """Every parameter of one network and its hardware; immutable, checked, and the source of all derived sizes.
 
     Parameters
@@ -129,12 +131,12 @@ class Specification:
     def _settle_state_scale(self):
         """Choose what drives c into the second conversion where it was left out, and check how far it reaches."""
         if self.state_pulse_bits is None:
-            weight_range = self.gates[GATES.index("g")].weight_range
+            weight_range = self.gates[GATES.index(STATE_GATE)].weight_range
             bits = state_scale.default_pulse_bits(self.adc_bits, self.input_bits, weight_range, self.input_max)
             object.__setattr__(self, "state_pulse_bits", bits)
         self._check_int("state_pulse_bits", *state_scale.PULSE_BITS)
         if self.state_cell is None:
-            pulse_scale = self.scale("g") * self.state_pulse_max
+            pulse_scale = self.scale(STATE_GATE) * self.state_pulse_max
             object.__setattr__(
                 self, "state_cell", state_scale.default_cell(self.adc_bits, pulse_scale, self.weight_max)
             )
@@ -173,7 +175,7 @@ class Specification:
     @property
     def state_full_scale(self) -> float:
         """Real value of c that its largest pulse code stands for: beyond it c's pulse code saturates."""
-        return self.state_cell * self.scale("g") * self.state_pulse_max
+        return self.state_cell * self.scale(STATE_GATE) * self.state_pulse_max
 
     @property
     def state_limit(self) -> float:
@@ -233,11 +235,6 @@ class Specification:
         """Input lines: x rows, then h rows, then bias rows."""
         return self.inputs + self.hidden + self.bias_rows
 
-    @property
-    def columns(self) -> int:
-        """Output lines: bank i, then f, g, o; column = gate * units + unit."""
-        return 4 * self.units
-
     @cached_property
     def ramps(self) -> tuple[Activation, ...]:
         """The distinct activations, in the order of the gates that first use them: one ramp each."""
@@ -245,8 +242,8 @@ class Specification:
         return tuple(found.values())
 
     @cached_property
-    def ramp_of_gate(self) -> tuple[int, int, int, int]:
-        """For gates i, f, g, o: the index of their ramp in :attr:`ramps`."""
+    def ramp_of_gate(self) -> tuple[int, ...]:
+        """For each gate, in the order of the banks: the index of its ramp in :attr:`ramps`."""
         texts = [act.text for act in self.ramps]
         return tuple(texts.index(self.activation(gate).text) for gate in GATES)
 
@@ -295,7 +292,7 @@ class Specification:
         M / 2**R stands for 1 / (2**state_frac_bits * state_cell * scale("g")) with 8 significant bits, trailing zeros
         dropped: a weight range that makes it a power of two gives M = 1 and needs no multiplier.
         """
-        gain = 1 / (2**self.state_frac_bits * self.state_cell * self.scale("g"))
+        gain = 1 / (2**self.state_frac_bits * self.state_cell * self.scale(STATE_GATE))
         shift = max(7 - math.floor(math.log2(gain)), 0)
         multiplier = math.floor(gain * 2**shift + 0.5)  # halves away from zero, as everywhere
         while multiplier % 2 == 0 and shift > 0:

@@ -8,7 +8,8 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
 from crossramp.golden.common.checks import integer
 from crossramp.golden.link.board_memory import threshold_words, weight_words
-from crossramp.golden.spec.specification import GATES, Specification
+from crossramp.golden.spec.lstm_cell import CONVERSIONS, GATES, STATE_GATE
+from crossramp.golden.spec.specification import Specification
 
 from ..common.access import UNCHECKED, AccessSignature
 from ..common.boundary import ArraySignature
@@ -25,11 +26,11 @@ class CrossbarEmulator(wiring.Component):
     Its golden model is the exact product of :class:`golden.lstm.Lstm`; the order of its memories' words,
     :func:`.board_memory.weight_words` and :func:`.board_memory.threshold_words`.
 
-    Clocks beyond those of an array that is always ready, with G = 4 x ceil(units / columns_per_clock) and a hold of one
-    clock: rows x input_max + G x (rows + 2) + 2 in the first hold, units x state_pulse_max + 3 in the second, and on
-    each tick G + 2 or G / 4 + 2; see :meth:`extra_clocks_per_step`.
-    Cost: ``columns_per_clock`` multipliers and accumulators, a flip-flop a column; memories for pulses, weights (G x
-    rows words), MACs (G words) and thresholds.
+    Clocks beyond those of an array that is always ready, with B banks of G = ceil(units / columns_per_clock) groups and
+    a hold of one clock: rows x input_max + B x G x (rows + 2) + 2 in the first hold, units x state_pulse_max + 3 in the
+    second, and on each tick B x G + 2 or G + 2; see :meth:`extra_clocks_per_step`.
+    Cost: ``columns_per_clock`` multipliers and accumulators, a flip-flop a column; memories for pulses, weights (B x
+    G x rows words), MACs (B x G words) and thresholds.
 
     Parameters
     ----------
@@ -78,17 +79,17 @@ class CrossbarEmulator(wiring.Component):
     def extra_clocks_per_step(self) -> int:
         """Clocks a step takes beyond ``spec.clocks_per_step``, since the emulator lets the periphery wait."""
         spec, bank = self.spec, self.groups
-        first = spec.rows * spec.input_max + 4 * bank * (spec.rows + 2) + 3
+        first = spec.rows * spec.input_max + len(GATES) * bank * (spec.rows + 2) + 3
         second = spec.units * spec.state_pulse_max + 4
         holds = max(first, spec.settle_clocks) + max(second, spec.settle_clocks)
-        return holds - 2 * spec.settle_clocks + spec.ticks * (5 * bank + 4)
+        return holds - 2 * spec.settle_clocks + spec.ticks * (sum(map(len, CONVERSIONS)) * bank + 4)
 
     def elaborate(self, platform):
         m = Module()
         spec, array = self.spec, self.array
 
         mac = data.ArrayLayout(signed(spec.mac_bits), self.lanes)
-        m.submodules.macs = macs = Memory(shape=mac, depth=4 * self.groups, init=[], attrs=UNCHECKED)
+        m.submodules.macs = macs = Memory(shape=mac, depth=len(GATES) * self.groups, init=[], attrs=UNCHECKED)
         done = Signal()  # the MACs of this hold are in their memory
         comparing = Signal()
         with m.If(array.reset):
@@ -123,7 +124,7 @@ class CrossbarEmulator(wiring.Component):
 
         word = Signal(range(len(self.weight_words) + 1))
         row = Signal(range(spec.rows))
-        group = Signal(range(4 * self.groups))
+        group = Signal(range(len(GATES) * self.groups))
         lane = Signal(range(lanes))
         operands = Signal()  # a weight and a code are there
         total = Signal(data.ArrayLayout(signed(spec.mac_bits), lanes))
@@ -139,7 +140,7 @@ class CrossbarEmulator(wiring.Component):
         with m.If(operands):
             m.d.sync += [total[k].eq(total[k] + weight[k] * code_read.data) for k in range(lanes)]
 
-        g_bank = GATES.index("g") * self.groups
+        g_bank = GATES.index(STATE_GATE) * self.groups
         stored = Signal()  # the states of a group are in `total`
         with m.FSM():
             with m.State("wait"):
@@ -166,7 +167,7 @@ class CrossbarEmulator(wiring.Component):
                 m.d.comb += write.en.eq(1)
                 m.d.sync += [group.eq(group + 1), total.eq(0)]
                 m.next = "multiply"
-                with m.If(group == 4 * self.groups - 1):
+                with m.If(group == len(GATES) * self.groups - 1):
                     m.d.sync += done.eq(1)
                     m.next = "finished"
             with m.State("state"):
@@ -216,9 +217,9 @@ class CrossbarEmulator(wiring.Component):
         write = thresholds.write_port()
 
         tick = Signal(spec.adc_bits)  # ticks gone before this one
-        bank = Signal(2)
+        bank = Signal(range(len(GATES)))
         group = Signal(range(self.groups))
-        compare_bank = Signal(2)
+        compare_bank = Signal(range(len(GATES)))
         compare_valid = Signal()
         ramp = Signal(range(len(spec.ramps)))
         with m.Switch(bank):
@@ -235,7 +236,7 @@ class CrossbarEmulator(wiring.Component):
         ]
         m.d.sync += [compare_bank.eq(bank), compare_valid.eq(0)]
 
-        g_bank = GATES.index("g")
+        g_bank = GATES.index(STATE_GATE)
         issuing = Signal()
         with m.If(array.ramp_reset):
             m.d.sync += tick.eq(0)
@@ -245,13 +246,13 @@ class CrossbarEmulator(wiring.Component):
             m.d.sync += [compare_valid.eq(1), group.eq(group + 1)]
             with m.If(group == self.groups - 1):
                 m.d.sync += [group.eq(0), bank.eq(bank + 1)]
-                with m.If((bank == 3) | array.state):
+                with m.If((bank == len(GATES) - 1) | array.state):
                     m.d.sync += [issuing.eq(0), tick.eq(tick + 1)]
         m.d.comb += comparing.eq(issuing | compare_valid)
 
         above = Cat(read.data[lane] > threshold.data for lane in range(self.lanes))
-        for k in range(4):
-            comparators = Signal(self.groups * self.lanes, name=f"comparators_{GATES[k]}")
+        for k, gate in enumerate(GATES):
+            comparators = Signal(self.groups * self.lanes, name=f"comparators_{gate}")
             with m.If(compare_valid & (compare_bank == k)):
                 m.d.sync += comparators.eq(Cat(comparators[self.lanes :], above))
-            m.d.comb += array.comparators[k * spec.units : (k + 1) * spec.units].eq(comparators)
+            m.d.comb += array.comparators[spec.bank(gate)].eq(comparators)

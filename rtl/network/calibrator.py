@@ -8,7 +8,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
 from crossramp.golden.spec.boundary_wires import calibration_bits
-from crossramp.golden.spec.specification import GATES, Specification
+from crossramp.golden.spec.specification import Specification
 
 from ..common.boundary import ArraySignature
 from ..common.record_layout import MonitorSignature, h_layout
@@ -253,7 +253,7 @@ class Calibrator(wiring.Component):
     def _hits(self, ramp: int, counting: Value) -> Value:
         """How many codes of this beat, in the columns of ``ramp``, reach K."""
         tick = self.plan.ticks[ramp]
-        serves = [GATES[bank] for bank in self.plan.banks[ramp]]
+        serves = self.plan.gates[ramp]
         bits = []
         for lane in range(self.plan.spec.lanes):
             reaches = {gate: getattr(self.monitor, gate)[lane] >= tick for gate in serves}

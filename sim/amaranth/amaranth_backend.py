@@ -28,7 +28,7 @@ class Observed:
 
     Attributes
     ----------
-    codes : shape (utterances, steps, 4 * units)
+    codes : shape (utterances, steps, columns)
         Banks i, f, g, o.
     c, state_pulses, state_codes : shape (utterances, steps, units)
     h : shape (utterances, steps, hidden)

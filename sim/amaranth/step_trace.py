@@ -10,7 +10,7 @@ from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.step_record import GROUPS, step_records, units_of
 from crossramp.golden.spec.boundary_wires import PHASES, PIN_NAMES
-from crossramp.golden.spec.specification import GATES
+from crossramp.golden.spec.lstm_cell import GATES
 from crossramp.rtl.network.network_top import NetworkTop
 
 from ..array.python_array import ArrayModel, Pins, from_bits, to_bits
@@ -33,7 +33,7 @@ class StepWaves:
     comparators : bool array, shape (clocks, columns)
     values : array, shape (clocks, columns)
         What the integrators hold, in MAC units; int64, or float64 where a device instance answered.
-    codes, state_codes : int64 arrays, shape (4 * units,) and (units,)
+    codes, state_codes : int64 arrays, shape (columns,) and (units,)
         What the gateware's monitor ports showed: codes of the banks, and of the second conversion.
     update : bool array, shape (clocks,)
         A beat of the cell update, of c or h, is under way.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, make_dataclass
 import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.spec.boundary_wires import PIN_NAMES
+from crossramp.golden.spec.lstm_cell import STATE_GATE
 from crossramp.golden.spec.specification import Specification
 
 from .array_interface import Array, CheckedArray
@@ -193,7 +194,7 @@ class ArrayModel:
         if self._garbage is not None:
             noise = self._garbage.integers(0, 2, len(shown)).astype(bool)
             if latching and self._state:
-                noise[2 * self.spec.units : 3 * self.spec.units] = shown[2 * self.spec.units : 3 * self.spec.units]
+                noise[self.spec.converted(True)] = shown[self.spec.converted(True)]
                 shown = noise
             elif not latching:
                 shown = noise
@@ -213,8 +214,8 @@ class _Integers:
     def __init__(self, programming: Programming):
         self._programming = programming
         spec = programming.spec
-        self._bank_g = slice(2 * spec.units, 3 * spec.units)
-        self._ramp_of_column = np.repeat(spec.ramp_of_gate, spec.units)
+        self._bank_g = spec.bank(STATE_GATE)
+        self._ramp_of_column = spec.ramp_of_column
         self._levels = programming.ramp_start.copy()
         self.reset()
 

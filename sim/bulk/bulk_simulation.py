@@ -30,7 +30,7 @@ PAUSES = ("x_idle", "h_stalled", "logit_stalled", "array_stalled")
 class BulkTrace:
     """What the hardware computed for one batch; int64, the names and shapes of the golden traces.
 
-    ``codes``: (batch, steps, 4 * units). ``c``, ``state_pulses``, ``state_codes``: (batch, steps, units). ``h``:
+    ``codes``: (batch, steps, columns). ``c``, ``state_pulses``, ``state_codes``: (batch, steps, units). ``h``:
     (batch, steps, hidden). ``logits``: (batch, classes). ``answers``: (batch,); both with a steps axis after the
     batch's with the readout ``"step"``. ``end_clocks``: (batch, steps), the clock on which the last beat of h left.
     """

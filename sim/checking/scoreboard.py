@@ -9,7 +9,8 @@ from crossramp.golden.analog.conversion.device_lstm import DeviceLstm, conversio
 from crossramp.golden.network.cell_update import project, state_pulses, update_c, update_h
 from crossramp.golden.network.network import Network, NetworkTrace
 from crossramp.golden.network.ramps import latch
-from crossramp.golden.spec.specification import GATES, Specification
+from crossramp.golden.spec.lstm_cell import CONVERSIONS
+from crossramp.golden.spec.specification import Specification
 
 from ..array.python_array import to_bits
 
@@ -110,7 +111,7 @@ class Scoreboard:
             if len(index) > 1 and not of_steps:
                 unit = index[-1]
         if quantity == "codes":
-            bank, unit = GATES[unit // self.spec.units], unit % self.spec.units
+            bank, unit = self.spec.bank_of_column(unit), self.spec.unit_of_column(unit)
         return Mismatch(quantity, utterance, step, bank, unit, *values)
 
     @property
@@ -235,16 +236,16 @@ def expected_from_comparators(
     Returns
     -------
     dict of str to int64 array
-        ``codes`` (steps, 4 * units); ``c``, ``state_pulses``, ``state_codes`` (steps, units); ``h`` (steps, hidden).
+        ``codes`` (steps, columns); ``c``, ``state_pulses``, ``state_codes`` (steps, units); ``h`` (steps, hidden).
 
     Raises
     ------
     MismatchError
         If there are not two conversions a step.
     """
-    if len(conversions) != 2 * sum(lengths):
-        raise MismatchError(f"the array saw {len(conversions)} conversions; expected {2 * sum(lengths)}")
-    bank_g = slice(2 * spec.units, 3 * spec.units)
+    expected = len(CONVERSIONS) * sum(lengths)
+    if len(conversions) != expected:
+        raise MismatchError(f"the array saw {len(conversions)} conversions; expected {expected}")
     steps: dict[str, list[np.ndarray]] = {name: [] for name in STEP_QUANTITIES}
     pairs = zip(conversions[::2], conversions[1::2], strict=True)
     for length in lengths:
@@ -252,8 +253,8 @@ def expected_from_comparators(
         for _, (gates, state) in zip(range(length), pairs, strict=False):
             codes = latch(gates.comparators, spec.latch)[None]
             c = update_c(spec, codes, c)
-            state_codes = latch(state.comparators[:, bank_g], spec.latch)[None]
-            h = update_h(spec, codes[:, 3 * spec.units :], state_codes)
+            state_codes = latch(state.comparators[:, spec.converted(True)], spec.latch)[None]
+            h = update_h(spec, spec.of_bank(codes, "o"), state_codes)
             if spec.projection:
                 h = project(spec, projection_weights, h)
             for name, values in zip(STEP_QUANTITIES, (codes, c, state_pulses(spec, c), state_codes, h), strict=True):

@@ -10,7 +10,8 @@ from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from crossramp.golden.network.lstm import StepTrace, checked_integers
 from crossramp.golden.network.step_record import GROUPS, Record, step_records, units_of
 from crossramp.golden.spec.boundary_wires import PIN_NAMES
-from crossramp.golden.spec.specification import GATES, Specification
+from crossramp.golden.spec.lstm_cell import GATES
+from crossramp.golden.spec.specification import Specification
 
 from ..array.array_interface import Array, ArrayError, CheckedArray
 from ..array.python_array import SimulatorPins
@@ -103,7 +104,7 @@ class StepMonitor:
     Attributes
     ----------
     codes, c, state_pulses, state_codes : lists of int64 arrays
-        One array a step, shapes (4 * units,) and (units,).
+        One array a step, shapes (columns,) and (units,).
     """
 
     def __init__(self, dut, spec: Specification):
@@ -144,7 +145,7 @@ class StepMonitor:
 
     @property
     def codes(self) -> np.ndarray:
-        """Shape (steps, 4 * units)."""
+        """Shape (steps, columns)."""
         banks = [self._shown(gate) for gate in GATES]
         steps = min(map(len, banks))
         return np.concatenate([bank[:steps] for bank in banks], axis=1)

@@ -194,8 +194,8 @@ class Problem:
 
     @property
     def conversions(self) -> int:
-        """Of one instance."""
-        return self.codes.shape[0] * self.codes.shape[1] * 5 * self.spec.units
+        """Codes that one instance converts."""
+        return self.codes.shape[0] * self.codes.shape[1] * self.spec.codes_per_step
 
     def network(self, point: Point) -> Network:
         """The ideal network of a point; what its specification is warned of is in :meth:`cautions`."""

@@ -14,6 +14,7 @@ from crossramp.golden.analog.fast.fast_device import FastDevice
 from crossramp.golden.inputs.text_codes import bits_per_character
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.ramps import ramps
+from crossramp.golden.spec.lstm_cell import CONVERSIONS
 
 from .problem import Problem
 
@@ -145,7 +146,7 @@ class _Bench:
 
     def _code_error(self, lstm: DeviceLstm) -> float:
         sample = self.sample
-        number = 2 * np.arange(len(sample.pulses), dtype=np.int64)
+        number = len(CONVERSIONS) * np.arange(len(sample.pulses), dtype=np.int64)
         errors = []
         both = (sample.pulses, sample.codes), (sample.state_pulses, sample.state_codes)
         for second, (pulses, ideal) in enumerate(both):

@@ -10,7 +10,6 @@ from ..amaranth.step_trace import StepWaves
 from .column_equation import window_volts
 from .deck import Deck
 from .pin_voltages import conversions
-from .resistor_network import column_name
 from .spice_step import Answers, gateware_codes
 
 #: Largest difference that nothing explains, as a part of the integrators' swing (25 µV of 0.5 V): some ten times what
@@ -38,7 +37,7 @@ def report(
             raise ValueError(f"the answers are of columns {ours.columns} and {theirs.columns}")
         parts.append(_conversion(array, waves, decks, conversion, ours, theirs))
     return {
-        "columns": [column_name(array.spec, column) for column in spice[0].columns],
+        "columns": [array.spec.column_name(column) for column in spice[0].columns],
         "microvolts_per_mac": array.volts_per_mac * 1e6,
         "smallest_ramp_step_mac": _smallest_step(array, golden),
         "conversions": parts,
@@ -58,7 +57,7 @@ def _of(waves: StepWaves, answers: Sequence[Answers]):
 def _conversion(array, waves, decks, conversion, spice: Answers, golden: Answers) -> dict:
     volts, spec = array.volts_per_mac, array.spec
     exact = window_volts(array, waves, spice.columns, conversion, [deck.columns for deck in decks])
-    gateware = gateware_codes(waves, golden)
+    gateware = gateware_codes(spec, waves, golden)
     rows, accounted = [], True
     for k, column in enumerate(spice.columns):
         differ = np.flatnonzero(spice.comparators[k] != golden.comparators[k])
@@ -67,7 +66,7 @@ def _conversion(array, waves, decks, conversion, spice: Answers, golden: Answers
         near = int(differ[0]) if len(differ) else int(np.abs(golden.margins[k]).argmin())
         rows.append(
             {
-                "column": column_name(spec, column),
+                "column": spec.column_name(column),
                 "spice_code": int(spice.codes[k]),
                 "golden_code": int(golden.codes[k]),
                 "gateware_code": int(gateware[k]),

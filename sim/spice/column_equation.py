@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
+from crossramp.golden.spec.lstm_cell import STATE_GATE
 
 from ..amaranth.step_trace import StepWaves
 from .pin_voltages import ConversionClocks
@@ -45,12 +46,12 @@ def window_volts(
     lines = Lines.of(array)
     positive = np.array([lines.names.index(lines.ends(spec, column)[0]) for column in columns])
     if conversion.second:
-        unit = chosen - 2 * spec.units
+        unit = spec.unit_of_column(chosen)
         current = drive[:, unit] * (array.state_positive - array.state_negative)[unit]
     else:
         current = drive @ _net_cells(array, lines, columns, decks)
     own = seen_cells(lines.cells, tech["wires.column_resistance"] if "wires" in on else 0.0)[:, positive].sum(axis=0)
-    own = own + np.where(chosen // spec.units == 2, array.state_positive[chosen % spec.units], 0)
+    own = own + np.where(spec.in_bank(chosen, STATE_GATE), array.state_positive[spec.unit_of_column(chosen)], 0)
     gain = tech["integrator.gain"] if "gain" in on else np.inf
     early = tech["integrator.early_voltage"] if "compression" in on else np.inf
     capacitance = array.column_capacitance[chosen]
@@ -71,7 +72,7 @@ def _charge_volts(array: PhysicalArray, drive: np.ndarray, columns: np.ndarray, 
     spec, tech, on = array.spec, array.technology, array.switches
     feedback = array.column_capacitance[columns]
     if second:
-        unit = columns - 2 * spec.units
+        unit = array.spec.unit_of_column(columns)
         charge = drive[:, unit] * (array.state_positive - array.state_negative)[unit]
     else:
         charge = drive @ (array.positive - array.negative)[:, columns]

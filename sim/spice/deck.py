@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
-from crossramp.golden.spec.specification import GATES, Specification
+from crossramp.golden.spec.lstm_cell import GATES, STATE_GATE
+from crossramp.golden.spec.specification import Specification
 
 from ..amaranth.step_trace import StepWaves
 from . import subcircuits
 from .pin_voltages import conversions, corners, first_halves, start_levels, tap_levels
-from .resistor_network import REFERENCE, Lines, column_name, lump
+from .resistor_network import REFERENCE, Lines, lump
 
 #: Edges of the pins and the longest time step, as parts of a clock; docs/spice.md has what they change.
 EDGE = 2e-5
@@ -89,7 +90,7 @@ def parse_columns(spec: Specification, names: Sequence[str]) -> list[int]:
             raise ValueError(
                 f"there is no column {name!r}; columns are {', '.join(f'{g}0 to {g}{spec.units - 1}' for g in GATES)}"
             )
-        column = GATES.index(bank) * spec.units + int(unit)
+        column = spec.column(bank, int(unit))
         if column in found:
             raise ValueError(f"column {name} is given twice; leave one out")
         found.append(column)
@@ -149,14 +150,14 @@ class _Writer:
             raise ValueError("an external ramp needs its voltages")
         self.clock = self.tech["read.clock"]
         self.edge = (max(accuracy.edge, CHARGE_EDGE) if self.charge else accuracy.edge) * self.clock
-        self.ramps = tuple(sorted({spec.ramp_of_gate[column // spec.units] for column in columns}))
-        self.units = [column - 2 * spec.units for column in columns if column // spec.units == 2]
+        self.ramps = tuple(sorted({int(spec.ramp_of_column[column]) for column in columns}))
+        self.units = [spec.unit_of_column(column) for column in columns if spec.in_bank(column, STATE_GATE)]
         self.lines: list[str] = []
 
     # ---- the whole ---------------------------------------------------------------------------------------------------
 
     def deck(self, title: str) -> Deck:
-        names = [column_name(self.spec, column) for column in self.columns]
+        names = [self.spec.column_name(column) for column in self.columns]
         self.note(f"crossramp: {title}".replace("\n", " "))
         self.note(f"columns {' '.join(names)}; technology {self.tech.name}, device seed {self.array.seed}")
         self.note(f"effects that are on: {', '.join(sorted(self.array.switches)) or 'none'}; noise never is")
@@ -291,7 +292,7 @@ class _Writer:
             self.note("the reference line's current, copied for every column")
             self.lines.append(f"V{REFERENCE} line_{REFERENCE} 0 0")
             for column in self.columns:
-                name = column_name(spec, column)
+                name = spec.column_name(column)
                 self.lines.append(f"F{REFERENCE}_{name} 0 line_{name}n V{REFERENCE} 1")
 
     def charge_cells(self) -> None:
@@ -301,14 +302,14 @@ class _Writer:
         line *= 1 + tech["wires.parasitic"]
         self.state_cells("C", lambda farad: farad)
         for column in self.columns:
-            name = column_name(spec, column)
+            name = spec.column_name(column)
             for sign, cells, state in (
                 ("p", array.positive, array.state_positive),
                 ("n", array.negative, array.state_negative),
             ):
                 self.note(f"line {name}{sign}; Crest: its wire, and the unit capacitors that no weight uses")
                 used = cells[:, column].sum()
-                used += state[column - 2 * spec.units] if column // spec.units == 2 else 0
+                used += state[spec.unit_of_column(column)] if spec.in_bank(column, STATE_GATE) else 0
                 for row in np.flatnonzero(cells[:, column]):
                     farad = cells[row, column].item()
                     self.lines.append(f"Ccell{row}_{name}{sign} row{row} line_{name}{sign} {farad!r}")
@@ -316,7 +317,7 @@ class _Writer:
 
     def state_cells(self, element: str, value) -> None:
         for unit in self.units:
-            name = column_name(self.spec, 2 * self.spec.units + unit)
+            name = self.spec.column_name(self.spec.column(STATE_GATE, unit))
             for sign, cells in (("p", self.array.state_positive), ("n", self.array.state_negative)):
                 if cells[unit]:
                     self.lines.append(
@@ -342,9 +343,9 @@ class _Writer:
         array, spec = self.array, self.spec
         enable = "" if self.charge else " integrate"
         for column in self.columns:
-            name = column_name(spec, column)
+            name = spec.column_name(column)
             parameters = self.parameters(array.column_capacitance[column].item(), True)
-            ramp = spec.ramp_of_gate[column // spec.units]
+            ramp = spec.ramp_of_column[column]
             offset = array.offset[column].item() if "offset" in array.switches else 0.0
             self.lines += [
                 f"Xcolumn_{name} line_{name}p line_{name}n out_{name}{enable} reset integrator {parameters}",

@@ -10,15 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
 from crossramp.golden.analog.chip.wire_resistance import ladder
-from crossramp.golden.spec.specification import GATES, Specification
+from crossramp.golden.spec.specification import Specification
 
 #: Name of the reference line of single-ended arrays.
 REFERENCE = "ref"
-
-
-def column_name(spec: Specification, column: int) -> str:
-    """``"g3"`` for the column of unit 3 in bank g."""
-    return f"{GATES[column // spec.units]}{column % spec.units}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +34,7 @@ class Lines:
     @classmethod
     def of(cls, array: PhysicalArray) -> "Lines":
         """The lines of ``array``: pairs side by side, or single lines and the reference behind them."""
-        names = [column_name(array.spec, column) for column in range(array.spec.columns)]
+        names = [array.spec.column_name(column) for column in range(array.spec.columns)]
         if array.technology.pair == "single-ended":
             cells = np.concatenate([array.positive, array.negative], axis=1)
             return cls((*(f"{name}p" for name in names), REFERENCE), cells)
@@ -48,7 +43,7 @@ class Lines:
 
     def ends(self, spec: Specification, column: int) -> tuple[str, str]:
         """Names of the positive and the negative line of a column."""
-        name = column_name(spec, column)
+        name = spec.column_name(column)
         return f"{name}p", REFERENCE if REFERENCE in self.names else f"{name}n"
 
 

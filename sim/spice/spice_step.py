@@ -12,12 +12,12 @@ from crossramp.golden.analog.chip.physical import PhysicalArray
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.network.ramps import latch
+from crossramp.golden.spec.specification import Specification
 
 from ..amaranth.step_trace import StepWaves
 from .deck import Accuracy, Deck, build
 from .ngspice import Waveforms, find_ngspice, run_deck
 from .pin_voltages import ConversionClocks, conversions
-from .resistor_network import column_name
 
 #: Effects that are drawn anew in each conversion: they are off in both models.
 NOISE = frozenset({"read_noise", "thermal", "comparator_noise"})
@@ -150,10 +150,10 @@ def golden_answers(
             continue
         driven = (waves.state_rows if second else waves.rows)[slice(*conversion.window)]
         pulses = driven.sum(axis=0, dtype=np.int64)[None]
-        index = np.array(chosen) - (2 * spec.units if second else 0)
+        index = np.array(chosen) - spec.converted(second).start
         values = lstm.values(lstm.charge(pulses, second), pulses, np.array([number]), second)
         shown = lstm.comparators(values, np.array([number]), second)[:, 0, index].T
-        ramp = np.asarray(spec.ramp_of_gate)[np.array(chosen) // spec.units]
+        ramp = spec.ramp_of_column[chosen]
         after = np.array(conversion.latched) + 1 - conversion.window[1]
         levels, value = lstm.levels[ramp], values[0, index]
         volts, left = array.volts_per_mac, np.exp(-leak * after)
@@ -177,17 +177,15 @@ def golden_answers(
     return found
 
 
-def gateware_codes(waves: StepWaves, answers: Answers) -> np.ndarray:
+def gateware_codes(spec: Specification, waves: StepWaves, answers: Answers) -> np.ndarray:
     """The codes that the gateware captured from the array it was simulated with; int64, shape (columns,)."""
-    units = len(waves.codes) // 4
-    if answers.second:
-        return waves.state_codes[np.array(answers.columns) - 2 * units]
-    return waves.codes[np.array(answers.columns)]
+    codes = waves.state_codes if answers.second else waves.codes
+    return codes[np.array(answers.columns) - spec.converted(answers.second).start]
 
 
 def _of(array: PhysicalArray, columns: Sequence[int], conversion: ConversionClocks) -> list[int]:
-    units = array.spec.units
-    return [int(column) for column in columns if not conversion.second or column // units == 2]
+    converted = array.spec.converted(conversion.second)
+    return [int(column) for column in columns if converted.start <= column < converted.stop]
 
 
 def _read(array: PhysicalArray, conversion: ConversionClocks, deck: Deck, waveforms: Waveforms) -> Answers:
@@ -197,7 +195,7 @@ def _read(array: PhysicalArray, conversion: ConversionClocks, deck: Deck, wavefo
     delay = array.delay if "delay" in array.switches else np.zeros(spec.columns)
     window, hold, ramps, margins, shown = [], [], [], [], []
     for column in columns:
-        name, ramp = column_name(spec, column), f"ramp{spec.ramp_of_gate[column // spec.units]}"
+        name, ramp = spec.column_name(column), f"ramp{spec.ramp_of_column[column]}"
         out = f"out_{name}"
         # What is latched is what the comparator decided its delay earlier; it decides from the first tick on.
         looked = np.maximum(latched - delay[column], conversion.first_tick * clock)

@@ -87,7 +87,7 @@ async def calibrates_as_golden(dut):
 
 
 def _silent(golden, first: int) -> np.ndarray:
-    """Codes of every step of a calibration; int64, shape (steps, 4 * units)."""
+    """Codes of every step of a calibration; int64, shape (steps, columns)."""
     codes = []
     for k, registers in enumerate(golden.settings):
         cells = (registers[:, None] >> np.arange(SPEC.calibration_cells) & 1).astype(bool)

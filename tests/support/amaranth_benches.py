@@ -148,11 +148,7 @@ class MacroRun:
 
     def assert_equals(self, trace):
         """Every code, c, pulse code, t and h equal to the golden ``trace`` (batch of one utterance after another)."""
-        units = self.spec.units
-        expected = {
-            gate: np.concatenate([c[:, k * units : (k + 1) * units] for c in trace.codes])
-            for k, gate in enumerate("ifgo")
-        }
+        expected = {gate: np.concatenate([self.spec.of_bank(codes, gate) for codes in trace.codes]) for gate in "ifgo"}
         for name, field in (("t", "state_codes"), ("c", "c"), ("q", "state_pulses"), ("h", "h")):
             expected[name] = np.concatenate(list(getattr(trace, field)))
         for name, value in expected.items():

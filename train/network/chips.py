@@ -21,7 +21,8 @@ from crossramp.golden.analog.conversion.calibration import calibrate
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.common.checks import integer
-from crossramp.golden.spec.specification import GATES, Specification
+from crossramp.golden.spec.lstm_cell import GATES, STATE_GATE
+from crossramp.golden.spec.specification import Specification
 from torch import Tensor
 
 from .imperfections import Array, Imperfections
@@ -151,7 +152,7 @@ class DeviceArray(Array):
         self._state_charges = tensor(_charges(chip.state_window))
         self._state_cells = tensor(chip.state_cells)
         self._limits = [float(limit[-1]) for limit in (chip.limit, chip.state_limit)]
-        self._bank_g = slice(2 * spec.units, 3 * spec.units)
+        self._bank_g = spec.bank(STATE_GATE)
         self._offsets = tensor(chip.offsets) if chip.offsets.any() else None
         steps = [float(act.high - act.low) / (1 << spec.adc_bits) for act in map(spec.activation, GATES)]
         ends = [float(act.high) for act in map(spec.activation, GATES)]

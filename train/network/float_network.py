@@ -8,6 +8,7 @@ close to it.
 from __future__ import annotations
 
 import torch
+from crossramp.golden.spec.lstm_cell import GATES
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor, nn
 
@@ -37,13 +38,13 @@ class FloatNetwork(nn.Module):
         self.projected = spec.projection > 0
         self.readout = spec.readout
         # Bank g's range differs by a rounding that depends on resolutions; one float network may serve them all.
-        self.register_buffer("limit", torch.full((4 * units, 1), spec.gates[0].weight_range))
+        self.register_buffer("limit", torch.full((spec.columns, 1), spec.gates[0].weight_range))
         # torch has two bias vectors; together they may be what all bias rows can add up to.
         self.register_buffer("bias_limit", self.limit[:, 0] * (spec.bias_rows / 2))
         with torch.no_grad():
             # A forget gate that starts open learns long spans sooner.
-            self.lstm.bias_ih_l0[units : 2 * units].fill_(0.5)
-            self.lstm.bias_hh_l0[units : 2 * units].fill_(0.5)
+            self.lstm.bias_ih_l0[spec.bank("f")].fill_(0.5)
+            self.lstm.bias_hh_l0[spec.bank("f")].fill_(0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of :meth:`run`, from a state reset."""
@@ -83,7 +84,7 @@ class FloatNetwork(nn.Module):
         (c, h), out = state, []
         drives = nn.functional.linear(values, lstm.weight_ih_l0, lstm.bias_ih_l0 + lstm.bias_hh_l0)
         for drive in drives.unbind(1):
-            i, f, g, o = torch.addmm(drive, h, lstm.weight_hh_l0.t()).chunk(4, 1)
+            i, f, g, o = torch.addmm(drive, h, lstm.weight_hh_l0.t()).chunk(len(GATES), 1)
             c = f.sigmoid() * c + i.sigmoid() * g.tanh()
             h = nn.functional.linear(o.sigmoid() * c.tanh(), lstm.weight_hr_l0).clamp(-1, 1)
             out.append(h)

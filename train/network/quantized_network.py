@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from crossramp.golden.spec.specification import GATES, Specification
+from crossramp.golden.spec.specification import Specification
 from torch import Tensor, nn
 
 from .alphabet import Alphabet
@@ -44,7 +44,7 @@ class QuantizedNetwork(nn.Module):
         self.dtype = exact_dtype(spec)
         self.imperfections = imperfections or Imperfections()
         columns, units = spec.columns, spec.units
-        levels_per_one = [spec.weight_max / spec.gates[g].weight_range for g in range(len(GATES)) for _ in range(units)]
+        levels_per_one = [spec.weight_max / gate.weight_range for gate in spec.gates for _ in range(units)]
         self.register_buffer("levels_per_one", torch.tensor(levels_per_one, dtype=torch.float32))
         self.register_buffer("head_levels_per_one", torch.tensor(spec.head_weight_max / head_range))
         bound = 1 / (spec.rows**0.5)

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.activations import Activation
-from crossramp.golden.spec.specification import GATES, Specification
+from crossramp.golden.spec.lstm_cell import GATES, STATE_GATE
+from crossramp.golden.spec.specification import Specification
 from torch import Tensor
 
 from .imperfections import Array
@@ -82,7 +83,7 @@ class ConversionTables:
         # Where MAC 0 is, plus one half: truncation then rounds a real MAC to the nearest entry.
         start = [number * len(macs) + self.reach * self.resolution + 0.5 for number in spec.ramp_of_gate]
         self.column_start = torch.tensor(start, dtype=dtype, device=device).repeat_interleave(spec.units)
-        self.state_start = start[GATES.index("g")]
+        self.state_start = start[GATES.index(STATE_GATE)]
 
     def convert(self, macs: Tensor, values: Tensor, slopes: Tensor) -> None:
         """Writes the first conversion's values and slopes (per MAC unit); shapes (batch, columns)."""
@@ -137,7 +138,7 @@ class _Sequence(torch.autograd.Function):
             macs = array.first(macs, hidden[t], None if variance is None else variance[t])
             tables.convert(macs, values[t], slopes[t])
             array.late(values[t], False)
-            i, f, g, o = values[t].chunk(4, 1)
+            i, f, g, o = _by_gate(values[t])
             update = torch.mul(f, state[t]).add_(torch.mul(i, g), alpha=one)
             torch.clamp(_round(update), -spec.state_max, spec.state_max, out=state[t + 1])
             pulses = _round(state[t + 1] * gain).clamp_(-spec.state_pulse_max, spec.state_pulse_max)
@@ -179,8 +180,8 @@ class _Sequence(torch.autograd.Function):
                 torch.mul(held[t], dh, out=sums_gradient[t]).mul_(0.5**spec.projection_shift)
                 dh = sums_gradient[t] @ projection
             dh.mul_(spec.input_max)
-            i, f, g, o = values[t].chunk(4, 1)
-            di, df, dg, do = drive_gradient[t].chunk(4, 1)
+            i, f, g, o = _by_gate(values[t])
+            di, df, dg, do = _by_gate(drive_gradient[t])
             torch.mul(dh, state_values[t], out=do)
             # Where c's pulse code saturates the slope is small already; it is let through so that c can come back.
             dc = dc.addcmul_(dh.mul_(o), state_slopes[t], value=spec.state_cell * ctx.gain)
@@ -235,6 +236,12 @@ def run_sequence(
     """
     hidden, c, *kept = _Sequence.apply(drive, recurrent, projection, start, spec, tables, array, variance, trace)
     return hidden, (c, hidden[-1].detach()), Trace(*kept) if trace else None
+
+
+def _by_gate(values: Tensor) -> list[Tensor]:
+    """Views of the banks i, f, g, o of ``values``, shape (batch, columns)."""
+    banks = dict(zip(GATES, values.chunk(len(GATES), 1), strict=True))
+    return [banks[gate] for gate in "ifgo"]
 
 
 def _round(value: Tensor) -> Tensor:

@@ -24,7 +24,8 @@ from functools import cached_property
 import numpy as np
 from crossramp.golden.common.checks import integer
 from crossramp.golden.network.ramps import Ramp, ramps
-from crossramp.golden.spec.specification import GATES, Specification
+from crossramp.golden.spec.lstm_cell import CONVERSIONS, GATES
+from crossramp.golden.spec.specification import Specification
 
 from .device import DeviceInstance
 from .device_lstm import DeviceLstm
@@ -148,15 +149,15 @@ class CalibrationPlan:
         return tuple(map(reference_tick, self._ramps))
 
     @cached_property
-    def banks(self) -> tuple[tuple[int, ...], ...]:
-        """Banks that each ramp serves, 0 to 3 for i, f, g, o."""
-        of_gate = self.spec.ramp_of_gate
-        return tuple(tuple(b for b in range(len(GATES)) if of_gate[b] == r) for r in range(len(self.spec.ramps)))
+    def gates(self) -> tuple[tuple[str, ...], ...]:
+        """The gates whose banks each ramp serves."""
+        spec = self.spec
+        return tuple(tuple(gate for gate in GATES if spec.ramp_of(gate) == r) for r in range(len(spec.ramps)))
 
     @property
     def columns(self) -> tuple[int, ...]:
         """Columns that each ramp serves."""
-        return tuple(self.spec.units * len(banks) for banks in self.banks)
+        return tuple(self.spec.units * len(gates) for gates in self.gates)
 
     @cached_property
     def shifts(self) -> tuple[int, ...]:
@@ -229,11 +230,14 @@ def counter(device: DeviceInstance, plan: CalibrationPlan, first: int = 0) -> Co
 
     def count(step: int, registers: np.ndarray) -> np.ndarray:
         lstm = DeviceLstm(device, selected(spec, registers))
-        conversion = first + 2 * (step + np.arange(plan.repeats))
+        conversion = first + len(CONVERSIONS) * (step + np.arange(plan.repeats))
         codes = lstm.codes(lstm.values(lstm.charge(pulses), pulses, conversion), conversion)
-        banks = codes.reshape(plan.repeats, len(GATES), spec.units)
-        reach = [(banks[:, list(b)] >= tick).sum() for b, tick in zip(plan.banks, plan.ticks, strict=True)]
-        return np.array(reach)
+        return np.array(
+            [
+                sum((spec.of_bank(codes, gate) >= tick).sum() for gate in gates)
+                for gates, tick in zip(plan.gates, plan.ticks, strict=True)
+            ]
+        )
 
     return count
 

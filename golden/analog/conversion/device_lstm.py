@@ -7,11 +7,10 @@ import numpy as np
 from crossramp.golden.network.cell_update import project, state_pulses, update_c, update_h
 from crossramp.golden.network.lstm import StepTrace, check_integers, checked_projection
 from crossramp.golden.network.ramps import latch
+from crossramp.golden.spec.lstm_cell import CONVERSIONS
 
 from .device import DeviceInstance
 from .noise import BOUND, at, key, normals
-
-_G = 2  # bank g, whose columns the state cells drive
 
 
 class DeviceLstm:
@@ -21,7 +20,7 @@ class DeviceLstm:
     ``macs`` of its traces are the columns' values v, float64.
 
     Conversions are numbered from the array's switching on, two a step, since the noise of each depends on its number.
-    Utterances that are played one after the other begin at multiples of 2·steps, which is what ``first=None`` means.
+    Utterances that are played one after the other begin at multiples of that, which is what ``first=None`` means.
 
     Parameters
     ----------
@@ -102,7 +101,7 @@ class DeviceLstm:
         conversion : int64 array, shape (batch,)
         """
         device, spec = self.device, self.spec
-        bank = slice(_G * spec.units, (_G + 1) * spec.units) if second else slice(None)
+        bank = spec.converted(second)
         squares = np.square(pulses.astype(float))
         if not second and device.common_variance.any():
             sigma = np.sqrt(squares @ device.common_variance)
@@ -121,16 +120,18 @@ class DeviceLstm:
         spec = self.spec
         noisy = self._ramp_levels(conversion)
         codes = np.empty(values.shape, np.int64)
-        for place, bank in enumerate((_G,) if second else range(4)):
-            columns = slice(place * spec.units, (place + 1) * spec.units)
-            codes[:, columns] = self._bank_codes(bank, values[:, columns], conversion, noisy)
+        first = spec.converted(second).start
+        for gate in CONVERSIONS[second]:
+            bank = spec.bank(gate)
+            place = slice(bank.start - first, bank.stop - first)
+            codes[:, place] = self._bank_codes(gate, values[:, place], conversion, noisy)
         return codes
 
     def comparators(self, values: np.ndarray, conversion: np.ndarray, second: bool = False) -> np.ndarray:
         """What every comparator shows on every tick; bool, shape (ticks, *values.shape)."""
         spec, noisy = self.spec, self._ramp_levels(conversion)
-        columns = np.arange(_G * spec.units, (_G + 1) * spec.units) if second else np.arange(spec.columns)
-        ramp = np.asarray(spec.ramp_of_gate)[columns // spec.units]
+        columns = np.arange(spec.columns)[spec.converted(second)]
+        ramp = spec.ramp_of_column[columns]
         level = np.repeat(self.levels[None], len(values), axis=0) if noisy is None else noisy
         level = level[:, ramp].transpose(2, 0, 1)  # ticks, batch, columns
         seen = np.broadcast_to(values, level.shape)
@@ -159,7 +160,7 @@ class DeviceLstm:
         pulses = state_pulses(spec, c)
         state = self.values(self.charge(pulses, True), pulses, conversion + 1, True)
         state_codes = self.codes(state, conversion + 1, True)
-        h = update_h(spec, codes[:, 3 * spec.units :], state_codes)
+        h = update_h(spec, spec.of_bank(codes, "o"), state_codes)
         if spec.projection:
             h = project(spec, checked_projection(spec, self.projection_weights), h)
         return StepTrace(macs, codes, c, pulses, state_codes, h)
@@ -178,7 +179,7 @@ class DeviceLstm:
         c, h = self.start(len(x))
         steps = []
         for t in range(x.shape[1]):
-            steps.append(self.step(x[:, t], c, h, conversion + 2 * t))
+            steps.append(self.step(x[:, t], c, h, conversion + len(CONVERSIONS) * t))
             c, h = steps[-1].c, steps[-1].h
         return StepTrace.stack(steps)
 
@@ -189,7 +190,7 @@ class DeviceLstm:
         out = np.empty((*x.shape[:2], self.spec.hidden), np.int64)
         c, h = self.start(len(x))
         for t in range(x.shape[1]):
-            step = self.step(x[:, t], c, h, conversion + 2 * t)
+            step = self.step(x[:, t], c, h, conversion + len(CONVERSIONS) * t)
             c, h = step.c, step.h
             out[:, t] = h
         return out
@@ -235,10 +236,9 @@ class DeviceLstm:
         parts[..., 1:] = device.ramp_steps + device.ramp_noise * drawn
         return np.cumsum(parts, axis=2)[..., 1:] * device.rise
 
-    def _bank_codes(self, bank: int, values: np.ndarray, conversion: np.ndarray, noisy: np.ndarray | None):
+    def _bank_codes(self, gate: str, values: np.ndarray, conversion: np.ndarray, noisy: np.ndarray | None):
         spec, device = self.spec, self.device
-        ramp = spec.ramp_of_gate[bank]
-        delays = device.delays[bank * spec.units : (bank + 1) * spec.units]
+        ramp, delays = spec.ramp_of(gate), spec.of_bank(device.delays, gate)
         late = bool(delays.any())
         bound = np.zeros((len(values), 1))
         if noisy is not None:
@@ -246,7 +246,7 @@ class DeviceLstm:
         bound += device.comparator_noise * BOUND
         if late and spec.latch == "last_high" and (self._falls[ramp] or bound.any()):
             # The last high decision may come too late to be seen: an earlier one counts.
-            return self._every_tick(bank, values, conversion)
+            return self._every_tick(gate, values, conversion)
         if not bound.any():
             codes = np.searchsorted((self._lowest if spec.latch == "last_high" else self._highest)[ramp], values)
         else:
@@ -258,36 +258,37 @@ class DeviceLstm:
             codes = low
             unsure = np.nonzero(high > low)
             if unsure[0].size:
-                codes[unsure] = self._decide(bank, unsure, values, conversion, noisy, low[unsure], high[unsure])
+                codes[unsure] = self._decide(gate, unsure, values, conversion, noisy, low[unsure], high[unsure])
         return np.minimum(codes + delays, spec.ticks) if late else codes
 
-    def _decide(self, bank: int, unsure, values, conversion, noisy, low, high) -> np.ndarray:
+    def _decide(self, gate: str, unsure, values, conversion, noisy, low, high) -> np.ndarray:
         """Codes of the elements ``unsure``: all ticks up to ``low`` are high, all beyond ``high`` are low."""
         spec, device = self.spec, self.device
-        ramp, batch, unit = spec.ramp_of_gate[bank], *unsure
+        ramp, batch, unit = spec.ramp_of(gate), *unsure
         counts = high - low
         element = np.repeat(np.arange(len(counts)), counts)
         tick = low[element] + np.arange(len(element)) - np.repeat(np.cumsum(counts) - counts, counts)  # from 0
         level = self.levels[ramp][tick] if noisy is None else noisy[batch[element], ramp, tick]
+        column = spec.column(gate, unit[element])
         seen = values[batch, unit][element]
         if device.comparator_noise:
-            index = self.decision_first + tick * spec.columns + bank * spec.units + unit[element]
+            index = self.decision_first + tick * spec.columns + column
             seen = seen + device.comparator_noise * at(self.origin, conversion[batch[element]], index)
         decided = seen > level
         codes = low.copy()
         if spec.latch == "last_high":
             # A late comparator that rises again shows it only if the ramp is still on.
-            decided &= tick + device.delays[bank * spec.units + unit[element]] < spec.ticks
+            decided &= tick + device.delays[column] < spec.ticks
             np.maximum.at(codes, element[decided], tick[decided] + 1)
         else:
             codes = high.copy()
             np.minimum.at(codes, element[~decided], tick[~decided])
         return codes
 
-    def _every_tick(self, bank: int, values: np.ndarray, conversion: np.ndarray) -> np.ndarray:
+    def _every_tick(self, gate: str, values: np.ndarray, conversion: np.ndarray) -> np.ndarray:
         """Codes by every decision, latched as the capture bank does."""
         whole = np.zeros((len(values), self.spec.columns))
-        columns = slice(bank * self.spec.units, (bank + 1) * self.spec.units)
+        columns = self.spec.bank(gate)
         whole[:, columns] = values
         return latch(self.comparators(whole, conversion)[..., columns], self.spec.latch)
 
@@ -303,7 +304,7 @@ class DeviceLstm:
 
 def conversions(batch: int, steps: int) -> np.ndarray:
     """Numbers of the first conversions of utterances that are played one after the other; int64, shape (batch,)."""
-    return 2 * steps * np.arange(batch, dtype=np.int64)
+    return len(CONVERSIONS) * steps * np.arange(batch, dtype=np.int64)
 
 
 def charges(window: np.ndarray) -> np.ndarray:

@@ -6,11 +6,13 @@ bound; only there are they computed as :mod:`.device` says, in float64 (:mod:`.f
 :mod:`..fast`, the batch is the innermost axis and nothing large is allocated within a step.
 """
 
+import itertools
+
 import numpy as np
 from crossramp.golden.network.cell_update import state_pulses
 from crossramp.golden.network.fast_lstm import STATE_BITS_MAX, FastProjection, Float, update_float
 from crossramp.golden.network.ramps import decode_integer
-from crossramp.golden.spec.specification import GATES
+from crossramp.golden.spec.lstm_cell import GATES, STATE_GATE
 
 from ..conversion.device_lstm import DeviceLstm, conversions
 from ..conversion.noise import BOUND
@@ -19,7 +21,6 @@ from .draws import Draws
 from .fast_charge import Charges, Window
 from .fast_ramp import Bank, Converter, Error, RampTable
 
-_G = 2  # bank g, whose columns the state cells drive
 _BLOCK = 1 << 18  # values of a block: many to a call; its buffers take some 25 MB
 _TYPES = (np.float32, np.float64)
 _DOUBTFUL = 0.03  # share of values that float32 may leave in doubt; with more of them, float64 is faster
@@ -133,24 +134,22 @@ class FastDevice:
         return Error(share * reach + 1.1 * unit * 12 * largest, largest, unit, share)
 
     def _make_banks(self) -> None:
-        spec, device, units = self.spec, self.device, self.spec.units
+        spec, device = self.spec, self.device
         tables = [RampTable(levels, device.comparator_noise, self.error) for levels in self.lstm.levels]
 
         def bank(gate, columns, where, gain):
-            ramp, name = spec.ramp_of_gate[gate], GATES[gate]
-            codes = decode_integer(np.arange(spec.ticks + 1), spec.bipolar(name), spec.adc_bits)
-            decoded = (codes * (gain / 2.0 ** spec.value_shift(name))).astype(self.number.dtype)
+            ramp = spec.ramp_of(gate)
+            codes = decode_integer(np.arange(spec.ticks + 1), spec.bipolar(gate), spec.adc_bits)
+            decoded = (codes * (gain / 2.0 ** spec.value_shift(gate))).astype(self.number.dtype)
             return Bank(where, columns, ramp, decoded, tables[ramp], device.offsets[columns], device.delays[columns])
 
-        self.banks, gate = [], 0
-        while gate < 4:  # neighbors that convert and decode alike are one bank; g alone is decoded in units of c
-            end = gate + 1
-            while end < 4 and _G not in (gate, end) and spec.ramp_of_gate[end] == spec.ramp_of_gate[gate]:
-                end += 1
-            columns = slice(gate * units, end * units)
-            self.banks.append(bank(gate, columns, columns, 2.0**spec.state_frac_bits if gate == _G else 1.0))
-            gate = end
-        self.state_bank = bank(_G, slice(_G * units, (_G + 1) * units), slice(0, units), 1.0)
+        self.banks = []
+        # Neighbors that convert and decode alike are one bank; g alone is decoded in units of c.
+        for (_, is_g), alike in itertools.groupby(GATES, lambda gate: (spec.ramp_of(gate), gate == STATE_GATE)):
+            gates = list(alike)
+            columns = slice(spec.bank(gates[0]).start, spec.bank(gates[-1]).stop)
+            self.banks.append(bank(gates[0], columns, columns, 2.0**spec.state_frac_bits if is_g else 1.0))
+        self.state_bank = bank(STATE_GATE, spec.bank(STATE_GATE), slice(0, spec.units), 1.0)
 
     def _make_state(self) -> None:
         """The second conversion, by unit and pulse: charge and standard deviation of the noise; the pulse by c."""
@@ -224,10 +223,10 @@ class _Block:
 
     def steps(self, x: np.ndarray):
         """h of each step, shape (hidden, batch), of ``x``, shape (batch, steps, inputs)."""
-        fast, spec, units = self.fast, self.fast.spec, self.fast.spec.units
+        fast, spec = self.fast, self.fast.spec
         number = fast.number
         x = np.ascontiguousarray(x.transpose(1, 2, 0), fast.dtype)
-        i, f, g, o = (self.gates[k * units : (k + 1) * units] for k in range(4))
+        i, f, g, o = (self.gates[spec.bank(gate)] for gate in "ifgo")
         c, h = np.zeros_like(i), np.zeros((spec.hidden, i.shape[1]), i.dtype)
         nudged, high, low = number.dtype(1 + number.nudge), number.dtype(spec.state_max), number.dtype(-spec.state_max)
         gain = number.dtype(spec.input_max * (1 + number.nudge))

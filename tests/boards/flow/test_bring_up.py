@@ -12,7 +12,7 @@ import crossramp.boards
 import crossramp.cli
 import numpy as np
 import pytest
-from crossramp.boards.definitions.board import boards, find_board
+from crossramp.boards.definitions.board import boards, find_board, probed_columns
 from crossramp.cli.main import COMMANDS, parser
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import Space
@@ -65,12 +65,10 @@ def test_every_bit_of_a_header_has_its_own_place(tables):
 
 
 def test_probes_are_the_columns_that_the_table_says(tables):
-    from crossramp.boards.flow.board_core import probed_columns
-
     spec = load_model("kws").spec
     rows = re.findall(r"^\| probe (\d) .* comparator of unit (\d), bank (\w) \|$", TEXT, re.MULTILINE)
-    columns = ["ifgo".index(bank) * spec.units + int(unit) for _, unit, bank in rows]
-    assert columns == probed_columns(find_board("icebreaker").build(spec))
+    columns = [spec.column(bank, int(unit)) for _, unit, bank in rows]
+    assert columns == probed_columns(spec)
 
 
 def test_every_board_is_in_the_guide():

@@ -134,11 +134,13 @@ def test_written_thresholds_convert_tick_by_tick(spec, seed):
 
     c, h, hidden = np.zeros((1, spec.units), np.int64), np.zeros((1, spec.units), np.int64), []
     for codes in x:
-        macs = Lstm(spec, network.weights).macs(codes[None], h).reshape(1, 4, spec.units)
-        banks = [convert(macs[:, gate], ramp) for gate, ramp in enumerate(spec.ramp_of_gate)]
-        c = update_c(spec, np.concatenate(banks, axis=1), c)
-        state = convert(spec.state_cell * state_pulses(spec, c), spec.ramp_of_gate[2])
-        h = update_h(spec, banks[3], state)
+        macs = Lstm(spec, network.weights).macs(codes[None], h)
+        gates = np.empty_like(macs)
+        for gate in "ifgo":
+            gates[:, spec.bank(gate)] = convert(spec.of_bank(macs, gate), spec.ramp_of(gate))
+        c = update_c(spec, gates, c)
+        state = convert(spec.state_cell * state_pulses(spec, c), spec.ramp_of("g"))
+        h = update_h(spec, spec.of_bank(gates, "o"), state)
         hidden.append(h[0])
     np.testing.assert_array_equal(asker.run(x), hidden)
 

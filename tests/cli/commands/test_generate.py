@@ -96,13 +96,13 @@ def test_conductances_are_the_weights(generated, model_file):
         levels = int(row["weight_levels"])
         siemens = float(row["conductance_pos_siemens"]) - float(row["conductance_neg_siemens"])
         assert siemens == pytest.approx(levels * 150e-6 / spec.weight_max)
-        assert row["bank"] == "ifgo"[int(row["column"]) // spec.units]
+        assert row["bank"] == spec.bank_of_column(int(row["column"]))
         if row["row"]:
             weights[int(row["row"]), int(row["column"])] = levels
         else:
             states[row["row_use"]] = (int(row["column"]), levels)
     assert np.array_equal(weights, model.weights)
-    assert states == {f"state{u}": (2 * spec.units + u, spec.state_cell) for u in range(spec.units)}
+    assert states == {f"state{u}": (spec.column("g", u), spec.state_cell) for u in range(spec.units)}
     assert len(rows) == weights.size + spec.units
     assert [row["row_use"] for row in rows[:: spec.columns]][: spec.rows] == [
         *(f"x{k}" for k in range(5)),
@@ -282,12 +282,12 @@ def test_the_vectors_are_as_documented(top, model_file, tmp_path):
     begin = 0
     for number, length in enumerate(lengths):
         golden = model.network.run(x[None, begin : begin + length])
-        banks = golden.steps.codes[0].reshape(length, 4, spec.units)
+        codes = golden.steps.codes[0]
         for file, name, want in (
-            *(("gates", gate, banks[:, k]) for k, gate in enumerate("ifg")),
+            *(("gates", gate, spec.of_bank(codes, gate)) for gate in "ifg"),
             ("state", "c", golden.steps.c[0]),
             ("state", "q", golden.steps.state_pulses[0]),
-            ("output", "o", banks[:, 3]),
+            ("output", "o", spec.of_bank(codes, "o")),
             ("output", "t", golden.steps.state_codes[0]),
             ("h", "codes", golden.steps.h[0]),
         ):

@@ -32,7 +32,7 @@ def test_every_simulator_computes_the_golden_codes(run, model_file, simulator):
     assert content["mismatches"] == 0
     assert content["violations"] == []
     # Codes of four banks, c, its pulse, tanh(c) and h, of each unit and step; logits; the answer.
-    assert content["codes_compared"] == 4 * (3 * spec.units * 8 + spec.classes + 1)
+    assert content["codes_compared"] == 4 * (3 * 8 * spec.units + spec.classes + 1)
     assert content["clocks_per_step"] == spec.clocks_per_step
     assert content["analog_clocks_per_step"] == spec.analog_clocks_per_step
     assert content["wall_seconds"] > 0

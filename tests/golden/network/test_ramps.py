@@ -76,8 +76,8 @@ def test_clipped_floors_convert_alike(spec):
 @settings(max_examples=40)
 @given(specifications())
 def test_ramps_of_a_specification(spec):
-    for gate, index in zip("ifgo", spec.ramp_of_gate, strict=True):
-        ramp = ramps(spec)[index]
+    for gate in "ifgo":
+        ramp = ramps(spec)[spec.ramp_of(gate)]
         assert (ramp.activation.text, ramp.bits, ramp.scale) == (
             spec.activation(gate).text,
             spec.adc_bits,

@@ -41,7 +41,7 @@ def test_a_specifications_hash_follows_every_parameter(name):
     assert SPEC.replace().content_hash == SPEC.content_hash
 
 
-@pytest.mark.parametrize("gate", range(4))
+@pytest.mark.parametrize("gate", range(4), ids="ifgo")
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Gate)])
 def test_a_specifications_hash_follows_every_gate(gate, field):
     gates = [Gate("sigmoid", 2.0), Gate("hard_sigmoid", 2.0), Gate("tanh", 2.0), Gate("softplus[0,1]", 2.0)]

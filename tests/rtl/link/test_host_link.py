@@ -6,7 +6,8 @@ Its answers, byte for byte under any traffic, are compared in tests/boards/virtu
 
 import numpy as np
 import pytest
-from crossramp.boards.flow.board_core import BoardCore, probed_columns
+from crossramp.boards.definitions.board import probed_columns
+from crossramp.boards.flow.board_core import BoardCore
 from crossramp.golden.link.board_memory import Build, head_image, thresholds_image, weights_image
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import (
@@ -195,9 +196,9 @@ def test_pins_and_pacing(hold, tick, seed):
 
 
 def test_probes_show_the_first_units_of_each_bank():
-    assert probed_columns(build()) == [0, 1, 5, 6, 10, 11, 15, 16]
+    assert probed_columns(build().spec) == [0, 1, 5, 6, 10, 11, 15, 16]
     one = build(SPEC.replace(units=1, lanes=1), 1)
-    assert probed_columns(one) == [0, 1, 2, 3]
+    assert probed_columns(one.spec) == [0, 1, 2, 3]
     assert {port.name: port.width for port in port_table(BoardCore(one))}["probes"] == 4
 
 

@@ -176,15 +176,15 @@ def replayed(spec, model, x) -> dict[str, np.ndarray]:
         c = np.zeros(units, np.int64)
         for _ in utterance:
             codes = latch(next(conversions).comparators, spec.latch)
-            t = latch(next(conversions).comparators, spec.latch)[2 * units : 3 * units]
+            t = latch(next(conversions).comparators, spec.latch)[spec.bank("g")]
             c = update_c(spec, codes, c)
-            for name, value in zip(found, (codes, c, t, update_h(spec, codes[3 * units :], t)), strict=True):
+            for name, value in zip(found, (codes, c, t, update_h(spec, codes[spec.bank("o")], t)), strict=True):
                 found[name].append(value)
     return {name: np.array(values) for name, values in found.items()}
 
 
 FAULTS = {
-    "stuck": lambda spec: Stuck(high=[0, 2 * spec.units], low=[1, spec.columns - 1]),
+    "stuck": lambda spec: Stuck(high=[0, spec.column("g", 0)], low=[1, spec.columns - 1]),
     "all stuck low": lambda spec: Stuck(low=range(spec.columns)),
     "all stuck high": lambda spec: Stuck(high=range(spec.columns)),
     "late": lambda spec: Late(range(0, spec.columns, 3)),

@@ -22,7 +22,7 @@ def extremes(rng, low, high, shape):
 
 
 def run(spec, codes, c):
-    """(c, q, h) that the pipeline gives for codes (trials, 4, lanes) and c (trials, lanes); t is bank g's code."""
+    """(c, q, h) that the pipeline gives for codes (trials, gates, lanes) and c (trials, lanes); t is bank g's code."""
     dut, results = CellUpdate(spec), []
 
     async def bench(ctx):

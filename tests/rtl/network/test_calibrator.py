@@ -234,8 +234,8 @@ class OtherBanks(CalibrationPlan):
     """Counts each ramp's codes in the other's banks."""
 
     @property
-    def banks(self):
-        return super().banks[::-1]
+    def gates(self):
+        return super().gates[::-1]
 
 
 class NextTick(CalibrationPlan):

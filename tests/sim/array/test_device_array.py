@@ -39,8 +39,8 @@ def drive(model: ArrayModel, spec: Specification, x: np.ndarray, calibration: in
             c = update_c(spec, gates, c)
             q = state_pulses(spec, c)
             state = latch(run_conversion(spec, model, q[0], state=True, calibration=calibration), spec.latch)
-            state = state[None, 2 * spec.units : 3 * spec.units]
-            h = update_h(spec, gates[:, 3 * spec.units :], state)
+            state = state[None, spec.bank("g")]
+            h = update_h(spec, gates[:, spec.bank("o")], state)
             steps.append(StepTrace(model.finish()[-2].macs[None], gates, c, q, state, h))
         traces.append(StepTrace.stack(steps))
     return traces
@@ -105,7 +105,7 @@ def test_every_decision(seed):
         conversion = np.array([number])
         values = golden.values(golden.charge(pulses, second), pulses, conversion, second)
         expected = golden.comparators(values, conversion, second)[:, 0]
-        columns = slice(2 * SPEC.units, 3 * SPEC.units) if second else slice(None)
+        columns = SPEC.converted(second)
         np.testing.assert_array_equal(shown[:, columns], expected)
         np.testing.assert_array_equal(model.finish()[-1].macs[columns], values[0])
 

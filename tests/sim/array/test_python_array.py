@@ -46,15 +46,15 @@ def test_converts_as_golden(name, device, seed):
         np.testing.assert_array_equal(latch(latched, "last_high"), golden.convert(macs[None])[0])
         q = rng.integers(-spec.state_pulse_max, spec.state_pulse_max + 1, spec.units)
         latched = run_conversion(spec, model, q, state=True)
-        bank_g = slice(2 * spec.units, 3 * spec.units)
-        expected = golden.ramps[spec.ramp_of_gate[2]].convert(spec.state_cell * q)
+        bank_g = spec.bank("g")
+        expected = golden.ramps[spec.ramp_of("g")].convert(spec.state_cell * q)
         np.testing.assert_array_equal(latch(latched, "first_trip")[bank_g], expected)
         conversions = model.finish()
         assert [conversion.state for conversion in conversions[-2:]] == [False, True]
         np.testing.assert_array_equal(conversions[-2].macs, macs)
         assert conversions[-2].comparators.shape == (spec.ticks, spec.columns)
         compared += spec.columns + spec.units
-    assert compared == 4 * 5 * spec.units
+    assert compared == 4 * spec.codes_per_step
 
 
 @pytest.mark.parametrize("mode", ["last_high", "first_trip"])
@@ -102,7 +102,7 @@ def test_garbage_is_shown_wherever_nothing_is_latched(seed):
     golden, rng = lstm(spec, seed)
     codes = rng.integers(-spec.input_max, spec.input_max + 1, spec.rows)
     q = rng.integers(-spec.state_pulse_max, spec.state_pulse_max + 1, spec.units)
-    all_columns, bank_g = (1 << spec.columns) - 1, ((1 << spec.units) - 1) << 2 * spec.units
+    all_columns, bank_g = (1 << spec.columns) - 1, ((1 << spec.units) - 1) << spec.bank("g").start
     for values, state, looked_at in ((codes, False, all_columns), (q, True, bank_g)):
         # The same array with and without garbage, three clocks of waiting on each tick.
         clean, noisy = (

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from crossramp.golden.network.ramps import Ramp
-from crossramp.golden.spec.specification import GATES
+from crossramp.golden.spec.lstm_cell import GATES
 from crossramp.rtl.verilog.backend_text import strip_initial
 from crossramp.sim.array.programming import Programming
 from crossramp.sim.bulk.bulk_simulation import PAUSES, simulate_bulk
@@ -265,11 +265,11 @@ def test_calibration_cells_shift_the_ramps(seed, models):
         result_of[port] = result
     compare_bulk(network, batches, result_of[0]).check(*QUANTITIES)
     shifts = (cells * chosen).sum(axis=1)
-    gates = [GATES[spec.ramp_of_gate.index(ramp)] for ramp in range(len(spec.ramps))]
+    gates = [next(gate for gate in GATES if spec.ramp_of(gate) == ramp) for ramp in range(len(spec.ramps))]
     network.lstm.ramps = [ShiftedRamp(spec, gate, shift) for gate, shift in zip(gates, shifts, strict=True)]
     compare_bulk(network, batches, result_of[calibration]).check(*QUANTITIES)
     # Each shifted bank converts otherwise in the first step, where both runs have the same sums.
-    before, after = (result.traces[0].codes[0, 0].reshape(4, -1) for result in result_of.values())
+    before, after = (spec.by_bank(result.traces[0].codes[0, 0]) for result in result_of.values())
     assert ((before != after).any(axis=1) == (shifts != 0)[list(spec.ramp_of_gate)]).all()
 
 

@@ -43,7 +43,7 @@ def test_all_values_of_all_batches_are_compared(seed):
     [
         ("h", 0, (1, 2, 1), "utterance 1, step 2, unit 1"),
         *((name, 1, (2, 1, 0), "utterance 4, step 1, unit 0") for name in ("c", "state_pulses", "state_codes", "h")),
-        ("codes", 1, (1, 0, 2 * SPEC.units + 1), "utterance 3, step 0, bank g, unit 1"),
+        ("codes", 1, (1, 0, SPEC.column("g", 1)), "utterance 3, step 0, bank g, unit 1"),
         ("logits", 1, (3, 2), "utterance 5, class 2"),
         ("answers", 1, (0,), "utterance 2"),
     ],

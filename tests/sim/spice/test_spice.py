@@ -16,7 +16,7 @@ from crossramp.sim.spice.agreement import report
 from crossramp.sim.spice.column_equation import window_volts
 from crossramp.sim.spice.deck import Accuracy, Deck, build
 from crossramp.sim.spice.pin_voltages import conversions
-from crossramp.sim.spice.resistor_network import Lines, column_name
+from crossramp.sim.spice.resistor_network import Lines
 from crossramp.sim.spice.spice_step import NOISE, decks, golden_answers, simulate, spice_answers
 
 from tests.support.designs import SPECS, network_of
@@ -199,7 +199,7 @@ class TestPlantedFaults:
 
     def test_a_cell_of_another_weight(self, real):
         driven = int(np.flatnonzero(real.waves.rows.any(axis=0))[0])
-        name = column_name(real.network.spec, 0)
+        name = real.network.spec.column_name(0)
         line = Lines.of(real.array).names.index(f"{name}p")
         ohm = 1 / Lines.of(real.array).cells[driven, line].item()
         content = self.changed(real, f"Rcell{driven}_{name}p ", lambda line: line.replace(repr(ohm), repr(ohm * 1.05)))

@@ -72,7 +72,7 @@ def test_conversions_are_where_the_pins_say(traced):
 
 def test_a_deck_has_every_cell_exactly(traced):
     array, waves = traced
-    columns = [0, 2 * SPEC.units + 3]
+    columns = [SPEC.column("i", 0), SPEC.column("g", 3)]
     text = build(array, waves, columns).text
     assert text.startswith("* crossramp: ")
     assert text.endswith(".end\n")
@@ -83,7 +83,7 @@ def test_a_deck_has_every_cell_exactly(traced):
         for name, cells, column in (("i0p", array.positive, 0), ("i0n", array.negative, 0)):
             assert float(found[f"{row}_{name}"]) == 1 / cells[row, column].item()
     taps = re.findall(r"(?m)^Xramp(\d)_tap(\d+) .* gp=(\S+) gn=(\S+)$", text)
-    assert {int(ramp) for ramp, *_ in taps} == {SPEC.ramp_of_gate[0], SPEC.ramp_of_gate[2]}
+    assert {int(ramp) for ramp, *_ in taps} == {SPEC.ramp_of("i"), SPEC.ramp_of("g")}
     for ramp, tick, positive, negative in taps:
         place = int(ramp), int(tick) - 1
         assert float(positive) == array.ramp[place]

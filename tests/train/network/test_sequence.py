@@ -7,7 +7,8 @@ import torch
 from crossramp.golden.network.lstm import StepTrace
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.ramps import Ramp, ramps
-from crossramp.golden.spec.specification import GATES, Gate, Specification
+from crossramp.golden.spec.lstm_cell import GATES
+from crossramp.golden.spec.specification import Gate, Specification
 from crossramp.train.network.imperfections import Array, Imperfections
 from crossramp.train.network.quantized_network import QuantizedNetwork
 from crossramp.train.network.sequence import ConversionTables, exact_dtype, run_sequence
@@ -50,14 +51,13 @@ def differences(network: QuantizedNetwork, golden: Network, x: np.ndarray) -> li
     steps: StepTrace = expected.steps
     ramps = golden.lstm.ramps
     spec = golden.spec
-    banks = np.split(steps.codes, 4, axis=-1)
-    values = [ramps[ramp].decode(bank) for ramp, bank in zip(spec.ramp_of_gate, banks, strict=True)]
+    values = [ramps[spec.ramp_of(gate)].decode(spec.of_bank(steps.codes, gate)) for gate in GATES]
     pairs = {
         "macs": (trace.macs, steps.macs),
         "codes": (trace.values, np.concatenate(values, axis=-1)),
         "c": (trace.state, steps.c),
         "state_macs": (trace.state_macs, steps.state_pulses * spec.state_cell),
-        "state_codes": (trace.state_values, ramps[spec.ramp_of_gate[GATES.index("g")]].decode(steps.state_codes)),
+        "state_codes": (trace.state_values, ramps[spec.ramp_of("g")].decode(steps.state_codes)),
         "h": (trace.hidden, steps.h),
     }
     wrong = [name for name, (found, want) in pairs.items() if not np.array_equal(found.transpose(0, 1).numpy(), want)]
@@ -221,8 +221,8 @@ class _Surrogate:
         c = torch.zeros(drive.shape[1], spec.units, dtype=torch.float64)
         h, out = torch.zeros(drive.shape[1], spec.hidden, dtype=torch.float64), []
         for step in drive:
-            z = (step + h @ recurrent).chunk(4, 1)
-            i, f, g, o = (self.convert(macs, gate) for macs, gate in zip(z, GATES, strict=True))
+            z = step + h @ recurrent
+            i, f, g, o = (self.convert(spec.of_bank(z, gate), gate) for gate in "ifgo")
             c = self.round(f * c + i * g * 2**spec.state_frac_bits).clamp(-spec.state_max, spec.state_max)
             q = self.round(c * gain)
             q = self.swap(q.clamp(-spec.state_pulse_max, spec.state_pulse_max), q)
@@ -303,11 +303,10 @@ def test_no_gradient_passes_a_saturated_c():
     assert (trace.state[0] < spec.state_max).all()
     assert (trace.state[1] == spec.state_max).all()
     hidden[1].sum().backward()
-    banks = drive.grad.reshape(2, 4, 2)
-    assert (banks[1, 3] > 0).all()
-    assert (banks[1, :3] == 0).all()
-    assert (banks[0] == 0).all()
+    assert (spec.of_bank(drive.grad[1], "o") > 0).all()
+    assert all((spec.of_bank(drive.grad[1], gate) == 0).all() for gate in "ifg")
+    assert (drive.grad[0] == 0).all()
     drive.grad = None
     hidden, _, _ = run_sequence(drive, recurrent, spec, tables, array)
     hidden[0].sum().backward()
-    assert (drive.grad.reshape(2, 4, 2)[0, [0, 2, 3]] > 0).all()
+    assert all((spec.of_bank(drive.grad[0], gate) > 0).all() for gate in "igo")

@@ -102,7 +102,7 @@ def test_gain_of_current_columns_and_ramps():
     cells = (array.positive - array.negative) / array.unit
     assert chip.weights == pytest.approx(cells * columns * nominal / array.column_capacitance, rel=1e-3, abs=1e-3)
     state = (array.state_positive - array.state_negative) / array.unit
-    bank_g = array.column_capacitance[24:36]
+    bank_g = array.spec.of_bank(array.column_capacitance, "g")
     assert chip.state_cells == pytest.approx(state * columns * nominal / bank_g, rel=1e-3)
     # What hangs on the virtual ground discharges the capacitor: an exponent a clock for the mean column.
     load_of_line = array.positive.sum(axis=0).mean()

@@ -117,7 +117,7 @@ def test_chips_are_nearer_than_before(seed):
         device = sampled(technology, model.spec, model.weights, seed + number)
         found = calibrate(device, plan)
         for ramp in np.flatnonzero(~found.failed):
-            offsets = device.offsets.reshape(4, -1)[list(plan.banks[ramp])]
+            offsets = [model.spec.of_bank(device.offsets, gate) for gate in plan.gates[ramp]]
             levels = [device.levels(cells)[ramp, plan.ticks[ramp] - 1] for cells in (None, found.cells)]
             near.append(np.abs(levels - np.median(offsets)) / plan.lsb[ramp])
     before, after = np.median(near, axis=0)
@@ -167,7 +167,7 @@ def test_a_plan_by_hand():
     gates = (Gate("elu", 2.0), Gate("softplus[0,1]", 3.0), Gate("clipped_relu", 0.5), Gate("elu", 2.0))
     spec = Specification(inputs=40, units=6, classes=1, adc_bits=4, gates=gates)
     plan = CalibrationPlan.of(spec, 6.0)
-    assert (plan.banks, plan.columns) == (((0, 3), (1,), (2,)), (12, 6, 6))
+    assert (plan.gates, plan.columns) == ((("i", "o"), ("f",), ("g",)), (12, 6, 6))
     assert (plan.repeats, plan.settings, plan.steps) == (8, 6, 48)
     # Floors of tick K: 0; ln(exp(11/16) - 1) / (3/225) = -0.85, so -1; 28; in cells of 2.8125, 1.78125 and 5.25.
     assert plan.shifts == (0, -1, 5)

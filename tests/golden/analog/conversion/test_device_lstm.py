@@ -40,8 +40,8 @@ def written_out(device: DeviceInstance, pulses, conversion: int, second: bool, c
         for r in range(len(spec.ramps))
     ]
     codes = []
-    for c in range(2 * spec.units, 3 * spec.units) if second else range(spec.columns):
-        unit = c % spec.units
+    for c in range(spec.columns)[spec.converted(second)]:
+        unit = spec.unit_of_column(c)
         q = 0.0
         for t in range(1, len(window) + 1):
             driven = 0.0
@@ -61,7 +61,7 @@ def written_out(device: DeviceInstance, pulses, conversion: int, second: bool, c
         q += math.sqrt(variance + device.noise_variance[c]) * xi(c)
         y = abs(q) * device.compression
         v = q / (1.0 + y / 2.0 + y * y / 12.0) + device.offsets[c]
-        r = spec.ramp_of_gate[c // spec.units]
+        r = int(spec.ramp_of_column[c])
         level, decided = start[r], []
         for k in range(1, spec.ticks + 1):
             step = device.ramp_steps[r, k - 1]

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Columns by bank: where the columns of a gate stand, and which gate, unit and ramp a column belongs to."""
+
+from functools import cached_property
+
+import numpy as np
+
+from .lstm_cell import CONVERSIONS, GATES
+
+
+class BankColumns:
+    """The part of a :class:`.specification.Specification` that places banks; it needs ``units`` and ``ramps``.
+
+    A bank is the ``units`` adjacent columns of one gate. Every other module asks here by the gate's name, so that the
+    order and the number of banks stand in the cell alone.
+    """
+
+    @property
+    def columns(self) -> int:
+        """Output lines of the array: ``units`` for each gate of the cell."""
+        return len(GATES) * self.units
+
+    @property
+    def codes_per_step(self) -> int:
+        """Codes that the columns give in one step, over all conversions."""
+        return sum(map(len, CONVERSIONS)) * self.units
+
+    def bank(self, gate: str) -> slice:
+        """The columns of a gate."""
+        first = GATES.index(gate) * self.units
+        return slice(first, first + self.units)
+
+    def converted(self, second: bool) -> slice:
+        """The columns that a conversion latches, which are adjacent: those of the first or the second one of a step."""
+        gates = CONVERSIONS[second]
+        return slice(self.bank(gates[0]).start, self.bank(gates[-1]).stop)
+
+    def of_bank(self, values: np.ndarray, gate: str) -> np.ndarray:
+        """The part of ``values``, shape (..., columns), that belongs to a gate: a view of shape (..., units)."""
+        return values[..., self.bank(gate)]
+
+    def by_bank(self, values: np.ndarray) -> np.ndarray:
+        """``values``, shape (..., columns), with an axis for the banks: shape (..., banks, units)."""
+        return values.reshape(*values.shape[:-1], len(GATES), self.units)
+
+    def column(self, gate: str, unit: int | np.ndarray) -> int | np.ndarray:
+        """The column of a unit in a gate's bank."""
+        return self.bank(gate).start + unit
+
+    def in_bank(self, column: int | np.ndarray, gate: str) -> bool | np.ndarray:
+        """Whether a column belongs to a gate's bank."""
+        bank = self.bank(gate)
+        return (bank.start <= column) & (column < bank.stop)
+
+    def bank_of_column(self, column: int) -> str:
+        """The gate whose bank a column belongs to."""
+        return GATES[column // self.units]
+
+    def unit_of_column(self, column: int | np.ndarray) -> int | np.ndarray:
+        """The unit that a column belongs to."""
+        return column % self.units
+
+    def column_name(self, column: int) -> str:
+        """A column as it is shown to people: gate and unit, such as ``"g3"``."""
+        return f"{self.bank_of_column(column)}{self.unit_of_column(column)}"
+
+    def ramp_of(self, gate: str) -> int:
+        """The index in ``ramps`` of the ramp that converts a gate's columns."""
+        return self.ramp_of_gate[GATES.index(gate)]
+
+    @cached_property
+    def ramp_of_column(self) -> np.ndarray:
+        """For every column the index of its ramp in ``ramps``: int64, shape (columns,), read-only."""
+        ramps = np.repeat(np.array(self.ramp_of_gate, np.int64), self.units)
+        ramps.setflags(write=False)
+        return ramps
