@@ -12,10 +12,12 @@ import traceback
 from collections.abc import Sequence
 from importlib import import_module
 
+from crossramp.golden.common.errors import ExitStatus
+
 from crossramp import __version__
 
 from .process import exit_status, signals, user_folders, warning_lines
-from .process.exit_status import Status, on_one_line
+from .process.exit_status import on_one_line
 
 #: The commands, in the order of the help; each is a module of :mod:`crossramp.cli.commands`.
 COMMANDS = (
@@ -80,13 +82,13 @@ def main(argv: list[str] | None = None) -> int:
     """
     _prepare_streams()
     argv = sys.argv[1:] if argv is None else argv
-    status = Status.DONE
+    status = ExitStatus.DONE
     try:
         with signals.watched() as watch, contextlib.ExitStack() as leaving, warning_lines.told_in_a_line():
             status = _run(argv, watch, leaving)
             sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has enough; a difference that was found stays one
-        status = status or Status.BROKEN_PIPE
+        status = status or ExitStatus.BROKEN_PIPE
     except OSError as error:
         if error.errno not in _NO_OUTPUT:
             raise
@@ -121,7 +123,7 @@ def _run(argv: list[str], watch, leaving: contextlib.ExitStack) -> int:
         user_folders.provide(leaving)
         return args.run(args)
     except SystemExit as stop:  # argparse: help, version, usage
-        return stop.code if isinstance(stop.code, int) else Status.REFUSED
+        return stop.code if isinstance(stop.code, int) else ExitStatus.REFUSED
     except KeyboardInterrupt as interruption:  # a command may say what is kept
         return _interrupted(watch, str(interruption))
     except Exception as error:
@@ -132,7 +134,7 @@ def _run(argv: list[str], watch, leaving: contextlib.ExitStack) -> int:
         if os.environ.get(DEBUG):
             traceback.print_exception(error)
         status = exit_status.of_error(error)
-        if status is Status.INTERNAL:
+        if status is ExitStatus.INTERNAL:
             _complain(_reported(error, argv))
         else:
             _complain(exit_status.text_of(error, status))
@@ -177,7 +179,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def _refuse(message: str) -> int:
     _complain(message)
-    return Status.REFUSED
+    return ExitStatus.REFUSED
 
 
 def _complain(message: str) -> None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.network import Network
-
-from .process.errors import UserError
 
 SIMULATORS = ("auto", "verilator", "icarus", "amaranth")
 

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from crossramp.golden.common.checks import integer
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.link.link_protocol import BAUD
 from crossramp.golden.spec.boundary_wires import BOUNDARY
@@ -37,7 +38,7 @@ def probed_columns(spec: Specification) -> list[int]:
     return [spec.column(gate, unit) for gate in GATES for unit in range(min(spec.units, _PROBED_UNITS))]
 
 
-class BoardError(ValueError):
+class BoardError(InvalidValue):
     """A board that is not known, or one that cannot be what was asked of it; one line for the user."""
 
 

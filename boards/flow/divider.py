@@ -5,6 +5,7 @@ from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from crossramp.golden.common.checks import integer
+from crossramp.golden.common.errors import InvalidValue
 
 
 class ClockDivider(wiring.Component):
@@ -20,14 +21,14 @@ class ClockDivider(wiring.Component):
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For less than 2.
     """
 
     def __init__(self, divide: int):
         divide = integer("divide", divide)
         if divide < 2:
-            raise ValueError(f"divide is {divide}: a divided clock is at least half as fast; allowed: 2 and up")
+            raise InvalidValue(f"divide is {divide}: a divided clock is at least half as fast; allowed: 2 and up")
         self.divide = divide
         super().__init__({"clock": Out(1)})
 

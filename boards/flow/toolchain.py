@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from crossramp.golden.common.errors import CrossrampError, ExitStatus
 from crossramp.golden.common.installation import how_to_install
 
 TOOLS = ("yowasp", "native")
@@ -27,12 +28,16 @@ _POLL_SECONDS = 0.25
 _ASK_SECONDS = 300
 
 
-class ToolError(RuntimeError):
+class ToolError(CrossrampError, RuntimeError):
     """A program that failed or is missing; the message says which, and what it said last or what to do."""
+
+    exit_status = ExitStatus.FAILED
 
 
 class ToolMissing(ToolError):
     """A program that is missing or too old; the message says what to type."""
+
+    exit_status = ExitStatus.REFUSED
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.link.board_memory import unpacked
 from crossramp.golden.link.link_protocol import BAUD, Command, Space, Status, StatusBlock, step_payload
 from crossramp.golden.network.lstm import check_integers
@@ -153,7 +154,7 @@ class BoardDriver(BoardMemories):
         ------
         WrongModel
             For a network of another specification.
-        ValueError
+        InvalidValue
             For thresholds or settings that the board cannot hold.
         LinkError
             Also if what is read back is not what was written.
@@ -253,7 +254,7 @@ class BoardDriver(BoardMemories):
 
         Raises
         ------
-        ValueError
+        InvalidValue
             For a wrong shape, a number of steps or a code out of range.
         LinkError
             Also if the board loses the utterance again and again.
@@ -261,7 +262,7 @@ class BoardDriver(BoardMemories):
         spec = self.build.spec
         x = check_integers("x", x, (None, spec.inputs), spec.input_max)
         if not 1 <= len(x) <= spec.max_steps:
-            raise ValueError(f"x has {len(x)} steps; the board takes 1 to {spec.max_steps}")
+            raise InvalidValue(f"x has {len(x)} steps; the board takes 1 to {spec.max_steps}")
         self._utterance += 1
         for restarts in range(RESTARTS + 1):
             try:

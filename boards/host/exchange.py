@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable
 
+from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue
 from crossramp.golden.link.link_protocol import ANSWER, END, OVERHEAD, Command, Decoder, Frame, Status, encode
 
 NONCE = 16
@@ -21,8 +22,10 @@ _WRITE_SECONDS = 5.0
 """Beyond the timeout, that a write may take until the system has all bytes; nobody takes them after that."""
 
 
-class LinkError(RuntimeError):
+class LinkError(CrossrampError, RuntimeError):
     """The board does not do what was asked of it; one line with the port, what was under way and what to do."""
+
+    exit_status = ExitStatus.REFUSED
 
 
 class Refused(LinkError):
@@ -70,9 +73,9 @@ class Exchange:
 
     def __init__(self, line, name: str, *, timeout: float = 0.5, tries: int = 5, patience: float = 10.0):
         if tries < 1:
-            raise ValueError(f"tries is {tries}; expected 1 or more")
+            raise InvalidValue(f"tries is {tries}; expected 1 or more")
         if not timeout > 0:
-            raise ValueError(f"timeout is {timeout} s; expected more than 0")
+            raise InvalidValue(f"timeout is {timeout} s; expected more than 0")
         self.line, self.name = line, name
         self.timeout, self.tries, self.patience = timeout, tries, patience
         self.doing = "at the first question"

@@ -4,6 +4,7 @@
 import struct
 from collections.abc import Sequence
 
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.link.board_memory import Build, head_image, thresholds_image, weights_image
 from crossramp.golden.link.link_protocol import Space
 from crossramp.golden.network.lstm import check_integers
@@ -12,7 +13,7 @@ from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.specification import Specification
 
 
-class WrongModel(ValueError):
+class WrongModel(InvalidValue):
     """The board was built for another specification; one line that names what differs."""
 
 
@@ -59,14 +60,14 @@ def network_images(build: Build, network: Network, thresholds: Sequence | None =
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For thresholds of a wrong shape or range, or given to a board whose array is on pins.
     """
     spec = build.spec
     images = {Space.HEAD: head_image(build, network)}
     if not build.columns_per_clock:
         if thresholds is not None:
-            raise ValueError(f"{build.board}: its array has ramps of its own; leave out the thresholds")
+            raise InvalidValue(f"{build.board}: its array has ramps of its own; leave out the thresholds")
         return images
     if thresholds is not None:
         limit = (1 << (spec.mac_bits - 1)) - 1
@@ -81,17 +82,17 @@ def settings_image(build: Build, hold: int | None = None, tick: int = 1, calibra
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For clocks out of range, more cells than there are, or one that is neither 0 nor 1.
     """
     spec = build.spec
     hold = spec.settle_clocks if hold is None else hold
     for name, clocks in (("hold", hold), ("tick", tick)):
         if not 0 <= clocks <= 0xFFFF:
-            raise ValueError(f"{name} is {clocks} clocks; allowed: 0 to 65535")
+            raise InvalidValue(f"{name} is {clocks} clocks; allowed: 0 to 65535")
     cells = calibration_bits(spec)
     if len(calibration) > cells or any(cell not in (0, 1) for cell in calibration):
-        raise ValueError(f"calibration is {list(calibration)}; expected up to {cells} cells of 0 or 1")
+        raise InvalidValue(f"calibration is {list(calibration)}; expected up to {cells} cells of 0 or 1")
     bits = sum(cell << k for k, cell in enumerate(calibration))
     rest = build.word_bytes(Space.SETTINGS) * (build.words(Space.SETTINGS) - 2)
     return struct.pack("<HH", hold, tick) + bits.to_bytes(rest, "little")

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.link.board_memory import Build, read_identity
 from crossramp.golden.link.link_protocol import Command, Space, read_payload, write_payload
 from crossramp.golden.spec.specification import Specification
@@ -50,7 +51,7 @@ class BoardMemories:
         length = int.from_bytes(self._read_words(Space.IDENTITY, 0, 2, 1), "little")
         try:
             return read_identity(self._read_words(Space.IDENTITY, 0, length, 1))
-        except ValueError as error:
+        except InvalidValue as error:
             raise LinkError(f"{self.exchange.name}: {error}; build its bitstream again with this crossramp") from None
 
     def check(self, spec: Specification) -> None:
@@ -70,7 +71,7 @@ class BoardMemories:
 
         Raises
         ------
-        ValueError
+        InvalidValue
             For a space that the board has not.
         Refused
             For words beyond its end.
@@ -113,7 +114,7 @@ class BoardMemories:
 
     def _word_bytes(self, space: Space) -> int:
         if not self.build.words(space):
-            raise ValueError(f"the board on {self.exchange.name} ({self.build.board}) has no {space.name.lower()}")
+            raise InvalidValue(f"the board on {self.exchange.name} ({self.build.board}) has no {space.name.lower()}")
         return self.build.word_bytes(space)
 
     def write_images(

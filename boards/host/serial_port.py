@@ -5,11 +5,12 @@ import contextlib
 import errno
 import os
 
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.installation import how_to_install
 from crossramp.golden.link.link_protocol import BAUD
 
 
-class PortError(ValueError):
+class PortError(InvalidValue):
     """A port cannot be opened; one line with its name, the reason and what to do."""
 
 

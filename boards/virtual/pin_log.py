@@ -4,6 +4,8 @@
 import re
 from pathlib import Path
 
+from crossramp.golden.common.errors import InvalidValue
+
 #: In the order of the file; ``probe0`` to ``probe7``, as many as the board has, follow.
 PINS = ("rx", "tx", "ready", "busy", "error", "tick", "integrate", "hold")
 
@@ -63,7 +65,7 @@ def read_pins(path: str | Path, clock: int) -> dict[str, list[tuple[int, int]]]:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a file that is none of a virtual board; the message quotes the line.
     """
     names, edges, now = {}, {}, 0
@@ -76,5 +78,5 @@ def read_pins(path: str | Path, clock: int) -> dict[str, list[tuple[int, int]]]:
         elif line[:1] in ("0", "1") and line[1:] in names:
             edges[names[line[1:]]].append((now, int(line[0])))
         elif not line.startswith("$"):
-            raise ValueError(f"{path}: line {number} is {line!r}; expected the pins of a virtual board")
+            raise InvalidValue(f"{path}: line {number} is {line!r}; expected the pins of a virtual board")
     return edges

@@ -24,6 +24,7 @@ import tty
 from collections.abc import Callable
 from pathlib import Path
 
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.link.board_memory import Build, identity_image
 from crossramp.sim.tools.builds import build_executable
 from crossramp.sim.tools.simulators import SimulationError, SimulatorMissing, find_simulator
@@ -74,7 +75,7 @@ def virtual_board(
         On entry: Verilator was asked for and is not there; says what to install.
     SimulationError
         On entry, if the model cannot be built; on exit, if the simulation ended before it was told to.
-    ValueError
+    InvalidValue
         For another simulator, a build without an emulator, or ``change_verilog`` without Verilator.
     """
     return VirtualBoard(build, simulator, workdir, pins, progress, change_verilog, optimize)
@@ -83,7 +84,7 @@ def virtual_board(
 def choose_simulator(simulator: str = "auto") -> str:
     """``"verilator"`` or ``"amaranth"``; raises as :func:`virtual_board` does."""
     if simulator not in SIMULATORS:
-        raise ValueError(f"simulator is {simulator!r}; allowed: {', '.join(SIMULATORS)}")
+        raise InvalidValue(f"simulator is {simulator!r}; allowed: {', '.join(SIMULATORS)}")
     if simulator == "amaranth":
         return simulator
     try:
@@ -108,7 +109,7 @@ class VirtualBoard:
 
     def __init__(self, build, simulator, workdir, pins, progress, change_verilog, optimize):
         if not build.columns_per_clock:
-            raise ValueError(
+            raise InvalidValue(
                 f"board {build.board!r} has its array on pins, so nothing would answer there; "
                 "take one with an emulator for a virtual board"
             )

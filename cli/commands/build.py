@@ -8,13 +8,13 @@ from pathlib import Path
 
 import crossramp.boards
 from crossramp.boards.definitions.board import Board, boards, find_board
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.spec.spec_file import load_spec
 from crossramp.golden.spec.specification import Specification
 
 from ..output.output_folder import check_folder, listed, written_folder
 from ..output.tables import Progress, as_json, table
-from ..process.errors import UserError
 
 #: Where shipped specifications lie, each a board's that needs one of its own.
 SPECIFICATIONS = Path(crossramp.boards.__file__).parent / "specs"

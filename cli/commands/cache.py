@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossramp.golden.common.crossramp_cache import VARIABLE, own_cache, user_cache
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.common.wording import printable
 from crossramp.sim.tools import build_cache
 from crossramp.sim.tools.build_cache import Entry
 
 from ..output.tables import as_json, table
-from ..process.errors import UserError
 
 _EPILOG = f"""\
 examples:

@@ -6,12 +6,12 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
 
 from ..inputs import network_inputs
 from ..output.output_folder import written_folder
 from ..output.tables import as_json
-from ..process.errors import UserError
 from ..verification import SIMULATORS, Outcome, choose
 from . import demo_text
 from .generate import generate, module_name

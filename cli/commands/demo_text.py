@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.inputs.text_codes import TextSettings, bits_per_character, character_name, probabilities
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.network.network import Network
 
 from ..inputs import chip_options
 from ..output.tables import Progress, as_json
-from ..process.errors import UserError
 from ..verification import choose, difference
 from . import simulate
 from .generate import with_lanes
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the command; 0, 1 if hardware and golden model differ anywhere, or UserError (or a ValueError of ours)."""
+    """Do the command; 0, 1 if hardware and golden model differ anywhere, or UserError (or an InvalidValue)."""
     model = _text_model(args)
     settings = model.text_settings
     array = simulate.array_from_arguments(model, args)
@@ -112,7 +112,7 @@ def _check(settings: TextSettings, prompt: str, count: int, temperature: float, 
         raise UserError("--prompt is empty; give at least one character, the network says what comes after it")
     try:
         settings.indices(prompt)
-    except ValueError as error:
+    except InvalidValue as error:
         raise UserError(f"--prompt: {error}") from None
     if not 1 <= count <= _CHARACTERS_MAX:
         raise UserError(f"--characters is {count}; allowed: 1 to {_CHARACTERS_MAX}")

@@ -4,8 +4,9 @@
 import argparse
 import sys
 
+from crossramp.golden.common.errors import ExitStatus
+
 from ..output.tables import as_json, table
-from ..process.exit_status import Status
 from ..process.tools import TOOLS, Found, find, python_version
 
 
@@ -33,11 +34,11 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(_text(findings, lacking))
     if not lacking:
-        return Status.DONE
+        return ExitStatus.DONE
     names = ", ".join(found.tool.name for found in lacking)
     ways = "; ".join(dict.fromkeys(found.tool.install for found in lacking))
     print(f"crossramp: required and missing: {names}; type: {ways}", file=sys.stderr)
-    return Status.REFUSED
+    return ExitStatus.REFUSED
 
 
 def _entry(found: Found) -> dict:

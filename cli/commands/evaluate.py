@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.sim.montecarlo.evaluation import Chip, Instances, check_calibration
 from crossramp.sim.montecarlo.plan import CALIBRATIONS
@@ -15,7 +16,6 @@ from crossramp.train.data.word_folders import SPLITS
 from ..inputs import cell_files, chip_options
 from ..inputs.labeled_data import material
 from ..output.tables import Progress, as_json, table, wrote
-from ..process.errors import UserError
 from ..verification import SIMULATORS, Outcome, choose, verify
 from .generate import with_lanes
 
@@ -86,7 +86,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the command; 0, 1 if hardware and golden model differ, or UserError (or a ValueError of ours)."""
+    """Do the command; 0, 1 if hardware and golden model differ, or UserError (or an InvalidValue)."""
     model = load_model(args.model)
     if args.lanes is not None:
         model = with_lanes(model, args.lanes)

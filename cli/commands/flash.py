@@ -10,9 +10,9 @@ from pathlib import Path
 
 from crossramp.boards.definitions.board import Board, boards, find_board
 from crossramp.boards.definitions.families import FAMILIES
+from crossramp.golden.common.errors import UserError
 
 from ..output.tables import as_json
-from ..process.errors import UserError
 from .build import REPORT
 
 #: How to get each programmer.

@@ -10,6 +10,7 @@ from crossramp.golden.analog.cells.origin import window
 from crossramp.golden.analog.cells.targets import below_window
 from crossramp.golden.analog.conversion.calibration import REPEATS_LOG2, CalibrationPlan
 from crossramp.golden.analog.technologies.technology import Technology, load
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model, model_path
 from crossramp.golden.spec.spec_file import save_spec
 from crossramp.rtl.verilog.reserved_words import KEYWORDS
@@ -19,7 +20,6 @@ from ..output.conductance_maps import BASE, UNNAMED, unnamed, write_conductances
 from ..output.input_text import MODEL_JSON, classes_text, inputs_text
 from ..output.output_folder import MANIFEST, listed, written_folder
 from ..output.tables import as_json, markdown
-from ..process.errors import UserError
 from .info import describe, units
 
 TOPS = ("network", "macro")
@@ -75,7 +75,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the command; 0, or UserError (or a ValueError of ours) for what the user can put right."""
+    """Do the command; 0, or UserError (or an InvalidValue) for what the user can put right."""
     model = load_model(args.model)
     if args.lanes is not None:
         model = with_lanes(model, args.lanes)
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def calibration_plan(args: argparse.Namespace, model: Model, technology: Technology | None) -> CalibrationPlan | None:
-    """What ``--calibrator`` and the options that belong to it ask for; UserError or ValueError for what is wrong."""
+    """What ``--calibrator`` and the options that belong to it ask for; UserError or InvalidValue for what is wrong."""
     if not args.calibrator:
         if args.calibration_repeats is not None:
             raise UserError("--calibration-repeats belongs to --calibrator; add it, or leave both out")
@@ -195,7 +195,7 @@ def generate(
     ------
     UserError
         If the folder may not or cannot be written, or the name is one of the testbench's.
-    ValueError
+    InvalidValue
         For a module name that is no Verilog identifier.
     """
     from crossramp.rtl.verilog.verilog_writer import port_table, specification_header, to_verilog

@@ -10,6 +10,7 @@ import numpy as np
 from crossramp.golden.analog.chip.ramp_cells import SCHEMES
 from crossramp.golden.analog.chip.ramp_linearity import Linearity, of_instances, probe, supply_errors, with_scheme
 from crossramp.golden.analog.technologies.technology import Technology
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.activations import REGISTRY
@@ -17,7 +18,6 @@ from crossramp.golden.spec.specification import Specification
 
 from ..inputs import chip_options
 from ..output.tables import Progress, as_json, table, wrote
-from ..process.errors import UserError
 
 DEFAULT_INSTANCES = 100
 DEFAULT_TECHNOLOGY = "rram"
@@ -81,7 +81,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the command; 0, or UserError (or a ValueError of ours) for what the user can put right."""
+    """Do the command; 0, or UserError (or an InvalidValue) for what the user can put right."""
     if not 1 <= args.instances <= _INSTANCES_MOST:
         raise UserError(f"--instances is {args.instances}; allowed: 1 to {_INSTANCES_MOST}")
     for name in (args.plot, args.supply_plot):

@@ -5,6 +5,7 @@ import argparse
 import csv
 from pathlib import Path
 
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.conductance_window import G_MAX
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.network.ramp_report import RampReport, gate_report, ramp_report
@@ -13,7 +14,6 @@ from crossramp.golden.spec.activations import REGISTRY, activation
 from crossramp.golden.spec.lstm_cell import GATES
 
 from ..output.tables import as_json, wrote
-from ..process.errors import UserError
 
 DEFAULT_BITS = 5
 #: Of 5-bit pulse codes and weights with a full-scale weight of 2: the specification's default.
@@ -60,7 +60,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the command; 0, or UserError (or a ValueError of ours) for what the user can put right."""
+    """Do the command; 0, or UserError (or an InvalidValue) for what the user can put right."""
     report = _report(args)
     content = report.to_dict()
     if args.plot:

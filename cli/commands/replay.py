@@ -7,13 +7,13 @@ import json
 import time
 
 from crossramp.boards.definitions.board import Board, find_board
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.network.model_file import Model, load_model
 
 from ..inputs import network_inputs
 from ..output import notices
 from ..output.tables import Progress, as_json, table
-from ..process.errors import UserError
 
 #: Random utterances where nothing else is asked for, and steps of each: a netlist takes long for a clock.
 _RANDOM, _STEPS = 2, 4
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _utterances(model: Model, args: argparse.Namespace) -> tuple[network_inputs.Utterances, int]:
-    """What is to be replayed, and the seed of all that is random; UserError, or a ValueError of ours."""
+    """What is to be replayed, and the seed of all that is random; UserError, or an InvalidValue."""
     seed = 1 if args.seed is None else args.seed
     if seed < 0:
         raise UserError(f"--seed is {seed}; allowed: 0 and up")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.network.model_file import Model, load_model
 
@@ -15,7 +16,6 @@ from .. import scored_answers
 from ..inputs import network_inputs
 from ..output import notices
 from ..output.tables import Progress, as_json, table
-from ..process.errors import UserError
 from ..verification import difference
 from .virtual import BOARD, SIMULATORS
 
@@ -119,7 +119,7 @@ class Outcome:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the command; 0, 1 if anything differs, or UserError (or a ValueError of ours)."""
+    """Do the command; 0, 1 if anything differs, or UserError (or an InvalidValue)."""
     model = load_model(args.model)
     _check(args, model)
     utterances = network_inputs.from_arguments(model, args)
@@ -159,7 +159,7 @@ def run_on_board(model: Model, utterances: network_inputs.Utterances, args: argp
         For a simulated one that cannot be built, or stops.
     HardwareError
         If it stops after a difference was seen.
-    ValueError
+    InvalidValue
         For a port that cannot be opened, or a board that was built for another specification.
     """
     started = time.perf_counter()

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate
 from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
 
 from .. import scored_answers
 from ..inputs import chip_options, network_inputs
 from ..output import notices
 from ..output.tables import Progress, as_json, table
-from ..process.errors import UserError
 from ..verification import SIMULATORS, Outcome, choose, verify
 from .generate import with_lanes
 
@@ -63,7 +63,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the command; 0, 1 if anything differs, or UserError (or a ValueError of ours)."""
+    """Do the command; 0, 1 if anything differs, or UserError (or an InvalidValue)."""
     model = load_model(args.model)
     if args.lanes is not None:
         model = with_lanes(model, args.lanes)
@@ -105,7 +105,7 @@ class Array:
 
 
 def array_from_arguments(model: Model, args: argparse.Namespace) -> Array | None:
-    """The array that the arguments ask for, None: the ideal one; UserError or a ValueError for what is wrong."""
+    """The array that the arguments ask for, None: the ideal one; UserError or an InvalidValue for what is wrong."""
     from crossramp.sim.array.programming import calibration_port
 
     asked = chip_options.from_arguments(args, model)

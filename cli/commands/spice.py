@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.common.wording import printable
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.spec.lstm_cell import STATE_GATE
@@ -14,7 +15,6 @@ from crossramp.golden.spec.lstm_cell import STATE_GATE
 from ..inputs import chip_options, network_inputs
 from ..output.output_folder import check_folder, written_folder
 from ..output.tables import Progress, as_json, table, wrote
-from ..process.errors import UserError
 
 DEFAULT_COLUMNS = 8
 DEFAULT_STEP = 1
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def choose(model: Model, which: str, seed: int) -> list[int]:
-    """Columns by name, or a number of them drawn; UserError (or the ValueError of parse_columns)."""
+    """Columns by name, or a number of them drawn; UserError (or the InvalidValue of parse_columns)."""
     from crossramp.sim.spice.deck import parse_columns
 
     count = model.spec.columns
@@ -176,7 +176,7 @@ def _draw(name: str, *what) -> None:
         plot_step(name, *what)
     except OSError as error:
         raise UserError(f"{name}: cannot be written ({error.strerror or error}); choose another path") from None
-    except ValueError as error:
+    except InvalidValue as error:
         raise UserError(f"{name}: {error}") from None
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.spec.state_scale import SpecificationWarning
 from crossramp.sim.montecarlo.execute import Cluster, ExecutionError, run_local
@@ -24,7 +25,6 @@ from crossramp.sim.montecarlo.tasks import make_tasks, run_task
 from ..inputs import cell_files, network_inputs
 from ..output import notices
 from ..output.tables import Progress, as_json, table
-from ..process.errors import UserError
 
 _LIMIT = 3600.0  # s that a sweep may take without being asked for twice
 _PROBED = 3  # points that the estimate times

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.common.installation import how_to_install
 from crossramp.golden.network.model_file import Model, save_model
 from crossramp.train.data.datasets import cache_file, class_names, load_corpus
@@ -26,7 +27,6 @@ from ..inputs import network_inputs
 from ..output import notices
 from ..output.tables import as_json
 from ..output.train_report import Report
-from ..process.errors import UserError
 
 if TYPE_CHECKING:
     from crossramp.train.run.checkpoint import Checkpoint
@@ -161,7 +161,7 @@ def _add_changes(parser: argparse.ArgumentParser):
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do the command; 0, or UserError (or a ValueError of ours). Interrupted, it says what goes on from where."""
+    """Do the command; 0, or UserError (or an InvalidValue). Interrupted, it says what goes on from where."""
     if importlib.util.find_spec("torch") is None:
         raise UserError(f"training needs PyTorch, which is not here; type: {how_to_install('train')}")
     report = Report(aside=args.json)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from crossramp.golden.analog.chip.given_cells import Conductances
 from crossramp.golden.analog.technologies.technology import Technology
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model
 from crossramp.golden.network.network import Network
-
-from ..process.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)

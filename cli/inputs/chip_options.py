@@ -9,9 +9,9 @@ from crossramp.golden.analog.chip.physical import PhysicalArray
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.technologies.constants import CONSTANTS, SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, load, shipped
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model
 
-from ..process.errors import UserError
 from . import cell_files
 
 DEFAULT_SEED = 1
@@ -117,7 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(args: argparse.Namespace, model: Model | None) -> Devices | None:
-    """What the arguments ask for, None: the ideal array; UserError or a ValueError of ours for what is wrong."""
+    """What the arguments ask for, None: the ideal array; UserError or an InvalidValue for what is wrong."""
     asked = technology_of(args, ("device_seed", *cell_files.OPTIONS))
     if asked is None:
         return None

@@ -16,13 +16,12 @@ from tokenize import TokenError
 from typing import BinaryIO
 
 import numpy as np
+from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import pulse_codes
 from crossramp.golden.inputs.recordings import SATURATED, Findings
 from crossramp.golden.network.lstm import checked_integers
 from crossramp.golden.network.model_file import Model
-
-from ..process.errors import UserError
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _NO_HEADER = (ValueError, KeyError, TypeError, EOFError, SyntaxError, OverflowError, MemoryError, RecursionError)
@@ -63,7 +62,7 @@ def read_features(model: Model, path: Path, findings: Findings) -> np.ndarray:
             array = pulse_codes(values, spec.input_bits)
             _check_scale(name, values, spec.input_max, findings)
         return checked_integers("x", array, (None, None, None), spec.input_max)
-    except ValueError as error:
+    except InvalidValue as error:
         raise UserError(f"{name}: {error}") from None
 
 
@@ -74,7 +73,7 @@ def _check_scale(name: str, values: np.ndarray, full_scale: int, findings: Findi
         return
     largest = float(np.abs(values).max())
     if (values == np.rint(values)).all():
-        raise ValueError(
+        raise InvalidValue(
             f"holds floats that are all whole numbers, up to ±{largest:g}, while real features lie within ±1.0; "
             "save pulse codes as integers (x.astype(numpy.int16)), or divide real features by their full scale"
         )
@@ -118,7 +117,7 @@ def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(f"{name}: labels reach from {labels.min()} to {labels.max()}; classes: 0 to {spec.classes - 1}")
     try:
         return checked_integers("codes", codes, (None, None, None), spec.input_max), labels.astype(np.int64)
-    except ValueError as error:
+    except InvalidValue as error:
         raise UserError(f"{name}: {error}") from None
 
 
@@ -154,7 +153,7 @@ def _array(file: BinaryIO, size: int) -> np.ndarray:
     """The array that an open file of ``size`` bytes holds; one of :data:`_NO_HEADER` or _Short if there is none."""
     shape, fortran, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
     if dtype.hasobject:
-        raise ValueError("objects, which would have to be unpickled")
+        raise InvalidValue("objects, which would have to be unpickled")
     wanted, left = math.prod(shape) * dtype.itemsize, size - file.tell()
     if wanted > left or any(length < 0 for length in shape):
         raise _Short(f"holds {left} bytes of data, its shape {shape} needs {wanted}")
@@ -165,6 +164,6 @@ def _array(file: BinaryIO, size: int) -> np.ndarray:
 def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     about = archive.getinfo(f"{name}.npy")
     if about.file_size > _DEFLATED_MOST * (about.compress_size + 1):
-        raise ValueError("more bytes than its compressed ones can stand for")
+        raise InvalidValue("more bytes than its compressed ones can stand for")
     data = archive.read(about)
     return _array(io.BytesIO(data), len(data))

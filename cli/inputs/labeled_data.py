@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import features, pulse_codes
 from crossramp.golden.inputs.recordings import LEFT_OUT, folder_name
@@ -25,7 +26,6 @@ from crossramp.train.data.word_folders import (
 
 from ..output import notices
 from ..output.tables import Progress, table
-from ..process.errors import UserError
 from . import network_inputs
 from .feature_file import read_archive
 
@@ -34,7 +34,7 @@ _CHARACTERS = 2000  # of a text that go through the hardware
 
 
 def material(model: Model, args: argparse.Namespace, progress: Progress) -> "Speech | Text":
-    """What a model is measured on, read from where the arguments say; UserError, or a ValueError of ours, for none."""
+    """What a model is measured on, read from where the arguments say; UserError, or an InvalidValue, for none."""
     if model.text_settings is not None:
         return Text(model, args, progress)
     if model.feature_settings is not None or args.data.lower().endswith(".npz"):
@@ -216,7 +216,7 @@ class Text:
         self.split, first, last = self._part(text, args.split)
         try:
             places = self.settings.indices(text)
-        except ValueError as error:
+        except InvalidValue as error:
             raise UserError(f"{args.data}: {error}") from None
         if len(text) < 2:
             raise UserError(f"{args.data}: has {len(text)} character; the first that can be foretold is the second")

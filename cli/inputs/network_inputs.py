@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.golden.common.crossramp_cache import expanded
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import features, pulse_codes
 from crossramp.golden.inputs.recordings import Findings, find_recordings, folder_name, read_clip, read_clips
 from crossramp.golden.network.model_file import Model
 
 from ..output import notices
-from ..process.errors import UserError
 from .feature_file import read_archive, read_features
 
 #: Names the recordings of this package in the place of a folder.
@@ -95,7 +95,7 @@ def from_audio(model: Model, paths: Sequence[str | Path], findings: Findings | N
     ------
     UserError
         For a model without speech features, or a path that does not exist.
-    ValueError
+    InvalidValue
         For a folder without recordings, or one that cannot be read; if no recording is left.
     """
     settings = model.feature_settings

@@ -11,8 +11,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from crossramp.golden.common.errors import UserError
+
 from ..process import signals
-from ..process.errors import UserError
 
 #: Lists a folder's generated files with their SHA-256, in the form ``sha256sum -c`` reads; marks the folder as ours.
 MANIFEST = "MANIFEST.sha256"

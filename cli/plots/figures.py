@@ -14,9 +14,8 @@ import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.common.installation import how_to_install
-
-from ..process.errors import UserError
 
 #: Formats by the suffix of a file's name, and what keeps the time of day out of it: equal pictures make equal bytes.
 _METADATA = {

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.golden.analog.technologies.constants import CONSTANTS
+from crossramp.golden.common.errors import UserError
 from crossramp.sim.montecarlo.summary import BAND
 
-from ..process.errors import UserError
 from .figures import new_figure, own_settings, save_figure
 
 _COLORS = ("#1f6fb4", "#c0392b", "#2a9d4a", "#e07b00", "#7a3fa0", "#16a0a0", "#8c6d31", "#555555")

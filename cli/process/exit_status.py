@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exit statuses: what each one means, and which one an error ends a command with.
+"""The exit status that an error ends a command with, and the text that the command shows of it.
 
 =======  ===============================================================================================
 status   meaning
@@ -12,28 +12,17 @@ status   meaning
 70       an internal error, which is a bug of crossramp
 128 + n  ended by signal n: 129 SIGHUP, 130 Ctrl-C, 141 nobody reads the output, 143 SIGTERM
 =======  ===============================================================================================
+
+An error of crossramp states its status (:mod:`crossramp.golden.common.errors`).
+Of other packages' errors, only those in :data:`_OF_OTHERS` and the two kinds in :func:`of_error` are expected.
 """
 
 import re
 import sys
-from enum import IntEnum
 from importlib import import_module
 
+from crossramp.golden.common.errors import CrossrampError, ExitStatus
 from crossramp.golden.common.wording import printable
-
-from .errors import UserError
-
-
-class Status(IntEnum):
-    """See the module; of a signal it is 128 and the signal's number."""
-
-    DONE = 0
-    DIFFERENT = 1
-    REFUSED = 2
-    FAILED = 3
-    INTERNAL = 70
-    BROKEN_PIPE = 141
-
 
 #: What ``crossramp --help`` says of them.
 HELP = """\
@@ -42,40 +31,29 @@ exit status: 0 done; 1 hardware and golden model differ; 2 invalid input, a miss
              bug of crossramp; 129, 130, 143 ended by SIGHUP, Ctrl-C, SIGTERM; 141 nobody reads the output"""
 
 #: Classes of other packages, by module and name; a module that was never imported has raised none of them.
-_OF = {
-    Status.DIFFERENT: ("crossramp.sim.tools.simulators.HardwareError",),
-    Status.REFUSED: (
-        "crossramp.sim.tools.simulators.SimulatorMissing",
-        "crossramp.boards.flow.toolchain.ToolMissing",
-        "crossramp.boards.host.exchange.LinkError",
-    ),
-    Status.FAILED: (
-        "crossramp.sim.tools.simulators.SimulationError",
-        "crossramp.sim.spice.ngspice.SpiceError",
-        "crossramp.sim.montecarlo.execute.ExecutionError",
-        "crossramp.boards.flow.toolchain.ToolError",
-        "amaranth._toolchain.yosys.YosysError",
-        "concurrent.futures.process.BrokenProcessPool",
-        "builtins.MemoryError",
-    ),
+_OF_OTHERS = {
+    "amaranth._toolchain.yosys.YosysError": ExitStatus.FAILED,
+    "concurrent.futures.process.BrokenProcessPool": ExitStatus.FAILED,
+    "builtins.MemoryError": ExitStatus.FAILED,
 }
 
 
-def of_error(error: Exception) -> Status:
-    """The status that an error ends a command with; what nobody foresaw is a bug of ours."""
-    for status, names in _OF.items():
-        if isinstance(error, tuple(filter(None, map(_imported, names)))):
+def of_error(error: Exception) -> ExitStatus:
+    """The status that an error ends a command with; an error that nobody foresaw is a bug of crossramp."""
+    if isinstance(error, CrossrampError):
+        return error.exit_status
+    for name, status in _OF_OTHERS.items():
+        kind = _imported(name)
+        if kind is not None and isinstance(error, kind):
             return status
-    if isinstance(error, UserError) or (isinstance(error, OSError) and error.filename is not None):
-        return Status.REFUSED
+    if isinstance(error, OSError) and error.filename is not None:
+        return ExitStatus.REFUSED
     if isinstance(error, ModuleNotFoundError) and not (error.name or "crossramp").startswith("crossramp"):
-        return Status.REFUSED
-    if isinstance(error, ValueError) and _ours(error):
-        return Status.REFUSED
-    return Status.INTERNAL
+        return ExitStatus.REFUSED
+    return ExitStatus.INTERNAL
 
 
-def text_of(error: Exception, status: Status) -> str:
+def text_of(error: Exception, status: ExitStatus) -> str:
     """What a command says of an error: one line, but for a simulation's last lines, which are worth reading."""
     name = type(error).__name__
     if name == "YosysError":
@@ -91,7 +69,7 @@ def text_of(error: Exception, status: Status) -> str:
         return on_one_line(f"a worker process was killed, or memory ran out ({error}); run it again")
     if isinstance(error, OSError) and error.filename is not None:
         return on_one_line(f"{error.filename}: {error.strerror}")
-    return on_one_line(str(error)) if status is Status.REFUSED else str(error)
+    return on_one_line(str(error)) if status is ExitStatus.REFUSED else str(error)
 
 
 def on_one_line(message: str) -> str:
@@ -106,13 +84,3 @@ def on_one_line(message: str) -> str:
 def _imported(name: str) -> type | None:
     module, _, name = name.rpartition(".")
     return getattr(import_module(module), name) if module in sys.modules else None
-
-
-def _ours(error: Exception) -> bool:
-    """Whether our own code raised it, to say what is wrong; anything else is a bug."""
-    if type(error).__module__.startswith("crossramp."):
-        return True
-    trace = error.__traceback__
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace.tb_frame.f_globals.get("__name__", "").startswith("crossramp")

@@ -5,6 +5,8 @@ import numbers
 import operator
 from typing import Any
 
+from .errors import InvalidValue
+
 
 def whole(value: Any) -> int | None:
     """An integral number, numpy's included, as an int; None for anything else, such as floats and bools."""
@@ -26,7 +28,9 @@ def real(value: Any) -> float | None:
         return float("inf") if value > 0 else float("-inf")
 
 
-def integer(name: str, value: Any, low: int | None = None, high: int | None = None, error: type = ValueError) -> int:
+def integer(
+    name: str, value: Any, low: int | None = None, high: int | None = None, error: type[Exception] = InvalidValue
+) -> int:
     """The int that ``value`` is; ``error``, with its name, for another type or if it is out of ``low`` to ``high``."""
     found = whole(value)
     allowed = "integers" if low is None else f"{low} and up" if high is None else f"{low} to {high}"

@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from .errors import InvalidValue
+
 #: Names another folder for everything that crossramp keeps, in the place of ``crossramp`` in the user's cache folder.
 VARIABLE = "CROSSRAMP_CACHE"
 
@@ -19,11 +21,11 @@ def home() -> Path | None:
 
 
 def expanded(path: str | Path) -> Path:
-    """A path with ``~`` and ``~user`` at its beginning replaced; ValueError where there is no such home."""
+    """A path with ``~`` and ``~user`` at its beginning replaced; InvalidValue where there is no such home."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise ValueError(f"{path}: there is no such home directory; write the path without ~") from None
+        raise InvalidValue(f"{path}: there is no such home directory; write the path without ~") from None
 
 
 def user_cache() -> Path | None:

@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from .errors import InvalidValue
+
 _NAME = "crossramp"
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,7 +36,7 @@ def how_to_install(*extras: str) -> str:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For an extra that the package does not have.
     """
     wanted = f"[{','.join(extras)}]" if extras else ""
@@ -78,7 +80,7 @@ def _requirements(extras: tuple[str, ...]) -> list[str]:
     known = stated.metadata.get_all("Provides-Extra") or []
     for extra in extras:
         if extra not in known:
-            raise ValueError(f"{_NAME} has no extra {extra!r}; it has {', '.join(known)}")
+            raise InvalidValue(f"{_NAME} has no extra {extra!r}; it has {', '.join(known)}")
     found = []
     for requirement in stated.requires or []:
         what, _, marker = requirement.partition(";")

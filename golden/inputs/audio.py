@@ -18,6 +18,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ..common.errors import InvalidValue
 from ..common.wording import printable, shell_word
 
 __all__ = ["conversion", "read_wav"]
@@ -125,7 +126,7 @@ def read_wav(
 
     Raises
     ------
-    ValueError
+    InvalidValue
         If the file is not such a WAV file: one line that quotes the path and the value and says what to do.
     OSError
         If the file cannot be opened or read.
@@ -133,16 +134,16 @@ def read_wav(
     name = printable(os.fspath(path))
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # to open a pipe may take forever
-        raise ValueError(f"{name}: is a pipe or a device; write the recording into a file first")
+        raise InvalidValue(f"{name}: is a pipe or a device; write the recording into a file first")
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         try:
             _check_kind(file, size, path, sample_rate)
             layout = _read_layout(file, size, path)
         except _Foreign as error:
-            raise ValueError(f"{name}: not a PCM WAV file ({error}); {conversion(path, sample_rate)}") from None
+            raise InvalidValue(f"{name}: not a PCM WAV file ({error}); {conversion(path, sample_rate)}") from None
         except _Damaged as error:
-            raise ValueError(f"{name}: not a PCM WAV file ({error}); copy or record it again") from None
+            raise InvalidValue(f"{name}: not a PCM WAV file ({error}); copy or record it again") from None
         _check_layout(layout, name, conversion(path, sample_rate), sample_rate)
         file.seek(layout.start)
         samples = np.fromfile(file, "<i2", layout.length // 2).astype(np.int16)
@@ -152,10 +153,10 @@ def read_wav(
 
 
 def _check_kind(file: BinaryIO, size: int, path: str | os.PathLike[str], sample_rate: int) -> None:
-    """ValueError for what is no RIFF WAVE file."""
+    """InvalidValue for what is no RIFF WAVE file."""
     name, head = printable(os.fspath(path)), file.read(32)
     if size == 0:
-        raise ValueError(f"{name}: not a PCM WAV file (the file is empty); copy or record it again")
+        raise InvalidValue(f"{name}: not a PCM WAV file (the file is empty); copy or record it again")
     if head[:4] == b"RIFF":
         if len(head) < 12:
             raise _Damaged("the file ends within its header")
@@ -167,7 +168,7 @@ def _check_kind(file: BinaryIO, size: int, path: str | os.PathLike[str], sample_
         found.append(("an MP4 file", "ffmpeg"))
     what, how = found[0] if found else ("it does not begin with RIFF", "")
     way_out = conversion(path, sample_rate, how) if how == "" or how[0] == "-" or how == "ffmpeg" else how
-    raise ValueError(f"{name}: not a PCM WAV file ({what}); {way_out}")
+    raise InvalidValue(f"{name}: not a PCM WAV file ({what}); {way_out}")
 
 
 def _read_layout(file: BinaryIO, size: int, path: str | os.PathLike[str]) -> _Layout:
@@ -233,17 +234,17 @@ def _format(chunk: bytes) -> tuple[int, int, int]:
 
 
 def _length(file: BinaryIO, size: int, path, start: int, length: int, riff_end: int) -> tuple[int, str]:
-    """Bytes of samples, and how they were found if not from the data chunk alone; ValueError if they are missing."""
+    """Bytes of samples, and how they were found if not from the data chunk alone; InvalidValue if they are missing."""
     name, left = printable(os.fspath(path)), size - start
     if length > left and length >= _STREAMED:
         return left, f"was streamed: its header says 0x{length:08x} bytes of samples"
     if length > left:
-        raise ValueError(f"{name}: holds {left} bytes of samples, its header says {length}; copy or record it again")
+        raise InvalidValue(f"{name}: holds {left} bytes of samples, its header says {length}; copy or record it again")
     if length > 0 or left == 0 or _chunks_to_the_end(file, start, size):
         return length, ""
     if riff_end <= start or riff_end >= _STREAMED:  # as the recorder began it
         return left, "was not finished: its header says 0 bytes of samples"
-    raise ValueError(
+    raise InvalidValue(
         f"{name}: its header says 0 bytes of samples, but {left} bytes follow; "
         f"repair it, for example: sox --ignore-length {shell_word(path)} out.wav"
     )
@@ -265,8 +266,8 @@ def _chunks_to_the_end(file: BinaryIO, position: int, size: int) -> bool:
 
 def _check_layout(layout: _Layout, name: str, convert: str, sample_rate: int) -> None:
     if layout.channels != 1:
-        raise ValueError(f"{name}: has {layout.channels} channels, must be mono; {convert}")
+        raise InvalidValue(f"{name}: has {layout.channels} channels, must be mono; {convert}")
     if -(-layout.bits // 8) != 2:
-        raise ValueError(f"{name}: has {layout.bits} bits per sample, must be 16; {convert}")
+        raise InvalidValue(f"{name}: has {layout.bits} bits per sample, must be 16; {convert}")
     if layout.rate != sample_rate:
-        raise ValueError(f"{name}: has a sample rate of {layout.rate} Hz, must be {sample_rate} Hz; {convert}")
+        raise InvalidValue(f"{name}: has a sample rate of {layout.rate} Hz, must be {sample_rate} Hz; {convert}")

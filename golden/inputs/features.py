@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..common.checks import real, told, whole
+from ..common.errors import InvalidValue
 
 __all__ = [
     "DELTA_STEPS",
@@ -65,7 +66,7 @@ class FeatureSettings:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         A value is out of range; the message quotes it and the allowed range.
     """
 
@@ -97,7 +98,7 @@ class FeatureSettings:
         self._check_real("high_hz", 0.0, nyquist, high_name="half of sample_rate")
         self._check_real("low_hz", 0.0, self.high_hz, high_name="high_hz")
         if self.low_hz >= self.high_hz:
-            raise ValueError(f"low_hz is {self.low_hz!r}: must be below high_hz, which is {self.high_hz!r}")
+            raise InvalidValue(f"low_hz is {self.low_hz!r}: must be below high_hz, which is {self.high_hz!r}")
         self._check_real("level_gain", 1e-6, 1e6)
         self._check_real("level_offset", -1e6, 1e6)
         self._check_real("level_max", 1e-6, 1e6)
@@ -148,16 +149,16 @@ class FeatureSettings:
 
         Raises
         ------
-        ValueError
+        InvalidValue
             A name is unknown or missing, or a value is out of range.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
             if name not in known:
-                raise ValueError(f"feature setting {name!r} is unknown: the settings are {', '.join(known)}")
+                raise InvalidValue(f"feature setting {name!r} is unknown: the settings are {', '.join(known)}")
         for name in known:
             if name not in fields and name not in _OPTIONAL:
-                raise ValueError(f"feature setting {name!r} is missing: write all of {', '.join(known)}")
+                raise InvalidValue(f"feature setting {name!r} is missing: write all of {', '.join(known)}")
         return cls(**fields)
 
 
@@ -178,7 +179,7 @@ def fit_length(samples: ArrayLike, clip_samples: int) -> NDArray:
     clip_samples = _checked_int("clip_samples", clip_samples, 1, 1 << 28)
     samples = np.asarray(samples)
     if samples.ndim == 0:
-        raise ValueError("samples are a single number: give an array whose last axis is time")
+        raise InvalidValue("samples are a single number: give an array whose last axis is time")
     missing = clip_samples - samples.shape[-1]
     if missing <= 0:
         return samples[..., :clip_samples]
@@ -201,14 +202,14 @@ def log_mel(samples: ArrayLike, settings: FeatureSettings) -> NDArray[np.float64
 
     Raises
     ------
-    ValueError
+    InvalidValue
         The clips have another length (use `fit_length`), or hold complex or non-numeric values.
     """
     samples = np.asarray(samples)
     if samples.dtype.kind not in "iuf":
-        raise ValueError(f"samples are of type {samples.dtype}: give integers or floats in 16-bit PCM units")
+        raise InvalidValue(f"samples are of type {samples.dtype}: give integers or floats in 16-bit PCM units")
     if samples.ndim == 0 or samples.shape[-1] != settings.clip_samples:
-        raise ValueError(
+        raise InvalidValue(
             f"samples have shape {samples.shape}: the last axis must be clip_samples = {settings.clip_samples}; "
             "crop or pad with fit_length"
         )
@@ -240,7 +241,7 @@ def step_values(levels: ArrayLike, settings: FeatureSettings) -> NDArray[np.floa
     """
     levels = np.asarray(levels)
     if levels.ndim < 2 or levels.shape[-1] != settings.bands:
-        raise ValueError(f"levels have shape {levels.shape}: must be (..., frames, {settings.bands} bands)")
+        raise InvalidValue(f"levels have shape {levels.shape}: must be (..., frames, {settings.bands} bands)")
     per_step = settings.frames_per_step
     steps = levels.shape[-2] // per_step
     groups = levels[..., : steps * per_step, :].reshape((*levels.shape[:-2], steps, per_step, settings.bands))
@@ -309,7 +310,7 @@ def pulse_codes(values: ArrayLike, input_bits: int) -> NDArray[np.int64]:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         Input_bits is out of range, or a value is not finite.
     """
     input_bits = _checked_int("input_bits", input_bits, 2, 16)
@@ -317,7 +318,7 @@ def pulse_codes(values: ArrayLike, input_bits: int) -> NDArray[np.int64]:
     if not np.isfinite(values).all():
         at = tuple(map(int, np.argwhere(~np.isfinite(values))[0]))
         where = f" at {list(at)}" if at else ""
-        raise ValueError(f"features hold {values[at]}{where}: must be finite, in [-1, 1]")
+        raise InvalidValue(f"features hold {values[at]}{where}: must be finite, in [-1, 1]")
     full_scale = (1 << (input_bits - 1)) - 1
     # Clipped first: a huge value times the full scale would overflow the cast, and saturation commutes with rounding.
     scaled = np.clip(values, -1.0, 1.0) * full_scale
@@ -356,11 +357,11 @@ def _levels(clips: NDArray[np.float64], settings: FeatureSettings) -> NDArray[np
 def _checked_int(name: str, value: Any, low: int, high: int, low_name: str = "", high_name: str = "") -> int:
     number = whole(value)
     if number is None:
-        raise ValueError(f"{name} is {told(value)}: must be an integer from {low} to {high}")
+        raise InvalidValue(f"{name} is {told(value)}: must be an integer from {low} to {high}")
     if not low <= number <= high:
         low_text = f"{low} ({low_name})" if low_name else str(low)
         high_text = f"{high} ({high_name})" if high_name else str(high)
-        raise ValueError(f"{name} is {number}: must be from {low_text} to {high_text}")
+        raise InvalidValue(f"{name} is {number}: must be from {low_text} to {high_text}")
     return number
 
 
@@ -369,7 +370,7 @@ def _checked_real(name: str, value: Any, low: float, high: float, high_name: str
     number = whole(value) if whole(value) is not None else real(value)
     if number is None or not low <= number <= high:  # a NaN fails the comparison too
         high_text = f"{high:g} ({high_name})" if high_name else f"{high:g}"
-        raise ValueError(f"{name} is {told(value)}: must be a number from {low:g} to {high_text}")
+        raise InvalidValue(f"{name} is {told(value)}: must be a number from {low:g} to {high_text}")
     return number
 
 
@@ -378,7 +379,7 @@ def _per_input(name: str, value: Any, inputs: int, low: float) -> tuple[float, .
     if len(values) == 1:
         values = values * inputs
     if len(values) != inputs:
-        raise ValueError(f"{name} has {len(values)} values: must have one, or one per input ({inputs})")
+        raise InvalidValue(f"{name} has {len(values)} values: must have one, or one per input ({inputs})")
     for index, number in enumerate(values):
         _checked_real(f"{name}[{index}]", number, low, 1e6)
     return tuple(float(number) for number in values)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common.errors import InvalidValue
 from ..common.wording import printable
 from .audio import conversion, read_wav
 from .features import FeatureSettings, fit_length
@@ -99,7 +100,7 @@ def find_recordings(folder: Path | str, findings: Findings | None = None) -> lis
 
     Raises
     ------
-    ValueError
+    InvalidValue
         If a folder cannot be read, or there are more than 100,000.
     """
     top = Path(folder)
@@ -115,7 +116,7 @@ def find_recordings(folder: Path | str, findings: Findings | None = None) -> lis
             continue
         visited.append(place)
         if len(visited) > _FOLDERS_MOST:
-            raise ValueError(f"{printable(top)}: more than {_FOLDERS_MOST} folders; give one further down")
+            raise InvalidValue(f"{printable(top)}: more than {_FOLDERS_MOST} folders; give one further down")
         for entry in _entries(place):
             path = place / entry
             mode, why = _mode(path)
@@ -147,7 +148,7 @@ def read_samples(path: Path | str, settings: FeatureSettings, findings: Findings
 
     Raises
     ------
-    ValueError
+    InvalidValue
         If it cannot be read, is not a mono 16-bit WAV file of the right rate, or is shorter than one window of the
         front end.
     """
@@ -155,9 +156,9 @@ def read_samples(path: Path | str, settings: FeatureSettings, findings: Findings
     try:
         samples = read_wav(path, settings.sample_rate, notes.append)
     except OSError as error:
-        raise ValueError(f"{printable(path)}: cannot be read ({error.strerror or error}); copy it again") from None
+        raise InvalidValue(f"{printable(path)}: cannot be read ({error.strerror or error}); copy it again") from None
     if len(samples) < settings.window_samples:
-        raise ValueError(
+        raise InvalidValue(
             f"{printable(path)}: holds {len(samples)} samples, must hold at least {settings.window_samples}, "
             "one window of the front end; record it again"
         )
@@ -171,7 +172,7 @@ def read_clip(path: Path | str, settings: FeatureSettings, findings: Findings | 
 
     Raises
     ------
-    ValueError
+    InvalidValue
         As :func:`read_samples`.
     """
     samples = read_samples(path, settings, findings)
@@ -199,7 +200,7 @@ def read_clips(
 
     Raises
     ------
-    ValueError
+    InvalidValue
         If none can be used: what is wrong with the first.
     """
     places, clips, first = [], [], None
@@ -207,11 +208,11 @@ def read_clips(
         try:
             clips.append(read_clip(path, settings, findings))
             places.append(place)
-        except ValueError as error:
+        except InvalidValue as error:
             first = first or error
             findings.add(LEFT_OUT, error)
     if not clips:
-        raise ValueError(f"none of {len(paths)} recordings can be used; the first: {first}")
+        raise InvalidValue(f"none of {len(paths)} recordings can be used; the first: {first}")
     return places, np.stack(clips)
 
 
@@ -219,17 +220,17 @@ def _entries(folder: Path) -> list[str]:
     try:
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError as error:
-        raise ValueError(
+        raise InvalidValue(
             f"{printable(folder)}: cannot be listed ({error.strerror}); make the folder readable"
         ) from None
 
 
 def _mode(path: Path) -> tuple[int | None, str]:
-    """What a name stands for, links followed, or None and why that is unknown; ValueError if its folder is closed."""
+    """What a name stands for, links followed, or None and why that is unknown; InvalidValue if its folder is closed."""
     try:
         return os.stat(path).st_mode, ""
     except PermissionError as error:
-        raise ValueError(
+        raise InvalidValue(
             f"{printable(path)}: cannot be looked at ({error.strerror}); make its folder readable"
         ) from None
     except OSError as error:
@@ -240,7 +241,9 @@ def _identity(folder: Path) -> tuple[int, int]:
     try:
         found = os.stat(folder)
     except OSError as error:
-        raise ValueError(f"{printable(folder)}: cannot be read ({error.strerror}); make the folder readable") from None
+        raise InvalidValue(
+            f"{printable(folder)}: cannot be read ({error.strerror}); make the folder readable"
+        ) from None
     return found.st_dev, found.st_ino
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..common.checks import integer, real, told, whole
+from ..common.errors import InvalidValue
 
 __all__ = ["KIND", "VOCABULARY_MAX", "TextSettings", "bits_per_character", "character_name", "probabilities"]
 
@@ -47,7 +48,7 @@ class TextSettings:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a value that is wrong; the message quotes it.
     """
 
@@ -59,14 +60,14 @@ class TextSettings:
     def __post_init__(self) -> None:
         if not isinstance(self.vocabulary, str) or not 1 <= len(self.vocabulary) <= VOCABULARY_MAX:
             size = len(self.vocabulary) if isinstance(self.vocabulary, str) else repr(self.vocabulary)
-            raise ValueError(f"vocabulary has {size} characters; allowed: 1 to {VOCABULARY_MAX}")
+            raise InvalidValue(f"vocabulary has {size} characters; allowed: 1 to {VOCABULARY_MAX}")
         if len(self._place) != len(self.vocabulary):
             twice = next(char for n, char in enumerate(self.vocabulary) if char in self.vocabulary[:n])
-            raise ValueError(f"vocabulary holds {twice!r} twice")
+            raise InvalidValue(f"vocabulary holds {twice!r} twice")
         object.__setattr__(self, "full_scale", integer("full_scale", self.full_scale, 1, _CODE_MAX))
         scale = real(self.logit_scale)
         if scale is None or not 0 < scale < math.inf:
-            raise ValueError(f"logit_scale is {told(self.logit_scale)}; allowed: a number above 0")
+            raise InvalidValue(f"logit_scale is {told(self.logit_scale)}; allowed: a number above 0")
         object.__setattr__(self, "logit_scale", scale)
         if self.embedding is not None:
             object.__setattr__(self, "embedding", self._checked_embedding())
@@ -74,16 +75,16 @@ class TextSettings:
     def _checked_embedding(self) -> tuple[tuple[int, ...], ...]:
         rows = self.embedding
         if not isinstance(rows, list | tuple) or not all(isinstance(row, list | tuple) for row in rows):
-            raise ValueError(f"embedding is {rows!r:.80}; expected a row of pulse codes for each character")
+            raise InvalidValue(f"embedding is {rows!r:.80}; expected a row of pulse codes for each character")
         if len(rows) != len(self.vocabulary):
-            raise ValueError(f"embedding has {len(rows)} rows for {len(self.vocabulary)} characters")
+            raise InvalidValue(f"embedding has {len(rows)} rows for {len(self.vocabulary)} characters")
         width = len(rows[0])
         for char, row in zip(self.vocabulary, rows, strict=True):
             if len(row) != width or width == 0:
-                raise ValueError(f"embedding of {char!r} has {len(row)} codes, the first row {width}; at least 1")
+                raise InvalidValue(f"embedding of {char!r} has {len(row)} codes, the first row {width}; at least 1")
             for code in row:
                 if whole(code) is None or abs(code) > self.full_scale:
-                    raise ValueError(f"embedding of {char!r} holds {told(code)}; allowed: ±{self.full_scale}")
+                    raise InvalidValue(f"embedding of {char!r} holds {told(code)}; allowed: ±{self.full_scale}")
         return tuple(tuple(map(int, row)) for row in rows)
 
     @cached_property
@@ -115,7 +116,7 @@ class TextSettings:
 
         Raises
         ------
-        ValueError
+        InvalidValue
             For a character that is not in the vocabulary; the message names it and its place.
         """
         try:
@@ -123,7 +124,7 @@ class TextSettings:
         except KeyError as error:
             (char,) = error.args
             where = f"character {text.index(char) + 1} of the text"
-            raise ValueError(
+            raise InvalidValue(
                 f"{where}, {char!r} (U+{ord(char):04X}), is none of the {len(self.vocabulary)} that the model knows: "
                 f"{_some(self.vocabulary)}; leave it out, or train on a text that has it"
             ) from None
@@ -143,18 +144,18 @@ class TextSettings:
 
         Raises
         ------
-        ValueError
+        InvalidValue
             For another kind, a name that is unknown or missing, or a wrong value.
         """
         known = ["kind", *(field.name for field in dataclasses.fields(cls))]
         for name in fields:
             if name not in known:
-                raise ValueError(f"text setting {name!r} is unknown: the settings are {', '.join(known)}")
+                raise InvalidValue(f"text setting {name!r} is unknown: the settings are {', '.join(known)}")
         for name in known:
             if name not in fields:
-                raise ValueError(f"text setting {name!r} is missing: write all of {', '.join(known)}")
+                raise InvalidValue(f"text setting {name!r} is missing: write all of {', '.join(known)}")
         if fields["kind"] != KIND:
-            raise ValueError(f"kind is {fields['kind']!r}; expected {KIND!r}")
+            raise InvalidValue(f"kind is {fields['kind']!r}; expected {KIND!r}")
         return cls(**{name: value for name, value in fields.items() if name != "kind"})
 
 
@@ -180,11 +181,11 @@ def probabilities(logits: ArrayLike, logit_scale: float, temperature: float = 1.
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a temperature that is not above 0, or no number.
     """
     if not temperature > 0 or not math.isfinite(temperature):
-        raise ValueError(f"the temperature is {temperature!r}; allowed: a number above 0")
+        raise InvalidValue(f"the temperature is {temperature!r}; allowed: a number above 0")
     return np.exp(_log_probabilities(logits, logit_scale / temperature))
 
 
@@ -201,12 +202,14 @@ def bits_per_character(logits: ArrayLike, targets: ArrayLike, logit_scale: float
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For shapes that do not fit, or nothing to take the mean of.
     """
     logs, targets = _log_probabilities(logits, logit_scale), np.asarray(targets)
     if logs.shape[:-1] != targets.shape or targets.size == 0:
-        raise ValueError(f"logits have the shape {logs.shape}, targets {targets.shape}; expected one of each character")
+        raise InvalidValue(
+            f"logits have the shape {logs.shape}, targets {targets.shape}; expected one of each character"
+        )
     return float(-np.take_along_axis(logs, targets[..., None], axis=-1).mean() / math.log(2))
 
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..common.checks import integer
+from ..common.errors import InvalidValue
 from ..network.network import Network
 from ..network.ramps import ramps
 from ..spec.boundary_wires import calibration_bits
@@ -140,13 +141,13 @@ def read_identity(image: bytes) -> Build:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For anything that is no identity of this version; the message quotes what is wrong.
     """
     try:
         content = json.loads(image[2:].decode())
         if content["protocol"] != VERSION:
-            raise ValueError(f"the board speaks version {content['protocol']!r} of the protocol; this is {VERSION}")
+            raise InvalidValue(f"the board speaks version {content['protocol']!r} of the protocol; this is {VERSION}")
         spec = Specification.from_dict(content["specification"])
         build = Build(
             content["board"],
@@ -157,11 +158,11 @@ def read_identity(image: bytes) -> Build:
             content["made_by"],
         )
         if content["hash"] != spec.content_hash or content["payload"] != build.payload:
-            raise ValueError(f"the board's identity contradicts itself: hash {content['hash']!r}")
+            raise InvalidValue(f"the board's identity contradicts itself: hash {content['hash']!r}")
     except SpecificationError as error:
-        raise ValueError(f"the board's specification is none: {error}") from None
+        raise InvalidValue(f"the board's specification is none: {error}") from None
     except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"the board's identity cannot be read ({type(error).__name__}: {error})") from None
+        raise InvalidValue(f"the board's identity cannot be read ({type(error).__name__}: {error})") from None
     return build
 
 

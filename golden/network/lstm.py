@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..common.errors import InvalidValue
 from ..spec.lstm_cell import GATES, STATE_GATE
 from ..spec.specification import Specification
 from .cell_update import project, state_pulses, update_c, update_h
@@ -54,7 +55,7 @@ class Lstm:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a wrong shape, a type that is no integer, or a level out of range.
     """
 
@@ -127,7 +128,7 @@ class Lstm:
 
         Raises
         ------
-        ValueError
+        InvalidValue
             For a wrong shape, no step at all, or a code out of range.
         """
         x = self.checked_inputs(x).astype(np.int64)
@@ -146,21 +147,21 @@ class Lstm:
         return self.run(x).h if self.fast is None else self.fast.hidden(self.checked_inputs(x))
 
     def checked_inputs(self, x) -> np.ndarray:
-        """``x`` as an integer array (its own type), or the ValueError of :meth:`run`."""
+        """``x`` as an integer array (its own type), or the InvalidValue of :meth:`run`."""
         x = check_integers("x", x, (None, None, self.spec.inputs), self.spec.input_max)
         if x.shape[1] == 0:
-            raise ValueError("x has no steps; an utterance has at least 1")
+            raise InvalidValue("x has no steps; an utterance has at least 1")
         return x
 
 
 def checked_projection(spec: Specification, weights) -> np.ndarray | None:
-    """The projection's weights as a read-only int64 array, or None where there is no projection; else ValueError."""
+    """The projection's weights as a read-only int64 array, or None where there is no projection; else InvalidValue."""
     if not spec.projection:
         if weights is not None:
-            raise ValueError("projection_weights are given, but the specification has no projection; leave them out")
+            raise InvalidValue("projection_weights are given, but the specification has no projection; leave them out")
         return None
     if weights is None:
-        raise ValueError(f"projection_weights are missing: the specification has a projection to {spec.projection}")
+        raise InvalidValue(f"projection_weights are missing: the specification has a projection to {spec.projection}")
     limit = spec.head_weight_max
     weights = checked_integers("projection_weights", weights, (spec.projection, spec.units), limit)
     weights.setflags(write=False)
@@ -168,19 +169,19 @@ def checked_projection(spec: Specification, weights) -> np.ndarray | None:
 
 
 def checked_integers(name: str, values, shape: tuple, limit: int) -> np.ndarray:
-    """``values`` as a new int64 array, or the ValueError of :func:`check_integers`."""
+    """``values`` as a new int64 array, or the InvalidValue of :func:`check_integers`."""
     return check_integers(name, values, shape, limit).astype(np.int64)
 
 
 def check_integers(name: str, values, shape: tuple, limit: int) -> np.ndarray:
-    """``values`` as an array, or ValueError: a wrong type, shape (None: any) or a value beyond ±limit, quoted."""
+    """``values`` as an array, or InvalidValue: a wrong type, shape (None: any) or a value beyond ±limit, quoted."""
     values = np.asarray(values)
     if values.dtype.kind not in "iu":
-        raise ValueError(f"{name} holds {values.dtype}; expected integers")
+        raise InvalidValue(f"{name} holds {values.dtype}; expected integers")
     if values.ndim != len(shape) or any(n not in (None, have) for have, n in zip(values.shape, shape, strict=True)):
         expected = tuple("any" if want is None else want for want in shape)
-        raise ValueError(f"{name} has the shape {values.shape}; expected {expected}".replace("'any'", "any"))
+        raise InvalidValue(f"{name} has the shape {values.shape}; expected {expected}".replace("'any'", "any"))
     if values.size and (values.max() > limit or values.min() < -limit):
         at = tuple(map(int, np.argwhere((values > limit) | (values < -limit))[0]))
-        raise ValueError(f"{name}{list(at)} is {values[at]}; allowed: -{limit} to {limit}")
+        raise InvalidValue(f"{name}{list(at)} is {values[at]}; allowed: -{limit} to {limit}")
     return values

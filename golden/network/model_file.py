@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..common.errors import InvalidValue
 from ..inputs.features import FeatureSettings
 from ..inputs.text_codes import KIND as TEXT
 from ..inputs.text_codes import TextSettings
@@ -44,7 +45,7 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a ZIP can state, so that equal
 _REMAKE = "make it again with save_model, or copy it again"
 
 
-class ModelFileError(ValueError):
+class ModelFileError(InvalidValue):
     """A model file is missing, damaged or inconsistent; one line with the path, the value and what to do."""
 
 
@@ -73,7 +74,7 @@ class Model:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a wrong shape, type or value of anything; the message quotes it.
     """
 
@@ -95,7 +96,7 @@ class Model:
         object.__setattr__(self, "class_names", _checked_names(self.class_names, self.spec.classes))
         self._check_features()
         if not isinstance(self.provenance, dict):
-            raise ValueError(f"provenance is {self.provenance!r}; expected a dict of JSON types")
+            raise InvalidValue(f"provenance is {self.provenance!r}; expected a dict of JSON types")
         _to_json(self.provenance)
 
     def _check_features(self):
@@ -105,24 +106,26 @@ class Model:
         if settings is None:
             return
         if settings.inputs != spec.inputs:
-            raise ValueError(
+            raise InvalidValue(
                 f"the features have {settings.inputs} values a step, but the network has {spec.inputs} inputs"
             )
         if not 1 <= settings.steps <= spec.max_steps:
-            raise ValueError(f"the features make {settings.steps} steps; the network takes 1 to {spec.max_steps}")
+            raise InvalidValue(f"the features make {settings.steps} steps; the network takes 1 to {spec.max_steps}")
 
     def _check_text(self, settings: TextSettings):
         spec, characters = self.spec, len(settings.vocabulary)
         if spec.readout != "step":
-            raise ValueError(f"the readout is {spec.readout!r}; a text model has logits after every 'step'")
+            raise InvalidValue(f"the readout is {spec.readout!r}; a text model has logits after every 'step'")
         if settings.inputs != spec.inputs:
-            raise ValueError(f"a character is {settings.inputs} codes, but the network has {spec.inputs} inputs")
+            raise InvalidValue(f"a character is {settings.inputs} codes, but the network has {spec.inputs} inputs")
         if characters != spec.classes:
-            raise ValueError(f"the vocabulary has {characters} characters, but the network has {spec.classes} classes")
+            raise InvalidValue(
+                f"the vocabulary has {characters} characters, but the network has {spec.classes} classes"
+            )
         if settings.full_scale != spec.input_max:
-            raise ValueError(f"full_scale of text is {settings.full_scale}, but the network's is {spec.input_max}")
+            raise InvalidValue(f"full_scale of text is {settings.full_scale}, but the network's is {spec.input_max}")
         if self.class_names != settings.class_names:
-            raise ValueError("the class names are not those of the vocabulary's characters")
+            raise InvalidValue("the class names are not those of the vocabulary's characters")
 
     @cached_property
     def network(self) -> Network:
@@ -145,10 +148,10 @@ class Model:
         if self.features is None:
             return None
         if not isinstance(self.features, dict):
-            raise ValueError(f"features is {self.features!r}; expected a dict of feature settings or null")
+            raise InvalidValue(f"features is {self.features!r}; expected a dict of feature settings or null")
         kind = self.features.get("kind", "speech")
         if kind != TEXT and "kind" in self.features:
-            raise ValueError(f"the features' kind is {kind!r}; known: {TEXT!r}, and speech, which names none")
+            raise InvalidValue(f"the features' kind is {kind!r}; known: {TEXT!r}, and speech, which names none")
         return kind
 
     @cached_property
@@ -341,7 +344,7 @@ def _parse(text: bytes) -> dict:
 
 
 def _no_number(text: str):
-    raise ValueError(f"{text} is no number")
+    raise InvalidValue(f"{text} is no number")
 
 
 def _finite(text: str) -> float:
@@ -355,7 +358,7 @@ def _to_json(content) -> str:
     try:
         return json.dumps(content, allow_nan=False, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{content!r:.80} cannot be written as JSON: {error}") from None
+        raise InvalidValue(f"{content!r:.80} cannot be written as JSON: {error}") from None
 
 
 def _narrow(model: Model) -> dict[str, np.ndarray]:
@@ -381,12 +384,12 @@ def _checked_names(names, count: int) -> tuple[str, ...]:
     names = (names,) if isinstance(names, str) else tuple(names)
     for name in names:
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
-            raise ValueError(f"class name {name!r} is no printable text")
+            raise InvalidValue(f"class name {name!r} is no printable text")
     if len(names) != count:
-        raise ValueError(f"there are {len(names)} class names for {count} classes")
+        raise InvalidValue(f"there are {len(names)} class names for {count} classes")
     seen = set()
     for name in names:
         if name in seen:
-            raise ValueError(f"class name {name!r} is there twice")
+            raise InvalidValue(f"class name {name!r} is there twice")
         seen.add(name)
     return names

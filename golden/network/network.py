@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..common.errors import InvalidValue
 from ..spec.specification import Specification
 from .integers import exact_matmul
 from .lstm import Lstm, StepTrace, check_integers, checked_integers
@@ -46,7 +47,7 @@ class Network:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a wrong shape, a type that is no integer, or a value out of range.
     """
 
@@ -77,7 +78,7 @@ class Network:
 
         Raises
         ------
-        ValueError
+        InvalidValue
             For a wrong shape, a number of steps or a code out of range.
         """
         self._check_steps(x)
@@ -101,11 +102,11 @@ class Network:
 
         Raises
         ------
-        ValueError
+        InvalidValue
             For a wrong shape, a code out of range, or another readout.
         """
         if self.spec.readout != "step":
-            raise ValueError(f"the readout is {self.spec.readout!r}: only 'step' has logits after every step")
+            raise InvalidValue(f"the readout is {self.spec.readout!r}: only 'step' has logits after every step")
         step = self.lstm.step(check_integers("x", x, (None, self.spec.inputs), self.spec.input_max), c, h)
         logits = self.logits(step.h, 1)
         return NetworkTrace(logits.argmax(axis=-1), logits, step.h, step)
@@ -127,7 +128,7 @@ class Network:
 
     def _check_steps(self, x):
         if self.spec.readout != "step" and np.ndim(x) == 3 and np.shape(x)[1] > self.spec.max_steps:
-            raise ValueError(f"x has {np.shape(x)[1]} steps; max_steps is {self.spec.max_steps}")
+            raise InvalidValue(f"x has {np.shape(x)[1]} steps; max_steps is {self.spec.max_steps}")
 
     def head(self, h: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(answers, logits, sums) of hidden states ``h``, shape (batch, steps, hidden). Ties go to the lower class."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..common.errors import InvalidValue
 from ..spec.specification import Specification
 from .conductance_window import G_MAX, check_window
 from .ramps import Ramp
@@ -141,12 +142,12 @@ def ramp_report(ramp: Ramp, g_max: float = G_MAX, mac_max: int | None = None) ->
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a ``g_max`` that is no conductance or a negative ``mac_max``.
     """
     check_window(g_max, 0.0)
     if mac_max is not None and mac_max < 0:
-        raise ValueError(f"mac_max is {mac_max!r}; the largest magnitude of a MAC is 0 or more")
+        raise InvalidValue(f"mac_max is {mac_max!r}; the largest magnitude of a MAC is 0 or more")
     act, floors = ramp.activation, ramp.floors
     thresholds = ramp.thresholds
     between = np.diff(thresholds)

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..common.checks import integer, real, told
+from ..common.errors import InvalidValue
 from ..spec.activations import Activation
 from ..spec.lstm_cell import GATES
 from ..spec.specification import Specification
@@ -34,7 +35,7 @@ class Ramp:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For bits or scale out of range, or an inverse that is not finite and non-decreasing.
     """
 
@@ -45,16 +46,16 @@ class Ramp:
     def __post_init__(self):
         object.__setattr__(self, "bits", integer("bits", self.bits))
         if not 2 <= self.bits <= 8:
-            raise ValueError(f"bits is {self.bits!r}; a ramp has 2 to 8")
+            raise InvalidValue(f"bits is {self.bits!r}; a ramp has 2 to 8")
         scale = real(self.scale)
         if scale is None or not 0 < scale < math.inf:
-            raise ValueError(f"scale is {told(self.scale)}; one MAC unit must be a real number above 0")
+            raise InvalidValue(f"scale is {told(self.scale)}; one MAC unit must be a real number above 0")
         object.__setattr__(self, "scale", scale)
         if not np.isfinite(self.arguments).all() or (np.diff(self.arguments) < 0).any():
-            raise ValueError(f"activation {self.activation.text}: its inverse is not finite and non-decreasing")
+            raise InvalidValue(f"activation {self.activation.text}: its inverse is not finite and non-decreasing")
         largest = np.abs(self.arguments / self.scale).max()
         if not largest < 2**53:
-            raise ValueError(
+            raise InvalidValue(
                 f"activation {self.activation.text}: a threshold lies at {largest:.3g} MAC units of {self.scale:.3g}; "
                 "beyond 2**53 they are not exact: give a larger scale, or a smaller output range"
             )
@@ -117,7 +118,7 @@ class WrittenRamp:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a latch that is neither.
     """
 
@@ -126,7 +127,7 @@ class WrittenRamp:
 
     def __post_init__(self):
         if self.latch not in ("last_high", "first_trip"):
-            raise ValueError(f"latch is {self.latch!r}; allowed: last_high, first_trip")
+            raise InvalidValue(f"latch is {self.latch!r}; allowed: last_high, first_trip")
 
     @cached_property
     def _envelope(self) -> np.ndarray:
@@ -179,4 +180,4 @@ def latch(comparators: np.ndarray, mode: str) -> np.ndarray:
         return (comparators * number).max(axis=0, initial=0)
     if mode == "first_trip":
         return np.logical_and.accumulate(comparators, axis=0).sum(axis=0)
-    raise ValueError(f"latch is {mode!r}; allowed: last_high, first_trip")
+    raise InvalidValue(f"latch is {mode!r}; allowed: last_high, first_trip")

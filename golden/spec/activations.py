@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..common.errors import InvalidValue
+
 #: Scale and slope of SELU (Klambauer et al., arXiv:1706.02515).
 SELU_SCALE = 1.0507009873554804934193349852946
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -46,11 +48,11 @@ class Activation:
     def __post_init__(self):
         for value in (self.low, self.high):
             if not np.isfinite(value):
-                raise ValueError(f"activation {self.name}: range [{self.low}, {self.high}] is not finite")
+                raise InvalidValue(f"activation {self.name}: range [{self.low}, {self.high}] is not finite")
         if not self.low < self.high:
-            raise ValueError(f"activation {self.name}: range [{self.low}, {self.high}] is empty; give low < high")
+            raise InvalidValue(f"activation {self.name}: range [{self.low}, {self.high}] is empty; give low < high")
         if self.low < self.limit_low or self.high > self.limit_high:
-            raise ValueError(
+            raise InvalidValue(
                 f"activation {self.name}: range [{self.low:g}, {self.high:g}] leaves the function's own "
                 f"[{self.limit_low:g}, {self.limit_high:g}]"
             )
@@ -79,11 +81,11 @@ REGISTRY: dict[str, Activation] = {}
 
 
 def register(activation: Activation) -> Activation:
-    """Make ``activation`` known by its name; raises ValueError if the name is taken or not lower case."""
+    """Make ``activation`` known by its name; raises InvalidValue if the name is taken or not lower case."""
     if not re.fullmatch(r"[a-z_]+", activation.name):
-        raise ValueError(f"activation name {activation.name!r}: use lower-case letters and underscores")
+        raise InvalidValue(f"activation name {activation.name!r}: use lower-case letters and underscores")
     if activation.name in REGISTRY:
-        raise ValueError(f"activation {activation.name!r} is registered already")
+        raise InvalidValue(f"activation {activation.name!r} is registered already")
     REGISTRY[activation.name] = activation
     return activation
 
@@ -93,19 +95,19 @@ def activation(text: str) -> Activation:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For an unknown name (the known ones are listed) or a range that is no range.
     """
     match = _FORM.fullmatch(text.replace(" ", "")) if isinstance(text, str) else None
     if match is None or match["name"] not in REGISTRY:
-        raise ValueError(f"unknown activation {text!r}; known: {', '.join(REGISTRY)}, each also as name[low,high]")
+        raise InvalidValue(f"unknown activation {text!r}; known: {', '.join(REGISTRY)}, each also as name[low,high]")
     known = REGISTRY[match["name"]]
     if match["low"] is None:
         return known
     try:
         low, high = float(match["low"]), float(match["high"])
     except ValueError:
-        raise ValueError(f"activation {text!r}: the range must be two numbers, as in tanh[-1,1]") from None
+        raise InvalidValue(f"activation {text!r}: the range must be two numbers, as in tanh[-1,1]") from None
     return Activation(known.name, known.function, known.inverse, low, high, known.limit_low, known.limit_high)
 
 

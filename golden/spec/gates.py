@@ -5,11 +5,12 @@ import dataclasses
 from dataclasses import dataclass
 
 from ..common.checks import real, told
+from ..common.errors import InvalidValue
 from .activations import activation
 from .lstm_cell import GATES
 
 
-class SpecificationError(ValueError):
+class SpecificationError(InvalidValue):
     """A parameter is out of range; the message quotes it and the range."""
 
 
@@ -46,7 +47,7 @@ def checked_gates(gates) -> tuple[Gate, ...]:
             raise SpecificationError(f"gate {name} is {told(gate)}; expected a Gate")
         try:
             act = activation(gate.activation)
-        except ValueError as error:
+        except InvalidValue as error:
             raise SpecificationError(f"gate {name}: {error}") from None
         if (act.low, act.high) not in ((0, 1), (-1, 1)):
             raise SpecificationError(

@@ -7,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
 from crossramp.golden.common.checks import integer
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.link.board_memory import threshold_words, weight_words
 from crossramp.golden.spec.lstm_cell import CONVERSIONS, GATES, STATE_GATE
 from crossramp.golden.spec.specification import Specification
@@ -50,7 +51,7 @@ class CrossbarEmulator(wiring.Component):
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For ``columns_per_clock`` out of range, or weights of another shape.
     """
 
@@ -58,9 +59,9 @@ class CrossbarEmulator(wiring.Component):
         columns_per_clock = integer("columns_per_clock", columns_per_clock)
         weights = np.zeros((spec.rows, spec.columns), int) if weights is None else np.asarray(weights)
         if not 1 <= columns_per_clock <= spec.units:
-            raise ValueError(f"columns_per_clock is {columns_per_clock}: expected 1 to {spec.units}")
+            raise InvalidValue(f"columns_per_clock is {columns_per_clock}: expected 1 to {spec.units}")
         if weights.shape != (spec.rows, spec.columns):
-            raise ValueError(f"weights have the shape {weights.shape}: expected {(spec.rows, spec.columns)}")
+            raise InvalidValue(f"weights have the shape {weights.shape}: expected {(spec.rows, spec.columns)}")
         self.spec = spec
         self.lanes = columns_per_clock
         self.groups = -(-spec.units // columns_per_clock)  # of a bank; a group never spans two banks

@@ -4,6 +4,7 @@
 from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.link.board_memory import Build
 
 from ..common.record_layout import answer_layout, h_layout, logit_layout
@@ -50,7 +51,7 @@ class HostLink(wiring.Component):
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a baud rate that the clock cannot make, or steps longer than a frame can be.
     """
 
@@ -58,7 +59,7 @@ class HostLink(wiring.Component):
         self.build = build
         self.clocks = divisor(build.clock, build.baud)
         if build.payload > 0xFFFF:
-            raise ValueError(f"inputs is {build.spec.inputs}: a step has to fit a frame; allowed: up to 32754")
+            raise InvalidValue(f"inputs is {build.spec.inputs}: a step has to fit a frame; allowed: up to 32754")
         self.spaces = Spaces(build)
         spec, spaces = build.spec, self.spaces.signature.members
         members = {

@@ -6,6 +6,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.common.checks import integer
+from crossramp.golden.common.errors import InvalidValue
 
 
 def divisor(clock: int, baud: int) -> int:
@@ -20,12 +21,12 @@ def divisor(clock: int, baud: int) -> int:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         If a bit would have fewer than 4 clocks, or be more than 2 % off: ten bits in a row must not lose one.
     """
     clocks = round(clock / baud)
     if clocks < 4 or abs(clock / clocks / baud - 1) > 0.02:
-        raise ValueError(
+        raise InvalidValue(
             f"{baud} baud cannot be made from a clock of {clock} Hz: a bit has {clock / baud:.2f} clocks, and needs a "
             "whole number of them, 4 or more, within 2 %"
         )

@@ -5,6 +5,7 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.common.checks import integer
+from crossramp.golden.common.errors import InvalidValue
 
 from ..common.arith import gray_to_binary
 
@@ -46,20 +47,20 @@ class CaptureBank(wiring.Component):
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a parameter out of range.
     """
 
     def __init__(self, columns: int, bits: int, *, lanes: int = 1, latch: str = "last_high"):
         columns, bits, lanes = integer("columns", columns), integer("bits", bits), integer("lanes", lanes)
         if columns < 1:
-            raise ValueError(f"columns is {columns}: a bank has at least 1")
+            raise InvalidValue(f"columns is {columns}: a bank has at least 1")
         if not 2 <= bits <= 8:
-            raise ValueError(f"bits is {bits}: a ramp has 2 to 8")
+            raise InvalidValue(f"bits is {bits}: a ramp has 2 to 8")
         if not 1 <= lanes <= columns:
-            raise ValueError(f"lanes is {lanes}: expected 1 to {columns}")
+            raise InvalidValue(f"lanes is {lanes}: expected 1 to {columns}")
         if latch not in ("last_high", "first_trip"):
-            raise ValueError(f"latch is {latch!r}: expected 'last_high' or 'first_trip'")
+            raise InvalidValue(f"latch is {latch!r}: expected 'last_high' or 'first_trip'")
         self.columns = columns
         self.bits = bits
         self.lanes = lanes

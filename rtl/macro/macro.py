@@ -47,7 +47,7 @@ class Macro(wiring.Component):
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For weights of the projection that do not fit the specification, or are missing.
     """
 

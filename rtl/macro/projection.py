@@ -6,6 +6,7 @@ from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.lstm import checked_projection
 from crossramp.golden.spec.specification import Specification
 
@@ -44,7 +45,7 @@ class Projection(wiring.Component):
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a specification without a projection, or weights of another shape or out of range.
     """
 
@@ -52,7 +53,7 @@ class Projection(wiring.Component):
         self.spec = spec
         self.weights = checked_projection(spec, weights)
         if self.weights is None:
-            raise ValueError("projection is 0: there is nothing to project; give a specification with a projection")
+            raise InvalidValue("projection is 0: there is nothing to project; give a specification with a projection")
         codes = data.ArrayLayout(signed(spec.input_bits), spec.lanes)
         super().__init__(
             {

@@ -5,6 +5,7 @@ from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.common.checks import integer
+from crossramp.golden.common.errors import InvalidValue
 
 from ..common.arith import gray_to_binary
 
@@ -26,14 +27,14 @@ class RampCounter(wiring.Component):
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For bits out of range.
     """
 
     def __init__(self, bits: int):
         bits = integer("bits", bits)
         if not 2 <= bits <= 8:
-            raise ValueError(f"bits is {bits}: a ramp has 2 to 8")
+            raise InvalidValue(f"bits is {bits}: a ramp has 2 to 8")
         self.bits = bits
         super().__init__(
             {

@@ -6,6 +6,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.common.checks import integer
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.spec.specification import Specification
 
 from ..common.access import UNCHECKED
@@ -151,7 +152,7 @@ class StateMemory(wiring.Component):
         units, bits, lanes = integer("units", units), integer("bits", bits), integer("lanes", lanes)
         self.groups = -(-units // lanes)
         if self.groups < 2:
-            raise ValueError(f"lanes is {lanes} of {units} units: a state memory has at least two groups")
+            raise InvalidValue(f"lanes is {lanes} of {units} units: a state memory has at least two groups")
         self.group = data.ArrayLayout(signed(bits), lanes)
         super().__init__({"read": In(1), "write": In(1), "top": In(self.group), "bottom": Out(self.group)})
 

@@ -6,6 +6,7 @@ from amaranth import Array, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.spec.specification import Specification
 
 from ..common.access import UNCHECKED, AccessSignature
@@ -43,7 +44,7 @@ class Head(wiring.Component):
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For weights of another shape, or none with the readout ``"step"``.
     """
 
@@ -52,12 +53,12 @@ class Head(wiring.Component):
         self.programmable = weights is None and biases is None
         self.every_step = spec.readout == "step"
         if self.programmable and self.every_step:
-            raise ValueError("the readout is 'step': its head's weights are in a ROM; give weights and biases")
+            raise InvalidValue("the readout is 'step': its head's weights are in a ROM; give weights and biases")
         if self.programmable:
             weights, biases = np.zeros((spec.classes, spec.hidden), int), np.zeros(spec.classes, int)
         rows = [[*map(int, row), int(bias)] for row, bias in zip(weights, biases, strict=True)]
         if len(rows) != spec.classes or any(len(row) != spec.hidden + 1 for row in rows):
-            raise ValueError(
+            raise InvalidValue(
                 f"the head's weights must have the shape {(spec.classes, spec.hidden)}, and a bias a class"
             )
         #: Words of the weights: for each class groups of ``head_lanes`` weights, then the bias with zeros.

@@ -7,6 +7,8 @@ behind, and raises :class:`UnexpectedText` if the back end wrote something that 
 
 import re
 
+from crossramp.golden.common.errors import CrossrampError, ExitStatus
+
 from .text_passes import shortened
 
 # Whatever yosys calls the register whose event starts the combinational blocks, it is this in the output.
@@ -23,8 +25,10 @@ LINT_OFF = {
 }
 
 
-class UnexpectedText(RuntimeError):
+class UnexpectedText(CrossrampError, RuntimeError):
     """The back end wrote Verilog in a form that :mod:`crossramp.rtl.verilog.backend_text` does not know."""
+
+    exit_status = ExitStatus.INTERNAL
 
 
 def cured(text: str, top: str, ports: list[str]) -> str:

@@ -15,6 +15,7 @@ from amaranth.back import verilog
 from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.step_record import GROUPS
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 
@@ -75,16 +76,16 @@ def to_verilog(component: wiring.Component, name: str, *, async_reset: bool = Fa
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a name that is no plain Verilog identifier or a word of the language, of the module or of a port, or two
         ports that would get one name.
     UnexpectedText
         If the back end writes Verilog in a form that is not known; see :mod:`.backend_text`.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-        raise ValueError(f"module name {name!r}: use letters, digits and underscores, a letter first")
+        raise InvalidValue(f"module name {name!r}: use letters, digits and underscores, a letter first")
     if name in KEYWORDS:
-        raise ValueError(f"module name {name!r} is a word of the Verilog language; choose another")
+        raise InvalidValue(f"module name {name!r} is a word of the Verilog language; choose another")
     shell = _Shell(component, async_reset)
     text = verilog.convert(shell, name=name, ports=shell.ports, emit_src=False, strip_internal_attrs=True)
     text = cured(text, name, [port.name for port in port_table(component)])

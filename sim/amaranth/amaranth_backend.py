@@ -101,7 +101,7 @@ def simulate_amaranth(
     ------
     HardwareError
         If the gateware stops before the last answer, or a stream's beats are not framed as they must be.
-    ValueError
+    InvalidValue
         For a calibration out of range, or a programming of another specification; ArrayError for an answer of an
         Array that does not fit.
     """

@@ -7,6 +7,7 @@ import numpy as np
 from amaranth.hdl import Cat, Value
 from amaranth.sim import Simulator
 from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.step_record import GROUPS, step_records, units_of
 from crossramp.golden.spec.boundary_wires import PHASES, PIN_NAMES
@@ -75,11 +76,11 @@ def trace_step(
 
     Raises
     ------
-    ValueError
+    InvalidValue
         If the utterance has no such step.
     """
     if not 0 <= step < len(x):
-        raise ValueError(f"step is {step}; the utterance has steps 0 to {len(x) - 1}")
+        raise InvalidValue(f"step is {step}; the utterance has steps 0 to {len(x) - 1}")
     spec = network.spec
     top = NetworkTop.of(network)
     model = ArrayModel(spec, network.weights if device is None else device, record=False)

@@ -7,9 +7,10 @@ from reprlib import repr as shortened
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from crossramp.golden.common.errors import InvalidValue
 
 
-class ArrayError(ValueError):
+class ArrayError(InvalidValue):
     """An object that stands behind the boundary lacks ``clock``, or gave an answer that does not fit."""
 
 

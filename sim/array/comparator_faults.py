@@ -4,6 +4,7 @@
 from collections.abc import Callable, Iterable
 
 import numpy as np
+from crossramp.golden.common.errors import InvalidValue
 
 
 class Fault:
@@ -37,7 +38,7 @@ class Late(Fault):
 
     def __init__(self, columns: Iterable[int], ticks: int = 1):
         if ticks < 1:
-            raise ValueError(f"ticks is {ticks}; a late comparator is at least 1 tick late")
+            raise InvalidValue(f"ticks is {ticks}; a late comparator is at least 1 tick late")
         self.columns, self.ticks = list(columns), ticks
         self._past: list[np.ndarray] = []
 
@@ -72,7 +73,7 @@ class Explicit(Fault):
     def __init__(self, traces: np.ndarray):
         self.traces = np.asarray(traces, bool)
         if self.traces.ndim != 3:
-            raise ValueError(f"traces has the shape {self.traces.shape}; expected (conversions, ticks, columns)")
+            raise InvalidValue(f"traces has the shape {self.traces.shape}; expected (conversions, ticks, columns)")
         self._conversion, self._ticked = 0, False
 
     def start(self, state):

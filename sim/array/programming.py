@@ -8,6 +8,7 @@ import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.noise import SIZE, key, table
 from crossramp.golden.common.checks import integer
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.lstm import checked_integers
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.boundary_wires import calibration_bits
@@ -38,7 +39,7 @@ DEVICE_ARRAYS = (
 )
 
 
-class ProgrammingError(ValueError):
+class ProgrammingError(InvalidValue):
     """An array of the programming has a wrong shape or type; the message quotes both."""
 
 
@@ -172,7 +173,7 @@ def calibration_port(spec: Specification, calibration: int | None, programming) 
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a calibration of more cells than there are.
     """
     if calibration is None:
@@ -181,5 +182,5 @@ def calibration_port(spec: Specification, calibration: int | None, programming) 
     cells = calibration_bits(spec)
     calibration = integer("calibration", calibration)
     if not 0 <= calibration < 1 << cells:
-        raise ValueError(f"calibration is {calibration}; allowed: 0 to {(1 << cells) - 1}, for {cells} cells")
+        raise InvalidValue(f"calibration is {calibration}; allowed: 0 to {(1 << cells) - 1}, for {cells} cells")
     return calibration

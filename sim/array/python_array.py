@@ -6,6 +6,7 @@ from dataclasses import dataclass, make_dataclass
 
 import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.spec.boundary_wires import PIN_NAMES
 from crossramp.golden.spec.lstm_cell import STATE_GATE
 from crossramp.golden.spec.specification import Specification
@@ -88,7 +89,7 @@ class ArrayModel:
         if not isinstance(content, (Programming, DeviceInstance)):
             content = Programming.ideal(spec, content)
         if content.spec != spec:
-            raise ValueError(
+            raise InvalidValue(
                 f"the programming is for specification {content.spec.content_hash}, the model for "
                 f"{spec.content_hash}; write the programming anew"
             )
@@ -178,7 +179,7 @@ class ArrayModel:
         if self.fault is not None:
             shown = np.asarray(self.fault.tick(len(self._trace) + 1, self._shown.copy()), bool)
             if shown.shape != self._shown.shape:
-                raise ValueError(f"the fault gave {shown.shape} comparators; expected {self._shown.shape}")
+                raise InvalidValue(f"the fault gave {shown.shape} comparators; expected {self._shown.shape}")
             self._shown = shown
         self._pending = True
 
@@ -260,7 +261,7 @@ def random_stalls(seed: int, probability: float = 0.2, longest: int = 5) -> Call
         Clocks of the longest stall; each is drawn evenly from 1 to this.
     """
     if not 0 <= probability < 1:
-        raise ValueError(f"probability is {probability}; allowed: 0 to below 1")
+        raise InvalidValue(f"probability is {probability}; allowed: 0 to below 1")
     rng = np.random.default_rng(seed)
     left = 0
 
@@ -279,12 +280,12 @@ def settling(clocks: dict[str, int]) -> Callable[[str], bool]:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a phase that cannot wait.
     """
     for phase in clocks:
         if phase not in ("start", "hold", "tick"):
-            raise ValueError(f"phase is {phase!r}; only start, hold and tick can wait")
+            raise InvalidValue(f"phase is {phase!r}; only start, hold and tick can wait")
     last, waited = "", 0
 
     def ready(phase: str) -> bool:

@@ -7,6 +7,7 @@ Ports, instances and logs inside ``bulk_tb.sv``; a wrapper that fits the hardwar
 from collections.abc import Sequence
 
 import numpy as np
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.step_record import GROUPS, Record, step_records
 from crossramp.golden.spec.boundary_wires import BOUNDARY, calibration_bits
 from crossramp.golden.spec.specification import Specification
@@ -94,7 +95,7 @@ def wrapper(spec: Specification, module: str, ports: Sequence[Port]) -> str:
             constants.append(f"  assign {name} = 0;\n")
     for name, port in have.items():
         if name in expected and port.width != expected[name][1]:
-            raise ValueError(
+            raise InvalidValue(
                 f"port {name} of {module} has {port.width} bits; the specification {spec.content_hash} makes it "
                 f"{expected[name][1]}: generate the Verilog anew"
             )

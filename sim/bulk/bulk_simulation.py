@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.lstm import checked_integers
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.specification import Specification
@@ -155,20 +156,20 @@ def simulate_bulk(
         than it must.
     SimulatorMissing
         If the simulator is not there.
-    ValueError
+    InvalidValue
         For stimuli of wrong shape or range, an empty batch, or a percentage or calibration out of range.
     """
     spec = network.spec
     batches = checked_batches(spec, x_batches)
     for name, percent in {"idle": idle, "stall": stall, "array_stall": array_stall}.items():
         if not 0 <= percent <= 90:
-            raise ValueError(f"{name} is {percent}; allowed: 0 to 90 percent")
+            raise InvalidValue(f"{name} is {percent}; allowed: 0 to 90 percent")
     calibration = calibration_port(spec, calibration, programming)
     simulator = choose_simulator(simulator)
     programming = Programming.ideal(spec, network.weights) if programming is None else programming
     errs = isinstance(programming, DeviceInstance)
     if programming.spec != spec:
-        raise ValueError(
+        raise InvalidValue(
             f"the programming is for specification {programming.spec.content_hash}, the network for "
             f"{spec.content_hash}; write the programming anew"
         )
@@ -232,19 +233,19 @@ def children_seconds() -> float:
 
 
 def checked_batches(spec: Specification, x_batches) -> list[np.ndarray]:
-    """Stimuli as :func:`simulate_bulk` takes them, as a list of int64 arrays, or its ValueError."""
+    """Stimuli as :func:`simulate_bulk` takes them, as a list of int64 arrays, or its InvalidValue."""
     batches = [x_batches] if isinstance(x_batches, np.ndarray) else list(x_batches)
     batches = [checked_integers("x", x, (None, None, spec.inputs), spec.input_max) for x in batches]
     for x in batches:
         if x.shape[1] < 1 or (x.shape[1] > spec.max_steps and spec.readout != "step"):
-            raise ValueError(
+            raise InvalidValue(
                 f"x has {x.shape[1]} steps; allowed: 1 {'and up' if spec.readout == 'step' else f'to {spec.max_steps}'}"
             )
     if not batches:
-        raise ValueError("there are no utterances; give at least 1")
+        raise InvalidValue("there are no utterances; give at least 1")
     for place, x in enumerate(batches):
         if not len(x):
-            raise ValueError(f"batch {place} holds no utterances; give at least 1, or leave it out")
+            raise InvalidValue(f"batch {place} holds no utterances; give at least 1, or leave it out")
     return batches
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.lstm import checked_integers
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.step_record import step_records
@@ -64,7 +65,7 @@ class Session:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For another readout, a calibration or percentage out of range, or a device of another specification.
     SimulatorMissing, SimulationError
         If the simulator is not here, or the bench cannot be built.
@@ -86,16 +87,16 @@ class Session:
     ):
         self.spec = spec = network.spec
         if spec.readout != "step":
-            raise ValueError(f"the readout is {spec.readout!r}: only 'step' has logits after every step")
+            raise InvalidValue(f"the readout is {spec.readout!r}: only 'step' has logits after every step")
         if simulator not in SIMULATORS:
-            raise ValueError(f"simulator is {simulator!r}; allowed: {', '.join(SIMULATORS)}")
+            raise InvalidValue(f"simulator is {simulator!r}; allowed: {', '.join(SIMULATORS)}")
         pauses = {"idle": idle, "stall": stall, "array_stall": array_stall}
         for name, percent in pauses.items():
             if not 0 <= percent <= 90:
-                raise ValueError(f"{name} is {percent}; allowed: 0 to 90 percent")
+                raise InvalidValue(f"{name} is {percent}; allowed: 0 to 90 percent")
         calibration = calibration_port(spec, calibration, device)
         if device is not None and device.spec != spec:
-            raise ValueError(
+            raise InvalidValue(
                 f"the device is of specification {device.spec.content_hash}, the network of {spec.content_hash}"
             )
         self.simulator = _chosen(simulator)
@@ -104,7 +105,7 @@ class Session:
         self._found: list[dict[str, np.ndarray]] = []
         if self.simulator == "amaranth":
             if any(pauses.values()):
-                raise ValueError("Amaranth's simulator makes no pauses; leave out idle, stall and array_stall")
+                raise InvalidValue("Amaranth's simulator makes no pauses; leave out idle, stall and array_stall")
             self._backend = _Amaranth(network, network.weights if device is None else device, calibration)
         else:
             programming = Programming.ideal(spec, network.weights) if device is None else device

@@ -57,7 +57,7 @@ def write_selfcheck(
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For stimuli of wrong shape or range, or ports of another specification.
     """
     spec = network.spec

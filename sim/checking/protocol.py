@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+from crossramp.golden.common.errors import CrossrampError, ExitStatus
 from crossramp.golden.spec.specification import Specification
 
 #: Every rule: its name, and what breaks it. The order is that of the bits of ``protocol.sv``, and decides which one is
@@ -38,8 +39,10 @@ RULES = {
 }
 
 
-class ProtocolError(AssertionError):
+class ProtocolError(CrossrampError, AssertionError):
     """A rule of the boundary was broken; :attr:`violation` says which and when."""
+
+    exit_status = ExitStatus.DIFFERENT
 
     def __init__(self, violation: "Violation"):
         super().__init__(str(violation))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.device_lstm import DeviceLstm, conversions
+from crossramp.golden.common.errors import CrossrampError, ExitStatus
 from crossramp.golden.network.cell_update import project, state_pulses, update_c, update_h
 from crossramp.golden.network.network import Network, NetworkTrace
 from crossramp.golden.network.ramps import latch
@@ -18,8 +19,10 @@ from ..array.python_array import to_bits
 LISTED = 5
 
 
-class MismatchError(AssertionError):
+class MismatchError(CrossrampError, AssertionError):
     """The hardware differs from the golden model, or nothing was compared; the message says where."""
+
+    exit_status = ExitStatus.DIFFERENT
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import cocotb
 import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
+from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue
 from crossramp.golden.network.lstm import StepTrace, checked_integers
 from crossramp.golden.network.step_record import GROUPS, Record, step_records, units_of
 from crossramp.golden.spec.boundary_wires import PIN_NAMES
@@ -19,8 +20,10 @@ from ..checking.protocol import ProtocolChecker
 from .streams import StreamSink, StreamSource, stream_signals
 
 
-class WatchdogError(AssertionError):
+class WatchdogError(CrossrampError, AssertionError):
     """Nothing happened for too long."""
+
+    exit_status = ExitStatus.DIFFERENT
 
 
 class Watchdog:
@@ -94,7 +97,7 @@ def _integer(handle, name: str) -> int:
         return 0
     value = handle.value
     if not value.is_resolvable:
-        raise ValueError(f"{name} is {value}")
+        raise InvalidValue(f"{name} is {value}")
     return int(value.to_unsigned() if hasattr(value, "to_unsigned") else value)
 
 

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import cocotb_tools
 from cocotb_tools import config
 from cocotb_tools.runner import get_runner
+from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue
 
 from ..tools.build_cache import build_once
 from ..tools.builds import check_vvp, flatten, write_sources
@@ -42,8 +43,10 @@ endmodule
 """
 
 
-class CocotbError(AssertionError):
+class CocotbError(CrossrampError, AssertionError):
     """A cocotb test failed, or none ran; the message has the end of the log."""
+
+    exit_status = ExitStatus.FAILED
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class CocotbBuild:
         xml = results / "results.xml"
         plusargs = list(plusargs)
         if waves is not None and not self.waves:
-            raise ValueError("this design was built without waves; build it with waves=True")
+            raise InvalidValue("this design was built without waves; build it with waves=True")
         dump = None
         if waves is not None:
             Path(waves).mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
+from crossramp.golden.common.errors import InvalidValue
 
 
 def no_pauses() -> Iterator[bool]:
@@ -30,4 +31,4 @@ def burst_pauses(seed: int, longest_run: int = 20, longest_pause: int = 200) -> 
 
 def _check(probability: float):
     if not 0 <= probability < 1:
-        raise ValueError(f"probability is {probability}; allowed: 0 to below 1")
+        raise InvalidValue(f"probability is {probability}; allowed: 0 to below 1")

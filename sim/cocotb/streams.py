@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 
 import cocotb
 from cocotb.triggers import Event, RisingEdge
+from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue
 
 from .pauses import no_pauses
 
 
-class StreamError(AssertionError):
+class StreamError(CrossrampError, AssertionError):
     """A stream broke its rules: unknown control, valid that fell, or payload that changed, before the transfer."""
+
+    exit_status = ExitStatus.DIFFERENT
 
 
 def stream_signals(dut, prefix: str, payload: tuple[str, ...]) -> dict:
@@ -121,11 +124,11 @@ class StreamSource:
 
         Raises
         ------
-        ValueError
+        InvalidValue
             For a member that is missing or unknown.
         """
         if beat.keys() != self._payload.keys():
-            raise ValueError(f"beat has {', '.join(beat) or 'nothing'}; the payload is {', '.join(self._payload)}")
+            raise InvalidValue(f"beat has {', '.join(beat) or 'nothing'}; the payload is {', '.join(self._payload)}")
         self._queue.append(beat)
         self._empty.clear()
 

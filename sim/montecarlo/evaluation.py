@@ -17,6 +17,7 @@ from crossramp.golden.analog.chip.sampling import ALL, device
 from crossramp.golden.analog.conversion.calibration import calibrate
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.technologies.technology import Technology
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.network import Network
 
 from ..array.programming import calibration_port
@@ -45,7 +46,7 @@ def evaluate_speech(network: Network, codes: np.ndarray, labels: np.ndarray) -> 
 
     Raises
     ------
-    ValueError
+    InvalidValue
         What :class:`~.scores.Score` and :meth:`~crossramp.golden.network.network.Network.answers` raise.
     """
     labels = np.asarray(labels, np.int64)
@@ -65,7 +66,7 @@ def evaluate_text(network: Network, codes: np.ndarray, targets: np.ndarray, logi
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a network whose readout is not ``"step"``, and what that raises.
     """
     _check_targets(network, codes, targets)
@@ -80,15 +81,17 @@ def evaluate_text(network: Network, codes: np.ndarray, targets: np.ndarray, logi
 
 def _check_targets(network: Network, codes: np.ndarray, targets: np.ndarray) -> None:
     if network.spec.readout != "step":
-        raise ValueError(f"the readout is {network.spec.readout!r}; a text needs 'step': logits after every character")
+        raise InvalidValue(
+            f"the readout is {network.spec.readout!r}; a text needs 'step': logits after every character"
+        )
     codes, targets = np.asarray(codes), np.asarray(targets)
     if codes.ndim != 3 or targets.shape != codes.shape[:2] or not (targets >= 0).any():
-        raise ValueError(
+        raise InvalidValue(
             f"codes have the shape {codes.shape}, targets {targets.shape}, of which {int((targets >= 0).sum())} count; "
             "expected a target of each step, and 1 or more that count"
         )
     if targets.max() >= network.spec.classes:
-        raise ValueError(f"targets reach to {targets.max()}; characters: 0 to {network.spec.classes - 1}")
+        raise InvalidValue(f"targets reach to {targets.max()}; characters: 0 to {network.spec.classes - 1}")
 
 
 @dataclass(frozen=True)
@@ -170,14 +173,14 @@ def evaluate_instances(
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a number out of range, an unknown calibration, cells that do not fit the network, or what
         :func:`evaluate_speech` or :func:`evaluate_text` raises.
     """
     if not 1 <= instances <= _INSTANCES_MOST:
-        raise ValueError(f"instances is {instances}; allowed: 1 to {_INSTANCES_MOST}")
+        raise InvalidValue(f"instances is {instances}; allowed: 1 to {_INSTANCES_MOST}")
     if not 0 <= first_seed < (1 << 63) - instances:
-        raise ValueError(f"first_seed is {first_seed}; allowed: 0 to 2**63 - 1 - instances")
+        raise InvalidValue(f"first_seed is {first_seed}; allowed: 0 to 2**63 - 1 - instances")
     for name in calibrations:
         check_calibration(network, name)
     labels = np.asarray(labels, np.int64)
@@ -229,11 +232,11 @@ def _rows(problem: Problem, instances: int, jobs: int, progress: Callable[[int, 
 
 
 def check_calibration(network: Network, calibration: str) -> None:
-    """ValueError for a calibration that is unknown, or that the network's ramps have no cells for."""
+    """InvalidValue for a calibration that is unknown, or that the network's ramps have no cells for."""
     if calibration not in CALIBRATIONS:
-        raise ValueError(f"calibration is {calibration!r}; allowed: {', '.join(CALIBRATIONS)}")
+        raise InvalidValue(f"calibration is {calibration!r}; allowed: {', '.join(CALIBRATIONS)}")
     if calibration != "none" and network.spec.calibration_cells == 0:
-        raise ValueError(f"calibration is {calibration!r}, but the ramps have no calibration cells; take 'none'")
+        raise InvalidValue(f"calibration is {calibration!r}, but the ramps have no calibration cells; take 'none'")
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +266,7 @@ class Chip:
         switches: frozenset = ALL,
         conductances: Conductances | None = None,
     ) -> "Chip":
-        """The chip with a seed, calibrated or not; ValueError as :func:`evaluate_instances` raises."""
+        """The chip with a seed, calibrated or not; InvalidValue as :func:`evaluate_instances` raises."""
         check_calibration(network, calibration)
         spec = network.spec
         options = {"switches": switches, "conductances": conductances}

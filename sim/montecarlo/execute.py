@@ -18,6 +18,7 @@ from functools import lru_cache
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 
+from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue
 from crossramp.golden.common.installation import how_to_install
 
 from .problem import Problem
@@ -36,11 +37,13 @@ _LOSSES = 5  # of tasks in a row, by a scheduler that answers, without a task th
 _LOOK = 32  # rounds between two looks at the number of workers
 
 
-class ExecutionError(RuntimeError):
+class ExecutionError(CrossrampError, RuntimeError):
     """The workers cannot go on; what is done is done."""
 
+    exit_status = ExitStatus.FAILED
 
-class ClusterError(ValueError):
+
+class ClusterError(InvalidValue):
     """The cluster does not exist, has stopped answering, or cannot compute; the message says what to do."""
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from crossramp.golden.analog.technologies.constants import CONSTANTS, SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, load
 from crossramp.golden.common.crossramp_cache import expanded
+from crossramp.golden.common.errors import InvalidValue
 
 #: What can be measured of a device instance; the worse end of each is the larger value, but for accuracy.
 METRICS = {
@@ -31,7 +32,7 @@ _INSTANCES_MOST = 1_000_000
 _POINTS_MOST = 100_000
 
 
-class PlanError(ValueError):
+class PlanError(InvalidValue):
     """A plan is wrong; the message names the key and quotes the value."""
 
 
@@ -92,7 +93,7 @@ class Plan:
     plot: dict
 
     def path(self, text: str) -> Path:
-        """A path of the plan; ValueError for a home that is not known, as in ``~nobody/data``."""
+        """A path of the plan; InvalidValue for a home that is not known, as in ``~nobody/data``."""
         return self.folder / expanded(text)
 
     @property

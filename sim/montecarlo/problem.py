@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from crossramp.golden.analog.chip.given_cells import NAMES, Conductances
 from crossramp.golden.analog.technologies.technology import Technology
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning, caution
@@ -49,7 +50,7 @@ class Problem:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For answers, accuracy or flips, of a model with the readout ``"step"``, or bits of another, or without a scale;
         for given cells of another number than points.
     """
@@ -69,12 +70,12 @@ class Problem:
 
     def __post_init__(self):
         if self.given and len(self.given) != len(self.points):
-            raise ValueError(f"cells are given for {len(self.given)} points; the plan has {len(self.points)}")
+            raise InvalidValue(f"cells are given for {len(self.given)} points; the plan has {len(self.points)}")
         if "bits" in self.metrics and (self.spec.readout != "step" or self.logit_scale is None):
-            raise ValueError("bits are those of characters; give a model of texts, whose readout is 'step'")
+            raise InvalidValue("bits are those of characters; give a model of texts, whose readout is 'step'")
         counted = sorted({"accuracy", "flips"} & set(self.metrics))
         if self.spec.readout == "step" and counted:
-            raise ValueError(
+            raise InvalidValue(
                 f"the readout is 'step', and {' and '.join(counted)} count one answer a recording; "
                 "sweep other metrics, or give a model whose readout is mean or last"
             )

@@ -40,7 +40,7 @@ class Score:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For no recordings at all, unequal numbers, or a label that is no class: nothing would be compared.
     """
 

@@ -15,6 +15,8 @@ import os
 from functools import cache
 from pathlib import Path
 
+from crossramp.golden.common.errors import InvalidValue
+
 from .plan import Plan
 from .problem import Problem
 
@@ -23,7 +25,7 @@ _ABOUT = "sweep.json"
 _PARTS = "parts"
 
 
-class StoreError(ValueError):
+class StoreError(InvalidValue):
     """The folder cannot be used; the message says why and what to do."""
 
 

@@ -9,6 +9,7 @@ import re
 import shutil
 from pathlib import Path
 
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.installation import how_to_install
 
 from ..tools.simulators import SimulationError, SimulatorMissing
@@ -47,11 +48,11 @@ def cell_models(family: str) -> dict[str, str]:
     ------
     SimulatorMissing
         If no yosys is here whose models could be taken.
-    ValueError
+    InvalidValue
         For another family.
     """
     if family not in _MODELS:
-        raise ValueError(f"family is {family!r}; there are cell models for: {', '.join(FAMILIES)}")
+        raise InvalidValue(f"family is {family!r}; there are cell models for: {', '.join(FAMILIES)}")
     theirs, ours = _MODELS[family]
     share = _yosys_share()
     files = sorted(share.glob(theirs))

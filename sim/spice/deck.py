@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.spec.lstm_cell import GATES, STATE_GATE
 from crossramp.golden.spec.specification import Specification
 
@@ -52,11 +53,11 @@ class Accuracy:
 
     def __post_init__(self):
         if not 0 < self.edge < 0.5:
-            raise ValueError(f"edge is {self.edge!r} clocks; allowed: above 0, below 0.5")
+            raise InvalidValue(f"edge is {self.edge!r} clocks; allowed: above 0, below 0.5")
         if not 0 < self.step <= 1:
-            raise ValueError(f"step is {self.step!r} clocks; allowed: above 0, at most 1")
+            raise InvalidValue(f"step is {self.step!r} clocks; allowed: above 0, at most 1")
         if self.method not in METHODS:
-            raise ValueError(f"method is {self.method!r}; allowed: {', '.join(METHODS)}")
+            raise InvalidValue(f"method is {self.method!r}; allowed: {', '.join(METHODS)}")
 
 
 @dataclass(frozen=True)
@@ -82,20 +83,20 @@ class Deck:
 
 
 def parse_columns(spec: Specification, names: Sequence[str]) -> list[int]:
-    """Columns called ``i0``, ``f3``, ...; ValueError for one that is not there, or there twice."""
+    """Columns called ``i0``, ``f3``, ...; InvalidValue for one that is not there, or there twice."""
     found = []
     for name in names:
         bank, unit = name[:1], name[1:]
         if bank not in GATES or not unit.isdecimal() or int(unit) >= spec.units:
-            raise ValueError(
+            raise InvalidValue(
                 f"there is no column {name!r}; columns are {', '.join(f'{g}0 to {g}{spec.units - 1}' for g in GATES)}"
             )
         column = spec.column(bank, int(unit))
         if column in found:
-            raise ValueError(f"column {name} is given twice; leave one out")
+            raise InvalidValue(f"column {name} is given twice; leave one out")
         found.append(column)
     if not found:
-        raise ValueError("no column is given; name some, as in i0,f3,g7")
+        raise InvalidValue("no column is given; name some, as in i0,f3,g7")
     return found
 
 
@@ -126,7 +127,7 @@ def build(
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For columns that are not there, or waves of another specification.
     """
     return _Writer(array, waves, list(columns), accuracy or Accuracy(), levels).deck(title)

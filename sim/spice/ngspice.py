@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue
 
 #: Lines of ngspice's own words that an error quotes at most.
 _QUOTED = 3
@@ -20,16 +21,20 @@ _QUOTED = 3
 _LOOK = 0.2
 
 
-class SpiceMissing(ValueError):
+class SpiceMissing(InvalidValue):
     """There is no ngspice; the message says what to type."""
 
 
-class Stopped(Exception):
+class Stopped(CrossrampError):
     """The run was told to stop."""
 
+    exit_status = ExitStatus.FAILED
 
-class SpiceError(RuntimeError):
+
+class SpiceError(CrossrampError, RuntimeError):
     """ngspice ended without the waveforms; the message has what it said."""
+
+    exit_status = ExitStatus.FAILED
 
 
 @dataclass(frozen=True, eq=False)

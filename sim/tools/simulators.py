@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue
 from crossramp.golden.common.installation import how_to_install
 
 #: The Verilog simulators that every bench runs in.
@@ -32,16 +33,22 @@ _INSTALL = {
 }
 
 
-class SimulatorMissing(RuntimeError):
+class SimulatorMissing(CrossrampError, RuntimeError):
     """A simulator, or what it needs, is not here; the message says what was looked for and what to install."""
 
+    exit_status = ExitStatus.REFUSED
 
-class SimulationError(RuntimeError):
+
+class SimulationError(CrossrampError, RuntimeError):
     """A simulation could not be built, crashed, or stopped without its result; the message has its last lines."""
+
+    exit_status = ExitStatus.FAILED
 
 
 class HardwareError(SimulationError):
     """The simulated hardware did what the golden model does not: it hung, broke a rule, or framed a beat otherwise."""
+
+    exit_status = ExitStatus.DIFFERENT
 
 
 def find_simulator(name: str) -> dict[str, str]:
@@ -63,11 +70,11 @@ def find_simulator(name: str) -> dict[str, str]:
         Naming the program that was not found or is too old, and what to install.
     SimulationError
         If Verilator hangs when it is asked for its version.
-    ValueError
+    InvalidValue
         For another name.
     """
     if name not in SIMULATORS:
-        raise ValueError(f"simulator is {name!r}; allowed: {', '.join(SIMULATORS)}")
+        raise InvalidValue(f"simulator is {name!r}; allowed: {', '.join(SIMULATORS)}")
     path = environment()["PATH"]
     wheel = wheel_folder()
     if name == "icarus":

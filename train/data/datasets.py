@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.golden.common import crossramp_cache
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.installation import how_to_install
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import FeatureSettings, log_mel
@@ -97,20 +98,20 @@ def load_corpus(
 
     Raises
     ------
-    ValueError
+    InvalidValue
         What is missing or wrong in the folder, in one line.
     """
     folder = Path(folder)
     findings = Findings() if findings is None else findings
     if not folder.is_dir():
-        raise ValueError(
+        raise InvalidValue(
             f"{printable(folder)}: not a folder; give one of recordings (<word>/*.wav) or of spectrograms (index.csv); "
             f"{SOURCE}"
         )
     ready_made = (folder / "index.csv").is_file()
     entries = _spectrogram_entries(folder) if ready_made else _recording_entries(folder, words, settings, findings)
     if not entries:
-        raise ValueError(
+        raise InvalidValue(
             f"{printable(folder)}: holds neither index.csv nor recordings named <word>/<anything>.wav; {SOURCE}"
         )
     entries = [entry for entry in entries if entry.split != "testing"]
@@ -154,15 +155,15 @@ def _spectrogram_entries(folder: Path) -> list[_Entry]:
             rows = csv.DictReader(file, restval="")
             missing = {"path", "word", "split"} - set(rows.fieldnames or ())
             if missing:
-                raise ValueError(f"{index}: lacks the column {sorted(missing)[0]!r}; needs path, word, split")
+                raise InvalidValue(f"{index}: lacks the column {sorted(missing)[0]!r}; needs path, word, split")
             entries = [_Entry(row["path"], row["word"], row["split"]) for row in rows]
     except UnicodeDecodeError as error:
-        raise ValueError(f"{index}: byte {error.start} is not UTF-8; save it in UTF-8") from None
+        raise InvalidValue(f"{index}: byte {error.start} is not UTF-8; save it in UTF-8") from None
     except csv.Error as error:
-        raise ValueError(f"{index}: cannot be read ({error}); write it again as CSV") from None
+        raise InvalidValue(f"{index}: cannot be read ({error}); write it again as CSV") from None
     for entry in entries:
         if entry.split not in ("training", "validation", "testing", "background"):
-            raise ValueError(
+            raise InvalidValue(
                 f"{index}: split of {entry.path} is {entry.split!r}; "
                 "must be training, validation, testing or background"
             )
@@ -179,7 +180,7 @@ def _recording_entries(
         if word == BACKGROUND:
             try:
                 entries.extend(_Entry(name, "", "background", start) for start in _piece_starts(path, settings))
-            except ValueError as error:
+            except InvalidValue as error:
                 findings.add(LEFT_OUT, error)
         elif word != SILENCE:  # silence is made of background noise instead
             entries.append(_Entry(name, word, split_of(f"{word}/{path.name}")))
@@ -189,7 +190,7 @@ def _recording_entries(
 def _piece_starts(path: Path, settings: FeatureSettings) -> range:
     samples = len(read_samples(path, settings))
     if samples < settings.clip_samples:
-        raise ValueError(
+        raise InvalidValue(
             f"{printable(path)}: holds {samples} samples; noise must hold a clip's {settings.clip_samples} or more"
         )
     return range(0, samples - settings.clip_samples + 1, max(1, settings.clip_samples // 2))
@@ -230,7 +231,7 @@ def _read_blocks(
                 else:
                     clip = read_clip(folder / entry.path, settings, findings)
                     remarks.extend([(place, _PADDED, "")] * findings.padded)
-            except ValueError as error:
+            except InvalidValue as error:
                 findings.add(LEFT_OUT, error)
             clips.append(clip)
         levels = log_mel(np.stack(clips), settings) if recorded else np.stack(clips)
@@ -241,7 +242,7 @@ def _read_image(path: Path, settings: FeatureSettings) -> np.ndarray:
     try:
         from PIL import Image
     except ImportError:
-        raise ValueError(f"reading spectrogram images needs pillow; type: {how_to_install('train')}") from None
+        raise InvalidValue(f"reading spectrogram images needs pillow; type: {how_to_install('train')}") from None
     try:
         with Image.open(path) as image:
             width, height = image.size
@@ -250,9 +251,9 @@ def _read_image(path: Path, settings: FeatureSettings) -> np.ndarray:
     # What pillow raises for damaged files depends on their format, and is any exception.
     except Exception as error:
         reason = getattr(error, "strerror", None) or "no image, or a damaged one"
-        raise ValueError(f"{printable(path)}: cannot be read ({reason}); copy it again") from None
+        raise InvalidValue(f"{printable(path)}: cannot be read ({reason}); copy it again") from None
     if pixels is None:
-        raise ValueError(
+        raise InvalidValue(
             f"{printable(path)}: is {width} wide and {height} high; "
             f"must be {settings.bands} bands wide and {settings.frames} frames high"
         )
@@ -268,9 +269,9 @@ def _corpus(entries: list[_Entry], levels: np.ndarray, classes: tuple[str, ...],
     for name, part in parts.items():
         absent = [word for label, word in enumerate(classes) if word != SILENCE and not (labels[part] == label).any()]
         if absent:
-            raise ValueError(f"{folder}: no {name} clip of {absent[0]!r}; add some, or name other words with --words")
+            raise InvalidValue(f"{folder}: no {name} clip of {absent[0]!r}; add some, or name other words with --words")
     if held_out.sum() in (0, len(background)):
-        raise ValueError(f"{folder}: too little background noise; put at least 2 s into {BACKGROUND}/*.wav; {SOURCE}")
+        raise InvalidValue(f"{folder}: too little background noise; put at least 2 s into {BACKGROUND}/*.wav; {SOURCE}")
     digest = hashlib.sha256("\n".join(classes).encode())
     for part in (parts["training"], parts["validation"], background):
         digest.update(labels[part].astype("<i8").tobytes())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.inputs.text_codes import VOCABULARY_MAX, character_name
 
 from ..recipes.settings import Text
@@ -65,22 +66,22 @@ def load_text(path: Path | str, settings: Text) -> TextCorpus:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For nothing there, a file that cannot be read or is no UTF-8, a text that is empty, too short or of too many
         different characters; one line.
     """
     text = read_text(path)
     counts = Counter(text)
     if len(counts) < 2:
-        raise ValueError(f"{path}: is {next(iter(counts))!r} and nothing else; {_SOURCE}")
+        raise InvalidValue(f"{path}: is {next(iter(counts))!r} and nothing else; {_SOURCE}")
     if len(counts) > settings.vocabulary:
-        raise ValueError(_too_many(path, counts, settings.vocabulary))
+        raise InvalidValue(_too_many(path, counts, settings.vocabulary))
     shares = {"validation": settings.validation, "test": settings.test}
     lengths = {name: round(len(text) * share) for name, share in shares.items()}
     lengths = {"training": len(text) - sum(lengths.values()), **lengths}
     for name, length in lengths.items():
         if length < LEAST:
-            raise ValueError(
+            raise InvalidValue(
                 f"{path}: has {len(text)} characters, which leave {length} for {name}, at least {LEAST} are needed; "
                 f"give more text, or change text.validation and text.test, now {shares['validation']:g} and "
                 f"{shares['test']:g}"
@@ -94,11 +95,11 @@ def load_text(path: Path | str, settings: Text) -> TextCorpus:
 
 
 def read_text(path: Path | str) -> str:
-    """The text as :func:`load_text` reads it, whatever it holds; raises ValueError for none."""
+    """The text as :func:`load_text` reads it, whatever it holds; raises InvalidValue for none."""
     path = Path(path)
     text = _joined([_read(file) for file in _files(path)])
     if not text.strip():
-        raise ValueError(f"{path}: holds no text; {_SOURCE}")
+        raise InvalidValue(f"{path}: holds no text; {_SOURCE}")
     return text
 
 
@@ -134,10 +135,10 @@ def _files(path: Path) -> list[Path]:
     if path.is_dir():
         files = sorted(file for file in path.glob("*.txt") if file.is_file())
         if not files:
-            raise ValueError(f"{path}: holds no *.txt; {_SOURCE}")
+            raise InvalidValue(f"{path}: holds no *.txt; {_SOURCE}")
         return files
     if not path.exists():
-        raise ValueError(f"{path}: no such file; {_SOURCE}")
+        raise InvalidValue(f"{path}: no such file; {_SOURCE}")
     return [path]
 
 
@@ -145,13 +146,13 @@ def _read(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise InvalidValue(f"{path}: cannot be read ({error.strerror or error})") from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         # The decoder counts behind a byte order mark.
         start = error.start + (3 if content.startswith(b"\xef\xbb\xbf") else 0)
-        raise ValueError(
+        raise InvalidValue(
             f"{path}: is no UTF-8: byte {content[start]:#04x} at offset {start} ({error.reason}); convert it, for "
             "instance with iconv -f WINDOWS-1252 -t UTF-8"
         ) from None

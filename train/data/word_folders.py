@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import FeatureSettings
 from crossramp.golden.inputs.recordings import (
@@ -83,13 +84,13 @@ class Speakers:
 
     @classmethod
     def parse(cls, text: str) -> Speakers:
-        """From a text such as ``7,8,9/10``; ValueError for any other."""
+        """From a text such as ``7,8,9/10``; InvalidValue for any other."""
         if re.fullmatch(r"[0-9]{1,4}(,[0-9]{1,4})*/[0-9]{1,4}", text) is None:
-            raise ValueError(f"speakers are {text!r}; write residues and a modulus, as in 7,8,9/10")
+            raise InvalidValue(f"speakers are {text!r}; write residues and a modulus, as in 7,8,9/10")
         residues, modulus = text.split("/")
         found = tuple(sorted({int(one) for one in residues.split(",")}))
         if found[-1] >= int(modulus):
-            raise ValueError(f"speakers are {text!r}; a residue must be below the modulus {int(modulus)}")
+            raise InvalidValue(f"speakers are {text!r}; a residue must be below the modulus {int(modulus)}")
         return cls(found, int(modulus))
 
     def __str__(self) -> str:
@@ -147,7 +148,7 @@ def word_files(folder: Path | str, classes: tuple[str, ...], findings: Findings)
 
     Raises
     ------
-    ValueError
+    InvalidValue
         If a folder cannot be read.
     """
     found = []
@@ -165,14 +166,14 @@ def label_of(word: str, classes: tuple[str, ...]) -> int:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         If the word is no class and there is no ``_unknown_``.
     """
     if word in classes:
         return classes.index(word)
     if UNKNOWN in classes:
         return classes.index(UNKNOWN)
-    raise ValueError(f"folder {word!r} is not one of the classes {', '.join(classes)}: rename or remove it")
+    raise InvalidValue(f"folder {word!r} is not one of the classes {', '.join(classes)}: rename or remove it")
 
 
 def labeled_recordings(
@@ -193,7 +194,7 @@ def labeled_recordings(
 
     Raises
     ------
-    ValueError
+    InvalidValue
         If there is no recording, a folder is no class, or, without ``findings``, what
         :func:`~crossramp.golden.inputs.recordings.read_clip` raises.
     """
@@ -218,11 +219,11 @@ def split_recordings(
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For an unknown split, or what :func:`labeled_recordings` raises.
     """
     if split not in SPLITS:
-        raise ValueError(f"split is {split!r}; allowed: {', '.join(SPLITS)}")
+        raise InvalidValue(f"split is {split!r}; allowed: {', '.join(SPLITS)}")
     folder, split_of = Path(folder), splits(folder)
     files = word_files(folder, classes, Findings() if findings is None else findings)
     noises = [path for path, word in files if word == BACKGROUND]
@@ -236,7 +237,7 @@ def split_recordings(
         chosen += others[:share]
     if not chosen:
         others = ", ".join(name for name in SPLITS if name != split)
-        raise ValueError(
+        raise InvalidValue(
             f"{printable(folder)}: holds no recordings of its {split} split; take {others}, or all of it; {SOURCE}"
         )
     labeled = [(path, label_of(word, classes)) for path, word in sorted(chosen)]
@@ -258,14 +259,14 @@ def _read(
     speakers: Speakers | None,
 ) -> Recordings:
     if not folder.is_dir():
-        raise ValueError(f"{printable(folder)}: no such folder; give one of recordings, <word>/*.wav; {SOURCE}")
+        raise InvalidValue(f"{printable(folder)}: no such folder; give one of recordings, <word>/*.wav; {SOURCE}")
     if not labeled:
-        raise ValueError(
+        raise InvalidValue(
             f"{printable(folder)}: holds no recordings; expected files named <word>/<anything>.wav in it; {SOURCE}"
         )
     theirs = [(path, label) for path, label in labeled if speakers is None or path in speakers]
     if not theirs:
-        raise ValueError(
+        raise InvalidValue(
             f"{printable(folder)}: holds {len(labeled)} recordings, none of the speakers {speakers}; take others"
         )
     paths = [path for path, _ in theirs]
@@ -285,7 +286,7 @@ def _silence(
     for path in noises:
         try:
             samples = read_samples(path, settings, findings)
-        except ValueError as error:
+        except InvalidValue as error:
             if findings is None:
                 raise
             findings.add(LEFT_OUT, error)

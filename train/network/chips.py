@@ -21,6 +21,7 @@ from crossramp.golden.analog.conversion.calibration import calibrate
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.common.checks import integer
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.spec.lstm_cell import GATES, STATE_GATE
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor
@@ -57,7 +58,7 @@ class DeviceImperfections(Imperfections):
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For another ``every``, or a seed out of range.
     """
 
@@ -72,7 +73,7 @@ class DeviceImperfections(Imperfections):
         seed: int = 1,
     ) -> None:
         if every not in _EVERY:
-            raise ValueError(f"every is {every!r}; allowed: {', '.join(_EVERY)}")
+            raise InvalidValue(f"every is {every!r}; allowed: {', '.join(_EVERY)}")
         seed = integer("seed", seed, 0, _LAST_SEED)
         self.spec, self.technology, self.switches = spec, technology, frozenset(switches)
         self.calibrated, self.every, self.seed = calibrated, every, seed

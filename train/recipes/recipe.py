@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from crossramp.golden.analog.technologies.technology import Technology
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.inputs.features import FeatureSettings
 
 from .settings import Augmentation, Devices, Hardware, Phase, RecipeError, Text, check, unknown
@@ -193,7 +194,7 @@ def _recipe(content: dict[str, Any]) -> Recipe:
             made = _front_end(given, base) if table == "features" else dataclasses.replace(default, **given)
         except RecipeError:
             raise
-        except ValueError as error:  # the front end's own check
+        except InvalidValue as error:  # the front end's own check
             raise RecipeError(f"{table}: {error}") from None
         fields[f"{table}_phase" if table in ("float", "quantized") else table] = made
     return dataclasses.replace(base, **fields)

@@ -17,6 +17,7 @@ from typing import Any
 from crossramp.golden.analog.technologies.constants import SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, TechnologyError, load
 from crossramp.golden.common.checks import real, told, whole
+from crossramp.golden.common.errors import InvalidValue
 
 __all__ = [
     "EVERY",
@@ -34,7 +35,7 @@ EVERY = ("batch", "epoch", "never")
 """When training takes another chip."""
 
 
-class RecipeError(ValueError):
+class RecipeError(InvalidValue):
     """A recipe is wrong: one line with the key, its value and what is allowed."""
 
 

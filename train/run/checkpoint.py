@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from crossramp.golden.common.errors import InvalidValue
 
 __all__ = ["Checkpoint"]
 
@@ -36,7 +37,7 @@ class Checkpoint:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a file that is no checkpoint, or one of another run.
     """
 
@@ -51,7 +52,7 @@ class Checkpoint:
         self.path, self.identity = Path(path), {}
         self.state: dict[str, Any] | None = None
         if not self.path.parent.is_dir():
-            raise ValueError(f"{self.path.parent}: no such folder; make it first")
+            raise InvalidValue(f"{self.path.parent}: no such folder; make it first")
         content = None if restart or not self.path.exists() else self._read()
         self.state = None if content is None else content["state"]
         self._found = None if content is None else content["identity"]
@@ -62,13 +63,13 @@ class Checkpoint:
 
         Raises
         ------
-        ValueError
+        InvalidValue
             Where the file is of another run.
         """
         self.identity |= identity
         for name, value in identity.items():
             if self._found is not None and self._found.get(name) != value:
-                raise ValueError(
+                raise InvalidValue(
                     f"{self.path}: is of another run: its {name} is {self._found.get(name)!r:.80}, here {value!r:.80}; "
                     "--restart begins anew, --checkpoint FILE keeps both"
                 )
@@ -115,13 +116,13 @@ class Checkpoint:
                 warnings.simplefilter("ignore")  # of files that are somebody else's pickles
                 content = torch.load(self.path, map_location="cpu", weights_only=True)
         except OSError as error:
-            raise ValueError(f"{self.path}: cannot be read ({error.strerror or error}); {anew}") from None
+            raise InvalidValue(f"{self.path}: cannot be read ({error.strerror or error}); {anew}") from None
         except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError):
-            raise ValueError(f"{self.path}: is damaged, or no checkpoint; {anew}") from None
+            raise InvalidValue(f"{self.path}: is damaged, or no checkpoint; {anew}") from None
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            raise ValueError(f"{self.path}: is no checkpoint of crossramp; {anew}")
+            raise InvalidValue(f"{self.path}: is no checkpoint of crossramp; {anew}")
         if content.get("version") != _VERSION or not isinstance(content.get("identity"), dict):
-            raise ValueError(
+            raise InvalidValue(
                 f"{self.path}: is a checkpoint of version {content.get('version')!r}, known: {_VERSION}; {anew}"
             )
         return content

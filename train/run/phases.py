@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.spec.specification import Specification
 from torch import nn
 
@@ -157,14 +158,14 @@ def device_named(name: str) -> str:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For ``"cuda"`` where torch finds none, or another name.
     """
     if name not in DEVICES:
-        raise ValueError(f"device is {name!r}; allowed: {', '.join(DEVICES)}")
+        raise InvalidValue(f"device is {name!r}; allowed: {', '.join(DEVICES)}")
     there = torch.cuda.is_available()
     if name == "cuda" and not there:
-        raise ValueError(f"device is 'cuda', but torch {torch.__version__} finds no GPU here; leave it out")
+        raise InvalidValue(f"device is 'cuda', but torch {torch.__version__} finds no GPU here; leave it out")
     return ("cuda" if there else "cpu") if name == "auto" else name
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from crossramp.golden.common.errors import CrossrampError, ExitStatus
 from torch import Tensor, nn
 
 from ..network.imperfections import Imperfections
@@ -102,8 +103,10 @@ class Task(Protocol):
         """Takes back what :meth:`state_dict` gave."""
 
 
-class Diverged(RuntimeError):
+class Diverged(CrossrampError, RuntimeError):
     """Loss or gradient is no number any more; the network is as it was before that batch."""
+
+    exit_status = ExitStatus.REFUSED
 
 
 def divergence(logits: Tensor, taught: Tensor) -> Tensor:

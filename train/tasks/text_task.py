@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from crossramp.golden.common.errors import InvalidValue
 from torch import Tensor, nn
 
 from ..data.text_data import TextCorpus, streams
@@ -109,12 +110,12 @@ def check_streams(corpus: TextCorpus, phase: Phase) -> None:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         Where it is not; names the key to change.
     """
     length = len(corpus.training)
     if length < 2 * phase.batch:
-        raise ValueError(
+        raise InvalidValue(
             f"{length} characters to train on make no {phase.batch} streams of at least 2; lower {phase.name}.batch"
         )
 

@@ -91,7 +91,7 @@ def train_text(
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a text that is too short for a batch of the recipe.
     ~.schedule.Diverged
         When the loss is no number any more; the checkpoint holds the last good epoch.

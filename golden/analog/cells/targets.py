@@ -36,7 +36,7 @@ def targets(technology: Technology, spec: Specification, weights: np.ndarray) ->
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For weights out of range.
     """
     weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max)

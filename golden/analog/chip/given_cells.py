@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from crossramp.golden.spec.specification import Specification
 
+from ...common.errors import InvalidValue
 from ..technologies.technology import Technology
 from .sampling import nominal_ramps
 
@@ -13,7 +14,7 @@ from .sampling import nominal_ramps
 HEADROOM = 4.0
 
 
-class ConductanceError(ValueError):
+class ConductanceError(InvalidValue):
     """Given cells have a wrong shape, unit or value; one line that quotes it and says what is allowed."""
 
 

@@ -21,6 +21,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...common.errors import InvalidValue
+
 #: ``program(targets, rng)``: conductances that cells reach when programmed to ``targets``; same shape, same unit.
 Program = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -64,14 +66,14 @@ def program_ramp(
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For targets that are negative or not finite, or an unknown scheme.
     """
     targets = np.asarray(targets, float)
     if not (np.isfinite(targets).all() and (targets >= 0).all()):
-        raise ValueError("a ramp step is negative or not finite; steps are conductances of 0 or more")
+        raise InvalidValue("a ramp step is negative or not finite; steps are conductances of 0 or more")
     if scheme not in range(len(SCHEMES)):
-        raise ValueError(
+        raise InvalidValue(
             f"ramp scheme is {scheme!r}; allowed: " + ", ".join(f"{i} ({n})" for i, n in enumerate(SCHEMES))
         )
     if scheme == 0:

@@ -16,6 +16,7 @@ from crossramp.golden.spec.activations import activation
 from crossramp.golden.spec.specification import Gate, Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning
 
+from ...common.errors import InvalidValue
 from ..conversion.calibration import CalibrationPlan, calibrate
 from ..conversion.seen_ramps import seen_thresholds
 from ..technologies.constants import RAMP_KINDS, SWITCHES
@@ -51,7 +52,7 @@ class Linearity:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a wrong shape or a threshold that is not finite.
     """
 
@@ -196,7 +197,7 @@ def calibration_plan(technology: Technology, spec: Specification, weights: np.nd
 def with_scheme(technology: Technology, scheme: str) -> Technology:
     """``technology`` with the ramp programmed by ``scheme``, a name of :data:`.ramp_cells.SCHEMES`."""
     if scheme not in SCHEMES:
-        raise ValueError(f"ramp scheme is {scheme!r}; allowed: {', '.join(SCHEMES)}")
+        raise InvalidValue(f"ramp scheme is {scheme!r}; allowed: {', '.join(SCHEMES)}")
     return technology.replace({"ramp.scheme": float(SCHEMES.index(scheme))})
 
 

@@ -13,6 +13,7 @@ from crossramp.golden.network.lstm import checked_integers
 from crossramp.golden.network.ramps import Ramp, ramps
 from crossramp.golden.spec.specification import Specification
 
+from ...common.errors import InvalidValue
 from ..conversion.calibration import smallest_cells
 from ..conversion.device import DeviceInstance
 from ..conversion.seen_ramps import inverse, seen_thresholds
@@ -73,15 +74,15 @@ def sample(
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For weights or seeds out of range, unknown switches, or conductances of wrong shape.
     """
     switches = frozenset(switches)
     for name in sorted(switches - ALL):
-        raise ValueError(f"effect is {name!r}; known: {', '.join(SWITCHES)}")
+        raise InvalidValue(f"effect is {name!r}; known: {', '.join(SWITCHES)}")
     number = whole(seed)
     if number is None or not 0 <= number < 1 << 63:
-        raise ValueError(f"device seed is {told(seed)}; allowed: integers from 0 to 2**63 - 1")
+        raise InvalidValue(f"device seed is {told(seed)}; allowed: integers from 0 to 2**63 - 1")
     weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max)
     return Chip(technology, spec, number, switches, conductances).array(weights)
 

@@ -27,6 +27,7 @@ from crossramp.golden.network.ramps import Ramp, ramps
 from crossramp.golden.spec.lstm_cell import CONVERSIONS, GATES
 from crossramp.golden.spec.specification import Specification
 
+from ...common.errors import InvalidValue
 from .device import DeviceInstance
 from .device_lstm import DeviceLstm
 
@@ -76,7 +77,7 @@ class CalibrationPlan:
 
     Raises
     ------
-    ValueError
+    InvalidValue
         For a specification without calibration cells, a parameter out of range, or an ``lsb`` that is missing.
     """
 
@@ -87,17 +88,17 @@ class CalibrationPlan:
     def __post_init__(self):
         spec = self.spec
         if spec.calibration_cells == 0:
-            raise ValueError("calibration_cells is 0; a calibration chooses among 1 cell or more")
+            raise InvalidValue("calibration_cells is 0; a calibration chooses among 1 cell or more")
         object.__setattr__(self, "repeats_log2", integer("repeats_log2", self.repeats_log2, 0, 8))
         if self.lsb is not None:
             object.__setattr__(self, "lsb", tuple(map(float, self.lsb)))
             if len(self.lsb) != len(spec.ramps) or not all(math.isfinite(v) and v > 0 for v in self.lsb):
-                raise ValueError(f"lsb is {self.lsb}; expected {len(spec.ramps)} numbers of MAC units above 0")
+                raise InvalidValue(f"lsb is {self.lsb}; expected {len(spec.ramps)} numbers of MAC units above 0")
             return
         for ramp, activation in zip(self._ramps, spec.ramps, strict=True):
             place = ramp.floors[reference_tick(ramp) - 1]
             if place != 0:
-                raise ValueError(
+                raise InvalidValue(
                     f"the threshold of {activation.text} nearest to 0 lies at {place + 0.5} MAC units; "
                     "to calibrate it, give lsb, what the smallest calibration cell moves a ramp by"
                 )

@@ -33,6 +33,8 @@ from crossramp.golden.network.lstm import checked_integers
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.specification import Specification
 
+from ...common.errors import InvalidValue
+
 #: Finest grids: a millionth of a weight level is far below any device's error.
 _FINEST = 20
 
@@ -45,7 +47,7 @@ _HEADROOM = 4
 _VARIANCES = ("variance", "state_variance", "common_variance")
 
 
-class DeviceError(ValueError):
+class DeviceError(InvalidValue):
     """An array of the device instance has a wrong shape, type or range; the message quotes it."""
 
 

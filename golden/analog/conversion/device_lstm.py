@@ -9,6 +9,7 @@ from crossramp.golden.network.lstm import StepTrace, check_integers, checked_pro
 from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.lstm_cell import CONVERSIONS
 
+from ...common.errors import InvalidValue
 from .device import DeviceInstance
 from .noise import BOUND, at, key, normals
 
@@ -196,10 +197,10 @@ class DeviceLstm:
         return out
 
     def checked_inputs(self, x) -> np.ndarray:
-        """``x`` as an integer array, or the ValueError of :meth:`~.lstm.Lstm.run`."""
+        """``x`` as an integer array, or the InvalidValue of :meth:`~.lstm.Lstm.run`."""
         x = check_integers("x", x, (None, None, self.spec.inputs), self.spec.input_max)
         if x.shape[1] == 0:
-            raise ValueError("x has no steps; an utterance has at least 1")
+            raise InvalidValue("x has no steps; an utterance has at least 1")
         return x
 
     # ---- inside --------------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from statistics import NormalDist
 import numpy as np
 from crossramp.golden.common.checks import told, whole
 
+from ...common.errors import InvalidValue
+
 #: Of the counter, and the finalizer's rounds: z ^= z >> shift, then z *= factor.
 STEP = np.uint64(0x9E3779B97F4A7C15)
 ROUNDS = (
@@ -42,7 +44,7 @@ def key(seed: int) -> np.uint64:
     """The counter's origin for ``seed`` (0 to 2**63 - 1), as a 64-bit word: one round of splitmix64."""
     number = whole(seed)
     if number is None or not 0 <= number < 1 << 63:
-        raise ValueError(f"seed is {told(seed)}; allowed: integers from 0 to 2**63 - 1")
+        raise InvalidValue(f"seed is {told(seed)}; allowed: integers from 0 to 2**63 - 1")
     return _mix(np.array([number], np.uint64) * STEP + STEP)[0]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from crossramp.golden.common.checks import real, told
 
+from ...common.errors import InvalidValue
 from .constants import CONSTANTS, PAIRS, RAMP_KINDS, READ_MODES, WHOLE
 
 FOLDER = Path(__file__).parent
@@ -19,7 +20,7 @@ _ENTRY = ("value", "unit", "source")
 _DEFAULT = "ours: unless asked for"
 
 
-class TechnologyError(ValueError):
+class TechnologyError(InvalidValue):
     """A technology file or constant is wrong; the message names file and constant and quotes the value."""
 
 

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 from crossramp.cli.commands import ramp
-from crossramp.cli.process.errors import UserError
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, save_model
 from crossramp.golden.spec.specification import Specification
 

@@ -16,7 +16,7 @@ from crossramp.cli.commands import simulate, sweep
 from crossramp.cli.inputs import network_inputs
 from crossramp.cli.output import notices
 from crossramp.cli.output.tables import markdown, table
-from crossramp.cli.process.errors import UserError
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.inputs.features import features, pulse_codes
 from crossramp.golden.network.model_file import load_model, save_model
 

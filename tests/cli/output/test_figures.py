@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from crossramp.cli.plots.figures import check_format, new_figure, own_settings, save_figure
-from crossramp.cli.process.errors import UserError
+from crossramp.golden.common.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 SOURCES = sorted(

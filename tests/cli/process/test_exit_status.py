@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exit statuses: 1 says that hardware and golden model differ, and nothing else does."""
 
+import ast
 import importlib
 import os
 import re
@@ -15,10 +16,12 @@ from amaranth.back.verilog import YosysError
 from crossramp.boards.flow.toolchain import ToolError, ToolMissing
 from crossramp.boards.host.exchange import LinkError
 from crossramp.cli.commands import demo, info
+from crossramp.cli.main import COMMANDS
 from crossramp.cli.process import exit_status
-from crossramp.cli.process.errors import UserError
-from crossramp.cli.process.exit_status import Status, of_error, on_one_line
+from crossramp.cli.process.exit_status import on_one_line
 from crossramp.cli.verification import Outcome
+from crossramp.golden.common.checks import integer
+from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue, UserError
 from crossramp.golden.network.model_file import ModelFileError
 from crossramp.sim.montecarlo.execute import ClusterError, ExecutionError
 from crossramp.sim.spice.ngspice import SpiceError, SpiceMissing
@@ -29,6 +32,7 @@ import crossramp
 EXPECTED = {
     HardwareError: 1,
     UserError: 2,
+    InvalidValue: 2,
     ModelFileError: 2,
     SimulatorMissing: 2,
     SpiceMissing: 2,
@@ -55,8 +59,49 @@ EXPECTED = {
 ROOT = Path(__file__).parents[3]
 
 
-#: Errors of ours that no command lets out, unless it has a bug.
-BUGS = ("Stopped", "Diverged", "UnexpectedText")
+PACKAGES = ("golden", "rtl", "sim", "boards", "train", "cli")
+
+#: What the hardware does otherwise than the golden model, or against the rules of its interfaces.
+DIFFERENCES = {"HardwareError", "MismatchError", "ProtocolError", "StreamError", "WatchdogError"}
+
+#: Where a plain ValueError is raised on purpose: the code checks itself there, and no value of a user's comes so far.
+CHECKS_OF_ITSELF = {
+    "boards/host/memories.py write",
+    "boards/virtual/simulated_board.py __init__",
+    "golden/analog/chip/ramp_linearity.py __post_init__",
+    "golden/analog/chip/redundancy.py activation_error",
+    "golden/analog/chip/redundancy.py choose",
+    "golden/analog/conversion/calibration.py counter",
+    "golden/analog/conversion/noise.py normals",
+    "golden/link/link_protocol.py unpack",
+    "rtl/verilog/verilog_writer.py port_table",
+    "sim/bulk/interactive.py step",
+    "sim/montecarlo/scores.py __post_init__",
+    "sim/montecarlo/scores.py of",
+    "sim/montecarlo/scores.py wilson",
+    "sim/spice/agreement.py report",
+    "sim/spice/deck.py __init__",
+    "sim/spice/pin_voltages.py conversions",
+}
+
+#: What each command needs at least.
+LEAST = {
+    "generate": "kws -o out",
+    "build": "kws --board icebreaker",
+    "flash": "build --board icebreaker",
+    "run": "kws a.wav --port virtual",
+    "replay": "kws --board icebreaker",
+    "ramp": "sigmoid",
+    "train": "kws data -o model.npz",
+    "evaluate": "kws data",
+    "sweep": "plan.toml -o out",
+    "linearity": "sigmoid",
+    "spice": "kws",
+    "technology": "rram",
+    "simulate": "kws a.wav",
+    "virtual": "kws",
+    "info": "kws",
+}
 
 
 @pytest.fixture
@@ -84,9 +129,26 @@ def test_statuses(failing, kind, tmp_path, monkeypatch):
     assert err.count("\n") == 1
 
 
-def test_1_is_for_differences_alone():
-    """Of all the errors that this package defines. A new one needs a status of its own, or a place in BUGS."""
-    for folder in ("golden", "rtl", "sim", "boards", "train", "cli"):
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_ends_with_the_status_of_its_error(name, run, tmp_path, monkeypatch):
+    """Also one that comes from a frame of this package: a ValueError is a bug wherever it is raised."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    module = importlib.import_module(f"crossramp.cli.commands.{name}")
+    for kind in (HardwareError, InvalidValue, UserError, SimulationError, ValueError, np.linalg.LinAlgError):
+
+        def stop(args, kind=kind):
+            exec(compile("raise kind('it went wrong')", "ours", "exec"), {"__name__": module.__name__, "kind": kind})
+
+        monkeypatch.setattr(module, "run", stop)
+        status, out, err = run(name, *LEAST.get(name, "").split())
+        assert (status, out) == (EXPECTED.get(kind, 70), "")
+        assert "it went wrong" in err
+        assert err.count("\n") == 1
+        assert ("please report it" in err) == (status == 70)
+
+
+def test_every_error_has_a_status_and_1_is_for_differences_alone():
+    for folder in PACKAGES:
         for path in sorted((ROOT / folder).rglob("*.py")):
             if path.stem not in ("__init__", "virtual_amaranth"):  # that one is a program of its own
                 importlib.import_module(".".join(["crossramp", *path.relative_to(ROOT).with_suffix("").parts]))
@@ -97,11 +159,35 @@ def test_1_is_for_differences_alone():
         ours = {kind for kind in below if kind.__module__.startswith("crossramp.")}
         # A private one stays within its module.
         kinds |= {kind for kind in ours if not issubclass(kind, Warning) and not kind.__name__.startswith("_")}
-    assert len(kinds) > 20
-    statuses = {kind.__name__: of_error(kind.__new__(kind)) for kind in kinds}
-    assert [name for name, status in statuses.items() if status == Status.DIFFERENT] == ["HardwareError"]
-    unforeseen = {name for name, status in statuses.items() if status == Status.INTERNAL}
-    assert unforeseen <= {kind.__name__ for kind in kinds if issubclass(kind, AssertionError)} | set(BUGS)
+    assert len(kinds) > 30
+    assert [kind.__name__ for kind in kinds if not issubclass(kind, CrossrampError)] == []
+    named = {
+        status: {kind.__name__ for kind in kinds if exit_status.of_error(kind.__new__(kind)) is status}
+        for status in ExitStatus
+    }
+    assert named[ExitStatus.DIFFERENT] == DIFFERENCES
+    assert named[ExitStatus.INTERNAL] == {"CrossrampError", "UnexpectedText"}
+    assert all(named[status] == set() for status in (ExitStatus.DONE, ExitStatus.BROKEN_PIPE))
+
+
+def test_plain_value_errors_are_raised_for_bugs_alone():
+    """A check of what a user gives raises InvalidValue, or a class below it."""
+    found = set()
+    for path in (path for folder in PACKAGES for path in sorted((ROOT / folder).rglob("*.py"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for function in (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))):
+            raised = (node.exc for node in ast.walk(function) if isinstance(node, ast.Raise))
+            if any(
+                "ValueError" in (getattr(one, "id", ""), getattr(getattr(one, "func", None), "id", ""))
+                for one in raised
+            ):
+                found.add(f"{path.relative_to(ROOT).as_posix()} {function.name}")
+    assert found == CHECKS_OF_ITSELF
+
+
+def test_checked_numbers_are_refused():
+    with pytest.raises(InvalidValue, match="lanes is 0; allowed: 1 to 8"):
+        integer("lanes", 0, 1, 8)
 
 
 def test_a_bug_is_reported_with_its_traceback(failing, tmp_path, monkeypatch):
@@ -132,7 +218,7 @@ def test_a_refusal_shows_its_traceback_on_request(failing, monkeypatch):
 
 def test_statuses_are_documented(run):
     page = (Path(__file__).parents[3] / "docs" / "commands.md").read_text()
-    expected = {int(status) for status in Status} | {129, 130, 143}
+    expected = {int(status) for status in ExitStatus} | {129, 130, 143}
     assert {int(status) for status in re.findall(r"^\| (\d+) \|", page, re.M)} == expected
     for text in (run("--help")[1], exit_status.__doc__):
         assert not [status for status in expected if not re.search(rf"\b{status}\b", text)]

@@ -13,7 +13,7 @@ from amaranth.back.verilog import YosysError
 from crossramp.cli import main as command
 from crossramp.cli.commands import info
 from crossramp.cli.output.tables import Progress
-from crossramp.cli.process.errors import UserError
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import ModelFileError
 from crossramp.golden.spec.specification import SpecificationError
 
