@@ -196,11 +196,11 @@ class Charges:
         column = met // self.batch
         place = met - column * self.batch
         over, under = self._over.take(met).astype(float), self._under.take(met).astype(float)
-        # Held at one limit only, a charge ends lower by at most as much as it would have exceeded it.
+        # Held at the upper limit alone, a charge ends lower by at most as much as it would have exceeded it; the other
+        # limit only raises it. So it ends no lower than this, whatever limits it met; and the same from below.
         lower, upper = charge - over, charge + under
         end = self._ends[column]
-        top = (over > 0) & (over + under <= 0) & (lower > end)
-        bottom = (under > 0) & (over + under <= 0) & (upper < -end)
+        top, bottom = (over > 0) & (lower > end), (under > 0) & (upper < -end)
         charge[top], charge[bottom] = lower[top], upper[bottom]
         left = np.flatnonzero(~(top | bottom))
         if left.size:

@@ -310,3 +310,23 @@ def test_no_gradient_passes_a_saturated_c():
     hidden, _, _ = run_sequence(drive, recurrent, spec, tables, array)
     hidden[0].sum().backward()
     assert all((spec.of_bank(drive.grad[0], gate) > 0).all() for gate in "igo")
+
+
+@pytest.mark.parametrize("resolution", [1, 4, 8])
+def test_a_table_rounds_a_mac_to_its_nearest_entry(resolution):
+    """A threshold between two MACs is off by half an entry at most, and by no more on one side than on the other."""
+    ideal = [ramp.thresholds for ramp in ramps(KWS)]
+    array = Array(torch.zeros(KWS.rows, KWS.columns, dtype=torch.float64))
+    array.thresholds, array.resolution = [ticks + 0.3 for ticks in ideal], resolution
+    tables = ConversionTables(KWS, torch.float64, array)
+    assert tables.resolution == resolution
+    ramp = KWS.ramp_of_gate[GATES.index("f")]
+    ticks, half = array.thresholds[ramp], 0.5 / resolution
+    assert np.diff(np.sort(ticks)).min() > 2 * half  # else two thresholds share an entry
+    for beyond, count in ((half + 1e-6, 1), (-half - 1e-6, 0)):
+        for k, tick in enumerate(np.sort(ticks)):
+            macs = torch.full((1, KWS.columns), tick + beyond, dtype=torch.float64)
+            values, slopes = torch.empty_like(macs), torch.empty_like(macs)
+            tables.convert(macs, values, slopes)
+            expected = ramps(KWS)[ramp].decode(np.array([k + count]))[0]
+            assert (KWS.of_bank(values[0], "f") == expected).all(), (tick, beyond)

@@ -164,6 +164,24 @@ def test_what_is_no_checkpoint_is_refused_and_never_run(tmp_path, monkeypatch, k
     assert not (tmp_path / "trapped").exists()
 
 
+@pytest.mark.parametrize("name", ["recipe", "technology", "data"])
+def test_each_part_of_its_identity_makes_it_another_runs(tmp_path, name):
+    """Whether it was known at the beginning or became known later, as the data do."""
+    known = {"recipe": "1", "technology": "2"}
+
+    def opened(**changed):
+        checkpoint = Checkpoint(tmp_path / "c", {key: changed.get(key, value) for key, value in known.items()})
+        checkpoint.identify({"data": changed.get("data", "3")})
+        return checkpoint
+
+    opened().save({"phase": "float", "fit": {"epoch": 1}})
+    content = torch.load(tmp_path / "c", weights_only=True)
+    assert content["identity"] == {**known, "data": "3"}
+    assert opened().state is not None
+    with pytest.raises(ValueError, match=f"its {name} is '{ {**known, 'data': '3'}[name] }', here 'another'"):
+        opened(**{name: "another"})
+
+
 def test_the_last_checkpoint_survives_a_failed_write(tmp_path, monkeypatch):
     checkpoint = Checkpoint(tmp_path / "c", {"recipe": "1"})
     checkpoint.save({"phase": "float", "fit": {"epoch": 1}})
