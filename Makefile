@@ -23,11 +23,12 @@ BIN := $(VENV)/bin
 PYTHON_READY := $(VENV_TARGET)/bin/python
 DEMO_READY := $(VENV_TARGET)/.demo-ready
 TEST_READY := $(VENV_TARGET)/.test-ready
+DOCS_READY := $(VENV_TARGET)/.docs-ready
 WITH_TOOLS := PATH="$$(cd "$(BIN)" && pwd):$$PATH"
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all mutation boards lint bench pythons simulators clean
+.PHONY: help demo test test-all mutation boards lint docs bench pythons simulators clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,7 +39,7 @@ demo: $(DEMO_READY) ## Verilog of the shipped model, recordings through it, pict
 test: $(TEST_READY) simulators lint ## all tests, in Icarus and Verilator both; installs what is missing
 	$(WITH_TOOLS) python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
-test-all: ## the tests, what they draw again with other seeds, the slow ones, planted faults, a bitstream of every board, and all of bench/
+test-all: ## the tests, what they draw again with other seeds, the slow ones, planted faults, a bitstream of every board, docs, and all of bench/
 	$(MAKE) test
 	$(MAKE) pythons
 	@for seed in $(SEEDS); do \
@@ -46,6 +47,7 @@ test-all: ## the tests, what they draw again with other seeds, the slow ones, pl
 	done
 	$(WITH_TOOLS) python -m pytest -q -m 'every_board or slow'
 	$(MAKE) mutation
+	$(MAKE) docs
 	$(MAKE) bench
 
 mutation: $(TEST_READY) simulators ## plants faults in a copy of the tree, one at a time; its tests have to notice each
@@ -54,6 +56,9 @@ mutation: $(TEST_READY) simulators ## plants faults in a copy of the tree, one a
 lint: $(TEST_READY) ## ruff: errors, style, format
 	"$(BIN)/ruff" check .
 	"$(BIN)/ruff" format --check .
+
+docs: $(DOCS_READY) ## docs/ and an API reference from the docstrings, as web pages in build/docs; warnings are errors
+	"$(BIN)/python" -m sphinx -W --keep-going -q -b html docs build/docs
 
 boards: $(TEST_READY) ## a bitstream for every board, into build/NAME
 	@for board in icebreaker ulx3s-85f tang-nano-9k; do "$(BIN)/crossramp" build kws --board $$board || exit 1; done
@@ -96,6 +101,10 @@ $(DEMO_READY): pyproject.toml | $(PYTHON_READY)
 $(TEST_READY): pyproject.toml | $(PYTHON_READY)
 	"$(BIN)/python" -m pip install -q --disable-pip-version-check '$(TORCH)'
 	"$(BIN)/python" -m pip install -q --disable-pip-version-check -e '.[sim,train,fast,synth,fpga,board,sweep,bench,test,lint]'
+	@touch "$@"
+
+$(DOCS_READY): pyproject.toml | $(PYTHON_READY)
+	"$(BIN)/python" -m pip install -q --disable-pip-version-check -e '.[docs]'
 	@touch "$@"
 
 # The programs that no wheel brings. Without root they have to be typed for.

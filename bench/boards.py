@@ -23,11 +23,11 @@ from crossramp.golden.spec.spec_file import load_spec
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
-from tests.boards import baseline  # noqa: E402
+from tests.support import board_baseline  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "boards.md"
 MARKERS = ("<!-- begin: written by bench/boards.py -->", "<!-- end: written by bench/boards.py -->")
-HEADER = ("board", "model", "resources", "Fmax / clock", "clocks a step", "utterance, UART included")
+HEADER = ("board", "model", "resources", "Fmax / clock", "clocks per step", "utterance, UART included")
 
 
 def measure(name: str, folder: Path):
@@ -72,12 +72,13 @@ def main():
         seconds = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in made.result["stages"].items())
         print(f"{name}: {row[2]}; Fmax {row[3]}; {row[4]} clocks a step; {row[5] or 'array on pins'} ({seconds})")
         if args.write:
-            baseline.write(name, made.result)
+            board_baseline.write(name, made.result)
     if args.write and len(rows) == len(boards()):
         text = DOCUMENT.read_text()
         before, after = text.partition(MARKERS[0])[0], text.partition(MARKERS[1])[2]
-        told = ", ".join(dict.fromkeys(tools))
-        DOCUMENT.write_text(f"{before}{MARKERS[0]}\n{markdown(HEADER, rows)}\n\nWith {told}.\n{MARKERS[1]}{after}")
+        told = ",\n".join(dict.fromkeys(tools))
+        table = f"{markdown(HEADER, rows)}\n\nBuilt with\n{told}."
+        DOCUMENT.write_text(f"{before}{MARKERS[0]}\n{table}\n{MARKERS[1]}{after}")
 
 
 if __name__ == "__main__":

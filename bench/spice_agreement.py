@@ -192,9 +192,10 @@ def main():
     args = parser.parse_args()
     bench = Bench()
     sections = [
-        f"**Agreement**: {COLUMNS} random columns of the shipped model, both conversions of step {STEP} of a word; "
-        f"chip {SEED} of each technology. The largest difference of a column at the end of its window, and of a ramp "
-        "on any tick.\n\n" + bench.agreement(),
+        f"**Agreement**: {COLUMNS} random columns of the shipped model, both conversions of step {STEP} of a word,\n"
+        f"on chip {SEED} of each technology.\n"
+        "The figures are the largest difference of a column at the end of its window, and of a ramp on any tick.\n\n"
+        + bench.agreement(),
         "**The deck's own accuracy** (rram, all effects but wires):\n\n" + bench.study(),
         "**Wires**, 4,000 random steps of all columns, against the whole network:\n\n" + bench.wires(),
         "**Compression**, all columns of a whole word that end within the ramp, against the circuit's equation:\n\n"

@@ -83,12 +83,12 @@ def speech(measured: Measured) -> list[str]:
     if about is not None:
         low, high = about["ideal"]["interval"]
         lines += [
-            f"{about['recordings']} recordings; mean ± standard deviation of the chips. A figure's own 95 % interval, "
-            f"of so many recordings, is about ±{50 * (high - low):.1f} points; all share the recordings, so "
-            "differences are surer than that.",
+            f"Accuracy in percent on {about['recordings']:,} recordings, as mean ± standard deviation of the chips.",
+            f"The 95 % interval of a single figure, from so many recordings, is about ±{50 * (high - low):.1f} points.",
+            "All figures share the recordings, so differences between them are more certain than that.",
         ]
     for technology, aware in AWARE.items():
-        lines += ["", f"Chips of `{technology}`, {_counts(measured, technology)}, %:", ""]
+        lines += ["", f"Chips of `{technology}`, {_counts(measured, technology)}:", ""]
         head = ["bits", "float", "ideal", *(f"unaware, {how}" for how in CALIBRATIONS.values())]
         head += ["aware: ideal", *(f"aware, {how}" for how in CALIBRATIONS.values())]
         lines += [_row(head), "| ---: " * len(head) + "|"]
@@ -112,12 +112,12 @@ def _counts(measured: Measured, technology: str) -> str:
     counts = {bits: found["count"] for bits, found in counts.items() if found}
     usual = max(counts.values(), default=0)
     others = [f"{count} with {bits} bits" for bits, count in counts.items() if count != usual]
-    return ", ".join([f"{usual} a figure", *others])
+    return ", ".join([f"{usual} for each figure", *others])
 
 
 def validation(measured: Measured) -> list[str]:
     """Float and ideal on the validation part, which has four times the clips."""
-    lines = ["On the validation part of SPEECH, mean over the classes, %:", ""]
+    lines = ["On the validation part of SPEECH, mean over the classes, in percent:", ""]
     lines += [_row(["bits", "float", "ideal"]), "| ---: | ---: | ---: |"]
     for bits, suffix in BITS.items():
         model = measured.model(f"kws{suffix}")
@@ -131,8 +131,9 @@ def claim(measured: Measured) -> list[str]:
     """Aware training without calibration against unaware training with it, on the same chips."""
     lines = ["### Aware training in place of calibration", ""]
     lines += [
-        "Accuracy of the aware network as made, less that of the unaware one calibrated; the same chips, the same",
-        "recordings. Points, mean ± its standard error over the chips.",
+        "Accuracy of the aware network as made, minus that of the unaware network calibrated, in points:",
+        "mean ± its standard error over the chips.",
+        "Chips and recordings are the same for both.",
         "",
     ]
     lines += [_row(["bits", *AWARE]), "| ---: " * (1 + len(AWARE)) + "|"]
@@ -155,8 +156,9 @@ def spread(measured: Measured) -> list[str]:
     """How bad the bad chips are, and what it is worth that programming knows its faults."""
     lines = ["### Good chips and bad ones", ""]
     lines += [
-        "5 bits on chips of `rram`, %. *Faults unknown*: the same chips, but programming does not know which cells are",
-        "stuck, so that no other cell makes up for them (`cell.fault_aware = 0`, [devices.md](devices.md)).",
+        "Accuracy in percent at 5 bits, on chips of `rram`.",
+        "*Faults unknown*: the same chips, but programming does not know which cells are stuck,",
+        "so that no other cell compensates for them (`cell.fault_aware = 0`, [devices.md](devices.md)).",
         "",
     ]
     head = ["model", "chips", "mean ± standard deviation", "median", "95 % of the chips have at least", "worst"]
@@ -177,7 +179,7 @@ def text(measured: Measured) -> list[str]:
     found = measured.on("text", "rram", "none")
     count = NOTHING if found is None else found["count"]
     lines = ["### Characters", ""]
-    lines += [f"Bits per character of the test part; {count} chips, mean ± standard deviation of the chips.", ""]
+    lines += [f"Bits per character of the test part, on {count} chips: mean ± standard deviation of the chips.", ""]
     head = ["model", "float", "ideal", *(f"`rram`, {how}" for how in CALIBRATIONS.values())]
     lines += [_row(head), "| --- " + "| ---: " * (len(head) - 1) + "|"]
     for name in TEXTS:
@@ -192,9 +194,9 @@ def text(measured: Measured) -> list[str]:
 
 def hardware(measured: Measured) -> list[str]:
     """What the generated Verilog gave."""
-    lines = ["### The RTL", ""]
+    lines = ["### The generated Verilog", ""]
     lines += [
-        _row(["model", "array", "result", "golden", "values compared", "different", "clocks a step", "simulator"])
+        _row(["model", "array", "result", "golden", "values compared", "different", "clocks per step", "simulator"])
     ]
     lines += ["| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |"]
     for name in ("kws", "kws-aware", "text"):
@@ -206,14 +208,15 @@ def hardware(measured: Measured) -> list[str]:
             lines.append(_row([*cells, str(told["mismatches"]), str(told["clocks_per_step"]), told["simulator"]]))
     for name in PICTURED:
         if (measured.work / f"{name}.rtl.png").is_file():
-            lines += ["", f"![What was said and what the RTL of {name} answered](images/results-{name}.png)"]
+            told = f"What was said and what the generated Verilog of {name} answered"
+            lines += ["", f"![{told}](images/results-{name}.png)"]
     return [*lines, ""]
 
 
 def origins(measured: Measured) -> list[str]:
     """Hashes of all that the figures depend on."""
     lines = [
-        "### Made of",
+        "### Provenance",
         "",
         _row(["model", "content", "recipe", "data", "torch"]),
         "| --- | --- | --- | --- | --- |",

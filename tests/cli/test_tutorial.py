@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/tutorial-verilog.md and the README are run as they stand."""
+"""docs/tutorial-verilog.md is run as it stands."""
 
 import os
 import re
@@ -45,25 +45,3 @@ def test_the_tutorial_runs(shell, tmp_path):
     assert re.search(r"^PASS: ", checked, re.MULTILINE)
     assert "error" not in compiled
     assert "ports" not in compiled.lower().replace("turns.v", ""), compiled
-
-
-def test_pages_point_at_files_that_exist():
-    seen = set()
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
-            if not target.startswith("http"):
-                assert (page.parent / target).exists(), f"{page.name}: {target}"
-                seen.add(page.name)
-    assert len(seen) > 5, "links are written otherwise now: they are not looked at"
-
-
-def test_the_readme_names_every_command():
-    from crossramp.cli.main import COMMANDS
-
-    text = (ROOT / "README.md").read_text()
-    for name in COMMANDS:
-        assert f"crossramp {name}" in text
-    paths = re.findall(r"`((?:rtl|sim|golden|cli|train|docs)/[\w/.]*)`", text)
-    assert paths, "folders are written otherwise now: they are not looked at"
-    for path in paths:
-        assert (ROOT / path).exists(), path
