@@ -68,6 +68,7 @@ class Family:
         return "yosys", self.layout, self.pack
 
 
+#: Name to family.
 FAMILIES = {
     "ice40": Family(
         "ice40",

@@ -26,7 +26,7 @@ class BoardCore(wiring.Component):
     build : Build
         ``columns_per_clock`` 0 brings the analog boundary out as the member ``array``.
     weight_ram_style : str or None
-        See :class:`rtl.emulator.CrossbarEmulator`.
+        See :class:`~.emulator.CrossbarEmulator`.
 
     Members
     -------

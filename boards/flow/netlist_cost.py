@@ -65,6 +65,7 @@ _ROWS = {
 #: Rows in the order of tables.
 ROWS = (*dict.fromkeys(["capture", "readout", *_ROWS.values()]), "board")
 
+#: Families of FPGAs whose netlists can be taken apart.
 FAMILIES = tuple(_KINDS)
 
 _CORE_SCOPE = "core.core"

@@ -210,6 +210,7 @@ def row(name: str, bits: int, variant: Variant) -> dict:
     }
 
 
+#: Of the table.
 HEADER = ("activation", "bits", "ramp", "INL max", "95 %", "INL rms", "DNL max", "95 %", "missing", "MSE", "95 %")
 
 

@@ -4,7 +4,7 @@
 One implementation serves training, simulation, the demo and a host program. The chain is the usual log-mel front end:
 
 1. `fit_length` crops or zero-pads a clip to ``clip_samples``;
-2. frames of ``window_samples`` every ``hop_samples``, periodic Hann window, zero-padded FFT, power |X|^2;
+2. frames of ``window_samples`` every ``hop_samples``, periodic Hann window, zero-padded FFT, power ``|X|²``;
 3. ``bands`` triangles, equally spaced and linear on the HTK mel scale (2595·log10(1 + f/700); Young et al., *The HTK
    Book*, section 5.4), peak 1, not normalized by area;
 4. a level per band and frame, ``level_gain``·10·log10(power) + ``level_offset``, clipped to 0..``level_max`` (by

@@ -41,7 +41,7 @@ def exact_matmul(a: np.ndarray, b: np.ndarray, bound: int) -> np.ndarray:
     ----------
     a, b : integer arrays, shapes (..., k) and (k, m)
     bound : int
-        The largest possible sum of magnitudes, Σ|a|·|b|, of any entry.
+        The largest possible sum of magnitudes, ``Σ|a|·|b|``, of any entry.
 
     Returns
     -------

@@ -5,7 +5,7 @@ from amaranth import Cat, Const, Mux, Value, signed
 
 
 def round_shift(value: Value, shift: int) -> Value:
-    """Signed ``value`` / 2**``shift``, to nearest, halves away from zero (:func:`golden.integers.round_shift`).
+    """Signed ``value`` / 2**``shift``, to nearest, halves away from zero (:func:`~.integers.round_shift`).
 
     Adding one half and flooring rounds halves up; one unit less does so for negative values, where up is towards zero.
     """
@@ -15,7 +15,7 @@ def round_shift(value: Value, shift: int) -> Value:
 
 
 def saturate(value: Value, limit: int) -> Value:
-    """Signed ``value`` held within ±``limit`` (:func:`golden.integers.saturate`), as wide as the limit needs."""
+    """Signed ``value`` held within ±``limit`` (:func:`~.integers.saturate`), as wide as the limit needs."""
     bits = limit.bit_length() + 1
     low, high = Const(-limit, signed(bits)), Const(limit, signed(bits))
     return Mux(value > limit, high, Mux(value < -limit, low, value[:bits].as_signed()))
@@ -34,7 +34,7 @@ def gray_to_binary(gray: Value) -> list[Value]:
 
 
 def decode(code: Value, bipolar: bool) -> Value:
-    """The odd integer that ``code`` stands for (:func:`golden.ramp.decode_integer`): append a one; wiring.
+    """The odd integer that ``code`` stands for (:func:`~.ramps.decode_integer`): append a one; wiring.
 
     Unipolar: 2·code + 1, with a zero as its sign. Bipolar: 2·code + 1 - 2**bits, whose top bit is the code's turned.
     """

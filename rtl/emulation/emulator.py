@@ -24,7 +24,7 @@ class CrossbarEmulator(wiring.Component):
     ``columns_per_clock`` columns a clock; it compares as many columns a clock on every tick. Meanwhile ``ready`` is
     low. Calibration cells have no effect.
 
-    Its golden model is the exact product of :class:`golden.lstm.Lstm`; the order of its memories' words,
+    Its golden model is the exact product of :class:`~.lstm.Lstm`; the order of its memories' words,
     :func:`.board_memory.weight_words` and :func:`.board_memory.threshold_words`.
 
     Clocks beyond those of an array that is always ready, with B banks of G = ceil(units / columns_per_clock) groups and
@@ -37,7 +37,7 @@ class CrossbarEmulator(wiring.Component):
     ----------
     spec : Specification
     weights : integer array, shape (rows, columns), or None
-        Levels at power-up; see :class:`golden.lstm.Lstm`. None: zeros. The thresholds at power-up are the ideal ones.
+        Levels at power-up; see :class:`~.lstm.Lstm`. None: zeros. The thresholds at power-up are the ideal ones.
     columns_per_clock : int
         1 to ``units``.
     weight_ram_style : str or None

@@ -50,7 +50,7 @@ class SerialCrc(wiring.Component):
 class FramePort(wiring.Component):
     """Receives a frame, keeps it until it is answered, and sends the answer.
 
-    Its golden model is :class:`golden.hostlink.Decoder` with :func:`golden.hostlink.encode`. Only frames whose length
+    Its golden model is :class:`~.link_protocol.Decoder` with :func:`~.link_protocol.encode`. Only frames whose length
     and CRC are right are shown; everything else is dropped and counted. While a frame is kept nothing else is received:
     what arrives is dropped.
 

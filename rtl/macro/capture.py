@@ -18,7 +18,7 @@ class CaptureBank(wiring.Component):
 
     **Conversion.** On every clock with ``enable`` high, each column whose comparator is high stores the Gray-coded tick
     count. With the ramp above a column's MAC its comparator is low, and the count it holds is its code
-    (:meth:`golden.ramp.Ramp.convert`; for any comparator trace at all, :func:`golden.ramp.latch`).
+    (:meth:`~.ramps.Ramp.convert`; for any comparator trace at all, :func:`~.ramps.latch`).
 
     **Readout.** ``codes`` shows columns 0 to lanes - 1, in binary. Each clock with ``shift`` high moves the bank down
     by ``lanes`` columns. Zeros follow from behind, so ceil(columns / lanes) shifts also clear the bank for its next

@@ -23,7 +23,7 @@ from .update import CellUpdate, StateMemory, StateRing
 class Macro(wiring.Component):
     """Everything digital around one crossbar: x codes in, h codes out, the array on the other side.
 
-    Its golden model is :class:`golden.lstm.Lstm`: every code, c and h is equal to it, in every step.
+    Its golden model is :class:`~.lstm.Lstm`: every code, c and h is equal to it, in every step.
 
     Latency and throughput: a step takes ``spec.macro_clocks`` clocks (``spec.inputs`` where x takes longer to load)
     while x arrives in time, the array is ready and h is taken at once; h leaves in the last ``spec.beats`` of them, or

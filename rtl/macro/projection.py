@@ -17,7 +17,7 @@ from ..common.arith import balanced_sum, round_shift, saturate
 class Projection(wiring.Component):
     """Keeps the codes of one cell update, then multiplies them with its weights: r ← sat(round(W·h / 2**shift)).
 
-    Its golden model is :func:`golden.cell.project`. The codes come out in groups of ``lanes``, code 0 in the lowest
+    Its golden model is :func:`~.cell_update.project`. The codes come out in groups of ``lanes``, code 0 in the lowest
     lane of the first; lanes beyond the last code are zero. The whole unit stands still while a group waits.
 
     Latency: from the first clock of ``run`` to the last group, ``spec.projection_clocks`` if every group is taken at

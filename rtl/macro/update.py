@@ -17,7 +17,7 @@ class CellUpdate(wiring.Component):
     """One product register, then the sum: c ← sat(round(f·c + i·g)) and its pulse code, or h ← round(o·t·P).
 
     The two updates never run at once and t comes from bank g, so i·g and o·t share a multiplier. The arithmetic is that
-    of :func:`golden.cell.update_c`, :func:`~golden.cell.state_pulses` and :func:`~golden.cell.update_h`.
+    of :func:`~.cell_update.update_c`, :func:`~.cell_update.state_pulses` and :func:`~.cell_update.update_h`.
 
     Latency: one clock; the results belong to the operands of the last clock with ``step`` high, and stay until the
     next.

@@ -63,7 +63,7 @@ class _Phase(enum.Enum):
 
 
 class Calibrator(wiring.Component):
-    """Stands between the macro and its streams. Its golden model is :func:`golden.analog.calibration.calibrate`.
+    """Stands between the macro and its streams. Its golden model is :func:`~.conversion.calibration.calibrate`.
 
     Idle, it passes x, h and the registers on. A calibration runs ``plan.steps`` utterances of one step, of x = 0 with
     ``quiet`` high, takes their h away, and counts the codes on the monitor ports, a beat at a time; codes of the second

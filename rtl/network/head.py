@@ -22,7 +22,7 @@ def program_signature(spec: Specification) -> AccessSignature:
 class Head(wiring.Component):
     """Adds up h, and after the last step of an utterance multiplies the sums with the head's weights.
 
-    Its golden model is :meth:`golden.network.Network.head`. Logits leave in the order of the classes, then the answer:
+    Its golden model is :meth:`~.network.Network.head`. Logits leave in the order of the classes, then the answer:
     the class of the largest, the first of equals. With the readout ``"step"`` every step counts as an utterance: its h
     is kept, not added to anything, and multiplied while the next step runs; nothing is ever too long.
 

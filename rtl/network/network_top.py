@@ -20,7 +20,7 @@ from .head import Head, program_signature
 class NetworkTop(wiring.Component):
     """x codes in, answers out; the array on the other side, and taps for h and the logits.
 
-    Its golden model is :class:`golden.network.Network`. The h tap and the logit tap are part of the flow: whoever does
+    Its golden model is :class:`~.network.Network`. The h tap and the logit tap are part of the flow: whoever does
     not look at them ties ``ready`` high.
 
     Latency: the steps of the utterance, then the head's.

@@ -69,7 +69,7 @@ class ArrayModel:
         Comparators show random bits, from this seed, on all clocks that nothing may latch (no tick, or not ready), and
         in the second conversion on all columns but bank g's. None: they keep their value there.
     record : bool
-        Keep every :class:`Conversion` in :attr:`conversions`.
+        Keep every :class:`Conversion` in ``conversions``.
     first : int
         The number of the first conversion, on which the noise of a device instance depends.
     """

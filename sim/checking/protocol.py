@@ -40,7 +40,7 @@ RULES = {
 
 
 class ProtocolError(CrossrampError, AssertionError):
-    """A rule of the boundary was broken; :attr:`violation` says which and when."""
+    """A rule of the boundary was broken; ``violation`` says which and when."""
 
     exit_status = ExitStatus.DIFFERENT
 

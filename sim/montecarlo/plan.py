@@ -22,6 +22,7 @@ METRICS = {
     "dnl": "largest differential non-linearity of any ramp, in LSB",
     "missing_codes": "codes that no MAC converts to, of all ramps",
 }
+#: What the axis ``calibration`` may be.
 CALIBRATIONS = ("none", "one-point")
 #: Axes that are no constants of the technology.
 OTHER_AXES = ("technology", "adc_bits", "calibration", "switches", "pair", "ramp", "read_mode")

@@ -2,14 +2,14 @@
 """The equation of one column's circuit, solved clock by clock: what the behavioral model simplifies.
 
 In current mode, with v the integrator's value, A the amplifier's gain, G_c the conductance of the column's own positive
-line, I the net current of its lines, V_A the copy's Early voltage and R the leakage resistor, during the window
+line, I the net current of its lines, V_A the copy's Early voltage and R the leakage resistor, during the window::
 
     C·(1 + 1/A)·dv/dt = I - G_c·v/A - |I|·v/V_A - (1 + 1/A)·v/R
 
-and I is constant within a clock, so each clock is an exponential; a clamp holds (1 + 1/A)·|v| below the rail. The
-behavioral model (golden/analog/chip/translate.py) has one G_c for all columns, and compresses the sum of the charges,
-as if
-the current never changed its sign. What SPICE differs from it by, and not from this equation, is due to these two.
+and I is constant within a clock, so each clock is an exponential; a clamp holds ``(1 + 1/A)·|v|`` below the rail.
+The behavioral model (golden/analog/chip/translate.py) has one G_c for all columns, and compresses the sum of the
+charges as if the current never changed its sign.
+Where SPICE differs from the behavioral model but not from this equation, these two are the reason.
 
 In charge mode each clock brings its charge at once, in its middle, so it leaks, and a clamp holds it, from then on.
 """

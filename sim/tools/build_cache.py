@@ -53,7 +53,7 @@ def build_once(
     name : str
         Beginning of the folder's name.
     content : sequence of str
-        Everything the build depends on: sources, flags, tools (:func:`.builds.tool_identities`).
+        Everything the build depends on: sources, flags, tools (:func:`.simulators.tool_identities`).
     make : callable
         Called with the empty folder. What it leaves there if it raises is removed.
     folder : path or None

@@ -140,7 +140,7 @@ def train(
 
     Raises
     ------
-    ~.schedule.Diverged
+    ~crossramp.train.run.schedule.Diverged
         When the loss is no number any more; the checkpoint holds the last good epoch.
     """
     spec = specification(recipe)

@@ -93,7 +93,7 @@ def train_text(
     ------
     InvalidValue
         For a text that is too short for a batch of the recipe.
-    ~.schedule.Diverged
+    ~crossramp.train.run.schedule.Diverged
         When the loss is no number any more; the checkpoint holds the last good epoch.
     """
     for phase in (recipe.float_phase, recipe.quantized_phase):

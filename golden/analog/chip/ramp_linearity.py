@@ -119,7 +119,7 @@ def probe(activation_text: str, bits: int) -> Specification:
     Parameters
     ----------
     activation_text : str
-        As :func:`~.activations.activation` reads it. Where its range is not one that a gate decodes, [0, 1] or
+        As :func:`.activations.activation` reads it. Where its range is not one that a gate decodes, [0, 1] or
         [-1, 1] is taken, as the function allows.
     bits : int
         2 to 8.

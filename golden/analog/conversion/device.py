@@ -11,7 +11,7 @@ One conversion, as :mod:`.device_lstm`, ``device_crossbar.sv`` and
 2. Noise of the conversion: q ← q + sqrt(Σ n²·variance + ``noise_variance``)·ξ, with n the clocks that a row was
    driven, and ξ number c of the conversion's normals (:mod:`.noise`), c the column. In the first conversion, before
    that, q ← q + sqrt(Σ n²·common_variance)·ξ with ξ number E, the same in all columns.
-3. Compression: y = |q|·``compression``; v = q / (1 + y/2 + y²/12), which is (1 - exp(-y)) / compression within
+3. Compression: y = ``|q|``·``compression``; v = q / (1 + y/2 + y²/12), which is (1 - exp(-y)) / compression within
    y⁵/720 of it. Then v ← v + ``offsets``.
 4. On tick k the ramp stands at L = ``ramp_start`` + Σ chosen calibration cells + Σ of the first k ``ramp_steps``, each
    step plus its ``ramp_noise``·ξ, number C + r·ticks + k - 1 (C: the columns, rounded up to a multiple of 4; r: the
@@ -273,7 +273,7 @@ class DeviceInstance:
         Parameters
         ----------
         calibration : bool array, shape (ramps, calibration_cells), or None
-            Cells selected; None: :attr:`nominal`.
+            Cells selected; None: ``nominal``.
         """
         return (self.starts(calibration)[:, None] + np.cumsum(self.ramp_steps, axis=1)) * self.rise
 

@@ -129,7 +129,7 @@ class DeviceLstm:
         return codes
 
     def comparators(self, values: np.ndarray, conversion: np.ndarray, second: bool = False) -> np.ndarray:
-        """What every comparator shows on every tick; bool, shape (ticks, *values.shape)."""
+        """What every comparator shows on every tick; bool, shape ``(ticks, *values.shape)``."""
         spec, noisy = self.spec, self._ramp_levels(conversion)
         columns = np.arange(spec.columns)[spec.converted(second)]
         ramp = spec.ramp_of_column[columns]

@@ -15,7 +15,7 @@ from crossramp.golden.common.checks import told, whole
 
 from ...common.errors import InvalidValue
 
-#: Of the counter, and the finalizer's rounds: z ^= z >> shift, then z *= factor.
+#: Of the counter, and the finalizer's rounds: ``z ^= z >> shift``, then ``z *= factor``.
 STEP = np.uint64(0x9E3779B97F4A7C15)
 ROUNDS = (
     (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),

@@ -3,7 +3,7 @@
 
 Values are computed in float32 with a bound on their error, and codes come from a table wherever no level is within that
 bound; only there are they computed as :mod:`.device` says, in float64 (:mod:`.fast_ramp`, :mod:`.fast_charge`). As in
-:mod:`..fast`, the batch is the innermost axis and nothing large is allocated within a step.
+:mod:`.fast_lstm`, the batch is the innermost axis and nothing large is allocated within a step.
 """
 
 import itertools
