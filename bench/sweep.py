@@ -20,7 +20,7 @@ from importlib.resources import as_file, files
 
 import numpy as np
 from crossramp.cli.inputs import network_inputs
-from crossramp.golden.analog.chip import ramp_linearity, sampling
+from crossramp.golden.analog.chip import sampling
 from crossramp.golden.analog.conversion import calibration
 from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.analog.fast import fast_charge, fast_device, fast_ramp
@@ -124,7 +124,7 @@ def main():
         gain = spent["DeviceLstm"] / SLOW / each
         reached = f"{AIM:g} {'reached' if gain >= AIM else 'MISSED'}"
         # What a sweep does besides, once an instance.
-        plan = ramp_linearity.calibration_plan(tech, model.spec, network.weights)
+        plan = calibration.CalibrationPlan.of(model.spec, tech["ramp.calibration_range"])
         once = turns(
             {
                 "sampling": lambda tech=tech: sampling.device(tech, model.spec, network.weights, args.seed),

@@ -10,8 +10,6 @@ from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.network import Network
 
-SIMULATORS = ("auto", "verilator", "icarus", "amaranth")
-
 # Utterances whose golden trace is held at once.
 _BLOCK = 256
 

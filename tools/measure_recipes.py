@@ -121,7 +121,7 @@ def jobs(args: argparse.Namespace) -> list[Job]:
             found.append(Job(f"measure {name} on rram with faults unknown", (*evaluate, *chips), output, inputs))
         if name in SHIPPED:
             output, picture = work / f"{name}.rtl.json", work / f"{name}.rtl.png"
-            how = "none" if name == "kws-aware" else "both"  # aware networks are meant to do without
+            how = "nominal" if name == "kws-aware" else "both"  # aware networks are meant to do without
             chip = ("--rtl", "--technology", "rram", "--instances", "1", "--calibration", how)
             drawn = ("--characters", str(CHARACTERS)) if task == "text" else ("--confusion", str(picture))
             inputs = (model, technology_file("rram"))

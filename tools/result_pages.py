@@ -15,7 +15,7 @@ from crossramp.train.recipes.recipe import load_recipe
 BEGIN, END = "<!-- begin: written by tools/measure_recipes.py -->", "<!-- end: written by tools/measure_recipes.py -->"
 BITS = {3: "-3", 4: "-4", 5: "", 8: "-8"}
 AWARE = {"rram": "kws-aware", "charge": "kws-charge"}
-CALIBRATIONS = {"none": "as made", "one-point": "calibrated"}
+CALIBRATIONS = {"nominal": "as made", "found": "calibrated"}
 TEXTS = ("text", "text-aware", "text-projection")
 PICTURED = ("kws", "kws-aware")  # confusion matrices of their RTL
 NOTHING = "–"
@@ -108,7 +108,7 @@ def speech(measured: Measured) -> list[str]:
 
 def _counts(measured: Measured, technology: str) -> str:
     """How many chips stand behind the figures of a technology."""
-    counts = {bits: measured.on(f"kws{suffix}", technology, "none") for bits, suffix in BITS.items()}
+    counts = {bits: measured.on(f"kws{suffix}", technology, "nominal") for bits, suffix in BITS.items()}
     counts = {bits: found["count"] for bits, found in counts.items() if found}
     usual = max(counts.values(), default=0)
     others = [f"{count} with {bits} bits" for bits, count in counts.items() if count != usual]
@@ -140,8 +140,8 @@ def claim(measured: Measured) -> list[str]:
     for bits, suffix in BITS.items():
         cells = [str(bits)]
         for technology, aware in AWARE.items():
-            one = measured.on(f"{aware}{suffix}", technology, "none")
-            other = measured.on(f"kws{suffix}", technology, "one-point")
+            one = measured.on(f"{aware}{suffix}", technology, "nominal")
+            other = measured.on(f"kws{suffix}", technology, "found")
             if one is None or other is None:
                 cells.append(NOTHING)
                 continue
@@ -176,7 +176,7 @@ def spread(measured: Measured) -> list[str]:
 
 def text(measured: Measured) -> list[str]:
     """Bits per character."""
-    found = measured.on("text", "rram", "none")
+    found = measured.on("text", "rram", "nominal")
     count = NOTHING if found is None else found["count"]
     lines = ["### Characters", ""]
     lines += [f"Bits per character of the test part, on {count} chips: mean ± standard deviation of the chips.", ""]
@@ -257,12 +257,12 @@ def draw_bits(measured: Measured, path: Path) -> None:
         ]
         axis.plot(place, [100 * value for value in ideal], "o-", color="tab:gray", label="ideal array")
         series = [
-            ("kws", "none", "unaware", "tab:red", "s--"),
-            ("kws", "one-point", "unaware, calibrated", "tab:orange", "s-"),
+            ("kws", "nominal", "unaware", "tab:red", "s--"),
+            ("kws", "found", "unaware, calibrated", "tab:orange", "s-"),
         ]
         series += [
-            (aware, "none", "aware", "tab:blue", "D--"),
-            (aware, "one-point", "aware, calibrated", "tab:cyan", "D-"),
+            (aware, "nominal", "aware", "tab:blue", "D--"),
+            (aware, "found", "aware, calibrated", "tab:cyan", "D-"),
         ]
         for turn, (model, how, label, color, style) in enumerate(series):
             found = [measured.on(f"{model}{s}", technology, how) for s in BITS.values()]

@@ -126,7 +126,7 @@ class BoardDriver(BoardMemories):
         *,
         hold: int | None = None,
         tick: int = 1,
-        calibration: Sequence[int] = (),
+        calibration: int | None = None,
         verify: bool = True,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -143,8 +143,9 @@ class BoardDriver(BoardMemories):
             Least clocks of hold before a ramp; None: the specification's.
         tick : int
             Clocks of a tick at least.
-        calibration : sequence of 0 or 1
-            Which calibration cells are on, those of the first ramp first; the ones not given are off.
+        calibration : int or None
+            The bias cells that are selected: bit k * calibration_cells + n is cell n of ramp k. None: the nominal ones
+            of an array on pins; an emulated array has none.
         verify : bool
             Read all of it back and compare.
         progress : callable or None

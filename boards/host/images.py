@@ -4,6 +4,7 @@
 import struct
 from collections.abc import Sequence
 
+from crossramp.golden.analog.conversion.calibration_setting import nominal_port
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.link.board_memory import Build, head_image, thresholds_image, weights_image
 from crossramp.golden.link.link_protocol import Space
@@ -77,13 +78,13 @@ def network_images(build: Build, network: Network, thresholds: Sequence | None =
     return images
 
 
-def settings_image(build: Build, hold: int | None = None, tick: int = 1, calibration: Sequence[int] = ()) -> bytes:
+def settings_image(build: Build, hold: int | None = None, tick: int = 1, calibration: int | None = None) -> bytes:
     """All words of SETTINGS; parameters as :meth:`.driver.BoardDriver.load` takes them.
 
     Raises
     ------
     InvalidValue
-        For clocks out of range, more cells than there are, or one that is neither 0 nor 1.
+        For clocks out of range, or more calibration cells than there are.
     """
     spec = build.spec
     hold = spec.settle_clocks if hold is None else hold
@@ -91,8 +92,9 @@ def settings_image(build: Build, hold: int | None = None, tick: int = 1, calibra
         if not 0 <= clocks <= 0xFFFF:
             raise InvalidValue(f"{name} is {clocks} clocks; allowed: 0 to 65535")
     cells = calibration_bits(spec)
-    if len(calibration) > cells or any(cell not in (0, 1) for cell in calibration):
-        raise InvalidValue(f"calibration is {list(calibration)}; expected up to {cells} cells of 0 or 1")
-    bits = sum(cell << k for k, cell in enumerate(calibration))
+    if calibration is None:
+        calibration = 0 if build.columns_per_clock else nominal_port(spec)
+    if not 0 <= calibration < 1 << cells:
+        raise InvalidValue(f"calibration is {calibration:x}; allowed: 0 to {(1 << cells) - 1:x}, for {cells} cells")
     rest = build.word_bytes(Space.SETTINGS) * (build.words(Space.SETTINGS) - 2)
-    return struct.pack("<HH", hold, tick) + bits.to_bytes(rest, "little")
+    return struct.pack("<HH", hold, tick) + calibration.to_bytes(rest, "little")

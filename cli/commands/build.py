@@ -13,6 +13,7 @@ from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.spec.spec_file import load_spec
 from crossramp.golden.spec.specification import Specification
 
+from ..inputs import options
 from ..output.output_folder import check_folder, listed, written_folder
 from ..output.tables import Progress, as_json, table
 
@@ -45,27 +46,18 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "model",
-        metavar="MODEL|SPEC.toml",
-        nargs="?",
-        help="a model file, a specification, or a shipped one's name (kws, array8x8)",
-    )
-    parser.add_argument(
-        "--board", metavar="NAME|FILE.py", help="one of crossramp build --list, or a file that describes one"
-    )
-    parser.add_argument("-o", "--output", metavar="DIR", help="the folder to write (default: build/NAME)")
-    parser.add_argument(
-        "--tools", choices=("yowasp", "native"), default="yowasp", help="pip's programs (default), or those on the PATH"
-    )
-    parser.add_argument("--baud", type=int, metavar="B", help="bits per second of the UART (default 1000000)")
+    options.add_subject(parser, nargs="?")
+    options.add_board(parser)
+    options.add_output(parser, "the folder to write (default: build/NAME)")
+    options.add_tools(parser)
+    options.add_baud(parser)
     parser.add_argument(
         "--divide", type=int, default=1, metavar="N", help="the core's clock is the oscillator's / N (default 1)"
     )
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the placement (default 1)")
-    parser.add_argument("--force", action="store_true", help="write into a folder with files that were not generated")
+    options.add_force(parser)
     parser.add_argument("--list", action="store_true", help="the boards, and nothing else")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
 

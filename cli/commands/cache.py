@@ -13,6 +13,7 @@ from crossramp.golden.common.wording import printable
 from crossramp.sim.tools import build_cache
 from crossramp.sim.tools.build_cache import Entry
 
+from ..inputs import options
 from ..output.tables import as_json, table
 
 _EPILOG = f"""\
@@ -60,7 +61,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         "--keep", metavar="SIZE", help="remove what was used least recently, until SIZE is left, as in 500MB or 2GB"
     )
     parser.add_argument("--empty", action="store_true", help="remove everything that no process uses")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
 

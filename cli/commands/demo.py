@@ -9,10 +9,10 @@ import numpy as np
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
 
-from ..inputs import network_inputs
+from ..inputs import network_inputs, options
 from ..output.output_folder import written_folder
 from ..output.tables import as_json
-from ..verification import SIMULATORS, Outcome, choose
+from ..verification import Outcome, choose
 from . import demo_text
 from .generate import generate, module_name
 from .simulate import report, simulate, text
@@ -50,12 +50,10 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("what", nargs="?", choices=("speech", "text"), default="speech", help="default: speech")
-    parser.add_argument("-o", "--output", metavar="DIR", help=f"speech: the folder to write (default: {FOLDER})")
-    parser.add_argument(
-        "--simulator", choices=SIMULATORS, default="auto", help="auto: verilator where it is, else amaranth (default)"
-    )
-    parser.add_argument("--force", action="store_true", help="speech: write into a folder with files not generated")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    options.add_output(parser, f"speech: the folder to write (default: {FOLDER})")
+    options.add_simulator(parser)
+    options.add_force(parser)
+    options.add_json(parser)
     demo_text.add_arguments(parser)
     parser.set_defaults(run=run)
     return parser

@@ -13,7 +13,7 @@ from crossramp.golden.inputs.text_codes import TextSettings, bits_per_character,
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.network.network import Network
 
-from ..inputs import chip_options
+from ..inputs import chip_options, options
 from ..output.tables import Progress, as_json
 from ..verification import choose, difference
 from . import simulate
@@ -44,7 +44,7 @@ _COMPARED = ("codes", "c", "state_pulses", "state_codes", "h", "logits", "answer
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that belong to the text alone."""
     group = parser.add_argument_group("text")
-    group.add_argument("--model", metavar="FILE", help=f"a text model of your own (default: the shipped one, {MODEL})")
+    options.add_model_option(group, f"a model of texts (default: {MODEL})")
     group.add_argument("--prompt", metavar="TEXT", help=f"what the network reads first (default {PROMPT!r})")
     fewest, most = CHARACTERS
     about = f"default {fewest} to {most}: what takes about half a minute"
@@ -56,18 +56,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"below 1 the likely gets likelier, 0: always the most likely (default {TEMPERATURE})",
     )
     group.add_argument("--seed", type=int, metavar="S", help=f"of the draws (default {SEED})")
-    group.add_argument("--lanes", type=int, metavar="N", help="units updated in one clock (default: the model's)")
-    group.add_argument(
-        "--calibration", metavar="CELLS", help="with --technology: nominal (default), found, or hexadecimal"
-    )
-    chip_options.add_arguments(parser)
+    options.add_lanes(group)
+    options.add_chip(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, 1 if hardware and golden model differ anywhere, or UserError (or an InvalidValue)."""
     model = _text_model(args)
     settings = model.text_settings
-    array = simulate.array_from_arguments(model, args)
+    array = chip_options.array_from_arguments(args, model)
     simulator = choose(args.simulator)
     temperature = TEMPERATURE if args.temperature is None else args.temperature
     seed = SEED if args.seed is None else args.seed
@@ -203,16 +200,14 @@ class Golden:
     Parameters
     ----------
     network : Network
-    array : crossramp.cli.commands.simulate.Array or None
+    array : crossramp.cli.inputs.chip_options.Array or None
         The device instance behind the hardware; None: an ideal array.
     """
 
-    def __init__(self, network: Network, array: simulate.Array | None = None):
+    def __init__(self, network: Network, array: chip_options.Array | None = None):
         self.network, self.lstm = network, network.lstm
         if array is not None:
-            cells = array.instance.calibration_cells
-            chosen = np.array([array.calibration >> k & 1 for k in range(cells.size)], bool).reshape(cells.shape)
-            self.lstm = DeviceLstm(array.instance, chosen, network.projection_weights)
+            self.lstm = DeviceLstm(array.instance, array.calibration.cells, network.projection_weights)
         self._state, self._steps = self.lstm.start(1), 0
 
     def step(self, codes: np.ndarray) -> dict[str, np.ndarray]:
@@ -226,13 +221,13 @@ class Golden:
         return found | {"logits": logits, "answers": logits.argmax(axis=-1)}
 
 
-def _say(said: Said, model: Model, count: int, simulator: str, array: simulate.Array | None, show) -> np.ndarray:
+def _say(said: Said, model: Model, count: int, simulator: str, array: chip_options.Array | None, show) -> np.ndarray:
     """Read the prompt and draw ``count`` characters, each shown as it comes; the clocks from one step to the next."""
     from crossramp.sim.bulk.interactive import Session
     from crossramp.sim.tools.simulators import HardwareError, SimulationError
 
     progress, network = Progress(), model.network
-    behind = {} if array is None else {"device": array.instance, "calibration": array.calibration}
+    behind = {} if array is None else {"device": array.instance, "calibration": array.calibration.port}
     golden, steps = Golden(network, array), len(said.prompt) + count - 1
     try:
         progress.show(f"{simulator}: building the simulation")
@@ -270,7 +265,7 @@ def _silent(_: str) -> None:
     pass
 
 
-def report(said: Said, clocks: np.ndarray, simulator: str, array: simulate.Array | None = None) -> dict:
+def report(said: Said, clocks: np.ndarray, simulator: str, array: chip_options.Array | None = None) -> dict:
     """Everything the command tells, as JSON types.
 
     ``clocks_per_character`` is the time from one step's last h to the next one's: the head's logits, the load of the

@@ -6,6 +6,7 @@ import sys
 
 from crossramp.golden.common.errors import ExitStatus
 
+from ..inputs import options
 from ..output.tables import as_json, table
 from ..process.tools import TOOLS, Found, find, python_version
 
@@ -19,7 +20,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         epilog="example:\n  crossramp doctor --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
 

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
-from crossramp.sim.montecarlo.evaluation import Chip, Instances, check_calibration
-from crossramp.sim.montecarlo.plan import CALIBRATIONS
+from crossramp.sim.montecarlo.evaluation import Chip, Instances
 from crossramp.train.data.word_folders import SPLITS
 
-from ..inputs import cell_files, chip_options
+from ..inputs import cell_files, chip_options, options
 from ..inputs.labeled_data import material
 from ..output.tables import Progress, as_json, table, wrote
-from ..verification import SIMULATORS, Outcome, choose, verify
+from ..verification import Outcome, choose, verify
 from .generate import with_lanes
 
 _INSTANCES = 20
@@ -52,21 +51,17 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", metavar="MODEL", help="a model file, or a shipped model's name")
+    options.add_model(parser)
     data = "a folder of recordings, CLASS/*.wav; demo: those of this package; .npz with codes and labels; or a text"
     add("data", metavar="DATA", help=data)
     add("--split", choices=(*SPLITS, "all"), help="of a whole data set, or of the text that was trained on (testing)")
     add("--speakers", metavar="R,R/M", help="only speakers whose SHA-1 modulo M is one of R, such as 7,8,9/10")
-    add("--confusion", metavar="FILE", type=Path, help="draw the confusion matrix (.png, .svg, .pdf)")
-    group = chip_options.add_technology(parser)
+    options.add_picture(parser, "the confusion matrix", "--confusion")
+    group = options.add_technology(parser)
     group.add_argument("--instances", type=int, metavar="N", help=f"how many chips (default {_INSTANCES})")
     group.add_argument("--first-seed", type=int, metavar="S", help=f"of the first chip (default {_FIRST_SEED})")
-    group.add_argument(
-        "--calibration",
-        choices=(*CALIBRATIONS, "both"),
-        help="of the ramps' bias cells: left nominal, settled by one point, or each in turn (default)",
-    )
-    cell_files.add_conductances(group)
+    options.add_calibration(group, both=True)
+    options.add_conductances(group)
     group.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core that may be used)")
     hardware = parser.add_argument_group("hardware")
     add = hardware.add_argument
@@ -77,10 +72,10 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         metavar="N",
         help=f"of the chips, the first N in front of the Verilog (default {_RTL_INSTANCES})",
     )
-    add("--simulator", choices=SIMULATORS, help="auto: verilator where it is, else amaranth (default)")
+    options.add_simulator(hardware, default=None, of="--rtl")
     add("--characters", type=int, metavar="N", help="of a text, how many go through it (default 2000)")
-    add("--lanes", type=int, metavar="N", help="units updated in one clock (default: the model's)")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    options.add_lanes(hardware)
+    options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
 
@@ -105,8 +100,8 @@ def run(args: argparse.Namespace) -> int:
             panels = [(_panel(told), score) for told, score in outcomes] or [
                 ("golden model, ideal array", data.ideal())
             ]
-            data.draw(args.confusion, panels)
-            content["picture"] = str(args.confusion)
+            data.draw(Path(args.confusion), panels)
+            content["picture"] = args.confusion
     finally:
         progress.clear()
     print(as_json(content) if args.json else text(data, content))
@@ -118,8 +113,8 @@ class _Plan:
 
     def __init__(self, model: Model, args: argparse.Namespace):
         self.model, self.network = model, model.network
-        options = ("instances", "first_seed", "calibration", "rtl_instances", *cell_files.OPTIONS)
-        asked = chip_options.technology_of(args, options)
+        others = ("instances", "first_seed", "calibration", "rtl_instances", *cell_files.OPTIONS)
+        asked = chip_options.technology_of(args, others)
         self.technology, self.switches = asked or (None, frozenset())
         self.given: cell_files.Given | None = None
         if not args.rtl:
@@ -131,17 +126,13 @@ class _Plan:
         self.jobs = _number(args, "jobs", _cores(), 1, _JOBS_MOST)
         self.rtl_count = _number(args, "rtl_instances", _RTL_INSTANCES, 0, 1000)
         self.simulator = choose(args.simulator or "auto") if args.rtl else None
-        self.calibrations = CALIBRATIONS if args.calibration in (None, "both") else (args.calibration,)
-        if args.calibration is None and model.spec.calibration_cells == 0:
-            self.calibrations = ("none",)
-        for name in self.calibrations if asked else ():
-            check_calibration(self.network, name)
+        self.calibrations = chip_options.calibrations_of(args, model)
         if args.confusion:
             from ..plots.figures import check_format  # with matplotlib, which takes a second
 
-            check_format(args.confusion)
-            if not args.confusion.parent.is_dir():
-                raise UserError(f"{args.confusion.parent}: no such folder; make it first")
+            check_format(Path(args.confusion))
+            if not Path(args.confusion).parent.is_dir():
+                raise UserError(f"{Path(args.confusion).parent}: no such folder; make it first")
         if asked:
             self.given = cell_files.given_of(args, self.technology, model)
 
@@ -185,8 +176,9 @@ class _Plan:
         for seed in range(self.first, self.first + self.rtl_count):
             for calibration in self.calibrations:
                 chip = Chip.of(self.network, self.technology, seed, calibration, self.switches, self.conductances)
-                about = {"array": self.technology.name, "seed": seed, "calibration": calibration}
-                about |= {"calibration_port": f"{chip.port:x}", "calibration_failed": list(chip.failed)}
+                settled = chip.calibration
+                about = {"array": self.technology.name, "seed": seed, "calibration": str(calibration)}
+                about |= {"calibration_port": f"{settled.port:x}", "calibration_failed": list(settled.failed)}
                 told, score = self._simulate(data, chip, about, progress)
                 _check_fast_path(data, found, told, score)
                 outcomes.append((told, score))
@@ -203,7 +195,7 @@ class _Plan:
             self.simulator,
             progress=lambda done: progress.show(f"{head}{done} of {len(codes)} {data.UTTERANCES}"),
             device=None if chip is None else chip.instance,
-            calibration=None if chip is None else chip.port,
+            calibration=None if chip is None else chip.calibration.port,
             checking=lambda done: progress.show(f"{head}{done} of {len(codes)} {data.UTTERANCES} compared"),
         )
         score = data.of(outcome.answers, outcome.logits)
@@ -235,7 +227,7 @@ def _comparison(outcome: Outcome, utterances: int) -> dict:
 def _check_fast_path(data, found: list[Instances], told: dict, score) -> None:
     """The traced golden model, which hardware is compared with, and the fast one count the same; else RuntimeError."""
     for one in found:
-        if one.calibration == told["calibration"] and told["seed"] in one.seeds and not told["mismatches"]:
+        if str(one.calibration) == told["calibration"] and told["seed"] in one.seeds and not told["mismatches"]:
             fast = one.values[one.seeds.index(told["seed"])]
             if not data.same(fast, score):
                 raise RuntimeError(
@@ -265,7 +257,7 @@ def _instances(data, found: Instances) -> dict:
     spread = asdict(found.spread)
     extremes = {"worst": found.worst, "best": found.best}
     return {
-        "calibration": found.calibration,
+        "calibration": str(found.calibration),
         **{name: spread[name] for name in ("count", "mean", "deviation", "low", "high", "error")},
         **{name: {"seed": seed, data.METRIC: value} for name, (seed, value) in extremes.items()},
         "chips": [{"seed": seed, data.METRIC: value} for seed, value in zip(found.seeds, found.values, strict=True)],
@@ -275,8 +267,7 @@ def _instances(data, found: Instances) -> dict:
 def _panel(told: dict) -> str:
     if told["array"] == "ideal":
         return f"hardware ({told['simulator']}), ideal array"
-    calibrated = "not calibrated" if told["calibration"] == "none" else f"calibrated ({told['calibration']})"
-    return f"hardware ({told['simulator']}), {told['array']}, chip {told['seed']}, {calibrated}"
+    return f"hardware ({told['simulator']}), {told['array']}, chip {told['seed']}, calibration {told['calibration']}"
 
 
 def text(data, content: dict) -> str:

@@ -12,6 +12,7 @@ from crossramp.boards.definitions.board import Board, boards, find_board
 from crossramp.boards.definitions.families import FAMILIES
 from crossramp.golden.common.errors import UserError
 
+from ..inputs import options
 from ..output.tables import as_json
 from .build import REPORT
 
@@ -48,16 +49,11 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("bitstream", metavar="DIR|BITSTREAM", help="what crossramp build wrote, or a bitstream's file")
-    parser.add_argument(
-        "--board",
-        metavar="NAME|FILE.py",
-        required=True,
-        help="one of crossramp build --list, or a file that describes one",
-    )
+    options.add_board(parser, required=True)
     parser.add_argument("--tool", choices=tuple(_INSTALL), help="the programmer (default: the board's, if there)")
     parser.add_argument("--volatile", action="store_true", help="into the FPGA only: gone with the power")
     parser.add_argument("--dry-run", action="store_true", help="only print what would be run")
-    parser.add_argument("--json", action="store_true", help="print what was run as JSON")
+    options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
 

@@ -15,7 +15,7 @@ from crossramp.golden.network.model_file import Model, load_model, model_path
 from crossramp.golden.spec.spec_file import save_spec
 from crossramp.rtl.verilog.reserved_words import KEYWORDS
 
-from ..inputs import chip_options
+from ..inputs import chip_options, options
 from ..output.conductance_maps import BASE, UNNAMED, unnamed, write_conductances, write_ramps
 from ..output.input_text import MODEL_JSON, classes_text, inputs_text
 from ..output.output_folder import MANIFEST, listed, written_folder
@@ -47,10 +47,10 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
-    parser.add_argument("-o", "--output", metavar="DIR", required=True, help="the folder to write")
+    options.add_model(parser)
+    options.add_output(parser, required=True)
     parser.add_argument("--top", choices=TOPS, default="network", help="with the dense head, or the LSTM macro alone")
-    parser.add_argument("--lanes", type=int, metavar="N", help="units updated in one clock (default: the model's)")
+    options.add_lanes(parser)
     parser.add_argument("--name", metavar="NAME", help="of the top module (default: the model's, _macro added for one)")
     parser.add_argument("--async-reset", action="store_true", help="a reset that needs no clock")
     parser.add_argument(
@@ -62,14 +62,14 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         metavar="N",
         help=f"conversions of each setting, a power of 2, 1 to 256 (default {1 << REPEATS_LOG2})",
     )
-    chip_options.add_technology(
+    options.add_technology(
         parser,
         "cells to program: conductances.csv and ramps.csv are written for these cells, by default for 0 to 150 µS and "
         "single ramp cells; the calibrator moves these bias cells, by default those of rram",
     )
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the testbench's vectors (default 1)")
-    parser.add_argument("--force", action="store_true", help="write into a folder with files that were not generated")
-    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+    options.add_force(parser)
+    options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
 

@@ -9,6 +9,7 @@ from crossramp.golden.spec.lstm_cell import GATES
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import topmost_argument
 
+from ..inputs import options
 from ..output.tables import as_json, table
 
 
@@ -21,8 +22,8 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         epilog="example:\n  crossramp info kws --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    options.add_model(parser)
+    options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
 

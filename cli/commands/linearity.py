@@ -16,7 +16,7 @@ from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.activations import REGISTRY
 from crossramp.golden.spec.specification import Specification
 
-from ..inputs import chip_options
+from ..inputs import chip_options, options
 from ..output.tables import Progress, as_json, table, wrote
 
 DEFAULT_INSTANCES = 100
@@ -65,17 +65,17 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument("activation", nargs="*", metavar="ACTIVATION", help="names, or all (default sigmoid tanh)")
     parser.add_argument("--bits", metavar="N", help="bits of a code: 5, or 3-8, or 4,6 (default 5)")
-    parser.add_argument("--model", metavar="MODEL", help="the ramps of a model: a file, or a shipped model's name")
+    options.add_model_option(parser, "take its ramps")
     parser.add_argument("--scheme", choices=SCHEMES, action="append", help="only this scheme; more than once")
     parser.add_argument("--calibrated", action="store_true", help="only after calibration")
     parser.add_argument(
         "--instances", type=int, default=DEFAULT_INSTANCES, metavar="N", help="device instances (default %(default)s)"
     )
-    parser.add_argument("--plot", metavar="FILE", help="draw staircases and INL (.png, .svg, .pdf)")
-    parser.add_argument("--supply-plot", metavar="FILE", help="draw the codes' error against the read voltage")
+    options.add_picture(parser, "staircases and INL")
+    options.add_picture(parser, "the codes' error against the read voltage", "--supply-plot")
     parser.add_argument("--csv", metavar="FILE", help="write the table with all figures")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON instead of the table")
-    chip_options.add_arguments(parser)
+    options.add_json(parser)
+    options.add_chip(parser, calibration=False)
     parser.set_defaults(run=run, technology=DEFAULT_TECHNOLOGY)
     return parser
 

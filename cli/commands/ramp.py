@@ -13,6 +13,7 @@ from crossramp.golden.network.ramps import Ramp
 from crossramp.golden.spec.activations import REGISTRY, activation
 from crossramp.golden.spec.lstm_cell import GATES
 
+from ..inputs import options
 from ..output.tables import as_json, wrote
 
 DEFAULT_BITS = 5
@@ -43,7 +44,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--scale", type=float, metavar="S", help=f"real pre-activation of one MAC unit (default {DEFAULT_SCALE:.4g})"
     )
-    parser.add_argument("--model", metavar="MODEL", help="take the ramp of a model: a file, or a shipped model's name")
+    options.add_model_option(parser, "take its ramp")
     parser.add_argument("--gate", choices=GATES, help="which gate's ramp of the model")
     parser.add_argument(
         "--g-max",
@@ -52,9 +53,9 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         metavar="µS",
         help="conductance of the largest step (default 150)",
     )
-    parser.add_argument("--plot", metavar="FILE", help="draw it: staircase, steps, linearity (.png, .svg, .pdf)")
+    options.add_picture(parser, "staircase, steps and linearity")
     parser.add_argument("--csv", metavar="FILE", help="write one row a tick, with units")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON instead of the table")
+    options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
 

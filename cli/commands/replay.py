@@ -11,7 +11,7 @@ from crossramp.golden.common.errors import UserError
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.network.model_file import Model, load_model
 
-from ..inputs import network_inputs
+from ..inputs import network_inputs, options
 from ..output import notices
 from ..output.tables import Progress, as_json, table
 
@@ -45,20 +45,13 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
-    network_inputs.add_arguments(parser, seed="of --random, and of all else that is random (default 1)")
-    parser.add_argument(
-        "--board",
-        metavar="NAME|FILE.py",
-        required=True,
-        help="one of crossramp build --list, or a file that describes one",
-    )
+    options.add_model(parser)
+    options.add_utterances(parser, seed="of --random, and of all else that is random (default 1)")
+    options.add_board(parser, required=True)
     parser.add_argument("--stage", choices=("synthesis", "layout"), help="this netlist alone (default: all there are)")
-    parser.add_argument(
-        "--tools", choices=("yowasp", "native"), default="yowasp", help="pip's programs (default), or those on the PATH"
-    )
-    parser.add_argument("--baud", type=int, metavar="B", help="bits per second of the UART (default 1000000)")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    options.add_tools(parser)
+    options.add_baud(parser)
+    options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
 

@@ -8,16 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from crossramp.golden.analog.conversion.calibration_setting import CalibrationSetting
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.network.model_file import Model, load_model
+from crossramp.golden.spec.specification import Specification
 
 from .. import scored_answers
-from ..inputs import network_inputs
+from ..inputs import network_inputs, options
 from ..output import notices
 from ..output.tables import Progress, as_json, table
 from ..verification import difference
-from .virtual import BOARD, SIMULATORS
+from .virtual import BOARD
 
 #: What --port takes beside the name of a port.
 VIRTUAL = "virtual"
@@ -58,25 +60,19 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
-    network_inputs.add_arguments(parser)
+    options.add_model(parser)
+    options.add_utterances(parser)
     parser.add_argument("--port", metavar="PORT", required=True, help="the board's serial port, or: virtual")
-    parser.add_argument("--board", metavar="NAME|FILE.py", help=f"of --port virtual: which board (default: {BOARD})")
-    parser.add_argument(
-        "--simulator",
-        choices=SIMULATORS,
-        help="of --port virtual: verilator, or amaranth, which is slow; auto: the first that is there (default)",
-    )
-    parser.add_argument("--baud", type=int, metavar="N", help="bits per second that the bitstream was built for")
+    options.add_board(parser, BOARD, of="--port virtual")
+    options.add_simulator(parser, options.BOARD_SIMULATORS, None, of="--port virtual")
+    options.add_baud(parser)
     parser.add_argument("--every-step", action="store_true", help="compare h of every step, not of the last one only")
     parser.add_argument("--hold", type=int, metavar="N", help="least clocks of a hold (default: the specification's)")
     parser.add_argument("--tick", type=int, metavar="N", default=1, help="least clocks of a tick (default: 1)")
-    parser.add_argument(
-        "--calibration", metavar="CELLS", default="", help="calibration cells, as in 0100; the first ramp's come first"
-    )
+    options.add_calibration(parser)
     parser.add_argument("--tries", type=int, metavar="N", default=5, help="times a question is asked (default: 5)")
     parser.add_argument("--timeout", type=float, metavar="S", help="seconds to wait for an answer each time")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
 
@@ -137,15 +133,20 @@ def _check(args: argparse.Namespace, model: Model) -> None:
     for name, clocks in (("hold", args.hold), ("tick", args.tick)):
         if clocks is not None and not 0 <= clocks <= _MOST_CLOCKS:
             raise UserError(f"--{name} is {clocks}; allowed: 0 to {_MOST_CLOCKS} clocks")
-    cells = len(model.spec.ramps) * model.spec.calibration_cells
-    if set(args.calibration) - set("01") or len(args.calibration) > cells:
-        raise UserError(f"--calibration is {args.calibration!r}; give 0 or 1 for each cell; this model has {cells}")
     if args.tries < 1:
         raise UserError(f"--tries is {args.tries}; allowed: 1 and up")
     if args.timeout is not None and not 0 < args.timeout <= 3600:
         raise UserError(f"--timeout is {args.timeout:g}; allowed: more than 0, up to 3600 seconds")
     if args.baud is not None and args.baud < 1:
         raise UserError(f"--baud is {args.baud}; give the bits per second that the bitstream was built for")
+
+
+def _calibration(args: argparse.Namespace, spec: Specification) -> int | None:
+    """The calibration port that the driver is to write; None: the nominal cells."""
+    setting = CalibrationSetting.parse(args.calibration).check(spec)
+    if setting.found:
+        raise UserError("--calibration found needs a calibrator, which bitstreams lack; give nominal or the cells")
+    return setting.port
 
 
 def run_on_board(model: Model, utterances: network_inputs.Utterances, args: argparse.Namespace) -> Outcome:
@@ -162,6 +163,7 @@ def run_on_board(model: Model, utterances: network_inputs.Utterances, args: argp
     InvalidValue
         For a port that cannot be opened, or a board that was built for another specification.
     """
+    calibration = _calibration(args, model.spec)
     started = time.perf_counter()
     progress = Progress()
     try:
@@ -171,7 +173,7 @@ def run_on_board(model: Model, utterances: network_inputs.Utterances, args: argp
                 model.network,
                 hold=args.hold,
                 tick=args.tick,
-                calibration=[int(cell) for cell in args.calibration],
+                calibration=calibration,
                 progress=lambda done, whole: progress.show(f"loading: {100 * done // whole} %"),
             )
             return _run_all(board, model, utterances, args.every_step, progress, started)

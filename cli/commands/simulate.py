@@ -2,19 +2,14 @@
 """``crossramp simulate``: utterances through the generated hardware, bit for bit against the golden model."""
 
 import argparse
-from dataclasses import dataclass
 
-import numpy as np
-from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate
-from crossramp.golden.analog.conversion.device import DeviceInstance
-from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
 
 from .. import scored_answers
-from ..inputs import chip_options, network_inputs
+from ..inputs import chip_options, network_inputs, options
 from ..output import notices
 from ..output.tables import Progress, as_json, table
-from ..verification import SIMULATORS, Outcome, choose, verify
+from ..verification import Outcome, choose, verify
 from .generate import with_lanes
 
 _EPILOG = """\
@@ -44,20 +39,12 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
-    network_inputs.add_arguments(parser)
-    chip_options.add_arguments(parser)
-    parser.add_argument(
-        "--calibration",
-        metavar="CELLS",
-        help="bias cells of the ramps: nominal (default), found (by the golden calibration), or a hexadecimal number, "
-        "ramp 0's cells lowest",
-    )
-    parser.add_argument("--lanes", type=int, metavar="N", help="units updated in one clock (default: the model's)")
-    parser.add_argument(
-        "--simulator", choices=SIMULATORS, default="auto", help="auto: verilator where it is, else amaranth (default)"
-    )
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    options.add_model(parser)
+    options.add_utterances(parser)
+    options.add_chip(parser)
+    options.add_lanes(parser)
+    options.add_simulator(parser)
+    options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
 
@@ -68,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if args.lanes is not None:
         model = with_lanes(model, args.lanes)
     utterances = network_inputs.from_arguments(model, args)
-    array = array_from_arguments(model, args)
+    array = chip_options.array_from_arguments(args, model)
     simulator = choose(args.simulator)
     outcome = simulate(model, utterances, simulator, array=array)
     content = report(model, utterances, outcome, array)
@@ -76,66 +63,11 @@ def run(args: argparse.Namespace) -> int:
     return 1 if content["mismatches"] or content["violations"] else 0
 
 
-@dataclass(frozen=True, eq=False)
-class Array:
-    """A device instance behind the hardware.
-
-    Attributes
-    ----------
-    devices : Devices
-        What was asked for.
-    instance : DeviceInstance
-    calibration : int
-        The calibration port.
-    failed : tuple of str
-        Activations of the ramps that the golden calibration found beyond the reach of their cells.
-    """
-
-    devices: chip_options.Devices
-    instance: DeviceInstance
-    calibration: int
-    failed: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict:
-        """As JSON types."""
-        return self.devices.to_dict() | {
-            "calibration": f"{self.calibration:x}",
-            "calibration_failed": list(self.failed),
-        }
-
-
-def array_from_arguments(model: Model, args: argparse.Namespace) -> Array | None:
-    """The array that the arguments ask for, None: the ideal one; UserError or an InvalidValue for what is wrong."""
-    from crossramp.sim.array.programming import calibration_port
-
-    asked = chip_options.from_arguments(args, model)
-    spec, calibration = model.spec, args.calibration
-    if asked is None:
-        if calibration is not None:
-            raise UserError(f"--calibration {calibration} belongs to --technology: an ideal ramp needs none")
-        return None
-    instance = asked.instance(model)
-    if calibration == "found":
-        plan = CalibrationPlan.of(spec, asked.technology["ramp.calibration_range"])
-        result = calibrate(instance, plan)
-        failed = tuple(act.text for act, bad in zip(spec.ramps, result.failed, strict=True) if bad)
-        return Array(asked, instance, sum(1 << int(k) for k in np.flatnonzero(result.cells.ravel())), failed)
-    if calibration in (None, "nominal"):
-        return Array(asked, instance, calibration_port(spec, None, instance))
-    try:
-        chosen = int(calibration, 16)
-    except ValueError:
-        raise UserError(
-            f"--calibration is {calibration!r}; give nominal, found, or a hexadecimal number such as 1f"
-        ) from None
-    return Array(asked, instance, calibration_port(spec, chosen, instance))
-
-
 def simulate(
     model: Model,
     utterances: network_inputs.Utterances,
     simulator: str,
-    array: Array | None = None,
+    array: chip_options.Array | None = None,
 ) -> Outcome:
     """Simulate with a progress line."""
     progress = Progress()
@@ -148,14 +80,16 @@ def simulate(
             simulator,
             progress=lambda done: progress.show(f"{simulator}: {done} of {count} utterances"),
             device=None if array is None else array.instance,
-            calibration=None if array is None else array.calibration,
+            calibration=None if array is None else array.calibration.port,
             checking=lambda done: progress.show(f"golden model: {done} of {count} utterances compared"),
         )
     finally:
         progress.clear()
 
 
-def report(model: Model, utterances: network_inputs.Utterances, outcome: Outcome, array: Array | None = None) -> dict:
+def report(
+    model: Model, utterances: network_inputs.Utterances, outcome: Outcome, array: chip_options.Array | None = None
+) -> dict:
     """Everything the command tells, as JSON types; accuracies as :func:`.scored_answers.accuracies` gives them."""
     answers = outcome.answers, outcome.golden_answers, outcome.ideal_answers
     rows = scored_answers.rows(model, utterances, *answers)

@@ -7,12 +7,13 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.common.wording import printable
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.spec.lstm_cell import STATE_GATE
 
-from ..inputs import chip_options, network_inputs
+from ..inputs import chip_options, network_inputs, options
 from ..output.output_folder import check_folder, written_folder
 from ..output.tables import Progress, as_json, table, wrote
 
@@ -48,8 +49,8 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", metavar="MODEL", help="a model file, or a shipped model's name")
-    network_inputs.add_arguments(parser)
+    options.add_model(parser)
+    options.add_utterances(parser)
     parser.add_argument("--step", type=int, default=DEFAULT_STEP, metavar="T", help="which step, from 0 (default 1)")
     parser.add_argument(
         "--columns",
@@ -57,12 +58,12 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         metavar="WHICH",
         help=f"names, as in i0,f3,g7; or how many, drawn with --seed (default {DEFAULT_COLUMNS})",
     )
-    chip_options.add_arguments(parser)
-    parser.add_argument("-o", "--output", metavar="DIR", help="keep the netlists and the comparison there")
+    options.add_chip(parser)
+    options.add_output(parser, "keep the netlists and the comparison there")
     parser.add_argument("--deck-only", action="store_true", help="write the netlists into -o, run nothing")
-    parser.add_argument("--force", action="store_true", help="write into a folder with other files in it")
-    parser.add_argument("--plot", metavar="FILE", help="draw integrators, ramp and comparators (.png, .svg, .pdf)")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    options.add_force(parser)
+    options.add_picture(parser, "integrators, ramp and comparators")
+    options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
 
@@ -91,16 +92,17 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args.model)
     chip = chip_options.from_arguments(args, model)
     if chip is None:
-        chip = chip_options.Devices(chip_options.load(IDEAL_TECHNOLOGY), chip_options.DEFAULT_SEED, frozenset())
+        chip = chip_options.Devices(load(IDEAL_TECHNOLOGY), options.DEVICE_SEED, frozenset())
     chip = dataclasses.replace(chip, switches=chip.switches - NOISE)
     columns = choose(model, args.columns, DEFAULT_SEED if args.seed is None else args.seed)
     name, codes = _utterance(model, args)
     array = chip.array(model)
     device = to_device(array)
+    settled = chip.calibration.settle(device, chip.technology)
     progress = Progress()
     try:
         progress.show(f"gateware: steps 0 to {args.step}")
-        waves = trace_step(model.network, codes, args.step, device, device.nominal)
+        waves = trace_step(model.network, codes, args.step, device, settled.cells)
         title = f"step {args.step} of {name}"
         texts = decks(array, device, waves, columns, title=title)
         if args.deck_only:

@@ -22,7 +22,7 @@ from crossramp.sim.montecarlo.store import Store, code_version, write
 from crossramp.sim.montecarlo.summary import BAND, summarize
 from crossramp.sim.montecarlo.tasks import make_tasks, run_task
 
-from ..inputs import cell_files, network_inputs
+from ..inputs import cell_files, network_inputs, options
 from ..output import notices
 from ..output.tables import Progress, as_json, table
 
@@ -53,10 +53,10 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("plan", metavar="PLAN", help="a plan, a TOML file")
-    parser.add_argument("-o", "--output", metavar="DIR", help="the folder of the results")
+    options.add_output(parser, "the folder of the results")
     parser.add_argument("--data", metavar="DATA", help="other recordings than the plan's: a folder, .npy, .npz, demo")
     parser.add_argument("--instances", type=int, metavar="N", help="other than the plan's; with more, a sweep goes on")
-    cell_files.add_conductances(parser)
+    options.add_conductances(parser)
     parser.add_argument(
         "--workers", type=int, metavar="N", help="processes on this machine (default: one a core that may be used)"
     )
@@ -68,7 +68,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--report", action="store_true", help="compute nothing; tell and draw what DIR holds, by whatever version"
     )
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
 

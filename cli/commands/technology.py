@@ -10,6 +10,7 @@ from crossramp.golden.analog.technologies.constants import CONSTANTS, SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, load, shipped
 from crossramp.golden.network.model_file import Model, load_model
 
+from ..inputs import options
 from ..inputs.chip_options import changed
 from ..output.tables import as_json, table
 
@@ -30,12 +31,10 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "technology", metavar="NAME", nargs="?", help="a shipped technology, or a TOML file; none: list"
     )
-    parser.add_argument("--set", action="append", metavar="CONSTANT=VALUE", help="change a constant, in its SI unit")
-    parser.add_argument(
-        "--model", metavar="MODEL", help="also what follows for this model: capacitors, volts, currents"
-    )
+    options.add_changes(parser)
+    options.add_model_option(parser, "also what follows for it: capacitors, volts, currents")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print everything as JSON")
+    options.add_json(form)
     form.add_argument("--toml", action="store_true", help="print it as a file to change")
     parser.set_defaults(run=run)
     return parser

@@ -23,7 +23,7 @@ from crossramp.train.data.text_data import load_text
 from crossramp.train.data.word_folders import labeled_recordings
 from crossramp.train.recipes.recipe import Recipe, default_recipe, load_recipe, shipped_recipes
 
-from ..inputs import network_inputs
+from ..inputs import network_inputs, options
 from ..output import notices
 from ..output.tables import as_json
 from ..output.train_report import Report
@@ -138,7 +138,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add("--restart", action="store_true", help="begin anew even where there is a checkpoint")
     add("--shelf", metavar="DIR", type=Path, help="keep trained float networks there, for runs that need an equal one")
     add("--log", metavar="DIR", type=Path, help="write scalars of every epoch there, for TensorBoard")
-    add("--json", action="store_true", help="print what became of it as JSON, and the epochs on stderr")
+    options.add_json(parser)
     add("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="that networks are trained on (%(default)s)")
     add("--threads", type=_count(1, 1024), default=1, metavar="N", help="that torch uses (%(default)s)")
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 from crossramp.golden.link.link_protocol import BAUD
 
+from ..inputs import options
 from ..output.tables import Progress, as_json, table
 from ..process import signals
 from .build import read_subject
 
 BOARD = "icebreaker"
-SIMULATORS = ("auto", "verilator", "amaranth")
 
 _EPILOG = """\
 examples:
@@ -36,21 +36,12 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "model",
-        metavar="MODEL|SPEC.toml",
-        help="a model file, a specification, or a shipped one's name (kws, array8x8)",
-    )
-    parser.add_argument("--board", metavar="NAME|FILE.py", default=BOARD, help="which board (default: %(default)s)")
-    parser.add_argument("--baud", type=int, metavar="N", help="bits per second of its UART (default: the board's)")
-    parser.add_argument(
-        "--simulator",
-        choices=SIMULATORS,
-        default="auto",
-        help="auto: verilator where it is, else amaranth, which is slow (default)",
-    )
+    options.add_subject(parser)
+    options.add_board(parser, BOARD)
+    options.add_baud(parser)
+    options.add_simulator(parser, options.BOARD_SIMULATORS)
     parser.add_argument("--pins", metavar="FILE", help="write every edge of the board's pins to this VCD file")
-    parser.add_argument("--json", action="store_true", help="print where the board is as JSON")
+    options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
 

@@ -52,20 +52,7 @@ class Given:
         }
 
 
-def add_conductances(group) -> None:
-    """Add the arguments that :func:`given_of` reads to a parser, or a group of arguments."""
-    group.add_argument(
-        "--conductances",
-        action="append",
-        metavar="FILE",
-        help="cells as measured: .npz or .csv, or AIHWKit's CSV; more than once",
-    )
-    group.add_argument(
-        "--conductances-g-max", type=float, metavar="µS", help="full-scale weight in AIHWKit's CSV (default its own)"
-    )
-
-
-#: Their names, as attributes.
+#: The options of :func:`.options.add_conductances`, as attributes.
 OPTIONS = ("conductances", "conductances_g_max")
 
 

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 from crossramp.golden.analog.chip.given_cells import Conductances
 from crossramp.golden.analog.chip.physical import PhysicalArray
+from crossramp.golden.analog.conversion.calibration_setting import (
+    FOUND,
+    NOMINAL,
+    CalibrationSetting,
+    SettledCalibration,
+)
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.technologies.constants import CONSTANTS, SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, load, shipped
@@ -13,9 +19,7 @@ from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model
 
 from . import cell_files
-
-DEFAULT_SEED = 1
-
+from .options import DEVICE_SEED
 
 _NOTHING_GIVEN = {"conductances": [], "conductance_gains": {}, "warnings": []}
 
@@ -32,12 +36,15 @@ class Devices:
         The effects that are on.
     given : cell_files.Given or None
         Cells from files.
+    calibration : CalibrationSetting
+        How its bias cells are chosen.
     """
 
     technology: Technology
     seed: int
     switches: frozenset
     given: cell_files.Given | None = None
+    calibration: CalibrationSetting = NOMINAL
 
     @property
     def conductances(self) -> Conductances | None:
@@ -57,9 +64,38 @@ class Devices:
 
         return to_device(self.array(model))
 
+    def placed(self, model: Model) -> "Array":
+        """The device instance with its bias cells chosen."""
+        instance = self.instance(model)
+        return Array(self, instance, self.calibration.settle(instance, self.technology))
+
     def to_dict(self) -> dict:
         """As JSON types, for reports."""
         return array_of(self.technology, self.switches, self.given) | {"device_seed": self.seed}
+
+
+@dataclass(frozen=True, eq=False)
+class Array:
+    """A device instance behind the hardware, ready to convert.
+
+    Attributes
+    ----------
+    devices : Devices
+        What was asked for.
+    instance : DeviceInstance
+    calibration : SettledCalibration
+    """
+
+    devices: Devices
+    instance: DeviceInstance
+    calibration: SettledCalibration
+
+    def to_dict(self) -> dict:
+        """As JSON types."""
+        return self.devices.to_dict() | {
+            "calibration": f"{self.calibration.port:x}",
+            "calibration_failed": list(self.calibration.failed),
+        }
 
 
 def array_of(technology: Technology, switches: frozenset, given: cell_files.Given | None = None) -> dict:
@@ -69,24 +105,6 @@ def array_of(technology: Technology, switches: frozenset, given: cell_files.Give
         "technology_hash": technology.content_hash,
         "effects_off": [name for name in SWITCHES if name not in switches],
     }
-
-
-def add_technology(
-    parser: argparse.ArgumentParser,
-    about: str = "what stands behind the periphery; an ideal array without --technology",
-):
-    """Add the arguments that :func:`technology_of` reads; the group, for more of them."""
-    group = parser.add_argument_group("array", about)
-    group.add_argument(
-        "--technology", "--tech", metavar="NAME", help=f"a shipped technology ({', '.join(shipped())}), or a TOML file"
-    )
-    group.add_argument(
-        "--set", action="append", metavar="CONSTANT=VALUE", help="change a constant, in its SI unit; more than once"
-    )
-    group.add_argument(
-        "--no", action="append", metavar="EFFECT", help="switch an effect off; more than once, or with commas, or all"
-    )
-    return group
 
 
 def technology_of(args: argparse.Namespace, others: tuple[str, ...] = ()) -> tuple[Technology, frozenset] | None:
@@ -99,9 +117,10 @@ def technology_of(args: argparse.Namespace, others: tuple[str, ...] = ()) -> tup
     """
     if args.technology is None:
         for option in ("set", "no", *others):
-            if getattr(args, option) is not None:
-                name = "--" + option.replace("_", "-")
-                raise UserError(f"{name} belongs to a technology; add --technology {shipped()[-1]}, or leave it out")
+            value = getattr(args, option, None)
+            if value is not None:
+                given = f"--{option.replace('_', '-')} {' '.join(value) if isinstance(value, list) else value}"
+                raise UserError(f"{given} belongs to a technology; add --technology {shipped()[-1]}, or leave it out")
         return None
     technology = load(args.technology)
     if args.set:
@@ -109,23 +128,44 @@ def technology_of(args: argparse.Namespace, others: tuple[str, ...] = ()) -> tup
     return technology, switched(args.no or [])
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that :func:`from_arguments` reads."""
-    group = add_technology(parser)
-    group.add_argument("--device-seed", type=int, metavar="S", help=f"which chip of it (default {DEFAULT_SEED})")
-    cell_files.add_conductances(group)
-
-
 def from_arguments(args: argparse.Namespace, model: Model | None) -> Devices | None:
-    """What the arguments ask for, None: the ideal array; UserError or an InvalidValue for what is wrong."""
-    asked = technology_of(args, ("device_seed", *cell_files.OPTIONS))
+    """What the options of :func:`.options.add_chip` ask for, None: the ideal array.
+
+    Raises
+    ------
+    UserError, InvalidValue
+        For what is wrong.
+    """
+    asked = technology_of(args, ("device_seed", "calibration", *cell_files.OPTIONS))
     if asked is None:
         return None
     technology, switches = asked
-    seed = DEFAULT_SEED if args.device_seed is None else args.device_seed
+    seed = DEVICE_SEED if args.device_seed is None else args.device_seed
     if not 0 <= seed < 1 << 63:
         raise UserError(f"--device-seed is {seed}; allowed: 0 to 2**63 - 1")
-    return Devices(technology, seed, switches, cell_files.given_of(args, technology, model))
+    setting = calibration_of(args)
+    if model is not None:
+        setting.check(model.spec)
+    return Devices(technology, seed, switches, cell_files.given_of(args, technology, model), setting)
+
+
+def array_from_arguments(args: argparse.Namespace, model: Model) -> Array | None:
+    """The array that the same options ask for, sampled and with its bias cells chosen; None: the ideal array."""
+    asked = from_arguments(args, model)
+    return None if asked is None else asked.placed(model)
+
+
+def calibration_of(args: argparse.Namespace) -> CalibrationSetting:
+    """What ``--calibration`` asks for; nominal without it."""
+    return CalibrationSetting.parse(getattr(args, "calibration", None))
+
+
+def calibrations_of(args: argparse.Namespace, model: Model) -> tuple[CalibrationSetting, ...]:
+    """The same of a command that takes ``both`` too: its default, where the ramps have bias cells."""
+    if args.calibration is None and model.spec.calibration_cells == 0:
+        return (NOMINAL,)
+    settings = (NOMINAL, FOUND) if args.calibration in (None, "both") else (calibration_of(args),)
+    return tuple(setting.check(model.spec) for setting in settings)
 
 
 def switched(off: list[str]) -> frozenset:

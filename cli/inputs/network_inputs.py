@@ -26,10 +26,6 @@ DEMO = "demo"
 RANDOM_STEPS = 8
 _RANDOM_MOST = 10_000
 
-_FEATURES = """\
-real features or pulse codes: an array (utterances, steps, inputs). Its type decides: floats are real features, full
-scale ±1.0, beyond which they saturate; integers are pulse codes. Or X.npz with pulse codes and labels"""
-
 
 @dataclass(frozen=True, eq=False)
 class Utterances:
@@ -57,16 +53,6 @@ class Utterances:
         which = list(which)
         names, labels = [self.names[k] for k in which], [self.labels[k] for k in which]
         return Utterances(names, labels, self.codes[which], self.findings)
-
-
-def add_arguments(parser: argparse.ArgumentParser, seed: str = "of --random (default 1)") -> None:
-    """Add the arguments that :func:`from_arguments` reads; AUDIO has no name, so it comes behind those there are."""
-    audio = "recordings (.wav), or folders of them at any depth; demo: those of this package"
-    parser.add_argument("audio", metavar="AUDIO", nargs="*", help=audio)
-    parser.add_argument("--features", metavar="X.npy", help=_FEATURES.replace("\n", " "))
-    parser.add_argument("--random", type=int, metavar="N", help="N utterances of random pulse codes")
-    parser.add_argument("--seed", type=int, metavar="S", help=seed)
-    parser.add_argument("--steps", type=int, metavar="T", help="of each random utterance")
 
 
 def from_arguments(model: Model, args: argparse.Namespace) -> Utterances:

@@ -12,17 +12,20 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.golden.analog.chip.given_cells import Conductances
-from crossramp.golden.analog.chip.ramp_linearity import calibration_plan
 from crossramp.golden.analog.chip.sampling import ALL, device
-from crossramp.golden.analog.conversion.calibration import calibrate
+from crossramp.golden.analog.conversion.calibration_setting import (
+    FOUND,
+    NOMINAL,
+    CalibrationSetting,
+    SettledCalibration,
+)
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.network import Network
 
-from ..array.programming import calibration_port
 from .execute import run_local
-from .plan import CALIBRATIONS, Point
+from .plan import Point
 from .problem import Problem
 from .scores import Score, TextScore
 from .summary import Spread
@@ -102,14 +105,14 @@ class Instances:
     ----------
     metric : str
         ``"accuracy"``, or ``"bits"`` per character.
-    calibration : str
+    calibration : CalibrationSetting
     seeds : tuple of int
     values : tuple of float
         Of each seed.
     """
 
     metric: str
-    calibration: str
+    calibration: CalibrationSetting
     seeds: tuple[int, ...]
     values: tuple[float, ...]
 
@@ -141,7 +144,7 @@ def evaluate_instances(
     instances: int = 20,
     *,
     first_seed: int = 1,
-    calibrations: Sequence[str] = CALIBRATIONS,
+    calibrations: Sequence[CalibrationSetting] = (NOMINAL, FOUND),
     switches: frozenset = ALL,
     jobs: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -158,8 +161,7 @@ def evaluate_instances(
         As :func:`evaluate_speech` takes them; with ``logit_scale`` as :func:`evaluate_text` takes codes and targets.
     instances : int
         How many, with the seeds from ``first_seed`` on.
-    calibrations : sequence of str
-        Of ``"none"`` (ramps stand where their nominal bias cells put them) and ``"one-point"``.
+    calibrations : sequence of CalibrationSetting
     switches : frozenset of str
         The effects that are on.
     jobs : int
@@ -181,8 +183,8 @@ def evaluate_instances(
         raise InvalidValue(f"instances is {instances}; allowed: 1 to {_INSTANCES_MOST}")
     if not 0 <= first_seed < (1 << 63) - instances:
         raise InvalidValue(f"first_seed is {first_seed}; allowed: 0 to 2**63 - 1 - instances")
-    for name in calibrations:
-        check_calibration(network, name)
+    for setting in calibrations:
+        setting.check(network.spec)
     labels = np.asarray(labels, np.int64)
     if logit_scale is None:
         metric = "accuracy"
@@ -190,7 +192,7 @@ def evaluate_instances(
     else:
         metric = "bits"
         _check_targets(network, codes, labels)
-    points = tuple(Point(technology, None, name, frozenset(switches), {"calibration": name}) for name in calibrations)
+    points = tuple(Point(technology, None, one, frozenset(switches), {"calibration": str(one)}) for one in calibrations)
     arrays = (network.weights, network.head_weights, network.head_biases, np.asarray(codes), labels)
     rest = {"points": points, "metrics": (metric,), "seed": first_seed, "logit_scale": logit_scale}
     if conductances is not None:
@@ -199,9 +201,9 @@ def evaluate_instances(
     problem = Problem(network.spec, *arrays, **rest, projection_weights=network.projection_weights)
     rows = _rows(problem, instances, jobs, progress)
     found = []
-    for place, name in enumerate(calibrations):
+    for place, setting in enumerate(calibrations):
         mine = sorted((row["seed"], row[metric]) for row in rows if row["point"] == place)
-        found.append(Instances(metric, name, *(tuple(part) for part in zip(*mine, strict=True))))
+        found.append(Instances(metric, setting, *(tuple(part) for part in zip(*mine, strict=True))))
     return found
 
 
@@ -231,14 +233,6 @@ def _rows(problem: Problem, instances: int, jobs: int, progress: Callable[[int, 
     return rows
 
 
-def check_calibration(network: Network, calibration: str) -> None:
-    """InvalidValue for a calibration that is unknown, or that the network's ramps have no cells for."""
-    if calibration not in CALIBRATIONS:
-        raise InvalidValue(f"calibration is {calibration!r}; allowed: {', '.join(CALIBRATIONS)}")
-    if calibration != "none" and network.spec.calibration_cells == 0:
-        raise InvalidValue(f"calibration is {calibration!r}, but the ramps have no calibration cells; take 'none'")
-
-
 @dataclass(frozen=True, eq=False)
 class Chip:
     """One of the instances that :func:`evaluate_instances` counts, for the hardware to be simulated with.
@@ -246,15 +240,12 @@ class Chip:
     Attributes
     ----------
     instance : DeviceInstance
-    port : int
-        The calibration port, see :func:`.programming.calibration_port`.
-    failed : tuple of str
-        Activations of the ramps that the calibration found beyond the reach of their cells.
+    calibration : SettledCalibration
+        The bias cells that are selected on it.
     """
 
     instance: DeviceInstance
-    port: int
-    failed: tuple[str, ...] = ()
+    calibration: SettledCalibration
 
     @classmethod
     def of(
@@ -262,17 +253,12 @@ class Chip:
         network: Network,
         technology: Technology,
         seed: int,
-        calibration: str = "none",
+        calibration: CalibrationSetting = NOMINAL,
         switches: frozenset = ALL,
         conductances: Conductances | None = None,
     ) -> "Chip":
-        """The chip with a seed, calibrated or not; InvalidValue as :func:`evaluate_instances` raises."""
-        check_calibration(network, calibration)
-        spec = network.spec
+        """The chip with a seed, its bias cells chosen; InvalidValue as :func:`evaluate_instances` raises."""
+        calibration.check(network.spec)
         options = {"switches": switches, "conductances": conductances}
-        instance = device(technology, spec, network.weights, seed, **options)
-        if calibration == "none":
-            return cls(instance, calibration_port(spec, None, instance))
-        result = calibrate(instance, calibration_plan(technology, spec, network.weights))
-        failed = tuple(act.text for act, bad in zip(spec.ramps, result.failed, strict=True) if bad)
-        return cls(instance, sum(1 << int(k) for k in np.flatnonzero(result.cells.ravel())), failed)
+        instance = device(technology, network.spec, network.weights, seed, **options)
+        return cls(instance, calibration.settle(instance, technology))

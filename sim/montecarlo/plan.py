@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossramp.golden.analog.conversion.calibration_setting import CalibrationSetting
 from crossramp.golden.analog.technologies.constants import CONSTANTS, SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, load
 from crossramp.golden.common.crossramp_cache import expanded
@@ -22,8 +23,6 @@ METRICS = {
     "dnl": "largest differential non-linearity of any ramp, in LSB",
     "missing_codes": "codes that no MAC converts to, of all ramps",
 }
-#: What the axis ``calibration`` may be.
-CALIBRATIONS = ("none", "one-point")
 #: Axes that are no constants of the technology.
 OTHER_AXES = ("technology", "adc_bits", "calibration", "switches", "pair", "ramp", "read_mode")
 _FIELDS = ("model", "data", "technology", "instances", "seed", "metrics", "switches", "axes", "constants", "plot")
@@ -46,8 +45,7 @@ class Point:
     technology : Technology
     adc_bits : int or None
         None: the model's own.
-    calibration : str
-        Of :data:`CALIBRATIONS`.
+    calibration : CalibrationSetting
     switches : frozenset of str
         Effects that are on.
     values : dict
@@ -56,7 +54,7 @@ class Point:
 
     technology: Technology
     adc_bits: int | None
-    calibration: str
+    calibration: CalibrationSetting
     switches: frozenset
     values: dict
 
@@ -245,9 +243,10 @@ class _Reader:
         bits = chosen.get("adc_bits")
         if bits is not None and (isinstance(bits, bool) or bits not in range(2, 9)):
             raise self.wrong(f"axes.adc_bits has {bits!r}; allowed: 2 to 8")
-        calibration = chosen.get("calibration", "none")
-        if calibration not in CALIBRATIONS:
-            raise self.wrong(f"axes.calibration has {calibration!r}; allowed: {', '.join(CALIBRATIONS)}")
+        try:
+            calibration = CalibrationSetting.parse(chosen.get("calibration"))
+        except InvalidValue as error:
+            raise self.wrong(f"axes.{error}") from None
         switches = chosen.get("switches", "all")
         if switches not in self.sets:
             raise self.wrong(f"axes.switches: {unknown(str(switches), self.sets)}")

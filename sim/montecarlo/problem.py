@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 from crossramp.golden.analog.chip.given_cells import NAMES, Conductances
+from crossramp.golden.analog.conversion.calibration_setting import CalibrationSetting
 from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.network import Network
@@ -118,7 +119,7 @@ class Problem:
                 {
                     "technology": known[technology.content_hash],
                     "adc_bits": point.adc_bits,
-                    "calibration": point.calibration,
+                    "calibration": str(point.calibration),
                     "switches": sorted(point.switches),
                     "values": point.values,
                 }
@@ -149,7 +150,7 @@ class Problem:
             Point(
                 technologies[entry["technology"]],
                 entry["adc_bits"],
-                entry["calibration"],
+                CalibrationSetting.parse(entry["calibration"]),
                 frozenset(entry["switches"]),
                 {name: tuple(value) if isinstance(value, list) else value for name, value in entry["values"].items()},
             )
@@ -170,7 +171,8 @@ class Problem:
             np.ascontiguousarray(getattr(self, name), "<i8").tobytes() for name in (*_ARRAYS[:3], *self._projection)
         ]
         points = [
-            [p.technology.content_hash, p.adc_bits, p.calibration, sorted(p.switches), p.values] for p in self.points
+            [p.technology.content_hash, p.adc_bits, str(p.calibration), sorted(p.switches), p.values]
+            for p in self.points
         ]
         return {
             "plan": _hash(json.dumps([self.metrics, self.seed, points], sort_keys=True).encode()),

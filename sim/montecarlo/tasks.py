@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from crossramp.golden.analog.chip.ramp_linearity import Linearity, calibration_plan
+from crossramp.golden.analog.chip.ramp_linearity import Linearity
 from crossramp.golden.analog.chip.sampling import device
-from crossramp.golden.analog.conversion.calibration import calibrate
 from crossramp.golden.analog.conversion.device_lstm import DeviceLstm, conversions
 from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
 from crossramp.golden.analog.fast.fast_device import FastDevice
@@ -74,13 +73,6 @@ class _Bench:
         self.spec = self.network.spec
 
     @cached_property
-    def plan(self):
-        """Of the calibration, None for none."""
-        if self.point.calibration == "none":
-            return None
-        return calibration_plan(self.point.technology, self.spec, self.network.weights)
-
-    @cached_property
     def ideal_answers(self) -> np.ndarray:
         return self.network.answers(self.problem.codes)
 
@@ -103,7 +95,7 @@ class _Bench:
         point, metrics = self.point, self.problem.metrics
         options = {"switches": point.switches, "conductances": self.cells}
         chip = device(point.technology, self.spec, self.network.weights, seed, **options)
-        cells = None if self.plan is None else calibrate(chip, self.plan).cells
+        cells = point.calibration.settle(chip, point.technology).cells
         lstm = DeviceLstm(chip, cells, self.network.projection_weights)
         found = {}
         if "accuracy" in metrics or "flips" in metrics:

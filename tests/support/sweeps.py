@@ -20,12 +20,12 @@ metrics = ["flips", "code_error", "inl"]
 [axes]
 "cell.read_noise" = [0.0, 0.05]
 adc_bits = [3, 4]
-calibration = ["none", "one-point"]
+calibration = ["nominal", "found"]
 """
 
 #: 30 tasks of some hundredths of a second.
 _VALUES = [0.001 * k for k in range(30)]
-MANY = PLAN.replace("[0.0, 0.05]", str(_VALUES)).replace("[3, 4]", "[4]").replace('["none", "one-point"]', '["none"]')
+MANY = PLAN.replace("[0.0, 0.05]", str(_VALUES)).replace("[3, 4]", "[4]").replace('["nominal", "found"]', '["nominal"]')
 MANY += '[plot]\nmetric = "flips"\n'
 
 #: The command, which stops for good once ``stop_after`` tasks are kept, and says so.

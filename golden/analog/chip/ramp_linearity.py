@@ -171,7 +171,9 @@ def of_instances(
         For each of ``calibrations``, one a ramp.
     """
     switches = frozenset(switches) - COMPARATORS
-    plan = calibration_plan(technology, spec, weights) if True in calibrations and spec.calibration_cells else None
+    plan = None
+    if True in calibrations and spec.calibration_cells:
+        plan = CalibrationPlan.of(spec, technology["ramp.calibration_range"])
     found = {which: [] for which in calibrations}
     for number, seed in enumerate(seeds, 1):
         device = to_device(sample(technology, spec, weights, seed, switches=switches, conductances=conductances))
@@ -185,13 +187,6 @@ def of_instances(
         which: [Linearity(ramp, values, spec.latch) for ramp, values in zip(ideal, np.stack(rows, axis=1), strict=True)]
         for which, rows in found.items()
     }
-
-
-def calibration_plan(technology: Technology, spec: Specification, weights: np.ndarray) -> CalibrationPlan:
-    """The calibration of ``spec``'s ramps, told what the smallest cells of ``technology`` are worth."""
-    array = sample(technology, spec, weights, 0, switches=frozenset())
-    lsb = (array.calibration - array.calibration_negative)[:, 0] / array.ramp_unit
-    return CalibrationPlan(spec, lsb=tuple(lsb))
 
 
 def with_scheme(technology: Technology, scheme: str) -> Technology:

@@ -66,7 +66,7 @@ def test_a_wrong_weight_on_the_board_is_seen():
 def test_written_thresholds_and_settings():
     floors = [ramp.floors[::-1] + k for k, ramp in enumerate(NETWORK.lstm.ramps)]
     with Line(LinkModel(BUILD)) as line, quick(line) as board:
-        board.load(NETWORK, floors, hold=300, tick=2, calibration=[1, 0, 0, 0, 0, 0, 0, 0, 1])
+        board.load(NETWORK, floors, hold=300, tick=2, calibration=0x101)
         assert board.read(Space.THRESHOLDS) == thresholds_image(BUILD, floors)
         assert board.read(Space.SETTINGS) == bytes([0x2C, 1, 2, 0, 1, 1])
         h = board.run(X[0], every_step=True).h
@@ -81,8 +81,8 @@ def test_what_cannot_be_loaded():
             ({"thresholds": np.full((2, 7), 1 << 20)}, r"thresholds\[0, 0\] is 1048576"),
             ({"hold": 65536}, "hold is 65536 clocks; allowed: 0 to 65535"),
             ({"tick": -1}, "tick is -1 clocks"),
-            ({"calibration": [1] * 11}, "expected up to 10 cells of 0 or 1"),
-            ({"calibration": [2]}, "cells of 0 or 1"),
+            ({"calibration": 1 << 10}, "calibration is 400; allowed: 0 to 3ff, for 10 cells"),
+            ({"calibration": -1}, "calibration is -1; allowed: 0 to 3ff"),
         ):
             with pytest.raises(ValueError, match=word):
                 board.load(NETWORK, **wrong)

@@ -106,7 +106,7 @@ def test_files_that_cannot_be_used_are_named_and_counted(run, model_file, record
 def test_chips_with_and_without_calibration(run, model_file, recordings):
     told = evaluated(run, model_file, recordings, *CHIPS, "--first-seed", 7, "--no", "drift")
     assert told["array"]["effects_off"] == ["drift"]
-    assert [one["calibration"] for one in told["instances"]] == ["none", "one-point"]
+    assert [one["calibration"] for one in told["instances"]] == ["nominal", "found"]
     for one in told["instances"]:
         assert [chip["seed"] for chip in one["chips"]] == [7, 8]
         values = [chip["accuracy"] for chip in one["chips"]]
@@ -114,7 +114,9 @@ def test_chips_with_and_without_calibration(run, model_file, recordings):
         assert one["deviation"] == pytest.approx(np.std(values, ddof=1))
         assert (one["worst"]["accuracy"], one["best"]["accuracy"]) == (min(values), max(values))
     # The same chip, whatever is asked for beside it.
-    again = evaluated(run, model_file, recordings, *CHIPS, "--first-seed", 8, "--no", "drift", "--calibration", "none")
+    again = evaluated(
+        run, model_file, recordings, *CHIPS, "--first-seed", 8, "--no", "drift", "--calibration", "nominal"
+    )
     assert again["instances"][0]["chips"][0] == told["instances"][0]["chips"][1]
     assert len(again["instances"]) == 1
 
@@ -124,7 +126,7 @@ def test_hardware_ideal_and_of_a_chip(run, model_file, recordings, tmp_path):
     ideal, bare, calibrated = told["hardware"]
     assert ideal["array"] == "ideal"
     assert ideal["confusion"] == told["ideal"]["confusion"]
-    assert [(one["seed"], one["calibration"]) for one in (bare, calibrated)] == [(1, "none"), (1, "one-point")]
+    assert [(one["seed"], one["calibration"]) for one in (bare, calibrated)] == [(1, "nominal"), (1, "found")]
     for one, of in zip((bare, calibrated), told["instances"], strict=True):
         assert one["accuracy"] == of["chips"][0]["accuracy"]
     for one in told["hardware"]:
@@ -227,7 +229,7 @@ def test_a_simulation_that_compares_nothing_fails(run, model_file, recordings, p
 
 
 def test_tables(run, model_file, recordings, pretended):
-    status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, *CHIPS, "--calibration", "none")
+    status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, *CHIPS, "--calibration", "nominal")
     assert status == 0
     for words in (
         "as _unknown_  bed",
@@ -256,10 +258,10 @@ def test_every_number_stands_in_its_column():
     """Numbers that are all different, and where they belong."""
     data = SimpleNamespace(METRIC="accuracy", UTTERANCE="recording", show="<{}>".format, text=lambda content: "data")
     data.simulated_text = lambda: "all 9 recordings"
-    one = {"calibration": "one-point", "mean": 0.7, "deviation": 0.1}
+    one = {"calibration": "found", "mean": 0.7, "deviation": 0.1}
     one |= {"worst": {"seed": 4, "accuracy": 0.6}, "best": {"seed": 5, "accuracy": 0.9}}
     one["chips"] = [{"seed": seed, "accuracy": value} for seed, value in ((4, 0.6), (5, 0.9), (6, 0.6))]
-    told = {"array": "rram", "seed": 5, "calibration": "none", "accuracy": 0.25, "golden": 0.5, "compared": 12345}
+    told = {"array": "rram", "seed": 5, "calibration": "nominal", "accuracy": 0.25, "golden": 0.5, "compared": 12345}
     told |= {"mismatches": 678, "first_mismatch": "3: h[1, 2] is 4, golden 5", "violations": ["tick_early"]}
     told |= {"calibration_failed": ["tanh"], "clocks_per_step": 77, "wall_seconds": 88.4, "simulator": "icarus"}
     array = {
@@ -273,7 +275,7 @@ def test_every_number_stands_in_its_column():
     for line in (
         "3 device instances, seeds 4 to 6: rram (cafe), without drift, wires, cells of w.csv",
         "calibration mean sd worst best",
-        "one-point <0.7> <0.1> <0.6> (chip 4) <0.9> (chip 5)",
+        "found <0.7> <0.1> <0.6> (chip 4) <0.9> (chip 5)",
         "array accuracy golden values compared bit for bit clocks per step time",
         "rram, chip 5, none <0.25> <0.5> 12,345 678 differ 77 88 s",
         "generated hardware, icarus: all 9 recordings",
@@ -442,7 +444,7 @@ def test_text_that_will_not_do(run, text, model_file, tmp_path):
     ("arguments", "words"),
     [
         (("--instances", 3), ("--instances", "--technology")),
-        (("--calibration", "none"), ("--calibration", "--technology")),
+        (("--calibration", "nominal"), ("--calibration", "--technology")),
         (("--rtl-instances", 1), ("--rtl-instances", "--technology")),
         (("--simulator", "amaranth"), ("--simulator", "--rtl")),
         ((*CHIPS, "--instances", 0), ("--instances is 0", "1 to 1000000")),

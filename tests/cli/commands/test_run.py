@@ -88,7 +88,7 @@ def test_settings_reach_the_board(run, model_file, build):
     model = LinkModel(build)
     cells = len(build.spec.ramps) * build.spec.calibration_cells
     with SimulatedLine(model) as line:
-        options = ["--hold", 250, "--tick", 25, "--calibration", "1" + "0" * (cells - 2) + "1"]
+        options = ["--hold", 250, "--tick", 25, "--calibration", f"{1 | 1 << (cells - 1):x}"]
         status, _ = ran(run, model_file, "--random", 1, "--steps", 1, "--port", line.port, *options)
     assert status == 0
     settings = np.frombuffer(model.memories[Space.SETTINGS], "<u2").tolist()
@@ -276,8 +276,8 @@ def test_wrong_requests(run, model_file, deaf_file, board):
         ((model_file, "--random", 1, *there, "--tries", 0), ["--tries is 0"]),
         ((model_file, "--random", 1, *there, "--hold", -1), ["--hold is -1", "0 to 65535"]),
         ((model_file, "--random", 1, *there, "--tick", 65536), ["--tick is 65536", "0 to 65535"]),
-        ((model_file, "--random", 1, *there, "--calibration", "012"), ["--calibration is '012'"]),
-        ((model_file, "--random", 1, *there, "--calibration", "1" * 99), ["this model has"]),
+        ((model_file, "--random", 1, *there, "--calibration", "found"), ["--calibration found", "nominal"]),
+        ((model_file, "--random", 1, *there, "--calibration", "1" * 99), ["calibration is 1111", "allowed: 0 to 3ff"]),
         ((model_file, "--random", 1, *there, "--timeout", 0), ["--timeout is 0"]),
         ((model_file, "--random", 1, *there, "--timeout", "nan"), ["--timeout is nan"]),
         ((model_file, "--random", 1, *there, "--baud", 0), ["--baud is 0"]),

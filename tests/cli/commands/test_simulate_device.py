@@ -96,9 +96,9 @@ def test_table(run, model_file):
     ("arguments", "words"),
     [
         (("--calibration", "1f"), ("--calibration 1f", "--technology")),
-        ((*CHIP, "--calibration", "some"), ("'some'", "nominal, found, or a hexadecimal number")),
-        ((*CHIP, "--calibration", "fffffff"), ("calibration is 268435455", "allowed: 0 to 1023, for 10 cells")),
-        ((*CHIP, "--calibration=-1"), ("calibration is -1",)),
+        ((*CHIP, "--calibration", "some"), ("'some'", "nominal, found, or cells as a hexadecimal number")),
+        ((*CHIP, "--calibration", "fffffff"), ("calibration is fffffff", "allowed: 0 to 3ff, for 10 cells")),
+        ((*CHIP, "--calibration=-1"), ("calibration is '-1'",)),
         (("--device-seed", 5), ("--device-seed", "--technology")),
         (("--technology", "none.toml"), ("none.toml",)),
         ((*CHIP, "--no", "gravity"), ("gravity",)),

@@ -72,6 +72,15 @@ def test_decks_are_written_without_ngspice(run, model_file, tmp_path, monkeypatc
     assert is_refusal(run("spice", model_file), "ngspice is not installed; type: sudo apt-get install ngspice")
 
 
+def test_the_deck_has_the_bias_cells_that_are_selected(run, model_file, tmp_path):
+    decks = {}
+    for cells in ("nominal", "210", "found", "0"):
+        options = ["--technology", "rram", "--columns", "i0", "--deck-only", "-o", tmp_path / cells]
+        assert run("spice", model_file, *options, "--calibration", cells)[0] == 0
+        decks[cells] = (tmp_path / cells / "deck_0.cir").read_text()
+    assert decks["nominal"] == decks["210"] != decks["0"]  # the largest of five cells, of two ramps
+
+
 def test_a_recording_is_one_step_of_one(run, model_file, tmp_path):
     path = tmp_path / "x.npy"
     np.save(path, np.zeros((2, 3, 5)))
@@ -98,7 +107,7 @@ def test_a_recording_is_one_step_of_one(run, model_file, tmp_path):
         (["--deck-only"], "say where with -o DIR"),
         (["--technology", "nothing"], "there is no technology 'nothing'"),
         (["--technology", "rram", "--no", "rain"], "--no rain: no such effect"),
-        (["--no", "wires"], "--no belongs to a technology"),
+        (["--no", "wires"], "--no wires belongs to a technology"),
         (["--random", "2"], "2 utterances are given"),
     ],
 )

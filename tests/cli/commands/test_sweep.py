@@ -213,8 +213,8 @@ def test_ctrl_c_says_what_is_done_and_keeps_it(plan, tmp_path):
 AXES = {
     "none": "",
     "one": "adc_bits = [3, 4]",
-    "names": 'calibration = ["none", "one-point"]',
-    "two": 'adc_bits = [3, 4]\ncalibration = ["none", "one-point"]',
+    "names": 'calibration = ["nominal", "found"]',
+    "two": 'adc_bits = [3, 4]\ncalibration = ["nominal", "found"]',
     "four": 'adc_bits = [3]\n"cell.read_noise" = [0, 1e-4, 1e-2]\n"cell.stuck_on" = [0, 0.1]\nswitches = ["all"]',
 }
 

@@ -235,7 +235,7 @@ def test_evaluate_takes_cells(run, model_file, halved, recordings, monkeypatch):
         return chips[-1]
 
     monkeypatch.setattr(Chip, "of", of)
-    count = ("--instances", 2, "--jobs", 1, "--calibration", "none")
+    count = ("--instances", 2, "--jobs", 1, "--calibration", "nominal")
     evaluate = ("evaluate", model_file, recordings, *count, *halved, "--no", "all")
     status, out, err = run(*evaluate, "--rtl", "--simulator", "amaranth", "--json")
     assert status == 0

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from crossramp.golden.analog.cells.targets import targets
 from crossramp.golden.analog.chip.given_cells import ConductanceError, Conductances
+from crossramp.golden.analog.conversion.calibration_setting import FOUND, NOMINAL, CalibrationSetting
 from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.analog.technologies.technology import load
-from crossramp.sim.array.python_array import to_bits
 from crossramp.sim.montecarlo import evaluation, tasks
 from crossramp.sim.montecarlo.evaluation import Chip, Instances, evaluate_instances, evaluate_speech, evaluate_text
 from crossramp.sim.montecarlo.scores import Score, TextScore, wilson
@@ -75,19 +75,18 @@ def test_instances_are_those_of_the_traced_model(data):
     found = evaluate_instances(network, codes, labels, RRAM, 3, first_seed=5, progress=lambda *done: told.append(done))
     assert told == [(0, 6), *sorted(told[1:])]
     assert told[-1] == (6, 6)
-    assert [one.calibration for one in found] == ["none", "one-point"]
+    assert [one.calibration for one in found] == [NOMINAL, FOUND]
     values = set()
     for one in found:
         assert one.seeds == (5, 6, 7)
         for seed, value in zip(one.seeds, one.values, strict=True):
             chip = Chip.of(network, RRAM, seed, one.calibration)
-            cells = chip.instance.calibration_cells
-            lstm = DeviceLstm(chip.instance, to_bits(chip.port, cells.size).reshape(cells.shape))
+            lstm = DeviceLstm(chip.instance, chip.calibration.cells)
             answers = network.head(lstm.run(codes).h)[0]
             assert value == (answers == labels).mean()
             values.add(value)
     assert len(values) > 1  # chips differ
-    quiet = evaluate_instances(network, codes, labels, RRAM, 2, calibrations=("none",), switches=frozenset())
+    quiet = evaluate_instances(network, codes, labels, RRAM, 2, calibrations=(NOMINAL,), switches=frozenset())
     assert set(quiet[0].values) == {evaluate_speech(network, codes, labels).accuracy}
 
 
@@ -96,10 +95,10 @@ def test_given_cells_stand_in_every_instance(data):
     network, codes, labels = data
     wanted = targets(RRAM, network.spec, network.weights)
     cells = Conductances(positive=wanted.positive / 2, negative=wanted.negative / 2)
-    rest = {"calibrations": ("none",), "switches": frozenset()}
+    rest = {"calibrations": (NOMINAL,), "switches": frozenset()}
     found = evaluate_instances(network, codes, labels, RRAM, 2, conductances=cells, **rest)
     assert found == evaluate_instances(network, codes, labels, RRAM, 2, conductances=cells, jobs=2, **rest)
-    chip = Chip.of(network, RRAM, 1, "none", frozenset(), cells).instance
+    chip = Chip.of(network, RRAM, 1, NOMINAL, frozenset(), cells).instance
     assert np.allclose(chip.weights, network.weights / 2, atol=1e-4)
     answers = network.head(DeviceLstm(chip).run(codes).h)[0]
     assert set(found[0].values) == {(answers == labels).mean()}
@@ -166,8 +165,7 @@ def test_bits_of_chips(text, monkeypatch):
         assert one.values == pytest.approx(other.values, rel=1e-12)
         for seed, value in zip(one.seeds, one.values, strict=True):
             chip = Chip.of(network, bad, seed, one.calibration)
-            cells = chip.instance.calibration_cells
-            lstm = DeviceLstm(chip.instance, to_bits(chip.port, cells.size).reshape(cells.shape))
+            lstm = DeviceLstm(chip.instance, chip.calibration.cells)
             logits = network.logits(lstm.run(codes).h, 1)
             assert value == pytest.approx(bits_of(logits, targets, scale), rel=1e-12)
     for one in found:
@@ -188,11 +186,11 @@ def test_text_that_will_not_do(text, data):
 
 
 def test_extremes_and_spread():
-    found = Instances("accuracy", "none", (4, 5, 6, 7), (0.5, 0.25, 0.75, 0.25))
+    found = Instances("accuracy", NOMINAL, (4, 5, 6, 7), (0.5, 0.25, 0.75, 0.25))
     assert (found.worst, found.best) == ((5, 0.25), (6, 0.75))
     assert found.spread.mean == 0.4375
     assert found.spread.deviation == pytest.approx(np.std(found.values, ddof=1))
-    assert Instances("bits", "none", (1, 2), (3.0, 2.0)).worst == (1, 3.0)
+    assert Instances("bits", NOMINAL, (1, 2), (3.0, 2.0)).worst == (1, 3.0)
 
 
 def test_what_is_out_of_range_is_refused(data):
@@ -200,10 +198,10 @@ def test_what_is_out_of_range_is_refused(data):
     for changes, message in (
         ({"instances": 0}, "instances is 0"),
         ({"first_seed": -1}, "first_seed is -1"),
-        ({"calibrations": ("two-point",)}, "'two-point'; allowed: none, one-point"),
+        ({"calibrations": (CalibrationSetting(port=1 << 10),)}, "calibration is 400; allowed: 0 to 3ff, for 10 cells"),
     ):
         with pytest.raises(ValueError, match=message):
             evaluate_instances(network, codes, labels, RRAM, **{"instances": 2, **changes})
     bare = small_model(calibration_cells=0).network
     with pytest.raises(ValueError, match="no calibration cells"):
-        evaluation.check_calibration(bare, "one-point")
+        FOUND.check(bare.spec)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from crossramp.golden.analog.chip import sampling
 from crossramp.golden.analog.chip.given_cells import Conductances
-from crossramp.golden.analog.chip.ramp_linearity import Linearity, calibration_plan
-from crossramp.golden.analog.conversion.calibration import calibrate
+from crossramp.golden.analog.chip.ramp_linearity import Linearity
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate
 from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
 from crossramp.golden.analog.technologies import technology
@@ -31,7 +31,7 @@ MACS = range(-4000, 4001)  # beyond every threshold of these small ramps
 def test_points_are_the_product_of_the_axes():
     plan = parse_plan(PLAN, "plan.toml", Path())
     assert len(plan.points) == 8
-    assert [point.values["calibration"] for point in plan.points[:2]] == ["none", "one-point"]
+    assert [point.values["calibration"] for point in plan.points[:2]] == ["nominal", "found"]
     assert {point.technology["cell.read_noise"] for point in plan.points} == {0.0, 0.05}
     assert {point.adc_bits for point in plan.points} == {3, 4}
     assert list(plan.device_seeds) == [5, 6, 7]
@@ -79,7 +79,7 @@ BAD = {
     "constant NaN": ('data="demo"\ninstances=1\n[axes]\n"cell.read_noise"=[nan]', "cell.read_noise is nan"),
     "constant of the other mode": ('data="demo"\ninstances=1\n[axes]\n"cell.mismatch"=[0.1]', "cell.mismatch"),
     "factor": ('data="demo"\ninstances=1\n[axes]\n"times cell.g_max"=["a"]', "has 'a'; expected factors"),
-    "calibration": ('data="demo"\ninstances=1\n[axes]\ncalibration=["two"]', "calibration has 'two'; allowed: none"),
+    "calibration": ('data="demo"\ninstances=1\n[axes]\ncalibration=["two"]', "axes.calibration is 'two'; give nominal"),
     "switches": ('data="demo"\ninstances=1\n[axes]\nswitches=["only wire"]', "'only wire' is unknown; did you mean"),
     "switch set": ('data="demo"\ninstances=1\n[switches]\na=["wire"]', "'wire' is unknown; did you mean wires"),
     "technology": ('data="demo"\ninstances=1\ntechnology="rramm"', "there is no technology 'rramm'"),
@@ -172,7 +172,7 @@ def test_given_cells_travel_and_decide_rows():
     assert rows == tasks.run_task(problem, task) != tasks.run_task(drawn, task)
     point, network = problem.points[3], problem.network(problem.points[3])
     chip = sampling.device(point.technology, network.spec, network.weights, 5, conductances=problem.given[3])
-    found = calibrate(chip, calibration_plan(point.technology, network.spec, network.weights)).cells
+    found = calibrate(chip, CalibrationPlan.of(network.spec, point.technology["ramp.calibration_range"])).cells
     inl = [
         abs(Linearity(ramp, row[None], network.spec.latch).inl).max()
         for ramp, row in zip(ramps(network.spec), seen_thresholds(chip, network.weights, found), strict=True)
@@ -245,7 +245,7 @@ def test_metrics_are_those_of_the_instance(changes):
         network = problem.network(problem.points[point])
         tech = problem.points[point].technology
         chip = sampling.device(tech, network.spec, network.weights, 7)
-        plan = calibration_plan(tech, network.spec, network.weights)
+        plan = CalibrationPlan.of(network.spec, tech["ramp.calibration_range"])
         cells = calibrate(chip, plan).cells if point == 3 else None
         lstm = DeviceLstm(chip, cells, network.projection_weights)
         answers = network.head(lstm.run(problem.codes).h)[0]
@@ -312,7 +312,7 @@ def test_recordings_without_a_label_are_neither_right_nor_wrong():
     text = PLAN.replace('["flips", "code_error", "inl"]', '["accuracy"]').replace("[3, 4]", "[4]")
     problem = problem_of(text, labels=True)
     answers = problem.network(problem.points[0]).answers(problem.codes)
-    ideal = text.replace('calibration = ["none", "one-point"]', 'switches = ["none"]')
+    ideal = text.replace('calibration = ["nominal", "found"]', 'switches = ["none"]')
     labels = np.array([answers[0], answers[1], (answers[2] + 1) % 3, -1, -1, -1])
     problem = dataclasses.replace(problem_of(ideal), labels=labels)
     assert [row["accuracy"] for row in all_rows(problem, 1)] == pytest.approx([2 / 3] * 2)
@@ -321,14 +321,14 @@ def test_recordings_without_a_label_are_neither_right_nor_wrong():
 
 
 def test_an_ideal_chip_errs_nowhere():
-    text = PLAN.replace('calibration = ["none", "one-point"]', 'switches = ["none"]')
+    text = PLAN.replace('calibration = ["nominal", "found"]', 'switches = ["none"]')
     for row in all_rows(problem_of(text), 2):
         assert row["flips"] == row["code_error"] == 0
 
 
 def test_the_same_chip_at_every_point():
     """Constants that an instance does not use leave it the same, noise included."""
-    text = PLAN.replace('calibration = ["none", "one-point"]', 'switches = ["only programming"]')
+    text = PLAN.replace('calibration = ["nominal", "found"]', 'switches = ["only programming"]')
     rows = all_rows(problem_of(text), 3)
     metrics = [[row[name] for name in ("flips", "code_error", "inl")] for row in rows]
     assert metrics[:6] == metrics[6:]

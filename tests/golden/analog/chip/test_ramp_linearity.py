@@ -7,14 +7,13 @@ from crossramp.golden.analog.chip.ramp_cells import SCHEMES
 from crossramp.golden.analog.chip.ramp_linearity import (
     COMPARATORS,
     Linearity,
-    calibration_plan,
     of_instances,
     probe,
     supply_errors,
     with_scheme,
 )
 from crossramp.golden.analog.chip.sampling import Chip, device, sample
-from crossramp.golden.analog.conversion.calibration import smallest_cells
+from crossramp.golden.analog.conversion.calibration import CalibrationPlan, smallest_cells
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.seen_ramps import expanded, inverse, seen_thresholds
 from crossramp.golden.analog.technologies.constants import SWITCHES
@@ -232,7 +231,7 @@ def test_bits_of_a_calibration_register_are_as_many_cells_as_they_need():
 def test_calibration_brings_the_reference_tick_home():
     spec, weights = macro("tanh")
     tech = load("pcm")
-    plan = calibration_plan(tech, spec, weights)
+    plan = CalibrationPlan.of(spec, tech["ramp.calibration_range"])
     found = of_instances(tech, spec, weights, range(12), switches=frozenset({"programming", "range", "ramp_cells"}))
     at = plan.ticks[0] - 1
     before, after = (np.abs(found[done][0].thresholds[:, at] - ramps(spec)[0].thresholds[at]) for done in (False, True))
@@ -278,7 +277,9 @@ def test_seen_thresholds_undo_what_a_window_loses():
 def test_the_plan_knows_the_smallest_cells_of_the_technology():
     spec, weights = macro("tanh")
     tech = load("rram").replace({"ramp.calibration_range": 4.0})
-    assert calibration_plan(tech, spec, weights).lsb == pytest.approx(smallest_cells(spec, 4.0), rel=1e-9)
+    array = sample(tech, spec, weights, 0, switches=frozenset())
+    made = (array.calibration - array.calibration_negative)[:, 0] / array.ramp_unit
+    assert smallest_cells(spec, 4.0) == pytest.approx(made, rel=1e-9)
 
 
 def test_errors_of_supplies_are_means_over_chips():
