@@ -183,7 +183,7 @@ def test_a_chip_that_differs_is_told(run, model_file, recordings, pretended, mon
     monkeypatch.setattr(amaranth_backend, "simulate_amaranth", other)
     status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, *CHIPS)
     assert status == 1
-    assert "rram, chip 1, none: first difference in recording 0: " in out
+    assert "rram, chip 1, nominal: first difference in recording 0: " in out
 
 
 def test_a_broken_rule_alone_is_a_difference(run, model_file, recordings, pretended, monkeypatch):
@@ -236,7 +236,7 @@ def test_tables(run, model_file, recordings, pretended):
         "said \\ answered  yes",
         "2 device instances, seeds 1 to 2: rram",
         "generated hardware, amaranth: all 5 recordings",
-        "rram, chip 1, none",
+        "rram, chip 1, nominal",
     ):
         assert words in out
     assert out.count("  equal  ") == 2
@@ -277,11 +277,11 @@ def test_every_number_stands_in_its_column():
         "calibration mean sd worst best",
         "found <0.7> <0.1> <0.6> (chip 4) <0.9> (chip 5)",
         "array accuracy golden values compared bit for bit clocks per step time",
-        "rram, chip 5, none <0.25> <0.5> 12,345 678 differ 77 88 s",
+        "rram, chip 5, nominal <0.25> <0.5> 12,345 678 differ 77 88 s",
         "generated hardware, icarus: all 9 recordings",
-        "rram, chip 5, none: first difference in recording 3: h[1, 2] is 4, golden 5",
-        "rram, chip 5, none: rules broken: tick_early",
-        "rram, chip 5, none: beyond the reach of the bias cells: tanh",
+        "rram, chip 5, nominal: first difference in recording 3: h[1, 2] is 4, golden 5",
+        "rram, chip 5, nominal: rules broken: tick_early",
+        "rram, chip 5, nominal: beyond the reach of the bias cells: tanh",
         "wrote c.png",
     ):
         assert line.split() in words, line
