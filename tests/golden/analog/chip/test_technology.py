@@ -41,31 +41,33 @@ def test_every_constant_has_a_unit_and_a_source(name):
     assert json.loads(json.dumps(tech.to_dict()))["technology"]["read_mode"] in ("current", "charge")
 
 
-@pytest.mark.parametrize("name", GIVEN)
-def test_a_missing_constant_is_named(name):
-    with pytest.raises(TechnologyError, match=f"{name} is missing"):
-        parse(without(name), "mine.toml")
+def test_a_missing_constant_is_named():
+    for name in GIVEN:
+        with pytest.raises(TechnologyError, match=f"{name} is missing"):
+            parse(without(name), "mine.toml")
 
 
-@pytest.mark.parametrize("name", GIVEN)
 @pytest.mark.parametrize("value", ["nan", "inf", '"much"', "true", "1e30", "[1.0, 2.0, 3.0, 4.0, 5.0]"])
-def test_a_wrong_value_is_refused(name, value):
-    with pytest.raises(TechnologyError, match=name):
-        parse(changed(name, f"value = {value}"), "mine.toml")
+def test_a_wrong_value_is_refused(value):
+    for name in GIVEN:
+        with pytest.raises(TechnologyError, match=name):
+            parse(changed(name, f"value = {value}"), "mine.toml")
 
 
-@pytest.mark.parametrize("name", [n for n in load("rram").names if CONSTANTS[n].low >= 0])
-def test_a_negative_value_is_refused(name):
-    with pytest.raises(TechnologyError, match=rf"{name} is -1[ ;].*allowed"):
-        load("rram").replace({name: [-1.0] * CONSTANTS[name].length if CONSTANTS[name].length > 1 else -1.0})
+def test_a_negative_value_is_refused():
+    positive = [name for name in load("rram").names if CONSTANTS[name].low >= 0]
+    assert len(positive) > 20
+    for name in positive:
+        with pytest.raises(TechnologyError, match=rf"{name} is -1[ ;].*allowed"):
+            load("rram").replace({name: [-1.0] * CONSTANTS[name].length if CONSTANTS[name].length > 1 else -1.0})
 
 
-@pytest.mark.parametrize("name", load("rram").names)
-def test_a_constant_without_source_is_refused(name):
+def test_a_constant_without_source_is_refused():
     tech = load("rram")
-    sources = tech.sources | {name: "  "}
-    with pytest.raises(TechnologyError, match=rf"{name} has no source"):
-        technology.Technology("mine", "", tech.read_mode, tech.pair, tech.ramp_kind, tech.values, sources)
+    for name in tech.names:
+        sources = tech.sources | {name: "  "}
+        with pytest.raises(TechnologyError, match=rf"{name} has no source"):
+            technology.Technology("mine", "", tech.read_mode, tech.pair, tech.ramp_kind, tech.values, sources)
 
 
 @pytest.mark.parametrize("source", ["3", '["a paper"]', "true"])
