@@ -20,12 +20,14 @@ from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 from crossramp.golden.spec.specification import Specification
+from crossramp.sim.array.array_setup import ArraySetup
 from crossramp.sim.array.boundary_verilog import IDEAL_ARRAY, array_instance, array_source, boundary_wires
 from crossramp.sim.array.programming import Programming
 from crossramp.sim.bulk import bench_verilog
 from crossramp.sim.bulk.bulk_bench import network_verilog
 from crossramp.sim.bulk.bulk_simulation import children_seconds, simulate_bulk
-from crossramp.sim.checking.scoreboard import compare_bulk
+from crossramp.sim.checking.golden_traces import expected_traces
+from crossramp.sim.checking.scoreboard import compare_traces
 from crossramp.sim.tools.builds import build_executable
 
 STEPS = 49
@@ -104,15 +106,15 @@ def main():
     # Not strict: most of the pins stay open.
     command = build_executable("verilator", sources, "crossramp_bare", main=loop, strict=False)
 
-    chip = device(load(arguments.technology), spec, network.weights, arguments.seed)
+    behind = ArraySetup(device(load(arguments.technology), spec, network.weights, arguments.seed))
     bulk, bare, chips = [], [], []
     with tempfile.TemporaryDirectory() as name:
         array = Programming.ideal(spec, network.weights).write(Path(name) / "array")
         for _ in range(arguments.repeat):
-            result = simulate_bulk(network, x, simulator="verilator")
+            result = simulate_bulk(network, x, "verilator")
             bulk.append(result.clocks / result.processor_seconds)
-            compare_bulk(network, x, result).check()
-            erring = simulate_bulk(network, x, simulator="verilator", programming=chip)
+            compare_traces(spec, expected_traces(network, x), result.traces).check()
+            erring = simulate_bulk(network, x, "verilator", array=behind)
             chips.append(erring.clocks / erring.processor_seconds)
             begin = children_seconds()
             subprocess.run([*command, str(result.clocks), f"+array={array}"], check=True)
@@ -121,7 +123,7 @@ def main():
     rate = max(bulk) * arguments.utterances / result.clocks
     print(f"bulk simulation  {max(bulk) / 1e6:7.3f} M clocks/s, {rate:.0f} utterances/s")
     print(f"bare C++ loop    {max(bare) / 1e6:7.3f} M clocks/s")
-    compare_bulk(network, x, erring, device=chip).check()
+    compare_traces(spec, expected_traces(network, x, behind), erring.traces).check()
     rate = max(chips) * arguments.utterances / erring.clocks
     print(f"ratio            {max(bulk) / max(bare):7.2f}")
     print(

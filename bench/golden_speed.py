@@ -92,7 +92,7 @@ def parts(golden: Network, x: np.ndarray) -> dict:
     drive = np.ones((batch, len(steps.weights)), np.float32)
     h = drive[:, SPEC.inputs : -1]
     macs, c = np.empty((batch, SPEC.columns), np.float32), np.zeros((batch, SPEC.units), np.float32)
-    found = golden.run(x).steps.macs
+    found = golden.run(x).macs
     # New ones each time: no branch is learned. An index counts from the lowest MAC.
     places = [(found[:, t] + SPEC.rows * SPEC.weight_max * SPEC.input_max).astype(np.float32) for t in range(8)]
     turn = iter(range(1 << 60))
@@ -166,7 +166,7 @@ def _spread(ratios: np.ndarray) -> str:
 def _check(golden, plain, lstm, session, x, real, steps_first):
     """No ratio of wrong results: golden's paths agree in every bit, the float LSTMs within rounding."""
     few = x[:32]
-    traced = golden.run(few).steps.h
+    traced = golden.run(few).h
     for one in (golden, plain):
         if not np.array_equal(one.lstm.fast.hidden(few), traced):
             raise SystemExit("golden's fast path differs from its trace; no ratio is worth printing")

@@ -30,7 +30,7 @@ def counted_clocks(network: Network, seed: int) -> int:
     """Clocks of a step in a running utterance, as the gateware shows them."""
     spec = network.spec
     x = np.random.default_rng(seed).integers(-spec.input_max, spec.input_max, (1, STEPS, spec.inputs), endpoint=True)
-    clocks = set(simulate_amaranth(network, x, jobs=1).step_clocks.tolist())
+    clocks = set(simulate_amaranth(network, x, jobs=1).traces[0].step_clocks.tolist())
     if len(clocks) != 1:
         raise SystemExit(f"steps took {sorted(clocks)} clocks; expected one number")
     return clocks.pop()

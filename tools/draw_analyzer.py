@@ -91,7 +91,7 @@ def simulate() -> Step:
             _wait(log, build.clock, before + 1)
         pins = read_pins(log, build.clock)
     step = _cut(build.clock, pins, model.spec.ticks)
-    golden = model.network.run(x[None]).steps.codes[0, -1]
+    golden = model.network.run(x[None]).codes[0, -1]
     expected = golden[probed_columns(model.spec)].tolist()
     if step.codes() != expected:
         raise SystemExit(f"the pins show {step.codes()}, and the golden model computes {expected}")

@@ -18,6 +18,7 @@ from crossramp.golden.link.board_memory import unpacked
 from crossramp.golden.link.link_protocol import BAUD, Command, Space, Status, StatusBlock, step_payload
 from crossramp.golden.network.lstm import check_integers
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.trace import Trace
 
 from .exchange import Exchange, LinkError, Refused, Silent
 from .images import network_images, settings_image
@@ -55,6 +56,11 @@ class Answer:
     clocks: int
     waiting: int
     restarts: int
+
+    @property
+    def trace(self) -> Trace:
+        """h, logits and answer as the trace of one utterance; h without a steps axis where the last alone was read."""
+        return Trace(h=self.h[None], logits=self.logits[None], answers=np.array([self.answer]))
 
 
 class BoardDriver(BoardMemories):

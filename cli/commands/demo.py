@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
+from crossramp.golden.network.trace import Trace
 
 from ..inputs import network_inputs, options
 from ..output.output_folder import written_folder
@@ -120,11 +121,11 @@ def draw(
     from ..plots import demo_pictures  # matplotlib takes a moment to import
 
     spec = model.spec
-    name, codes, h = utterances.names[chosen], utterances.codes[chosen], outcome.h[chosen]
+    name, codes, h = utterances.names[chosen], utterances.codes[chosen], outcome.observed.h[chosen]
     step = min(_DRAWN_STEP, len(codes) - 1)
     waves = trace_step(model.network, codes, step)
     title = f"{MODEL}, step {step} of {name}, as simulated: {len(waves.tap)} clocks"
-    answer = model.class_names[outcome.answers[chosen]]
+    answer = model.class_names[outcome.observed.answers[chosen]]
     demo_pictures.draw_ramps(folder / "ramps.png", spec)
     demo_pictures.draw_step(folder / "step.png", spec, waves, title)
     demo_pictures.draw_utterance(
@@ -152,14 +153,14 @@ def _one_of_each_first(labels: list[int | None]) -> list[int]:
 
 def _recording_to_draw(utterances: network_inputs.Utterances, outcome: Outcome) -> int:
     """The first recording of a word that the hardware got right; silence makes a dull picture."""
-    done = len(outcome.answers)
+    done = len(outcome.observed.answers)
     labels = np.array([-1 if label is None else label for label in utterances.labels[:done]])
     spoken = np.array([not name.startswith("_") for name in utterances.names[:done]])
-    good = np.flatnonzero((labels == outcome.answers) & spoken)
+    good = np.flatnonzero((labels == outcome.observed.answers) & spoken)
     return int(good[0]) if len(good) else 0
 
 
 def running_logits(model: Model, h: np.ndarray) -> np.ndarray:
     """What the head would say after each step: logits of the steps so far; int64, shape (steps, classes)."""
     network = model.network
-    return np.stack([network.head(h[None, : step + 1])[1][0] for step in range(len(h))])
+    return np.stack([network.with_head(Trace(h=h[None, : step + 1])).logits[0] for step in range(len(h))])

@@ -12,10 +12,14 @@ from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.inputs.text_codes import TextSettings, bits_per_character, character_name, probabilities
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.trace import Trace
+from crossramp.golden.spec.specification import Specification
+from crossramp.sim.array.array_setup import IDEAL
+from crossramp.sim.checking.scoreboard import Scoreboard
 
 from ..inputs import chip_options, options
 from ..output.tables import Progress, as_json
-from ..verification import choose, difference
+from ..verification import choose
 from . import simulate
 from .generate import with_lanes
 
@@ -36,9 +40,6 @@ OPTIONS = (
     *("model", "prompt", "characters", "temperature", "seed", "lanes", "calibration"),
     *("technology", "set", "no", "device_seed", "conductances", "conductances_g_max"),
 )
-
-#: What is compared after every step, in the order in which a difference would arise.
-_COMPARED = ("codes", "c", "state_pulses", "state_codes", "h", "logits", "answers")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,11 +78,11 @@ def run(args: argparse.Namespace) -> int:
             f"{args.model or MODEL}: {spec.units} units, {spec.classes} characters; "
             f"hardware in {simulator}, temperature {temperature:g}, seed {seed}\n"
         )
-    said = Said(settings, prompt, temperature, seed)
+    said = Said(model.spec, settings, prompt, temperature, seed)
     clocks = _say(said, model, count, simulator, array, _silent if args.json else _show)
     content = report(said, clocks, simulator, array)
     print(as_json(content) if args.json else "\n\n" + summary(content))
-    return 1 if said.mismatches else 0
+    return 1 if said.board.wrong else 0
 
 
 def _text_model(args: argparse.Namespace) -> Model:
@@ -125,6 +126,7 @@ class Said:
 
     Parameters
     ----------
+    spec : Specification
     settings : TextSettings
     prompt : str
     temperature : float
@@ -138,24 +140,22 @@ class Said:
         The prompt, and what came so far.
     logits : list of int64 arrays, shape (characters,)
         The hardware's, after each step.
-    compared, mismatches : int
-        Values compared, and those that differ.
-    first : str or None
-        Where the first one differs, in words.
+    board : Scoreboard
+        Every value of every step; a step is one utterance to it.
     """
 
+    spec: Specification
     settings: TextSettings
     prompt: str
     temperature: float
     seed: int
     text: str = field(init=False)
     logits: list[np.ndarray] = field(init=False, default_factory=list)
-    compared: int = field(init=False, default=0)
-    mismatches: int = field(init=False, default=0)
-    first: str | None = field(init=False, default=None)
+    board: Scoreboard = field(init=False)
 
     def __post_init__(self):
         self.text = self.prompt
+        self.board = Scoreboard(self.spec)
         self._rng = np.random.default_rng(self.seed)
 
     def draw(self) -> str:
@@ -169,22 +169,19 @@ class Said:
         self.text += self.settings.vocabulary[chosen]
         return self.text[-1]
 
-    def compare(self, have: dict[str, np.ndarray], golden: dict[str, np.ndarray]) -> None:
-        """Compare one step's values: arrays with a leading axis of 1, by the names of :data:`_COMPARED`."""
-        from crossramp.sim.tools.simulators import HardwareError
+    def compare(self, golden: Trace, have: Trace) -> None:
+        """Compare the next step: traces of one utterance of one step."""
+        self.board.compare(golden, have)
+        self.logits.append(have.logits[0, 0])
 
-        step = len(self.logits)
-        for name in _COMPARED:
-            got, expected = have[name][0], golden[name][0]
-            if got.shape != expected.shape:
-                raise HardwareError(f"the simulation gave {name} of shape {got.shape}; expected {expected.shape}")
-            wrong = int((got != expected).sum())
-            self.compared += got.size
-            self.mismatches += wrong
-            if wrong and self.first is None:
-                after = character_name(self.text[step])
-                self.first = f"step {step}, which reads {after!r}: {difference(name, got, expected)}"
-        self.logits.append(have["logits"][0])
+    @property
+    def first(self) -> str | None:
+        """Where the first value differs, in words; None where all are equal."""
+        if not self.board.mismatches:
+            return None
+        mismatch = self.board.mismatches[0]
+        step = mismatch.utterance
+        return f"step {step}, which reads {character_name(self.text[step])!r}: {mismatch.without_step}"
 
     def bits(self, begin: int, end: int) -> float | None:
         """Bits per character that the hardware's logits gave to characters begin to end - 1 (not the first one)."""
@@ -210,15 +207,13 @@ class Golden:
             self.lstm = DeviceLstm(array.instance, array.calibration.cells, network.projection_weights)
         self._state, self._steps = self.lstm.start(1), 0
 
-    def step(self, codes: np.ndarray) -> dict[str, np.ndarray]:
-        """Values by the names of :data:`_COMPARED`, each with a leading axis of 1; ``codes``: shape (inputs,)."""
+    def step(self, codes: np.ndarray) -> Trace:
+        """The trace of one utterance of one step; ``codes``: shape (inputs,)."""
         # The noise of a device depends on the conversion's number.
         number = () if self.lstm is self.network.lstm else (np.array([2 * self._steps]),)
         trace = self.lstm.step(codes[None], *self._state, *number)
         self._state, self._steps = (trace.c, trace.h), self._steps + 1
-        logits = self.network.logits(trace.h, 1)
-        found = {name: getattr(trace, name) for name in _COMPARED[:5]}
-        return found | {"logits": logits, "answers": logits.argmax(axis=-1)}
+        return self.network.with_head(Trace.stack([trace]))
 
 
 def _say(said: Said, model: Model, count: int, simulator: str, array: chip_options.Array | None, show) -> np.ndarray:
@@ -227,17 +222,17 @@ def _say(said: Said, model: Model, count: int, simulator: str, array: chip_optio
     from crossramp.sim.tools.simulators import HardwareError, SimulationError
 
     progress, network = Progress(), model.network
-    behind = {} if array is None else {"device": array.instance, "calibration": array.calibration.port}
+    setup = IDEAL if array is None else array.setup
     golden, steps = Golden(network, array), len(said.prompt) + count - 1
     try:
         progress.show(f"{simulator}: building the simulation")
-        with Session(network, simulator=simulator, **behind) as session:
+        with Session(network, simulator=simulator, array=setup) as session:
             for step in range(steps):
                 if step < len(said.prompt):
                     progress.show(f"{simulator}: reading the prompt")
                 codes = said.settings.codes(said.text[step])[0]
                 session.step(codes, last=step == steps - 1)
-                said.compare(session.observed(step), golden.step(codes))
+                said.compare(golden.step(codes), session.trace(step))
                 if step == len(said.prompt) - 1:
                     progress.clear()
                     show(said.prompt)
@@ -281,8 +276,8 @@ def report(said: Said, clocks: np.ndarray, simulator: str, array: chip_options.A
         "simulator": simulator,
         "array": None if array is None else array.to_dict(),
         "steps": len(said.logits),
-        "values_compared": said.compared,
-        "mismatches": said.mismatches,
+        "values_compared": said.board.total,
+        "mismatches": said.board.wrong,
         "first_mismatch": said.first,
         "clocks_per_character": int(np.bincount(clocks).argmax()) if len(clocks) else None,
         "bits_per_character": {"prompt": said.bits(0, start), "text": said.bits(start, end)},

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
+from crossramp.sim.array.array_setup import IDEAL, ArraySetup
 from crossramp.sim.montecarlo.evaluation import Chip, Instances
 from crossramp.train.data.word_folders import SPLITS
 
@@ -193,13 +194,12 @@ class _Plan:
             self.network,
             codes,
             self.simulator,
+            IDEAL if chip is None else ArraySetup(chip.instance, chip.calibration.port),
             progress=lambda done: progress.show(f"{head}{done} of {len(codes)} {data.UTTERANCES}"),
-            device=None if chip is None else chip.instance,
-            calibration=None if chip is None else chip.calibration.port,
             checking=lambda done: progress.show(f"{head}{done} of {len(codes)} {data.UTTERANCES} compared"),
         )
-        score = data.of(outcome.answers, outcome.logits)
-        golden = data.of(outcome.golden_answers, outcome.golden_logits)
+        score = data.of(outcome.observed.answers, outcome.observed.logits)
+        golden = data.of(outcome.golden.answers, outcome.golden.logits)
         told = {**about, **data.tell(score), "golden": golden.value, **_comparison(outcome, len(codes))}
         return told, score
 
@@ -208,15 +208,15 @@ def _comparison(outcome: Outcome, utterances: int) -> dict:
     """What a simulation showed, as JSON types; SimulationError where it compared nothing, or not everything."""
     from crossramp.sim.tools.simulators import SimulationError
 
-    if len(outcome.compared) != utterances or not (outcome.compared > 0).all():
-        raise SimulationError(
-            f"{outcome.simulator}: {int((outcome.compared > 0).sum())} of {utterances} were compared; nothing is proved"
-        )
-    first = next((f"{k}: {where}" for k, where in enumerate(outcome.first) if where is not None), None)
+    board, simulator = outcome.board, outcome.result.simulator
+    compared = int((board.compared_by_utterance > 0).sum())
+    if not compared or compared != utterances:
+        raise SimulationError(f"{simulator}: {compared} of {utterances} were compared; nothing is proved")
+    first = next((f"{k}: {where}" for k, where in enumerate(board.first_by_utterance) if where is not None), None)
     return {
-        "simulator": outcome.simulator,
-        "compared": int(outcome.compared.sum()),
-        "mismatches": int(outcome.mismatches.sum()),
+        "simulator": simulator,
+        "compared": board.total,
+        "mismatches": board.wrong,
         "first_mismatch": first,
         "violations": list(outcome.violations),
         "clocks_per_step": outcome.clocks_per_step,

@@ -13,12 +13,13 @@ from crossramp.golden.common.errors import UserError
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.spec.specification import Specification
+from crossramp.sim.checking.scoreboard import Scoreboard
 
 from .. import scored_answers
 from ..inputs import network_inputs, options
 from ..output import notices
 from ..output.tables import Progress, as_json, table
-from ..verification import difference
+from ..verification import in_words
 from .virtual import BOARD
 
 #: What --port takes beside the name of a port.
@@ -86,10 +87,8 @@ class Outcome:
     build : Build
         What the board says it is.
     answers, golden_answers : int64 arrays
-    compared, mismatches : int64 arrays
-        Values compared (h, logits, the answer), and those that differ.
-    first : list of str or None
-        Where an utterance first differs, in words.
+    board : Scoreboard
+        h, logits and answers against the golden model, by utterance.
     clocks, waiting : int64 arrays
         Clocks that the board computed, and those of them on which its array made the periphery wait.
     restarts, repeated : int
@@ -103,9 +102,7 @@ class Outcome:
     build: Build
     answers: np.ndarray
     golden_answers: np.ndarray
-    compared: np.ndarray
-    mismatches: np.ndarray
-    first: list[str | None]
+    board: Scoreboard
     clocks: np.ndarray
     waiting: np.ndarray
     restarts: int
@@ -204,41 +201,30 @@ def _run_all(board, model: Model, utterances, every_step: bool, progress: Progre
     from crossramp.boards.host.exchange import LinkError
     from crossramp.sim.tools.simulators import HardwareError, SimulationError
 
-    count, running = len(utterances.codes), 0.0
-    results, compared, mismatches, golden_answers = [], [], [], []
-    first: list[str | None] = []
+    count, running, scoreboard = len(utterances.codes), 0.0, Scoreboard(model.spec)
+    results, golden_answers = [], []
     for k, codes in enumerate(utterances.codes):
         progress.show(f"{board.build.board}: utterance {k + 1} of {count}")
         begun = time.perf_counter()
         try:
             result = board.run(codes, every_step=every_step)
         except (LinkError, SimulationError) as error:
-            seen = next((f"{utterances.names[at]}: {where}" for at, where in enumerate(first) if where), None)
-            if seen is None:
+            first = next(iter(scoreboard.mismatches), None)
+            if first is None:
                 raise
+            seen = f"{utterances.names[first.utterance]}: {first}"
             raise HardwareError(f"hardware and golden model differ: {seen}; then {error}") from None
         running += time.perf_counter() - begun
         trace = model.network.run(codes[None])
-        h = trace.steps.h[0] if every_step else trace.steps.h[0, -1]
-        pairs = {
-            "h": (result.h, h),
-            "logits": (result.logits, trace.logits[0]),
-            "answer": (np.array(result.answer), trace.answers[0]),
-        }
-        wrong = {name: int((have != golden).sum()) for name, (have, golden) in pairs.items()}
-        differing = [name for name, number in wrong.items() if number]
-        first.append(difference(differing[0], *pairs[differing[0]]) if differing else None)
-        compared.append(sum(golden.size for _, golden in pairs.values()))
-        mismatches.append(sum(wrong.values()))
+        golden = trace if every_step else trace.replace(h=trace.h[:, -1])
+        scoreboard.compare(golden, result.trace, ("h", "logits", "answers"))
         golden_answers.append(trace.answers[0])
         results.append(result)
     return Outcome(
         build=board.build,
         answers=np.array([result.answer for result in results]),
         golden_answers=np.array(golden_answers),
-        compared=np.array(compared),
-        mismatches=np.array(mismatches),
-        first=first,
+        board=scoreboard,
         clocks=np.array([result.clocks for result in results]),
         waiting=np.array([result.waiting for result in results]),
         restarts=sum(result.restarts for result in results),
@@ -254,9 +240,9 @@ def report(model: Model, utterances: network_inputs.Utterances, outcome: Outcome
     steps = int(utterances.codes.shape[1])
     rows = scored_answers.rows(model, utterances, outcome.answers, outcome.golden_answers)
     for k, row in enumerate(rows):
-        row["compared"] = int(outcome.compared[k])
-        row["mismatches"] = int(outcome.mismatches[k])
-        row["first_mismatch"] = outcome.first[k]
+        row["compared"] = int(outcome.board.compared_by_utterance[k])
+        row["mismatches"] = int(outcome.board.mismatched_by_utterance[k])
+        row["first_mismatch"] = in_words(outcome.board.first_by_utterance[k])
         row["clocks"] = int(outcome.clocks[k])
         row["waiting"] = int(outcome.waiting[k])
         row["milliseconds"] = _milliseconds(outcome.clocks[k], build.clock)
@@ -269,8 +255,8 @@ def report(model: Model, utterances: network_inputs.Utterances, outcome: Outcome
         "baud": build.baud,
         "utterances": len(rows),
         "steps": steps,
-        "compared": int(outcome.compared.sum()),
-        "mismatches": int(outcome.mismatches.sum()),
+        "compared": outcome.board.total,
+        "mismatches": outcome.board.wrong,
         **scored_answers.accuracies(utterances, outcome.answers, outcome.golden_answers),
         "clocks_per_step": round(float(outcome.clocks.mean()) / steps, 2),
         "clocks_per_step_without_waiting": round(float((outcome.clocks - outcome.waiting).mean()) / steps, 2),

@@ -4,12 +4,13 @@
 import argparse
 
 from crossramp.golden.network.model_file import Model, load_model
+from crossramp.sim.array.array_setup import IDEAL
 
 from .. import scored_answers
 from ..inputs import chip_options, network_inputs, options
 from ..output import notices
 from ..output.tables import Progress, as_json, table
-from ..verification import Outcome, choose, verify
+from ..verification import Outcome, choose, in_words, verify
 from .generate import with_lanes
 
 _EPILOG = """\
@@ -78,9 +79,8 @@ def simulate(
             model.network,
             utterances.codes,
             simulator,
+            IDEAL if array is None else array.setup,
             progress=lambda done: progress.show(f"{simulator}: {done} of {count} utterances"),
-            device=None if array is None else array.instance,
-            calibration=None if array is None else array.calibration.port,
             checking=lambda done: progress.show(f"golden model: {done} of {count} utterances compared"),
         )
     finally:
@@ -91,19 +91,19 @@ def report(
     model: Model, utterances: network_inputs.Utterances, outcome: Outcome, array: chip_options.Array | None = None
 ) -> dict:
     """Everything the command tells, as JSON types; accuracies as :func:`.scored_answers.accuracies` gives them."""
-    answers = outcome.answers, outcome.golden_answers, outcome.ideal_answers
+    board, answers = outcome.board, (outcome.observed.answers, outcome.golden.answers, outcome.ideal_answers)
     rows = scored_answers.rows(model, utterances, *answers)
     for k, row in enumerate(rows):
-        row["codes_compared"] = int(outcome.compared[k])
-        row["mismatches"] = int(outcome.mismatches[k])
-        row["first_mismatch"] = outcome.first[k]
+        row["codes_compared"] = int(board.compared_by_utterance[k])
+        row["mismatches"] = int(board.mismatched_by_utterance[k])
+        row["first_mismatch"] = in_words(board.first_by_utterance[k])
     return {
-        "simulator": outcome.simulator,
+        "simulator": outcome.result.simulator,
         "array": None if array is None else array.to_dict(),
         "utterances": len(rows),
         "steps": int(utterances.codes.shape[1]),
-        "codes_compared": int(outcome.compared.sum()),
-        "mismatches": int(outcome.mismatches.sum()),
+        "codes_compared": board.total,
+        "mismatches": board.wrong,
         "violations": list(outcome.violations),
         **scored_answers.accuracies(utterances, *answers),
         "clocks_per_step": outcome.clocks_per_step,

@@ -17,6 +17,7 @@ from crossramp.golden.analog.technologies.constants import CONSTANTS, SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, load, shipped
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model
+from crossramp.sim.array.array_setup import ArraySetup
 
 from . import cell_files
 from .options import DEVICE_SEED
@@ -89,6 +90,11 @@ class Array:
     devices: Devices
     instance: DeviceInstance
     calibration: SettledCalibration
+
+    @property
+    def setup(self) -> ArraySetup:
+        """What the simulators take."""
+        return ArraySetup(self.instance, self.calibration.port)
 
     def to_dict(self) -> dict:
         """As JSON types."""

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The LSTM macro in integers: crossbar, ramp conversion, cell update, second conversion."""
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -13,30 +12,7 @@ from .cell_update import project, state_pulses, update_c, update_h
 from .fast_lstm import FastLstm
 from .integers import exact_matmul
 from .ramps import ramps as ideal_ramps
-
-
-@dataclass(frozen=True, eq=False)
-class StepTrace:
-    """Everything a macro computes in one step, or in all steps of a batch (then with a steps axis after the batch's).
-
-    All are integers. ``macs`` and ``codes``: shape (batch, columns). ``c`` (units of
-    2**-state_frac_bits), ``state_pulses`` (c's pulse codes) and ``state_codes`` (codes of tanh(c)): shape (batch,
-    units). ``h`` (pulse codes, projected where there is a projection): shape (batch, hidden).
-    """
-
-    macs: np.ndarray
-    codes: np.ndarray
-    c: np.ndarray
-    state_pulses: np.ndarray
-    state_codes: np.ndarray
-    h: np.ndarray
-
-    FIELDS = ("macs", "codes", "c", "state_pulses", "state_codes", "h")
-
-    @classmethod
-    def stack(cls, steps: list["StepTrace"]) -> "StepTrace":
-        """The traces of single steps as one, with a steps axis after the batch's."""
-        return cls(*(np.stack([getattr(step, name) for step in steps], axis=1) for name in cls.FIELDS))
+from .trace import Trace
 
 
 class Lstm:
@@ -76,7 +52,7 @@ class Lstm:
         """(c, h) of a state reset: zeros, int64, shapes (batch, units) and (batch, hidden)."""
         return np.zeros((batch, self.spec.units), np.int64), np.zeros((batch, self.spec.hidden), np.int64)
 
-    def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray) -> StepTrace:
+    def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray) -> Trace:
         """One time step.
 
         Parameters
@@ -95,7 +71,7 @@ class Lstm:
         h = update_h(spec, spec.of_bank(codes, "o"), state_codes)
         if self.projection_weights is not None:
             h = project(spec, self.projection_weights, h)
-        return StepTrace(macs, codes, c, pulses, state_codes, h)
+        return Trace(codes, c, pulses, state_codes, h, macs=macs)
 
     def macs(self, x: np.ndarray, h: np.ndarray) -> np.ndarray:
         """z = Σ w·x of every column: int64, shape (batch, columns)."""
@@ -113,7 +89,7 @@ class Lstm:
             codes[..., columns] = self.ramps[self.spec.ramp_of(gate)].convert(macs[..., columns])
         return codes
 
-    def run(self, x: np.ndarray) -> StepTrace:
+    def run(self, x: np.ndarray) -> Trace:
         """A batch of utterances of equal length, each from a state reset, with the whole trace.
 
         Parameters
@@ -123,7 +99,7 @@ class Lstm:
 
         Returns
         -------
-        StepTrace
+        Trace
             Each array with a steps axis: (batch, steps, ...).
 
         Raises
@@ -137,7 +113,7 @@ class Lstm:
         for t in range(x.shape[1]):
             steps.append(self.step(x[:, t], c, h))
             c, h = steps[-1].c, steps[-1].h
-        return StepTrace.stack(steps)
+        return Trace.stack(steps)
 
     def hidden(self, x: np.ndarray) -> np.ndarray:
         """h of :meth:`run` without the rest of the trace, by the fast path where there is one.

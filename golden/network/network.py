@@ -1,29 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole network: LSTM macro, dense head, argmax."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..common.errors import InvalidValue
 from ..spec.specification import Specification
 from .integers import exact_matmul
-from .lstm import Lstm, StepTrace, check_integers, checked_integers
-
-
-@dataclass(frozen=True, eq=False)
-class NetworkTrace:
-    """What a network computed for a batch.
-
-    ``answers``: class indices, shape (batch,). ``logits``: exact integers, shape (batch, classes). ``sums``: what the
-    head saw, shape (batch, hidden). ``steps``: the macro's trace. With the readout ``"step"``, the first three have a
-    steps axis after the batch's.
-    """
-
-    answers: np.ndarray
-    logits: np.ndarray
-    sums: np.ndarray
-    steps: StepTrace
+from .lstm import Lstm, check_integers, checked_integers
+from .trace import Trace
 
 
 class Network:
@@ -68,7 +52,7 @@ class Network:
         """The projection's weights: int64, shape (hidden, units), or None."""
         return self.lstm.projection_weights
 
-    def run(self, x: np.ndarray) -> NetworkTrace:
+    def run(self, x: np.ndarray) -> Trace:
         """Utterances of equal length, with the whole trace.
 
         Parameters
@@ -82,10 +66,9 @@ class Network:
             For a wrong shape, a number of steps or a code out of range.
         """
         self._check_steps(x)
-        steps = self.lstm.run(x)
-        return NetworkTrace(*self.head(steps.h), steps)
+        return self.with_head(self.lstm.run(x))
 
-    def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray) -> NetworkTrace:
+    def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray) -> Trace:
         """One time step and its logits, for inputs that depend on the answers before; for the readout ``"step"``.
 
         Parameters
@@ -93,11 +76,11 @@ class Network:
         x : integer array, shape (batch, inputs)
             Pulse codes within ±input_max.
         c, h : integer arrays, shapes (batch, units) and (batch, hidden)
-            Of the step before (``steps.c`` and ``steps.h`` of the trace), or those of :meth:`.lstm.Lstm.start`.
+            Of the step before, or those of :meth:`.lstm.Lstm.start`.
 
         Returns
         -------
-        NetworkTrace
+        Trace
             Without a steps axis.
 
         Raises
@@ -109,7 +92,7 @@ class Network:
             raise InvalidValue(f"the readout is {self.spec.readout!r}: only 'step' has logits after every step")
         step = self.lstm.step(check_integers("x", x, (None, self.spec.inputs), self.spec.input_max), c, h)
         logits = self.logits(step.h, 1)
-        return NetworkTrace(logits.argmax(axis=-1), logits, step.h, step)
+        return step.replace(logits=logits, answers=logits.argmax(axis=-1), sums=step.h)
 
     def answers(self, x: np.ndarray) -> np.ndarray:
         """The answers of :meth:`run` without the trace, by the fast path where the macro has one.
@@ -130,11 +113,12 @@ class Network:
         if self.spec.readout != "step" and np.ndim(x) == 3 and np.shape(x)[1] > self.spec.max_steps:
             raise InvalidValue(f"x has {np.shape(x)[1]} steps; max_steps is {self.spec.max_steps}")
 
-    def head(self, h: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(answers, logits, sums) of hidden states ``h``, shape (batch, steps, hidden). Ties go to the lower class."""
+    def with_head(self, trace: Trace) -> Trace:
+        """A macro's trace of whole utterances with ``logits``, ``answers`` and ``sums``; ties go to the lower class."""
+        h = trace.h
         sums = {"mean": lambda: h.sum(axis=1), "last": lambda: h[:, -1], "step": lambda: h}[self.spec.readout]()
         logits = self.logits(sums, h.shape[1] if self.spec.readout == "mean" else 1)
-        return logits.argmax(axis=-1), logits, sums
+        return trace.replace(logits=logits, answers=logits.argmax(axis=-1), sums=sums)
 
     def logits(self, sums: np.ndarray, count: int) -> np.ndarray:
         """Exact logits of ``sums``, integers, shape (..., hidden): of h over ``count`` steps, or of one h.

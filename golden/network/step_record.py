@@ -10,13 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..spec.lstm_cell import GATES
 from ..spec.specification import Specification
-from .network import NetworkTrace
+from .trace import QUANTITIES, Trace
 
 
 def _one(spec: Specification) -> int:
     return 1
+
+
+def _units(spec: Specification) -> int:
+    return spec.units
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,25 @@ class Field:
         From a Specification to the bits of one number.
     meaning : str
         One line for port tables.
-    per_lane : bool
-        ``lanes`` numbers, the lowest unit in the lowest bits; otherwise one.
+    quantity : str or None
+        The field of a :class:`~.trace.Trace` that it is a part of; None for what only frames a record.
+    per_step : callable or None
+        From a Specification to how many of them a step has: each beat carries ``lanes`` of them, the lowest unit in the
+        lowest bits. None: a beat carries one.
     signed : bool
     """
 
     name: str
     bits: Callable[[Specification], int]
     meaning: str
-    per_lane: bool = True
+    quantity: str | None = None
+    per_step: Callable[[Specification], int] | None = _units
     signed: bool = False
+
+    @property
+    def per_lane(self) -> bool:
+        """Whether a beat carries ``lanes`` of them."""
+        return self.per_step is not None
 
     def count(self, spec: Specification) -> int:
         """Numbers in a beat."""
@@ -92,7 +104,7 @@ class Group:
 
 
 def _codes(name: str, meaning: str) -> Field:
-    return Field(name, lambda s: s.adc_bits, meaning)
+    return Field(name, lambda s: s.adc_bits, meaning, "state_codes" if name == "t" else "codes")
 
 
 def answer_bits(spec: Specification) -> int:
@@ -114,8 +126,10 @@ GROUPS = (
         "monitor",
         "a beat of monitor_c and _q is there",
         (
-            Field("c", lambda s: s.state_bits, "new cell state c, signed, units of 2**-state_frac_bits", signed=True),
-            Field("q", lambda s: s.state_pulse_bits, "c as a signed pulse code", signed=True),
+            Field(
+                "c", lambda s: s.state_bits, "new cell state c, signed, units of 2**-state_frac_bits", "c", signed=True
+            ),
+            Field("q", lambda s: s.state_pulse_bits, "c as a signed pulse code", "state_pulses", signed=True),
         ),
         lambda s: s.beats,
         "state",
@@ -137,10 +151,12 @@ GROUPS = (
                 "codes",
                 lambda s: s.input_bits,
                 "signed pulse codes of h, `lanes` units a beat, the lowest unit in the lowest bits",
+                "h",
+                lambda s: s.hidden,
                 signed=True,
             ),
-            Field("end", _one, "last beat of a step", per_lane=False),
-            Field("last", _one, "this step is the utterance's last", per_lane=False),
+            Field("end", _one, "last beat of a step", per_step=None),
+            Field("last", _one, "this step is the utterance's last", per_step=None),
         ),
         lambda s: s.h_beats,
         "h stream",
@@ -150,8 +166,8 @@ GROUPS = (
         "logit",
         "a logit is there",
         (
-            Field("value", lambda s: s.logit_bits, "signed logit, class 0 first", per_lane=False, signed=True),
-            Field("last", _one, "logit of the last class", per_lane=False),
+            Field("value", lambda s: s.logit_bits, "signed logit, class 0 first", "logits", per_step=None, signed=True),
+            Field("last", _one, "logit of the last class", per_step=None),
         ),
         lambda s: s.classes,
         "head",
@@ -162,12 +178,14 @@ GROUPS = (
         "answer",
         "an answer is there",
         (
-            Field("index", answer_bits, "the class with the largest logit, the lowest on a tie", per_lane=False),
+            Field(
+                "index", answer_bits, "the class with the largest logit, the lowest on a tie", "answers", per_step=None
+            ),
             Field(
                 "too_long",
                 _one,
                 "the utterance had more steps than max_steps: the answer means nothing",
-                per_lane=False,
+                per_step=None,
             ),
         ),
         _one,
@@ -276,48 +294,78 @@ def units_of(beats: np.ndarray, spec: Specification, count: int | None = None) -
 def step_values(spec: Specification, groups: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Unpacked groups as the quantities of a trace: int64 arrays, steps first; incomplete last steps are left out.
 
-    ``codes`` (steps, columns), ``c``, ``state_pulses`` and ``state_codes`` (steps, units), ``h`` (steps, hidden); of
-    the groups that are given, also ``logits`` (answers, classes) and ``answers`` (answers,).
+    Parameters
+    ----------
+    groups : mapping
+        Group to its unpacked records. Without the groups of the head there are no ``logits`` and ``answers``.
+
+    Returns
+    -------
+    dict
+        Name in :data:`~.trace.QUANTITIES` to its array: ``codes`` (steps, columns), ``c``, ``state_pulses`` and
+        ``state_codes`` (steps, units), ``h`` (steps, hidden), ``logits`` (answers, classes), ``answers`` (answers,).
     """
-    banks = {**groups["gates"], **groups["output"]}
-    codes = [units_of(banks[gate], spec) for gate in GATES]
-    complete = min(map(len, codes))
-    values = {
-        "codes": np.concatenate([bank[:complete] for bank in codes], axis=1),
-        "c": units_of(groups["state"]["c"], spec),
-        "state_pulses": units_of(groups["state"]["q"], spec),
-        "state_codes": units_of(groups["output"]["t"], spec),
-        "h": units_of(groups["h"]["codes"], spec, spec.hidden),
+    parts: dict[str, list[np.ndarray]] = {}
+    for group, field in _shown(groups):
+        beats = groups[group.name][field.name]
+        if field.per_lane:
+            numbers = units_of(beats, spec, field.per_step(spec))
+        else:
+            each = group.beats(spec)
+            numbers = beats[: len(beats) // each * each, 0].reshape(-1, *([each] if field.quantity == "logits" else []))
+        parts.setdefault(field.quantity, []).append(numbers)
+    complete = {name: min(map(len, banks)) for name, banks in parts.items()}
+    return {
+        name: np.concatenate([bank[: complete[name]] for bank in parts[name]], axis=-1)
+        for name in QUANTITIES
+        if name in parts
     }
-    if "logits" in groups:
-        logits = groups["logits"]["value"][:, 0]
-        values["logits"] = logits[: len(logits) // spec.classes * spec.classes].reshape(-1, spec.classes)
-        values["answers"] = groups["answers"]["index"][:, 0]
-    return values
 
 
-def expected_records(spec: Specification, trace: NetworkTrace) -> dict[str, dict[str, np.ndarray]]:
-    """What the hardware shows of a golden trace: by group and field int64 arrays, shape (records, count).
+def framing(spec: Specification, lasts: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
+    """What the fields that only frame a record must show: by (group, field) int64 arrays, shape (records,).
+
+    Parameters
+    ----------
+    lasts : bool array, shape (steps,)
+        Which steps are their utterances' last ones.
+    """
+    steps = len(lasts)
+    answers = steps if spec.readout == "step" else int(np.count_nonzero(lasts))
+    ends = np.arange(steps * spec.h_beats) % spec.h_beats == spec.h_beats - 1
+    last_class = np.arange(answers * spec.classes) % spec.classes == spec.classes - 1
+    return {
+        ("h", "end"): ends.astype(np.int64),
+        ("h", "last"): np.repeat(lasts, spec.h_beats).astype(np.int64),
+        ("logits", "last"): last_class.astype(np.int64),
+        ("answers", "too_long"): np.zeros(answers, np.int64),
+    }
+
+
+def expected_records(spec: Specification, trace: Trace) -> dict[str, dict[str, np.ndarray]]:
+    """What the hardware shows of a network's trace: by group and field int64 arrays, shape (records, count).
 
     The lanes beyond the last unit are zero, as a bench sees them.
     """
-    steps = trace.steps
-    batch, count = steps.h.shape[:2]
-    bank = {gate: _beats(spec.of_bank(steps.codes, gate), spec.lanes) for gate in GATES}
-    ends = np.tile(np.arange(spec.h_beats) == spec.h_beats - 1, batch * count)
-    lasts = np.tile(np.repeat(np.arange(count) == count - 1, spec.h_beats), batch)
-    last_class = np.tile(np.arange(spec.classes) == spec.classes - 1, trace.answers.size)
-    return {
-        "gates": {gate: bank[gate] for gate in "ifg"},
-        "state": {"c": _beats(steps.c, spec.lanes), "q": _beats(steps.state_pulses, spec.lanes)},
-        "output": {"o": bank["o"], "t": _beats(steps.state_codes, spec.lanes)},
-        "h": {"codes": _beats(steps.h, spec.lanes), "end": ends[:, None], "last": lasts[:, None]},
-        "logits": {"value": trace.logits.reshape(-1, 1), "last": last_class[:, None]},
-        "answers": {
-            "index": trace.answers.reshape(-1, 1),
-            "too_long": np.zeros((trace.answers.size, 1), np.int64),
-        },
-    }
+    batch, steps = trace.h.shape[:2]
+    records: dict[str, dict[str, np.ndarray]] = {group.name: {} for group in GROUPS}
+    taken = dict.fromkeys(QUANTITIES, 0)  # of a quantity's last axis: banks lie side by side
+    for group, field in _shown(records):
+        values = getattr(trace, field.quantity)
+        if field.per_lane:
+            start, taken[field.quantity] = taken[field.quantity], taken[field.quantity] + field.per_step(spec)
+            records[group.name][field.name] = _beats(values[..., start : taken[field.quantity]], spec.lanes)
+        else:
+            records[group.name][field.name] = values.reshape(-1, 1)
+    lasts = np.tile(np.arange(steps) == steps - 1, batch)
+    for (group, field), values in framing(spec, lasts).items():
+        records[group][field] = values[:, None]
+    return records
+
+
+def _shown(groups) -> list[tuple[Group, Field]]:
+    """The fields of ``groups`` that are parts of a trace, in the order of the table."""
+    return [(group, field) for group in GROUPS if group.name in groups for field in group.fields if field.quantity]
 
 
 def _beats(values: np.ndarray, lanes: int) -> np.ndarray:

@@ -13,8 +13,8 @@ from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.network.network_top import NetworkTop
 
 from ..array.array_interface import Array, CheckedArray
+from ..array.array_setup import ArraySetup
 from ..array.python_array import ArrayModel
-from ..checking.shown_steps import shown_values
 from ..tools.simulators import HardwareError
 
 #: Steps (load, conversion, and the sum of one logit) without any event after which a simulation is given up.
@@ -70,12 +70,8 @@ class Bench:
     Parameters
     ----------
     network : Network
-    programming
-        What the array holds, as :class:`.python_array.ArrayModel` takes it; or an :class:`.array_interface.Array`,
-        which then
-        stands behind the boundary itself.
-    calibration : int
-        The calibration port.
+    array : ArraySetup
+        What stands behind the boundary.
     first : int
         The number of the first conversion.
 
@@ -90,13 +86,14 @@ class Bench:
     clock : int
     """
 
-    def __init__(self, network: Network, programming, calibration: int, first: int = 0):
+    def __init__(self, network: Network, array: ArraySetup, first: int = 0):
         self.spec = network.spec
         self._probe = _Probe(network)
-        if not isinstance(programming, Array):
-            programming = ArrayModel(network.spec, programming, record=False, first=first)
-        self._array = CheckedArray(programming, network.spec.columns)
-        self._calibration = calibration
+        self._calibration = array.port(network.spec)
+        model = array.content
+        if not isinstance(model, Array):
+            model = ArrayModel(network.spec, array.loaded(network), record=False, first=first)
+        self._array = CheckedArray(model, network.spec.columns)
         self.payloads: list[int] = []
         self.beats: dict[str, list[int]] = {name: [] for name in _Probe.EVENTS}
         self.ends: list[int] = []
@@ -163,20 +160,6 @@ class Bench:
                         self.ends.append(self.clock)
 
 
-def beat_values(spec: Specification, beats: dict[str, list[int]], lasts: np.ndarray) -> dict[str, np.ndarray]:
-    """What the beats of some steps say: codes, c, state_pulses, state_codes, h, logits, answers; int64, steps first.
-
-    Parameters
-    ----------
-    beats : dict of lists of int
-        As :class:`Bench` collects them.
-    lasts : bool array, shape (steps,)
-        Which of the steps are their utterances' last ones.
-
-    Raises
-    ------
-    HardwareError
-        For another number of beats than they make, or beats that are framed otherwise.
-    """
-    records = step_records(spec)
-    return shown_values(spec, {name: records[name].unpack_integers(beats[name]) for name in records}, lasts)
+def unpacked(spec: Specification, beats: dict[str, list[int]]) -> dict[str, dict[str, np.ndarray]]:
+    """Beats as :class:`Bench` collects them, by group and field: int64 arrays, shape (beats, count)."""
+    return {name: record.unpack_integers(beats[name]) for name, record in step_records(spec).items()}

@@ -23,8 +23,8 @@ class Array(Protocol):
     conversion under
     way and returns all of them, oldest first. :class:`.cocotb_bench.MacroBench` then compares the number of
     conversions with
-    that of the steps, and its ``steps().macs`` holds the MACs; its ``restart`` empties the list. Without ``finish``, or
-    if it returns None, ``steps().macs`` is None.
+    that of the steps, and its ``traces()`` have the MACs; its ``restart`` empties the list. Without ``finish``, or
+    if it returns None, their ``macs`` are None.
     """
 
     def clock(self, pins) -> tuple[int, int]:

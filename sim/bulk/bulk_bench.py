@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The free-running bench: what it is built from, what it is given, and what its records say."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from crossramp.golden.analog.conversion.device import DeviceInstance
@@ -15,6 +14,7 @@ from ..array.programming import Programming, write_device
 from ..checking.protocol import RULES
 from ..checking.protocol_verilog import CHECKER, checker_source
 from ..tools.builds import build_executable
+from ..tools.run_options import BuildOptions
 from ..tools.simulators import SimulationError
 from ..tools.sources import source
 from . import bench_verilog
@@ -49,30 +49,20 @@ def network_verilog(network: Network, module: str = "network") -> tuple[str, lis
     return to_verilog(top, module), port_table(top)
 
 
-def bench_command(
-    network: Network,
-    simulator: str,
-    *,
-    errs: bool,
-    change_verilog: Callable[[str], str] | None = None,
-    random_start: bool = False,
-    optimize: bool = True,
-    folder: Path | str | None = None,
-) -> list[str]:
+def bench_command(network: Network, simulator: str, build: BuildOptions, *, errs: bool) -> list[str]:
     """Build the bench of ``network``; the command that runs it, to which plusargs are appended.
 
     Parameters
     ----------
     simulator : str
         ``"verilator"`` or ``"icarus"``.
+    build : BuildOptions
     errs : bool
         The array behind the boundary is a device instance.
-    change_verilog, random_start, optimize, folder
-        As :func:`.bulk_simulation.simulate_bulk` takes them; ``folder`` is its ``workdir``.
     """
     verilog, ports = network_verilog(network)
-    if change_verilog is not None:
-        verilog = change_verilog(verilog)
+    if build.change_verilog is not None:
+        verilog = build.change_verilog(verilog)
     own_clock = simulator == "icarus"
     sources = bulk_sources(network.spec, verilog, "network", ports, errs=errs, clock_input=not own_clock)
     main = None if own_clock else source("bulk_main.cpp").read_text()
@@ -81,10 +71,10 @@ def bench_command(
         sources,
         bench_verilog.TOP,
         main=main,
-        random_start=random_start,
-        optimize=optimize,
-        strict=change_verilog is None,
-        folder=folder,
+        random_start=build.random_start,
+        optimize=build.optimize,
+        strict=build.change_verilog is None,
+        folder=build.workdir,
     )
 
 
@@ -97,7 +87,7 @@ def write_array(programming: Programming | DeviceInstance, folder: Path):
 
 
 def broken_rules(summary: dict[str, int]) -> tuple[str, ...]:
-    """The violations of a :class:`.bulk_simulation.BulkResult`, from a bench's summary."""
+    """The violations of a :class:`~.simulation_result.SimulationResult`, from a bench's summary."""
     broken = [rule for bit, rule in enumerate(RULES) if summary["broken"] >> bit & 1]
     return (*broken, "streams") if summary["wrong"] else tuple(broken)
 

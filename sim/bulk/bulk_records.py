@@ -4,8 +4,8 @@
 from pathlib import Path
 
 import numpy as np
-from crossramp.golden.network.network import NetworkTrace
 from crossramp.golden.network.step_record import GROUPS, Record, Slot, expected_records, step_records
+from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.specification import Specification
 
 #: What the bench logs beside the groups of a step: the clock of each step's last beat of h.
@@ -27,7 +27,7 @@ def read_log(folder: Path, record: Record, first: int = 0) -> dict[str, np.ndarr
     return record.unpack(data[: len(data) // words * words].reshape(-1, words))
 
 
-def write_expected(folder: Path, spec: Specification, traces: list[NetworkTrace], *, head: bool = True):
+def write_expected(folder: Path, spec: Specification, traces: list[Trace], *, head: bool = True):
     """Write every record of golden ``traces``, in the order the hardware makes them, one hexadecimal line each."""
     records = step_records(spec)
     lines: dict[str, list[str]] = {name: [] for name in records}

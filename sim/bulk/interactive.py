@@ -13,11 +13,13 @@ from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.lstm import checked_integers
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.step_record import step_records
+from crossramp.golden.network.trace import Trace
 
-from ..amaranth.amaranth_bench import Bench, beat_values
-from ..array.programming import Programming, calibration_port
+from ..amaranth.amaranth_bench import Bench, unpacked
+from ..array.array_setup import IDEAL, ArraySetup
 from ..checking.shown_steps import shown_values
 from ..tools.growth import LOOK_SECONDS, Growth
+from ..tools.run_options import BUILD, NO_PAUSES, BuildOptions, Pauses
 from ..tools.simulators import HardwareError, SimulationError, SimulatorMissing, choose_simulator, environment
 from .bulk_bench import bench_command, broken_rules, read_summary, write_array
 from .bulk_records import CLOCKS, read_log, step_stimulus
@@ -41,21 +43,17 @@ class Session:
     simulator : str
         ``"verilator"``, ``"icarus"``, ``"amaranth"`` (needs no other tool, and is the slowest), or ``"auto"``: the
         first of these that is here.
-    device : DeviceInstance or None
-        The array behind the hardware; None: the ideal one.
-    calibration : int or None
-        The calibration port throughout, as :func:`.bulk_simulation.simulate_bulk` takes it.
-    idle, stall, array_stall, seed : int
-        Pauses, as :func:`.bulk_simulation.simulate_bulk` takes them; not in Amaranth's simulator.
-    workdir : path or None
-        Where models are built and kept, see :func:`.build_cache.cache_folder`.
-    optimize : bool
-        Verilator: compile for speed. False builds sooner, for few steps.
+    array : ArraySetup
+        What stands behind the boundary.
+    pauses : Pauses
+        Not in Amaranth's simulator.
+    build : BuildOptions
+        Of the Verilog simulators.
 
     Attributes
     ----------
     simulator : str
-        The one it runs in.
+        The one that it runs in.
     steps : int
         Done so far.
     end_clocks : int64 array, shape (steps,), or None
@@ -66,53 +64,35 @@ class Session:
     Raises
     ------
     InvalidValue
-        For another readout, a calibration or percentage out of range, or a device of another specification.
+        For another readout or simulator, an array or calibration that does not fit, or pauses in Amaranth's simulator.
     SimulatorMissing, SimulationError
-        If the simulator is not here, or the bench cannot be built.
+        If the simulator is not installed, or the bench cannot be built.
     """
 
     def __init__(
         self,
         network: Network,
-        *,
         simulator: str = "auto",
-        device: DeviceInstance | None = None,
-        calibration: int | None = None,
-        idle: int = 0,
-        stall: int = 0,
-        array_stall: int = 0,
-        seed: int = 1,
-        workdir: Path | str | None = None,
-        optimize: bool = True,
+        *,
+        array: ArraySetup = IDEAL,
+        pauses: Pauses = NO_PAUSES,
+        build: BuildOptions = BUILD,
     ):
-        self.spec = spec = network.spec
-        if spec.readout != "step":
-            raise InvalidValue(f"the readout is {spec.readout!r}: only 'step' has logits after every step")
+        self.spec = network.spec
+        if self.spec.readout != "step":
+            raise InvalidValue(f"the readout is {self.spec.readout!r}: only 'step' has logits after every step")
         if simulator not in SIMULATORS:
             raise InvalidValue(f"simulator is {simulator!r}; allowed: {', '.join(SIMULATORS)}")
-        pauses = {"idle": idle, "stall": stall, "array_stall": array_stall}
-        for name, percent in pauses.items():
-            if not 0 <= percent <= 90:
-                raise InvalidValue(f"{name} is {percent}; allowed: 0 to 90 percent")
-        calibration = calibration_port(spec, calibration, device)
-        if device is not None and device.spec != spec:
-            raise InvalidValue(
-                f"the device is of specification {device.spec.content_hash}, the network of {spec.content_hash}"
-            )
         self.simulator = _chosen(simulator)
         self.steps = 0
         self.end_clocks: np.ndarray | None = None
-        self._found: list[dict[str, np.ndarray]] = []
+        self._found: list[Trace] = []
         if self.simulator == "amaranth":
-            if any(pauses.values()):
+            if pauses.most:
                 raise InvalidValue("Amaranth's simulator makes no pauses; leave out idle, stall and array_stall")
-            self._backend = _Amaranth(network, network.weights if device is None else device, calibration)
+            self._backend = _Amaranth(network, array)
         else:
-            programming = Programming.ideal(spec, network.weights) if device is None else device
-            command = bench_command(network, self.simulator, errs=device is not None, optimize=optimize, folder=workdir)
-            plusargs = [f"+{name}={percent}" for name, percent in pauses.items()] + [f"+seed={seed}"]
-            plusargs.append(f"+calibration={calibration:x}")
-            self._backend = _Verilog(spec, self.simulator, command, plusargs, programming)
+            self._backend = _Verilog(network, self.simulator, array, pauses, build)
 
     def step(self, codes: np.ndarray, last: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """One step through the simulated gateware.
@@ -130,7 +110,7 @@ class Session:
 
         Raises
         ------
-        ValueError
+        InvalidValue
             For codes of a wrong shape or out of range, or a session that is closed.
         SimulationError
             If the simulation crashes or takes too long.
@@ -138,20 +118,16 @@ class Session:
             A SimulationError, if the gateware stops, or gives anything but one step's beats, framed as they must be.
         """
         if self._backend is None:
-            raise ValueError("the session is closed; start another")
+            raise InvalidValue("the session is closed; start another")
         codes = checked_integers("codes", codes, (self.spec.inputs,), self.spec.input_max)
         found = self._backend.step(codes, last, self.steps)
-        self._found.append({name: values[0] for name, values in found.items()})
+        self._found.append(Trace(**{name: values[:1] for name, values in found.items()}))
         self.steps += 1
-        return self._found[-1]["h"], self._found[-1]["logits"]
+        return self._found[-1].h[0], self._found[-1].logits[0]
 
-    def observed(self, first: int = 0) -> dict[str, np.ndarray]:
-        """All that the gateware showed of the steps from ``first`` on: int64 arrays, the steps' axis first.
-
-        ``codes``, ``c``, ``state_pulses``, ``state_codes``, ``h``, ``logits``, ``answers``, as golden names them.
-        """
-        found = self._found[first:]
-        return {name: np.stack([step[name] for step in found]) for name in (found or [{}])[0]}
+    def trace(self, first: int = 0) -> Trace:
+        """All that the gateware showed of the steps from ``first`` on, as of one utterance: shapes (1, steps, ...)."""
+        return Trace.stack(self._found[first:])
 
     def close(self):
         """End the simulation. HardwareError if a rule of the boundary, or of a stream, was broken on the way."""
@@ -184,9 +160,9 @@ def _chosen(simulator: str) -> str:
 class _Amaranth:
     """A step in Amaranth's simulator, in this process."""
 
-    def __init__(self, network: Network, programming, calibration: int):
+    def __init__(self, network: Network, array: ArraySetup):
         self.spec = network.spec
-        self.bench = Bench(network, programming, calibration)
+        self.bench = Bench(network, array)
 
     def step(self, codes: np.ndarray, last: bool, number: int) -> dict[str, np.ndarray]:
         spec, bench = self.spec, self.bench
@@ -196,7 +172,7 @@ class _Amaranth:
         bench.payloads += payloads
         bench.run_to(number + 1)
         new = {name: bench.beats[name][record.beats * number :] for name, record in step_records(spec).items()}
-        return beat_values(spec, new, np.array([last]))
+        return shown_values(spec, unpacked(spec, new), np.array([last]))
 
     def close(self) -> np.ndarray:
         return np.array(self.bench.ends, np.int64)
@@ -208,17 +184,21 @@ class _Amaranth:
 class _Verilog:
     """The free-running bench as a process that reads x from its standard input."""
 
-    def __init__(self, spec, simulator: str, command: list[str], plusargs: list[str], programming):
-        self.spec, self.simulator = spec, simulator
+    def __init__(self, network: Network, simulator: str, array: ArraySetup, pauses: Pauses, build: BuildOptions):
+        self.spec, self.simulator = network.spec, simulator
+        spec = network.spec
+        calibration, content = array.port(spec), array.loaded(network)
+        command = bench_command(network, simulator, build, errs=isinstance(content, DeviceInstance))
         self._temporary = tempfile.TemporaryDirectory(prefix="crossramp-")
         self.folder = Path(self._temporary.name)
-        write_array(programming, self.folder / "array")
+        write_array(content, self.folder / "array")
         # Nothing moves for a head's clocks at most; ten times that, where pauses are asked for.
         clocks = 20 * (spec.clocks_per_step + spec.inputs + spec.head_clocks) + 1000
         self._growth = Growth(self.folder / "alive")
-        command = [*command, f"+trace={self.folder}", "+x=-", f"+array={self.folder / 'array'}", *plusargs]
+        plusargs = [f"+trace={self.folder}", "+x=-", f"+array={self.folder / 'array'}", *pauses.plusargs]
+        plusargs += [*build.plusargs(pauses.seed), f"+calibration={calibration:x}", f"+watchdog={clocks}"]
         self._process = subprocess.Popen(
-            [*command, f"+watchdog={clocks}"],
+            [*command, *plusargs],
             cwd=self.folder,
             env=environment(),
             stdin=subprocess.PIPE,

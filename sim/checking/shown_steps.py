@@ -1,13 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a simulated network showed of some steps: every record there and framed as it should be, then as arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from crossramp.golden.network.step_record import GROUPS, step_values
+from crossramp.golden.network.step_record import GROUPS, framing, step_values
+from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.specification import Specification
 
 from ..tools.simulators import HardwareError
+
+
+def shown_traces(
+    spec: Specification,
+    logs: Mapping[str, Mapping[str, np.ndarray]],
+    shapes: Sequence[tuple[int, int]],
+    **others: np.ndarray,
+) -> list[Trace]:
+    """What was shown of batches of utterances that were played one after the other; one trace a batch.
+
+    Parameters
+    ----------
+    logs : mapping
+        Group to its unpacked records; a macro alone has those of the steps.
+    shapes : sequence of (utterances, steps)
+        Of each batch.
+    others : arrays, shape (steps of all batches, ...)
+        Further fields of a Trace: ``macs``, ``end_clocks``.
+
+    Raises
+    ------
+    HardwareError
+        As :func:`shown_values` does; or for another number of ``others`` than there were steps.
+    """
+    lasts = np.concatenate([np.tile(np.arange(steps) == steps - 1, count) for count, steps in shapes])
+    values = shown_values(spec, logs, lasts) | others
+    for name, array in others.items():
+        if len(array) != len(lasts):
+            raise HardwareError(f"{name}: {len(array)} of them were seen; expected {len(lasts)}, one a step")
+    every_step, traces, step, answer = spec.readout == "step", [], 0, 0
+    for count, steps in shapes:
+        answers = count * steps if every_step else count
+        parts = {
+            name: array[answer : answer + answers]
+            if name in ("logits", "answers")
+            else array[step : step + count * steps]
+            for name, array in values.items()
+        }
+        traces.append(Trace.of_steps(parts, count, steps, answer_each_step=every_step))
+        step, answer = step + count * steps, answer + answers
+    return traces
 
 
 def shown_values(
@@ -18,7 +60,7 @@ def shown_values(
     Parameters
     ----------
     logs : mapping
-        Group to its unpacked records, those of all groups.
+        Group to its unpacked records; a macro alone has those of the steps.
     lasts : bool array, shape (steps,)
         Which steps are their utterances' last ones.
 
@@ -30,6 +72,8 @@ def shown_values(
     steps = len(lasts)
     answered = steps if spec.readout == "step" else int(np.count_nonzero(lasts))
     for group in GROUPS:
+        if group.name not in logs:
+            continue
         expected = group.beats(spec) * (answered if group.answer else steps)
         got = len(next(iter(logs[group.name].values())))
         if got != expected:
@@ -40,18 +84,15 @@ def shown_values(
 
 def _check_framing(spec: Specification, logs, lasts: np.ndarray):
     """Ends and lasts where they belong, no utterance too long, zero in the lanes beyond the last unit."""
-    beat = np.arange(len(lasts) * spec.h_beats) % spec.h_beats
-    last_class = np.arange(len(logs["logits"]["last"])) % spec.classes == spec.classes - 1
-    for name, got, want in (
-        ("h_end", logs["h"]["end"][:, 0], beat == spec.h_beats - 1),
-        ("h_last", logs["h"]["last"][:, 0], np.repeat(lasts, spec.h_beats)),
-        ("logit_last", logs["logits"]["last"][:, 0], last_class),
-        ("answer_too_long", logs["answers"]["too_long"][:, 0], np.zeros(len(logs["answers"]["index"]), int)),
-    ):
+    streams = {group.name: group.port for group in GROUPS}
+    for (group, field), want in framing(spec, lasts).items():
+        if group not in logs:
+            continue
+        got = logs[group][field][:, 0]
         wrong = np.flatnonzero(got != want)
         if wrong.size:
             at = wrong[0]
-            raise HardwareError(f"{name} of record {at} is {got[at]}; expected {int(want[at])}")
+            raise HardwareError(f"{streams[group]}_{field} of record {at} is {got[at]}; expected {want[at]}")
     beyond = logs["h"]["codes"].reshape(len(lasts), -1)[:, spec.hidden :]
     if beyond.any():
         raise HardwareError(f"h_codes is {beyond[beyond != 0][0]} in a lane beyond the last unit; expected 0")

@@ -8,15 +8,16 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue
-from crossramp.golden.network.lstm import StepTrace, checked_integers
-from crossramp.golden.network.step_record import GROUPS, Record, step_records, units_of
+from crossramp.golden.network.lstm import checked_integers
+from crossramp.golden.network.step_record import GROUPS, Record, step_records
+from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.boundary_wires import PIN_NAMES
-from crossramp.golden.spec.lstm_cell import GATES
 from crossramp.golden.spec.specification import Specification
 
 from ..array.array_interface import Array, ArrayError, CheckedArray
 from ..array.python_array import SimulatorPins
 from ..checking.protocol import ProtocolChecker
+from ..checking.shown_steps import shown_traces
 from .streams import StreamSink, StreamSource, stream_signals
 
 
@@ -102,20 +103,13 @@ def _integer(handle, name: str) -> int:
 
 
 class StepMonitor:
-    """Collects the codes, c, q and t of every step from the monitor ports. Starts at once.
-
-    Attributes
-    ----------
-    codes, c, state_pulses, state_codes : lists of int64 arrays
-        One array a step, shapes (columns,) and (units,).
-    """
+    """Collects the codes, c, q and t of every step from the monitor ports. Starts at once."""
 
     def __init__(self, dut, spec: Specification):
         self.spec = spec
         self._dut = dut
         self._records = step_records(spec)
         self._groups = [group for group in GROUPS if group.monitored]
-        self._group_of = {field.name: group.name for group in self._groups for field in group.fields}
         self._beats: dict[str, list[int]] = {group.name: [] for group in self._groups}
         cocotb.start_soon(self._run())
 
@@ -142,31 +136,9 @@ class StepMonitor:
         for beats in self._beats.values():
             beats.clear()
 
-    def _shown(self, field: str) -> np.ndarray:
-        group = self._group_of[field]
-        return units_of(self._records[group].unpack_integers(self._beats[group])[field], self.spec)
-
-    @property
-    def codes(self) -> np.ndarray:
-        """Shape (steps, columns)."""
-        banks = [self._shown(gate) for gate in GATES]
-        steps = min(map(len, banks))
-        return np.concatenate([bank[:steps] for bank in banks], axis=1)
-
-    @property
-    def c(self) -> np.ndarray:
-        """Shape (steps, units), units of 2**-state_frac_bits."""
-        return self._shown("c")
-
-    @property
-    def state_pulses(self) -> np.ndarray:
-        """c as pulse codes; shape (steps, units)."""
-        return self._shown("q")
-
-    @property
-    def state_codes(self) -> np.ndarray:
-        """Codes of the second conversion; shape (steps, units)."""
-        return self._shown("t")
+    def logs(self) -> dict[str, dict[str, np.ndarray]]:
+        """What was shown so far: by group and field int64 arrays, shape (beats, count)."""
+        return {name: self._records[name].unpack_integers(beats) for name, beats in self._beats.items()}
 
 
 def _known_bits(bits: str) -> int:
@@ -174,10 +146,16 @@ def _known_bits(bits: str) -> int:
     return int("".join(bit if bit in "01" else "1" for bit in bits), 2)
 
 
-def h_steps(beats: list[dict[str, int]], spec: Specification) -> np.ndarray:
-    """h of every complete step, int64, shape (steps, hidden), from the beats that an h stream's sink has collected."""
-    codes = Record("h", step_records(spec)["h"].slots[:1])
-    return units_of(codes.unpack_integers([beat["codes"] for beat in beats])["codes"], spec, spec.hidden)
+def stream_log(beats: list[dict[str, int]], record: Record) -> dict[str, np.ndarray]:
+    """Beats that a stream's sink has collected: by field int64 arrays, shape (beats, count)."""
+    words = []
+    for beat in beats:
+        word, offset = 0, 0
+        for slot in record.slots:
+            word |= beat[slot.name] << offset
+            offset += slot.bits * slot.count
+        words.append(word)
+    return record.unpack_integers(words)
 
 
 class MacroBench:
@@ -193,7 +171,7 @@ class MacroBench:
     model : Array
         What stands behind the boundary: :class:`.python_array.ArrayModel`, or any object with its ``clock``. Of an
         array that
-        also has ``finish``, :meth:`steps` checks and gives the MACs.
+        also has ``finish``, :meth:`traces` checks and gives the MACs.
     x_pauses, h_pauses, logit_pauses, answer_pauses : iterators of bool, or None
         See :mod:`.pauses`.
     watchdog_clocks : int or None
@@ -312,49 +290,25 @@ class MacroBench:
         await ClockCycles(self.dut.clk, extra_clocks)
         self.checker.check_finished()
 
-    def steps(self) -> StepTrace:
-        """Everything the hardware computed, all steps of all utterances in a row: arrays of shape (1, steps, ...).
+    def traces(self) -> list[Trace]:
+        """Everything the hardware computed: one trace of each utterance that was sent, all of them being through.
 
-        ``macs`` are those that the array measured, float64 where it is a device instance, and None where it does not
-        record them (see :class:`.array_interface.Array`). :func:`.scoreboard.expected_traces` gives the golden values.
+        A macro alone has no ``logits`` and ``answers``. ``macs`` are those that the array measured, float64 where it is
+        a device instance, and None where it does not record them (see :class:`.array_interface.Array`).
+        :func:`.golden_traces.expected_traces` gives the golden traces.
 
         Raises
         ------
-        AssertionError
-            If the monitors, the h stream and the array saw different numbers of steps, other ones than were sent, or
-            if a beat of h has a wrong ``end`` or ``last``, or anything but zeros beyond the last unit.
+        HardwareError
+            If the monitors, a stream and the array saw other numbers of steps than were sent, or if a beat is framed
+            otherwise than it must be.
         ArrayError
             If the array's ``finish`` gives something other than conversions.
         """
-        spec, monitor = self.spec, self.monitor
-        parts = {
-            "macs": self._array.macs(),
-            "codes": monitor.codes,
-            "c": monitor.c,
-            "state_pulses": monitor.state_pulses,
-            "state_codes": monitor.state_codes,
-            "h": h_steps(self.h.beats, spec),
-        }
-        counts = {name: len(values) for name, values in parts.items() if values is not None}
-        if len(set(counts.values())) != 1:
-            raise AssertionError(f"different numbers of steps were seen: {counts}")
-        steps = sum(self._lengths)
-        if counts["h"] != steps:
-            raise AssertionError(f"{counts['h']} steps were seen; {steps} were sent")
-        ends = [k == spec.h_beats - 1 for k in range(spec.h_beats)]
-        used = (spec.hidden - (spec.h_beats - 1) * spec.lanes) * spec.input_bits
-        expected = {
-            "h_end": ends * steps,
-            "h_last": [step == length - 1 for length in self._lengths for step in range(length) for _ in ends],
-            "h_codes beyond the last unit": [0] * len(ends) * steps,
-        }
-        beats = self.h.beats
-        got = {
-            "h_end": [beat["end"] for beat in beats],
-            "h_last": [beat["last"] for beat in beats],
-            "h_codes beyond the last unit": [beat["codes"] >> used if beat["end"] else 0 for beat in beats],
-        }
-        for name, want in expected.items():
-            if got[name] != want:
-                raise AssertionError(f"{name} is {got[name]}; expected {[int(value) for value in want]}")
-        return StepTrace(**{name: None if values is None else values[None] for name, values in parts.items()})
+        streams = {"h": self.h, "logits": self.logits, "answers": self.answers}
+        records = step_records(self.spec)
+        logs = self.monitor.logs()
+        logs |= {name: stream_log(sink.beats, records[name]) for name, sink in streams.items() if sink is not None}
+        macs = self._array.macs()
+        others = {} if macs is None else {"macs": macs}
+        return shown_traces(self.spec, logs, [(1, length) for length in self._lengths], **others)

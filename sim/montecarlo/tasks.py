@@ -82,7 +82,7 @@ class _Bench:
         spec, codes = self.spec, self.problem.codes
         chosen = np.unique(np.linspace(0, len(codes) - 1, max(1, _SAMPLED // codes.shape[1])).astype(int))
         x = codes[chosen]
-        trace = self.network.run(x).steps
+        trace = self.network.run(x)
         pulses = np.full((*x.shape[:2], spec.rows), spec.input_max, np.int64)
         pulses[..., : spec.inputs] = x
         pulses[:, 1:, spec.inputs : spec.inputs + spec.hidden] = trace.h[:, :-1]

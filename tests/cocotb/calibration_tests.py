@@ -12,9 +12,10 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 from crossramp.golden.analog.conversion.calibration import calibrate
 from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.network.step_record import step_records, step_values
 from crossramp.sim import StepMonitor, StreamSink, StreamSource, Watchdog, reset, stream_signals
 from crossramp.sim.cocotb.calibrating import calibrate_ramps, read_registers
-from crossramp.sim.cocotb.cocotb_bench import h_steps
+from crossramp.sim.cocotb.cocotb_bench import stream_log
 
 from tests.support.calibration_loop import SPEC, chip, plan
 
@@ -77,9 +78,10 @@ async def calibrates_as_golden(dut):
         await source.wait()
     while len(answers.beats) < len(x):
         await RisingEdge(dut.clk)
-    np.testing.assert_array_equal(monitor.codes, np.concatenate(golden_codes))
-    got = h_steps(h.beats, SPEC)
-    np.testing.assert_array_equal(got, np.concatenate(golden_h))
+    shown = step_values(SPEC, monitor.logs() | {"h": stream_log(h.beats, step_records(SPEC)["h"])})
+    # The steps of a calibration have codes and no h.
+    np.testing.assert_array_equal(shown["codes"], np.concatenate(golden_codes))
+    np.testing.assert_array_equal(shown["h"], np.concatenate(golden_h))
     assert int(dut.broken.value) == 0
     assert int(dut.conversions.value) == number
     # Else it would not matter whether they reach the array.

@@ -19,7 +19,7 @@ GOLDEN = NETWORK.run(X)
 
 
 def is_golden(result, k: int, every_step: bool = False) -> bool:
-    h = GOLDEN.steps.h[k] if every_step else GOLDEN.steps.h[k, -1]
+    h = GOLDEN.h[k] if every_step else GOLDEN.h[k, -1]
     return (
         result.answer == GOLDEN.answers[k]
         and np.array_equal(result.logits, GOLDEN.logits[k])

@@ -5,8 +5,9 @@ from functools import cached_property
 
 import numpy as np
 from crossramp.golden.network.cell_update import project, state_pulses, update_c, update_h
-from crossramp.golden.network.lstm import StepTrace, check_integers, checked_projection
+from crossramp.golden.network.lstm import check_integers, checked_projection
 from crossramp.golden.network.ramps import latch
+from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.lstm_cell import CONVERSIONS
 
 from ...common.errors import InvalidValue
@@ -149,7 +150,7 @@ class DeviceLstm:
         """(c, h) of a state reset: zeros, int64, shapes (batch, units) and (batch, hidden)."""
         return np.zeros((batch, self.spec.units), np.int64), np.zeros((batch, self.spec.hidden), np.int64)
 
-    def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray, conversion: np.ndarray) -> StepTrace:
+    def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray, conversion: np.ndarray) -> Trace:
         """One time step; ``conversion``: the number of its first conversion, int64, shape (batch,)."""
         spec = self.spec
         pulses = np.full((len(x), spec.rows), spec.input_max, np.int64)
@@ -164,9 +165,9 @@ class DeviceLstm:
         h = update_h(spec, spec.of_bank(codes, "o"), state_codes)
         if spec.projection:
             h = project(spec, checked_projection(spec, self.projection_weights), h)
-        return StepTrace(macs, codes, c, pulses, state_codes, h)
+        return Trace(codes, c, pulses, state_codes, h, macs=macs)
 
-    def run(self, x: np.ndarray, first: np.ndarray | None = None) -> StepTrace:
+    def run(self, x: np.ndarray, first: np.ndarray | None = None) -> Trace:
         """A batch of utterances of equal length, each from a state reset; see :meth:`~.lstm.Lstm.run`.
 
         Parameters
@@ -182,7 +183,7 @@ class DeviceLstm:
         for t in range(x.shape[1]):
             steps.append(self.step(x[:, t], c, h, conversion + len(CONVERSIONS) * t))
             c, h = steps[-1].c, steps[-1].h
-        return StepTrace.stack(steps)
+        return Trace.stack(steps)
 
     def hidden(self, x: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
         """h of :meth:`run`; int64, shape (batch, steps, hidden)."""

@@ -36,7 +36,7 @@ def test_utterances_are_golden(every_step):
             assert result.restarts == 0
         status = board.status()
         assert (status.answer, status.accepted, status.faults) == (GOLDEN.answers[2], 5, Fault(0))
-        np.testing.assert_array_equal(board.h(), GOLDEN.steps.h[2, -1])
+        np.testing.assert_array_equal(board.h(), GOLDEN.h[2, -1])
         np.testing.assert_array_equal(board.logits(), GOLDEN.logits[2])
 
 
@@ -49,7 +49,7 @@ def test_any_specification(spec, seed, data):
     with Line(LinkModel(build)) as line, quick(line) as board:
         board.load(network)
         result = board.run(x[0], every_step=True)
-    np.testing.assert_array_equal(result.h, trace.steps.h[0])
+    np.testing.assert_array_equal(result.h, trace.h[0])
     np.testing.assert_array_equal(result.logits, trace.logits[0])
     assert result.answer == trace.answers[0]
 

@@ -111,7 +111,7 @@ def test_an_utterance_through_the_link_is_the_network_s(spec, seed, data):
     asker.load(network)
     trace = network.run(x)
     for k, codes in enumerate(x):
-        np.testing.assert_array_equal(asker.run(codes), trace.steps.h[k])
+        np.testing.assert_array_equal(asker.run(codes), trace.h[k])
         np.testing.assert_array_equal(asker.logits(), trace.logits[k])
         status = asker.status()
         assert (status.answer, status.answered) == (trace.answers[k], True)
@@ -162,7 +162,7 @@ def test_an_array_on_pins(seed):
     network, x = network_of(SPEC, seed), inputs_of(SPEC, seed, batch=1, steps=4)
     asker = Asker(PINS, array=network.lstm)
     asker.load(network)
-    np.testing.assert_array_equal(asker.run(x[0]), network.run(x).steps.h[0])
+    np.testing.assert_array_equal(asker.run(x[0]), network.run(x).h[0])
     for command in (Command.READ, Command.WRITE):
         for space in (Space.WEIGHTS, Space.THRESHOLDS):
             assert asker.answer(command + space, bytes(5)) == bytes([Status.UNKNOWN])
@@ -232,7 +232,7 @@ def test_a_reset_begins_anew(seed):
     stepped(asker, 0)
     asker.board.feed(bytes([END, 1, END]))
     assert (asker.status().faults, asker.status().dropped) == (Fault.CHECK, 1)
-    np.testing.assert_array_equal(asker.run(x[0], tag=10), network.run(x).steps.h[0])
+    np.testing.assert_array_equal(asker.run(x[0], tag=10), network.run(x).h[0])
     status = asker.status()
     assert (status.tag, status.faults, status.dropped) == (10, Fault(0), 0)
     asker.data(Command.RESET, b"\x0b")

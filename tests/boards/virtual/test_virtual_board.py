@@ -65,7 +65,7 @@ def wrong(board: BoardDriver, network: Network, x: np.ndarray) -> set[str]:
     for k, codes in enumerate(x):
         have = board.run(codes, every_step=True)
         pairs = {
-            "h": (have.h, trace.steps.h[k]),
+            "h": (have.h, trace.h[k]),
             "logits": (have.logits, trace.logits[k]),
             "answer": (have.answer, trace.answers[k]),
         }

@@ -2,6 +2,7 @@
 """``demo text``: characters drawn from the gateware's logits, each value golden's; differences and their place."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,10 +124,10 @@ def other_network(network: Network, name: str) -> Network:
 @pytest.mark.parametrize(
     ("name", "place"),
     [
-        ("head_biases", "step 0, which reads 'R': logits[2] is "),
-        ("head_weights", ": logits[6] is "),
-        ("projection_weights", ": h[2] is "),
-        ("weights", ": codes["),
+        ("head_biases", "step 0, which reads 'R': logits, class 2: expected "),
+        ("head_weights", ": logits, class 6: expected "),
+        ("projection_weights", ": h, unit 2: expected "),
+        ("weights", ": codes, bank "),
     ],
 )
 def test_hardware_that_differs_is_told(run, model, monkeypatch, name, place):
@@ -160,8 +161,9 @@ def test_on_a_chip(run, model, monkeypatch):
     assert calibration.split()[1] != content["array"]["calibration"]
     real = interactive.Session
 
-    def other(network, device, **rest):
-        return real(network, device=device.replace(seed=device.seed + 1), **rest)
+    def other(network, array, **rest):
+        chip = array.device.replace(seed=array.device.seed + 1)
+        return real(network, array=replace(array, content=chip), **rest)
 
     monkeypatch.setattr(interactive, "Session", other)
     status, out, _ = run("demo", "text", *AMARANTH, *chip_arguments, "--characters", 9)

@@ -19,7 +19,9 @@ from crossramp.golden.inputs.features import features, pulse_codes
 from crossramp.golden.inputs.text_codes import bits_per_character
 from crossramp.golden.network.model_file import load_model, save_model
 from crossramp.sim.amaranth import amaranth_backend
-from crossramp.sim.checking.scoreboard import expected_traces
+from crossramp.sim.checking.golden_traces import expected_traces
+from crossramp.sim.checking.scoreboard import Scoreboard
+from crossramp.sim.checking.simulation_result import SimulationResult
 from crossramp.train.data.word_folders import labeled_recordings
 
 from tests.cli.conftest import is_refusal, telling_model, text_model, write_wav
@@ -40,12 +42,11 @@ def model_file(tmp_path_factory):
 def pretended(monkeypatch):
     """In the simulator's place, the golden model: for what is made of its results."""
 
-    def simulate(network, x, programming=None, calibration=None, **_):
-        (trace,) = expected_traces(network, x, programming, calibration)
-        steps = {name: getattr(trace.steps, name) for name in ("codes", "c", "state_pulses", "state_codes", "h")}
-        return amaranth_backend.Observed(
-            **steps, logits=trace.logits, answers=trace.answers, clocks=0, step_clocks=np.array([50])
-        )
+    def simulate(network, x, *, array, **_):
+        traces = expected_traces(network, x, array)
+        ends = 50 * np.tile(np.arange(x.shape[1]), (len(x), 1))
+        traces = [traces[0].replace(end_clocks=ends)]
+        return SimulationResult(traces=traces, spec=network.spec, simulator="amaranth", clocks=0)
 
     monkeypatch.setattr(amaranth_backend, "simulate_amaranth", simulate)
 
@@ -150,7 +151,7 @@ def test_hardware_that_differs_is_told(run, model_file, recordings, monkeypatch)
     status, out, _ = run("evaluate", model_file, recordings, *HARDWARE)
     assert status == 1
     assert " differ " in out
-    assert "ideal: first difference in recording 0: logits[1] is " in out
+    assert "ideal: first difference in recording 0: logits, class 1: expected " in out
     # Hardware and golden model each tell their own.
     status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, "--json")
     content = json.loads(out)
@@ -166,8 +167,9 @@ def test_hardware_that_differs_is_told(run, model_file, recordings, monkeypatch)
 
 def test_a_broken_rule_is_a_difference(run, model_file, recordings, pretended, monkeypatch):
     """Also where every value that was compared is equal."""
-    original = verification._observe
-    monkeypatch.setattr(verification, "_observe", lambda *given: (*original(*given)[:2], ("hold_too_short",)))
+    original = verification._simulate
+    broken = {"violations": ("hold_too_short",)}
+    monkeypatch.setattr(verification, "_simulate", lambda *given: dataclasses.replace(original(*given), **broken))
     status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, "--json")
     (told,) = json.loads(out)["hardware"]
     assert (status, told["mismatches"], told["violations"]) == (1, 0, ["hold_too_short"])
@@ -176,9 +178,9 @@ def test_a_broken_rule_is_a_difference(run, model_file, recordings, pretended, m
 def test_a_chip_that_differs_is_told(run, model_file, recordings, pretended, monkeypatch):
     original = amaranth_backend.simulate_amaranth
 
-    def other(network, x, programming=None, **options):
-        chip = None if programming is None else programming.replace(seed=programming.seed + 1)
-        return original(network, x, programming=chip, **options)
+    def other(network, x, *, array, **options):
+        chip = None if array.device is None else array.device.replace(seed=array.device.seed + 1)
+        return original(network, x, array=dataclasses.replace(array, content=chip), **options)
 
     monkeypatch.setattr(amaranth_backend, "simulate_amaranth", other)
     status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, *CHIPS)
@@ -190,8 +192,9 @@ def test_a_broken_rule_alone_is_a_difference(run, model_file, recordings, preten
     """Every value is right, but the hardware broke a rule of the boundary: exit status 1, and it is named."""
     from crossramp.cli import verification
 
-    real = verification._observe
-    monkeypatch.setattr(verification, "_observe", lambda *given: (*real(*given)[:2], ("tap_changes",)))
+    real = verification._simulate
+    broken = {"violations": ("tap_changes",)}
+    monkeypatch.setattr(verification, "_simulate", lambda *given: dataclasses.replace(real(*given), **broken))
     for option in ((), ("--json",)):
         status, out, _ = run("evaluate", model_file, recordings, *HARDWARE, *option)
         assert status == 1
@@ -213,14 +216,13 @@ def test_a_fast_path_that_is_wrong_is_told(run, model_file, recordings, pretende
 
 def test_a_simulation_that_compares_nothing_fails(run, model_file, recordings, pretended, monkeypatch):
     real = evaluate.verify
-    for change in (
-        lambda outcome: {"compared": outcome.compared * 0},
-        lambda outcome: {name: getattr(outcome, name)[:3] for name in ("compared", "mismatches", "first")},
-    ):
+    for utterances in (0, 3):
 
-        def fewer(*given, change=change, **options):
+        def fewer(*given, utterances=utterances, **options):
             outcome = real(*given, **options)
-            return dataclasses.replace(outcome, **change(outcome))
+            board, few = Scoreboard(outcome.result.spec), outcome.observed.utterances(slice(utterances))
+            board.compare(few, few)
+            return dataclasses.replace(outcome, board=board)
 
         monkeypatch.setattr(evaluate, "verify", fewer)
         status, out, err = run("evaluate", model_file, recordings, *HARDWARE)
@@ -262,7 +264,11 @@ def test_every_number_stands_in_its_column():
     one |= {"worst": {"seed": 4, "accuracy": 0.6}, "best": {"seed": 5, "accuracy": 0.9}}
     one["chips"] = [{"seed": seed, "accuracy": value} for seed, value in ((4, 0.6), (5, 0.9), (6, 0.6))]
     told = {"array": "rram", "seed": 5, "calibration": "nominal", "accuracy": 0.25, "golden": 0.5, "compared": 12345}
-    told |= {"mismatches": 678, "first_mismatch": "3: h[1, 2] is 4, golden 5", "violations": ["tick_early"]}
+    told |= {
+        "mismatches": 678,
+        "first_mismatch": "3: h, step 1, unit 2: expected 5, got 4",
+        "violations": ["tick_early"],
+    }
     told |= {"calibration_failed": ["tanh"], "clocks_per_step": 77, "wall_seconds": 88.4, "simulator": "icarus"}
     array = {
         "technology": "rram",
@@ -279,7 +285,7 @@ def test_every_number_stands_in_its_column():
         "array accuracy golden values compared bit for bit clocks per step time",
         "rram, chip 5, nominal <0.25> <0.5> 12,345 678 differ 77 88 s",
         "generated hardware, icarus: all 9 recordings",
-        "rram, chip 5, nominal: first difference in recording 3: h[1, 2] is 4, golden 5",
+        "rram, chip 5, nominal: first difference in recording 3: h, step 1, unit 2: expected 5, got 4",
         "rram, chip 5, nominal: rules broken: tick_early",
         "rram, chip 5, nominal: beyond the reach of the bias cells: tanh",
         "wrote c.png",

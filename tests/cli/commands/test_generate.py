@@ -282,14 +282,14 @@ def test_the_vectors_are_as_documented(top, model_file, tmp_path):
     begin = 0
     for number, length in enumerate(lengths):
         golden = model.network.run(x[None, begin : begin + length])
-        codes = golden.steps.codes[0]
+        codes = golden.codes[0]
         for file, name, want in (
             *(("gates", gate, spec.of_bank(codes, gate)) for gate in "ifg"),
-            ("state", "c", golden.steps.c[0]),
-            ("state", "q", golden.steps.state_pulses[0]),
+            ("state", "c", golden.c[0]),
+            ("state", "q", golden.state_pulses[0]),
             ("output", "o", spec.of_bank(codes, "o")),
-            ("output", "t", golden.steps.state_codes[0]),
-            ("h", "codes", golden.steps.h[0]),
+            ("output", "t", golden.state_codes[0]),
+            ("h", "codes", golden.h[0]),
         ):
             lines, found = tables[file]
             assert lines == f"{spec.beats} a step"

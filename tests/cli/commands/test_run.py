@@ -119,9 +119,9 @@ def test_the_table(run, model_file, board, tmp_path, rng):
 @pytest.mark.parametrize(
     ("spoil", "first"),
     [
-        ("logits", "logits[1] is "),
-        ("answer", "answer is "),
-        ("h", "h[0] is "),
+        ("logits", "logits, class 1: expected "),
+        ("answer", "answers: expected "),
+        ("h", "h, unit 0: expected "),
     ],
 )
 def test_every_difference_is_seen(run, model_file, build, spoil, first):
@@ -160,7 +160,7 @@ def test_a_wrong_step_in_the_middle_is_seen_with_every_step(run, model_file, bui
         assert ran(run, model_file, "--random", 1, "--steps", 4, "--port", line.port)[0] == 0
         status, content = ran(run, model_file, "--random", 1, "--steps", 4, "--port", line.port, "--every-step")
         assert status == 1
-        assert content["rows"][0]["first_mismatch"].startswith("h[1, 0] is 7, golden ")
+        assert content["rows"][0]["first_mismatch"].startswith("h, step 1, unit 0: expected ")
 
 
 def test_a_disturbed_line_changes_nothing_but_the_count(run, model_file, build, seed):

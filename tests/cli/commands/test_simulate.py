@@ -2,6 +2,7 @@
 """``simulate``: the comparison is real, the table is right, and every wrong input is one clear line."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,15 @@ from crossramp.cli import verification
 from crossramp.golden.inputs.features import features, fit_length, pulse_codes
 from crossramp.golden.network.model_file import load_model, save_model
 from crossramp.sim.amaranth import amaranth_backend
+from crossramp.sim.array.array_setup import ArraySetup
+from crossramp.sim.array.programming import Programming
 from crossramp.sim.bulk import bulk_simulation
+from crossramp.sim.tools.run_options import BuildOptions
 from crossramp.sim.tools.simulators import HardwareError, SimulationError
 
 from tests.cli.conftest import FEATURES, is_refusal, small_model, write_wav
+
+BROKEN = ("hold_too_short",)
 
 
 def simulated(run, *arguments) -> tuple[int, dict]:
@@ -62,12 +68,12 @@ def test_a_wrong_weight_in_the_array_is_seen(run, model_file, monkeypatch):
     def spoiled(network, x, **options):
         weights = network.weights.copy()
         weights[:, 0] = -weights[:, 0]
-        return original(network, x, **options | {"programming": weights})
+        return original(network, x, **options | {"array": ArraySetup(Programming.ideal(network.spec, weights))})
 
     monkeypatch.setattr(amaranth_backend, "simulate_amaranth", spoiled)
     status, out, _ = run("simulate", model_file, "--random", 2, "--simulator", "amaranth")
     assert status == 1
-    assert "differ: codes[" in out
+    assert "differ: codes, step 0, bank i, unit 0: expected " in out
 
 
 @pytest.mark.parametrize("simulator", ["amaranth", "icarus"])
@@ -92,17 +98,17 @@ def test_answers_after_every_step(run, tmp_path, simulator, monkeypatch):
     assert "unknown (no labels)" in out
 
     # The comparison can fail in a logit alone.
-    original = verification._observe
+    original = verification._simulate
 
     def spoiled(*arguments):
-        observed, *rest = original(*arguments)
-        observed["logits"][1, 4, 2] += 1
-        return observed, *rest
+        result = original(*arguments)
+        result.traces[0].logits[1, 4, 2] += 1
+        return result
 
-    monkeypatch.setattr(verification, "_observe", spoiled)
+    monkeypatch.setattr(verification, "_simulate", spoiled)
     status, out, _ = run("simulate", *arguments)
     assert status == 1
-    assert "1 differ: logits[4, 2]" in out
+    assert "1 differ: logits, step 4, class 2: expected " in out
 
 
 def test_a_fault_in_the_verilog_is_seen(run, model_file, monkeypatch):
@@ -116,13 +122,13 @@ def test_a_fault_in_the_verilog_is_seen(run, model_file, monkeypatch):
                 ".array__comparators(array_comparators)", ".array__comparators(array_comparators | 12'd1)"
             )
 
-        return original(network, x, change_verilog=change, **options)
+        return original(network, x, build=BuildOptions(change_verilog=change), **options)
 
     monkeypatch.setattr(bulk_simulation, "simulate_bulk", spoiled)
     status, content = simulated(run, model_file, "--random", 2, "--simulator", "icarus")
     assert status == 1
     assert content["mismatches"] > 0
-    assert any(row["first_mismatch"].startswith("codes[0, 0] is 7") for row in content["rows"])
+    assert any(row["first_mismatch"].startswith("codes, step 0, bank i, unit 0: expected ") for row in content["rows"])
 
 
 @pytest.mark.parametrize(("error", "expected"), [(SimulationError, 3), (HardwareError, 1)])
@@ -138,11 +144,11 @@ def test_hardware_that_stops_fails(run, model_file, monkeypatch, error, expected
 
 def test_a_broken_rule_is_a_difference(run, model_file, monkeypatch):
     """Also where every value that was compared is equal."""
-    original = verification._observe
-    monkeypatch.setattr(verification, "_observe", lambda *given: (*original(*given)[:2], ("hold_too_short",)))
+    original = verification._simulate
+    monkeypatch.setattr(verification, "_simulate", lambda *given: replace(original(*given), violations=BROKEN))
     arguments = model_file, "--random", 1, "--simulator", "amaranth"
     status, content = simulated(run, *arguments)
-    assert (status, content["mismatches"], content["violations"]) == (1, 0, ["hold_too_short"])
+    assert (status, content["mismatches"], content["violations"]) == (1, 0, [*BROKEN])
     status, out, _ = run("simulate", *arguments)
     assert status == 1
     assert "hold_too_short" in out
@@ -184,12 +190,12 @@ def test_accuracies_are_of_each_side_s_own_answers(run, model_file, recordings, 
     pairs, names = list(zip(labels, golden, strict=True)), list(load_model(model_file).class_names)
 
     def other_answers(network, x, **options):
-        observed = original(network, x, **options)
+        result = original(network, x, **options)
         # Wrong where the golden model is right, and the other way round.
-        observed.answers[:] = [
+        result.traces[0].answers[:] = [
             (names.index(label or answer) + (label in (answer, None))) % 3 for label, answer in pairs
         ]
-        return observed
+        return result
 
     monkeypatch.setattr(amaranth_backend, "simulate_amaranth", other_answers)
     status, content = simulated(run, model_file, recordings[0], "--simulator", simulator)
@@ -203,10 +209,8 @@ def test_accuracies_are_of_each_side_s_own_answers(run, model_file, recordings, 
 
 def test_a_broken_rule_alone_is_a_difference(run, model_file, monkeypatch):
     """Every value is right, but the hardware broke a rule of the boundary: exit status 1, and it is named."""
-    from crossramp.cli import verification
-
-    real = verification._observe
-    monkeypatch.setattr(verification, "_observe", lambda *given: (*real(*given)[:2], ("tap_changes",)))
+    real = verification._simulate
+    monkeypatch.setattr(verification, "_simulate", lambda *given: replace(real(*given), violations=("tap_changes",)))
     for option in ((), ("--json",)):
         status, out, _ = run("simulate", model_file, "--random", 1, "--simulator", "amaranth", *option)
         assert status == 1

@@ -23,6 +23,8 @@ from crossramp.cli.verification import Outcome
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue, UserError
 from crossramp.golden.network.model_file import ModelFileError
+from crossramp.sim.checking.scoreboard import Scoreboard
+from crossramp.sim.checking.simulation_result import SimulationResult
 from crossramp.sim.montecarlo.execute import ClusterError, ExecutionError
 from crossramp.sim.spice.ngspice import SpiceError, SpiceMissing
 from crossramp.sim.tools.simulators import HardwareError, SimulationError, SimulatorMissing
@@ -246,12 +248,11 @@ def test_demo_tells_broken_rules(run, monkeypatch):
         monkeypatch.setattr(demo, name, lambda *given, **more: {})
 
     def simulate(model, utterances, simulator):
-        answers = model.network.answers(utterances.codes)
-        count = len(answers)
-        logits = np.zeros((count, model.spec.classes), int)
-        equal = {"compared": np.ones(count, int), "mismatches": np.zeros(count, int), "first": [None] * count}
-        rest = {"h": None, "logits": logits, "golden_logits": logits, "seconds": 0.0}
-        return Outcome(simulator, answers, answers, **equal, clocks_per_step=1, violations=broken, **rest)
+        golden, board = model.network.run(utterances.codes), Scoreboard(model.spec)
+        board.compare(golden, golden)
+        shown = golden.replace(end_clocks=np.zeros(golden.h.shape[:2], int))
+        result = SimulationResult([shown], model.spec, simulator, clocks=0, violations=broken)
+        return Outcome(result, golden, board, seconds=0.0)
 
     monkeypatch.setattr(demo, "simulate", simulate)
     broken = ()

@@ -6,8 +6,8 @@ import dataclasses
 import numpy as np
 import pytest
 from crossramp.golden.network import cell_update, compiled, fast_lstm, lstm
-from crossramp.golden.network.lstm import StepTrace
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.trace import STEP_QUANTITIES
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 
@@ -28,8 +28,8 @@ def differences(network: Network, x: np.ndarray) -> list[str]:
         for t, step in enumerate(steps):
             found += [
                 f"{name} of utterance {number}, step {t}"
-                for name in StepTrace.FIELDS
-                if getattr(trace.steps, name)[number, t].tolist() != step[name]
+                for name in ("macs", *STEP_QUANTITIES)
+                if getattr(trace, name)[number, t].tolist() != step[name]
             ]
         if trace.logits[number].tolist() != logits or trace.answers[number].tolist() != answer:
             found.append(f"answer of utterance {number}")
@@ -51,7 +51,7 @@ def test_demo_size_equals_the_reference(seed):
 def test_fast_path_equals_the_trace(spec, seed):
     network, x = network_of(spec, seed), inputs_of(spec, seed, batch=3, steps=5)
     trace = network.run(x)
-    np.testing.assert_array_equal(network.lstm.hidden(x), trace.steps.h)
+    np.testing.assert_array_equal(network.lstm.hidden(x), trace.h)
     np.testing.assert_array_equal(network.answers(x), trace.answers)
 
 
@@ -59,7 +59,7 @@ def test_fast_path_equals_the_trace(spec, seed):
 @given(specifications(max_units=9, max_inputs=12, state_bits=12, state_frac_bits=8), seeds)
 def test_fast_sums_and_last(spec, seed):
     network, x = network_of(spec, seed), inputs_of(spec, seed, batch=3, steps=5)
-    h = network.run(x).steps.h
+    h = network.run(x).h
     if network.lstm.fast is not None:
         np.testing.assert_array_equal(network.lstm.fast.sums(x), h.sum(axis=1))
         np.testing.assert_array_equal(network.lstm.fast.last(x), h[:, -1])
@@ -79,7 +79,7 @@ def test_step_by_step_equals_the_run(spec, seed):
     for t in range(4):
         np.testing.assert_array_equal(trace.logits[:, t], last.run(x[:, : t + 1]).logits)
         step = network.step(x[:, t], c, h)
-        c, h = step.steps.c, step.steps.h
+        c, h = step.c, step.h
         for name in ("answers", "logits", "sums"):
             np.testing.assert_array_equal(getattr(step, name), getattr(trace, name)[:, t])
 
@@ -106,7 +106,7 @@ def test_fast_path_by_table_and_by_float(seed, monkeypatch, readout, projection,
     x = inputs_of(DEMO, seed, batch=10, steps=9)
     trace = network.run(x)
     assert network.lstm.fast.number.dtype is number
-    np.testing.assert_array_equal(network.lstm.hidden(x.astype(np.int8)), trace.steps.h)
+    np.testing.assert_array_equal(network.lstm.hidden(x.astype(np.int8)), trace.h)
     np.testing.assert_array_equal(network.answers(x.astype(np.int8)), trace.answers)
 
 
@@ -120,10 +120,10 @@ def test_compiled_steps_equal_the_trace(seed, monkeypatch, readout, projection, 
     x = inputs_of(DEMO, seed, batch=10, steps=9)
     trace = network.run(x)
     assert network.lstm.fast.compile()
-    np.testing.assert_array_equal(network.lstm.hidden(x.astype(np.int8)), trace.steps.h)
+    np.testing.assert_array_equal(network.lstm.hidden(x.astype(np.int8)), trace.h)
     np.testing.assert_array_equal(network.answers(x), trace.answers)
     network.lstm.fast.compiled.tables[4][:] = np.roll(network.lstm.fast.compiled.tables[4], 40)
-    assert (network.lstm.hidden(x) != trace.steps.h).any()
+    assert (network.lstm.hidden(x) != trace.h).any()
 
 
 @settings(max_examples=30)
@@ -132,7 +132,7 @@ def test_compiled_steps_of_drawn_specifications(spec, seed):
     pytest.importorskip("numba", reason="the extra `fast` is not installed")
     network, x = network_of(spec, seed), inputs_of(spec, seed, batch=3, steps=4)
     if network.lstm.fast is not None and network.lstm.fast.compile():
-        np.testing.assert_array_equal(network.lstm.fast.hidden(x), network.run(x).steps.h)
+        np.testing.assert_array_equal(network.lstm.fast.hidden(x), network.run(x).h)
 
 
 def test_numba_takes_over_once_it_pays_and_never_without_it(seed, monkeypatch):
@@ -151,7 +151,7 @@ def test_numba_takes_over_once_it_pays_and_never_without_it(seed, monkeypatch):
             taken.append(network.lstm.fast.compiled is not None)
         assert taken == [False, False, True, True]
     for h in runs:
-        np.testing.assert_array_equal(h, network.run(x).steps.h)
+        np.testing.assert_array_equal(h, network.run(x).h)
 
 
 def test_tables_of_too_many_macs_are_not_compiled(seed):
@@ -240,7 +240,7 @@ def test_projection_rounds_saturates_and_feeds_back():
     network = network_of(spec, 3)
     x = inputs_of(spec, 3, batch=1, steps=2)
     other = Network(spec, network.weights, network.head_weights, network.head_biases, -network.projection_weights)
-    first, second = network.run(x).steps.macs, other.run(x).steps.macs
+    first, second = network.run(x).macs, other.run(x).macs
     assert (first[:, 0] == second[:, 0]).all()
     assert (first[:, 1] != second[:, 1]).any()
 
@@ -270,9 +270,9 @@ def test_tie_goes_to_the_lower_class():
 
 def test_states_of_utterances_do_not_mix(seed):
     network, x = network_of(DEMO, seed), inputs_of(DEMO, seed, batch=5, steps=4)
-    whole = network.run(x).steps.h
+    whole = network.run(x).h
     for k in range(5):
-        np.testing.assert_array_equal(network.run(x[k : k + 1]).steps.h[0], whole[k])
+        np.testing.assert_array_equal(network.run(x[k : k + 1]).h[0], whole[k])
 
 
 # ---- planted faults: each comparison above can fail ------------------------------------------------------------------
@@ -315,7 +315,7 @@ def test_fault_in_the_model_is_noticed(monkeypatch, fault):
 def test_wrong_threshold_is_noticed(seed):
     network, x = network_of(DEMO, seed), inputs_of(DEMO, seed, batch=1, steps=3)
     trace = network.run(x)
-    gate_i = trace.steps.macs[0, 0, : DEMO.units]
+    gate_i = trace.macs[0, 0, : DEMO.units]
     ramp = network.lstm.ramps[0]
     on = int(gate_i[np.abs(gate_i) < 300][0])  # a MAC that occurs becomes a threshold
     floors = np.sort(np.append(ramp.floors[1:], on))
@@ -327,7 +327,7 @@ def test_fault_in_the_fast_path_is_noticed(seed):
     network, x = network_of(DEMO, seed), inputs_of(DEMO, seed, batch=4, steps=5)
     table = network.lstm.fast.state_table
     table[:] = np.roll(table, 40)
-    assert (network.lstm.hidden(x) != network.run(x).steps.h).any()
+    assert (network.lstm.hidden(x) != network.run(x).h).any()
 
 
 def test_halves_are_nudged(seed, monkeypatch):
@@ -337,4 +337,4 @@ def test_halves_are_nudged(seed, monkeypatch):
     # So coarse that a unit of c shows in h, and fine enough behind the point for halves to occur.
     coarse = DEMO.replace(adc_bits=3, state_bits=7, state_frac_bits=4)
     network, x = network_of(coarse, seed), inputs_of(coarse, seed, batch=64, steps=9)
-    assert (network.lstm.hidden(x) != network.run(x).steps.h).any()
+    assert (network.lstm.hidden(x) != network.run(x).h).any()

@@ -20,7 +20,7 @@ def test_a_trace_survives_its_records(spec, seed):
         for name, values in expected_records(spec, trace).items()
     }
     for name, values in step_values(spec, groups).items():
-        want = getattr(trace.steps, name) if hasattr(trace.steps, name) else getattr(trace, name)
+        want = getattr(trace, name)
         np.testing.assert_array_equal(values, want.reshape(values.shape), err_msg=name)
 
 

@@ -91,7 +91,7 @@ class Pins:
 
 def check_equal(result, trace):
     h, logits, answers = result
-    np.testing.assert_array_equal(h, np.concatenate(list(trace.steps.h)))
+    np.testing.assert_array_equal(h, np.concatenate(list(trace.h)))
     np.testing.assert_array_equal(logits, trace.logits.reshape(logits.shape))
     np.testing.assert_array_equal(answers, trace.answers.ravel())
 

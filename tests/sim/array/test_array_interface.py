@@ -5,14 +5,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
 from crossramp.sim import Array, ArrayError, ArrayModel, MismatchError, Scoreboard, drive_array
-from crossramp.sim.amaranth.amaranth_backend import Observed, differences, simulate_amaranth
+from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
 from crossramp.sim.array.array_interface import CheckedArray
+from crossramp.sim.array.array_setup import ArraySetup
 from crossramp.sim.array.boundary_sequence import run_conversion
 
 from tests.support.amaranth_benches import receive, send, simulate, x_payloads
+from tests.support.comparison import compared
 from tests.support.strategies import inputs_of, network_of
 
 SPEC = Specification(
@@ -45,13 +48,12 @@ def test_clock_is_enough_in_amaranths_simulator():
     assert isinstance(array, Array)
     assert [name for name in dir(array) if not name.startswith("_")] == ["asked", "clock", "waited"]
     # More jobs than one: the object cannot be shared, and sees every conversion itself.
-    observed = simulate_amaranth(network, x, jobs=4, programming=array)
-    wrong = {name: int(differs.sum()) for name, differs in differences(observed, network.run(x)).items()}
-    assert wrong == dict.fromkeys(Observed.COMPARED, 0)
+    result = simulate_amaranth(network, x, array=ArraySetup(array), jobs=4)
+    compared(network, x, result).check()
     # Its ready was heard: each of its waits took one clock.
     assert array.asked - array.waited == 2 * SPEC.ticks * x.shape[0] * x.shape[1]
     assert array.waited > 10
-    per_step = set(np.unique(observed.step_clocks - SPEC.clocks_per_step))
+    per_step = set(np.unique(result.traces[0].step_clocks - SPEC.clocks_per_step))
     assert per_step
     assert min(per_step) > 0
 
@@ -71,7 +73,7 @@ def test_clock_is_enough_for_drive_array():
 
     simulate(dut, take, background=(array, feed))
     codes = np.array([[beat.codes[lane] for lane in range(SPEC.lanes)] for beat in got]).reshape(2, -1)
-    np.testing.assert_array_equal(codes[:, : SPEC.hidden], network.run(x).steps.h[0])
+    np.testing.assert_array_equal(codes[:, : SPEC.hidden], network.run(x).h[0])
 
 
 ANSWERS = {
@@ -113,7 +115,7 @@ def test_any_integers_will_do(answer):
 def test_adapters_check_the_answers():
     network, x = network_of(SPEC, 1), inputs_of(SPEC, 1, batch=1, steps=1)
     with pytest.raises(ArrayError, match="gave comparators"):
-        simulate_amaranth(network, x, programming=Odd((WIDE + 1, 1)))
+        simulate_amaranth(network, x, array=ArraySetup(Odd((WIDE + 1, 1))))
     dut = Macro(SPEC)
 
     async def array(ctx):
@@ -184,7 +186,7 @@ def test_without_a_record_there_are_no_macs_and_that_is_said():
         assert checked.macs() is None
         assert checked.conversions() is None
     with pytest.raises(MismatchError, match=r"macs: nothing was observed; .* only if it has finish\(\)"):
-        Scoreboard(SPEC).compare("macs", np.zeros((1, 1, SPEC.columns)), checked.macs())
+        Scoreboard(SPEC).compare(Trace(macs=np.zeros((1, 1, SPEC.columns))), Trace(macs=checked.macs()), ("macs",))
 
 
 @pytest.mark.parametrize(

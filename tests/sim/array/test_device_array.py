@@ -6,20 +6,23 @@ import pytest
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.network.cell_update import state_pulses, update_c, update_h
-from crossramp.golden.network.lstm import StepTrace
 from crossramp.golden.network.ramps import latch
+from crossramp.golden.network.trace import STEP_QUANTITIES, Trace
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.amaranth import amaranth_backend
-from crossramp.sim.amaranth.amaranth_backend import Observed, simulate_amaranth
+from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
+from crossramp.sim.array.array_setup import ArraySetup
 from crossramp.sim.array.boundary_sequence import conversion_pins, run_conversion
 from crossramp.sim.array.device_array import DeviceArray
 from crossramp.sim.array.programming import calibration_port
 from crossramp.sim.array.python_array import ArrayModel, Pins, random_stalls
-from crossramp.sim.checking.scoreboard import STEP_QUANTITIES, MismatchError, Scoreboard, expected_traces
+from crossramp.sim.checking.golden_traces import expected_traces
+from crossramp.sim.checking.scoreboard import MismatchError, Scoreboard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.chips import EFFECTS, NOISES, device_of
+from tests.support.comparison import compared
 from tests.support.strategies import inputs_of, network_of, seeds, specifications
 
 #: Of planted faults: with these draws each of them matters.
@@ -28,7 +31,7 @@ FAULT_SEED = 1
 SPEC = Specification(inputs=14, units=3, classes=2, calibration_cells=3)
 
 
-def drive(model: ArrayModel, spec: Specification, x: np.ndarray, calibration: int = 0) -> list[StepTrace]:
+def drive(model: ArrayModel, spec: Specification, x: np.ndarray, calibration: int = 0) -> list[Trace]:
     """What a perfect periphery latches and computes in front of ``model``: a trace of each utterance of ``x``."""
     traces = []
     for utterance in x:
@@ -41,8 +44,8 @@ def drive(model: ArrayModel, spec: Specification, x: np.ndarray, calibration: in
             state = latch(run_conversion(spec, model, q[0], state=True, calibration=calibration), spec.latch)
             state = state[None, spec.bank("g")]
             h = update_h(spec, gates[:, spec.bank("o")], state)
-            steps.append(StepTrace(model.finish()[-2].macs[None], gates, c, q, state, h))
-        traces.append(StepTrace.stack(steps))
+            steps.append(Trace(gates, c, q, state, h, macs=model.finish()[-2].macs[None]))
+        traces.append(Trace.stack(steps))
     return traces
 
 
@@ -51,11 +54,8 @@ def compare(spec, device, x, model, calibration=None, first=0) -> Scoreboard:
     port = calibration_port(spec, calibration, device)
     board = Scoreboard(spec)
     network = network_of(spec, 1)  # its head only
-    (golden,) = expected_traces(network, x, device, calibration, first)
-    for number, got in enumerate(drive(model, spec, x, port)):
-        for quantity in ("macs", *STEP_QUANTITIES):
-            expected = getattr(golden.steps, quantity)[number : number + 1]
-            board.compare(quantity, expected, getattr(got, quantity), number)
+    (golden,) = expected_traces(network, x, ArraySetup(device, calibration), first)
+    board.compare(golden, Trace.join(drive(model, spec, x, port)), ("macs", *STEP_QUANTITIES))
     return board
 
 
@@ -69,7 +69,7 @@ def compare(spec, device, x, model, calibration=None, first=0) -> Scoreboard:
 def test_drawn_instances_of_drawn_specifications(spec, seed, effects, all_effects):
     device = device_of(spec, network_of(spec, seed).weights, seed, EFFECTS if all_effects else effects)
     model = ArrayModel(spec, device, ready=random_stalls(seed, 0.1), garbage_seed=seed)
-    compare(spec, device, inputs_of(spec, seed, batch=2, steps=2), model).check("macs", *STEP_QUANTITIES)
+    compare(spec, device, inputs_of(spec, seed, batch=2, steps=2), model).check()
 
 
 def visible(spec, device, x, golden) -> bool:
@@ -88,7 +88,7 @@ def test_each_effect_alone_and_all(mode, seed):
         device = device_of(spec, weights, seed, effects)
         assert device.noisy == bool(set(effects) & set(NOISES))
         assert visible(spec, device, inputs_of(spec, seed, batch=8, steps=10), weights), effects
-        compare(spec, device, x, ArrayModel(spec, device)).check("macs", *STEP_QUANTITIES)
+        compare(spec, device, x, ArrayModel(spec, device)).check()
 
 
 def test_every_decision(seed):
@@ -115,7 +115,7 @@ def test_calibration_cells_are_the_ones_chosen(seed):
     x = inputs_of(SPEC, seed, batch=1, steps=2)
     for calibration in (None, 0, 0b101_010, 0b111_111):
         board = compare(SPEC, device, x, ArrayModel(SPEC, device), calibration)
-        board.check("macs", *STEP_QUANTITIES)
+        board.check()
     port = calibration_port(SPEC, None, device)
     other = compare(SPEC, device.replace(nominal=~device.nominal), x, ArrayModel(SPEC, device), port)
     other.check()  # the port says it, not the instance
@@ -141,7 +141,7 @@ def test_conversions_are_counted_by_windows_that_end(seed):
     for pins in sequence[: window + 9]:
         model.clock(pins)
     assert model.converted == 1
-    compare(SPEC, device, x, model, first=1).check("macs", *STEP_QUANTITIES)
+    compare(SPEC, device, x, model, first=1).check()
     assert model.converted == 5
     shown = [run_conversion(SPEC, model, pulses)]
     for ramp in range(2):
@@ -236,11 +236,10 @@ def test_amaranth_however_the_utterances_are_shared(seed, monkeypatch):
     device = device_of(spec, network.weights, seed)
     for jobs, calibration in ((1, 0b10_01), (2, None)):
         monkeypatch.setattr(amaranth_backend, "_PORTION_CLOCKS", 1)
-        observed = simulate_amaranth(network, x, jobs=jobs, programming=device, calibration=calibration)
-        (golden,) = expected_traces(network, x, device, calibration)
-        assert not any(wrong.any() for wrong in amaranth_backend.differences(observed, golden).values())
-        assert set(amaranth_backend.differences(observed, golden)) == set(Observed.COMPARED)
+        array = ArraySetup(device, calibration)
+        result = simulate_amaranth(network, x, array=array, jobs=jobs)
+        compared(network, x, result, array).check()
         # Fails without the instance, and with other cells.
-        assert amaranth_backend.differences(observed, network.run(x))["codes"].any()
-    with pytest.raises(ValueError, match=r"the programming is for specification \w+, the model for \w+"):
-        simulate_amaranth(network_of(SPEC, seed), inputs_of(SPEC, seed), jobs=1, programming=device)
+        assert compared(network, x, result).mismatched["codes"] > 0
+    with pytest.raises(ValueError, match=r"the programming is for specification \w+, the network for \w+"):
+        simulate_amaranth(network_of(SPEC, seed), inputs_of(SPEC, seed), array=ArraySetup(device), jobs=1)

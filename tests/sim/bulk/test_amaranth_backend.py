@@ -6,11 +6,15 @@ import pytest
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.network.head import Head
 from crossramp.sim.amaranth import amaranth_backend
-from crossramp.sim.amaranth.amaranth_backend import Observed, differences, simulate_amaranth
+from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
 from crossramp.sim.amaranth.step_trace import trace_step
+from crossramp.sim.array.array_setup import ArraySetup
+from crossramp.sim.array.programming import Programming
+from crossramp.sim.checking.scoreboard import MismatchError, compare_traces
 from crossramp.sim.tools.simulators import SimulationError
 from hypothesis import given, settings
 
+from tests.support.comparison import compared
 from tests.support.strategies import inputs_of, network_of, seeds, specifications
 
 SPEC = Specification(
@@ -22,11 +26,9 @@ SPEC = Specification(
 @given(specifications(max_units=4, max_inputs=4, max_bits=4), seeds)
 def test_equal_to_golden(spec, seed):
     network, x = network_of(spec, seed), inputs_of(spec, seed, batch=2, steps=2)
-    observed = simulate_amaranth(network, x, jobs=1)
-    assert {name: int(wrong.sum()) for name, wrong in differences(observed, network.run(x)).items()} == dict.fromkeys(
-        Observed.COMPARED, 0
-    )
-    assert set(observed.step_clocks) == {spec.clocks_per_step}
+    result = simulate_amaranth(network, x, jobs=1)
+    compared(network, x, result).check()
+    assert set(result.traces[0].step_clocks) == {spec.clocks_per_step}
 
 
 def test_any_split_over_processes_gives_the_same(monkeypatch):
@@ -35,16 +37,18 @@ def test_any_split_over_processes_gives_the_same(monkeypatch):
     done = []
     alone = simulate_amaranth(network, x, jobs=1)
     shared = simulate_amaranth(network, x, jobs=2, progress=done.append)
-    for name in Observed.COMPARED:
-        assert np.array_equal(getattr(alone, name), getattr(shared, name))
+    compare_traces(SPEC, alone.traces, shared.traces).check()
     assert done == sorted(done)
     assert done[-1] == 5
 
 
 def test_a_wrong_weight_is_seen():
     network, x = network_of(SPEC, 2), inputs_of(SPEC, 2)
-    wrong = differences(simulate_amaranth(network, x, programming=-network.weights), network.run(x))
-    assert wrong["codes"].any()
+    array = ArraySetup(Programming.ideal(SPEC, -network.weights))
+    board = compared(network, x, simulate_amaranth(network, x, array=array))
+    assert board.mismatched["codes"] > 0
+    with pytest.raises(MismatchError, match="codes, step 0, bank "):
+        board.check()
 
 
 def test_gateware_that_stops_is_given_up(monkeypatch):
@@ -84,13 +88,13 @@ FRAMING = {
 def test_wrong_framing_is_refused(monkeypatch, fault):
     """Three steps, every value right; one bit of the framing is not."""
     stream, beat, bit, message = FRAMING[fault]
-    original = amaranth_backend._observed
+    original = amaranth_backend._trace
 
     def spoil(spec, shape, beats, *others):
         beats[stream][beat] ^= 1 << bit
         return original(spec, shape, beats, *others)
 
-    monkeypatch.setattr(amaranth_backend, "_observed", spoil)
+    monkeypatch.setattr(amaranth_backend, "_trace", spoil)
     with pytest.raises(SimulationError, match=f"^{message}$"):
         simulate_amaranth(network_of(SPEC, 1), inputs_of(SPEC, 1, batch=1, steps=3), jobs=1)
 
@@ -99,20 +103,20 @@ def test_wrong_framing_is_refused(monkeypatch, fault):
     ("stream", "message"), [("gates", "gates: 5 records"), ("h", "h: 5 records"), ("logits", "logits: 2 records")]
 )
 def test_a_missing_beat_is_refused(monkeypatch, stream, message):
-    original = amaranth_backend._observed
+    original = amaranth_backend._trace
 
     def spoil(spec, shape, beats, *others):
         beats[stream].pop()
         return original(spec, shape, beats, *others)
 
-    monkeypatch.setattr(amaranth_backend, "_observed", spoil)
+    monkeypatch.setattr(amaranth_backend, "_trace", spoil)
     with pytest.raises(SimulationError, match=f"{message}; expected"):
         simulate_amaranth(network_of(SPEC, 1), inputs_of(SPEC, 1, batch=1, steps=2), jobs=1)
 
 
 def test_step_trace_shows_what_golden_computes():
     network, x = network_of(SPEC, 3), inputs_of(SPEC, 3, batch=1, steps=4)[0]
-    golden = network.run(x[None]).steps
+    golden = network.run(x[None])
     for step in (0, 3):
         waves = trace_step(network, x, step)
         assert np.array_equal(waves.codes, golden.codes[0, step])

@@ -94,18 +94,18 @@ def test_expected_records_are_the_golden_trace(tmp_path, seed):
     def of(name, field):
         return [record[field] for record in lines[name]]
 
-    steps = [(trace, k, step) for trace in traces for k in range(2) for step in range(trace.steps.h.shape[1])]
+    steps = [(trace, k, step) for trace in traces for k in range(2) for step in range(trace.h.shape[1])]
     padded = lambda values: [[*values, 0][place : place + 2] for place in (0, 2, 4)]  # noqa: E731
     banks = {"i": ("gates", 0), "f": ("gates", 1), "g": ("gates", 2), "o": ("output", 3)}
     for field, (name, bank) in banks.items():
-        values = [trace.steps.codes[k, step, 5 * bank : 5 * bank + 5].tolist() for trace, k, step in steps]
+        values = [trace.codes[k, step, 5 * bank : 5 * bank + 5].tolist() for trace, k, step in steps]
         assert of(name, field) == [beat for one in values for beat in padded(one)]
     others = [("state", "c", "c"), ("state", "q", "state_pulses"), ("output", "t", "state_codes"), ("h", "codes", "h")]
     for name, field, quantity in others:
-        values = [getattr(trace.steps, quantity)[k, step].tolist() for trace, k, step in steps]
+        values = [getattr(trace, quantity)[k, step].tolist() for trace, k, step in steps]
         assert of(name, field) == [beat for one in values for beat in padded(one)]
     assert of("h", "end") == [[0], [0], [1]] * len(steps)
-    lasts = [step == trace.steps.h.shape[1] - 1 for trace, _, step in steps]
+    lasts = [step == trace.h.shape[1] - 1 for trace, _, step in steps]
     assert of("h", "last") == [[int(last)] for last in lasts for _ in range(3)]
     logits = np.concatenate([trace.logits.ravel() for trace in traces])
     assert of("logits", "value") == [[int(value)] for value in logits]

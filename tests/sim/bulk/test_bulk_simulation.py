@@ -2,23 +2,26 @@
 """The generated network with the behavioral crossbar, in both simulators: every value, and planted faults."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from crossramp.golden.network.ramps import Ramp
 from crossramp.golden.spec.lstm_cell import GATES
 from crossramp.rtl.verilog.backend_text import strip_initial
+from crossramp.sim.array.array_setup import IDEAL, ArraySetup
 from crossramp.sim.array.programming import Programming
 from crossramp.sim.bulk.bulk_simulation import PAUSES, simulate_bulk
 from crossramp.sim.checking.protocol import RULES
 from crossramp.sim.checking.protocol_verilog import checker_source
-from crossramp.sim.checking.scoreboard import MismatchError, Scoreboard, compare_bulk
+from crossramp.sim.checking.scoreboard import MismatchError
+from crossramp.sim.tools.run_options import BuildOptions, Pauses
 from crossramp.sim.tools.simulators import SimulationError
 
+from tests.support.comparison import compared
 from tests.support.designs import SPECS, network_of, utterances_of
 
 NETWORK_SEED = 1
-QUANTITIES = ("codes", "c", "state_pulses", "state_codes", "h", "logits", "answers")
 
 # Steps of the utterances, by design and simulator: Icarus takes half a second a step on the largest.
 LENGTHS = {
@@ -36,20 +39,22 @@ LENGTHS = {
 }
 
 
-def simulate(name, seed, lengths, models, **options):
+def simulate(name, seed, lengths, models, simulator, *, array=IDEAL, pauses=None, **build):
+    """The network, its x, and the result; ``build``: BuildOptions."""
     network = network_of(name, NETWORK_SEED)
     batches = utterances_of(name, seed, lengths)
-    options = {"optimize": False, "workdir": models, "seed": seed} | options
-    return network, batches, simulate_bulk(network, batches, **options)
+    pauses = Pauses(**(pauses or {}), seed=seed)
+    build = BuildOptions(**({"optimize": False, "workdir": models} | build))
+    return network, batches, simulate_bulk(network, batches, simulator, array=array, pauses=pauses, build=build)
 
 
 @pytest.mark.parametrize(("name", "simulator"), LENGTHS)
 def test_every_value(name, simulator, seed, models):
     spec, lengths = SPECS[name], LENGTHS[name, simulator]
     for pauses in ({}, {"idle": 30, "stall": 40, "array_stall": 10}):
-        network, batches, result = simulate(name, seed, lengths, models, simulator=simulator, **pauses)
-        board = compare_bulk(network, batches, result)
-        board.check(*QUANTITIES)
+        network, batches, result = simulate(name, seed, lengths, models, simulator, pauses=pauses)
+        board = compared(network, batches, result)
+        board.check()
         steps = sum(lengths)
         assert board.compared["codes"] == steps * spec.columns
         assert result.violations == ()
@@ -78,7 +83,7 @@ def test_random_start(seed, models):
         network, batches, result = simulate(
             "odd", seed + start, (3, 1, 2), models, simulator="verilator", change_verilog=strip, random_start=True
         )
-        compare_bulk(network, batches, result).check(*QUANTITIES)
+        compared(network, batches, result).check()
         assert result.violations == ()
 
 
@@ -100,7 +105,7 @@ def test_a_missing_reset_is_seen(seed, models):
     unreset = planted("_sequencer", r"if \(rst\) begin", "if (1'h0) begin")
     options = {"lengths": (3, 1, 2), "models": models}
     network, batches, result = simulate("odd", seed, simulator="icarus", change_verilog=unreset, **options)
-    compare_bulk(network, batches, result).check(*QUANTITIES)
+    compared(network, batches, result).check()
     for simulator in ("icarus", "verilator"):  # unknown there, random here
         options |= {"simulator": simulator, "random_start": simulator == "verilator"}
         with pytest.raises(SimulationError):
@@ -125,7 +130,7 @@ def test_fault_in_the_gateware_is_seen(fault, seed, models):
         )
     except SimulationError:
         return  # it hung, or gave another number of records
-    board = compare_bulk(network, batches, result)
+    board = compared(network, batches, result)
     assert board.wrong or result.violations
     if board.wrong:
         with pytest.raises(MismatchError, match=r"utterance \d"):
@@ -164,9 +169,9 @@ RULE_FAULTS = {
 @pytest.mark.parametrize("rule", RULE_FAULTS)
 def test_a_broken_rule_is_seen_where_every_value_is_right(rule, seed, models):
     network, batches, result = simulate(
-        "odd", seed, (2, 1), models, simulator="icarus", array_stall=30, change_verilog=RULE_FAULTS[rule]
+        "odd", seed, (2, 1), models, simulator="icarus", pauses={"array_stall": 30}, change_verilog=RULE_FAULTS[rule]
     )
-    compare_bulk(network, batches, result).check(*QUANTITIES)
+    compared(network, batches, result).check()
     assert result.violations == (rule,)
     assert re.findall(r"^protocol: (\w+) is broken on clock \d+$", result.log, re.MULTILINE) == [rule]
 
@@ -182,10 +187,10 @@ def test_a_payload_that_changes_while_it_waits_is_seen(seed, models):
         (2, 1),
         models,
         simulator="icarus",
-        stall=50,
+        pauses={"stall": 50},
         change_verilog=rewired("h_codes", "h_ready ? good : ~good"),
     )
-    compare_bulk(network, batches, result).check(*QUANTITIES)
+    compared(network, batches, result).check()
     assert result.violations == ("streams",)
 
 
@@ -233,9 +238,9 @@ PROGRAMMING_FAULTS = {
 def test_fault_in_the_programming_is_seen(fault, seed, models):
     network = network_of("odd", NETWORK_SEED)
     programming = PROGRAMMING_FAULTS[fault](Programming.ideal(network.spec, network.weights))
-    network, batches, result = simulate("odd", seed, (6, 2), models, simulator="icarus", programming=programming)
+    network, batches, result = simulate("odd", seed, (6, 2), models, simulator="icarus", array=ArraySetup(programming))
     with pytest.raises(MismatchError, match="differ from the golden model"):
-        compare_bulk(network, batches, result).check()
+        compared(network, batches, result).check()
 
 
 class ShiftedRamp(Ramp):
@@ -259,15 +264,15 @@ def test_calibration_cells_shift_the_ramps(seed, models):
     for port in (0, calibration):
         programming = Programming.ideal(spec, network.weights, calibration_cells=cells)
         _, batches, result = simulate(
-            "odd", seed, (4, 2), models, simulator="icarus", programming=programming, calibration=port
+            "odd", seed, (4, 2), models, simulator="icarus", array=ArraySetup(programming, port)
         )
         assert result.violations == ()
         result_of[port] = result
-    compare_bulk(network, batches, result_of[0]).check(*QUANTITIES)
+    compared(network, batches, result_of[0]).check()
     shifts = (cells * chosen).sum(axis=1)
     gates = [next(gate for gate in GATES if spec.ramp_of(gate) == ramp) for ramp in range(len(spec.ramps))]
     network.lstm.ramps = [ShiftedRamp(spec, gate, shift) for gate, shift in zip(gates, shifts, strict=True)]
-    compare_bulk(network, batches, result_of[calibration]).check(*QUANTITIES)
+    compared(network, batches, result_of[calibration]).check()
     # Each shifted bank converts otherwise in the first step, where both runs have the same sums.
     before, after = (spec.by_bank(result.traces[0].codes[0, 0]) for result in result_of.values())
     assert ((before != after).any(axis=1) == (shifts != 0)[list(spec.ramp_of_gate)]).all()
@@ -283,11 +288,13 @@ def test_refuses_bad_stimuli(models):
         (np.full((1, 1, 1), 2), r"x\[0, 0, 0\] is 2; allowed: -1 to 1"),
     ):
         with pytest.raises(ValueError, match=message):
-            simulate_bulk(network, x, workdir=models)
+            simulate_bulk(network, x, build=BuildOptions(workdir=models))
     with pytest.raises(ValueError, match="stall is 95; allowed: 0 to 90"):
-        simulate_bulk(network, np.zeros((1, 1, 1), int), stall=95)
+        Pauses(stall=95)
     with pytest.raises(ValueError, match="calibration is 1; allowed: 0 to 0, for 0 cells"):
-        simulate_bulk(network, np.zeros((1, 1, 1), int), calibration=1)
+        simulate_bulk(network, np.zeros((1, 1, 1), int), array=ArraySetup(calibration=1))
+    with pytest.raises(ValueError, match="a SimpleNamespace cannot stand in a Verilog bench; give a Programming or"):
+        simulate_bulk(network, np.zeros((1, 1, 1), int), array=ArraySetup(SimpleNamespace(clock=None)))
     with pytest.raises(ValueError, match="simulator is 'vcs'"):
         simulate_bulk(network, np.zeros((1, 1, 1), int), simulator="vcs")
 
@@ -296,23 +303,6 @@ def test_missing_simulator_names_what_to_install(monkeypatch, models):
     network = network_of("tiny", NETWORK_SEED)
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(RuntimeError, match="iverilog is not on PATH; install it: apt install iverilog"):
-        simulate_bulk(network, np.zeros((1, 1, 1), int), simulator="icarus", workdir=models)
+        simulate_bulk(network, np.zeros((1, 1, 1), int), simulator="icarus", build=BuildOptions(workdir=models))
     with pytest.raises(RuntimeError, match=r"no Verilog simulator is here: verilator: .*install g...*icarus: "):
-        simulate_bulk(network, np.zeros((1, 1, 1), int), simulator="auto", workdir=models)
-
-
-def test_an_empty_scoreboard_fails():
-    with pytest.raises(MismatchError, match="nothing was compared"):
-        Scoreboard(SPECS["odd"]).check()
-    board = Scoreboard(SPECS["odd"])
-    board.compare("h", np.zeros((1, 2, 5)), np.zeros((1, 2, 5)))
-    board.check("h")
-    with pytest.raises(MismatchError, match="no codes was compared"):
-        board.check("codes")
-    with pytest.raises(MismatchError, match=r"expected the shape \(1,\), got \(2,\)"):
-        board.compare("c", np.zeros(1), np.zeros(2))
-    got = np.zeros((2, 3, 20), int)
-    got[1, 2, 13] = 4
-    board.compare("codes", np.zeros((2, 3, 20), int), got, utterance=5)
-    with pytest.raises(MismatchError, match="codes, utterance 6, step 2, bank g, unit 3: expected 0, got 4"):
-        board.check()
+        simulate_bulk(network, np.zeros((1, 1, 1), int), simulator="auto", build=BuildOptions(workdir=models))

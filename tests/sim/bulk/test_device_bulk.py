@@ -8,15 +8,18 @@ import pytest
 from crossramp.golden.analog.chip.sampling import device as technology_device
 from crossramp.golden.analog.technologies.technology import load, shipped
 from crossramp.golden.network.model_file import load_model
+from crossramp.sim.array.array_setup import ArraySetup
 from crossramp.sim.array.programming import calibration_port, write_device
 from crossramp.sim.bulk import bulk_bench
 from crossramp.sim.bulk.bulk_bench import DEVICE_ARRAY
 from crossramp.sim.bulk.bulk_simulation import PAUSES, simulate_bulk
-from crossramp.sim.checking.scoreboard import MismatchError, compare_bulk
+from crossramp.sim.checking.scoreboard import MismatchError
+from crossramp.sim.tools.run_options import NO_PAUSES, BuildOptions, Pauses
 from crossramp.sim.tools.simulators import SimulationError
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.support.chips import EFFECTS, NOISES, device_of
+from tests.support.comparison import compared
 from tests.support.designs import network_of, utterances_of
 from tests.support.strategies import inputs_of, seeds, specifications
 from tests.support.strategies import network_of as drawn_network
@@ -24,7 +27,6 @@ from tests.support.strategies import network_of as drawn_network
 #: Of planted faults: with these draws each of them matters.
 FAULT_SEED = 1
 
-QUANTITIES = ("codes", "c", "state_pulses", "state_codes", "h", "logits", "answers")
 EVERYWHERE = {"idle": 30, "stall": 30, "array_stall": 10}
 
 
@@ -33,13 +35,11 @@ def odd():
     return network_of("odd", 1)
 
 
-def check(network, device, batches, simulator, models, calibration=None, **options):
-    options = {"optimize": False, "workdir": models} | options
-    result = simulate_bulk(
-        network, batches, simulator=simulator, programming=device, calibration=calibration, **options
-    )
-    board = compare_bulk(network, batches, result, device=device, calibration=calibration)
-    board.check(*QUANTITIES)
+def check(network, device, batches, simulator, models, calibration=None, pauses=NO_PAUSES):
+    array, build = ArraySetup(device, calibration), BuildOptions(workdir=models, optimize=False)
+    result = simulate_bulk(network, batches, simulator, array=array, pauses=pauses, build=build)
+    board = compared(network, batches, result, array)
+    board.check()
     assert result.violations == ()
     return board, result
 
@@ -56,9 +56,9 @@ def test_shipped_model(simulator, steps, seed, models):
     assert board.compared["codes"] == (2 * steps + 1) * spec.columns
     assert result.clocks_per_step == spec.clocks_per_step or steps == 1
     # The ideal array would give other codes: the instance is seen.
-    assert compare_bulk(network, batches, result).mismatched["codes"] > 0
+    assert compared(network, batches, result).mismatched["codes"] > 0
     if simulator == "verilator":
-        _, paused = check(network, device, batches, simulator, models, seed=seed, **EVERYWHERE)
+        _, paused = check(network, device, batches, simulator, models, pauses=Pauses(**EVERYWHERE, seed=seed))
         assert all(paused.pauses[name] > 0 for name in PAUSES)
         other = calibration_port(spec, None, device) ^ 0b00101
         check(network, device, batches, simulator, models, calibration=other)
@@ -82,7 +82,9 @@ def test_effects_alone_and_together(simulator, seed, models):
         device = device_of(network.spec, network.weights, seed, effects)
         check(network, device, batches, simulator, models)
     device = device_of(network.spec, network.weights, seed)
-    _, result = check(network, device, utterances_of("odd", seed, (3, 1, 2)), simulator, models, **EVERYWHERE)
+    _, result = check(
+        network, device, utterances_of("odd", seed, (3, 1, 2)), simulator, models, pauses=Pauses(**EVERYWHERE)
+    )
     assert result.pauses["array_stalled"] > 0
 
 
@@ -98,7 +100,7 @@ def test_drawn_specifications(tmp_path_factory, spec, seed):
     network = drawn_network(spec, seed)
     x = inputs_of(spec, seed, batch=2, steps=min(2, spec.max_steps))
     device = device_of(spec, network.weights, seed)
-    check(network, device, x, "icarus", tmp_path_factory.getbasetemp() / "drawn", array_stall=5)
+    check(network, device, x, "icarus", tmp_path_factory.getbasetemp() / "drawn", pauses=Pauses(array_stall=5))
 
 
 #: What the SystemVerilog could have wrong: the text, what stands there instead, and the effects that show it.
@@ -138,11 +140,11 @@ def test_a_fault_in_the_crossbar_is_seen(fault, models, monkeypatch):
 
 def test_a_folder_of_another_array_is_refused(models, monkeypatch):
     network = odd()
-    x = utterances_of("odd", 1, (1,))
+    x, build = utterances_of("odd", 1, (1,)), BuildOptions(workdir=models)
     small = drawn_network(network.spec.replace(inputs=6), 1)
     other = device_of(small.spec, small.weights, 1)
     with pytest.raises(ValueError, match=r"the programming is for specification \w+, the network for \w+; write"):
-        simulate_bulk(network, x, programming=other, workdir=models)
+        simulate_bulk(network, x, array=ArraySetup(other), build=build)
     device = device_of(network.spec, network.weights, 1)
     for write, message in (
         (lambda _, folder: write_device(other, folder), "device.bin is not for an array of these sizes: it has"),
@@ -150,7 +152,7 @@ def test_a_folder_of_another_array_is_refused(models, monkeypatch):
     ):
         monkeypatch.setattr(bulk_bench, "write_device", write)
         with pytest.raises(SimulationError, match=message):
-            simulate_bulk(network, x, simulator="icarus", programming=device, workdir=models)
+            simulate_bulk(network, x, "icarus", array=ArraySetup(device), build=build)
 
 
 def test_what_is_written(tmp_path, seed):

@@ -8,10 +8,11 @@ import crossramp.sim
 import numpy as np
 import pytest
 from crossramp.sim.bulk.bulk_simulation import simulate_bulk
-from crossramp.sim.checking.scoreboard import compare_bulk
+from crossramp.sim.tools.run_options import BuildOptions, Pauses
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.support.comparison import compared
 from tests.support.strategies import inputs_of, network_of, seeds, specifications
 
 # A failure is reported as drawn: shrinking would build a model for each try.
@@ -26,16 +27,11 @@ def check(spec, seed, percent, simulator, tmp_path):
     result = simulate_bulk(
         network,
         [x, x[:1, :1]],
-        simulator=simulator,
-        workdir=tmp_path,
-        idle=percent,
-        stall=percent,
-        array_stall=percent // 2,
-        seed=seed % 2**31,
-        optimize=False,
+        simulator,
+        pauses=Pauses(percent, percent, percent // 2, seed % 2**31),
+        build=BuildOptions(workdir=tmp_path, optimize=False),
     )
-    board = compare_bulk(network, [x, x[:1, :1]], result)
-    board.check("codes", "c", "state_pulses", "state_codes", "h", "logits", "answers")
+    compared(network, [x, x[:1, :1]], result).check()
     assert result.violations == ()
     if percent == 0 and np.isfinite(result.clocks_per_step):
         assert result.clocks_per_step == spec.clocks_per_step

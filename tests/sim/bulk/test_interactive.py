@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Text as it is made: every step's codes chosen by the gateware's logits, every value against golden, step by step."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.network.trace import Trace
+from crossramp.sim.array.array_setup import ArraySetup
 from crossramp.sim.bulk.interactive import Session
+from crossramp.sim.checking.scoreboard import MismatchError, Scoreboard
+from crossramp.sim.tools.run_options import NO_PAUSES, BuildOptions, Pauses
 from crossramp.sim.tools.simulators import SimulationError, SimulatorMissing
 from hypothesis import given, settings
 
@@ -16,7 +22,8 @@ from tests.support.strategies import seeds, specifications
 SPEC = SPECS["projected"]
 #: From a step's h to the next one's, nothing overlapping: the logits, the load of x that they decide, the macro.
 CLOCKS = SPEC.head_clocks + SPEC.inputs + SPEC.macro_clocks
-PAUSES = {"idle": 40, "stall": 40, "array_stall": 10}
+PAUSES = Pauses(idle=40, stall=40, array_stall=10)
+SHOWN = ("h", "logits")
 
 
 def chosen(spec, seed, logits):
@@ -29,34 +36,35 @@ def check(session, network, seed, steps, lstm=None):
     """Runs ``steps`` steps, two of them an utterance's last; golden goes along step by step."""
     lstm = network.lstm if lstm is None else lstm
     spec, (c, h) = network.spec, lstm.start(1)
-    logits, expected = np.zeros(spec.classes, np.int64), []
+    logits, expected, board = np.zeros(spec.classes, np.int64), [], Scoreboard(network.spec)
     for step in range(steps):
         x = chosen(spec, seed, logits)
         last = step in (2, steps - 2)
         numbers = () if lstm is network.lstm else (np.array([2 * step]),)
         golden = lstm.step(x[None], c, h, *numbers)
         got_h, logits = session.step(x, last)
-        np.testing.assert_array_equal(got_h, golden.h[0])
-        np.testing.assert_array_equal(logits, network.logits(golden.h, 1)[0])
+        board.compare(
+            golden.replace(logits=network.logits(golden.h, 1)), Trace(h=got_h[None], logits=logits[None]), SHOWN
+        )
+        board.check()
         expected.append(golden)
         c, h = lstm.start(1) if last else (golden.c, golden.h)
-    observed = session.observed()
-    for name in ("codes", "c", "state_pulses", "state_codes", "h"):
-        np.testing.assert_array_equal(observed[name], np.concatenate([getattr(one, name) for one in expected]))
-    np.testing.assert_array_equal(observed["answers"], observed["logits"].argmax(axis=1))
+    board.compare(network.with_head(Trace.stack(expected)), session.trace())
+    board.check()
     assert session.steps == steps
 
 
-@pytest.mark.parametrize("pauses", [{}, PAUSES])
+@pytest.mark.parametrize("pauses", [NO_PAUSES, PAUSES])
 @pytest.mark.parametrize("simulator", ["verilator", "icarus"])
 def test_every_value(simulator, pauses, seed, models):
     network = network_of("projected", 1)
-    with Session(network, simulator=simulator, workdir=models, optimize=False, seed=seed, **pauses) as session:
+    pauses, build = replace(pauses, seed=seed), BuildOptions(workdir=models, optimize=False)
+    with Session(network, simulator, pauses=pauses, build=build) as session:
         check(session, network, seed, 8)
         assert session.simulator == simulator
         assert session.end_clocks is None
     assert len(session.end_clocks) == 8
-    if not pauses:
+    if not pauses.most:
         clocks = np.diff(session.end_clocks)
         assert (clocks == clocks[0]).all()
         assert abs(clocks[0] - CLOCKS) < 4  # the bench's own
@@ -64,7 +72,7 @@ def test_every_value(simulator, pauses, seed, models):
 
 def test_amaranth(seed):
     network = network_of("projected", 1)
-    with Session(network, simulator="amaranth") as session:
+    with Session(network, "amaranth") as session:
         check(session, network, seed, 6)
     assert len(session.end_clocks) == 6
 
@@ -74,9 +82,9 @@ def test_device_instance(simulator, seed, models):
     """A chip with every imperfection: read noise of conversion after conversion, as golden's."""
     network = network_of("projected", 1)
     chip = device_of(SPEC, network.weights, seed)
-    with Session(network, simulator=simulator, device=chip, workdir=models, seed=seed) as session:
+    with Session(network, simulator, array=ArraySetup(chip), build=BuildOptions(workdir=models)) as session:
         check(session, network, seed, 5, DeviceLstm(chip, None, network.projection_weights))
-        with pytest.raises(AssertionError):
+        with pytest.raises(MismatchError):
             check(session, network, seed, 3)  # the ideal network is another
 
 
@@ -90,13 +98,13 @@ def test_drawn_specifications(spec, seed):
 
 def test_a_fault_is_seen(seed, models):
     """Other weights in the head than golden's."""
-    with Session(network_of("projected", 2), simulator="icarus", workdir=models) as session:
-        with pytest.raises(AssertionError, match="Mismatched elements"):
+    with Session(network_of("projected", 2), "icarus", build=BuildOptions(workdir=models)) as session:
+        with pytest.raises(MismatchError, match="values differ from the golden model"):
             check(session, network_of("projected", 1), seed, 3)
 
 
 def test_a_simulation_that_dies_is_told(models):
-    session = Session(network_of("projected", 1), simulator="icarus", workdir=models)
+    session = Session(network_of("projected", 1), "icarus", build=BuildOptions(workdir=models))
     session.step(np.zeros(SPEC.inputs, int))
     session._backend._process.kill()
     with pytest.raises(SimulationError, match="icarus ended with status -9 in step 1"):
@@ -107,8 +115,8 @@ def test_a_simulation_that_dies_is_told(models):
     ("options", "message"),
     [
         ({"simulator": "spice"}, "simulator is 'spice'; allowed: auto, verilator, icarus, amaranth"),
-        ({"idle": 91}, "idle is 91; allowed: 0 to 90 percent"),
-        ({"simulator": "amaranth", "stall": 5}, "Amaranth's simulator makes no pauses"),
+        ({"simulator": "amaranth", "pauses": Pauses(stall=5)}, "Amaranth's simulator makes no pauses"),
+        ({"simulator": "icarus", "array": ArraySetup(calibration=1 << 60)}, "calibration is .*; allowed: 0 to"),
     ],
 )
 def test_refusals(options, message):

@@ -294,7 +294,7 @@ def linearity_of(network, chip, cells) -> dict:
 
 def code_error_of(network, lstm, codes) -> float:
     """Root of the mean square of the differences in codes, the array being given the ideal network's pulses."""
-    spec, trace, differences = network.spec, network.run(codes).steps, []
+    spec, trace, differences = network.spec, network.run(codes), []
     pulses = np.full((*codes.shape[:2], spec.rows), spec.input_max)
     pulses[..., : spec.inputs] = codes
     before = np.concatenate([np.zeros_like(trace.h[:, :1]), trace.h[:, :-1]], axis=1)

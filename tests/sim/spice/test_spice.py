@@ -62,7 +62,7 @@ def test_ideal_columns_trip_where_the_integers_do(seed):
     assert content["agrees"]
     assert content["codes_differ"] == 0
     assert content["largest_mac"] < 0.02
-    golden = ideal.network.run(ideal.x[None]).steps
+    golden = ideal.network.run(ideal.x[None])
     assert np.array_equal(spice[0].codes, golden.codes[0, 1][list(spice[0].columns)])
     units = [column - 2 * ideal.network.spec.units for column in spice[1].columns]
     assert np.array_equal(spice[1].codes, golden.state_codes[0, 1][units])

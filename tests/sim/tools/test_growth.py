@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from crossramp.sim.bulk import bulk_simulation, interactive
 from crossramp.sim.tools import growth
+from crossramp.sim.tools.run_options import BuildOptions
 from crossramp.sim.tools.simulators import SimulationError
 
 from tests.support.designs import SPECS, network_of, utterances_of
@@ -76,8 +77,8 @@ def test_the_bench_writes_as_its_clocks_pass(simulator, models, monkeypatch, see
         return real(folder, log)
 
     monkeypatch.setattr(bulk_simulation, "read_summary", looked)
-    options = {"simulator": simulator, "workdir": models, "optimize": False}
-    result = bulk_simulation.simulate_bulk(network_of("tiny", 1), utterances_of("tiny", seed, (9,) * 6), **options)
+    build, batches = BuildOptions(workdir=models, optimize=False), utterances_of("tiny", seed, (9,) * 6)
+    result = bulk_simulation.simulate_bulk(network_of("tiny", 1), batches, simulator, build=build)
     assert result.clocks > 512
     assert abs(sizes[0] - result.clocks / 256) <= 1
 
@@ -85,7 +86,7 @@ def test_the_bench_writes_as_its_clocks_pass(simulator, models, monkeypatch, see
 def test_a_step_may_take_long_and_must_not_hang(models, monkeypatch):
     """Looks that find the file as it was end a session; those that find it grown do not."""
     monkeypatch.setattr(growth, "STILL_SECONDS", 2.5 * growth.LOOK_SECONDS)
-    session = interactive.Session(network_of("projected", 1), simulator="icarus", workdir=models)
+    session = interactive.Session(network_of("projected", 1), "icarus", build=BuildOptions(workdir=models))
     session.step([0] * SPECS["projected"].inputs)
     backend = session._backend
     alive = backend.folder / "alive"

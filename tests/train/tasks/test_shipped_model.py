@@ -50,7 +50,7 @@ def test_most_recordings_are_recognized(recordings, model):
     codes = pulse_codes(features(recordings.clips, model.feature_settings), model.spec.input_bits)
     trace = model.network.run(codes)
     assert (trace.answers == recordings.labels).mean() > 0.75
-    assert len(np.unique(trace.steps.codes)) == 32  # the network uses its ramps from end to end
+    assert len(np.unique(trace.codes)) == 32  # the network uses its ramps from end to end
 
 
 def test_model_is_package_data():

@@ -119,14 +119,14 @@ def test_exported_model_equals_the_training_graph_in_every_value(embedding, proj
     assert table.shape == (20, embedding or 20)
     x = table[places().numpy()]
     golden = model.network.run(x)
-    assert len(np.unique(golden.steps.codes)) == 32  # the network is alive
+    assert len(np.unique(golden.codes)) == 32  # the network is alive
     assert golden.logits.shape == (6, 40, 20)
     coded = Coded(network, table)
     assert differences(coded, model.network, x) == []
     with torch.no_grad():
         logits, (c, h) = network.run(places())
-    np.testing.assert_array_equal(c.numpy(), golden.steps.c[:, -1])
-    np.testing.assert_array_equal(h.numpy(), golden.steps.h[:, -1])
+    np.testing.assert_array_equal(c.numpy(), golden.c[:, -1])
+    np.testing.assert_array_equal(h.numpy(), golden.h[:, -1])
     np.testing.assert_allclose(logits.numpy(), golden.logits * model.text_settings.logit_scale, rtol=1e-5, atol=1e-6)
 
 

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a network computed: one type for the golden model, every simulator and every board, so that any two compare."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+STEP_QUANTITIES = ("codes", "c", "state_pulses", "state_codes", "h")
+"""What a macro shows of every step, in the order in which a difference would arise."""
+
+QUANTITIES = (*STEP_QUANTITIES, "logits", "answers")
+"""What a network shows, in the same order; each is a field of :class:`Trace` and of :data:`.step_record.GROUPS`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What a network or a macro computed for a batch of utterances of equal length; integers, None where unknown.
+
+    Shapes are those of a whole run. The trace of a single step has no steps axis.
+
+    Attributes
+    ----------
+    codes : shape (batch, steps, columns)
+        First conversion, all banks.
+    c : shape (batch, steps, units)
+        Cell state, in units of 2**-state_frac_bits.
+    state_pulses : shape (batch, steps, units)
+        c as pulse codes.
+    state_codes : shape (batch, steps, units)
+        Second conversion.
+    h : shape (batch, steps, hidden)
+        Pulse codes, projected where there is a projection.
+    logits : shape (batch, classes); with the readout ``"step"`` (batch, steps, classes)
+        None for a macro alone.
+    answers : shape (batch,); with the readout ``"step"`` (batch, steps)
+        Class indices. None for a macro alone.
+    macs : shape (batch, steps, columns)
+        What the comparators saw of the first conversion; float64 where the array is a device instance. Known to
+        golden, and to simulators whose array records it.
+    sums : shape (batch, hidden); with the readout ``"step"`` (batch, steps, hidden)
+        What the head saw. Known to golden alone.
+    end_clocks : shape (batch, steps)
+        The clock on which the last beat of h left. Known to hardware alone.
+    """
+
+    codes: np.ndarray | None = None
+    c: np.ndarray | None = None
+    state_pulses: np.ndarray | None = None
+    state_codes: np.ndarray | None = None
+    h: np.ndarray | None = None
+    logits: np.ndarray | None = None
+    answers: np.ndarray | None = None
+    macs: np.ndarray | None = None
+    sums: np.ndarray | None = None
+    end_clocks: np.ndarray | None = None
+
+    @classmethod
+    def stack(cls, steps: Sequence["Trace"]) -> "Trace":
+        """The traces of single steps as one, with a steps axis after the batch's; all know the same quantities."""
+        return cls(**{name: np.stack([getattr(step, name) for step in steps], axis=1) for name in steps[0].known()})
+
+    @classmethod
+    def join(cls, parts: Sequence["Trace"]) -> "Trace":
+        """Traces of utterances of one length as one, in the order given; all know the same quantities."""
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in parts[0].known()})
+
+    @classmethod
+    def of_steps(
+        cls, values: Mapping[str, np.ndarray], batch: int, steps: int, *, answer_each_step: bool = False
+    ) -> "Trace":
+        """Values as hardware shows them, one step after the other, as a trace of ``batch`` utterances.
+
+        Parameters
+        ----------
+        values : mapping
+            Name of a field to its array, shape (batch * steps, ...); of ``logits`` and ``answers``, shape
+            (batch, ...), or with ``answer_each_step`` as the others.
+        """
+        answered = (batch, steps) if answer_each_step else (batch,)
+        shapes = {"logits": answered, "answers": answered, "sums": answered}
+        return cls(
+            **{
+                name: array.reshape(*shapes.get(name, (batch, steps)), *array.shape[1:])
+                for name, array in values.items()
+            }
+        )
+
+    def known(self) -> list[str]:
+        """The names of the fields that are not None."""
+        return [field.name for field in fields(self) if getattr(self, field.name) is not None]
+
+    def utterances(self, part: slice) -> "Trace":
+        """Some utterances of the batch."""
+        return Trace(**{name: getattr(self, name)[part] for name in self.known()})
+
+    def replace(self, **changes) -> "Trace":
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+    @property
+    def step_clocks(self) -> np.ndarray:
+        """Clocks from the last beat of h of one step to that of the next, within utterances; int64, shape (any,)."""
+        return np.diff(self.end_clocks, axis=1).ravel()
