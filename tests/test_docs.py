@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,9 @@ def test_every_decision_has_a_topic_a_title_and_a_date():
     parts = re.split(r"^### .+\n", text, flags=re.MULTILINE)[1:]
     assert len(parts) > 60
     assert [part[:60] for part in parts if not re.match(r"\n20\d\d-\d\d-\d\d ·\s", part)] == []
+    # Merging joins both sides' paragraphs here, so one that was edited on both sides would stand twice.
+    long = Counter(line for line in text.splitlines() if len(line) > 40)
+    assert [line for line, count in long.items() if count > 1] == []
 
 
 @pytest.fixture(scope="module")
