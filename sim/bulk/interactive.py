@@ -118,7 +118,7 @@ class Session:
             A SimulationError, if the gateware stops, or gives anything but one step's beats, framed as they must be.
         """
         if self._backend is None:
-            raise InvalidValue("the session is closed; start another")
+            raise ValueError("the session is closed; start another")
         codes = checked_integers("codes", codes, (self.spec.inputs,), self.spec.input_max)
         found = self._backend.step(codes, last, self.steps)
         self._found.append(Trace(**{name: values[:1] for name, values in found.items()}))
