@@ -12,7 +12,6 @@ from crossramp.boards.definitions.board import Board, Wires, find_board, probed_
 from crossramp.boards.flow.utterance_clocks import utterance_time
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.boundary_wires import BOUNDARY
-from crossramp.golden.spec.lstm_cell import CONVERSIONS
 
 PAGE = Path(__file__).parents[1] / "docs" / "bring-up.md"
 
@@ -99,7 +98,7 @@ def _time_rows(boards: list[Board]):
     yield ("clock", *(f"{build.clock / 1e6:g} MHz" for build in builds))
     yield ("`tick` is high for", *(f"{1e9 / build.clock:.0f} ns" for build in builds))
     # The emulator compares as many columns a clock as it has; see rtl/emulation/emulator.py.
-    for name, banks in zip(("first", "second"), map(len, CONVERSIONS), strict=True):
+    for name, banks in zip(("first", "second"), map(len, spec.conversions), strict=True):
         clocks = [banks * build.groups + 3 for build in builds]
         cells = (f"{1e6 * n / build.clock:.2f} µs ({n} clocks)" for n, build in zip(clocks, builds, strict=True))
         yield (f"ticks of the {name} ramp are apart", *cells)

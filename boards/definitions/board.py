@@ -15,7 +15,6 @@ from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.link.link_protocol import BAUD
 from crossramp.golden.spec.boundary_wires import BOUNDARY
-from crossramp.golden.spec.lstm_cell import GATES
 from crossramp.golden.spec.specification import Specification
 
 #: The lines of a board beside clock and UART; each is one bit, except ``probes``. Only ``reset`` is required.
@@ -35,7 +34,7 @@ _PROBED_UNITS = 2
 
 def probed_columns(spec: Specification) -> list[int]:
     """The columns whose comparators are the signal ``probes``: the first two units of every bank."""
-    return [spec.column(gate, unit) for gate in GATES for unit in range(min(spec.units, _PROBED_UNITS))]
+    return [spec.column(gate, unit) for gate in spec.gate_names for unit in range(min(spec.units, _PROBED_UNITS))]
 
 
 class BoardError(InvalidValue):

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 from crossramp.golden.link.board_memory import Build, identity_image
 from crossramp.golden.link.link_protocol import Space
-from crossramp.golden.spec.lstm_cell import GATES
 from crossramp.golden.spec.specification import Specification
 
 from ..definitions.board import Board, BoardError, boards
@@ -57,7 +56,7 @@ def memory_words(build: Build) -> dict[str, tuple[int, int]]:
     if build.columns_per_clock:
         found["weights"] = (build.words(Space.WEIGHTS), build.columns_per_clock * spec.weight_bits)
         found["thresholds"] = (build.words(Space.THRESHOLDS), spec.mac_bits)
-        found["macs"] = (len(GATES) * build.groups, build.columns_per_clock * spec.mac_bits)
+        found["macs"] = (len(spec.gate_names) * build.groups, build.columns_per_clock * spec.mac_bits)
         found["row pulses"] = (spec.input_max, 2 * spec.rows)
         found["state pulses"] = (spec.state_pulse_max, 2 * spec.units)
         found["row codes"] = (spec.rows, spec.input_bits)

@@ -11,7 +11,7 @@ from crossramp.golden.link.link_protocol import Space
 from crossramp.golden.network.lstm import check_integers
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.boundary_wires import calibration_bits
-from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.specification import FORMAT, Specification
 
 
 class WrongModel(InvalidValue):
@@ -42,7 +42,7 @@ def check_specification(build: Build, spec: Specification, port: str) -> None:
 
 
 def _flat(spec: Specification) -> dict:
-    content = spec.to_dict()
+    content = spec.replace(format=FORMAT).to_dict()  # whichever formats the model file and the bitstream have
     for gate, table in content.pop("gates").items():
         content |= {f"{name} of gate {gate}": value for name, value in table.items()}
     return content

@@ -24,7 +24,6 @@ from crossramp.golden.link.link_protocol import (
     write_payload,
 )
 from crossramp.golden.network.network import Network
-from crossramp.golden.spec.lstm_cell import GATES
 from crossramp.rtl.link.uart import divisor
 from crossramp.sim.netlist.pin_replay import Act, Design, replay
 
@@ -209,7 +208,7 @@ def compare(
     """
     spec = build.spec
     # Of a step, generously: the emulator multiplies every row and compares on every tick, group after group.
-    step = spec.clocks_per_step + len(GATES) * (build.groups + 1) * (spec.rows + 2 * spec.ticks + 8)
+    step = spec.clocks_per_step + len(spec.gate_names) * (build.groups + 1) * (spec.rows + 2 * spec.ticks + 8)
     bit = divisor(build.clock, build.baud)
     result = replay(
         design,

@@ -138,6 +138,7 @@ def describe(made, steps: int) -> dict:
         "board": subject.board,
         "bitstream": made.path.name,
         "specification_hash": subject.spec.content_hash,
+        "hardware_hash": subject.spec.hardware_hash,
         "specification": subject.spec.to_dict(),
         "columns_per_clock": subject.columns_per_clock,
         "clock": subject.clock,
@@ -165,7 +166,7 @@ def _text(folder: Path, board: Board, report: dict, named: str) -> str:
         if name in board.capacity
     ]
     facts = [
-        ("bitstream", f"{folder / report['bitstream']}, specification {report['specification_hash']}"),
+        ("bitstream", f"{folder / report['bitstream']}, hardware {report['hardware_hash']}"),
         ("clock", f"{report['clock'] / 1e6:g} MHz, Fmax {report['fmax'] / 1e6:.2f} MHz, seed {report['seed']}"),
         (
             "utterance",

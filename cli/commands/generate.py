@@ -110,6 +110,7 @@ def run(args: argparse.Namespace) -> int:
             "window": window(cells),
             "warnings": [] if caution is None else [caution],
             "specification_hash": spec.content_hash,
+            "hardware_hash": spec.hardware_hash,
             "clocks_per_step": spec.clocks_per_step,
             "analog_clocks_per_step": spec.analog_clocks_per_step,
         }
@@ -247,7 +248,7 @@ def _readme(
     shown = "\n\n".join(f"With {tool}:\n\n```sh\n{text}\n```" for tool, text in commands.items())
     return f"""# {name}
 
-The {top} of model `{model.content_hash}`, specification `{spec.content_hash}`:
+The {top} of model `{model.content_hash}`, specification `{spec.hashes}`:
 {spec.inputs} inputs, {units(spec)}, {spec.classes} classes, {spec.columns} columns of {spec.adc_bits} bits,
 {spec.clocks_per_step} clocks a step. Reset is {"asynchronous" if async_reset else "synchronous"}, active high.
 {_calibration(plan)}

@@ -5,7 +5,6 @@ import argparse
 import json
 
 from crossramp.golden.network.model_file import Model, load_model, model_path
-from crossramp.golden.spec.lstm_cell import GATES
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import topmost_argument
 
@@ -44,11 +43,12 @@ def describe(model: Model) -> dict:
     return {
         "specification": spec.to_dict(),
         "specification_hash": spec.content_hash,
+        "hardware_hash": spec.hardware_hash,
         "model_hash": model.content_hash,
         "clocks_per_step": spec.clocks_per_step,
         "analog_clocks_per_step": spec.analog_clocks_per_step,
         "state_full_scale": spec.state_full_scale,
-        "topmost_code_needs": topmost_argument(spec.activation("g"), spec.adc_bits),
+        "topmost_code_needs": topmost_argument(spec.activation(spec.state_gate), spec.adc_bits),
         "rows": spec.rows,
         "columns": spec.columns,
         "ramps": [act.text for act in spec.ramps],
@@ -69,9 +69,9 @@ def units(spec: Specification) -> str:
 def _text(model: Model, name: str) -> str:
     spec = model.spec
     ratio = spec.clocks_per_step / spec.analog_clocks_per_step
-    gates = ", ".join(f"{g} {spec.activation(g).text}" for g in GATES)
+    gates = ", ".join(f"{g} {spec.activation(g).text}" for g in spec.gate_names)
     facts = [
-        ("model", f"{name}, content {model.content_hash}, specification {spec.content_hash}"),
+        ("model", f"{name}, content {model.content_hash}, specification {spec.hashes}"),
         ("network", f"{spec.cell.upper()}, {spec.inputs} inputs, {units(spec)}, {spec.classes} classes"),
         ("gates", gates),
         ("bits", f"{spec.adc_bits} ramp, {spec.input_bits} pulse code, {spec.weight_bits} weight"),
@@ -97,9 +97,9 @@ def _text(model: Model, name: str) -> str:
 
 def _cell_state(spec: Specification) -> str:
     """The full scale of c's pulse code beside what the topmost code of the second conversion needs."""
-    needed = topmost_argument(spec.activation("g"), spec.adc_bits)
+    needed = topmost_argument(spec.activation(spec.state_gate), spec.adc_bits)
     pulse = f"pulse code of {spec.state_pulse_bits} bits on {spec.state_cell} levels"
-    topmost = f"the topmost code of {spec.activation('g').text}(c) needs {needed:.3g}"
+    topmost = f"the topmost code of {spec.activation(spec.state_gate).text}(c) needs {needed:.3g}"
     return f"{pulse}: full scale {spec.state_full_scale:.3g}; {topmost}"
 
 

@@ -11,10 +11,13 @@ from crossramp.golden.network.model_file import load_model
 from crossramp.golden.network.ramp_report import RampReport, gate_report, ramp_report
 from crossramp.golden.network.ramps import Ramp
 from crossramp.golden.spec.activations import REGISTRY, activation
-from crossramp.golden.spec.lstm_cell import GATES
+from crossramp.golden.spec.network_parameters import CELLS
 
 from ..inputs import options
 from ..output.tables import as_json, wrote
+
+#: Gates of any cell.
+_GATES = tuple(dict.fromkeys(gate for cell in CELLS.values() for gate in cell.gates))
 
 DEFAULT_BITS = 5
 #: Of 5-bit pulse codes and weights with a full-scale weight of 2: the specification's default.
@@ -45,7 +48,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         "--scale", type=float, metavar="S", help=f"real pre-activation of one MAC unit (default {DEFAULT_SCALE:.4g})"
     )
     options.add_model_option(parser, "take its ramp")
-    parser.add_argument("--gate", choices=GATES, help="which gate's ramp of the model")
+    parser.add_argument("--gate", choices=_GATES, help="which gate's ramp of the model")
     parser.add_argument(
         "--g-max",
         type=float,
@@ -90,9 +93,11 @@ def _report(args: argparse.Namespace) -> RampReport:
         value = getattr(args, name)
         if value is not None:
             raise UserError(f"{name} {value} and --model {args.model} exclude each other; leave one out")
+    spec = load_model(args.model).spec
     if args.gate is None:
-        raise UserError(f"which ramp of {args.model}? add --gate {', --gate '.join(GATES[:-1])} or --gate {GATES[-1]}")
-    return gate_report(load_model(args.model).spec, args.gate, g_max)
+        *others, last = spec.gate_names
+        raise UserError(f"which ramp of {args.model}? add --gate {', --gate '.join(others)} or --gate {last}")
+    return gate_report(spec, args.gate, g_max)
 
 
 def _write(name: str, write) -> None:

@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     content = {
         "board": board.name,
         "specification_hash": build.spec.content_hash,
+        "hardware_hash": build.spec.hardware_hash,
         "utterances": len(x),
         "steps": int(x.shape[1]),
         "seed": seed,

@@ -250,6 +250,7 @@ def report(model: Model, utterances: network_inputs.Utterances, outcome: Outcome
         "port": port,
         "board": build.board,
         "specification_hash": build.spec.content_hash,
+        "hardware_hash": build.spec.hardware_hash,
         "made_by": build.made_by,
         "clock": build.clock,
         "baud": build.baud,

@@ -11,7 +11,6 @@ from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.common.wording import printable
 from crossramp.golden.network.model_file import Model, load_model
-from crossramp.golden.spec.lstm_cell import STATE_GATE
 
 from ..inputs import chip_options, network_inputs, options
 from ..output.output_folder import check_folder, written_folder
@@ -139,7 +138,8 @@ def choose(model: Model, which: str, seed: int) -> list[int]:
         return parse_columns(model.spec, [name.strip() for name in which.split(",") if name.strip()])
     if not 1 <= int(which) <= count:
         raise UserError(
-            f"--columns is {which}; the macro has {count}: give 1 to {count}, or names as in i0,{STATE_GATE}3"
+            f"--columns is {which}; the macro has {count}: give 1 to {count}, or names as in "
+            f"i0,{model.spec.state_gate}3"
         )
     if seed < 0:
         raise UserError(f"--seed is {seed}; allowed: 0 and up")

@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
                 "port": port,
                 "board": build.board,
                 "specification_hash": build.spec.content_hash,
+                "hardware_hash": build.spec.hardware_hash,
                 "simulator": board.simulator,
                 "clock": build.clock,
                 "baud": build.baud,

@@ -14,7 +14,6 @@ from crossramp.golden.analog.chip.sampling import Ramps, nominal_ramps
 from crossramp.golden.analog.technologies.technology import Technology, load
 from crossramp.golden.network.conductance_window import G_MAX, G_MIN
 from crossramp.golden.network.model_file import Model
-from crossramp.golden.spec.lstm_cell import GATES, STATE_GATE
 from crossramp.golden.spec.specification import Specification
 
 #: Constants of the window that is written for where no technology is named; all others are those of BASE.
@@ -63,7 +62,7 @@ def write_ramps(path: Path, model: Model, technology: Technology) -> None:
         writer = csv.DictWriter(file, (*_RAMP_TEXTS, *names), restval="", lineterminator="\n")
         writer.writeheader()
         for index, act in enumerate(spec.ramps):
-            banks = "".join(gate for gate in GATES if spec.ramp_of(gate) == index)
+            banks = "".join(gate for gate in spec.gate_names if spec.ramp_of(gate) == index)
             common = {"ramp": index, "activation": act.text, "banks": banks}
             for row in _rows(index, ramps, cells, volts, names):
                 writer.writerow(common | row)
@@ -131,7 +130,7 @@ def write_conductances(path: Path, model: Model, technology: Technology) -> None
                 file.write(f"{row},{use},{column},{level},{text(cell)},{partner}\n")
             if shared:
                 file.write(f"{row},{use},reference,,,,,{text(negative[0])}\n")
-        bank_g = columns[spec.bank(STATE_GATE)]
+        bank_g = columns[spec.bank(spec.state_gate)]
         pairs = zip(bank_g, cells.state_positive.tolist(), cells.state_negative.tolist(), strict=True)
         for number, (column, cell, partner) in enumerate(pairs):
             file.write(f",state{number},{column},{spec.state_cell},{text(cell)},{text(partner)}\n")

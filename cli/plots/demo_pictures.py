@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.golden.network.ramps import Ramp, ramps
-from crossramp.golden.spec.lstm_cell import CONVERSIONS, GATES, STATE_GATE
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.amaranth.step_trace import StepWaves
 
@@ -13,7 +12,7 @@ from .figures import listed_colors, new_figure, own_settings, save_figure
 
 _INK, _RAMP, _SECOND = "#333333", "#1f6fb4", "#7a3fa0"
 _UNITS = ("#e07b00", "#2a9d4a", "#c0392b")
-_BANKS = dict(zip(GATES, ("#1f6fb4", "#2a9d4a", "#e07b00", "#7a3fa0"), strict=True))
+_BANKS = ("#1f6fb4", "#2a9d4a", "#e07b00", "#7a3fa0")
 
 
 @own_settings
@@ -23,7 +22,7 @@ def draw_ramps(path: Path, spec: Specification) -> None:
     figure.suptitle(f"The ramp is the activation: {spec.ticks} ticks of unequal steps, no look-up table", fontsize=13)
     grid = figure.subplots(len(spec.ramps), 3, squeeze=False, width_ratios=(1.15, 1, 1.15))
     for index, (ramp, axes) in enumerate(zip(ramps(spec), grid, strict=True)):
-        banks = ", ".join(gate for gate in GATES if spec.ramp_of(gate) == index)
+        banks = ", ".join(gate for gate in spec.gate_names if spec.ramp_of(gate) == index)
         _draw_ramp_row(axes, ramp, banks)
     save_figure(figure, path)
 
@@ -107,7 +106,7 @@ def _draw_pulses(ax, spec: Specification, waves: StepWaves) -> None:
 
 def _draw_values(ax, spec: Specification, waves: StepWaves) -> None:
     """Integrators of some columns of bank g against its ramp, in both conversions."""
-    ramp = Ramp.of_gate(spec, STATE_GATE)
+    ramp = Ramp.of_gate(spec, spec.state_gate)
     edges = np.arange(len(waves.tap) + 1)
     levels = np.where(waves.tap >= 0, ramp.floors[np.maximum(waves.tap, 0)] + 0.5, np.nan)
     levels[~waves.controls["hold"] | waves.controls["ramp_reset"]] = np.nan
@@ -115,7 +114,7 @@ def _draw_values(ax, spec: Specification, waves: StepWaves) -> None:
     units = _spread_units(spec, waves)
     shown = np.where((waves.controls["integrate"] | waves.controls["hold"])[:, None], waves.values, 0)
     for color, unit in zip(_UNITS, units, strict=False):
-        column = spec.column(STATE_GATE, unit)
+        column = spec.column(spec.state_gate, unit)
         name = f"column {spec.column_name(column)}"
         ax.stairs(shown[:, column], edges, baseline=None, color=color, lw=1.3, label=name)
         for second, code in ((False, waves.codes[column]), (True, waves.state_codes[unit])):
@@ -132,7 +131,7 @@ def _draw_values(ax, spec: Specification, waves: StepWaves) -> None:
             )
     low, high = ramp.thresholds[0], ramp.thresholds[-1]
     margin = (high - low) * 0.15
-    reach = shown[:, [spec.column(STATE_GATE, unit) for unit in units]]
+    reach = shown[:, [spec.column(spec.state_gate, unit) for unit in units]]
     ax.set_ylim(min(low, reach.min()) - margin, max(high, reach.max()) + margin)
     ax.set_ylabel("MAC units")
     ax.set_title("integrators of three columns of bank g, and the ramp they are compared with", loc="left", fontsize=10)
@@ -142,7 +141,7 @@ def _draw_values(ax, spec: Specification, waves: StepWaves) -> None:
 
 def _spread_units(spec: Specification, waves: StepWaves) -> list[int]:
     """Up to three units whose first conversions end low, in the middle and high."""
-    order = np.argsort(spec.of_bank(waves.codes, STATE_GATE), kind="stable")
+    order = np.argsort(spec.of_bank(waves.codes, spec.state_gate), kind="stable")
     places = [len(order) // 6, len(order) // 2, len(order) - 1 - len(order) // 6]
     return list(dict.fromkeys(int(order[place]) for place in places))
 
@@ -150,18 +149,19 @@ def _spread_units(spec: Specification, waves: StepWaves) -> list[int]:
 def _draw_comparators(ax, spec: Specification, waves: StepWaves) -> None:
     read = waves.controls["hold"] & (waves.tap >= 0) & ~waves.controls["ramp_reset"]
     image = np.ones((spec.columns, len(waves.tap), 4))
-    for gate, color in _BANKS.items():
+    for gate, color in zip(spec.gate_names, _BANKS, strict=False):
         rows = spec.bank(gate)
         high = waves.comparators[:, rows].T & read
         rgb = [int(color[k : k + 2], 16) / 255 for k in (1, 3, 5)]
         image[rows][high] = [*rgb, 1]
         # High, but nobody looks: in the second conversion only bank g's are read.
-        if gate not in CONVERSIONS[1]:
+        if gate not in spec.conversions[1]:
             image[rows][high & waves.controls["state"]] = [0.9, 0.9, 0.9, 1]
     ax.imshow(image, aspect="auto", interpolation="nearest", extent=(0, image.shape[1], spec.columns, 0))
-    for gate in GATES[1:]:
+    for gate in spec.gate_names[1:]:
         ax.axhline(spec.bank(gate).start, color=_INK, lw=0.5)
-    ax.set_yticks([spec.column(gate, spec.units / 2) for gate in GATES], [f"bank {gate}" for gate in GATES])
+    places = {f"bank {gate}": spec.column(gate, spec.units / 2) for gate in spec.gate_names}
+    ax.set_yticks(list(places.values()), list(places))
     ax.tick_params(axis="y", length=0)
     ax.set_title(
         f"comparators of {spec.columns} columns during the ramps: as many ticks high as the code says (gray: not read)",

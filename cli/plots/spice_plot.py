@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
-from crossramp.golden.spec.lstm_cell import STATE_GATE
 from crossramp.sim.amaranth.step_trace import StepWaves
 from crossramp.sim.spice.deck import Deck
 from crossramp.sim.spice.ngspice import Waveforms
@@ -124,7 +123,7 @@ def _chosen(array: PhysicalArray, golden: Sequence[Answers]) -> tuple[list[int],
     """Up to four columns that share a ramp, those of bank g first: these convert twice; spread by their values."""
     spec, answers = array.spec, golden[0]
     ramps = spec.ramp_of_column[list(answers.columns)].tolist()
-    ramp = spec.ramp_of(STATE_GATE) if spec.ramp_of(STATE_GATE) in ramps else ramps[0]
+    ramp = spec.ramp_of(spec.state_gate) if spec.ramp_of(spec.state_gate) in ramps else ramps[0]
     order = [k for k in np.argsort(answers.window, kind="stable") if ramps[k] == ramp]
     places = np.unique(np.linspace(0, len(order) - 1, min(len(order), len(_COLORS))).round().astype(int))
     return [answers.columns[order[place]] for place in places], ramp

@@ -28,8 +28,8 @@ from ..common.errors import InvalidValue
 from ..network.network import Network
 from ..network.ramps import ramps
 from ..spec.boundary_wires import calibration_bits
-from ..spec.lstm_cell import GATES
-from ..spec.specification import Specification, SpecificationError
+from ..spec.parameters import SpecificationError
+from ..spec.specification import Specification
 from .link_protocol import BAUD, VERSION, Space
 
 
@@ -110,7 +110,7 @@ class Build:
         spec = self.spec
         return {
             Space.IDENTITY: len(identity_image(self)) if space == Space.IDENTITY else 0,
-            Space.WEIGHTS: len(GATES) * self.groups * spec.rows,
+            Space.WEIGHTS: len(spec.gate_names) * self.groups * spec.rows,
             Space.THRESHOLDS: len(spec.ramps) << spec.adc_bits if self.columns_per_clock else 0,
             Space.HEAD: spec.classes * (spec.units + 1),
             Space.SETTINGS: 2 + -(-calibration_bits(spec) // 16),
@@ -124,7 +124,7 @@ def identity_image(build: Build) -> bytes:
     content = {
         "protocol": VERSION,
         "board": build.board,
-        "hash": build.spec.content_hash,
+        "hash": build.spec.hardware_hash,
         "specification": build.spec.to_dict(),
         "columns_per_clock": build.columns_per_clock,
         "payload": build.payload,
@@ -157,7 +157,7 @@ def read_identity(image: bytes) -> Build:
             content["baud"],
             content["made_by"],
         )
-        if content["hash"] != spec.content_hash or content["payload"] != build.payload:
+        if content["hash"] != spec.hardware_hash or content["payload"] != build.payload:
             raise InvalidValue(f"the board's identity contradicts itself: hash {content['hash']!r}")
     except SpecificationError as error:
         raise InvalidValue(f"the board's specification is none: {error}") from None
@@ -172,7 +172,7 @@ def weight_words(spec: Specification, weights: np.ndarray, columns_per_clock: in
     A word has the weights of one row and one group of ``columns_per_clock`` columns; word (group * rows + row).
     """
     groups = -(-spec.units // columns_per_clock)
-    padded = np.zeros((spec.rows, len(GATES), groups * columns_per_clock), np.int64)
+    padded = np.zeros((spec.rows, len(spec.gate_names), groups * columns_per_clock), np.int64)
     padded[..., : spec.units] = spec.by_bank(np.asarray(weights))
     return padded.reshape(spec.rows, -1, columns_per_clock).transpose(1, 0, 2).reshape(-1, columns_per_clock)
 

@@ -13,7 +13,6 @@ import numpy as np
 from ..network.integers import exact_matmul
 from ..network.lstm import Lstm
 from ..network.ramps import WrittenRamp
-from ..spec.lstm_cell import GATES
 from .board_memory import Build, identity_image, unpacked
 from .link_protocol import ANSWER, Command, Decoder, Fault, Frame, Space, Status, StatusBlock, encode
 
@@ -202,8 +201,8 @@ class LinkModel:
             weights = np.zeros((spec.rows, spec.columns), np.int64)
             return self._array if self._array is not None else Lstm(spec, weights)
         words = unpacked(bytes(self.memories[Space.WEIGHTS]), 1)
-        words = words.reshape(len(GATES), build.groups, spec.rows, build.columns_per_clock)
-        banks = words.transpose(2, 0, 1, 3).reshape(spec.rows, len(GATES), -1)
+        words = words.reshape(len(spec.gate_names), build.groups, spec.rows, build.columns_per_clock)
+        banks = words.transpose(2, 0, 1, 3).reshape(spec.rows, len(spec.gate_names), -1)
         weights = banks[..., : spec.units].reshape(spec.rows, spec.columns)
         floors = unpacked(bytes(self.memories[Space.THRESHOLDS]), build.word_bytes(Space.THRESHOLDS))
         ramps = [WrittenRamp(ramp[: spec.ticks], spec.latch) for ramp in floors.reshape(len(spec.ramps), -1)]

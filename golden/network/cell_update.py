@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from ..spec.lstm_cell import output_shift, state_shifts
 from ..spec.specification import Specification
 from .integers import exact_matmul, round_shift, saturate
 from .ramps import decode_integer
@@ -19,12 +20,9 @@ def update_c(spec: Specification, codes: np.ndarray, c: np.ndarray) -> np.ndarra
         In units of 2**-state_frac_bits, as the result.
     """
     i, f, g = (decode_integer(spec.of_bank(codes, gate), spec.bipolar(gate), spec.adc_bits) for gate in "ifg")
-    # f·c has 2**-(f_shift) units of c's own, i·g has 2**-(ig_shift) of them: bring both to the finer.
-    f_shift = spec.value_shift("f")
-    ig_shift = spec.value_shift("i") + spec.value_shift("g") - spec.state_frac_bits
-    shift = max(f_shift, ig_shift)
-    exact = (f * c << (shift - f_shift)) + (i * g << (shift - ig_shift))
-    return saturate(round_shift(exact, shift), spec.state_max)
+    shifts = state_shifts(spec)
+    exact = (f * c << shifts.fc) + (i * g << shifts.ig)
+    return saturate(round_shift(exact, shifts.sum), spec.state_max)
 
 
 def state_pulses(spec: Specification, c: np.ndarray) -> np.ndarray:
@@ -37,7 +35,7 @@ def update_h(spec: Specification, o_codes: np.ndarray, state_codes: np.ndarray) 
     """h ← round(o·tanh(c)·input_max), a pulse code; cannot exceed ±input_max."""
     o = decode_integer(o_codes, spec.bipolar("o"), spec.adc_bits)
     t = decode_integer(state_codes, spec.bipolar("g"), spec.adc_bits)
-    return round_shift(o * t * spec.input_max, spec.value_shift("o") + spec.value_shift("g"))
+    return round_shift(o * t * spec.input_max, output_shift(spec))
 
 
 def project(spec: Specification, weights: np.ndarray, h: np.ndarray) -> np.ndarray:

@@ -13,9 +13,9 @@ import functools
 
 import numpy as np
 
-from ..spec.lstm_cell import GATES
+from ..spec.lstm_cell import LSTM
 
-_I, _F, _G, _O = map(GATES.index, "ifgo")  # constants of the compiled code
+_I, _F, _G, _O = map(LSTM.gates.index, "ifgo")  # constants of the compiled code
 
 
 @functools.cache
@@ -56,7 +56,7 @@ class CompiledSteps:
     def __init__(self, weights, tables, state_table, projection, nudge: float, state_max: int, hidden: int):
         dtype = weights.dtype.type
         self.weights, self.hidden = weights, hidden
-        self.units, self.inputs = weights.shape[1] // len(GATES), len(weights) - hidden - 1
+        self.units, self.inputs = weights.shape[1] // len(LSTM.gates), len(weights) - hidden - 1
         self.scalars = (dtype(1 + nudge), dtype(state_max))
         self.tables = (*(tables[gate] for gate in "ifgo"), state_table)
         self.projection = None if projection is None else np.ascontiguousarray(projection.weights.T)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..spec.lstm_cell import GATES, STATE_GATE
+from ..spec.lstm_cell import state_shifts
 from ..spec.specification import Specification
 from . import compiled
 from .cell_update import state_pulses
@@ -112,8 +112,8 @@ class FastLstm:
         self.spec, self.number = spec, number
         dtype = number.dtype
         # Banks whose look-up is the same lie side by side; g's stands alone, since its table is in units of c.
-        order = sorted(GATES, key=lambda gate: (gate == STATE_GATE, spec.ramp_of(gate)))
-        self.place = dict(zip(order, map(spec.bank, GATES), strict=True))
+        order = sorted(spec.gate_names, key=lambda gate: (gate == spec.state_gate, spec.ramp_of(gate)))
+        self.place = dict(zip(order, map(spec.bank, spec.gate_names), strict=True))
         driven = _driven(spec, weights, np.array([low for low, _ in ends])[spec.ramp_of_column])
         driven = np.concatenate([spec.of_bank(driven, gate) for gate in order], axis=1)
         self.weights = np.ascontiguousarray(driven.T, dtype)
@@ -122,12 +122,12 @@ class FastLstm:
         self.lookups = []
         for gate in order:
             where, ramp_index = self.place[gate], spec.ramp_of(gate)
-            if self.lookups and gate != STATE_GATE and self.lookups[-1][2] == ramp_index:
+            if self.lookups and gate != spec.state_gate and self.lookups[-1][2] == ramp_index:
                 self.lookups[-1][0] = slice(self.lookups[-1][0].start, where.stop)
                 continue
             table = self._table(ramps[ramp_index], ends[ramp_index], gate, self._gain(gate))
             self.lookups.append([where, table, ramp_index])
-        self.state_table = self._state_table(ramps[spec.ramp_of(STATE_GATE)])
+        self.state_table = self._state_table(ramps[spec.ramp_of(spec.state_gate)])
         self._parts, self._saved, self.compiled = (weights, ramps), 0.0, None
 
     def compile(self) -> bool:
@@ -141,7 +141,8 @@ class FastLstm:
         if self.compiled is None and whole <= _COMPILED_MAX and whole < self.number.exact and compiled.kernels():
             weights, ramps = self._parts
             tables = {
-                gate: self._table(ramps[spec.ramp_of(gate)], (-first, first), gate, self._gain(gate)) for gate in GATES
+                gate: self._table(ramps[spec.ramp_of(gate)], (-first, first), gate, self._gain(gate))
+                for gate in spec.gate_names
             }
             driven = _driven(spec, weights, np.full(spec.columns, -first)).astype(self.number.dtype)
             self.compiled = compiled.CompiledSteps(
@@ -277,10 +278,8 @@ def _table_ends(ramp: Ramp, mac_max: int) -> tuple[int, int]:
 
 def _update_bounds(spec: Specification) -> tuple[int, int, int]:
     """Largest magnitudes of f·c + i·g, o·t·input_max and the projection before rounding, in their smallest units."""
-    value = {gate: (1 << (spec.adc_bits + (not spec.bipolar(gate)))) - 1 for gate in GATES}
-    f_shift = spec.value_shift("f")
-    ig_shift = spec.value_shift("i") + spec.value_shift("g") - spec.state_frac_bits
-    shift = max(f_shift, ig_shift)
-    c = (value["f"] * spec.state_max << (shift - f_shift)) + (value["i"] * value["g"] << (shift - ig_shift))
+    value = {gate: (1 << (spec.adc_bits + (not spec.bipolar(gate)))) - 1 for gate in spec.gate_names}
+    shifts = state_shifts(spec)
+    c = (value["f"] * spec.state_max << shifts.fc) + (value["i"] * value["g"] << shifts.ig)
     projected = spec.units * spec.head_weight_max * spec.input_max if spec.projection else 0
     return c, value["o"] * value["g"] * spec.input_max, projected

@@ -6,7 +6,6 @@ from functools import cached_property
 import numpy as np
 
 from ..common.errors import InvalidValue
-from ..spec.lstm_cell import GATES, STATE_GATE
 from ..spec.specification import Specification
 from .cell_update import project, state_pulses, update_c, update_h
 from .fast_lstm import FastLstm
@@ -67,7 +66,7 @@ class Lstm:
         codes = self.convert(macs)
         c = update_c(spec, codes, c)
         pulses = state_pulses(spec, c)
-        state_codes = self.ramps[spec.ramp_of(STATE_GATE)].convert(spec.state_cell * pulses)
+        state_codes = self.ramps[spec.ramp_of(spec.state_gate)].convert(spec.state_cell * pulses)
         h = update_h(spec, spec.of_bank(codes, "o"), state_codes)
         if self.projection_weights is not None:
             h = project(spec, self.projection_weights, h)
@@ -84,7 +83,7 @@ class Lstm:
     def convert(self, macs: np.ndarray) -> np.ndarray:
         """Codes of all banks, each by its own ramp: int64, shape of ``macs``."""
         codes = np.empty_like(macs)
-        for gate in GATES:
+        for gate in self.spec.gate_names:
             columns = self.spec.bank(gate)
             codes[..., columns] = self.ramps[self.spec.ramp_of(gate)].convert(macs[..., columns])
         return codes

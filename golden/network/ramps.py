@@ -10,7 +10,6 @@ import numpy as np
 from ..common.checks import integer, real, told
 from ..common.errors import InvalidValue
 from ..spec.activations import Activation
-from ..spec.lstm_cell import GATES
 from ..spec.specification import Specification
 
 # How near to an integer a threshold counts as that integer, relative to itself: floating-point inverses differ by some
@@ -148,7 +147,7 @@ class WrittenRamp:
 
 def ramps(spec: Specification) -> list[Ramp]:
     """The ramps of ``spec``, in the order of ``spec.ramps``."""
-    return [Ramp.of_gate(spec, GATES[spec.ramp_of_gate.index(k)]) for k in range(len(spec.ramps))]
+    return [Ramp.of_gate(spec, spec.gate_names[spec.ramp_of_gate.index(k)]) for k in range(len(spec.ramps))]
 
 
 def decode_integer(codes: np.ndarray, bipolar: bool, bits: int) -> np.ndarray:

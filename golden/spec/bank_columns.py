@@ -5,34 +5,55 @@ from functools import cached_property
 
 import numpy as np
 
-from .lstm_cell import CONVERSIONS, GATES
+from .cells import Cell
+from .network_parameters import CELLS
 
 
 class BankColumns:
-    """The part of a :class:`.specification.Specification` that places banks; it needs ``units`` and ``ramps``.
+    """The part of a :class:`.specification.Specification` that places banks; it needs ``cell``, ``units``, and ramps.
 
     A bank is the ``units`` adjacent columns of one gate. Every other module asks here by the gate's name, so that the
-    order and the number of banks stand in the cell alone.
+    order and the number of banks stand in the cell's description alone.
     """
+
+    @property
+    def layout(self) -> Cell:
+        """The description of the cell."""
+        return CELLS[self.cell]
+
+    @property
+    def gate_names(self) -> tuple[str, ...]:
+        """The gates of the cell, in the order of their banks."""
+        return self.layout.gates
+
+    @property
+    def conversions(self) -> tuple[tuple[str, ...], ...]:
+        """For each conversion of a step: the gates whose columns it latches."""
+        return self.layout.conversions
+
+    @property
+    def state_gate(self) -> str:
+        """The gate whose columns carry the state cells."""
+        return self.layout.state_gate
 
     @property
     def columns(self) -> int:
         """Output lines of the array: ``units`` for each gate of the cell."""
-        return len(GATES) * self.units
+        return len(self.gate_names) * self.units
 
     @property
     def codes_per_step(self) -> int:
         """Codes that the columns give in one step, over all conversions."""
-        return sum(map(len, CONVERSIONS)) * self.units
+        return sum(map(len, self.conversions)) * self.units
 
     def bank(self, gate: str) -> slice:
         """The columns of a gate."""
-        first = GATES.index(gate) * self.units
+        first = self.gate_names.index(gate) * self.units
         return slice(first, first + self.units)
 
     def converted(self, second: bool) -> slice:
         """The columns that a conversion latches, which are adjacent: those of the first or the second one of a step."""
-        gates = CONVERSIONS[second]
+        gates = self.conversions[second]
         return slice(self.bank(gates[0]).start, self.bank(gates[-1]).stop)
 
     def of_bank(self, values: np.ndarray, gate: str) -> np.ndarray:
@@ -41,7 +62,7 @@ class BankColumns:
 
     def by_bank(self, values: np.ndarray) -> np.ndarray:
         """``values``, shape (..., columns), with an axis for the banks: shape (..., banks, units)."""
-        return values.reshape(*values.shape[:-1], len(GATES), self.units)
+        return values.reshape(*values.shape[:-1], len(self.gate_names), self.units)
 
     def column(self, gate: str, unit: int | np.ndarray) -> int | np.ndarray:
         """The column of a unit in a gate's bank."""
@@ -54,7 +75,7 @@ class BankColumns:
 
     def bank_of_column(self, column: int) -> str:
         """The gate whose bank a column belongs to."""
-        return GATES[column // self.units]
+        return self.gate_names[column // self.units]
 
     def unit_of_column(self, column: int | np.ndarray) -> int | np.ndarray:
         """The unit that a column belongs to."""
@@ -66,7 +87,7 @@ class BankColumns:
 
     def ramp_of(self, gate: str) -> int:
         """The index in ``ramps`` of the ramp that converts a gate's columns."""
-        return self.ramp_of_gate[GATES.index(gate)]
+        return self.ramp_of_gate[self.gate_names.index(gate)]
 
     @cached_property
     def ramp_of_column(self) -> np.ndarray:

@@ -1,11 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The LSTM cell: its gates, the order of their banks, and which banks each conversion of a step latches."""
+"""The LSTM cell: its gates and their order, its conversions, and the number formats of its update.
 
-GATES = ("i", "f", "g", "o")
-"""The gates, each with a bank of columns, in the order of the columns (PyTorch's order)."""
+c ← sat(round(f·c + i·g)), h ← round(o·tanh(c)); tanh(c) is a second conversion, by the columns and the ramp of g.
+"""
 
-STATE_GATE = "g"
-"""The gate whose columns carry the state cells: c drives them, and its ramp converts c to tanh(c)."""
+from typing import TYPE_CHECKING, NamedTuple
 
-CONVERSIONS = (GATES, (STATE_GATE,))
-"""For each conversion of a step: the gates whose columns it latches. The second one is driven by c."""
+from .cells import Cell, Gate
+
+if TYPE_CHECKING:
+    from .specification import Specification
+
+SIGMOID_GATE = Gate("sigmoid", 2.0)
+TANH_GATE = Gate("tanh", 225 / 112)  # with 5-bit codes and a state cell of 7, one state pulse clock is exactly 1/16
+
+LSTM = Cell(
+    name="lstm",
+    gates=("i", "f", "g", "o"),  # PyTorch's order
+    conversions=(("i", "f", "g", "o"), ("g",)),
+    state_gate="g",
+    default_gates=(SIGMOID_GATE, SIGMOID_GATE, TANH_GATE, SIGMOID_GATE),
+)
+
+
+class StateShifts(NamedTuple):
+    """How f·c and i·g, integers in units of their own, are added exactly and brought to the unit of c.
+
+    ``fc`` and ``ig``: bits that each product is shifted left; ``sum``: bits that their sum is then shifted right.
+    """
+
+    fc: int
+    ig: int
+    sum: int
+
+
+def state_shifts(spec: "Specification") -> StateShifts:
+    """f·c has 2**-value_shift(f) units of c's own, i·g has its decoded values' unit: both are brought to the finer."""
+    fc = spec.value_shift("f")
+    ig = spec.value_shift("i") + spec.value_shift("g") - spec.state_frac_bits
+    finer = max(fc, ig)
+    return StateShifts(finer - fc, finer - ig, finer)
+
+
+def output_shift(spec: "Specification") -> int:
+    """o·tanh(c), an integer times 2**-this, is within ±1; tanh(c) is decoded as g is."""
+    return spec.value_shift("o") + spec.value_shift("g")

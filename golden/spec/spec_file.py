@@ -8,32 +8,10 @@ import os
 import tomllib
 from pathlib import Path
 
-from .lstm_cell import GATES
-from .specification import Specification, SpecificationError
+from .parameters import SpecificationError, declarations
+from .specification import PARTS, Specification
 
-# What the comment beside a parameter says.
-_COMMENTS = {
-    "inputs": "codes of one input vector",
-    "units": "LSTM units",
-    "classes": "outputs of the head",
-    "bias_rows": "rows driven at full scale",
-    "adc_bits": "bits of a conversion",
-    "input_bits": "bits of a pulse code of x and h, sign included",
-    "weight_bits": "bits of a weight, sign included",
-    "state_bits": "bits of the cell state, sign included",
-    "state_frac_bits": "bits of those behind the point",
-    "state_pulse_bits": "bits of the cell state's pulse code, sign included",
-    "state_cell": "weight levels of a state cell",
-    "lanes": "units updated in one clock",
-    "latch": "last_high or first_trip",
-    "settle_clocks": "clocks of hold before a ramp",
-    "calibration_cells": "bias cells of each ramp",
-    "readout": "mean, last or step",
-    "head_weight_bits": "bits of a head weight, sign included",
-    "max_steps": "steps of the longest utterance",
-    "cell": "kind of recurrent cell",
-    "projection": "codes that h is projected to; 0 or nothing: none",
-}
+_TITLES = ("network", "converter", "implementation: clocks and cost, outside the hash")
 
 
 def load_spec(path: str | os.PathLike) -> Specification:
@@ -87,9 +65,15 @@ def spec_text(spec: Specification) -> str:
     gates = content.pop("gates")
     assignments = {name: f"{name} = {_value(value)}" for name, value in content.items()}
     width = max(map(len, assignments.values()))
-    lines = [f"# A crossramp specification, hash {spec.content_hash}.", ""]
-    lines += [f"{text:<{width}}  # {_COMMENTS[name]}" for name, text in assignments.items()]
-    for name in GATES:
+    lines = [f"# A crossramp specification, hash {spec.content_hash}."]
+    if "format" in assignments:
+        lines.append(f"{assignments['format']:<{width}}  # of this file: what its hash is made from")
+    for title, part in zip(_TITLES, PARTS, strict=True):
+        lines += ["", f"# {title}"]
+        for name, declared in declarations(part):
+            if name in assignments:
+                lines.append(f"{assignments[name]:<{width}}  # {declared.meaning}")
+    for name in gates:
         lines += [
             "",
             f"[gates.{name}]",

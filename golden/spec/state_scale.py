@@ -8,7 +8,6 @@ pulse code, so c reaches the topmost code of tanh(c) only if this full scale lie
 import math
 
 from .activations import Activation
-from .lstm_cell import STATE_GATE
 
 #: Least and most bits of c's pulse code, sign included.
 PULSE_BITS = (2, 10)
@@ -88,7 +87,7 @@ def fault(spec) -> str:
 
 def caution(spec) -> str:
     """Why c never reaches the topmost code of bank g's ramp; "" if it does."""
-    activation = spec.activation(STATE_GATE)
+    activation = spec.activation(spec.state_gate)
     needed = topmost_argument(activation, spec.adc_bits)
     wants = f"the topmost of {spec.ticks + 1} codes of {activation.text}(c) needs c above {needed:.4g}"
     if spec.state_full_scale <= needed:

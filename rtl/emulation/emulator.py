@@ -9,7 +9,6 @@ from amaranth.lib.wiring import In
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.link.board_memory import threshold_words, weight_words
-from crossramp.golden.spec.lstm_cell import CONVERSIONS, GATES, STATE_GATE
 from crossramp.golden.spec.specification import Specification
 
 from ..common.access import UNCHECKED, AccessSignature
@@ -80,17 +79,17 @@ class CrossbarEmulator(wiring.Component):
     def extra_clocks_per_step(self) -> int:
         """Clocks a step takes beyond ``spec.clocks_per_step``, since the emulator lets the periphery wait."""
         spec, bank = self.spec, self.groups
-        first = spec.rows * spec.input_max + len(GATES) * bank * (spec.rows + 2) + 3
+        first = spec.rows * spec.input_max + len(spec.gate_names) * bank * (spec.rows + 2) + 3
         second = spec.units * spec.state_pulse_max + 4
         holds = max(first, spec.settle_clocks) + max(second, spec.settle_clocks)
-        return holds - 2 * spec.settle_clocks + spec.ticks * (sum(map(len, CONVERSIONS)) * bank + 4)
+        return holds - 2 * spec.settle_clocks + spec.ticks * (sum(map(len, spec.conversions)) * bank + 4)
 
     def elaborate(self, platform):
         m = Module()
         spec, array = self.spec, self.array
 
         mac = data.ArrayLayout(signed(spec.mac_bits), self.lanes)
-        m.submodules.macs = macs = Memory(shape=mac, depth=len(GATES) * self.groups, init=[], attrs=UNCHECKED)
+        m.submodules.macs = macs = Memory(shape=mac, depth=len(spec.gate_names) * self.groups, init=[], attrs=UNCHECKED)
         done = Signal()  # the MACs of this hold are in their memory
         comparing = Signal()
         with m.If(array.reset):
@@ -125,7 +124,7 @@ class CrossbarEmulator(wiring.Component):
 
         word = Signal(range(len(self.weight_words) + 1))
         row = Signal(range(spec.rows))
-        group = Signal(range(len(GATES) * self.groups))
+        group = Signal(range(len(spec.gate_names) * self.groups))
         lane = Signal(range(lanes))
         operands = Signal()  # a weight and a code are there
         total = Signal(data.ArrayLayout(signed(spec.mac_bits), lanes))
@@ -141,7 +140,7 @@ class CrossbarEmulator(wiring.Component):
         with m.If(operands):
             m.d.sync += [total[k].eq(total[k] + weight[k] * code_read.data) for k in range(lanes)]
 
-        g_bank = GATES.index(STATE_GATE) * self.groups
+        g_bank = spec.gate_names.index(spec.state_gate) * self.groups
         stored = Signal()  # the states of a group are in `total`
         with m.FSM():
             with m.State("wait"):
@@ -168,7 +167,7 @@ class CrossbarEmulator(wiring.Component):
                 m.d.comb += write.en.eq(1)
                 m.d.sync += [group.eq(group + 1), total.eq(0)]
                 m.next = "multiply"
-                with m.If(group == len(GATES) * self.groups - 1):
+                with m.If(group == len(spec.gate_names) * self.groups - 1):
                     m.d.sync += done.eq(1)
                     m.next = "finished"
             with m.State("state"):
@@ -218,9 +217,9 @@ class CrossbarEmulator(wiring.Component):
         write = thresholds.write_port()
 
         tick = Signal(spec.adc_bits)  # ticks gone before this one
-        bank = Signal(range(len(GATES)))
+        bank = Signal(range(len(spec.gate_names)))
         group = Signal(range(self.groups))
-        compare_bank = Signal(range(len(GATES)))
+        compare_bank = Signal(range(len(spec.gate_names)))
         compare_valid = Signal()
         ramp = Signal(range(len(spec.ramps)))
         with m.Switch(bank):
@@ -237,7 +236,7 @@ class CrossbarEmulator(wiring.Component):
         ]
         m.d.sync += [compare_bank.eq(bank), compare_valid.eq(0)]
 
-        g_bank = GATES.index(STATE_GATE)
+        g_bank = spec.gate_names.index(spec.state_gate)
         issuing = Signal()
         with m.If(array.ramp_reset):
             m.d.sync += tick.eq(0)
@@ -247,12 +246,12 @@ class CrossbarEmulator(wiring.Component):
             m.d.sync += [compare_valid.eq(1), group.eq(group + 1)]
             with m.If(group == self.groups - 1):
                 m.d.sync += [group.eq(0), bank.eq(bank + 1)]
-                with m.If((bank == len(GATES) - 1) | array.state):
+                with m.If((bank == len(spec.gate_names) - 1) | array.state):
                     m.d.sync += [issuing.eq(0), tick.eq(tick + 1)]
         m.d.comb += comparing.eq(issuing | compare_valid)
 
         above = Cat(read.data[lane] > threshold.data for lane in range(self.lanes))
-        for k, gate in enumerate(GATES):
+        for k, gate in enumerate(spec.gate_names):
             comparators = Signal(self.groups * self.lanes, name=f"comparators_{gate}")
             with m.If(compare_valid & (compare_bank == k)):
                 m.d.sync += comparators.eq(Cat(comparators[self.lanes :], above))

@@ -6,7 +6,6 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.network.lstm import checked_projection
 from crossramp.golden.spec.boundary_wires import PHASES, calibration_bits
-from crossramp.golden.spec.lstm_cell import GATES, STATE_GATE
 from crossramp.golden.spec.specification import Specification
 
 from ..common.boundary import ArraySignature
@@ -96,11 +95,11 @@ class Macro(wiring.Component):
             array.tap.eq(ramp.tap),
         ]
         banks = {}
-        for gate in GATES:
+        for gate in spec.gate_names:
             bank = CaptureBank(spec.units, spec.adc_bits, lanes=spec.lanes, latch=spec.latch)
             m.submodules[f"capture_{gate}"] = banks[gate] = bank
             # The second conversion is bank g's alone: o waits for the update of h, i and f stay cleared.
-            enable = sequencer.latch if gate == STATE_GATE else sequencer.latch & ~sequencer.second
+            enable = sequencer.latch if gate == spec.state_gate else sequencer.latch & ~sequencer.second
             m.d.comb += [
                 bank.comparators.eq(array.comparators[spec.bank(gate)]),
                 bank.arm.eq(sequencer.ramp_start),

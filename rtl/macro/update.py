@@ -7,6 +7,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.spec.lstm_cell import output_shift, state_shifts
 from crossramp.golden.spec.specification import Specification
 
 from ..common.access import UNCHECKED
@@ -66,18 +67,16 @@ class CellUpdate(wiring.Component):
             m.d.sync += [fc.eq(fc_product), gated.eq(gate_product)]
 
         # Stage 2, c: both products in the finer of their units, rounded once.
-        f_shift = spec.value_shift("f")
-        ig_shift = spec.value_shift("i") + spec.value_shift("g") - spec.state_frac_bits
-        shift = max(f_shift, ig_shift)
-        exact = _signal(m, f"exact_{lane}", (fc << (shift - f_shift)) + (gated << (shift - ig_shift)))
-        next_c = saturate(_signal(m, f"rounded_{lane}", round_shift(exact, shift)), spec.state_max)
+        shifts = state_shifts(spec)
+        exact = _signal(m, f"exact_{lane}", (fc << shifts.fc) + (gated << shifts.ig))
+        next_c = saturate(_signal(m, f"rounded_{lane}", round_shift(exact, shifts.sum)), spec.state_max)
         multiplier, right = spec.state_gain
         scaled_c = _signal(m, f"scaled_c_{lane}", self.next_c[lane] * Const(multiplier))
         pulse = _signal(m, f"pulse_{lane}", round_shift(scaled_c, right))
 
         # Stage 2, h: |o·t| < 1, so the product with the full scale (a shift and a subtraction) needs no saturation.
         scaled = _signal(m, f"scaled_{lane}", (gated << (spec.input_bits - 1)) - gated)
-        h = round_shift(scaled, spec.value_shift("o") + spec.value_shift("g"))
+        h = round_shift(scaled, output_shift(spec))
 
         m.d.comb += [
             self.next_c[lane].eq(next_c),

@@ -95,8 +95,8 @@ def to_verilog(component: wiring.Component, name: str, *, async_reset: bool = Fa
 
 
 def specification_header(spec) -> str:
-    """Comment lines that say what a generated file was made from: hash and parameters of ``spec``."""
-    lines = [f"Specification {spec.content_hash}:"]
+    """Comment lines that say what a generated file was made from: hashes and parameters of ``spec``."""
+    lines = [f"Specification {spec.hashes}:"]
     for key, value in spec.to_dict().items():
         if key == "gates":
             value = ", ".join(f"{g} {v['activation']} x{v['weight_range']!r}" for g, v in value.items())

@@ -11,7 +11,6 @@ from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.step_record import GROUPS, step_records, units_of
 from crossramp.golden.spec.boundary_wires import PHASES, PIN_NAMES
-from crossramp.golden.spec.lstm_cell import GATES
 from crossramp.rtl.network.network_top import NetworkTop
 
 from ..array.python_array import ArrayModel, Pins, from_bits, to_bits
@@ -135,7 +134,7 @@ def trace_step(
         tap=np.array([p.tap.bit_length() - 1 for p in pins]),
         comparators=np.array([to_bits(entry[1], spec.columns) for entry in clocks], bool),
         values=np.array([entry[2] for entry in clocks]),
-        codes=np.concatenate([values[gate] for gate in GATES]),
+        codes=np.concatenate([values[gate] for gate in spec.gate_names]),
         state_codes=values["t"],
         update=np.array([entry[3] for entry in clocks], bool),
         calibration=chosen,

@@ -63,8 +63,8 @@ class ArraySetup:
             )
         if self.content.spec != network.spec:
             raise InvalidValue(
-                f"the programming is for specification {self.content.spec.content_hash}, the network for "
-                f"{network.spec.content_hash}; write the programming anew"
+                f"the programming is for specification {self.content.spec.hardware_hash}, the network for "
+                f"{network.spec.hardware_hash}; write the programming anew"
             )
         return self.content
 

@@ -4,7 +4,6 @@
 import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.noise import BOUND, at, key, normals
-from crossramp.golden.spec.lstm_cell import STATE_GATE
 
 
 class DeviceArray:
@@ -30,7 +29,7 @@ class DeviceArray:
         self.device = device
         self.number = first - 1
         spec, columns = device.spec, device.spec.columns
-        self._bank_g = spec.bank(STATE_GATE)
+        self._bank_g = spec.bank(spec.state_gate)
         self._ramp_of_column = spec.ramp_of_column
         self._origin = key(device.seed)
         # Where a conversion's normals begin: of the ramps' steps, of the decisions, of what all columns share.

@@ -8,7 +8,6 @@ import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.spec.boundary_wires import PIN_NAMES
-from crossramp.golden.spec.lstm_cell import STATE_GATE
 from crossramp.golden.spec.specification import Specification
 
 from .array_interface import Array, CheckedArray
@@ -90,8 +89,8 @@ class ArrayModel:
             content = Programming.ideal(spec, content)
         if content.spec != spec:
             raise InvalidValue(
-                f"the programming is for specification {content.spec.content_hash}, the model for "
-                f"{spec.content_hash}; write the programming anew"
+                f"the programming is for specification {content.spec.hardware_hash}, the model for "
+                f"{spec.hardware_hash}; write the programming anew"
             )
         self._array = DeviceArray(content, first) if isinstance(content, DeviceInstance) else _Integers(content)
         self.fault = fault
@@ -215,7 +214,7 @@ class _Integers:
     def __init__(self, programming: Programming):
         self._programming = programming
         spec = programming.spec
-        self._bank_g = spec.bank(STATE_GATE)
+        self._bank_g = spec.bank(spec.state_gate)
         self._ramp_of_column = spec.ramp_of_column
         self._levels = programming.ramp_start.copy()
         self.reset()

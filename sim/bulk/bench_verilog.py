@@ -96,7 +96,7 @@ def wrapper(spec: Specification, module: str, ports: Sequence[Port]) -> str:
     for name, port in have.items():
         if name in expected and port.width != expected[name][1]:
             raise InvalidValue(
-                f"port {name} of {module} has {port.width} bits; the specification {spec.content_hash} makes it "
+                f"port {name} of {module} has {port.width} bits; the specification {spec.hardware_hash} makes it "
                 f"{expected[name][1]}: generate the Verilog anew"
             )
     connections = [f"      .{name}({name})" for name in have if name in expected]

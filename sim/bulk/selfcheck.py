@@ -74,7 +74,7 @@ def write_selfcheck(
     utterances = sum(map(len, batches))
     (folder / "testbench.sv").write_text(
         "// SPDX-License-Identifier: Apache-2.0\n"
-        f"// Self-checking testbench for specification {spec.content_hash}; RUN.md says how to start it.\n"
+        f"// Self-checking testbench for specification {spec.hardware_hash}; RUN.md says how to start it.\n"
         + bench_verilog.top(spec, head=head, clock_input=False, utterances=utterances)
     )
     Programming.ideal(spec, network.weights).write(vectors / "array")

@@ -10,7 +10,6 @@ from crossramp.golden.network.cell_update import project, state_pulses, update_c
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.ramps import latch
 from crossramp.golden.network.trace import Trace
-from crossramp.golden.spec.lstm_cell import CONVERSIONS
 from crossramp.golden.spec.specification import Specification
 
 from ..array.array_setup import IDEAL, ArraySetup
@@ -42,8 +41,8 @@ def expected_traces(network: Network, x_batches, array: ArraySetup = IDEAL, firs
     lstm = DeviceLstm(array.device, array.cells(network.spec), network.projection_weights)
     traces = []
     for x in batches:
-        numbers = first + conversions(len(x), x.shape[1])
-        first += len(CONVERSIONS) * len(x) * x.shape[1]
+        numbers = first + conversions(network.spec, len(x), x.shape[1])
+        first += len(network.spec.conversions) * len(x) * x.shape[1]
         traces.append(network.with_head(lstm.run(x, numbers)))
     return traces
 
@@ -67,7 +66,7 @@ def expected_from_comparators(
     MismatchError
         If there are not two conversions a step.
     """
-    expected = len(CONVERSIONS) * sum(lengths)
+    expected = len(spec.conversions) * sum(lengths)
     if len(conversions) != expected:
         raise MismatchError(f"the array saw {len(conversions)} conversions; expected {expected}")
     pairs, traces = zip(conversions[::2], conversions[1::2], strict=True), []

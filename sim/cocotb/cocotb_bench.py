@@ -211,7 +211,7 @@ class MacroBench:
         self._array = CheckedArray(model, spec.columns)
         of = getattr(model, "spec", spec)
         if isinstance(of, Specification) and of != spec:
-            raise ArrayError(f"the array is for specification {of.content_hash}, the bench for {spec.content_hash}")
+            raise ArrayError(f"the array is for specification {of.hardware_hash}, the bench for {spec.hardware_hash}")
         self._calibration = calibration
         self.checker = ProtocolChecker(spec, strict=strict)
         self._pauses = {"x": x_pauses, "h": h_pauses, "logit": logit_pauses, "answer": answer_pauses}

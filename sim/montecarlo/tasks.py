@@ -13,7 +13,6 @@ from crossramp.golden.analog.fast.fast_device import FastDevice
 from crossramp.golden.inputs.text_codes import bits_per_character
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.ramps import ramps
-from crossramp.golden.spec.lstm_cell import CONVERSIONS
 
 from .problem import Problem
 
@@ -124,7 +123,7 @@ class _Bench:
     def _bits(self, lstm: DeviceLstm) -> float:
         """Bits per character, over all that have a label."""
         x, labels = self.problem.codes, self.problem.labels
-        engine, first = FastDevice.of(lstm) or lstm, conversions(*x.shape[:2])
+        engine, first = FastDevice.of(lstm) or lstm, conversions(self.spec, *x.shape[:2])
         total = 0.0
         for start in range(0, len(x), _STREAMS):
             block = slice(start, start + _STREAMS)
@@ -138,7 +137,7 @@ class _Bench:
 
     def _code_error(self, lstm: DeviceLstm) -> float:
         sample = self.sample
-        number = len(CONVERSIONS) * np.arange(len(sample.pulses), dtype=np.int64)
+        number = len(self.spec.conversions) * np.arange(len(sample.pulses), dtype=np.int64)
         errors = []
         both = (sample.pulses, sample.codes), (sample.state_pulses, sample.state_codes)
         for second, (pulses, ideal) in enumerate(both):

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
-from crossramp.golden.spec.lstm_cell import STATE_GATE
 
 from ..amaranth.step_trace import StepWaves
 from .pin_voltages import ConversionClocks
@@ -51,7 +50,7 @@ def window_volts(
     else:
         current = drive @ _net_cells(array, lines, columns, decks)
     own = seen_cells(lines.cells, tech["wires.column_resistance"] if "wires" in on else 0.0)[:, positive].sum(axis=0)
-    own = own + np.where(spec.in_bank(chosen, STATE_GATE), array.state_positive[spec.unit_of_column(chosen)], 0)
+    own = own + np.where(spec.in_bank(chosen, spec.state_gate), array.state_positive[spec.unit_of_column(chosen)], 0)
     gain = tech["integrator.gain"] if "gain" in on else np.inf
     early = tech["integrator.early_voltage"] if "compression" in on else np.inf
     capacitance = array.column_capacitance[chosen]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.spec.lstm_cell import GATES, STATE_GATE
 from crossramp.golden.spec.specification import Specification
 
 from ..amaranth.step_trace import StepWaves
@@ -87,9 +86,10 @@ def parse_columns(spec: Specification, names: Sequence[str]) -> list[int]:
     found = []
     for name in names:
         bank, unit = name[:1], name[1:]
-        if bank not in GATES or not unit.isdecimal() or int(unit) >= spec.units:
+        if bank not in spec.gate_names or not unit.isdecimal() or int(unit) >= spec.units:
             raise InvalidValue(
-                f"there is no column {name!r}; columns are {', '.join(f'{g}0 to {g}{spec.units - 1}' for g in GATES)}"
+                f"there is no column {name!r}; columns are "
+                f"{', '.join(f'{gate}0 to {gate}{spec.units - 1}' for gate in spec.gate_names)}"
             )
         column = spec.column(bank, int(unit))
         if column in found:
@@ -152,7 +152,7 @@ class _Writer:
         self.clock = self.tech["read.clock"]
         self.edge = (max(accuracy.edge, CHARGE_EDGE) if self.charge else accuracy.edge) * self.clock
         self.ramps = tuple(sorted({int(spec.ramp_of_column[column]) for column in columns}))
-        self.units = [spec.unit_of_column(column) for column in columns if spec.in_bank(column, STATE_GATE)]
+        self.units = [spec.unit_of_column(column) for column in columns if spec.in_bank(column, spec.state_gate)]
         self.lines: list[str] = []
 
     # ---- the whole ---------------------------------------------------------------------------------------------------
@@ -310,7 +310,7 @@ class _Writer:
             ):
                 self.note(f"line {name}{sign}; Crest: its wire, and the unit capacitors that no weight uses")
                 used = cells[:, column].sum()
-                used += state[spec.unit_of_column(column)] if spec.in_bank(column, STATE_GATE) else 0
+                used += state[spec.unit_of_column(column)] if spec.in_bank(column, spec.state_gate) else 0
                 for row in np.flatnonzero(cells[:, column]):
                     farad = cells[row, column].item()
                     self.lines.append(f"Ccell{row}_{name}{sign} row{row} line_{name}{sign} {farad!r}")
@@ -318,7 +318,7 @@ class _Writer:
 
     def state_cells(self, element: str, value) -> None:
         for unit in self.units:
-            name = self.spec.column_name(self.spec.column(STATE_GATE, unit))
+            name = self.spec.column_name(self.spec.column(self.spec.state_gate, unit))
             for sign, cells in (("p", self.array.state_positive), ("n", self.array.state_negative)):
                 if cells[unit]:
                     self.lines.append(

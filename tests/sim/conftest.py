@@ -16,7 +16,7 @@ def _verilog_is_written_once(monkeypatch):
 
     def network_verilog(network):
         arrays = (network.head_weights, network.head_biases, network.projection_weights)
-        key = (network.spec.content_hash, *(None if a is None else np.asarray(a).tobytes() for a in arrays))
+        key = (network.spec.hardware_hash, *(None if a is None else np.asarray(a).tobytes() for a in arrays))
         if key not in _verilog:
             _verilog[key] = original(network)
         return _verilog[key]

@@ -3,7 +3,8 @@
 
 import numpy as np
 from crossramp.golden.network.network import Network
-from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.specification import Specification
 
 SPECS = {
     # The size of the shipped model.

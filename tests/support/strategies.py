@@ -12,7 +12,8 @@ import math
 import numpy as np
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.activations import REGISTRY
-from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.specification import Specification
 from hypothesis import strategies as st
 
 #: Seeds of what hypothesis does not draw number by number: weights and inputs.

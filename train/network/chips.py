@@ -22,7 +22,6 @@ from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.spec.lstm_cell import GATES, STATE_GATE
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor
 
@@ -153,10 +152,10 @@ class DeviceArray(Array):
         self._state_charges = tensor(_charges(chip.state_window))
         self._state_cells = tensor(chip.state_cells)
         self._limits = [float(limit[-1]) for limit in (chip.limit, chip.state_limit)]
-        self._bank_g = spec.bank(STATE_GATE)
+        self._bank_g = spec.bank(spec.state_gate)
         self._offsets = tensor(chip.offsets) if chip.offsets.any() else None
-        steps = [float(act.high - act.low) / (1 << spec.adc_bits) for act in map(spec.activation, GATES)]
-        ends = [float(act.high) for act in map(spec.activation, GATES)]
+        steps = [float(act.high - act.low) / (1 << spec.adc_bits) for act in map(spec.activation, spec.gate_names)]
+        ends = [float(act.high) for act in map(spec.activation, spec.gate_names)]
         self._late_by = tensor(np.repeat(steps, spec.units) * chip.delays) if chip.delays.any() else None
         self._late_end = tensor(np.repeat(np.array(ends) - np.array(steps) / 2, spec.units))
         noisy = noise is not None

@@ -8,7 +8,7 @@ close to it.
 from __future__ import annotations
 
 import torch
-from crossramp.golden.spec.lstm_cell import GATES
+from crossramp.golden.spec.lstm_cell import LSTM
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor, nn
 
@@ -84,7 +84,7 @@ class FloatNetwork(nn.Module):
         (c, h), out = state, []
         drives = nn.functional.linear(values, lstm.weight_ih_l0, lstm.bias_ih_l0 + lstm.bias_hh_l0)
         for drive in drives.unbind(1):
-            i, f, g, o = torch.addmm(drive, h, lstm.weight_hh_l0.t()).chunk(len(GATES), 1)
+            i, f, g, o = torch.addmm(drive, h, lstm.weight_hh_l0.t()).chunk(len(LSTM.gates), 1)
             c = f.sigmoid() * c + i.sigmoid() * g.tanh()
             h = nn.functional.linear(o.sigmoid() * c.tanh(), lstm.weight_hr_l0).clamp(-1, 1)
             out.append(h)

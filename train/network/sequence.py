@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.activations import Activation
-from crossramp.golden.spec.lstm_cell import GATES, STATE_GATE
+from crossramp.golden.spec.lstm_cell import LSTM, output_shift, state_shifts
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor
 
@@ -37,15 +37,15 @@ _ENTRIES = 1 << 21  # of all tables, where a MAC has several: places stay exact 
 
 def exact_dtype(spec: Specification) -> torch.dtype:
     """The narrowest floating type in which every integer and fraction of a step of ``spec`` is exact."""
-    shift_i, shift_f, shift_g, shift_o = (spec.value_shift(gate) for gate in GATES)
-    fraction = max(shift_f, shift_i + shift_g - spec.state_frac_bits)  # bits behind the point of f*C + i*g
-    whole = max(spec.state_bits, shift_i + shift_g, spec.state_frac_bits + 1) + 1
+    fraction = state_shifts(spec).sum  # bits behind the point of f*C + i*g
+    product = spec.value_shift("i") + spec.value_shift("g")
+    whole = max(spec.state_bits, product, spec.state_frac_bits + 1) + 1
     multiplier, _ = spec.state_gain
     bits = max(
         spec.mac_bits + 4,  # places in the conversion tables: up to four ramps of twice the MACs, and a half
         whole + max(fraction, 1) + 1,
         spec.state_bits + multiplier.bit_length() + 1,
-        shift_o + shift_g + spec.input_bits + 1,
+        output_shift(spec) + spec.input_bits + 1,
         (spec.units * spec.head_weight_max * spec.input_max).bit_length() + 2 if spec.projection else 0,
     )
     return torch.float32 if bits <= 24 else torch.float64
@@ -83,7 +83,7 @@ class ConversionTables:
         # Where MAC 0 is, plus one half: truncation then rounds a real MAC to the nearest entry.
         start = [number * len(macs) + self.reach * self.resolution + 0.5 for number in spec.ramp_of_gate]
         self.column_start = torch.tensor(start, dtype=dtype, device=device).repeat_interleave(spec.units)
-        self.state_start = start[GATES.index(STATE_GATE)]
+        self.state_start = start[spec.gate_names.index(spec.state_gate)]
 
     def convert(self, macs: Tensor, values: Tensor, slopes: Tensor) -> None:
         """Writes the first conversion's values and slopes (per MAC unit); shapes (batch, columns)."""
@@ -240,7 +240,7 @@ def run_sequence(
 
 def _by_gate(values: Tensor) -> list[Tensor]:
     """Views of the banks i, f, g, o of ``values``, shape (batch, columns)."""
-    banks = dict(zip(GATES, values.chunk(len(GATES), 1), strict=True))
+    banks = dict(zip(LSTM.gates, values.chunk(len(LSTM.gates), 1), strict=True))
     return [banks[gate] for gate in "ifgo"]
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from crossramp.golden.inputs.features import FeatureSettings, features, normalize, pulse_codes, step_values
 from crossramp.golden.network.model_file import Model
-from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.specification import Specification
 from torch import Tensor, nn
 
 from ..data.augment import Augmenter

@@ -13,7 +13,8 @@ from functools import cached_property
 import numpy as np
 from crossramp.golden.network.ramps import Ramp, WrittenRamp, ramps
 from crossramp.golden.spec.activations import activation
-from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning
 
 from ...common.errors import InvalidValue

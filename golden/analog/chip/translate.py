@@ -4,7 +4,6 @@
 import math
 
 import numpy as np
-from crossramp.golden.spec.lstm_cell import STATE_GATE
 
 from ..conversion.device import DeviceError, DeviceInstance, grid_bits, on_grid, variance_bits
 from .physical import PhysicalArray
@@ -58,7 +57,7 @@ class _Translation:
         return DeviceInstance(
             spec=spec,
             weights=on_grid(weights * columns, self.cell_bits),
-            state_cells=on_grid(state * spec.of_bank(columns, STATE_GATE), self.cell_bits),
+            state_cells=on_grid(state * spec.of_bank(columns, spec.state_gate), self.cell_bits),
             ramp_start=on_grid(start * start_gain, self.cell_bits),
             ramp_steps=on_grid(ramp * step_gain, self.cell_bits),
             calibration_cells=on_grid(calibration * start_gain, self.cell_bits),
@@ -242,7 +241,7 @@ class _Current(_Translation):
         array = self.array
         positive, negative = (self._read_noise(cells) ** 2 / array.unit**2 for cells in self._wires())
         state = sum(self._read_noise(cells) ** 2 for cells in (array.state_positive, array.state_negative))
-        state = state / array.unit**2 * self.spec.of_bank(columns, STATE_GATE) ** 2
+        state = state / array.unit**2 * self.spec.of_bank(columns, self.spec.state_gate) ** 2
         if self.tech.pair == "single-ended":
             return positive * columns**2, negative[:, 0] * np.mean(columns) ** 2, state
         return (positive + negative) * columns**2, np.zeros(self.spec.rows), state

@@ -24,7 +24,6 @@ from functools import cached_property
 import numpy as np
 from crossramp.golden.common.checks import integer
 from crossramp.golden.network.ramps import Ramp, ramps
-from crossramp.golden.spec.lstm_cell import CONVERSIONS, GATES
 from crossramp.golden.spec.specification import Specification
 
 from ...common.errors import InvalidValue
@@ -153,7 +152,7 @@ class CalibrationPlan:
     def gates(self) -> tuple[tuple[str, ...], ...]:
         """The gates whose banks each ramp serves."""
         spec = self.spec
-        return tuple(tuple(gate for gate in GATES if spec.ramp_of(gate) == r) for r in range(len(spec.ramps)))
+        return tuple(tuple(gate for gate in spec.gate_names if spec.ramp_of(gate) == r) for r in range(len(spec.ramps)))
 
     @property
     def columns(self) -> tuple[int, ...]:
@@ -231,7 +230,7 @@ def counter(device: DeviceInstance, plan: CalibrationPlan, first: int = 0) -> Co
 
     def count(step: int, registers: np.ndarray) -> np.ndarray:
         lstm = DeviceLstm(device, selected(spec, registers))
-        conversion = first + len(CONVERSIONS) * (step + np.arange(plan.repeats))
+        conversion = first + len(spec.conversions) * (step + np.arange(plan.repeats))
         codes = lstm.codes(lstm.values(lstm.charge(pulses), pulses, conversion), conversion)
         return np.array(
             [

@@ -8,7 +8,7 @@ from crossramp.golden.network.cell_update import project, state_pulses, update_c
 from crossramp.golden.network.lstm import check_integers, checked_projection
 from crossramp.golden.network.ramps import latch
 from crossramp.golden.network.trace import Trace
-from crossramp.golden.spec.lstm_cell import CONVERSIONS
+from crossramp.golden.spec.specification import Specification
 
 from ...common.errors import InvalidValue
 from .device import DeviceInstance
@@ -123,7 +123,7 @@ class DeviceLstm:
         noisy = self._ramp_levels(conversion)
         codes = np.empty(values.shape, np.int64)
         first = spec.converted(second).start
-        for gate in CONVERSIONS[second]:
+        for gate in spec.conversions[second]:
             bank = spec.bank(gate)
             place = slice(bank.start - first, bank.stop - first)
             codes[:, place] = self._bank_codes(gate, values[:, place], conversion, noisy)
@@ -177,22 +177,22 @@ class DeviceLstm:
             The number of each utterance's first conversion.
         """
         x = self.checked_inputs(x).astype(np.int64)
-        conversion = conversions(len(x), x.shape[1]) if first is None else np.asarray(first, np.int64)
+        conversion = conversions(self.spec, len(x), x.shape[1]) if first is None else np.asarray(first, np.int64)
         c, h = self.start(len(x))
         steps = []
         for t in range(x.shape[1]):
-            steps.append(self.step(x[:, t], c, h, conversion + len(CONVERSIONS) * t))
+            steps.append(self.step(x[:, t], c, h, conversion + len(self.spec.conversions) * t))
             c, h = steps[-1].c, steps[-1].h
         return Trace.stack(steps)
 
     def hidden(self, x: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
         """h of :meth:`run`; int64, shape (batch, steps, hidden)."""
         x = self.checked_inputs(x).astype(np.int64)
-        conversion = conversions(len(x), x.shape[1]) if first is None else np.asarray(first, np.int64)
+        conversion = conversions(self.spec, len(x), x.shape[1]) if first is None else np.asarray(first, np.int64)
         out = np.empty((*x.shape[:2], self.spec.hidden), np.int64)
         c, h = self.start(len(x))
         for t in range(x.shape[1]):
-            step = self.step(x[:, t], c, h, conversion + len(CONVERSIONS) * t)
+            step = self.step(x[:, t], c, h, conversion + len(self.spec.conversions) * t)
             c, h = step.c, step.h
             out[:, t] = h
         return out
@@ -304,9 +304,9 @@ class DeviceLstm:
         return shown | (ticks < 0)
 
 
-def conversions(batch: int, steps: int) -> np.ndarray:
+def conversions(spec: Specification, batch: int, steps: int) -> np.ndarray:
     """Numbers of the first conversions of utterances that are played one after the other; int64, shape (batch,)."""
-    return len(CONVERSIONS) * steps * np.arange(batch, dtype=np.int64)
+    return len(spec.conversions) * steps * np.arange(batch, dtype=np.int64)
 
 
 def charges(window: np.ndarray) -> np.ndarray:

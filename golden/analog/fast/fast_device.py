@@ -12,7 +12,6 @@ import numpy as np
 from crossramp.golden.network.cell_update import state_pulses
 from crossramp.golden.network.fast_lstm import STATE_BITS_MAX, FastProjection, Float, update_float
 from crossramp.golden.network.ramps import decode_integer
-from crossramp.golden.spec.lstm_cell import GATES, STATE_GATE
 
 from ..conversion.device_lstm import DeviceLstm, conversions
 from ..conversion.noise import BOUND
@@ -101,7 +100,7 @@ class FastDevice:
 
     def _checked(self, x, first):
         x = self.lstm.checked_inputs(x)
-        return x, conversions(len(x), x.shape[1]) if first is None else np.asarray(first, np.int64)
+        return x, conversions(self.spec, len(x), x.shape[1]) if first is None else np.asarray(first, np.int64)
 
     def _run(self, x: np.ndarray, first: np.ndarray, keep) -> None:
         """Call ``keep(block, t, h)`` for each block of the batch and each step, h of shape (hidden, block)."""
@@ -144,12 +143,16 @@ class FastDevice:
             return Bank(where, columns, ramp, decoded, tables[ramp], device.offsets[columns], device.delays[columns])
 
         self.banks = []
+
+        def lookup(gate):
+            return spec.ramp_of(gate), gate == spec.state_gate
+
         # Neighbors that convert and decode alike are one bank; g alone is decoded in units of c.
-        for (_, is_g), alike in itertools.groupby(GATES, lambda gate: (spec.ramp_of(gate), gate == STATE_GATE)):
+        for (_, is_g), alike in itertools.groupby(spec.gate_names, lookup):
             gates = list(alike)
             columns = slice(spec.bank(gates[0]).start, spec.bank(gates[-1]).stop)
             self.banks.append(bank(gates[0], columns, columns, 2.0**spec.state_frac_bits if is_g else 1.0))
-        self.state_bank = bank(STATE_GATE, spec.bank(STATE_GATE), slice(0, spec.units), 1.0)
+        self.state_bank = bank(spec.state_gate, spec.bank(spec.state_gate), slice(0, spec.units), 1.0)
 
     def _make_state(self) -> None:
         """The second conversion, by unit and pulse: charge and standard deviation of the noise; the pulse by c."""

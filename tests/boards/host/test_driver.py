@@ -11,7 +11,7 @@ from crossramp.golden.link.board_memory import Build, thresholds_image, weights_
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import ANSWER, Command, Fault, Frame, Space, Status, StatusBlock
 from crossramp.golden.network.ramps import WrittenRamp
-from crossramp.golden.spec.specification import Gate
+from crossramp.golden.spec.cells import Gate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -78,6 +78,7 @@ def test_build_writes_everything(run, builder, tmp_path):
     assert told["files"] == sorted(path.name for path in (tmp_path / "out").iterdir())
     assert {"icebreaker.bin", "crossramp_board.v", "yosys.log", "nextpnr.log"} <= set(told["files"])
     assert report["specification_hash"] == spec.content_hash
+    assert report["hardware_hash"] == spec.hardware_hash
     assert Specification.from_dict(report["specification"]) == spec
     assert (report["fmax"], report["clock"], report["steps"]) == (15_500_000, 12_000_000, 49)
     assert report["clocks_per_utterance"] > 49 * report["clocks_per_step"]

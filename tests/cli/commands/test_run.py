@@ -62,6 +62,7 @@ def test_a_golden_board(run, model_file, board, build, every_step):
         "port": board.port,
         "board": "tiny",
         "specification_hash": spec.content_hash,
+        "hardware_hash": spec.hardware_hash,
         "clock": 12_000_000,
         "baud": 1_000_000,
         "utterances": 3,

@@ -54,6 +54,7 @@ def test_serves_a_port_until_it_is_told_to_end(model_file, tmp_path):
             "port": "",
             "board": "icebreaker",
             "specification_hash": spec.content_hash,
+            "hardware_hash": spec.hardware_hash,
             "simulator": "amaranth",
             "clock": 12_000_000,
             "baud": 3_000_000,

@@ -15,7 +15,7 @@ from crossramp.cli.commands import info
 from crossramp.cli.output.tables import Progress
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import ModelFileError
-from crossramp.golden.spec.specification import SpecificationError
+from crossramp.golden.spec.parameters import SpecificationError
 
 import crossramp
 from tests.cli.conftest import is_refusal

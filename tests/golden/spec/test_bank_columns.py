@@ -2,7 +2,8 @@
 """Columns by bank, against places worked out by hand."""
 
 import numpy as np
-from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.specification import Specification
 
 SPEC = Specification(
     inputs=2,

@@ -7,12 +7,18 @@ import math
 from fractions import Fraction
 
 import pytest
+from crossramp.golden.link.board_memory import Build, identity_image, read_identity
+from crossramp.golden.network.model_file import Model, load_model, save_model
+from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.lstm_cell import SIGMOID_GATE, TANH_GATE
+from crossramp.golden.spec.parameters import SpecificationError
 from crossramp.golden.spec.spec_file import load_spec, save_spec, spec_text
-from crossramp.golden.spec.specification import SIGMOID_GATE, TANH_GATE, Gate, Specification, SpecificationError
+from crossramp.golden.spec.specification import Specification
 from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support import reference_lstm as reference
-from tests.support.strategies import specifications
+from tests.support.strategies import network_of, seeds, specifications
 
 DEMO = Specification(inputs=40, units=32, classes=12)
 RANGES = {
@@ -102,7 +108,7 @@ def test_derived_widths_hold_their_values(spec):
     assert spec.beats * spec.lanes >= spec.units > (spec.beats - 1) * spec.lanes
     assert spec.clocks_per_step >= spec.analog_clocks_per_step
     multiplier, shift = spec.state_gain
-    scale = Fraction(spec.gates[2].weight_range) / (spec.weight_max * spec.input_max)
+    scale = Fraction(spec.gate("g").weight_range) / (spec.weight_max * spec.input_max)
     assert Fraction(multiplier, 2**shift) == reference.state_gain(spec.state_frac_bits, spec.state_cell, scale)
     assert multiplier % 2 == 1 or shift == 0
 
@@ -124,9 +130,73 @@ def test_a_projection_has_rows_clocks_and_a_hash_of_its_own():
         DEMO.replace(projection=33)
 
 
-def test_the_hash_is_pinned():
-    """A model file carries it: a change here makes every model file unreadable, so bump the file's version with it."""
-    assert DEMO.content_hash == "2aec6eba1015ba4b"
+def test_the_hashes_are_pinned():
+    """Files carry them: a change here makes every model file or bitstream unreadable, so it needs another format."""
+    assert (DEMO.format, DEMO.content_hash, DEMO.hardware_hash) == (2, "4eb3e931d9f05ecf", "2aec6eba1015ba4b")
+    old = DEMO.replace(format=1)
+    assert (old.content_hash, old.hardware_hash) == ("2aec6eba1015ba4b",) * 2
+    assert old == DEMO  # the format says how the hash is made, and nothing about the network
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("kws", "7475d8a87fccfdcc"), ("kws-aware", "7475d8a87fccfdcc"), ("text", "4bcd624f8b9fd307")],
+)
+def test_shipped_models_keep_format_and_hash(name, expected):
+    spec = load_model(name).spec
+    assert (spec.format, spec.content_hash, spec.hardware_hash) == (1, expected, expected)
+    assert "format" not in spec.to_dict()
+    assert spec.replace(lanes=spec.lanes + 1).content_hash != expected
+
+
+IMPLEMENTATION = {"lanes", "settle_clocks"}
+
+
+@given(specifications(), specifications())
+def test_the_hash_follows_what_answers_depend_on(one, other):
+    """One hash for two that differ in the implementation alone, two for all others; the hardware hash sees both."""
+    same = {name: value for name, value in one.to_dict().items() if name not in IMPLEMENTATION} == {
+        name: value for name, value in other.to_dict().items() if name not in IMPLEMENTATION
+    }
+    assert (one.content_hash == other.content_hash) == same
+    assert (one.hardware_hash == other.hardware_hash) == (one == other)
+
+
+@given(one=specifications(), data=st.data())
+def test_implementation_leaves_the_hash_as_it_is(one, data):
+    lanes, settle = data.draw(st.integers(1, one.units)), data.draw(st.integers(1, 255))
+    other = one.replace(lanes=lanes, settle_clocks=settle)
+    assert other.content_hash == one.content_hash
+    assert (other.hardware_hash == one.hardware_hash) == (other == one)
+    old, changed = one.replace(format=1), other.replace(format=1)
+    assert (old.content_hash == changed.content_hash) == (other == one)
+
+
+@pytest.mark.parametrize("form", [1, 2])
+@given(spec=specifications(), seed=seeds)
+def test_every_file_format_keeps_format_and_hashes(form, spec, seed, tmp_path_factory):
+    """TOML, model file, board identity, JSON."""
+    spec, folder = spec.replace(format=form), tmp_path_factory.getbasetemp()
+    network = network_of(spec, seed)
+    arrays = {name: getattr(network, name) for name in ("weights", "head_weights", "head_biases")}
+    names = tuple(f"class {k}" for k in range(spec.classes))
+    model = Model(spec, **arrays, class_names=names, projection_weights=network.lstm.projection_weights)
+    save_spec(folder / "spec.toml", spec)
+    save_model(folder / "model.npz", model)
+    found = [load_spec(folder / "spec.toml"), load_model(folder / "model.npz").spec]
+    found.append(Specification.from_dict(json.loads(json.dumps(spec.to_dict()))))
+    if not spec.projection and spec.readout != "step":
+        image = identity_image(Build("any", spec, 1, 1_000_000))
+        assert spec.hardware_hash.encode() in image
+        found.append(read_identity(image).spec)
+    for again in found:
+        assert again == spec
+        assert (again.format, again.content_hash, again.hardware_hash) == (form, spec.content_hash, spec.hardware_hash)
+
+
+def test_a_format_of_later_is_refused():
+    with pytest.raises(SpecificationError, match=r"^format is 3; allowed: 1 to 2$"):
+        Specification.from_dict(DEMO.to_dict() | {"format": 3})
 
 
 @given(specifications())
@@ -134,20 +204,22 @@ def test_equal_content_and_only_that_has_an_equal_hash(spec):
     again = Specification.from_dict(json.loads(json.dumps(spec.to_dict())))
     assert again == spec
     assert again.content_hash == spec.content_hash
-    for name, value in (("settle_clocks", spec.settle_clocks + 1), ("classes", spec.classes + 1)):
-        assert spec.replace(**{name: value}).content_hash != spec.content_hash
+    assert spec.replace(classes=spec.classes + 1).content_hash != spec.content_hash
 
 
-def test_every_parameter_is_in_the_hash():
+def test_every_parameter_is_in_its_hashes():
     other = {
         "gates": (Gate("tanh", 4.0), SIGMOID_GATE, Gate("tanh", 4.0), SIGMOID_GATE), "state_cell": 6, "lanes": 3,
         "latch": "first_trip", "readout": "last", "state_frac_bits": 7, "projection": 3, "input_bits": 4,
         "weight_bits": 4,
     }  # fmt: skip
     for field in dataclasses.fields(DEMO):
-        if field.name != "cell":
+        if field.name not in ("cell", "format"):
             change = other.get(field.name, getattr(DEMO, field.name) + 1 if field.name in RANGES else None)
-            assert DEMO.replace(**{field.name: change}).content_hash != DEMO.content_hash, field.name
+            changed = DEMO.replace(**{field.name: change})
+            assert (changed.content_hash != DEMO.content_hash) == (field.name not in IMPLEMENTATION), field.name
+            assert changed.hardware_hash != DEMO.hardware_hash, field.name
+            assert changed.replace(format=1).content_hash != DEMO.replace(format=1).content_hash, field.name
 
 
 def test_two_forms_of_one_activation_are_one_content():

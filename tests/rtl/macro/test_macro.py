@@ -6,7 +6,8 @@ import pytest
 from amaranth import Module, Signal
 from crossramp.golden.network.cell_update import state_pulses, update_c, update_h
 from crossramp.golden.network.ramps import latch
-from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.capture import CaptureBank
 from crossramp.rtl.macro.macro import Macro
 from crossramp.sim.array.comparator_faults import Chatter, Late, Stuck

@@ -4,7 +4,8 @@
 import numpy as np
 import pytest
 from crossramp.golden.network.cell_update import state_pulses, update_c, update_h
-from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.update import CellUpdate, StateMemory, StateRing
 from hypothesis import given, settings
 

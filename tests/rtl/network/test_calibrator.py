@@ -7,7 +7,8 @@ from amaranth import Cat, Mux, Signal
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate, selected
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
-from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
 from crossramp.rtl.network import calibrator as module
 from crossramp.rtl.network.calibrator import CalibratedMacro, Calibrator

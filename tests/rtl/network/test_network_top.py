@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from amaranth import Module, ResetInserter, Signal
 from amaranth.lib import wiring
-from crossramp.golden.spec.lstm_cell import GATES
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.emulation.emulator import CrossbarEmulator
 from crossramp.rtl.macro.macro import Macro
@@ -60,7 +59,7 @@ def run(spec, network, x, *, rng, columns_per_clock=1, probability=0.0, weights=
 
         return take
 
-    groups = len(GATES) * emulator.groups
+    groups = len(spec.gate_names) * emulator.groups
     slow = groups * (spec.rows + 3) + 2 * spec.ticks * (groups + 2) + spec.clocks_per_step + spec.inputs
     simulate(
         m,

@@ -6,7 +6,8 @@ import pytest
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.ramps import latch
-from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.specification import Specification
 from crossramp.sim.array.boundary_sequence import conversion_pins, run_conversion
 from crossramp.sim.array.comparator_faults import Chatter, Custom, Explicit, Late, Stuck
 from crossramp.sim.array.programming import Programming, ProgrammingError

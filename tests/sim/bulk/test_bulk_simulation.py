@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from crossramp.golden.network.ramps import Ramp
-from crossramp.golden.spec.lstm_cell import GATES
 from crossramp.rtl.verilog.backend_text import strip_initial
 from crossramp.sim.array.array_setup import IDEAL, ArraySetup
 from crossramp.sim.array.programming import Programming
@@ -270,7 +269,7 @@ def test_calibration_cells_shift_the_ramps(seed, models):
         result_of[port] = result
     compared(network, batches, result_of[0]).check()
     shifts = (cells * chosen).sum(axis=1)
-    gates = [next(gate for gate in GATES if spec.ramp_of(gate) == ramp) for ramp in range(len(spec.ramps))]
+    gates = [next(gate for gate in spec.gate_names if spec.ramp_of(gate) == ramp) for ramp in range(len(spec.ramps))]
     network.lstm.ramps = [ShiftedRamp(spec, gate, shift) for gate, shift in zip(gates, shifts, strict=True)]
     compared(network, batches, result_of[calibration]).check()
     # Each shifted bank converts otherwise in the first step, where both runs have the same sums.

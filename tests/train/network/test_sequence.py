@@ -6,8 +6,8 @@ import pytest
 import torch
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.ramps import Ramp, ramps
-from crossramp.golden.spec.lstm_cell import GATES
-from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.specification import Specification
 from crossramp.train.network.imperfections import Array, Imperfections
 from crossramp.train.network.quantized_network import QuantizedNetwork
 from crossramp.train.network.sequence import ConversionTables, exact_dtype, run_sequence
@@ -50,7 +50,7 @@ def differences(network: QuantizedNetwork, golden: Network, x: np.ndarray) -> li
     steps = expected
     ramps = golden.lstm.ramps
     spec = golden.spec
-    values = [ramps[spec.ramp_of(gate)].decode(spec.of_bank(steps.codes, gate)) for gate in GATES]
+    values = [ramps[spec.ramp_of(gate)].decode(spec.of_bank(steps.codes, gate)) for gate in spec.gate_names]
     pairs = {
         "macs": (trace.macs, steps.macs),
         "codes": (trace.values, np.concatenate(values, axis=-1)),
@@ -319,7 +319,7 @@ def test_a_table_rounds_a_mac_to_its_nearest_entry(resolution):
     array.thresholds, array.resolution = [ticks + 0.3 for ticks in ideal], resolution
     tables = ConversionTables(KWS, torch.float64, array)
     assert tables.resolution == resolution
-    ramp = KWS.ramp_of_gate[GATES.index("f")]
+    ramp = KWS.ramp_of_gate[KWS.gate_names.index("f")]
     ticks, half = array.thresholds[ramp], 0.5 / resolution
     assert np.diff(np.sort(ticks)).min() > 2 * half  # else two thresholds share an entry
     for beyond, count in ((half + 1e-6, 1), (-half - 1e-6, 0)):

@@ -11,7 +11,8 @@ from crossramp.golden.analog.chip.translate import to_device
 from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.network.ramps import ramps
-from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.specification import Specification
 
 SPEC = Specification(inputs=20, units=12, classes=4, bias_rows=2, settle_clocks=3)
 WEIGHTS = np.random.default_rng(4).integers(-15, 16, (SPEC.rows, SPEC.columns))

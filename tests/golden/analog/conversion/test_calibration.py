@@ -17,7 +17,8 @@ from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.analog.technologies.technology import load, shipped
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.model_file import load_model
-from crossramp.golden.spec.specification import Gate, Specification
+from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -121,7 +121,7 @@ def test_noise_belongs_to_the_conversion_not_to_the_batch(weights, rng):
     """An utterance gives the same codes alone, in a batch, and in any order, if its conversions are numbered alike."""
     lstm = DeviceLstm(device_of(SPEC, weights, 3))
     x = rng.integers(-15, 16, (6, 7, SPEC.inputs))
-    whole, first = lstm.run(x), conversions(6, 7)
+    whole, first = lstm.run(x), conversions(lstm.spec, 6, 7)
     for k in (0, 4):
         alone = lstm.run(x[k : k + 1], first[k : k + 1])
         assert np.array_equal(alone.codes[0], whole.codes[k])

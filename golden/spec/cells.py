@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the banks of a macro convert with, checked: a part of the specification."""
+"""What describes a recurrent cell: its gates, their banks and conversions; and what each bank converts with."""
 
 import dataclasses
 from dataclasses import dataclass
 
 from ..common.checks import real, told
-from ..common.errors import InvalidValue
 from .activations import activation
-from .lstm_cell import GATES
-
-
-class SpecificationError(InvalidValue):
-    """A parameter is out of range; the message quotes it and the range."""
+from .parameters import SpecificationError
 
 
 @dataclass(frozen=True)
@@ -30,24 +25,48 @@ class Gate:
     weight_range: float
 
 
-SIGMOID_GATE = Gate("sigmoid", 2.0)
-TANH_GATE = Gate("tanh", 225 / 112)  # with 5-bit codes and a state cell of 7, one state pulse clock is exactly 1/16
+@dataclass(frozen=True)
+class Cell:
+    """The columns of a cell and when they convert; everything that counts or orders banks is derived from it.
+
+    ``docs/new-cell.md`` says what a new one needs beside this description.
+
+    Attributes
+    ----------
+    name : str
+        The value of the parameter ``cell``.
+    gates : tuple of str
+        The gates, one letter each; each has a bank of columns, in this order.
+    conversions : tuple of tuples of str
+        For each conversion of a step: the gates whose columns it latches; their banks are adjacent.
+    state_gate : str
+        The gate whose columns carry the state cells, through which the state drives the second conversion.
+    default_gates : tuple of Gate
+        What a specification takes if it names none.
+    """
+
+    name: str
+    gates: tuple[str, ...]
+    conversions: tuple[tuple[str, ...], ...]
+    state_gate: str
+    default_gates: tuple[Gate, ...]
 
 
-def checked_gates(gates) -> tuple[Gate, ...]:
-    """The four gates in one form each, so that equal content compares equal; SpecificationError for any other."""
+def checked_gates(gates, names: tuple[str, ...]) -> tuple[Gate, ...]:
+    """The gates ``names`` in one form each, so that equal content compares equal; SpecificationError for any other."""
+    expected = f"expected {len(names)}"
     if not isinstance(gates, list | tuple):
-        raise SpecificationError(f"gates is {told(gates)}; expected 4 of Gate: i, f, g, o")
+        raise SpecificationError(f"gates is {told(gates)}; {expected} of Gate: {', '.join(names)}")
     gates = tuple(gates)
-    if len(gates) != 4:
-        raise SpecificationError(f"gates has {len(gates)} entries; expected 4: i, f, g, o")
+    if len(gates) != len(names):
+        raise SpecificationError(f"gates has {len(gates)} entries; {expected}: {', '.join(names)}")
     ranges, canonical = {}, []
-    for name, gate in zip(GATES, gates, strict=True):
+    for name, gate in zip(names, gates, strict=True):
         if not isinstance(gate, Gate):
             raise SpecificationError(f"gate {name} is {told(gate)}; expected a Gate")
         try:
             act = activation(gate.activation)
-        except InvalidValue as error:
+        except ValueError as error:
             raise SpecificationError(f"gate {name}: {error}") from None
         if (act.low, act.high) not in ((0, 1), (-1, 1)):
             raise SpecificationError(
@@ -69,13 +88,13 @@ def checked_gates(gates) -> tuple[Gate, ...]:
     return tuple(canonical)
 
 
-def gates_from(content) -> tuple[Gate, ...]:
-    """The gates of a specification's dict: tables i, f, g, o; SpecificationError for anything else."""
-    if not isinstance(content, dict) or set(content) != set(GATES):
+def gates_from(content, names: tuple[str, ...]) -> tuple[Gate, ...]:
+    """The gates of a specification's dict, a table for each of ``names``; SpecificationError for anything else."""
+    if not isinstance(content, dict) or set(content) != set(names):
         found = ", ".join(map(str, content)) if isinstance(content, dict) else told(content)
-        raise SpecificationError(f"gates holds {found}; expected the tables i, f, g, o")
+        raise SpecificationError(f"gates holds {found}; expected the tables {', '.join(names)}")
     gates = []
-    for name in GATES:
+    for name in names:
         table = content[name]
         if not isinstance(table, dict) or set(table) != {f.name for f in dataclasses.fields(Gate)}:
             raise SpecificationError(f"gate {name} is {told(table)}; expected activation and weight_range")

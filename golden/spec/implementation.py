@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The implementation: how the hardware does it, and the clocks of each of its components."""
+
+from dataclasses import dataclass
+
+from .parameters import parameter
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImplementationParameters:
+    """Parameters that cost clocks or cells and leave every answer as it is, and the clocks that follow from them.
+
+    Each formula stands here once, for the component that it names; the component's docstring refers to it, and its
+    test in ``tests/rtl`` holds the clocks that it counts equal to it.
+
+    Parameters
+    ----------
+    lanes : int
+        Units that the cell update and the h stream treat in one clock, 1 to ``units``.
+    settle_clocks : int
+        Least clocks of hold between an integration and its ramp, 1 to 255; an array lengthens it by ``ready``.
+    """
+
+    lanes: int = parameter("units updated in one clock", 1, lambda spec: spec.units, default=1)
+    settle_clocks: int = parameter("clocks of hold before a ramp", 1, 255, default=1)
+
+    @property
+    def beats(self) -> int:
+        """Groups of ``lanes`` units in a bank, the last perhaps partly filled."""
+        return -(-self.units // self.lanes)
+
+    @property
+    def h_beats(self) -> int:
+        """Groups of ``lanes`` codes of h, the last perhaps partly filled."""
+        return -(-self.hidden // self.lanes)
+
+    @property
+    def analog_clocks_per_step(self) -> int:
+        """Clocks that no periphery can avoid: the integrate window of each conversion, and its ramp."""
+        return self.input_max + self.state_pulse_max + len(self.conversions) * self.ticks
+
+    @property
+    def update_clocks(self) -> int:
+        """Of ``rtl.macro.update.CellUpdate``, one update (c or h): one a beat, and one in the product register."""
+        return self.beats + 1
+
+    @property
+    def projection_clocks(self) -> int:
+        """Of ``rtl.macro.projection.Projection``, 0 without: ``lanes`` products a clock, and four to the last code."""
+        return self.projection * self.beats + 4 if self.projection else 0
+
+    @property
+    def macro_clocks(self) -> int:
+        """Of ``rtl.macro.sequencer.Sequencer``, one step, nothing waiting for anything.
+
+        The array's own; for each conversion one clock for the pulse registers, the hold and the update; the projection.
+        """
+        own = len(self.conversions) * (1 + self.settle_clocks + self.update_clocks)
+        return self.analog_clocks_per_step + own + self.projection_clocks
+
+    @property
+    def head_lanes(self) -> int:
+        """Products that the head makes in one clock: 1; ``lanes`` where every step needs its logits."""
+        return self.lanes if self.readout == "step" else 1
+
+    @property
+    def head_clocks(self) -> int:
+        """Of ``rtl.network.head.Head``: from the last h that it gets until it can take the next last one.
+
+        All logits are taken at once. A class takes one clock for each ``head_lanes`` codes of h and one for the bias;
+        from the last of these to the answer it is three, and the answer and the start take one each.
+        """
+        return self.classes * (-(-self.hidden // self.head_lanes) + 1) + 5
+
+    @property
+    def clocks_per_step(self) -> int:
+        """Of ``rtl.network.network_top.NetworkTop``, one step of a running utterance.
+
+        x arrives in time, all outputs are taken at once, and the array is ready. The macro's clocks, but never less
+        than ``inputs``, since x loads one code a clock. With the readout ``"step"`` never less than
+        :attr:`head_clocks`: the head goes through its classes while the next step runs, whose last h waits.
+        """
+        return max(self.macro_clocks, self.inputs, self.head_clocks if self.readout == "step" else 0)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network: sizes, cell, projection and head. A part of the specification on which answers depend."""
+
+from dataclasses import dataclass
+
+from .lstm_cell import LSTM
+from .parameters import parameter
+
+CELLS = {cell.name: cell for cell in (LSTM,)}
+"""Every cell by its name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkParameters:
+    """What is computed, whatever converts and however fast.
+
+    Parameters
+    ----------
+    inputs, units : int
+        X, the codes of one input vector, and H, the cell's units; 1 to 65536 each.
+    classes : int
+        Outputs of the dense head, 1 to 4096.
+    bias_rows : int
+        Rows driven at full scale in every step, 0 to 64.
+    cell : str
+        ``"lstm"``: a name of :data:`CELLS`.
+    projection : int
+        P, the codes that h is projected to by a digital unit (Sak, Senior and Beaufays, Interspeech 2014) before it is
+        fed back, streamed out and seen by the head, 1 to ``units``; 0: none.
+    readout : str
+        What the head sees of the hidden states: their ``"mean"`` over the steps, or the ``"last"``, once an utterance;
+        ``"step"``: each, so that every step has its logits and its answer.
+    head_weight_bits : int
+        Resolution of the head's and the projection's integer weights, 2 to 16.
+    max_steps : int
+        Longest utterance, 1 to 65536 steps; sizes the head's sums. Bounds nothing with the readout ``"step"``.
+    """
+
+    inputs: int = parameter("codes of one input vector", 1, 1 << 16)
+    units: int = parameter("units of the cell", 1, 1 << 16)
+    classes: int = parameter("outputs of the head", 1, 1 << 12)
+    bias_rows: int = parameter("rows driven at full scale", 0, 64, default=1)
+    cell: str = parameter("kind of recurrent cell", default="lstm", choices=tuple(CELLS))
+    projection: int = parameter(
+        "codes that h is projected to; 0 or nothing: none", 0, lambda spec: spec.units, default=0, neutral=0
+    )
+    readout: str = parameter("mean, last or step", default="mean", choices=("mean", "last", "step"))
+    head_weight_bits: int = parameter("bits of a head weight, sign included", 2, 16, default=8)
+    max_steps: int = parameter("steps of the longest utterance", 1, 1 << 16, default=1024)
+
+    @property
+    def hidden(self) -> int:
+        """Width of h: codes that a step feeds back on rows of their own, streams out, and shows to the head."""
+        return self.projection or self.units
+
+    @property
+    def rows(self) -> int:
+        """Input lines of the array: x rows, then h rows, then bias rows."""
+        return self.inputs + self.hidden + self.bias_rows
+
+    @property
+    def projection_shift(self) -> int:
+        """A weight of the projection is an integer within ±head_weight_max over 2**projection_shift: within ±1."""
+        return self.head_weight_bits - 1
+
+    @property
+    def head_weight_max(self) -> int:
+        """Full-scale weight of the head."""
+        return (1 << (self.head_weight_bits - 1)) - 1
