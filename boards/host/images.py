@@ -42,7 +42,7 @@ def check_specification(build: Build, spec: Specification, port: str) -> None:
 
 
 def _flat(spec: Specification) -> dict:
-    content = spec.replace(format=FORMAT).to_dict()  # whichever formats the model file and the bitstream have
+    content = {"projection": 0} | spec.replace(format=FORMAT).to_dict()  # whatever their formats leave out
     for gate, table in content.pop("gates").items():
         content |= {f"{name} of gate {gate}": value for name, value in table.items()}
     return content

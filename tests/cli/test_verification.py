@@ -54,7 +54,7 @@ def test_blocks_count_what_one_comparison_counts(case):
     assert board.first_by_utterance[1:3] == [None, None]
     assert str(board.first_by_utterance[3]).startswith("h, step 0, unit 0: expected ")
     spec = outcome.result.spec
-    bank, unit = "ifgo"[5 // spec.units], 5 % spec.units
+    bank, unit = spec.bank_of_column(5), spec.unit_of_column(5)
     assert (
         str(board.first_by_utterance[4]) == f"codes, step 1, bank {bank}, unit {unit}: expected {code - 1}, got {code}"
     )

@@ -188,7 +188,7 @@ async def clock_is_enough(dut):
     with pytest.raises(ArrayError, match="a ndarray without a method clock"):
         MacroBench(dut, SPEC, NETWORK.weights)
     other = SPEC.replace(adc_bits=SPEC.adc_bits + 1)
-    with pytest.raises(ArrayError, match=f"the array is for specification {other.content_hash}, the bench for"):
+    with pytest.raises(ArrayError, match=f"the array is for specification {other.hardware_hash}, the bench for"):
         MacroBench(dut, SPEC, ArrayModel(other, NETWORK.weights))
     bench = MacroBench(dut, SPEC, OnlyClock())
     await bench.start()

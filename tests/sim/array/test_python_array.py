@@ -172,7 +172,7 @@ def test_programming_refuses_what_does_not_fit(tmp_path):
     with pytest.raises(ProgrammingError, match="holds 2147483648"):
         ideal.replace(state_cells=np.full(3, 2**31)).write(tmp_path)
     other = spec.replace(classes=3)
-    with pytest.raises(ValueError, match=spec.content_hash):
+    with pytest.raises(ValueError, match=spec.hardware_hash):
         ArrayModel(other, ideal)
 
 

@@ -17,12 +17,12 @@ SPEC = Specification(inputs=5, units=3, classes=2, adc_bits=4)
 def test_errors_up_to_the_bound_change_no_code(size):
     """Exact values lie just beside a level, and approximate ones nearly the whole error away on its other side."""
     lstm = DeviceLstm(DeviceInstance.ideal(SPEC, network_of(SPEC, 1).weights))
-    levels, units = lstm.levels[SPEC.ramp_of_gate[0]], SPEC.units
+    levels, units = lstm.levels[SPEC.ramp_of("i")], SPEC.units
     table = RampTable(levels, 0.0, Error(size, float(np.abs(levels).max()) + 10 * size, 2.0**-53))
     nothing = np.zeros(units)
     columns = slice(0, units)
     bank = Bank(
-        columns, columns, SPEC.ramp_of_gate[0], np.arange(SPEC.ticks + 1.0), table, nothing, nothing.astype(np.int64)
+        columns, columns, SPEC.ramp_of("i"), np.arange(SPEC.ticks + 1.0), table, nothing, nothing.astype(np.int64)
     )
     beside = np.array([1e-6, -1e-6]) * size
     exact = (levels[:, None] + beside).ravel()
