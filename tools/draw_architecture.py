@@ -180,7 +180,7 @@ class _Band:
             for number, line in enumerate(self.text[name]):
                 axes.text(x + _PAD, y - 0.2 - (number + 1.15) * _LINE, line, fontsize=8.8, color=_INK, zorder=4)
         for name, others in self.graph.items():
-            for other in others:
+            for other in sorted(others):
                 (x, y, tall), (ox, oy, otall) = boxes[name], boxes[other]
                 # One that passes a column is bent, or it would lie behind a room there.
                 bend = 0.3 if x - ox > 1.5 * (_BOX + _GAP + spread) else 0
