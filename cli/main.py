@@ -9,37 +9,40 @@ import platform
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib import import_module
 
 from crossramp.golden.common.errors import ExitStatus
 
 from crossramp import __version__
 
-from .process import exit_status, signals, user_folders, warning_lines
+from . import completion
+from .inputs import options
+from .output import messages
+from .process import exit_status, signals, user_folders
 from .process.exit_status import on_one_line
 
-#: The commands, in the order of the help; each is a module of :mod:`crossramp.cli.commands`.
-COMMANDS = (
-    "demo",
-    "generate",
-    "simulate",
-    "build",
-    "flash",
-    "run",
-    "virtual",
-    "replay",
-    "ramp",
-    "train",
-    "evaluate",
-    "sweep",
-    "linearity",
-    "spice",
-    "technology",
-    "info",
-    "cache",
-    "doctor",
-)
+#: The commands, in the order of the help, and its line for each; each is a module of :mod:`crossramp.cli.commands`.
+COMMANDS = {
+    "demo": "generate the shipped network, run recordings through it, draw pictures; or let it write a text",
+    "generate": "write Verilog, ramp program, conductance map and a self-checking testbench of a model",
+    "simulate": "run recordings through the hardware and compare with the golden model",
+    "build": "make a bitstream for an FPGA board",
+    "flash": "load a bitstream onto a board",
+    "run": "run recordings on a board and compare with the golden model",
+    "virtual": "run a board without hardware: the same core, simulated behind a serial port",
+    "replay": "compare the netlists of a bitstream with the golden model",
+    "ramp": "show the steps, conductances and linearity of an activation's ramp",
+    "train": "train a network of your own on recordings or a text, for ideal hardware or for chips",
+    "evaluate": "measure how good a model is: ideal, on many chips, and as generated hardware",
+    "sweep": "measure accuracy, code error and INL over many chips, and whatever else is varied",
+    "linearity": "measure INL, DNL, missing codes and errors of ramps made of real cells",
+    "spice": "compare columns and ramps in ngspice with the behavioral model",
+    "technology": "show the constants of a device technology, with their sources; check a file of your own",
+    "info": "show what a model is, and what its hardware takes",
+    "cache": "show size and place of what is kept between runs; empty or prune it",
+    "doctor": "list the tools that were found, and how to install the missing ones",
+}
 
 #: What the system says where output cannot go: a full disk or quota, a broken device, a closed descriptor.
 _NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
@@ -56,8 +59,8 @@ Each command has its own help, with an example: crossramp generate --help
 """
 
 
-def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
-    """The whole command line, or the part of it that has only these commands."""
+def parser(loaded: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line; commands that are not ``loaded`` have their line in the help and no options."""
     top = argparse.ArgumentParser(
         prog="crossramp",
         description="Turn a trained recurrent network into the hardware around an analog crossbar, and prove it.",
@@ -65,11 +68,31 @@ def parser(commands: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"crossramp {__version__}")
-    subparsers = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in commands:
-        own = import_module(f"crossramp.cli.commands.{name}").add_parser(subparsers)
+    shells = ", ".join(completion.SHELLS)
+    top.add_argument(
+        "--completion", metavar="SHELL", help=f"print a script that completes commands and options in a shell: {shells}"
+    )
+    subparsers = top.add_subparsers(dest="command", metavar="COMMAND")
+    loaded = set(loaded)
+    for name, line in COMMANDS.items():
+        if name not in loaded:
+            subparsers.add_parser(name, help=line)
+            continue
+        own = import_module(f"crossramp.cli.commands.{name}").add_parser(_Described(subparsers, line))
         own.set_defaults(parser=own)
+        for leaf in completion.leaves(own):
+            options.add_messages(leaf)
     return top
+
+
+class _Described:
+    """argparse's subparsers, which give a command its line in the help."""
+
+    def __init__(self, subparsers, line: str):
+        self._subparsers, self._line = subparsers, line
+
+    def add_parser(self, name: str, **more) -> argparse.ArgumentParser:
+        return self._subparsers.add_parser(name, help=self._line, **more)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -84,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     status = ExitStatus.DONE
     try:
-        with signals.watched() as watch, contextlib.ExitStack() as leaving, warning_lines.told_in_a_line():
+        with signals.watched() as watch, contextlib.ExitStack() as leaving, messages.shown():
             status = _run(argv, watch, leaving)
             sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output has enough; a difference that was found stays one
@@ -120,6 +143,10 @@ def _run(argv: list[str], watch, leaving: contextlib.ExitStack) -> int:
     """The exit status; output that cannot be written raises OSError."""
     try:
         args = _parse(argv)
+        if args.completion is not None:
+            print(completion.script(parser(), args.completion))
+            return ExitStatus.DONE
+        messages.choose_level(args.verbose, args.quiet)
         user_folders.provide(leaving)
         return args.run(args)
     except SystemExit as stop:  # argparse: help, version, usage
@@ -165,10 +192,14 @@ def _reported(error: Exception, argv: list[str]) -> str:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    # Where the command is plain, no other one is imported: crossramp doctor works where numpy is missing.
-    known = argv and argv[0] in COMMANDS
-    top = parser(argv[:1] if known else COMMANDS)
+    # Only the command that is named is imported, so that its start takes no longer than it must, and crossramp doctor
+    # works where numpy is missing.
+    top = parser([word for word in argv if not word.startswith("-")][:1])
     args, left = top.parse_known_args(argv)
+    if args.command is None:
+        if args.completion is None:
+            top.error("which COMMAND? crossramp --help lists them")
+        return args
     # argparse gives AUDIO nothing once an option stands between MODEL and it.
     if left and hasattr(args, "audio") and not any(word.startswith("-") for word in left):
         args.audio, left = [*args.audio, *left], []

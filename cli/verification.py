@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Utterances through the generated hardware in a simulator, every value compared with the golden model's."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from crossramp.sim.array.array_setup import IDEAL, ArraySetup
 from crossramp.sim.checking.golden_traces import expected_traces
 from crossramp.sim.checking.scoreboard import Mismatch, Scoreboard
 from crossramp.sim.checking.simulation_result import SimulationResult
+
+_LOG = logging.getLogger(__name__)
 
 # Utterances whose golden trace is held at once.
 _BLOCK = 256
@@ -71,13 +74,16 @@ def choose(simulator: str) -> str:
 
     if simulator == "amaranth":
         return simulator
+    chosen = "verilator" if simulator == "auto" else simulator
     try:
-        find_simulator("verilator" if simulator == "auto" else simulator)
+        programs = find_simulator(chosen)
     except SimulatorMissing as error:
         if simulator == "auto":
+            _LOG.info("simulator amaranth, since there is no other: %s", error)
             return "amaranth"
         raise UserError(f"{error}; or take --simulator amaranth, which needs nothing") from None
-    return "verilator" if simulator == "auto" else simulator
+    _LOG.info("simulator %s: %s", chosen, next(iter(programs.values())))
+    return chosen
 
 
 def verify(

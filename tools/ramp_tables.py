@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.cli.commands import linearity
-from crossramp.cli.output.tables import Progress, markdown
+from crossramp.cli.output.messages import Progress
+from crossramp.cli.output.tables import markdown
 from crossramp.cli.plots.figures import new_figure, own_settings, save_figure
 from crossramp.cli.plots.linearity_plot import plot_linearity, plot_supply
 from crossramp.golden.analog.chip.ramp_cells import SCHEMES

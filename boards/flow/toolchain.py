@@ -2,6 +2,7 @@
 """The programs that make bitstreams: YoWASP's, which pip installs, or native ones."""
 
 import importlib.util
+import logging
 import re
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ from crossramp.golden.common.errors import CrossrampError, ExitStatus
 from crossramp.golden.common.installation import how_to_install
 
 TOOLS = ("yowasp", "native")
+
+_LOG = logging.getLogger(__name__)
 
 #: Has all native ones; Debian has some.
 _SUITE = "install the OSS CAD Suite (https://github.com/YosysHQ/oss-cad-suite-build)"
@@ -102,7 +105,10 @@ def find_tools(names: Sequence[str], tools: str = "yowasp") -> Mapping[str, Tool
     ToolMissing
         For one that is missing or too old; says what to type.
     """
-    return {name: _find_yowasp(name) if tools == "yowasp" else _find_native(name) for name in names}
+    found = {name: _find_yowasp(name) if tools == "yowasp" else _find_native(name) for name in names}
+    for tool in found.values():
+        _LOG.info("%s: %s", tool.name, tool.version)
+    return found
 
 
 def _find_yowasp(name: str) -> Tool:

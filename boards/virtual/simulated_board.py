@@ -16,6 +16,7 @@ Amaranth's simulator it is thousands, and a byte takes 120 of them at 12 MHz and
 """
 
 import contextlib
+import logging
 import os
 import subprocess
 import sys
@@ -30,6 +31,8 @@ from crossramp.sim.tools.builds import build_executable
 from crossramp.sim.tools.simulators import SimulationError, SimulatorMissing, find_simulator
 
 from ..definitions.board import known_board, probed_columns
+
+_LOG = logging.getLogger(__name__)
 
 #: What a virtual board can run in; ``"auto"`` is Verilator where it is with a compiler, and else Amaranth's simulator.
 SIMULATORS = ("auto", "verilator", "amaranth")
@@ -88,11 +91,13 @@ def choose_simulator(simulator: str = "auto") -> str:
     if simulator == "amaranth":
         return simulator
     try:
-        find_simulator("verilator")
+        programs = find_simulator("verilator")
     except SimulatorMissing as error:
         if simulator == "auto":
+            _LOG.info("simulator amaranth, since there is no other: %s", error)
             return "amaranth"
         raise SimulatorMissing(f"{error}; or take the simulator amaranth, which needs nothing") from None
+    _LOG.info("simulator verilator: %s", programs["verilator"])
     return "verilator"
 
 

@@ -14,8 +14,9 @@ from crossramp.golden.spec.spec_file import load_spec
 from crossramp.golden.spec.specification import Specification
 
 from ..inputs import options
+from ..output.messages import Progress
 from ..output.output_folder import check_folder, listed, written_folder
-from ..output.tables import Progress, as_json, table
+from ..output.tables import as_json, table
 
 #: Where shipped specifications lie, each a board's that needs one of its own.
 SPECIFICATIONS = Path(crossramp.boards.__file__).parent / "specs"
@@ -41,7 +42,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "build",
-        help="a bitstream for an FPGA board",
         description="Synthesizes, places and routes host link, network and crossbar emulator for a board.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

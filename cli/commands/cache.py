@@ -49,7 +49,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "cache",
-        help="size and place of what is kept between runs; empties or prunes it",
         description="Shows what crossramp keeps between runs, and removes what is not needed.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

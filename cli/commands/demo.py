@@ -42,7 +42,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "demo",
-        help="the shipped 12-word model: Verilog, recordings, pictures; or text from hardware",
         description="speech: generates the Verilog of the shipped model, runs the recordings that come with it through "
         "the hardware in a simulator, compares every value with the golden model, and draws what happened.\n\n"
         "text: a language model in the simulator writes a text, character by character; the logits come from the "

@@ -18,7 +18,8 @@ from crossramp.sim.array.array_setup import IDEAL
 from crossramp.sim.checking.scoreboard import Scoreboard
 
 from ..inputs import chip_options, options
-from ..output.tables import Progress, as_json
+from ..output.messages import Progress
+from ..output.tables import as_json
 from ..verification import choose
 from . import simulate
 from .generate import with_lanes

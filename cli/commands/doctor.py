@@ -2,11 +2,11 @@
 """``crossramp doctor``: which tools were found, which command lacks one, and what to type."""
 
 import argparse
-import sys
 
 from crossramp.golden.common.errors import ExitStatus
 
 from ..inputs import options
+from ..output.messages import LOGGER
 from ..output.tables import as_json, table
 from ..process.tools import TOOLS, Found, find, python_version
 
@@ -15,7 +15,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "doctor",
-        help="which tools are there, and what to install for what",
         description="Looks for every tool a command may use. Exit status 2 if one is missing that all commands need.",
         epilog="example:\n  crossramp doctor --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -38,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         return ExitStatus.DONE
     names = ", ".join(found.tool.name for found in lacking)
     ways = "; ".join(dict.fromkeys(found.tool.install for found in lacking))
-    print(f"crossramp: required and missing: {names}; type: {ways}", file=sys.stderr)
+    LOGGER.error("required and missing: %s; type: %s", names, ways)
     return ExitStatus.REFUSED
 
 

@@ -15,7 +15,8 @@ from crossramp.train.data.word_folders import SPLITS
 
 from ..inputs import cell_files, chip_options, options
 from ..inputs.labeled_data import material
-from ..output.tables import Progress, as_json, table, wrote
+from ..output.messages import Progress
+from ..output.tables import as_json, table, wrote
 from ..verification import Outcome, choose, verify
 from .generate import with_lanes
 
@@ -45,7 +46,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="how good a model is: ideal, on many chips, and as generated hardware",
         description="Measures a model on labeled data: the golden model with an ideal array, device instances, and the "
         "generated hardware.",
         epilog=_EPILOG,

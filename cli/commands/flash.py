@@ -43,7 +43,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "flash",
-        help="load a bitstream onto a board",
         description="Writes a bitstream into the flash of a board, with openFPGALoader or iceprog.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -3,7 +3,6 @@
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
 from crossramp.golden.analog.cells.origin import window
@@ -18,6 +17,7 @@ from crossramp.rtl.verilog.reserved_words import KEYWORDS
 from ..inputs import chip_options, options
 from ..output.conductance_maps import BASE, UNNAMED, unnamed, write_conductances, write_ramps
 from ..output.input_text import MODEL_JSON, classes_text, inputs_text
+from ..output.messages import LOGGER
 from ..output.output_folder import MANIFEST, listed, written_folder
 from ..output.tables import as_json, markdown
 from .info import describe, units
@@ -42,7 +42,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "generate",
-        help="Verilog, ramp program, conductance map and a self-checking testbench of a model",
         description="Writes the Verilog of a model and all that goes with it into a folder.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -98,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     cells = technology or unnamed()
     caution = below_window(cells, spec, model.weights)
     if caution is not None:
-        print(f"crossramp: warning: {caution}", file=sys.stderr, flush=True)
+        LOGGER.warning("%s", caution)
     if args.json:
         content = {
             "folder": args.output,

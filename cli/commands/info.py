@@ -16,7 +16,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "info",
-        help="what a model is, and what its hardware takes",
         description="The specification of a model, its clocks, its devices, its classes and where it comes from.",
         epilog="example:\n  crossramp info kws --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -17,7 +17,8 @@ from crossramp.golden.spec.activations import REGISTRY
 from crossramp.golden.spec.specification import Specification
 
 from ..inputs import chip_options, options
-from ..output.tables import Progress, as_json, table, wrote
+from ..output.messages import Progress
+from ..output.tables import as_json, table, wrote
 
 DEFAULT_INSTANCES = 100
 DEFAULT_TECHNOLOGY = "rram"
@@ -57,7 +58,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "linearity",
-        help="INL, DNL, missing codes and errors of ramps made of real cells",
         description="Samples device instances of a technology and tells how linear their ramps are, by programming "
         "scheme, before and after calibration.",
         epilog=_EPILOG,

@@ -36,7 +36,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "ramp",
-        help="steps, conductances and linearity of an activation's ramp",
         description="The ramp that bends a conversion into an activation: its steps, the conductance each needs, INL, "
         "DNL, and the error of the activation.",
         epilog=_EPILOG,

@@ -13,7 +13,8 @@ from crossramp.golden.network.model_file import Model, load_model
 
 from ..inputs import network_inputs, options
 from ..output import notices
-from ..output.tables import Progress, as_json, table
+from ..output.messages import Progress
+from ..output.tables import as_json, table
 
 #: Random utterances where nothing else is asked for, and steps of each: a netlist takes long for a clock.
 _RANDOM, _STEPS = 2, 4
@@ -40,7 +41,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "replay",
-        help="prove the netlists of a bitstream against the golden model",
         description="Simulates what synthesis and layout made of a board's top, and compares every answer with golden.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

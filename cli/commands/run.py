@@ -18,7 +18,8 @@ from crossramp.sim.checking.scoreboard import Scoreboard
 from .. import scored_answers
 from ..inputs import network_inputs, options
 from ..output import notices
-from ..output.tables import Progress, as_json, table
+from ..output.messages import Progress
+from ..output.tables import as_json, table
 from ..verification import in_words
 from .virtual import BOARD
 
@@ -55,7 +56,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "run",
-        help="run recordings on a board and compare with the golden model",
         description="Loads a model into a board, runs utterances on it, and compares every answer, logit and h with "
         "the golden model.",
         epilog=_EPILOG,

@@ -9,7 +9,8 @@ from crossramp.sim.array.array_setup import IDEAL
 from .. import scored_answers
 from ..inputs import chip_options, network_inputs, options
 from ..output import notices
-from ..output.tables import Progress, as_json, table
+from ..output.messages import Progress
+from ..output.tables import as_json, table
 from ..verification import Outcome, choose, in_words, verify
 from .generate import with_lanes
 
@@ -34,7 +35,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "simulate",
-        help="run recordings through the hardware and compare with the golden model",
         description="Runs utterances through the generated hardware in a simulator, with an ideal array or a device "
         "instance behind it, and compares every code, cell state, h, logit and answer with the golden model.",
         epilog=_EPILOG,

@@ -13,8 +13,9 @@ from crossramp.golden.common.wording import printable
 from crossramp.golden.network.model_file import Model, load_model
 
 from ..inputs import chip_options, network_inputs, options
+from ..output.messages import Progress
 from ..output.output_folder import check_folder, written_folder
-from ..output.tables import Progress, as_json, table, wrote
+from ..output.tables import as_json, table, wrote
 
 DEFAULT_COLUMNS = 8
 DEFAULT_STEP = 1
@@ -42,7 +43,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "spice",
-        help="columns and ramps in ngspice, against the behavioral model",
         description="Writes a netlist of columns, their ramps, integrators and comparators, drives it with the pins of "
         "a simulated step, runs ngspice, and compares every voltage and every tick with the behavioral model.",
         epilog=_EPILOG,

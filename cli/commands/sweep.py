@@ -4,7 +4,6 @@
 import argparse
 import importlib.util
 import os
-import sys
 import time
 import warnings
 from contextlib import closing
@@ -24,7 +23,8 @@ from crossramp.sim.montecarlo.tasks import make_tasks, run_task
 
 from ..inputs import cell_files, network_inputs, options
 from ..output import notices
-from ..output.tables import Progress, as_json, table
+from ..output.messages import Progress, notice
+from ..output.tables import as_json, table
 
 _LIMIT = 3600.0  # s that a sweep may take without being asked for twice
 _PROBED = 3  # points that the estimate times
@@ -47,7 +47,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "sweep",
-        help="accuracy, code error and INL over many device instances, and whatever else is varied",
         description="Runs the golden model with many device instances, at every point of a plan.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -165,7 +164,7 @@ def _still_to_do(args, plan: Plan, problem: Problem, tasks: list[dict]) -> list[
 
 def _complain_of(store: Store) -> None:
     for name, why in store.damaged:
-        print(f"crossramp: {store.parts / name} {why}; it is computed again", file=sys.stderr)
+        notice(f"{store.parts / name} {why}; it is computed again")
 
 
 def _check_duration(problem: Problem, left: list[dict], workers: int) -> None:
@@ -249,8 +248,7 @@ def _collect(store: Store, done, tasks: list[dict], left: list[dict]) -> tuple[i
                 )
     except BaseException as error:
         if not isinstance(error, Exception):  # Ctrl-C
-            progress.clear()
-            print(f"crossramp: {ended} of {len(tasks)} tasks are done; the same command goes on", file=sys.stderr)
+            notice(f"{ended} of {len(tasks)} tasks are done; the same command goes on")
         raise
     finally:
         progress.clear()

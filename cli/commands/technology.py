@@ -21,7 +21,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "technology",
-        help="constants of a device technology, with their sources; checks a file of your own",
         description="What a device technology is made of: every constant with its unit and its source. A TOML file of "
         "your own is checked on the way; begin with a copy of a shipped one (--toml).",
         epilog="examples:\n  crossramp technology\n  crossramp technology rram --model kws\n"

@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import dataclasses
 import importlib.util
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +75,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "train",
-        help="train a network of your own on recordings or a text, for ideal hardware or for chips",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -298,24 +296,12 @@ def _write(args: argparse.Namespace, model: Model, report: Report, checkpoint: C
 @contextlib.contextmanager
 def _kept(checkpoint: Checkpoint, report: Report) -> Iterator[None]:
     """What ends a run inside also says what of it is kept."""
-    from crossramp.train.recipes.setting_cautions import TrainingWarning
     from crossramp.train.run.schedule import Diverged
 
     if checkpoint.state is not None:
         report.line(f"going on: {checkpoint}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", TrainingWarning)
-            shown = warnings.showwarning
-
-            def show(message, category, *place, **more) -> None:
-                if issubclass(category, TrainingWarning):
-                    report.note(f"warning: {message}")
-                else:
-                    shown(message, category, *place, **more)
-
-            warnings.showwarning = show
-            yield
+        yield
     except Diverged as error:
         raise UserError(f"{error}, and --restart; {checkpoint}") from None
     except KeyboardInterrupt:

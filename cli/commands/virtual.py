@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from crossramp.golden.link.link_protocol import BAUD
 
 from ..inputs import options
-from ..output.tables import Progress, as_json, table
+from ..output.messages import Progress
+from ..output.tables import as_json, table
 from ..process import signals
 from .build import read_subject
 
@@ -30,7 +31,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "virtual",
-        help="a board that needs no hardware: the same core, simulated behind a serial port",
         description="Simulates the core of a board's bitstream behind a pseudo-terminal that behaves as the board's "
         "serial port, and prints its path. Ctrl-C ends it.",
         epilog=_EPILOG,

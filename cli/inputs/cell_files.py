@@ -2,7 +2,6 @@
 """Cells that files give in place of drawn ones: ``--conductances`` of every command that takes it."""
 
 import argparse
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,6 +10,8 @@ from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model
 from crossramp.golden.network.network import Network
+
+from ..output.messages import LOGGER
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ def files_of(args: argparse.Namespace) -> tuple[tuple[str, ...], float | None]:
 def warn(given: Iterable[Given]) -> None:
     """Show the warnings, each once, on stderr."""
     for text in _warnings(given):
-        print(f"crossramp: warning: {text}", file=sys.stderr, flush=True)
+        LOGGER.warning("%s", text)
 
 
 def _warnings(given: Iterable[Given]) -> list[str]:

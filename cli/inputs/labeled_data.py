@@ -25,7 +25,8 @@ from crossramp.train.data.word_folders import (
 )
 
 from ..output import notices
-from ..output.tables import Progress, table
+from ..output.messages import Progress
+from ..output.tables import table
 from . import network_inputs
 from .feature_file import read_archive
 
@@ -52,7 +53,7 @@ class Speech:
     def __init__(self, model: Model, args: argparse.Namespace, progress: Progress):
         if args.characters is not None:
             raise UserError(f"--characters {args.characters} belongs to a model of texts; this one hears recordings")
-        self.model, self.data, self.findings = model, args.data, notices.findings(progress)
+        self.model, self.data, self.findings = model, args.data, notices.findings()
         self.name = Path(args.model).stem  # people know a model by this, and not by its hash
         self.speakers = None if args.speakers is None else Speakers.parse(args.speakers)
         self.paths: tuple[Path, ...] = ()

@@ -187,3 +187,11 @@ def add_force(parser: argparse.ArgumentParser) -> None:
 def add_picture(parser, about: str, option: str = "--plot") -> None:
     """``--plot FILE`` or another option that names a picture, for :func:`~crossramp.cli.plots.figures.check_format`."""
     parser.add_argument(option, metavar="FILE", help=f"draw {about} (.png, .svg, .pdf)")
+
+
+def add_messages(parser: argparse.ArgumentParser) -> None:
+    """``-v`` and ``-q``, for :func:`~crossramp.cli.output.messages.choose_level`; every command has them."""
+    add = parser.add_mutually_exclusive_group().add_argument
+    about = "also say on stderr what is built, where it is kept, and which simulator runs"
+    add("-v", "--verbose", action="store_true", help=about)
+    add("-q", "--quiet", action="store_true", help="show no progress and no notices; warnings and errors remain")

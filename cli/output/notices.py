@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What commands say of data that was not taken as it is: a line each on stderr, counts in tables and JSON."""
 
-import sys
 from collections import Counter
 
 from crossramp.golden.inputs.recordings import Findings
 
-from .tables import Progress
+from . import messages
 
 #: Lines of a kind that stderr shows; JSON has them all.
 SHOWN = 20
@@ -19,7 +18,7 @@ _COUNTED = {
 }
 
 
-def findings(progress: Progress | None = None) -> Findings:
+def findings() -> Findings:
     """Findings that are said on stderr as they come, the first :data:`SHOWN` of each kind."""
     said: Counter[str] = Counter()
 
@@ -27,10 +26,7 @@ def findings(progress: Progress | None = None) -> Findings:
         said[kind] += 1
         if said[kind] > SHOWN + 1:
             return
-        if progress is not None:
-            progress.clear()
-        line = f"{kind}: {text}" if said[kind] <= SHOWN else f"{kind}: and more; --json names all"
-        print(line, file=sys.stderr, flush=True)
+        messages.notice(f"{kind}: {text}" if said[kind] <= SHOWN else f"{kind}: and more; --json names all")
 
     return Findings(tell)
 

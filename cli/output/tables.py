@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What commands print: text tables, JSON, and a progress line that only a terminal sees."""
+"""What commands print: text tables and JSON."""
 
-import contextlib
 import json
-import sys
 from collections.abc import Sequence
 
 from crossramp.golden.common.wording import printable
@@ -43,35 +41,3 @@ def wrote(content: dict) -> str:
 def percent(part: int, whole: int) -> str:
     """``part`` of ``whole`` as text; "unknown" of nothing."""
     return f"{100 * part / whole:.1f} % ({part} of {whole})" if whole else "unknown (no labels)"
-
-
-class Progress:
-    """One line on stderr that overwrites itself; where stderr is no terminal, at most a line for each stage."""
-
-    def __init__(self):
-        self._shown, self._stage = 0, ""
-        self._active = sys.stderr is not None and sys.stderr.isatty()
-
-    def show(self, text: str) -> None:
-        """Replace the line."""
-        if self._active:
-            text = printable(text)
-            sys.stderr.write("\r" + text.ljust(self._shown))
-            sys.stderr.flush()
-            self._shown = len(text)
-
-    def stage(self, text: str) -> None:
-        """A stage of something long, and after a comma how far it is; elsewhere than on a terminal, when it begins."""
-        self.show(text)
-        name = text.partition(", ")[0]
-        if not self._active and name != self._stage and sys.stderr is not None:
-            with contextlib.suppress(OSError):
-                print(printable(name), file=sys.stderr, flush=True)
-        self._stage = name
-
-    def clear(self) -> None:
-        """Wipe the line."""
-        if self._active and self._shown:
-            sys.stderr.write("\r" + " " * self._shown + "\r")
-            sys.stderr.flush()
-            self._shown = 0

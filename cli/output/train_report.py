@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crossramp.train.run.events import EventFile
 
-from . import notices
-from .tables import Progress
+from . import messages, notices
+from .messages import Progress
 
 if TYPE_CHECKING:
     from crossramp.train.recipes.settings import Phase
@@ -34,7 +33,7 @@ class Report:
     def __init__(self, aside: bool = False) -> None:
         self._aside = aside
         self._progress = Progress()
-        self.findings = notices.findings(self._progress)
+        self.findings = notices.findings()
         self._events: EventFile | None = None
 
     def log_to(self, folder: Path | None) -> None:
@@ -59,13 +58,15 @@ class Report:
 
     def note(self, text: str) -> None:
         """A line on stderr."""
-        self._progress.clear()
-        print(text, file=sys.stderr, flush=True)
+        messages.notice(text)
 
     def line(self, text: str) -> None:
         """A line on stdout, where that is not for JSON."""
+        if self._aside:
+            messages.notice(text)
+            return
         self._progress.clear()
-        print(text, file=sys.stderr if self._aside else sys.stdout, flush=True)
+        print(text, flush=True)
 
     def clear(self) -> None:
         """Wipes the running count."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process around a command: exit statuses, signals, child processes, warnings, tools that were found.
+"""The process around a command: exit statuses, signals, child processes, tools that were found.
 
-Imports :mod:`crossramp.golden.common` and the specification's warnings.
+Imports :mod:`crossramp.golden.common`.
 """

@@ -115,6 +115,7 @@ TOOLS = (
     Tool("numba", "evaluate and sweep (faster; else numpy)", how_to_install("fast"), package="numba"),
     Tool("torch", "train, bench", how_to_install("train"), package="torch"),
     Tool("pillow", "train (on spectrograms)", how_to_install("train"), package="pillow"),
+    Tool("shtab", "crossramp --completion", how_to_install("completion"), package="shtab"),
     Tool("onnxruntime", "bench", how_to_install("bench"), package="onnxruntime"),
 )
 

@@ -46,6 +46,10 @@ class InvalidValue(CrossrampError, ValueError):
     exit_status = ExitStatus.REFUSED
 
 
+class CrossrampWarning(UserWarning):
+    """Base of the warnings of this package: what is done is valid, but not what it seems; says what helps."""
+
+
 class UserError(CrossrampError):
     """Something that the user of a command can mend; commands alone raise it."""
 

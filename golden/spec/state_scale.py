@@ -7,6 +7,7 @@ pulse code, so c reaches the topmost code of tanh(c) only if this full scale lie
 
 import math
 
+from ..common.errors import CrossrampWarning
 from .activations import Activation
 
 #: Least and most bits of c's pulse code, sign included.
@@ -19,7 +20,7 @@ LEAST_FULL_SCALE = 1.0
 _TOLERANCE = 1e-9
 
 
-class SpecificationWarning(UserWarning):
+class SpecificationWarning(CrossrampWarning):
     """A specification is valid, but part of its hardware can never be used; the message says which and what helps."""
 
 

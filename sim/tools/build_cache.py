@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import IO
 
 from crossramp.golden.common import crossramp_cache
+
+_LOG = logging.getLogger(__name__)
 
 _DONE, _LOCK = "complete", ".lock"
 
@@ -76,10 +79,13 @@ def build_once(
     place.parent.mkdir(parents=True, exist_ok=True)
     lock = _using.pop(place, None) or _open_lock(place, fcntl.LOCK_SH)
     try:
-        if not _usable(place, check):
+        kept = _usable(place, check)
+        if not kept:
             lock.close()
             lock = _open_lock(place, fcntl.LOCK_EX)
-            if not _usable(place, check):
+            kept = _usable(place, check)
+            if not kept:
+                _LOG.info("building %s", place)
                 _build(place, make, check)
             # Nobody can remove it in between: that takes an exclusive lock, and this is no moment without one.
             fcntl.flock(lock, fcntl.LOCK_SH)
@@ -88,6 +94,8 @@ def build_once(
         raise
     with contextlib.suppress(OSError):  # a cache that can only be read serves as well
         os.utime(place / _DONE)
+    if kept:
+        _LOG.info("taken from the cache: %s", place)
     _using[place] = lock
     while len(_using) > _KEPT_LOCKS:
         _using.popitem(last=False)[1].close()

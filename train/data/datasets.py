@@ -15,6 +15,7 @@ import csv
 import hashlib
 import io
 import json
+import logging
 import os
 import tempfile
 import zipfile
@@ -34,6 +35,7 @@ from .word_folders import BACKGROUND, SILENCE, SOURCE, UNKNOWN, label_of, splits
 
 __all__ = ["Corpus", "cache_file", "class_names", "load_corpus"]
 
+_LOG = logging.getLogger(__name__)
 
 _HELD_OUT = 10  # every tenth piece of background noise is for validation
 _BLOCK_CLIPS = 256
@@ -117,6 +119,8 @@ def load_corpus(
     entries = [entry for entry in entries if entry.split != "testing"]
     key = _key(entries, folder, settings)
     found = _from_cache(cache, key)
+    if cache is not None:
+        _LOG.info("levels of the clips %s: %s", "are kept in" if found is None else "come from", cache)
     levels, remarks = found or _read(entries, folder, not ready_made, settings, progress)
     if found is None and cache is not None:
         try:

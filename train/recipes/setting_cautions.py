@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings that are allowed but cannot have their effect in a run: found before it begins, and told as warnings.
 
-Standard library only. What is wrong whatever the run is refused in :mod:`.settings`; what depends on the number of
+What is wrong whatever the run is refused in :mod:`.settings`; what depends on the number of
 batches, clips or characters is known here.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+
+from crossramp.golden.common.errors import CrossrampWarning
 
 from .recipe import Recipe
 from .settings import Phase
@@ -19,7 +21,7 @@ _WARM_UP_SHARE = 5  # a warm-up takes a fifth of a run at most
 _LEARNED = 0.97  # of the loss of guessing: a network above it has learned nothing that shows
 
 
-class TrainingWarning(UserWarning):
+class TrainingWarning(CrossrampWarning):
     """A setting has no effect, or another one than its name says, in the run at hand; or the run learned nothing."""
 
 

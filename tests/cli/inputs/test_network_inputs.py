@@ -32,22 +32,24 @@ PLAN = 'model = "{model}"\ndata = "audio"\ntechnology = "rram"\ninstances = 2\nm
 def short_cut(monkeypatch):
     """The golden model in the place of the hardware: what is tested here is what goes in."""
 
-    def simulated(network, codes, simulator, **_):
+    def compared(answers):
+        ones = np.ones(len(answers), int)
+        counts = {"compared_by_utterance": ones, "mismatched_by_utterance": 0 * ones, "total": len(ones), "wrong": 0}
+        return SimpleNamespace(**counts, first_by_utterance=[None] * len(ones))
+
+    def simulated(network, codes, simulator, array=None, **_):
         trace = network.run(codes)
-        ones = np.ones(len(codes), int)
-        return SimpleNamespace(
-            **{"simulator": simulator, "answers": trace.answers, "golden_answers": trace.answers},
-            **{"ideal_answers": None, "compared": ones, "mismatches": 0 * ones, "first": [None] * len(codes)},
-            **{"violations": (), "clocks_per_step": 50, "seconds": 1.0},
-        )
+        shown = {"observed": trace, "golden": trace, "ideal_answers": None, "board": compared(trace.answers)}
+        rest = {"violations": (), "clocks_per_step": 50, "seconds": 1.0}
+        return SimpleNamespace(result=SimpleNamespace(simulator=simulator), **shown, **rest)
 
     def on_a_board(model, utterances, args):
-        done = simulated(model.network, utterances.codes, "")
+        answers = model.network.run(utterances.codes).answers
         build = SimpleNamespace(board="test", spec=model.spec, made_by="", clock=1, baud=1)
-        clocks = done.compared
-        return SimpleNamespace(
-            **vars(done), build=build, clocks=clocks, waiting=0 * clocks, restarts=0, repeated=0, utterance_seconds=0
-        )
+        clocks = np.ones(len(answers), int)
+        shown = {"answers": answers, "golden_answers": answers, "board": compared(answers)}
+        rest = {"restarts": 0, "repeated": 0, "utterance_seconds": 0, "seconds": 1.0}
+        return SimpleNamespace(build=build, clocks=clocks, waiting=0 * clocks, **shown, **rest)
 
     def no_pictures(*_):
         raise UserError("pictures take time")
@@ -124,7 +126,7 @@ def test_every_command_takes_and_tells_the_same(run, model_file, tmp_path, audio
             assert words in out
     assert all(one == told["simulate"] for one in told.values())
     assert all(one == lines["simulate"] for one in lines.values())
-    assert lines["simulate"] == sorted(told["simulate"]["findings"])
+    assert lines["simulate"] == sorted(f"crossramp: {text}" for text in told["simulate"]["findings"])
     counts = {key: told["simulate"][key] for key in COUNTS}
     assert counts == {"left_out": 8, "cut": 1, "unfinished": 2, "padded": 1, "saturated": 0}
     assert "cut: audio/yes/long.wav: holds 2000 samples, the model hears the first 1000" in "\n".join(lines["simulate"])
@@ -154,7 +156,7 @@ def test_nothing_left_is_an_error(run, model_file, tmp_path, audio, short_cut):
         status, out, err = run(*words)
         assert (status, out) == (2, ""), name
         *left_out, last = err.splitlines()
-        assert [line.split(": ")[1] for line in left_out] == ["bad/yes/none.wav", "bad/yes/text.wav"]
+        assert [line.split(": ")[2] for line in left_out] == ["bad/yes/none.wav", "bad/yes/text.wav"]
         assert last.startswith(
             "crossramp: none of 2 recordings can be used; the first: bad/yes/none.wav: holds 0 samples"
         )
@@ -260,8 +262,8 @@ def test_saturated_values_are_counted(run, model_file, tmp_path, values, short_c
     status, out, err = run("simulate", model_file, "--features", "x.npy", "--json")
     assert (status, json.loads(out)["saturated"]) == (0, 2)
     assert err == (
-        "saturated: x.npy: 2 of 40 values lie beyond ±1.0 and saturate at ±7; the first is 1.5 at [0, 1, 2], "
-        "the largest ±3.25\n"
+        "crossramp: saturated: x.npy: 2 of 40 values lie beyond ±1.0 and saturate at ±7; "
+        "the first is 1.5 at [0, 1, 2], the largest ±3.25\n"
     )
     assert "2 (values beyond ±1.0)" in run("simulate", model_file, "--features", "x.npy")[1]
 
@@ -340,7 +342,7 @@ def test_evaluate_takes_codes_with_labels(run, model_file, deaf_file, tmp_path, 
         given = load_model(file).network.run(codes).answers
         assert (status, content["recordings"], content["left_out"]) == (0, 4, 1)
         assert content["ideal"]["correct"] == int((given == labels).sum())
-        assert err == "left out: x.npz[3]: has no label; give it the number of its class\n"
+        assert err == "crossramp: left out: x.npz[3]: has no label; give it the number of its class\n"
     np.savez(tmp_path / "x.npz", codes=codes, labels=np.full(5, -1))
     assert is_refusal(run("evaluate", model_file, "x.npz"), "no recording has a label")
     np.save(tmp_path / "x.npy", codes)

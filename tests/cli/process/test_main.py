@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line as a whole: version, help, exit statuses, what becomes of errors."""
 
+import io
+import logging
 import os
 import subprocess
 import sys
 import tomllib
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,10 +15,12 @@ import pytest
 from amaranth.back.verilog import YosysError
 from crossramp.cli import main as command
 from crossramp.cli.commands import info
-from crossramp.cli.output.tables import Progress
+from crossramp.cli.output import messages
+from crossramp.cli.output.messages import Progress
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import ModelFileError
 from crossramp.golden.spec.parameters import SpecificationError
+from crossramp.golden.spec.state_scale import SpecificationWarning
 
 import crossramp
 from tests.cli.conftest import is_refusal
@@ -187,3 +192,116 @@ def test_progress_without_stderr(monkeypatch):
     progress.show("1 of 2")
     progress.stage("building, 1 s")
     progress.clear()
+
+
+# ---- what is imported ------------------------------------------------------------------------------------------------
+
+
+def imported_by(*words: str) -> set[str]:
+    """The modules that a command line imports, which must end with status 0."""
+    program = (
+        "import sys; from crossramp.cli.main import main; status = main(sys.argv[1:]); "
+        "print('\\n'.join(sys.modules), file=sys.stderr); sys.exit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
+    return set(done.stderr.splitlines())
+
+
+def test_the_help_and_doctor_need_neither_numpy_nor_amaranth():
+    for words in (["--help"], ["--version"], ["doctor", "--json"], ["doctor", "--help"]):
+        modules = imported_by(*words)
+        assert "crossramp.cli.main" in modules
+        assert not modules & {"numpy", "amaranth", "matplotlib", "torch"}, words
+    assert "numpy" in imported_by("info", "kws")
+
+
+@pytest.mark.parametrize("name", ["info", "simulate", "cache"])
+def test_the_help_of_a_command_imports_that_one_alone(name):
+    commands = {module.rpartition(".")[2] for module in imported_by(name, "--help") if ".cli.commands." in module}
+    allowed = {"simulate": {"simulate", "generate", "info"}}.get(name, {name})
+    assert name in commands
+    assert commands <= allowed
+
+
+# ---- messages --------------------------------------------------------------------------------------------------------
+
+
+def test_how_much_is_said(failing, monkeypatch, run, model_file, tmp_path, capsys):
+    """Information with -v alone; notices unless -q; warnings always."""
+
+    def say(name):
+        logging.getLogger("crossramp.sim.somewhere").info("built in\n  there")
+        messages.notice("left out: a\nb.wav")
+        warnings.warn("seldom\n   right", SpecificationWarning, stacklevel=1)
+        warnings.warn("seldom\n   right", SpecificationWarning, stacklevel=1)
+        progress = Progress()
+        progress.stage("building, 1 s")
+        raise UserError("no")
+
+    monkeypatch.setattr(info, "load_model", say)
+    lines = {
+        "built": "crossramp: built in there\n",
+        "left": "crossramp: left out: a\\nb.wav\n",
+        "warning": "crossramp: warning: seldom right\n",
+        "stage": "building\n",
+        "error": "crossramp: no\n",
+    }
+    for option, wanted in ((None, "left warning stage error"), ("-v", " ".join(lines)), ("-q", "warning error")):
+        status, out, err = run("info", "kws", *([option] if option else []))
+        assert (status, out) == (2, "")
+        assert err == "".join(lines[name] for name in wanted.split())
+    assert logging.getLogger("crossramp").handlers == []
+
+
+def test_a_message_wipes_the_progress_line(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with messages.shown():
+        progress = Progress()
+        progress.show("1 of 2")
+        messages.notice("left out: x")
+        progress.show("2 of 2")
+        progress.clear()
+    assert terminal.getvalue() == "\r1 of 2\r      \rcrossramp: left out: x\n\r2 of 2\r      \r"
+
+
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_every_command_takes_verbose_and_quiet(run, name):
+    if name == "train":
+        assert all("--verbose" in run(name, task, "--help")[1] for task in ("kws", "text"))
+    else:
+        assert "-v, --verbose" in run(name, "--help")[1]
+        assert "not allowed with" in run(name, "-v", "-q")[2]
+
+
+# ---- completion ------------------------------------------------------------------------------------------------------
+
+
+def test_the_shell_completes_commands_options_and_files(run, tmp_path):
+    status, script, err = run("--completion", "bash")
+    assert (status, err) == (0, "")
+    (tmp_path / "completion.bash").write_text(script)
+    (tmp_path / "mine.npz").write_text("")
+
+    def completed(*words: str) -> set[str]:
+        typed = " ".join(f"'{word}'" for word in ("crossramp", *words))
+        program = f"source ./completion.bash; COMP_WORDS=({typed}); COMP_CWORD={len(words)}; _shtab_crossramp; "
+        done = subprocess.run(
+            ["bash", "-c", program + "printf '%s\\n' ${COMPREPLY[@]}"], cwd=tmp_path, capture_output=True, text=True
+        )
+        return set(done.stdout.split())
+
+    assert completed("sim") == {"simulate"}
+    assert completed("lin") == {"linearity"}
+    assert {"--calibration", "--conductances", "--conductances-g-max"} <= completed("simulate", "--c")
+    assert completed("generate", "mi") == {"mine.npz"}
+    assert completed("train", "te") == {"text"}
+    for shell in ("zsh", "tcsh"):
+        assert "linearity" in run("--completion", shell)[1]
+
+
+def test_a_completion_that_cannot_be_is_one_line(run, monkeypatch):
+    assert is_refusal(run("--completion", "cmd"), "--completion cmd", "bash, zsh, tcsh")
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert is_refusal(run("--completion", "bash"), "shtab", "pip install")

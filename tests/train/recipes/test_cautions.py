@@ -150,10 +150,13 @@ def test_a_short_run_learns_and_says_what_it_changed(data, tmp_path, capsys):
     assert main(arguments(data, output, *more)) == 0
     first, second, *_ = capsys.readouterr().err.splitlines()
     assert first == (
-        "warning: float.warm_up is 300 batches, but the run has only 50: it is shortened to 10, a fifth of the run; "
-        "give more epochs (now 10) or a smaller float.batch (now 20) if too little is learned"
+        "crossramp: warning: float.warm_up is 300 batches, but the run has only 50: "
+        "it is shortened to 10, a fifth of the run; give more epochs (now 10) or "
+        "a smaller float.batch (now 20) if too little is learned"
     )
-    assert second.startswith("warning: quantized.warm_up is 300 batches, but the run has only 10: it is shortened to 2")
+    assert second.startswith(
+        "crossramp: warning: quantized.warm_up is 300 batches, but the run has only 10: it is shortened to 2"
+    )
     provenance = load_model(output).provenance
     assert provenance["float_validation_accuracy"] > 0.7
     # 24 of the 54 are silence made of 4 held-out pieces of noise.
@@ -168,8 +171,8 @@ def test_a_run_that_learns_nothing_says_so(data, tmp_path, capsys):
     assert main(arguments(data, output, *more)) == 0
     told = [line.split(";")[0] for line in capsys.readouterr().err.splitlines()][1:]
     assert told[:2] == [
-        "warning: float.learning_rate is 0: no weight changes",
-        "warning: float: none of 1 epochs was better than the network before the first one, which is kept",
+        "crossramp: warning: float.learning_rate is 0: no weight changes",
+        "crossramp: warning: float: none of 1 epochs was better than the network before the first one, which is kept",
     ]
     assert told[2].endswith("and guessing has 1.386: the network has learned next to nothing")  # log 4
 
