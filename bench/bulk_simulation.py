@@ -18,6 +18,7 @@ import numpy as np
 from crossramp.golden.analog.chip.sampling import device
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.array.array_setup import ArraySetup
@@ -87,12 +88,12 @@ def main():
 
     rng = np.random.default_rng(arguments.seed)
     spec = Specification(inputs=40, units=arguments.units, classes=12, lanes=min(16, arguments.units))
-    network = Network(
-        spec,
+    weights = Weights(
         rng.integers(-spec.weight_max, spec.weight_max + 1, (spec.rows, spec.columns)),
         rng.integers(-spec.head_weight_max, spec.head_weight_max + 1, (spec.classes, spec.units)),
         rng.integers(-spec.head_bias_max, spec.head_bias_max + 1, spec.classes),
     )
+    network = Network(spec, weights)
     x = rng.integers(-spec.input_max, spec.input_max + 1, (arguments.utterances, STEPS, spec.inputs))
 
     verilog, ports = network_verilog(network)
@@ -106,10 +107,10 @@ def main():
     # Not strict: most of the pins stay open.
     command = build_executable("verilator", sources, "crossramp_bare", main=loop, strict=False)
 
-    behind = ArraySetup(device(load(arguments.technology), spec, network.weights, arguments.seed))
+    behind = ArraySetup(device(load(arguments.technology), spec, network.weights.macro, arguments.seed))
     bulk, bare, chips = [], [], []
     with tempfile.TemporaryDirectory() as name:
-        array = Programming.ideal(spec, network.weights).write(Path(name) / "array")
+        array = Programming.ideal(spec, network.weights.macro).write(Path(name) / "array")
         for _ in range(arguments.repeat):
             result = simulate_bulk(network, x, "verilator")
             bulk.append(result.clocks / result.processor_seconds)

@@ -36,7 +36,7 @@ def chip(rng: np.random.Generator, cell: str, spread: float, noise: float, seed:
         cells[where] = 0
     elif cell == "stuck on":
         cells[where] = LSB * 2 ** (WIDTH - 1) * rng.uniform(1, 1.5, RAMPS)
-    ideal = DeviceInstance.ideal(SPEC, MODEL.weights)
+    ideal = DeviceInstance.ideal(SPEC, MODEL.weights.macro)
     low = LSB * (2 ** (WIDTH - 1) + rng.uniform(-12, 12, RAMPS))
     bits, _ = grid_bits(SPEC)
     return ideal.replace(
@@ -96,7 +96,7 @@ def technologies(chips: int):
         found: list[list] = [[], [], []]
         failed = 0
         for seed in range(chips):
-            device = sampled(technology, SPEC, MODEL.weights, seed)
+            device = sampled(technology, SPEC, MODEL.weights.macro, seed)
             nominal = (device.nominal * (1 << np.arange(WIDTH))).sum(axis=1)
             results = [search(plan, counter(device, plan)) for plan in plans]
             reached = ~(results[0].failed | results[1].failed)

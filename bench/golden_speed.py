@@ -23,6 +23,7 @@ import onnxruntime
 import torch
 from crossramp.golden.network import compiled
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 from onnx import TensorProto, helper, numpy_helper
 
@@ -39,12 +40,12 @@ def network(rng: np.random.Generator) -> Network:
     def draw(limit, shape):
         return np.clip(np.rint(rng.normal(0, limit / 5, shape)), -limit, limit).astype(int)
 
-    return Network(
-        SPEC,
+    weights = Weights(
         draw(SPEC.weight_max, (SPEC.rows, SPEC.columns)),
         draw(SPEC.head_weight_max, (SPEC.classes, SPEC.units)),
         draw(SPEC.head_bias_max, SPEC.classes),
     )
+    return Network(SPEC, weights)
 
 
 def onnx_session(lstm: torch.nn.LSTM) -> onnxruntime.InferenceSession:

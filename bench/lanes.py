@@ -75,7 +75,7 @@ def main():
     lanes = 1
     while lanes <= model.spec.units:
         spec = model.spec.replace(lanes=lanes)
-        network = Network(spec, model.network.weights, model.network.head_weights, model.network.head_biases)
+        network = Network(spec, model.weights)
         clocks = counted_clocks(network, args.seed)
         failed |= clocks != spec.clocks_per_step
         row = f"{lanes:5}  {clocks:11}  {spec.clocks_per_step:7}  {clocks / bound:8.3f}"

@@ -75,7 +75,7 @@ class Bench:
 
     def array(self, technology, changes, effects):
         tech = load(technology).replace(changes)
-        return sample(tech, self.model.spec, self.model.weights, SEED, switches=frozenset(effects))
+        return sample(tech, self.model.spec, self.model.weights.macro, SEED, switches=frozenset(effects))
 
     def run(self, array, accuracy=None):
         """(report, spice answers, seconds, decks) of one chip."""

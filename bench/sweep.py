@@ -4,9 +4,9 @@
     python bench/sweep.py
 
 An instance of each shipped technology runs the shipped recordings, repeated to as many as the validation set has: by
-its own `DeviceLstm.hidden`, which tests trust; by the fast path, which sweeps use and which must give the same h; and
-the ideal golden network does, as the floor. All in turn within one process and thread, in the process's CPU time. Then:
-what one instance of a sweep is made of, and the stages of the fast path.
+`Lstm.hidden` on its `DeviceArray`, which tests trust; by the fast path, which sweeps use and which must give the same
+h; and the ideal golden network does, as the floor. All in turn within one process and thread, in the process's CPU
+time. Then: what one instance of a sweep is made of, and the stages of the fast path.
 """
 
 import argparse
@@ -22,14 +22,15 @@ import numpy as np
 from crossramp.cli.inputs import network_inputs
 from crossramp.golden.analog.chip import sampling
 from crossramp.golden.analog.conversion import calibration
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.fast import fast_charge, fast_device, fast_ramp
 from crossramp.golden.analog.technologies import technology
+from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.model_file import load_model
 
 UTTERANCES = 1309  # as many as the validation set has recordings
-SLOW = 32  # utterances that DeviceLstm itself runs a turn
-AIM = 3.0  # times as fast as DeviceLstm
+SLOW = 32  # utterances that Lstm itself runs a turn
+AIM = 3.0  # times as fast as Lstm
 
 #: Stages of the fast path: name to the methods that are it. What the inner one takes is not the outer one's.
 STAGES = {
@@ -107,27 +108,27 @@ def main():
     print("\ntechnology  times as fast     aim          of ideal's  instances/s of 1,309 recordings, one process")
     for name in technology.shipped():
         tech = technology.load(name)
-        chip = sampling.device(tech, model.spec, network.weights, args.seed)
-        lstm = DeviceLstm(chip)
+        chip = sampling.device(tech, model.spec, network.weights.macro, args.seed)
+        lstm = Lstm(chip.spec, DeviceArray(chip))
         quick = fast_device.FastDevice.of(lstm)
         if not np.array_equal(quick.hidden(x[:SLOW]), lstm.hidden(x[:SLOW])):
-            raise SystemExit(f"{name}: the fast path differs from DeviceLstm; no ratio is worth printing")
+            raise SystemExit(f"{name}: the fast path differs from Lstm; no ratio is worth printing")
         spent = turns(
             {
-                "DeviceLstm": lambda lstm=lstm: lstm.hidden(x[:SLOW]),
+                "Lstm": lambda lstm=lstm: lstm.hidden(x[:SLOW]),
                 "fast": lambda quick=quick: quick.sums(x),
                 "ideal": lambda: network.answers(x),
             },
             args.seconds,
         )
         each = spent["fast"] / UTTERANCES
-        gain = spent["DeviceLstm"] / SLOW / each
+        gain = spent["Lstm"] / SLOW / each
         reached = f"{AIM:g} {'reached' if gain >= AIM else 'MISSED'}"
         # What a sweep does besides, once an instance.
         plan = calibration.CalibrationPlan.of(model.spec, tech["ramp.calibration_range"])
         once = turns(
             {
-                "sampling": lambda tech=tech: sampling.device(tech, model.spec, network.weights, args.seed),
+                "sampling": lambda tech=tech: sampling.device(tech, model.spec, network.weights.macro, args.seed),
                 "calibration": lambda chip=chip, plan=plan: calibration.calibrate(chip, plan),
                 "tables": lambda lstm=lstm: fast_device.FastDevice.of(lstm),
             },

@@ -14,6 +14,7 @@ from crossramp.golden.link.link_protocol import (
     write_payload,
 )
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 SPEC = Specification(inputs=3, units=2, classes=2, adc_bits=3, input_bits=4, weight_bits=4, lanes=2, max_steps=9)
@@ -24,7 +25,7 @@ def network() -> Network:
     """Any weights will do; these are drawn from a fixed seed."""
     rng = np.random.default_rng(1)
     weights = rng.integers(-7, 8, (SPEC.rows, SPEC.columns))
-    return Network(SPEC, weights, rng.integers(-99, 99, (2, 2)), rng.integers(-99, 99, 2))
+    return Network(SPEC, Weights(weights, rng.integers(-99, 99, (2, 2)), rng.integers(-99, 99, 2)))
 
 
 def requests() -> list[tuple[str, int, bytes]]:
@@ -61,9 +62,9 @@ def requests() -> list[tuple[str, int, bytes]]:
 
 def _all(space: Space) -> bytes:
     images = {
-        Space.WEIGHTS: weights_image(BUILD, network().weights),
+        Space.WEIGHTS: weights_image(BUILD, network().weights.macro),
         Space.THRESHOLDS: thresholds_image(BUILD),
-        Space.HEAD: head_image(BUILD, network()),
+        Space.HEAD: head_image(BUILD, network().weights),
     }
     return write_payload(0, images[space])
 

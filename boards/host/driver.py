@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.common.integer_arrays import check_integers
 from crossramp.golden.link.board_memory import unpacked
 from crossramp.golden.link.link_protocol import BAUD, Command, Space, Status, StatusBlock, step_payload
-from crossramp.golden.network.lstm import check_integers
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import Trace
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from crossramp.golden.analog.conversion.calibration_setting import nominal_port
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.common.integer_arrays import check_integers
 from crossramp.golden.link.board_memory import Build, head_image, thresholds_image, weights_image
 from crossramp.golden.link.link_protocol import Space
-from crossramp.golden.network.lstm import check_integers
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.specification import FORMAT, Specification
@@ -65,7 +65,7 @@ def network_images(build: Build, network: Network, thresholds: Sequence | None =
         For thresholds of a wrong shape or range, or given to a board whose array is on pins.
     """
     spec = build.spec
-    images = {Space.HEAD: head_image(build, network)}
+    images = {Space.HEAD: head_image(build, network.weights)}
     if not build.columns_per_clock:
         if thresholds is not None:
             raise InvalidValue(f"{build.board}: its array has ramps of its own; leave out the thresholds")
@@ -73,7 +73,7 @@ def network_images(build: Build, network: Network, thresholds: Sequence | None =
     if thresholds is not None:
         limit = (1 << (spec.mac_bits - 1)) - 1
         thresholds = check_integers("thresholds", thresholds, (len(spec.ramps), spec.ticks), limit)
-    images[Space.WEIGHTS] = weights_image(build, network.weights)
+    images[Space.WEIGHTS] = weights_image(build, network.weights.macro)
     images[Space.THRESHOLDS] = thresholds_image(build, thresholds)
     return images
 

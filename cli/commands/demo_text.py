@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 
 import numpy as np
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.inputs.text_codes import TextSettings, bits_per_character, character_name, probabilities
 from crossramp.golden.network.model_file import Model, load_model
@@ -203,17 +203,16 @@ class Golden:
     """
 
     def __init__(self, network: Network, array: chip_options.Array | None = None):
-        self.network, self.lstm = network, network.lstm
-        if array is not None:
-            self.lstm = DeviceLstm(array.instance, array.calibration.cells, network.projection_weights)
-        self._state, self._steps = self.lstm.start(1), 0
+        self.network = (
+            network if array is None else network.behind(DeviceArray(array.instance, array.calibration.cells))
+        )
+        self._state, self._conversions = self.network.lstm.start(1), 0
 
     def step(self, codes: np.ndarray) -> Trace:
         """The trace of one utterance of one step; ``codes``: shape (inputs,)."""
         # The noise of a device depends on the conversion's number.
-        number = () if self.lstm is self.network.lstm else (np.array([2 * self._steps]),)
-        trace = self.lstm.step(codes[None], *self._state, *number)
-        self._state, self._steps = (trace.c, trace.h), self._steps + 1
+        trace = self.network.lstm.step(codes[None], *self._state, self._conversions)
+        self._state, self._conversions = (trace.c, trace.h), self._conversions + len(self.network.spec.conversions)
         return self.network.with_head(Trace.stack([trace]))
 
 

@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     )
     spec = model.spec
     cells = technology or unnamed()
-    caution = below_window(cells, spec, model.weights)
+    caution = below_window(cells, spec, model.weights.macro)
     if caution is not None:
         LOGGER.warning("%s", caution)
     if args.json:
@@ -146,12 +146,9 @@ def with_lanes(model: Model, lanes: int) -> Model:
     return Model(
         model.spec.replace(lanes=lanes),
         model.weights,
-        model.head_weights,
-        model.head_biases,
         model.class_names,
         model.features,
         model.provenance,
-        model.projection_weights,
     )
 
 
@@ -170,7 +167,7 @@ def component(model: Model, top: str, plan: CalibrationPlan | None = None):
     from crossramp.rtl.network.network_top import NetworkTop
 
     if top == "macro":
-        weights = {"projection_weights": model.projection_weights}
+        weights = {"projection_weights": model.weights.projection}
         return Macro(model.spec, **weights) if plan is None else CalibratedMacro(plan, **weights)
     return NetworkTop.of(model.network, plan)
 

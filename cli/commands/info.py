@@ -53,7 +53,7 @@ def describe(model: Model) -> dict:
         "ramps": [act.text for act in spec.ramps],
         "devices": spec.devices,
         "capture_flip_flops": spec.columns * spec.adc_bits,
-        "weights_used": int((model.weights != 0).sum()),
+        "weights_used": int((model.weights.macro != 0).sum()),
         "classes": list(model.class_names),
         "features": model.features,
         "provenance": model.provenance,

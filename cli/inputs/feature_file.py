@@ -17,10 +17,10 @@ from typing import BinaryIO
 
 import numpy as np
 from crossramp.golden.common.errors import InvalidValue, UserError
+from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import pulse_codes
 from crossramp.golden.inputs.recordings import SATURATED, Findings
-from crossramp.golden.network.lstm import checked_integers
 from crossramp.golden.network.model_file import Model
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

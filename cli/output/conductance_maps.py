@@ -53,12 +53,12 @@ def write_ramps(path: Path, model: Model, technology: Technology) -> None:
     the ramp together to where its first tick begins.
     """
     spec, unit = model.spec, _unit(technology)
-    ramps, cells = nominal_ramps(technology, spec), targets(technology, spec, model.weights)
+    ramps, cells = nominal_ramps(technology, spec), targets(technology, spec, model.weights.macro)
     paired = cells.calibration_negative is not None or cells.ramp_negative is not None
     names = [f"conductance_{suffix}{unit}" for suffix in (("pos_", "neg_") if paired else ("",))]
     volts = technology["integrator.swing"] / np.abs(ramps.thresholds).max()
     with path.open("w", newline="", encoding="utf-8") as file:
-        file.write(lines(origin("ramps", spec, technology, model.weights)))
+        file.write(lines(origin("ramps", spec, technology, model.weights.macro)))
         writer = csv.DictWriter(file, (*_RAMP_TEXTS, *names), restval="", lineterminator="\n")
         writer.writeheader()
         for index, act in enumerate(spec.ramps):
@@ -108,7 +108,7 @@ def write_conductances(path: Path, model: Model, technology: Technology) -> None
     Single-ended, a weight is one cell, and each row has one more line, of its reference cell.
     """
     spec, unit = model.spec, _unit(technology)
-    cells = targets(technology, spec, model.weights)
+    cells = targets(technology, spec, model.weights.macro)
     shared = technology.pair == "single-ended"
     columns = [f"{c},{spec.bank_of_column(c)},{spec.unit_of_column(c)}" for c in range(spec.columns)]
     texts = {}  # few conductances occur, so that their text is made once
@@ -119,11 +119,11 @@ def write_conductances(path: Path, model: Model, technology: Technology) -> None
         return texts[value]
 
     with path.open("w", newline="", encoding="utf-8") as file:
-        file.write(lines(origin("weights", spec, technology, model.weights)))
+        file.write(lines(origin("weights", spec, technology, model.weights.macro)))
         file.write(",".join((*_WEIGHT_TEXTS, f"conductance_pos_{unit}", f"conductance_neg_{unit}")) + "\n")
         for row, use in enumerate(_row_uses(spec)):
             levels, positive, negative = (
-                values[row].tolist() for values in (model.weights, cells.positive, cells.negative)
+                values[row].tolist() for values in (model.weights.macro, cells.positive, cells.negative)
             )
             partners = [""] * spec.columns if shared else map(text, negative)
             for column, level, cell, partner in zip(columns, levels, positive, partners, strict=True):

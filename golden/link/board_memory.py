@@ -25,8 +25,8 @@ import numpy as np
 
 from ..common.checks import integer
 from ..common.errors import InvalidValue
-from ..network.network import Network
 from ..network.ramps import ramps
+from ..network.weights import Weights
 from ..spec.boundary_wires import calibration_bits
 from ..spec.parameters import SpecificationError
 from ..spec.specification import Specification
@@ -202,9 +202,9 @@ def thresholds_image(build: Build, floors=None) -> bytes:
     return _packed(threshold_words(build.spec, floors), build.word_bytes(Space.THRESHOLDS))
 
 
-def head_image(build: Build, network: Network) -> bytes:
+def head_image(build: Build, weights: Weights) -> bytes:
     """All words of HEAD."""
-    rows = zip(network.head_weights, network.head_biases, strict=True)
+    rows = zip(weights.head, weights.head_biases, strict=True)
     return _packed([int(w) for row, bias in rows for w in [*row, bias]], build.word_bytes(Space.HEAD))
 
 

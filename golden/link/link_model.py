@@ -10,6 +10,7 @@ import struct
 
 import numpy as np
 
+from ..network.array_protocol import Array, IdealArray
 from ..network.integers import exact_matmul
 from ..network.lstm import Lstm
 from ..network.ramps import WrittenRamp
@@ -26,7 +27,7 @@ class LinkModel:
     ----------
     build : Build
         What it was built for.
-    array : Lstm or None
+    array : Array or None
         What stands on the pins of a board without an emulator (``columns_per_clock`` 0). None: one with all weights 0.
 
     Attributes
@@ -37,7 +38,7 @@ class LinkModel:
         The writable spaces that the board has.
     """
 
-    def __init__(self, build: Build, array: Lstm | None = None):
+    def __init__(self, build: Build, array: Array | None = None):
         self.build = build
         self.decoder = Decoder(build.payload)
         self.memories = {
@@ -198,15 +199,16 @@ class LinkModel:
         """The macro with the weights and thresholds that the memories hold."""
         build, spec = self.build, self.build.spec
         if Space.WEIGHTS not in self.memories:
-            weights = np.zeros((spec.rows, spec.columns), np.int64)
-            return self._array if self._array is not None else Lstm(spec, weights)
+            silent = IdealArray(spec, np.zeros((spec.rows, spec.columns), np.int64))
+            array = silent if self._array is None else self._array
+            return Lstm(array.spec, array)
         words = unpacked(bytes(self.memories[Space.WEIGHTS]), 1)
         words = words.reshape(len(spec.gate_names), build.groups, spec.rows, build.columns_per_clock)
         banks = words.transpose(2, 0, 1, 3).reshape(spec.rows, len(spec.gate_names), -1)
         weights = banks[..., : spec.units].reshape(spec.rows, spec.columns)
         floors = unpacked(bytes(self.memories[Space.THRESHOLDS]), build.word_bytes(Space.THRESHOLDS))
         ramps = [WrittenRamp(ramp[: spec.ticks], spec.latch) for ramp in floors.reshape(len(spec.ramps), -1)]
-        return Lstm(spec, weights, ramps)
+        return Lstm(spec, IdealArray(spec, weights, ramps))
 
     def _head(self, count: int) -> np.ndarray:
         """Logits of the sums, with the head that the memory holds; they wrap, which no legal head makes them do."""

@@ -1,58 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The LSTM macro in integers: crossbar, ramp conversion, cell update, second conversion."""
+"""The LSTM macro: what a step makes of the codes of any array. Integers; the one function that runs a step."""
 
 from functools import cached_property
 
 import numpy as np
 
 from ..common.errors import InvalidValue
+from ..common.integer_arrays import check_integers
 from ..spec.specification import Specification
+from .array_protocol import Array, IdealArray, first_conversions, row_pulses
 from .cell_update import project, state_pulses, update_c, update_h
 from .fast_lstm import FastLstm
-from .integers import exact_matmul
-from .ramps import ramps as ideal_ramps
 from .trace import Trace
+from .weights import checked_array
 
 
 class Lstm:
-    """An LSTM macro's exact arithmetic, vectorized over a batch.
+    """The periphery's exact arithmetic in front of an array, vectorized over a batch.
+
+    Conversions are numbered from the array's switching on, as many a step as the cell has, since the noise of a device
+    instance depends on the number of its conversion; other arrays ignore it.
 
     Parameters
     ----------
     spec : Specification
-    weights : integer array, shape (rows, columns)
-        Levels, within ±weight_max. Rows: x, then h, then bias. Columns: banks i, f, g, o.
-    ramps : sequence of converters, or None
-        What converts, in the order of ``spec.ramps``, where it is not the ideal ramps:
-        :class:`~.ramps.WrittenRamp`, or anything with its ``convert``.
-    projection_weights : integer array, shape (hidden, units), or None
+    array : Array
+    projection : integer array, shape (hidden, units), or None
         Within ±head_weight_max; None where the specification has no projection.
 
     Raises
     ------
     InvalidValue
-        For a wrong shape, a type that is no integer, or a level out of range.
+        For an array of another specification; for a projection that is missing, or of a wrong shape, type or range.
     """
 
-    def __init__(self, spec: Specification, weights: np.ndarray, ramps=None, projection_weights=None):
-        self.spec = spec
-        self.projection_weights = checked_projection(spec, projection_weights)
-        self.weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max)
-        self.weights.setflags(write=False)  # the fast path keeps its own copy
-        self.ramps = ideal_ramps(spec) if ramps is None else list(ramps)
-        self._ideal = ramps is None
+    def __init__(self, spec: Specification, array: Array, projection: np.ndarray | None = None):
+        if array.spec != spec:
+            raise InvalidValue(
+                f"the array is for specification {array.spec.content_hash}, the network for {spec.content_hash}; "
+                "make it for the network's"
+            )
+        self.spec, self.array = spec, array
+        self.projection = checked_array(spec, "projection", projection)
 
     @cached_property
-    def fast(self):
-        """The :class:`~.fast_lstm.FastLstm` of this macro, or None where its ranges or its ramps allow none."""
-        return FastLstm.of(self.spec, self.weights, self.ramps, self.projection_weights) if self._ideal else None
+    def fast(self) -> FastLstm | None:
+        """The fast path of an ideal array, or None where its ranges or its ramps allow none, and of other arrays.
+
+        That of a device instance is :class:`crossramp.golden.analog.fast.fast_device.FastDevice`.
+        """
+        array = self.array
+        if not isinstance(array, IdealArray) or not array.has_ideal_ramps:
+            return None
+        return FastLstm.of(self.spec, array.weights, array.ramps, self.projection)
 
     def start(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
         """(c, h) of a state reset: zeros, int64, shapes (batch, units) and (batch, hidden)."""
         return np.zeros((batch, self.spec.units), np.int64), np.zeros((batch, self.spec.hidden), np.int64)
 
-    def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray) -> Trace:
-        """One time step.
+    def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray, number: np.ndarray | int = 0) -> Trace:
+        """One time step, on whatever array: the same arithmetic as the gateware's.
 
         Parameters
         ----------
@@ -60,41 +67,30 @@ class Lstm:
             Pulse codes within ±input_max.
         c, h : integer arrays, shapes (batch, units) and (batch, hidden)
             Of the step before.
+        number : int64 array, shape (batch,), or int
+            Of the step's first conversion.
         """
         spec = self.spec
-        macs = self.macs(x, h)
-        codes = self.convert(macs)
+        numbers = np.broadcast_to(np.asarray(number, np.int64), len(x))
+        macs, codes = self.array.convert(row_pulses(spec, x, h), numbers)
         c = update_c(spec, codes, c)
         pulses = state_pulses(spec, c)
-        state_codes = self.ramps[spec.ramp_of(spec.state_gate)].convert(spec.state_cell * pulses)
+        _, state_codes = self.array.convert(pulses, numbers + 1, second=True)
         h = update_h(spec, spec.of_bank(codes, "o"), state_codes)
-        if self.projection_weights is not None:
-            h = project(spec, self.projection_weights, h)
+        if self.projection is not None:
+            h = project(spec, self.projection, h)
         return Trace(codes, c, pulses, state_codes, h, macs=macs)
 
-    def macs(self, x: np.ndarray, h: np.ndarray) -> np.ndarray:
-        """z = Σ w·x of every column: int64, shape (batch, columns)."""
-        spec = self.spec
-        drive = np.full((len(x), spec.rows), spec.input_max, np.int64)
-        drive[:, : spec.inputs] = x
-        drive[:, spec.inputs : spec.inputs + spec.hidden] = h
-        return exact_matmul(drive, self.weights, spec.rows * spec.weight_max * spec.input_max)
-
-    def convert(self, macs: np.ndarray) -> np.ndarray:
-        """Codes of all banks, each by its own ramp: int64, shape of ``macs``."""
-        codes = np.empty_like(macs)
-        for gate in self.spec.gate_names:
-            columns = self.spec.bank(gate)
-            codes[..., columns] = self.ramps[self.spec.ramp_of(gate)].convert(macs[..., columns])
-        return codes
-
-    def run(self, x: np.ndarray) -> Trace:
+    def run(self, x: np.ndarray, first: np.ndarray | None = None) -> Trace:
         """A batch of utterances of equal length, each from a state reset, with the whole trace.
 
         Parameters
         ----------
         x : integer array, shape (batch, steps, inputs)
             Pulse codes within ±input_max.
+        first : int64 array, shape (batch,), or None
+            The number of each utterance's first conversion; None: the utterances are played one after the other, on an
+            array that has converted nothing before.
 
         Returns
         -------
@@ -106,20 +102,27 @@ class Lstm:
         InvalidValue
             For a wrong shape, no step at all, or a code out of range.
         """
-        x = self.checked_inputs(x).astype(np.int64)
-        c, h = self.start(len(x))
-        steps = []
-        for t in range(x.shape[1]):
-            steps.append(self.step(x[:, t], c, h))
-            c, h = steps[-1].c, steps[-1].h
-        return Trace.stack(steps)
+        return Trace.stack(list(self._steps(x, first)))
 
-    def hidden(self, x: np.ndarray) -> np.ndarray:
+    def hidden(self, x: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
         """h of :meth:`run` without the rest of the trace, by the fast path where there is one.
 
         int64, shape (batch, steps, hidden); raises what :meth:`run` raises.
         """
-        return self.run(x).h if self.fast is None else self.fast.hidden(self.checked_inputs(x))
+        if self.fast is not None:
+            return self.fast.hidden(self.checked_inputs(x))
+        return np.stack([step.h for step in self._steps(x, first)], axis=1)
+
+    def _steps(self, x: np.ndarray, first: np.ndarray | None):
+        """The trace of each step of a batch, one after the other."""
+        x = self.checked_inputs(x).astype(np.int64)
+        batch, steps = x.shape[:2]
+        number = first_conversions(self.spec, batch, steps) if first is None else np.asarray(first, np.int64)
+        c, h = self.start(batch)
+        for t in range(steps):
+            step = self.step(x[:, t], c, h, number + len(self.spec.conversions) * t)
+            yield step
+            c, h = step.c, step.h
 
     def checked_inputs(self, x) -> np.ndarray:
         """``x`` as an integer array (its own type), or the InvalidValue of :meth:`run`."""
@@ -127,36 +130,3 @@ class Lstm:
         if x.shape[1] == 0:
             raise InvalidValue("x has no steps; an utterance has at least 1")
         return x
-
-
-def checked_projection(spec: Specification, weights) -> np.ndarray | None:
-    """The projection's weights as a read-only int64 array, or None where there is no projection; else InvalidValue."""
-    if not spec.projection:
-        if weights is not None:
-            raise InvalidValue("projection_weights are given, but the specification has no projection; leave them out")
-        return None
-    if weights is None:
-        raise InvalidValue(f"projection_weights are missing: the specification has a projection to {spec.projection}")
-    limit = spec.head_weight_max
-    weights = checked_integers("projection_weights", weights, (spec.projection, spec.units), limit)
-    weights.setflags(write=False)
-    return weights
-
-
-def checked_integers(name: str, values, shape: tuple, limit: int) -> np.ndarray:
-    """``values`` as a new int64 array, or the InvalidValue of :func:`check_integers`."""
-    return check_integers(name, values, shape, limit).astype(np.int64)
-
-
-def check_integers(name: str, values, shape: tuple, limit: int) -> np.ndarray:
-    """``values`` as an array, or InvalidValue: a wrong type, shape (None: any) or a value beyond ±limit, quoted."""
-    values = np.asarray(values)
-    if values.dtype.kind not in "iu":
-        raise InvalidValue(f"{name} holds {values.dtype}; expected integers")
-    if values.ndim != len(shape) or any(n not in (None, have) for have, n in zip(values.shape, shape, strict=True)):
-        expected = tuple("any" if want is None else want for want in shape)
-        raise InvalidValue(f"{name} has the shape {values.shape}; expected {expected}".replace("'any'", "any"))
-    if values.size and (values.max() > limit or values.min() < -limit):
-        at = tuple(map(int, np.argwhere((values > limit) | (values < -limit))[0]))
-        raise InvalidValue(f"{name}{list(at)} is {values[at]}; allowed: -{limit} to {limit}")
-    return values

@@ -27,6 +27,7 @@ from ..inputs.text_codes import KIND as TEXT
 from ..inputs.text_codes import TextSettings
 from ..spec.specification import Specification
 from .network import Network
+from .weights import ARRAYS, Weights
 
 FORMAT = "crossramp-model"
 VERSION = 1
@@ -34,9 +35,6 @@ VERSION = 1
 #: Where the shipped models are; ``<name>.npz`` each.
 MODELS = Path(__file__).parents[1] / "models"
 
-# member -> type in the file: the narrowest that holds every legal value.
-_ARRAYS = {"weights": np.dtype("<i1"), "head_weights": np.dtype("<i2"), "head_biases": np.dtype("<i4")}
-_PROJECTION = {"projection_weights": np.dtype("<i2")}  # where there is one
 _TEXT = "model"
 _KEYS = ("format", "version", "specification", "specification_hash", "arrays_hash", "classes", "features", "provenance")
 _HEADER_MAX = 1 << 12  # bytes before an array's data; ours take 128
@@ -56,10 +54,8 @@ class Model:
     Parameters
     ----------
     spec : Specification
-    weights : integer array, shape (rows, columns)
-        Of the macro, in levels; see :class:`~.lstm.Lstm`.
-    head_weights : integer array, shape (classes, hidden)
-    head_biases : integer array, shape (classes,)
+    weights : Weights
+        Kept as read-only int64 arrays.
     class_names : tuple of str
         One distinct name a class.
     features : dict or None
@@ -67,11 +63,6 @@ class Model:
         :meth:`.text_codes.TextSettings.to_dict`, which names its kind; None for a network whose inputs are neither.
     provenance : dict
         How the model came about, as JSON types.
-    projection_weights : integer array, shape (hidden, units), or None
-        Of the projection; None where the specification has none.
-
-    The arrays are kept as read-only int64.
-
     Raises
     ------
     InvalidValue
@@ -79,20 +70,13 @@ class Model:
     """
 
     spec: Specification
-    weights: np.ndarray
-    head_weights: np.ndarray
-    head_biases: np.ndarray
+    weights: Weights
     class_names: tuple[str, ...]
     features: dict | None = None
     provenance: dict = field(default_factory=dict)
-    projection_weights: np.ndarray | None = None
 
     def __post_init__(self):
-        network = self.network
-        for name in _arrays_of(self.spec):
-            array = getattr(network, name)
-            array.setflags(write=False)
-            object.__setattr__(self, name, array)
+        object.__setattr__(self, "weights", self.weights.checked(self.spec))
         object.__setattr__(self, "class_names", _checked_names(self.class_names, self.spec.classes))
         self._check_features()
         if not isinstance(self.provenance, dict):
@@ -130,7 +114,7 @@ class Model:
     @cached_property
     def network(self) -> Network:
         """The golden network of this model."""
-        return Network(self.spec, self.weights, self.head_weights, self.head_biases, self.projection_weights)
+        return Network(self.spec, self.weights)
 
     @cached_property
     def feature_settings(self) -> FeatureSettings | None:
@@ -255,9 +239,8 @@ def _read(archive: zipfile.ZipFile) -> Model:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ModelFileError(f"{member.filename} is compressed by method {member.compress_type}; {_REMAKE}")
     names = archive.namelist()
-    required = [f"{name}.npy" for name in (_TEXT, *_ARRAYS)]
-    expected = [*required, *(f"{name}.npy" for name in _PROJECTION)]
-    for name in required:
+    expected = [f"{name}.npy" for name in (_TEXT, *(array.name for array in ARRAYS))]
+    for name in [f"{name}.npy" for name in (_TEXT, *(array.name for array in ARRAYS if not array.needs))]:
         if name not in names:
             raise ModelFileError(f"{name} is missing, found {', '.join(names) or 'nothing'}; {_REMAKE}")
     for name in names:
@@ -270,17 +253,15 @@ def _read(archive: zipfile.ZipFile) -> Model:
             f"specification_hash is {content['specification_hash']!r}, but the specification's is "
             f"{spec.content_hash!r}: it was edited or written by another version; {_REMAKE}"
         )
-    shapes = {
-        "weights": (spec.rows, spec.columns),
-        "head_weights": (spec.classes, spec.hidden),
-        "head_biases": (spec.classes,),
-        "projection_weights": (spec.projection, spec.units),
-    }
-    for name in _PROJECTION:
-        if (f"{name}.npy" in names) != bool(spec.projection):
-            there = "is missing" if spec.projection else "is there"
-            raise ModelFileError(f"{name}.npy {there}, but the projection is {spec.projection}; {_REMAKE}")
-    arrays = {name: _member(archive, name, dtype, shapes[name]) for name, dtype in _arrays_of(spec).items()}
+    arrays = {}
+    for array in ARRAYS:
+        there = f"{array.name}.npy" in names
+        if there != array.present(spec):
+            what = "is there" if there else "is missing"
+            value = getattr(spec, array.needs)
+            raise ModelFileError(f"{array.name}.npy {what}, but the {array.needs} is {value}; {_REMAKE}")
+        if there:
+            arrays[array.name] = _member(archive, array.name, array.dtype, array.shape(spec))
     if _arrays_hash(arrays) != content["arrays_hash"]:
         raise ModelFileError(
             f"arrays_hash is {content['arrays_hash']!r}, but the arrays' is {_arrays_hash(arrays)!r}: "
@@ -289,9 +270,8 @@ def _read(archive: zipfile.ZipFile) -> Model:
     classes = content["classes"]
     if not isinstance(classes, list):
         raise ModelFileError(f"classes is {classes!r}; expected a list of names; {_REMAKE}")
-    return Model(
-        spec, class_names=tuple(classes), features=content["features"], provenance=content["provenance"], **arrays
-    )
+    weights = Weights.from_arrays(arrays)
+    return Model(spec, weights, tuple(classes), content["features"], content["provenance"])
 
 
 def _member(archive: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple | None) -> np.ndarray:
@@ -363,12 +343,8 @@ def _to_json(content) -> str:
 
 def _narrow(model: Model) -> dict[str, np.ndarray]:
     """The arrays as they are in the file."""
-    return {name: np.ascontiguousarray(getattr(model, name), dtype) for name, dtype in _arrays_of(model.spec).items()}
-
-
-def _arrays_of(spec: Specification) -> dict[str, np.dtype]:
-    """The arrays in the file of a network: its own order, their types."""
-    return _ARRAYS | (_PROJECTION if spec.projection else {})
+    types = {array.name: array.dtype for array in ARRAYS}
+    return {name: np.ascontiguousarray(values, types[name]) for name, values in model.weights.arrays().items()}
 
 
 def _arrays_hash(arrays: dict[str, np.ndarray]) -> str:

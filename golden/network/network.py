@@ -4,10 +4,13 @@
 import numpy as np
 
 from ..common.errors import InvalidValue
+from ..common.integer_arrays import check_integers
 from ..spec.specification import Specification
+from .array_protocol import Array, IdealArray
 from .integers import exact_matmul
-from .lstm import Lstm, check_integers, checked_integers
+from .lstm import Lstm
 from .trace import Trace
+from .weights import Weights
 
 
 class Network:
@@ -20,45 +23,42 @@ class Network:
     Parameters
     ----------
     spec : Specification
-    weights : integer array, shape (rows, columns)
-        Of the macro, see :class:`~.lstm.Lstm`.
-    head_weights : integer array, shape (classes, hidden)
-        Within ±head_weight_max.
-    head_biases : integer array, shape (classes,)
-        Within ±head_bias_max, in units of (head weight step) x (h step).
-    projection_weights : integer array, shape (hidden, units), or None
-        Of the macro's projection, see :class:`~.lstm.Lstm`.
+    weights : Weights
+    array : Array or None
+        What stands behind the boundary; None: the ideal array, with the macro's weights.
+
+    Attributes
+    ----------
+    weights : Weights
+        Checked: read-only int64 arrays.
+    lstm : Lstm
+        The macro.
 
     Raises
     ------
     InvalidValue
-        For a wrong shape, a type that is no integer, or a value out of range.
+        For weights that do not fit the specification, see :meth:`.weights.Weights.checked`; an array of another one.
     """
 
-    def __init__(self, spec: Specification, weights, head_weights, head_biases, projection_weights=None):
+    def __init__(self, spec: Specification, weights: Weights, array: Array | None = None):
         self.spec = spec
-        self.lstm = Lstm(spec, weights, projection_weights=projection_weights)
-        shape = (spec.classes, spec.hidden)
-        self.head_weights = checked_integers("head_weights", head_weights, shape, spec.head_weight_max)
-        self.head_biases = checked_integers("head_biases", head_biases, (spec.classes,), spec.head_bias_max)
+        self.weights = weights.checked(spec)
+        array = IdealArray(spec, self.weights.macro) if array is None else array
+        self.lstm = Lstm(spec, array, self.weights.projection)
 
-    @property
-    def weights(self) -> np.ndarray:
-        """The macro's weights: int64, shape (rows, columns)."""
-        return self.lstm.weights
+    def behind(self, array: Array) -> "Network":
+        """The same network in front of another array."""
+        return Network(self.spec, self.weights, array)
 
-    @property
-    def projection_weights(self) -> np.ndarray | None:
-        """The projection's weights: int64, shape (hidden, units), or None."""
-        return self.lstm.projection_weights
-
-    def run(self, x: np.ndarray) -> Trace:
+    def run(self, x: np.ndarray, first: np.ndarray | None = None) -> Trace:
         """Utterances of equal length, with the whole trace.
 
         Parameters
         ----------
         x : integer array, shape (batch, steps, inputs)
             Pulse codes within ±input_max; 1 to max_steps steps, any number with the readout ``"step"``.
+        first : int64 array, shape (batch,), or None
+            See :meth:`.lstm.Lstm.run`.
 
         Raises
         ------
@@ -66,9 +66,9 @@ class Network:
             For a wrong shape, a number of steps or a code out of range.
         """
         self._check_steps(x)
-        return self.with_head(self.lstm.run(x))
+        return self.with_head(self.lstm.run(x, first))
 
-    def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray) -> Trace:
+    def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray, number: np.ndarray | int = 0) -> Trace:
         """One time step and its logits, for inputs that depend on the answers before; for the readout ``"step"``.
 
         Parameters
@@ -77,6 +77,8 @@ class Network:
             Pulse codes within ±input_max.
         c, h : integer arrays, shapes (batch, units) and (batch, hidden)
             Of the step before, or those of :meth:`.lstm.Lstm.start`.
+        number : int64 array, shape (batch,), or int
+            Of the step's first conversion, see :class:`.lstm.Lstm`.
 
         Returns
         -------
@@ -90,7 +92,7 @@ class Network:
         """
         if self.spec.readout != "step":
             raise InvalidValue(f"the readout is {self.spec.readout!r}: only 'step' has logits after every step")
-        step = self.lstm.step(check_integers("x", x, (None, self.spec.inputs), self.spec.input_max), c, h)
+        step = self.lstm.step(check_integers("x", x, (None, self.spec.inputs), self.spec.input_max), c, h, number)
         logits = self.logits(step.h, 1)
         return step.replace(logits=logits, answers=logits.argmax(axis=-1), sums=step.h)
 
@@ -126,4 +128,4 @@ class Network:
         int64, shape (..., classes).
         """
         bound = self.spec.hidden * self.spec.head_weight_max * self.spec.input_max * count
-        return exact_matmul(sums, self.head_weights.T, bound) + self.head_biases * count
+        return exact_matmul(sums, self.weights.head.T, bound) + self.weights.head_biases * count

@@ -4,7 +4,7 @@
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-from crossramp.golden.network.lstm import checked_projection
+from crossramp.golden.network.weights import checked_array
 from crossramp.golden.spec.boundary_wires import PHASES, calibration_bits
 from crossramp.golden.spec.specification import Specification
 
@@ -52,7 +52,7 @@ class Macro(wiring.Component):
 
     def __init__(self, spec: Specification, *, compact: bool = False, quiet: bool = False, projection_weights=None):
         self.spec = spec
-        self.projection_weights = checked_projection(spec, projection_weights)
+        self.projection_weights = checked_array(spec, "projection", projection_weights)
         self.compact = compact
         super().__init__(
             ({"quiet": In(1)} if quiet else {})

@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.network.lstm import checked_projection
+from crossramp.golden.network.weights import checked_array
 from crossramp.golden.spec.specification import Specification
 
 from ..common.access import UNCHECKED
@@ -51,7 +51,7 @@ class Projection(wiring.Component):
 
     def __init__(self, spec: Specification, weights):
         self.spec = spec
-        self.weights = checked_projection(spec, weights)
+        self.weights = checked_array(spec, "projection", weights)
         if self.weights is None:
             raise InvalidValue("projection is 0: there is nothing to project; give a specification with a projection")
         codes = data.ArrayLayout(signed(spec.input_bits), spec.lanes)

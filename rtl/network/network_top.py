@@ -6,6 +6,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.specification import Specification
 
@@ -29,12 +30,10 @@ class NetworkTop(wiring.Component):
     Parameters
     ----------
     spec : Specification
-    head_weights : integer array, shape (classes, hidden), or None
-    head_biases : integer array, shape (classes,), or None
-        None for both: written at run time through the member ``program``, see :class:`.head.Head`.
+    weights : Weights or None
+        Those of the head, and of a projection, are in ROMs; the macro's are the array's. None: the head's are written
+        at run time through the member ``program``, see :class:`.head.Head`.
     compact : bool
-        See :class:`.macro.Macro`.
-    projection_weights : integer array, shape (hidden, units), or None
         See :class:`.macro.Macro`.
     plan : CalibrationPlan or None
         Given: with a calibrator, whose member ``calibrate`` takes the place of ``calibration``.
@@ -43,18 +42,16 @@ class NetworkTop(wiring.Component):
     def __init__(
         self,
         spec: Specification,
-        head_weights=None,
-        head_biases=None,
+        weights: Weights | None = None,
         *,
         compact: bool = False,
         plan: CalibrationPlan | None = None,
-        projection_weights=None,
     ):
         self.spec = spec
-        self.projection_weights = projection_weights
+        self.projection_weights = None if weights is None else weights.projection
         self.compact = compact
         self.plan = plan
-        self.head = Head(spec, head_weights, head_biases)
+        self.head = Head(spec) if weights is None else Head(spec, weights.head, weights.head_biases)
         members = {
             "x": In(stream.Signature(x_layout(spec.input_bits))),
             "h": Out(stream.Signature(h_layout(spec))),
@@ -76,8 +73,7 @@ class NetworkTop(wiring.Component):
     @classmethod
     def of(cls, network: Network, plan: CalibrationPlan | None = None) -> "NetworkTop":
         """The hardware of a golden network, its weights in ROMs."""
-        arrays = network.head_weights, network.head_biases
-        return cls(network.spec, *arrays, plan=plan, projection_weights=network.projection_weights)
+        return cls(network.spec, network.weights, plan=plan)
 
     def elaborate(self, platform):
         m = Module()

@@ -13,6 +13,7 @@ from signal import signal as handle_signal
 import numpy as np
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import Trace
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 from ..array.array_interface import Array
@@ -95,7 +96,7 @@ def _simulate_shared(network: Network, x: np.ndarray, array: ArraySetup, jobs: i
             progress(_utterances(parts))
         return parts
     # Plain arrays and dicts travel; the worker builds its own objects.
-    arrays = (spec.to_dict(), network.weights, network.head_weights, network.head_biases, network.projection_weights)
+    plain = spec.to_dict(), network.weights.arrays()
     content = array.content
     if content is not None:
         names = [field.name for field in fields(content) if field.name != "spec"]
@@ -107,7 +108,7 @@ def _simulate_shared(network: Network, x: np.ndarray, array: ArraySetup, jobs: i
         try:
             while True:
                 while (k := len(parts) + len(running)) < len(portions) and len(running) < jobs:
-                    future = pool.submit(_simulate_plain, arrays, content, array.calibration, *portions[k])
+                    future = pool.submit(_simulate_plain, plain, content, array.calibration, *portions[k])
                     running[future] = k
                 if not running:
                     break
@@ -130,12 +131,12 @@ def _die_quietly():
     handle_signal(SIGINT, SIG_DFL)
 
 
-def _simulate_plain(arrays: tuple, content, calibration: int | None, x: np.ndarray, first: int) -> Part:
-    spec = Specification.from_dict(arrays[0])
+def _simulate_plain(plain: tuple[dict, dict], content, calibration: int | None, x: np.ndarray, first: int) -> Part:
+    spec = Specification.from_dict(plain[0])
     if content is not None:
         kind, values = content
         content = kind(spec, **values)
-    return _simulate(Network(spec, *arrays[1:]), ArraySetup(content, calibration), x, first)
+    return _simulate(Network(spec, Weights.from_arrays(plain[1])), ArraySetup(content, calibration), x, first)
 
 
 def _simulate(network: Network, array: ArraySetup, x: np.ndarray, first: int) -> Part:

@@ -82,7 +82,7 @@ def trace_step(
         raise InvalidValue(f"step is {step}; the utterance has steps 0 to {len(x) - 1}")
     spec = network.spec
     top = NetworkTop.of(network)
-    model = ArrayModel(spec, network.weights if device is None else device, record=False)
+    model = ArrayModel(spec, network.weights.macro if device is None else device, record=False)
     shape = len(spec.ramps), spec.calibration_cells
     chosen = np.zeros(shape, bool) if calibration is None else np.asarray(calibration, bool).reshape(shape)
     clocks, records = [], step_records(spec)

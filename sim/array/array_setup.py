@@ -22,7 +22,7 @@ class ArraySetup:
     ----------
     content : Programming, DeviceInstance, Array or None
         None: the ideal array with the network's weights. Of a device instance, every value is that of
-        :class:`~crossramp.golden.analog.conversion.device_lstm.DeviceLstm`, noise included. An
+        :class:`~crossramp.golden.analog.conversion.device_array.DeviceArray`, noise included. An
         :class:`.array_interface.Array` stands behind the boundary itself, in Amaranth's simulator.
     calibration : int or None
         The calibration port throughout: bit k * calibration_cells + n selects cell n of ramp k. None: the cells that a
@@ -55,7 +55,7 @@ class ArraySetup:
             For content of another specification, or an Array, which is Python.
         """
         if self.content is None:
-            return Programming.ideal(network.spec, network.weights)
+            return Programming.ideal(network.spec, network.weights.macro)
         if not isinstance(self.content, Programming | DeviceInstance):
             raise InvalidValue(
                 f"a {type(self.content).__name__} cannot stand in a Verilog bench; give a Programming or a device "

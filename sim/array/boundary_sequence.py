@@ -4,9 +4,10 @@
 from collections.abc import Iterator
 
 import numpy as np
+from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.specification import Specification
 
-from .python_array import Pins, from_bits
+from .python_array import ArrayModel, Pins, from_bits
 
 
 def conversion_pins(
@@ -59,3 +60,29 @@ def run_conversion(spec: Specification, model, codes: np.ndarray, *, checker=Non
         if pins.tap:
             latched.append([comparators >> column & 1 for column in range(spec.columns)])
     return np.array(latched, bool)
+
+
+class DrivenArray:
+    """An array at the pins as an array of golden: each conversion is driven clock by clock, as a periphery would.
+
+    An :class:`~crossramp.golden.network.array_protocol.Array` of one utterance at a time (batch 1), which
+    :class:`~crossramp.golden.network.lstm.Lstm` runs on.
+
+    Parameters
+    ----------
+    spec : Specification
+    model : ArrayModel
+    calibration : int
+        The calibration port.
+    """
+
+    def __init__(self, spec: Specification, model: ArrayModel, calibration: int = 0):
+        self.spec, self.model, self._calibration = spec, model, calibration
+
+    def convert(self, pulses: np.ndarray, numbers: np.ndarray, second: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """See :meth:`~crossramp.golden.network.array_protocol.Array.convert`; the model counts conversions itself."""
+        spec, columns = self.spec, self.spec.converted(second)
+        (codes,) = pulses
+        comparators = run_conversion(spec, self.model, codes, state=second, calibration=self._calibration)
+        macs = self.model.finish()[-1].macs
+        return macs[None, columns], latch(comparators[:, columns], spec.latch)[None]

@@ -9,7 +9,7 @@ from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.noise import SIZE, key, table
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.network.lstm import checked_integers
+from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.specification import Specification

@@ -11,8 +11,8 @@ from crossramp.golden.spec.boundary_wires import PIN_NAMES
 from crossramp.golden.spec.specification import Specification
 
 from .array_interface import Array, CheckedArray
+from .clocked_device import ClockedDevice
 from .comparator_faults import Fault
-from .device_array import DeviceArray
 from .programming import Programming
 
 Pins = make_dataclass("Pins", [(name, int, 0) for name in PIN_NAMES])
@@ -58,7 +58,7 @@ class ArrayModel:
     spec : Specification
     content : integer array of shape (rows, columns), Programming, or DeviceInstance
         Weight levels of an ideal array, the integers of any other, or a chip that errs: then every conversion is that
-        of :class:`~crossramp.golden.analog.conversion.device_lstm.DeviceLstm` for the same instance, noise included.
+        of :class:`~crossramp.golden.analog.conversion.device_array.DeviceArray` for the same instance, noise included.
     ready : callable or None
         ``ready(phase) -> bool``, asked once a clock in the phases ``"start"`` (reset), ``"hold"`` and ``"tick"``; False
         makes the periphery wait. None: always ready. :func:`random_stalls` makes one.
@@ -92,7 +92,7 @@ class ArrayModel:
                 f"the programming is for specification {content.spec.hardware_hash}, the model for "
                 f"{spec.hardware_hash}; write the programming anew"
             )
-        self._array = DeviceArray(content, first) if isinstance(content, DeviceInstance) else _Integers(content)
+        self._array = ClockedDevice(content, first) if isinstance(content, DeviceInstance) else _Integers(content)
         self.fault = fault
         self.record = record
         self.conversions: list[Conversion] = []
@@ -207,7 +207,7 @@ class ArrayModel:
 
 
 class _Integers:
-    """A programming of integers behind the pins; methods as those of :class:`.device_array.DeviceArray`."""
+    """A programming of integers behind the pins; methods as those of :class:`.clocked_device.ClockedDevice`."""
 
     number = -1  # nothing here depends on which conversion it is
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.network.lstm import checked_integers
+from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.specification import Specification

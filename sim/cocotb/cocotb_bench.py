@@ -8,7 +8,7 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue
-from crossramp.golden.network.lstm import checked_integers
+from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.network.step_record import GROUPS, Record, step_records
 from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.boundary_wires import PIN_NAMES

@@ -193,12 +193,12 @@ def evaluate_instances(
         metric = "bits"
         _check_targets(network, codes, labels)
     points = tuple(Point(technology, None, one, frozenset(switches), {"calibration": str(one)}) for one in calibrations)
-    arrays = (network.weights, network.head_weights, network.head_biases, np.asarray(codes), labels)
+    data = network.weights, np.asarray(codes), labels
     rest = {"points": points, "metrics": (metric,), "seed": first_seed, "logit_scale": logit_scale}
     if conductances is not None:
         conductances.check(network.spec, technology)  # before processes are started
         rest["given"] = (conductances,) * len(points)
-    problem = Problem(network.spec, *arrays, **rest, projection_weights=network.projection_weights)
+    problem = Problem(network.spec, *data, **rest)
     rows = _rows(problem, instances, jobs, progress)
     found = []
     for place, setting in enumerate(calibrations):
@@ -260,5 +260,5 @@ class Chip:
         """The chip with a seed, its bias cells chosen; InvalidValue as :func:`evaluate_instances` raises."""
         calibration.check(network.spec)
         options = {"switches": switches, "conductances": conductances}
-        instance = device(technology, network.spec, network.weights, seed, **options)
+        instance = device(technology, network.spec, network.weights.macro, seed, **options)
         return cls(instance, calibration.settle(instance, technology))

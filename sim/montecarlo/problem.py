@@ -14,13 +14,12 @@ from crossramp.golden.analog.conversion.calibration_setting import CalibrationSe
 from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.weights import ARRAYS, Weights
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning, caution
 
 from .plan import Plan, Point
 
-_ARRAYS = ("weights", "head_weights", "head_biases", "codes", "labels")
-_PROJECTION = ("projection_weights",)  # where there is one
 _CELLS = "cells"  # arrays of given cells: cells.0.positive and so on
 
 
@@ -31,8 +30,7 @@ class Problem:
     Parameters
     ----------
     spec : Specification
-    weights, head_weights, head_biases : integer arrays
-        See :class:`~crossramp.golden.network.network.Network`.
+    weights : Weights
     codes : integer array, shape (recordings, steps, inputs)
         Pulse codes.
     labels : int64 array, shape (recordings,), or for bits (recordings, steps)
@@ -44,8 +42,6 @@ class Problem:
     logit_scale : float or None
         Of a text's model, see :class:`~crossramp.golden.inputs.text_codes.TextSettings`; for the metric ``"bits"``
         alone.
-    projection_weights : integer array, or None
-        Of a network with a projection, see :class:`~crossramp.golden.network.network.Network`.
     given : tuple of Conductances
         Cells that take the place of drawn ones in every instance, of each point; empty where all are drawn.
 
@@ -57,16 +53,13 @@ class Problem:
     """
 
     spec: Specification
-    weights: np.ndarray
-    head_weights: np.ndarray
-    head_biases: np.ndarray
+    weights: Weights
     codes: np.ndarray
     labels: np.ndarray
     points: tuple[Point, ...]
     metrics: tuple[str, ...]
     seed: int
     logit_scale: float | None = None
-    projection_weights: np.ndarray | None = None
     given: tuple[Conductances, ...] = ()
 
     def __post_init__(self):
@@ -86,14 +79,8 @@ class Problem:
         cls, plan: Plan, model, codes: np.ndarray, labels: np.ndarray, given: tuple[Conductances, ...] = ()
     ) -> "Problem":
         """The problem of a plan, a :class:`.model_file.Model`, recordings, and given cells if any."""
-        arrays = (model.weights, model.head_weights, model.head_biases, np.asarray(codes), np.asarray(labels, np.int64))
-        projection = model.projection_weights
-        rest = {"projection_weights": projection, "given": given}
-        return cls(model.spec, *arrays, plan.points, plan.metrics, plan.seed, **rest)
-
-    @property
-    def _projection(self) -> tuple[str, ...]:
-        return () if self.projection_weights is None else _PROJECTION
+        data = np.asarray(codes), np.asarray(labels, np.int64)
+        return cls(model.spec, model.weights, *data, plan.points, plan.metrics, plan.seed, given=given)
 
     @cached_property
     def text(self) -> str:
@@ -129,8 +116,7 @@ class Problem:
     def to_bytes(self) -> bytes:
         """An ``.npz`` archive, without pickles."""
         buffer = io.BytesIO()
-        arrays = {name: getattr(self, name) for name in (*_ARRAYS, *self._projection)}
-        arrays["codes"] = arrays["codes"].astype(np.int16)
+        arrays = self.weights.arrays() | {"codes": self.codes.astype(np.int16), "labels": self.labels}
         for place, cells in enumerate(self._different):
             arrays |= {f"{_CELLS}.{place}.{name}": values for name, values in cells.arrays().items()}
         np.savez_compressed(buffer, text=np.frombuffer(self.text.encode(), np.uint8), **arrays)
@@ -140,7 +126,8 @@ class Problem:
     def from_bytes(cls, data: bytes) -> "Problem":
         """What :meth:`to_bytes` wrote."""
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in (*_ARRAYS, *_PROJECTION) if name in file}
+            weights = Weights.from_arrays({array.name: file[array.name] for array in ARRAYS if array.name in file})
+            codes, labels = (np.asarray(file[name], np.int64) for name in ("codes", "labels"))
             content = json.loads(bytes(file["text"]))
             places = content.get("given", ())
             names = [{n: f"{_CELLS}.{k}.{n}" for n in NAMES} for k in range(max(places, default=-1) + 1)]
@@ -157,19 +144,16 @@ class Problem:
             for entry in content["points"]
         )
         spec = Specification.from_dict(content["specification"])
-        arrays = {name: np.asarray(values, np.int64) for name, values in arrays.items()}
         metrics, scale = tuple(content["metrics"]), content.get("logit_scale")
         given = tuple(different[place] for place in places)
         rest = {"metrics": metrics, "seed": content["seed"], "logit_scale": scale, "given": given}
-        return cls(spec, **arrays, points=points, **rest)
+        return cls(spec, weights.checked(spec), codes, labels, points=points, **rest)
 
     @cached_property
     def hashes(self) -> dict[str, str]:
         """16 hexadecimal digits each of what decides results."""
         model = [json.dumps(self.spec.to_dict(), sort_keys=True).encode()]
-        model += [
-            np.ascontiguousarray(getattr(self, name), "<i8").tobytes() for name in (*_ARRAYS[:3], *self._projection)
-        ]
+        model += [np.ascontiguousarray(values, "<i8").tobytes() for values in self.weights.arrays().values()]
         points = [
             [p.technology.content_hash, p.adc_bits, str(p.calibration), sorted(p.switches), p.values]
             for p in self.points
@@ -205,7 +189,7 @@ class Problem:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SpecificationWarning)
             spec = self.spec if point.adc_bits is None else self.spec.replace(adc_bits=point.adc_bits)
-        return Network(spec, self.weights, self.head_weights, self.head_biases, self.projection_weights)
+        return Network(spec, self.weights)
 
 
 def _technology(content: dict) -> Technology:

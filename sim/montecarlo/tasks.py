@@ -7,10 +7,12 @@ from functools import cached_property, lru_cache
 import numpy as np
 from crossramp.golden.analog.chip.ramp_linearity import Linearity
 from crossramp.golden.analog.chip.sampling import device
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm, conversions
+from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
 from crossramp.golden.analog.fast.fast_device import FastDevice
 from crossramp.golden.inputs.text_codes import bits_per_character
+from crossramp.golden.network.array_protocol import first_conversions, row_pulses
+from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.ramps import ramps
 
@@ -82,20 +84,17 @@ class _Bench:
         chosen = np.unique(np.linspace(0, len(codes) - 1, max(1, _SAMPLED // codes.shape[1])).astype(int))
         x = codes[chosen]
         trace = self.network.run(x)
-        pulses = np.full((*x.shape[:2], spec.rows), spec.input_max, np.int64)
-        pulses[..., : spec.inputs] = x
-        pulses[:, 1:, spec.inputs : spec.inputs + spec.hidden] = trace.h[:, :-1]
-        pulses[:, 0, spec.inputs : spec.inputs + spec.hidden] = 0
-        parts = pulses, trace.codes, trace.state_pulses, trace.state_codes
+        before = np.concatenate([np.zeros_like(trace.h[:, :1]), trace.h[:, :-1]], axis=1)
+        parts = row_pulses(spec, x, before), trace.codes, trace.state_pulses, trace.state_codes
         return _Sample(*(part.reshape(-1, part.shape[-1]) for part in parts))
 
     def measure(self, seed: int) -> dict:
         """The metrics of the instance with a seed."""
         point, metrics = self.point, self.problem.metrics
         options = {"switches": point.switches, "conductances": self.cells}
-        chip = device(point.technology, self.spec, self.network.weights, seed, **options)
+        chip = device(point.technology, self.spec, self.network.weights.macro, seed, **options)
         cells = point.calibration.settle(chip, point.technology).cells
-        lstm = DeviceLstm(chip, cells, self.network.projection_weights)
+        lstm = Lstm(self.spec, DeviceArray(chip, cells), self.network.weights.projection)
         found = {}
         if "accuracy" in metrics or "flips" in metrics:
             answers = self._answers(lstm)
@@ -105,12 +104,12 @@ class _Bench:
         if "bits" in metrics:
             found["bits"] = self._bits(lstm)
         if "code_error" in metrics:
-            found["code_error"] = self._code_error(lstm)
+            found["code_error"] = self._code_error(lstm.array)
         if {"inl", "dnl", "missing_codes"} & set(metrics):
             found |= self._linearity(chip, cells)
         return {name: found[name] for name in metrics}
 
-    def _answers(self, lstm: DeviceLstm) -> np.ndarray:
+    def _answers(self, lstm: Lstm) -> np.ndarray:
         x, mean = self.problem.codes, self.spec.readout == "mean"
         fast = FastDevice.of(lstm)
         if fast is None:
@@ -120,10 +119,10 @@ class _Bench:
             sums = fast.sums(x) if mean else fast.last(x)
         return self.network.logits(sums, x.shape[1] if mean else 1).argmax(axis=1)
 
-    def _bits(self, lstm: DeviceLstm) -> float:
+    def _bits(self, lstm: Lstm) -> float:
         """Bits per character, over all that have a label."""
         x, labels = self.problem.codes, self.problem.labels
-        engine, first = FastDevice.of(lstm) or lstm, conversions(self.spec, *x.shape[:2])
+        engine, first = FastDevice.of(lstm) or lstm, first_conversions(self.spec, *x.shape[:2])
         total = 0.0
         for start in range(0, len(x), _STREAMS):
             block = slice(start, start + _STREAMS)
@@ -135,19 +134,18 @@ class _Bench:
                 total += bits_per_character(logits, targets, self.problem.logit_scale) * len(targets)
         return total / int((labels >= 0).sum())
 
-    def _code_error(self, lstm: DeviceLstm) -> float:
+    def _code_error(self, array: DeviceArray) -> float:
         sample = self.sample
         number = len(self.spec.conversions) * np.arange(len(sample.pulses), dtype=np.int64)
         errors = []
         both = (sample.pulses, sample.codes), (sample.state_pulses, sample.state_codes)
         for second, (pulses, ideal) in enumerate(both):
-            conversion = number + second
-            values = lstm.values(lstm.charge(pulses, bool(second)), pulses, conversion, bool(second))
-            errors.append((lstm.codes(values, conversion, bool(second)) - ideal).ravel())
+            _, codes = array.convert(pulses, number + second, bool(second))
+            errors.append((codes - ideal).ravel())
         return float(np.sqrt(np.mean(np.square(np.concatenate(errors), dtype=float))))
 
     def _linearity(self, chip, cells) -> dict:
-        thresholds = seen_thresholds(chip, self.network.weights, cells)
+        thresholds = seen_thresholds(chip, self.network.weights.macro, cells)
         # A level that no charge reaches is as good as one just beyond the largest charge.
         thresholds = np.clip(thresholds, -2.0 * self.spec.mac_max, 2.0 * self.spec.mac_max)
         found = [

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
 from crossramp.golden.analog.conversion.device import DeviceInstance
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.specification import Specification
 
@@ -139,9 +139,9 @@ def spice_answers(
 def golden_answers(
     array: PhysicalArray, device: DeviceInstance, waves: StepWaves, columns: Sequence[int]
 ) -> list[Answers]:
-    """What :class:`.device_lstm.DeviceLstm` computes of the same pulses, in the same form."""
+    """What :class:`.device_array.DeviceArray` computes of the same pulses, in the same form."""
     spec, tech = array.spec, array.technology
-    lstm = DeviceLstm(device, waves.calibration)
+    converter = DeviceArray(device, waves.calibration)
     leak = tech["read.clock"] / tech["integrator.leakage_time"] if "leakage" in array.switches else 0.0
     found = []
     for number, conversion in enumerate(conversions(waves)):
@@ -151,15 +151,15 @@ def golden_answers(
         driven = (waves.state_rows if second else waves.rows)[slice(*conversion.window)]
         pulses = driven.sum(axis=0, dtype=np.int64)[None]
         index = np.array(chosen) - spec.converted(second).start
-        values = lstm.values(lstm.charge(pulses, second), pulses, np.array([number]), second)
-        shown = lstm.comparators(values, np.array([number]), second)[:, 0, index].T
+        values = converter.values(converter.charge(pulses, second), pulses, np.array([number]), second)
+        shown = converter.comparators(values, np.array([number]), second)[:, 0, index].T
         ramp = spec.ramp_of_column[chosen]
         after = np.array(conversion.latched) + 1 - conversion.window[1]
-        levels, value = lstm.levels[ramp], values[0, index]
+        levels, value = converter.levels[ramp], values[0, index]
         volts, left = array.volts_per_mac, np.exp(-leak * after)
         held = (value - device.offsets[chosen]) * volts
         # A late comparator looked at an earlier level; from the first tick's on, as below.
-        every = np.concatenate([lstm.starts[ramp][:, None], levels], axis=1)
+        every = np.concatenate([converter.starts[ramp][:, None], levels], axis=1)
         seen = np.arange(1, spec.ticks + 1) - device.delays[chosen][:, None]
         margins = (value[:, None] - np.take_along_axis(every, np.maximum(seen, 0), axis=1)) * volts * left
         found.append(

@@ -29,12 +29,9 @@ def small_model(features: bool = True, **changes) -> Model:
     return Model(
         spec,
         network.weights,
-        network.head_weights,
-        network.head_biases,
         CLASSES,
         FEATURES.to_dict() if features else None,
         {"origin": "drawn at random"},
-        network.projection_weights,
     )
 
 
@@ -43,16 +40,15 @@ def telling_model() -> Model:
     model = small_model()
     limit = model.spec.input_max
     x = np.random.default_rng(3).integers(-limit, limit, (200, 3, 5), endpoint=True)
-    biases = model.head_biases - np.rint(model.network.run(x).logits.mean(axis=0) / 3).astype(int)
-    return Model(model.spec, model.weights, model.head_weights, biases, CLASSES, model.features)
+    biases = model.weights.head_biases - np.rint(model.network.run(x).logits.mean(axis=0) / 3).astype(int)
+    return Model(model.spec, model.weights.replace(head_biases=biases), CLASSES, model.features)
 
 
 def text_model(provenance: dict | None = None) -> Model:
     """3 units that read and foretell the characters a, b and line feed."""
     spec = small_model(features=False, inputs=3, readout="step").spec
     network, settings = network_of(spec, 7), TextSettings("\nab", None, spec.input_max, 0.05)
-    arrays = network.weights, network.head_weights, network.head_biases
-    return Model(spec, *arrays, settings.class_names, settings.to_dict(), provenance or {})
+    return Model(spec, network.weights, settings.class_names, settings.to_dict(), provenance or {})
 
 
 def write_wav(path: Path, samples: np.ndarray, rate: int = 16000, channels: int = 1) -> Path:

@@ -19,7 +19,7 @@ from tests.cli.conftest import small_model
 def case(monkeypatch, seed):
     """A network, a noisy chip, 5 utterances, and what hardware shows that equals the golden model."""
     network = small_model().network
-    chip = device(load("rram").replace({"cell.read_noise": 0.3}), network.spec, network.weights, 7)
+    chip = device(load("rram").replace({"cell.read_noise": 0.3}), network.spec, network.weights.macro, 7)
     x = np.random.default_rng(seed).integers(-7, 8, (5, 3, 5))
     array = ArraySetup(chip)
     (trace,) = expected_traces(network, x, array)

@@ -11,13 +11,14 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 from crossramp.golden.analog.conversion.calibration import calibrate
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.network.step_record import step_records, step_values
 from crossramp.sim import StepMonitor, StreamSink, StreamSource, Watchdog, reset, stream_signals
 from crossramp.sim.cocotb.calibrating import calibrate_ramps, read_registers
 from crossramp.sim.cocotb.cocotb_bench import stream_log
 
 from tests.support.calibration_loop import SPEC, chip, plan
+from tests.support.chips import macro_of
 
 SEED = cocotb.RANDOM_SEED
 DEVICE = chip(os.environ["CROSSRAMP_CHIP"], SEED)
@@ -44,7 +45,7 @@ async def calibrates_as_golden(dut):
 
     def golden_run(utterance, cells):
         nonlocal number
-        trace = DeviceLstm(DEVICE, cells).run(utterance[None], np.array([number]))
+        trace = macro_of(DEVICE, cells).run(utterance[None], np.array([number]))
         number += 2 * len(utterance)
         golden_codes.append(trace.codes[0])
         golden_h.append(trace.h[0])
@@ -93,10 +94,10 @@ def _silent(golden, first: int) -> np.ndarray:
     codes = []
     for k, registers in enumerate(golden.settings):
         cells = (registers[:, None] >> np.arange(SPEC.calibration_cells) & 1).astype(bool)
-        lstm = DeviceLstm(DEVICE, cells)
+        array = DeviceArray(DEVICE, cells)
         conversion = first + 2 * (k * PLAN.repeats + np.arange(PLAN.repeats))
         pulses = np.zeros((PLAN.repeats, SPEC.rows), np.int64)
-        codes.append(lstm.codes(lstm.values(lstm.charge(pulses), pulses, conversion), conversion))
+        codes.append(array.convert(pulses, conversion)[1])
     return np.concatenate(codes)
 
 

@@ -61,7 +61,7 @@ def compare(bench, batches, array=IDEAL, first=0, quantities: Sequence[str] = ("
 @cocotb.test()
 async def every_value(dut):
     """No pauses: all values, and a board that would notice one wrong bit."""
-    bench, batches = await run(dut, ArrayModel(SPEC, NETWORK.weights), (3, 1, 2))
+    bench, batches = await run(dut, ArrayModel(SPEC, NETWORK.weights.macro), (3, 1, 2))
     board = compare(bench, batches)
     board.check()
     assert board.compared["answers"] == sum(len(x[0]) if SPEC.readout == "step" else 1 for x in batches)
@@ -92,7 +92,7 @@ async def every_value(dut):
 @cocotb.test()
 async def pauses_everywhere(dut):
     """Idle x, back-pressure on every output, an array that stalls and shows garbage whenever it may."""
-    model = ArrayModel(SPEC, NETWORK.weights, ready=random_stalls(SEED, 0.2), garbage_seed=SEED)
+    model = ArrayModel(SPEC, NETWORK.weights.macro, ready=random_stalls(SEED, 0.2), garbage_seed=SEED)
     bench, batches = await run(
         dut,
         model,
@@ -108,7 +108,7 @@ async def pauses_everywhere(dut):
 @cocotb.test()
 async def device_instance(dut):
     """An array with every imperfection: all is golden's for the same instance, also after a reset within a ramp."""
-    device = device_of(SPEC, NETWORK.weights, SEED)
+    device = device_of(SPEC, NETWORK.weights.macro, SEED)
     array = ArraySetup(device)
     model = ArrayModel(SPEC, device, ready=random_stalls(SEED, 0.1), garbage_seed=SEED)
     bench, batches = await run(dut, model, (2, 1), calibration=array.port(SPEC))
@@ -136,10 +136,10 @@ async def faulty_comparators(dut, kind):
         "late": Late(columns[::2], 2),
         "chatter": Chatter(SEED, 0.3),
     }
-    model = ArrayModel(SPEC, NETWORK.weights, fault=faults[kind], ready=random_stalls(SEED, 0.1))
+    model = ArrayModel(SPEC, NETWORK.weights.macro, fault=faults[kind], ready=random_stalls(SEED, 0.1))
     bench, batches = await run(dut, model, (2, 1))
     lengths = [x.shape[1] for x in batches]
-    expected = expected_from_comparators(SPEC, model.finish(), lengths, NETWORK.projection_weights)
+    expected = expected_from_comparators(SPEC, model.finish(), lengths, NETWORK.weights.projection)
     compare_traces(SPEC, expected, bench.traces(), STEP_QUANTITIES).check()
 
 
@@ -148,7 +148,7 @@ async def slow_x_is_not_silence(dut):
     """Steps' worth of clocks in which nothing but x moves: the watchdog sees that it does."""
     pace = SPEC.clocks_per_step
     pauses = (clock % pace != 0 for clock in count())
-    model = ArrayModel(SPEC, NETWORK.weights)
+    model = ArrayModel(SPEC, NETWORK.weights.macro)
     bench, batches = await run(dut, model, (1,), x_pauses=pauses, watchdog_clocks=pace * 3 // 2)
     compare(bench, batches).check()
 
@@ -156,7 +156,7 @@ async def slow_x_is_not_silence(dut):
 @cocotb.test()
 async def reset_in_the_middle(dut):
     """A reset of one clock, at any time, leaves nothing behind: the next utterance is as good as the first."""
-    bench = MacroBench(dut, SPEC, ArrayModel(SPEC, NETWORK.weights))
+    bench = MacroBench(dut, SPEC, ArrayModel(SPEC, NETWORK.weights.macro))
     await bench.start()
     loaded, done = SPEC.inputs, SPEC.inputs + SPEC.macro_clocks
     ramp = loaded + 3 + SPEC.input_max + SPEC.settle_clocks + SPEC.ticks // 2
@@ -176,7 +176,7 @@ class OnlyClock:
     """An array of another class, which has nothing but ``clock``."""
 
     def __init__(self, change=lambda answer: answer):
-        self._array, self._change = ArrayModel(SPEC, NETWORK.weights), change
+        self._array, self._change = ArrayModel(SPEC, NETWORK.weights.macro), change
 
     def clock(self, pins):
         return self._change(self._array.clock(pins))
@@ -186,10 +186,10 @@ class OnlyClock:
 async def clock_is_enough(dut):
     """Any class with ``clock``: all is compared but the MACs, which only the array knows; also after a restart."""
     with pytest.raises(ArrayError, match="a ndarray without a method clock"):
-        MacroBench(dut, SPEC, NETWORK.weights)
+        MacroBench(dut, SPEC, NETWORK.weights.macro)
     other = SPEC.replace(adc_bits=SPEC.adc_bits + 1)
     with pytest.raises(ArrayError, match=f"the array is for specification {other.hardware_hash}, the bench for"):
-        MacroBench(dut, SPEC, ArrayModel(other, NETWORK.weights))
+        MacroBench(dut, SPEC, ArrayModel(other, NETWORK.weights.macro))
     bench = MacroBench(dut, SPEC, OnlyClock())
     await bench.start()
     for number in range(2):
@@ -212,5 +212,5 @@ async def an_array_that_is_too_wide(dut):
 @cocotb.test()
 async def after_the_reset(dut):
     """What the test before left is gone."""
-    bench, batches = await run(dut, ArrayModel(SPEC, NETWORK.weights), (2,))
+    bench, batches = await run(dut, ArrayModel(SPEC, NETWORK.weights.macro), (2,))
     compare(bench, batches).check()

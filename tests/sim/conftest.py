@@ -15,7 +15,7 @@ def _verilog_is_written_once(monkeypatch):
     """Of equal networks: Amaranth and its yosys take longer than most of the simulations."""
 
     def network_verilog(network):
-        arrays = (network.head_weights, network.head_biases, network.projection_weights)
+        arrays = (network.weights.head, network.weights.head_biases, network.weights.projection)
         key = (network.spec.hardware_hash, *(None if a is None else np.asarray(a).tobytes() for a in arrays))
         if key not in _verilog:
             _verilog[key] = original(network)

@@ -27,7 +27,7 @@ def instance(spec: Specification, seed: int, *, noisy: bool = True, reach: float
     cells[fate < 0.1] = 0.0
     cells[fate > 0.9] = 1.3 * lsb * 2.0 ** (width - 1)
     half = lsb * 2.0 ** (width - 1)
-    ideal = DeviceInstance.ideal(spec, network_of(spec, seed).weights)
+    ideal = DeviceInstance.ideal(spec, network_of(spec, seed).weights.macro)
     bits, _ = grid_bits(spec)
     late = np.where(rng.random(columns) < 0.1, rng.integers(1, 3, columns), 0)
     changes = {
@@ -77,7 +77,7 @@ class CalibratorRun:
         spec = plan.spec
         rng = np.random.default_rng(seed)
         if dut is None:
-            dut = CalibratedMacro(plan, compact=compact, projection_weights=network_of(spec, 1).projection_weights)
+            dut = CalibratedMacro(plan, compact=compact, projection_weights=network_of(spec, 1).weights.projection)
         self.dut = dut
         self.plan, self.clocks, self.rows, self.h = plan, 0, 0, []
         ready = random_stalls(int(rng.integers(1 << 32)), stall) if stall else None

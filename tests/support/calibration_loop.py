@@ -7,6 +7,7 @@ from crossramp.golden.analog.conversion.calibration import CalibrationPlan
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.cells import Gate
 from crossramp.golden.spec.specification import Specification
 
@@ -41,12 +42,12 @@ def network() -> Network:
     def draw(limit, *shape):
         return rng.integers(-limit, limit, shape, endpoint=True)
 
-    return Network(
-        SPEC,
+    weights = Weights(
         draw(SPEC.weight_max, SPEC.rows, SPEC.columns),
         draw(SPEC.head_weight_max, SPEC.classes, SPEC.units),
         draw(SPEC.head_bias_max, SPEC.classes),
     )
+    return Network(SPEC, weights)
 
 
 def plan() -> CalibrationPlan:
@@ -57,7 +58,7 @@ def plan() -> CalibrationPlan:
 def chip(name: str, seed: int) -> DeviceInstance:
     """One of :data:`CHIPS`."""
     technology, changes, low = CHIPS[name]
-    sampled = device(load(technology).replace(changes), SPEC, network().weights, seed)
+    sampled = device(load(technology).replace(changes), SPEC, network().weights.macro, seed)
     lower = [cells * round(lsb) for cells, lsb in zip(low, plan().lsb, strict=True)]
     return sampled.replace(ramp_start=sampled.ramp_start - lower)
 
@@ -70,7 +71,7 @@ def sources(the_plan: CalibrationPlan) -> dict[str, str]:
     from crossramp.sim.checking.protocol_verilog import CHECKER, checker_instance, checker_source
 
     net = network()
-    hardware = NetworkTop(SPEC, net.head_weights, net.head_biases, plan=the_plan)
+    hardware = NetworkTop(SPEC, net.weights, plan=the_plan)
     ports = port_table(hardware)
     outside = [port for port in ports if not port.name.startswith("array_")]
     text = [

@@ -3,6 +3,8 @@
 
 import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits, on_grid, variance_bits
+from crossramp.golden.analog.conversion.device_array import DeviceArray
+from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.spec.specification import Specification
 
 #: Every kind of number of an instance that can err on its own.
@@ -110,3 +112,8 @@ def device_of(spec: Specification, weights: np.ndarray, seed: int, effects=EFFEC
         if effect in effects:
             changes |= make[effect]()
     return ideal.replace(**changes)
+
+
+def macro_of(device: DeviceInstance, cells: np.ndarray | None = None, projection: np.ndarray | None = None) -> Lstm:
+    """The golden macro in front of an instance; ``cells``: selected bias cells, None for the nominal ones."""
+    return Lstm(device.spec, DeviceArray(device, cells), projection)

@@ -3,6 +3,7 @@
 
 import numpy as np
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.cells import Gate
 from crossramp.golden.spec.specification import Specification
 
@@ -97,13 +98,13 @@ def network_of(name: str, seed: int) -> Network:
 
     # Not spread evenly: sums of many rows would only saturate.
     weights = np.rint(rng.normal(0, spec.weight_max / 2, (spec.rows, spec.columns)))
-    return Network(
-        spec,
+    drawn = Weights(
         np.clip(weights, -spec.weight_max, spec.weight_max).astype(np.int64),
         draw(spec.head_weight_max, spec.classes, spec.hidden),
         draw(spec.head_bias_max, spec.classes),
         draw(spec.head_weight_max, spec.projection, spec.units) if spec.projection else None,
     )
+    return Network(spec, drawn)
 
 
 def utterances_of(name: str, seed: int, lengths, batch: int = 1) -> list[np.ndarray]:

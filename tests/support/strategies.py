@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.activations import REGISTRY
 from crossramp.golden.spec.cells import Gate
 from crossramp.golden.spec.specification import Specification
@@ -120,13 +121,13 @@ def network_of(spec: Specification, seed: int) -> Network:
     def uniform(limit, shape):
         return rng.integers(-limit, limit, shape, endpoint=True)
 
-    return Network(
-        spec,
+    weights = Weights(
         uniform(spec.weight_max, (spec.rows, spec.columns)),
         uniform(spec.head_weight_max, (spec.classes, spec.hidden)),
         uniform(spec.head_bias_max, spec.classes),
         uniform(spec.head_weight_max, (spec.projection, spec.units)) if spec.projection else None,
     )
+    return Network(spec, weights)
 
 
 def inputs_of(spec: Specification, seed: int, batch: int = 2, steps: int = 3) -> np.ndarray:

@@ -4,7 +4,7 @@
 Each forward pass samples a chip of a technology by :func:`crossramp.golden.analog.chip.sampling.device`, programmed
 with the
 levels that the network has at that moment, and computes with its cells, windows, offsets, noise, compression and ramps.
-Where training differs from :class:`~crossramp.golden.analog.conversion.device_lstm.DeviceLstm`: values are float32
+Where training differs from :class:`~crossramp.golden.analog.conversion.device_array.DeviceArray`: values are float32
 and converted by a
 table of :data:`RESOLUTION` entries a MAC; a decision's noise is drawn once a conversion, the ramps' once a pass; an
 integrator saturates at the end of its window. A test holds both together where nothing is drawn.

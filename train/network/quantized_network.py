@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 
 import torch
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor, nn
 
@@ -111,6 +112,22 @@ class QuantizedNetwork(nn.Module):
         weight = (self.head_weight * self.head_levels_per_one).clamp(-spec.head_weight_max, spec.head_weight_max)
         bias = self.head_bias * self.head_levels_per_one * spec.input_max
         return round_through(weight), round_through(bias.clamp(-spec.head_bias_max, spec.head_bias_max))
+
+    @torch.no_grad()
+    def weights(self) -> Weights:
+        """The integers of the golden model, as this network computes with them."""
+        head, head_biases = self.head_levels()
+        found = {
+            "macro": torch.cat([self.weight_levels(), self.bias_row_levels()]),
+            "head": head,
+            "head_biases": head_biases,
+            "projection": self.projection_levels(),
+        }
+        plain = {
+            name: None if levels is None else levels.round().to(torch.int64).cpu().numpy()
+            for name, levels in found.items()
+        }
+        return Weights(**plain).checked(self.spec)
 
     def forward(self, x: Tensor) -> Tensor:
         """Real logits of :meth:`run`, from a state reset."""

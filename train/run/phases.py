@@ -19,14 +19,13 @@ from torch import nn
 
 from ..network.chips import DeviceImperfections
 from ..network.imperfections import Imperfections
-from ..network.quantized_network import QuantizedNetwork
 from ..recipes.recipe import Recipe
 from ..recipes.setting_cautions import recipe_cautions, warn
 from ..recipes.settings import Phase
 from .checkpoint import Checkpoint
 from .schedule import Progress, Task, fit
 
-__all__ = ["DEVICES", "Done", "Stage", "chips", "device_named", "integers", "origin", "run_stages"]
+__all__ = ["DEVICES", "Done", "Stage", "chips", "device_named", "origin", "run_stages"]
 
 DEVICES = ("auto", "cpu", "cuda")
 """Where training may compute; the first means a GPU where torch finds one."""
@@ -177,14 +176,6 @@ def chips(recipe: Recipe, spec: Specification) -> Imperfections | None:
     switches = frozenset(devices.switches)
     chosen = {"calibrated": devices.calibrated, "every": devices.every, "seed": recipe.seed}
     return DeviceImperfections(spec, technology, switches, **chosen)
-
-
-@torch.no_grad()
-def integers(network: QuantizedNetwork) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights, head weights and head biases of the golden model: int64, as the network computes with them."""
-    weights = torch.cat([network.weight_levels(), network.bias_row_levels()])
-    head_weights, head_biases = network.head_levels()
-    return tuple(tensor.round().to(torch.int64).numpy() for tensor in (weights, head_weights, head_biases))
 
 
 def origin(recipe: Recipe, device: str = "cpu") -> dict[str, Any]:

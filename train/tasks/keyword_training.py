@@ -24,7 +24,7 @@ from ..network.float_network import FloatNetwork
 from ..network.quantized_network import QuantizedNetwork
 from ..recipes.recipe import Recipe
 from ..run.checkpoint import Checkpoint
-from ..run.phases import Stage, chips, integers, origin, run_stages
+from ..run.phases import Stage, chips, origin, run_stages
 from ..run.schedule import Progress
 from .keyword_task import KeywordTask, Validation, quantize_inputs
 
@@ -181,7 +181,7 @@ def export(trained: Trained) -> Model:
     """The golden model of a trained network: its integers, as they are."""
     network = trained.quantized_network
     front_end = trained.settings.to_dict()
-    return Model(network.spec, *integers(network), trained.classes, front_end, trained.provenance)
+    return Model(network.spec, network.weights(), trained.classes, front_end, trained.provenance)
 
 
 @torch.no_grad()

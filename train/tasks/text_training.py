@@ -21,7 +21,7 @@ from ..network.float_network import FloatNetwork
 from ..network.quantized_network import QuantizedNetwork
 from ..recipes.recipe import Recipe
 from ..run.checkpoint import Checkpoint
-from ..run.phases import Stage, chips, integers, origin, run_stages
+from ..run.phases import Stage, chips, origin, run_stages
 from ..run.schedule import Progress
 from .keyword_training import keyword_specification
 from .text_task import TextTask, check_streams, score
@@ -52,10 +52,7 @@ class TrainedText:
     def export(self) -> Model:
         """The golden model: the quantized network's integers, as they are."""
         network, settings = self.quantized_network, self.settings
-        names, content, projection = settings.class_names, settings.to_dict(), network.projection_levels()
-        if projection is not None:
-            projection = projection.detach().round().to(torch.int64).numpy()
-        return Model(network.spec, *integers(network), names, content, self.provenance, projection)
+        return Model(network.spec, network.weights(), settings.class_names, settings.to_dict(), self.provenance)
 
 
 def specification(recipe: Recipe, characters: int) -> Specification:

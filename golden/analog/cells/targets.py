@@ -2,7 +2,7 @@
 """What the cells of a technology are to be programmed to, and how far given cells are from that."""
 
 import numpy as np
-from crossramp.golden.network.lstm import checked_integers
+from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.spec.specification import Specification
 
 from ..chip.given_cells import Conductances

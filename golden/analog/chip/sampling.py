@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from crossramp.golden.common.checks import told, whole
-from crossramp.golden.network.lstm import checked_integers
+from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.network.ramps import Ramp, ramps
 from crossramp.golden.spec.specification import Specification
 

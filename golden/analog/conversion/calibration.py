@@ -28,7 +28,7 @@ from crossramp.golden.spec.specification import Specification
 
 from ...common.errors import InvalidValue
 from .device import DeviceInstance
-from .device_lstm import DeviceLstm
+from .device_array import DeviceArray
 
 REPEATS_LOG2 = 3
 """Of the conversions of each setting, unless told otherwise."""
@@ -182,7 +182,7 @@ class Calibration:
     registers : int64 array, shape (ramps,)
         Bit j selects cell j.
     cells : bool array, shape (ramps, calibration_cells)
-        The same, as :class:`~.device_lstm.DeviceLstm` takes it.
+        The same, as :class:`~.device_array.DeviceArray` takes it.
     failed : bool array, shape (ramps,)
         The ramp is beyond the reach of its cells: its register stands at an end of the range.
     settings : int64 array, shape (settings, ramps)
@@ -229,9 +229,9 @@ def counter(device: DeviceInstance, plan: CalibrationPlan, first: int = 0) -> Co
     pulses = np.zeros((plan.repeats, spec.rows), np.int64)
 
     def count(step: int, registers: np.ndarray) -> np.ndarray:
-        lstm = DeviceLstm(device, selected(spec, registers))
+        array = DeviceArray(device, selected(spec, registers))
         conversion = first + len(spec.conversions) * (step + np.arange(plan.repeats))
-        codes = lstm.codes(lstm.values(lstm.charge(pulses), pulses, conversion), conversion)
+        _, codes = array.convert(pulses, conversion)
         return np.array(
             [
                 sum((spec.of_bank(codes, gate) >= tick).sum() for gate in gates)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A device instance in MAC units: every number that decides a code, on a grid on which sums are exact.
 
-One conversion, as :mod:`.device_lstm`, ``device_crossbar.sv`` and
+One conversion, as :mod:`.device_array`, ``device_crossbar.sv`` and
 :class:`crossramp.sim.array.python_array.ArrayModel` all compute it
 (double precision; the operations in this order, so all agree in every bit):
 
@@ -29,7 +29,7 @@ from functools import cached_property
 
 import numpy as np
 from crossramp.golden.common.checks import real, told, whole
-from crossramp.golden.network.lstm import checked_integers
+from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.specification import Specification
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Device instances at speed, for Monte Carlo: equal to ``conversion.device_lstm`` in every bit of h.
+"""Device instances at speed, for Monte Carlo: equal to a macro on ``conversion.device_array`` in every bit of h.
 
 Imports the room ``conversion`` of analog and golden below it.
 """

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from ..conversion.device import DeviceInstance
-from ..conversion.device_lstm import charges
+from ..conversion.device_array import charges
 from ..conversion.noise import BOUND
 
 _CHECKPOINTS = (0.2, 0.4, 0.67, 1.0)  # of the window
@@ -78,7 +78,7 @@ class Window:
         return self.row_charge[np.clip(pulses, -clock, clock) + self.most]
 
     def exact(self, pulses: np.ndarray, columns: np.ndarray, held: bool) -> np.ndarray:
-        """Charge of single columns at the window's end, equal to :meth:`.device_lstm.DeviceLstm.charge`.
+        """Charge of single columns at the window's end, equal to :meth:`.device_array.DeviceArray.charge`.
 
         Parameters
         ----------

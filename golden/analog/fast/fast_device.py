@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Device instances at speed, for Monte Carlo: equal to :meth:`.device_lstm.DeviceLstm.run` in every bit of h.
+"""Device instances at speed, for Monte Carlo: equal to :meth:`.lstm.Lstm.run` on a DeviceArray in every bit of h.
 
 Values are computed in float32 with a bound on their error, and codes come from a table wherever no level is within that
 bound; only there are they computed as :mod:`.device` says, in float64 (:mod:`.fast_ramp`, :mod:`.fast_charge`). As in
@@ -9,11 +9,13 @@ bound; only there are they computed as :mod:`.device` says, in float64 (:mod:`.f
 import itertools
 
 import numpy as np
+from crossramp.golden.network.array_protocol import first_conversions
 from crossramp.golden.network.cell_update import state_pulses
 from crossramp.golden.network.fast_lstm import STATE_BITS_MAX, FastProjection, Float, update_float
+from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.ramps import decode_integer
 
-from ..conversion.device_lstm import DeviceLstm, conversions
+from ..conversion.device_array import DeviceArray
 from ..conversion.noise import BOUND
 from ..conversion.seen_ramps import expanded
 from .draws import Draws
@@ -30,22 +32,22 @@ class FastDevice:
     """One instance's tables; made by :meth:`of`."""
 
     @classmethod
-    def of(cls, lstm: DeviceLstm) -> "FastDevice | None":
-        """The fast path of an instance, or None where the ranges allow none: then use the instance's own ``run``."""
-        spec, window = lstm.spec, Window(lstm.device)
+    def of(cls, lstm: Lstm) -> "FastDevice | None":
+        """The fast path of a macro in front of an instance; None for another array, or where its ranges allow none."""
+        if not isinstance(lstm.array, DeviceArray):
+            return None
+        spec, window = lstm.spec, Window(lstm.array.device)
         number = update_float(spec, 2 * spec.state_max + 1)
         if spec.state_bits > STATE_BITS_MAX or number is None:
             return None
-        if spec.projection and lstm.projection_weights is None:
-            return None
-        if lstm.device.compression * (window.largest + window.largest_noise) > _ORDERED:
+        if lstm.array.device.compression * (window.largest + window.largest_noise) > _ORDERED:
             return None
         return cls(lstm, window, number)
 
-    def __init__(self, lstm: DeviceLstm, window: Window, number: Float):
-        self.lstm, self.spec, self.device = lstm, lstm.spec, lstm.device
+    def __init__(self, lstm: Lstm, window: Window, number: Float):
+        self.lstm, self.spec, self.array, self.device = lstm, lstm.spec, lstm.array, lstm.array.device
         self.window, self.number = window, number
-        self.projection = FastProjection(self.spec, lstm.projection_weights, number) if self.spec.projection else None
+        self.projection = FastProjection(self.spec, lstm.projection, number) if self.spec.projection else None
         device = self.device
         self.has_noise = bool(device.variance.any() or device.state_variance.any() or device.noise_variance.any())
         self.has_common = bool(device.common_variance.any())
@@ -63,7 +65,7 @@ class FastDevice:
     # ---- what is computed -----------------------------------------------------------------------------------------
 
     def hidden(self, x: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
-        """h of every step, int64, shape (batch, steps, hidden); arguments as :meth:`.device_lstm.DeviceLstm.run`'s."""
+        """h of every step, int64, shape (batch, steps, hidden); arguments as :meth:`.lstm.Lstm.run`'s."""
         x, first = self._checked(x, first)
         out = np.empty((*x.shape[:2], self.spec.hidden), np.int64)
 
@@ -100,7 +102,7 @@ class FastDevice:
 
     def _checked(self, x, first):
         x = self.lstm.checked_inputs(x)
-        return x, conversions(self.spec, len(x), x.shape[1]) if first is None else np.asarray(first, np.int64)
+        return x, first_conversions(self.spec, len(x), x.shape[1]) if first is None else np.asarray(first, np.int64)
 
     def _run(self, x: np.ndarray, first: np.ndarray, keep) -> None:
         """Call ``keep(block, t, h)`` for each block of the batch and each step, h of shape (hidden, block)."""
@@ -114,7 +116,7 @@ class FastDevice:
 
     def _choose_type(self) -> None:
         """float32 where its error leaves few values in doubt."""
-        spans = [float(np.ptp(levels)) for levels in self.lstm.levels]
+        spans = [float(np.ptp(levels)) for levels in self.array.levels]
         for self.dtype in _TYPES:
             self.error = self._error(float(np.finfo(self.dtype).eps) / 2)
             if 2 * self.error.value * self.spec.ticks <= _DOUBTFUL * min(spans):
@@ -134,7 +136,7 @@ class FastDevice:
 
     def _make_banks(self) -> None:
         spec, device = self.spec, self.device
-        tables = [RampTable(levels, device.comparator_noise, self.error) for levels in self.lstm.levels]
+        tables = [RampTable(levels, device.comparator_noise, self.error) for levels in self.array.levels]
 
         def bank(gate, columns, where, gain):
             ramp = spec.ramp_of(gate)
@@ -156,12 +158,12 @@ class FastDevice:
 
     def _make_state(self) -> None:
         """The second conversion, by unit and pulse: charge and standard deviation of the noise; the pulse by c."""
-        spec, lstm, device = self.spec, self.lstm, self.device
+        spec, array, device = self.spec, self.array, self.device
         most = spec.state_pulse_max
         self.state_rows = (2 * most + 1) * np.arange(spec.units)[:, None]
         self.pulse_of_c = state_pulses(spec, np.arange(-spec.state_max, spec.state_max + 1)) + most
         pulses = np.repeat(np.arange(-most, most + 1)[:, None], spec.units, axis=1)
-        self.state_charge = lstm.charge(pulses, True).T.ravel()
+        self.state_charge = array.charge(pulses, True).T.ravel()
         squares = np.square(pulses.astype(float)) * device.state_variance
         self.state_sigma = np.sqrt(squares + device.noise_variance[self.state_bank.columns]).T.ravel()
 
@@ -171,14 +173,14 @@ class FastDevice:
         ends = np.empty(spec.columns)
         for bank in self.banks:
             noise = BOUND * float((device.ramp_noise[bank.ramp].sum() * device.rise.max()) + device.comparator_noise)
-            value = np.abs(self.lstm.levels[bank.ramp]).max() + noise + np.abs(device.offsets).max() + self.error.value
+            value = np.abs(self.array.levels[bank.ramp]).max() + noise + np.abs(device.offsets).max() + self.error.value
             ends[bank.where] = float(expanded(value, device.compression)) + self.window.largest_noise
         return ends * (1 + 1e-6) + self.error.value
 
     # ---- exact values of single columns ----------------------------------------------------------------------------
 
     def values(self, charge, pulses, columns, drawn, common) -> np.ndarray:
-        """What the comparators of single columns see in the first conversion, equal to DeviceLstm's; float64.
+        """What the comparators of single columns see in the first conversion, equal to DeviceArray's; float64.
 
         Parameters
         ----------
@@ -210,11 +212,11 @@ class _Block:
 
     def __init__(self, fast: FastDevice, first: np.ndarray):
         self.fast, spec, device, batch = fast, fast.spec, fast.device, len(first)
-        lstm, dtype, number = fast.lstm, fast.dtype, fast.number.dtype
+        array, dtype, number = fast.array, fast.dtype, fast.number.dtype
         units, columns = spec.units, spec.columns
-        self.draws = Draws(lstm.origin, first, columns, dtype)
-        self.ramp_draws = Draws(lstm.origin, first, spec.ticks + 6, float) if device.ramp_noise.any() else None
-        self.converter = Converter(device, lstm, self.draws, self.ramp_draws, batch, columns, dtype)
+        self.draws = Draws(array.origin, first, columns, dtype)
+        self.ramp_draws = Draws(array.origin, first, spec.ticks + 6, float) if device.ramp_noise.any() else None
+        self.converter = Converter(device, array, self.draws, self.ramp_draws, batch, columns, dtype)
         self.charges = Charges(fast.window, batch, dtype, fast.error.value, fast.ends)
         self.pulses = np.full((spec.inputs + spec.hidden + 1, batch), spec.input_max, dtype)
         self.squares = np.empty_like(self.pulses)
@@ -263,7 +265,7 @@ class _Block:
         if fast.has_noise or fast.has_common:
             np.multiply(self.pulses, self.pulses, out=self.squares)
         if fast.has_common:
-            self.common = self.draws.normals(fast.lstm.common_index, 1)[0].copy()
+            self.common = self.draws.normals(fast.array.common_index, 1)[0].copy()
             np.add(z, np.sqrt(fast.common_variance @ self.squares) * self.common, out=z)
         if fast.has_noise:
             np.matmul(fast.variance, self.squares, out=self.sigma)
@@ -314,7 +316,7 @@ class _Block:
         np.divide(z, spare, out=z)
 
     def _exact_first(self, columns: np.ndarray, places: np.ndarray) -> np.ndarray:
-        own, common = (self.draws.at(places, k) for k in (columns, np.full(len(places), self.fast.lstm.common_index)))
+        own, common = (self.draws.at(places, k) for k in (columns, np.full(len(places), self.fast.array.common_index)))
         charge = self.charges.exact(self.pulses, columns, places)
         return self.fast.values(charge, self.pulses.take(places, axis=1), columns, own, common)
 

@@ -125,7 +125,7 @@ class Converter:
     Parameters
     ----------
     device : DeviceInstance
-    lstm : DeviceLstm
+    array : DeviceArray
         Of the device: its levels, starts, and where its noise begins.
     draws : Draws
         Of the columns' noise, from which single decisions are drawn too.
@@ -138,8 +138,8 @@ class Converter:
         Of the values.
     """
 
-    def __init__(self, device, lstm, draws: Draws, ramp_draws: Draws | None, batch: int, columns: int, dtype):
-        self.device, self.lstm = device, lstm
+    def __init__(self, device, array, draws: Draws, ramp_draws: Draws | None, batch: int, columns: int, dtype):
+        self.device, self.array = device, array
         self.draws, self.ramp_draws, self.batch, self.dtype = draws, ramp_draws, batch, dtype
         shape = columns, batch
         self.spare = np.empty(shape, dtype)
@@ -194,8 +194,8 @@ class Converter:
             return
         device, ticks, parts = self.device, self.device.spec.ticks, self._parts
         for ramp, table in {bank.ramp: bank.table for bank in banks}.items():
-            drawn = self.ramp_draws.normals(self.lstm.ramp_first + ramp * ticks, ticks)
-            parts[0] = self.lstm.starts[ramp]
+            drawn = self.ramp_draws.normals(self.array.ramp_first + ramp * ticks, ticks)
+            parts[0] = self.array.starts[ramp]
             np.multiply(drawn, device.ramp_noise[ramp][:, None], out=parts[1:])
             parts[1:] += device.ramp_steps[ramp][:, None]
             for tick in range(ticks):  # in order, as numpy.cumsum adds
@@ -335,7 +335,7 @@ class Converter:
         """Single decisions on ticks ``tick``, from 0: bool; and ``known``, exact values where needed, else NaN."""
         table, noise = bank.table, self.device.comparator_noise
         if self.ramp_draws is None:
-            level = self.lstm.levels[bank.ramp].take(tick)
+            level = self.array.levels[bank.ramp].take(tick)
         else:
             level = self._noisy[bank.ramp][0].take(tick * self.batch + place)
         gap = level - table.base
@@ -344,7 +344,7 @@ class Converter:
         if noise:
             number = tick * self.device.spec.columns
             number += column
-            number += self.lstm.decision_first + bank.columns.start
+            number += self.array.decision_first + bank.columns.start
             drawn = self.draws.at(place, number)
             drawn *= noise
             gap += drawn * table.per_cell

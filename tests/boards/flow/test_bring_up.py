@@ -16,7 +16,7 @@ from crossramp.boards.definitions.board import boards, find_board, probed_column
 from crossramp.cli.main import COMMANDS, parser
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import Space
-from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.network.array_protocol import IdealArray
 from crossramp.golden.network.model_file import load_model
 
 import crossramp
@@ -150,12 +150,12 @@ def test_the_scripts_for_an_array_on_pins(script, tmp_path):
     script("make_array.py")
     model = load_model(tmp_path / "array.npz")
     build = find_board("ulx3s-85f-pins").build(model.spec)
-    weights = model.network.weights
+    weights = model.network.weights.macro
     for code, expected in ((0, "all low True\nall high False\n"), (15, "all low False\nall high True\n")):
-        stuck = Lstm(build.spec, weights, [Stuck(code) for _ in build.spec.ramps])
+        stuck = IdealArray(build.spec, weights, [Stuck(code) for _ in build.spec.ramps])
         with Line(LinkModel(build, stuck)) as line:
             assert script("no_array.py", line.port) == expected
-    board = LinkModel(build, Lstm(build.spec, weights))
+    board = LinkModel(build, IdealArray(build.spec, weights))
     with Line(board) as line:
         text = script("run_array.py", line.port)
     assert "differs by at most 0 of 7" in text

@@ -10,6 +10,7 @@ from crossramp.boards.host.images import WrongModel
 from crossramp.golden.link.board_memory import Build, thresholds_image, weights_image
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import ANSWER, Command, Fault, Frame, Space, Status, StatusBlock
+from crossramp.golden.network.array_protocol import IdealArray
 from crossramp.golden.network.ramps import WrittenRamp
 from crossramp.golden.spec.cells import Gate
 from hypothesis import given, settings
@@ -58,20 +59,20 @@ def test_a_wrong_weight_on_the_board_is_seen():
     """The comparison can fail: what is read is the board's."""
     with Line(LinkModel(BUILD)) as line, quick(line) as board:
         board.load(NETWORK)
-        line.far.memories[Space.WEIGHTS][:] = weights_image(BUILD, -NETWORK.weights)
+        line.far.memories[Space.WEIGHTS][:] = weights_image(BUILD, -NETWORK.weights.macro)
         line.far._lstm = None
         assert not is_golden(board.run(X[0]), 0)
 
 
 def test_written_thresholds_and_settings():
-    floors = [ramp.floors[::-1] + k for k, ramp in enumerate(NETWORK.lstm.ramps)]
+    floors = [ramp.floors[::-1] + k for k, ramp in enumerate(NETWORK.lstm.array.ramps)]
     with Line(LinkModel(BUILD)) as line, quick(line) as board:
         board.load(NETWORK, floors, hold=300, tick=2, calibration=0x101)
         assert board.read(Space.THRESHOLDS) == thresholds_image(BUILD, floors)
         assert board.read(Space.SETTINGS) == bytes([0x2C, 1, 2, 0, 1, 1])
         h = board.run(X[0], every_step=True).h
-    macro = type(NETWORK.lstm)(SPEC, NETWORK.weights, [WrittenRamp(ramp, SPEC.latch) for ramp in floors])
-    np.testing.assert_array_equal(h, macro.run(X[:1]).h[0])
+    written = IdealArray(SPEC, NETWORK.weights.macro, [WrittenRamp(ramp, SPEC.latch) for ramp in floors])
+    np.testing.assert_array_equal(h, NETWORK.behind(written).run(X[:1]).h[0])
 
 
 def test_what_cannot_be_loaded():
@@ -97,7 +98,7 @@ def test_what_cannot_be_loaded():
 
 def test_a_board_with_its_array_on_pins():
     build = Build("pins", SPEC, 0, 12_000_000)
-    with Line(LinkModel(build, NETWORK.lstm)) as line, quick(line) as board:
+    with Line(LinkModel(build, NETWORK.lstm.array)) as line, quick(line) as board:
         board.load(NETWORK)
         assert is_golden(board.run(X[1]), 1)
         with pytest.raises(ValueError, match="pins: its array has ramps of its own; leave out the thresholds"):

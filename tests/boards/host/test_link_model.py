@@ -28,8 +28,8 @@ from crossramp.golden.link.link_protocol import (
     step_payload,
     write_payload,
 )
+from crossramp.golden.network.array_protocol import IdealArray, row_pulses
 from crossramp.golden.network.cell_update import state_pulses, update_c, update_h
-from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
@@ -83,9 +83,9 @@ class Asker:
 
     def load(self, network, floors=None):
         if self.build.columns_per_clock:
-            self.write(Space.WEIGHTS, weights_image(self.build, network.weights))
+            self.write(Space.WEIGHTS, weights_image(self.build, network.weights.macro))
             self.write(Space.THRESHOLDS, thresholds_image(self.build, floors))
-        self.write(Space.HEAD, head_image(self.build, network))
+        self.write(Space.HEAD, head_image(self.build, network.weights))
 
     def run(self, x, tag: int = 9) -> np.ndarray:
         """h of every step."""
@@ -132,9 +132,10 @@ def test_written_thresholds_convert_tick_by_tick(spec, seed):
     def convert(macs, ramp):
         return latch(macs > floors[ramp].reshape((-1, *[1] * macs.ndim)), spec.latch)
 
+    ideal = IdealArray(spec, network.weights.macro)
     c, h, hidden = np.zeros((1, spec.units), np.int64), np.zeros((1, spec.units), np.int64), []
     for codes in x:
-        macs = Lstm(spec, network.weights).macs(codes[None], h)
+        macs, _ = ideal.convert(row_pulses(spec, codes[None], h), np.zeros(1, int))
         gates = np.empty_like(macs)
         for gate in "ifgo":
             gates[:, spec.bank(gate)] = convert(spec.of_bank(macs, gate), spec.ramp_of(gate))
@@ -160,7 +161,7 @@ def test_each_memory_decides(space, seed):
 
 def test_an_array_on_pins(seed):
     network, x = network_of(SPEC, seed), inputs_of(SPEC, seed, batch=1, steps=4)
-    asker = Asker(PINS, array=network.lstm)
+    asker = Asker(PINS, array=network.lstm.array)
     asker.load(network)
     np.testing.assert_array_equal(asker.run(x[0]), network.run(x).h[0])
     for command in (Command.READ, Command.WRITE):

@@ -103,15 +103,15 @@ def test_drawn_specification(models, spec, seed, columns):
 def test_wrong_memories_show(odd, seed):
     """Whatever is loaded wrongly is seen where it acts, and nowhere before."""
     network, x = network_of(ODD.spec, seed), inputs_of(ODD.spec, seed, batch=4, steps=3)
-    head = Network(ODD.spec, network.weights, network.head_weights, network.head_biases ^ 1)
-    weights = network.weights.copy()
+    head = Network(ODD.spec, network.weights.replace(head_biases=network.weights.head_biases ^ 1))
+    weights = network.weights.macro.copy()
     weights[:, 3] = np.where(weights[:, 3] > 0, -1, 1) * ODD.spec.weight_max
     with driver(odd[1], ODD) as board:
         board.load(network)
         assert wrong(board, network, x) == set()
         assert "logits" in wrong(board, head, x)
         assert "h" not in wrong(board, head, x)
-        assert "h" in wrong(board, Network(ODD.spec, weights, network.head_weights, network.head_biases), x)
+        assert "h" in wrong(board, Network(ODD.spec, network.weights.replace(macro=weights)), x)
 
 
 def test_whatever_is_sent_is_answered_as_defined(odd, rng):

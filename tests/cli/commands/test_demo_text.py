@@ -13,6 +13,7 @@ from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.inputs.text_codes import TextSettings, bits_per_character, probabilities
 from crossramp.golden.network.model_file import Model, load_model, save_model
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.weights import Weights
 from crossramp.sim.bulk import interactive
 from crossramp.sim.tools.simulators import SimulationError
 
@@ -33,8 +34,7 @@ def model(tmp_path) -> Model:
     sizes = {"inputs": 7, "units": 4, "classes": 7, "projection": 3, "readout": "step"}
     spec = small_model(features=False).spec.replace(**sizes)
     network, settings = network_of(spec, 7), TextSettings(VOCABULARY, None, spec.input_max, 1 / 1000)
-    arrays = network.weights, network.head_weights, network.head_biases
-    made = Model(spec, *arrays, settings.class_names, settings.to_dict(), projection_weights=network.projection_weights)
+    made = Model(spec, network.weights, settings.class_names, settings.to_dict())
     save_model(tmp_path / "mine.npz", made)
     return made
 
@@ -114,11 +114,11 @@ def test_what_is_printed(run, model, monkeypatch):
 
 def other_network(network: Network, name: str) -> Network:
     """One number of ``name`` is another."""
-    arrays = {k: getattr(network, k) for k in ("weights", "head_weights", "head_biases", "projection_weights")}
+    arrays = network.weights.arrays()
     changed = arrays[name].copy()
     place = (-1, 0) if changed.ndim == 2 else (2,)
     changed[place] = -np.sign(changed[place] or 1)
-    return Network(network.spec, *(arrays | {name: changed}).values())
+    return Network(network.spec, Weights.from_arrays(arrays | {name: changed}))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_on_a_chip(run, model, monkeypatch):
     # A chip whose calibration chooses other cells than the nominal ones, which is most of them.
     technology = load("rram").replace({"cell.read_noise": 0.2})
     network, plan = model.network, CalibrationPlan.of(model.spec, technology["ramp.calibration_range"])
-    chips = ((seed, device(technology, model.spec, network.weights, seed)) for seed in range(5, 50))
+    chips = ((seed, device(technology, model.spec, network.weights.macro, seed)) for seed in range(5, 50))
     seed = next(seed for seed, chip in chips if (calibrate(chip, plan).cells != chip.nominal).any())
     chip_arguments = (*RRAM, "--device-seed", seed)
     content = told(run, *AMARANTH, *chip_arguments, "--characters", 9)
@@ -227,16 +227,7 @@ def test_models_and_simulators_that_will_not_do(run, model, deaf_file, monkeypat
 
 def test_a_model_that_knows_no_romeo(run, model):
     settings = TextSettings("abcdefg", None, model.spec.input_max)
-    arrays = load_model("mine.npz")
-    save_model(
-        "other.npz",
-        Model(
-            model.spec,
-            *(arrays.weights, arrays.head_weights, arrays.head_biases),
-            settings.class_names,
-            settings.to_dict(),
-            projection_weights=arrays.projection_weights,
-        ),
-    )
+    made = Model(model.spec, load_model("mine.npz").weights, settings.class_names, settings.to_dict())
+    save_model("other.npz", made)
     content = told(run, "--model", "other.npz", "--simulator", "amaranth", "--characters", 2)
     assert content["prompt"] == "a"

@@ -143,9 +143,9 @@ def test_hardware_that_differs_is_told(run, model_file, recordings, monkeypatch)
     original = amaranth_backend.simulate_amaranth
 
     def other(network, x, **options):
-        biases = network.head_biases.copy()
+        biases = network.weights.head_biases.copy()
         biases[1] = (1 << (network.spec.head_bias_bits - 1)) - 1
-        return original(type(network)(network.spec, network.weights, network.head_weights, biases), x, **options)
+        return original(type(network)(network.spec, network.weights.macro, network.weights.head, biases), x, **options)
 
     monkeypatch.setattr(amaranth_backend, "simulate_amaranth", other)
     status, out, _ = run("evaluate", model_file, recordings, *HARDWARE)

@@ -101,7 +101,7 @@ def test_conductances_are_the_weights(generated, model_file):
             weights[int(row["row"]), int(row["column"])] = levels
         else:
             states[row["row_use"]] = (int(row["column"]), levels)
-    assert np.array_equal(weights, model.weights)
+    assert np.array_equal(weights, model.weights.macro)
     assert states == {f"state{u}": (spec.column("g", u), spec.state_cell) for u in range(spec.units)}
     assert len(rows) == weights.size + spec.units
     assert [row["row_use"] for row in rows[:: spec.columns]][: spec.rows] == [
@@ -309,7 +309,7 @@ def test_the_vectors_are_as_documented(top, model_file, tmp_path):
         assert len(words) == math.prod(int(size) for size in re.findall(r"\d+", shape)) or words == ["00000000"]
     weights = [int(w, 16) for w in (bench / "vectors" / "array" / "weights.hex").read_text().split()]
     signed = np.array([w - (1 << 32) if w >> 31 else w for w in weights]).reshape(spec.rows, spec.columns)
-    np.testing.assert_array_equal(signed, model.weights)
+    np.testing.assert_array_equal(signed, model.weights.macro)
     assert len(shapes) == 5
 
 

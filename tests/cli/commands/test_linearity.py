@@ -113,7 +113,7 @@ def test_refusals_are_one_line(capsys, arguments, message):
 def test_given_cells_are_those_of_every_instance(capsys, tmp_path, model_file):
     """A ramp that was measured once has one linearity, unless it ages."""
     model = load_model(model_file)
-    chip = sample(load("rram"), model.spec, model.weights, 4)
+    chip = sample(load("rram"), model.spec, model.weights.macro, 4)
     names = ("positive", "negative", "ramp", "ramp_negative", "ramp_start", "ramp_start_negative")
     names += ("calibration", "calibration_negative")
     np.savez(tmp_path / "g.npz", unit="S", **{name: getattr(chip, name) for name in names})

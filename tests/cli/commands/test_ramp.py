@@ -26,7 +26,7 @@ def run(*arguments) -> int:
 def model(tmp_path):
     spec = Specification(inputs=3, units=2, classes=2, adc_bits=4)
     network = network_of(spec, 0)
-    save_model(tmp_path / "m.npz", Model(spec, network.weights, network.head_weights, network.head_biases, ("a", "b")))
+    save_model(tmp_path / "m.npz", Model(spec, network.weights, ("a", "b")))
     return tmp_path / "m.npz"
 
 

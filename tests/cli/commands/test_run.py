@@ -178,7 +178,7 @@ def test_a_disturbed_line_changes_nothing_but_the_count(run, model_file, build, 
 
 def test_other_models_of_the_specification_need_no_other_board(run, model_file, board, tmp_path):
     model = small_model()
-    save_model(tmp_path / "other.npz", replace(model, weights=-model.weights))
+    save_model(tmp_path / "other.npz", replace(model, weights=model.weights.replace(macro=-model.weights.macro)))
     save_model(tmp_path / "lanes.npz", replace(model, spec=model.spec.replace(lanes=3)))
     for name in (model_file, "other.npz", "lanes.npz", model_file):
         assert ran(run, name, "--random", 1, "--port", board.port)[0] == 0

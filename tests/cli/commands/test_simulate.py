@@ -66,7 +66,7 @@ def test_a_wrong_weight_in_the_array_is_seen(run, model_file, monkeypatch):
     original = amaranth_backend.simulate_amaranth
 
     def spoiled(network, x, **options):
-        weights = network.weights.copy()
+        weights = network.weights.macro.copy()
         weights[:, 0] = -weights[:, 0]
         return original(network, x, **options | {"array": ArraySetup(Programming.ideal(network.spec, weights))})
 

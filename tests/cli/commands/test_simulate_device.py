@@ -9,12 +9,12 @@ import pytest
 from crossramp.cli.inputs.network_inputs import from_seed
 from crossramp.golden.analog.chip.sampling import device
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.network.model_file import load_model
 from crossramp.sim.amaranth import amaranth_backend
 
 from tests.cli.conftest import is_refusal
+from tests.support.chips import macro_of
 
 CHIP = ("--technology", "rram", "--device-seed", 5, "--set", "cell.read_noise=0.2")
 
@@ -31,9 +31,9 @@ def test_every_simulator_has_the_same_chip(run, model_file, simulator):
     assert status == 0
     assert (content["mismatches"], content["violations"]) == (0, [])
     model = load_model(model_file)
-    chip = device(load("rram").replace({"cell.read_noise": 0.2}), model.spec, model.weights, 5)
+    chip = device(load("rram").replace({"cell.read_noise": 0.2}), model.spec, model.weights.macro, 5)
     x = from_seed(model, 8, 1).codes
-    golden = model.network.with_head(DeviceLstm(chip).run(x))
+    golden = model.network.with_head(macro_of(chip).run(x))
     answers = [model.class_names[k] for k in golden.answers]
     ideal = [model.class_names[k] for k in model.network.answers(x)]
     rows = content["rows"]
@@ -61,7 +61,7 @@ def test_cells_that_a_calibration_finds(run, model_file):
     model = load_model(model_file)
     tech = load("rram").replace({"cell.read_noise": 0.2})
     plan = CalibrationPlan.of(model.spec, tech["ramp.calibration_range"])
-    found = calibrate(device(tech, model.spec, model.weights, 5), plan).registers
+    found = calibrate(device(tech, model.spec, model.weights.macro, 5), plan).registers
     expected = sum(int(value) << model.spec.calibration_cells * k for k, value in enumerate(found))
     status, content = simulated(run, model_file, "--random", 2, *CHIP, "--calibration", "found")
     assert status == 0

@@ -245,16 +245,17 @@ def test_evaluate_takes_cells(run, model_file, halved, recordings, monkeypatch):
     assert told["array"]["conductances"] == ["weights.csv", "cells.csv"]
     # Half of each weight, as the tables say; all chips are the same array then, and the hardware equals its golden.
     model = load_model(model_file)
-    assert np.allclose(chips[0].instance.weights, model.weights / 2, atol=1e-4)
+    assert np.allclose(chips[0].instance.weights, model.weights.macro / 2, atol=1e-4)
     assert told["hardware"][1]["mismatches"] == 0
     assert len({chip["accuracy"] for chip in told["instances"][0]["chips"]}) == 1
-    from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
     from crossramp.golden.inputs.features import features, pulse_codes
     from crossramp.train.data.word_folders import labeled_recordings
 
+    from tests.support.chips import macro_of
+
     found = labeled_recordings(recordings, model.class_names, model.feature_settings)
     codes = pulse_codes(features(found.clips, model.feature_settings), model.spec.input_bits)
-    hidden = DeviceLstm(chips[0].instance).hidden(codes)
+    hidden = macro_of(chips[0].instance).hidden(codes)
     answers = model.network.logits(hidden.sum(axis=1), codes.shape[1]).argmax(axis=1)
     assert told["instances"][0]["mean"] == (answers == found.labels).mean()
     out = run(*evaluate)[1]
@@ -379,7 +380,7 @@ def test_the_page_runs_as_it_stands(tmp_path):
         [tmp_path / "conductances_measured.csv", tmp_path / "ramps_measured.csv"],
         spec,
         load("rram"),
-        load_model("kws").weights,
+        load_model("kws").weights.macro,
     )
-    wanted = targets(load("rram"), spec, load_model("kws").weights)
+    wanted = targets(load("rram"), spec, load_model("kws").weights.macro)
     assert np.std(found.positive - wanted.positive) == pytest.approx(1e-6, rel=0.05)

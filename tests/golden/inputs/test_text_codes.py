@@ -23,7 +23,7 @@ def text_model(settings: TextSettings, **changes) -> Model:
     spec = Specification(inputs=settings.inputs, units=2, classes=len(settings.vocabulary), readout="step")
     network = network_of(spec.replace(**changes.pop("spec", {})), 1)
     content = {"class_names": settings.class_names, "features": settings.to_dict()}
-    return Model(network.spec, network.weights, network.head_weights, network.head_biases, **content | changes)
+    return Model(network.spec, network.weights, **content | changes)
 
 
 @given(st.text(VOCABULARY))

@@ -26,9 +26,8 @@ def model_of(spec=SPEC, seed=0, **changes) -> Model:
     content = {
         "class_names": tuple(f"class {k}" for k in range(spec.classes)),
         "provenance": {"seed": seed, "loss": [0.5, 0.25], "by": "a tëst"},
-        "projection_weights": network.projection_weights,
     }
-    return Model(spec, network.weights, network.head_weights, network.head_biases, **content | changes)
+    return Model(spec, **{"weights": network.weights} | content | changes)
 
 
 @settings(max_examples=40)
@@ -51,11 +50,11 @@ def test_projections_are_in_the_file_where_there_are_any(tmp_path):
     members = zipfile.ZipFile(tmp_path / "m.npz").namelist()
     assert members == ["model.npy", "weights.npy", "head_weights.npy", "head_biases.npy", "projection_weights.npy"]
     again = load_model(tmp_path / "m.npz")
-    np.testing.assert_array_equal(again.projection_weights, model.projection_weights)
-    other = dataclasses.replace(model, projection_weights=-model.projection_weights)
+    np.testing.assert_array_equal(again.weights.projection, model.weights.projection)
+    other = dataclasses.replace(model, weights=model.weights.replace(projection=-model.weights.projection))
     assert other.content_hash != model.content_hash
     with pytest.raises(ValueError, match="projection_weights are missing: the specification has a projection to 1"):
-        dataclasses.replace(model, projection_weights=None)
+        dataclasses.replace(model, weights=model.weights.replace(projection=None))
     # What one file has and the other has not.
     save_model(tmp_path / "plain.npz", model_of())
     for source, change, message in (
@@ -97,7 +96,7 @@ def test_numpy_reads_it_without_pickles(tmp_path):
 
 def test_arrays_are_read_only():
     with pytest.raises(ValueError, match="read-only"):
-        model_of().weights[0, 0] = 1
+        model_of().weights.macro[0, 0] = 1
 
 
 @pytest.mark.parametrize(
@@ -254,7 +253,7 @@ def test_range_is_checked_though_the_hash_fits(tmp_path, monkeypatch):
     path = tmp_path / "m.npz"
     save_model(path, model_of())
     content = with_array("weights", lambda a: np.full_like(a, 16))(members(path))
-    arrays = {name: np.load(io.BytesIO(content[f"{name}.npy"])) for name in model_file._ARRAYS}
+    arrays = {name: np.load(io.BytesIO(content[f"{name}.npy"])) for name in ("weights", "head_weights", "head_biases")}
     write(path, with_text(lambda t: t | {"arrays_hash": model_file._arrays_hash(arrays)})(content))
     with pytest.raises(ModelFileError, match=r"weights\[0, 0\] is 16; allowed: -15 to 15; correct it"):
         load_model(path)

@@ -8,6 +8,7 @@ import pytest
 from crossramp.golden.network import cell_update, compiled, fast_lstm, lstm
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import STEP_QUANTITIES
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 
@@ -20,8 +21,9 @@ DEMO = Specification(inputs=40, units=32, classes=12)
 def differences(network: Network, x: np.ndarray) -> list[str]:
     """What of the whole trace differs from the reference: names with the first place."""
     trace = network.run(x)
-    weights, heads, biases = network.weights.tolist(), network.head_weights.tolist(), network.head_biases.tolist()
-    projection = None if network.projection_weights is None else network.projection_weights.tolist()
+    arrays = {name: array.tolist() for name, array in network.weights.arrays().items()}
+    weights, heads, biases = (arrays[name] for name in ("weights", "head_weights", "head_biases"))
+    projection = arrays.get("projection_weights")
     found = []
     for number, utterance in enumerate(x.tolist()):
         answer, logits, steps = reference.run(network.spec.to_dict(), weights, heads, biases, utterance, projection)
@@ -223,10 +225,10 @@ def test_too_many_steps_refused():
 def test_weights_refused(name, value, message):
     spec = Specification(inputs=2, units=1, classes=2)
     network = network_of(spec, 0)
-    arrays = {name: getattr(network, name).copy() for name in ("weights", "head_weights", "head_biases")}
+    arrays = {key: array.copy() for key, array in network.weights.arrays().items()}
     arrays[name].flat[0] = value
     with pytest.raises(ValueError, match=message):
-        Network(spec, **arrays)
+        Network(spec, Weights.from_arrays(arrays))
 
 
 def test_projection_rounds_saturates_and_feeds_back():
@@ -239,7 +241,7 @@ def test_projection_rounds_saturates_and_feeds_back():
     assert cell_update.project(spec, np.array([[7, 7]]), codes)[:, 0].tolist() == [1, -1, 3, 2, 15, -15]
     network = network_of(spec, 3)
     x = inputs_of(spec, 3, batch=1, steps=2)
-    other = Network(spec, network.weights, network.head_weights, network.head_biases, -network.projection_weights)
+    other = Network(spec, network.weights.replace(projection=-network.weights.projection))
     first, second = network.run(x).macs, other.run(x).macs
     assert (first[:, 0] == second[:, 0]).all()
     assert (first[:, 1] != second[:, 1]).any()
@@ -248,22 +250,23 @@ def test_projection_rounds_saturates_and_feeds_back():
 def test_projection_weights_refused():
     spec = Specification(inputs=1, units=3, classes=2, projection=2)
     network = network_of(spec, 0)
-    arrays = network.weights, network.head_weights, network.head_biases
     for weights, message in (
         (None, "projection_weights are missing: the specification has a projection to 2"),
         (np.zeros((3, 2), int), r"projection_weights has the shape \(3, 2\); expected \(2, 3\)"),
         (np.full((2, 3), 128), r"projection_weights\[0, 0\] is 128; allowed: -127 to 127"),
     ):
         with pytest.raises(ValueError, match=message):
-            Network(spec, *arrays, weights)
+            Network(spec, network.weights.replace(projection=weights))
     plain = network_of(spec.replace(projection=0), 0)
     with pytest.raises(ValueError, match="projection_weights are given, but the specification has no projection"):
-        Network(plain.spec, plain.weights, plain.head_weights, plain.head_biases, np.zeros((2, 3), int))
+        Network(plain.spec, plain.weights.replace(projection=np.zeros((2, 3), int)))
 
 
 def test_tie_goes_to_the_lower_class():
     spec = Specification(inputs=2, units=3, classes=4)
-    network = Network(spec, network_of(spec, 1).weights, np.zeros((4, 3), int), np.array([0, 5, 5, 1]))
+    network = Network(
+        spec, network_of(spec, 1).weights.replace(head=np.zeros((4, 3), int), head_biases=np.array([0, 5, 5, 1]))
+    )
     assert network.run(inputs_of(spec, 1)).answers.tolist() == [1, 1]
     assert network.answers(inputs_of(spec, 1)).tolist() == [1, 1]
 
@@ -316,7 +319,7 @@ def test_wrong_threshold_is_noticed(seed):
     network, x = network_of(DEMO, seed), inputs_of(DEMO, seed, batch=1, steps=3)
     trace = network.run(x)
     gate_i = trace.macs[0, 0, : DEMO.units]
-    ramp = network.lstm.ramps[0]
+    ramp = network.lstm.array.ramps[0]
     on = int(gate_i[np.abs(gate_i) < 300][0])  # a MAC that occurs becomes a threshold
     floors = np.sort(np.append(ramp.floors[1:], on))
     ramp.__dict__["floors"] = floors

@@ -8,6 +8,7 @@ import pytest
 from crossramp.golden.analog.technologies.constants import CONSTANTS, PAIRS, RAMP_KINDS
 from crossramp.golden.analog.technologies.technology import load, shipped
 from crossramp.golden.network.model_file import Model
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.cells import Gate
 from crossramp.golden.spec.implementation import ImplementationParameters
 from crossramp.golden.spec.parameters import SpecificationError, declarations
@@ -64,7 +65,7 @@ def model(**changes) -> Model:
         "projection_weights": np.arange(8).reshape(2, 4),
     }
     spec = SPEC.replace(bias_rows=2)
-    return Model(**({"spec": spec, "class_names": ("a", "b"), **arrays} | changes))
+    return Model(**({"spec": spec, "class_names": ("a", "b"), "weights": Weights.from_arrays(arrays)} | changes))
 
 
 #: What no answer and no name of an answer depends on.
@@ -80,11 +81,12 @@ def test_a_models_hash_follows_every_field(name):
     elif name == "class_names":
         others = [("a", "c"), ("b", "a")]
     else:
-        others = []
-        for place in (0, -1):  # the first and the last number count
-            changed = value.copy()
-            changed.flat[place] += 1
-            others.append(changed)
+        others, arrays = [], value.arrays()
+        for key, array in arrays.items():
+            for place in (0, -1):  # the first and the last number count
+                changed = array.copy()
+                changed.flat[place] += 1
+                others.append(Weights.from_arrays(arrays | {key: changed}))
     hashes = {model(**{name: other}).content_hash for other in others}
     assert one.content_hash not in hashes
     assert len(hashes) == len(others)

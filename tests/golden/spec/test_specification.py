@@ -178,9 +178,8 @@ def test_every_file_format_keeps_format_and_hashes(form, spec, seed, tmp_path_fa
     """TOML, model file, board identity, JSON."""
     spec, folder = spec.replace(format=form), tmp_path_factory.getbasetemp()
     network = network_of(spec, seed)
-    arrays = {name: getattr(network, name) for name in ("weights", "head_weights", "head_biases")}
     names = tuple(f"class {k}" for k in range(spec.classes))
-    model = Model(spec, **arrays, class_names=names, projection_weights=network.lstm.projection_weights)
+    model = Model(spec, network.weights, names)
     save_spec(folder / "spec.toml", spec)
     save_model(folder / "model.npz", model)
     found = [load_spec(folder / "spec.toml"), load_model(folder / "model.npz").spec]

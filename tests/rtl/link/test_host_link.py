@@ -83,12 +83,12 @@ def test_busy_until_it_is_done(seed):
     network, x = network_of(SPEC, seed), inputs_of(SPEC, seed, batch=1, steps=3)
     core = BoardCore(build())
     host = Host(core)
-    image = weights_image(build(), network.weights)
+    image = weights_image(build(), network.weights.macro)
 
     async def bench(ctx):
         await host.write(ctx, Space.WEIGHTS, image)
         await host.write(ctx, Space.THRESHOLDS, thresholds_image(build()))
-        await host.write(ctx, Space.HEAD, head_image(build(), network))
+        await host.write(ctx, Space.HEAD, head_image(build(), network.weights))
         await host.settings(ctx, 4500)
         assert await host.ask(ctx, Command.RESET, b"\x05") == bytes([Status.OK])
         assert await host.step(ctx, 5, 0, False, x[0, 0]) == Status.OK
@@ -158,7 +158,7 @@ def test_pins_and_pacing(hold, tick, seed):
     spec = SPEC.replace(units=2, lanes=1, settle_clocks=2, calibration_cells=9)
     network, x = network_of(spec, seed), inputs_of(spec, seed, batch=1, steps=2)
     core = BoardCore(build(spec, 0))
-    host, model = Host(core), ArrayModel(spec, network.weights)
+    host, model = Host(core), ArrayModel(spec, network.weights.macro)
     # Beyond the pacer the array sees ramps that pause although it was ready.
     checker = ProtocolChecker(spec) if hold <= 1 and tick <= 1 else None
     cells = 9 * len(spec.ramps)
@@ -168,7 +168,7 @@ def test_pins_and_pacing(hold, tick, seed):
         await drive_array(ctx, core.array, model, checker=checker)
 
     async def bench(ctx):
-        await host.write(ctx, Space.HEAD, head_image(build(spec, 0), network))
+        await host.write(ctx, Space.HEAD, head_image(build(spec, 0), network.weights))
         words = [hold, tick] + [0x8001] * -(-cells // 16)
         await host.settings(ctx, *words)
         assert await host.ask(ctx, Command.READ + Space.WEIGHTS, read_payload(0, 1)) == bytes([Status.UNKNOWN])

@@ -72,8 +72,8 @@ def test_equals_golden(case, seed, rng):
     spec = Specification(classes=1, **case)
     network = network_of(spec, seed)
     x = utterances(spec, seed)
-    dut = Macro(spec, projection_weights=network.projection_weights)
-    run = MacroRun(spec, network.weights, x, rng=rng, dut=dut)
+    dut = Macro(spec, projection_weights=network.weights.projection)
+    run = MacroRun(spec, network.weights.macro, x, rng=rng, dut=dut)
     run.assert_equals(network.lstm.run(np.stack(x)))
     run.checker.check_finished()
     # The first step has its x to wait for; an x that loads longer than a step runs sets the pace.
@@ -86,8 +86,8 @@ def test_equals_golden(case, seed, rng):
 def test_every_specification_equals_golden(spec, seed, compact):
     network = network_of(spec, seed)
     x = utterances(spec, seed)
-    dut = Macro(spec, compact=compact, projection_weights=network.projection_weights)
-    run = MacroRun(spec, network.weights, x, rng=np.random.default_rng(seed), probability=0.2, dut=dut)
+    dut = Macro(spec, compact=compact, projection_weights=network.weights.projection)
+    run = MacroRun(spec, network.weights.macro, x, rng=np.random.default_rng(seed), probability=0.2, dut=dut)
     run.assert_equals(network.lstm.run(np.stack(x)))
     run.checker.check_finished()
 
@@ -95,14 +95,14 @@ def test_every_specification_equals_golden(spec, seed, compact):
 def test_a_compact_macro_takes_as_many_clocks(seed, rng):
     """As long as x loads in what is left of a step after its first window."""
     network, x = network_of(SMALL, seed), utterances(SMALL, seed)
-    run = MacroRun(SMALL, network.weights, x, rng=rng, dut=Macro(SMALL, compact=True))
+    run = MacroRun(SMALL, network.weights.macro, x, rng=rng, dut=Macro(SMALL, compact=True))
     run.assert_equals(network.lstm.run(np.stack(x)))
     assert run.step_clocks[1:] == [SMALL.clocks_per_step] * 3
 
 
 def test_clocks_per_step_within_a_tenth_of_the_analog_bound(seed, rng):
     spec = Specification(inputs=40, units=32, classes=12, lanes=16)
-    run = MacroRun(spec, network_of(spec, seed).weights, utterances(spec, seed, 1, 3), rng=rng)
+    run = MacroRun(spec, network_of(spec, seed).weights.macro, utterances(spec, seed, 1, 3), rng=rng)
     assert run.step_clocks[1:] == [spec.clocks_per_step] * 2
     assert spec.clocks_per_step <= 1.10 * spec.analog_clocks_per_step
 
@@ -125,7 +125,7 @@ def test_flushing_takes_a_clock_a_beat():
 
 def test_busy_from_the_first_step_to_the_last_beat(seed):
     network, x = network_of(SMALL, seed), utterances(SMALL, seed, 2, 2)
-    dut, model = Macro(SMALL), ArrayModel(SMALL, network.weights)
+    dut, model = Macro(SMALL), ArrayModel(SMALL, network.weights.macro)
     shown = []
 
     async def array(ctx):
@@ -198,7 +198,7 @@ FAULTS = {
 def test_misbehaving_comparators_are_defined(fault, mode, seed, rng):
     spec = SMALL.replace(latch=mode)
     x = utterances(spec, seed)
-    run = MacroRun(spec, network_of(spec, seed).weights, x, rng=rng, probability=0.1, fault=fault(spec))
+    run = MacroRun(spec, network_of(spec, seed).weights.macro, x, rng=rng, probability=0.1, fault=fault(spec))
     expected = replayed(spec, run.model, x)
     np.testing.assert_array_equal(np.concatenate([run.units(g) for g in "ifgo"], axis=1), expected["codes"])
     np.testing.assert_array_equal(run.units("c"), expected["c"])
@@ -214,7 +214,7 @@ def test_misbehaving_comparators_are_defined(fault, mode, seed, rng):
 def test_a_late_comparator_costs_one_code(seed, rng):
     network = network_of(SMALL, seed)
     x = utterances(SMALL, seed, 1, 1)
-    run = MacroRun(SMALL, network.weights, x, rng=rng, fault=Late(range(SMALL.columns)))
+    run = MacroRun(SMALL, network.weights.macro, x, rng=rng, fault=Late(range(SMALL.columns)))
     got = np.concatenate([run.units(g) for g in "ifgo"], axis=1)
     golden = network.lstm.run(np.stack(x)).codes[0]
     # Each falls one tick late; at full scale there is no tick left to fall on.
@@ -226,7 +226,7 @@ def test_the_most_negative_code_is_driven_as_full_scale(seed, rng):
     x = utterances(SMALL, seed, 1, 2)
     below = [np.where(u == -SMALL.input_max, -SMALL.input_max - 1, u) for u in x]
     below[0][0, 0], x[0][0, 0] = -SMALL.input_max - 1, -SMALL.input_max
-    run = MacroRun(SMALL, network.weights, below, rng=rng)
+    run = MacroRun(SMALL, network.weights.macro, below, rng=rng)
     run.assert_equals(network.lstm.run(np.stack(x)))
 
 
@@ -249,7 +249,7 @@ def test_the_comparison_can_fail(seed, rng, monkeypatch):
     monkeypatch.setattr("crossramp.rtl.macro.macro.CaptureBank", WrongCapture)
     network = network_of(SMALL, seed)
     x = utterances(SMALL, seed)
-    run = MacroRun(SMALL, network.weights, x, rng=rng)
+    run = MacroRun(SMALL, network.weights.macro, x, rng=rng)
     with pytest.raises(AssertionError, match="Mismatched elements"):
         run.assert_equals(network.lstm.run(np.stack(x)))
 
@@ -257,7 +257,7 @@ def test_the_comparison_can_fail(seed, rng, monkeypatch):
 def test_the_array_matters(seed, rng):
     network = network_of(SMALL, seed)
     x = utterances(SMALL, seed)
-    wrong = network.weights.copy()
+    wrong = network.weights.macro.copy()
     wrong[0] = -wrong[0]
     run = MacroRun(SMALL, wrong, x, rng=rng)
     with pytest.raises(AssertionError, match="Mismatched elements"):

@@ -64,7 +64,7 @@ projected = specifications(max_units=9).map(lambda spec: spec.replace(projection
 @given(spec=projected, seed=seeds)
 @settings(max_examples=30)
 def test_every_specification(spec, seed):
-    weights = network_of(spec, seed).projection_weights
+    weights = network_of(spec, seed).weights.projection
     codes, rng = codes_of(spec, seed)
     expected = project(spec, weights, codes)
     r, clocks = run(spec, weights, codes)
@@ -86,7 +86,7 @@ def test_halves_and_saturation():
 
 
 def test_the_comparison_can_fail(seed):
-    weights = network_of(SPEC, seed).projection_weights
+    weights = network_of(SPEC, seed).weights.projection
     wrong = weights.copy()
     wrong[2, 4] = -wrong[2, 4] or 7
     codes = np.full((1, 5), 15)

@@ -6,7 +6,6 @@ import pytest
 from amaranth import Cat, Mux, Signal
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate, selected
 from crossramp.golden.analog.conversion.device import DeviceInstance
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.spec.cells import Gate
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.support.amaranth_benches import simulate
 from tests.support.calibration_bench import CalibratorRun, instance, plan_of
+from tests.support.chips import macro_of
 from tests.support.strategies import inputs_of, network_of, seeds, specifications
 
 SMALL = Specification(
@@ -90,8 +90,8 @@ def test_an_utterance_under_way_ends_first_and_the_next_one_waits(start_after, s
     run = CalibratorRun(plan, device, utterances=utterances, start_after=start_after, stall=0.1, seed=seed)
     golden = assert_equals_golden(run, device)
     before = -(-start_after // 6)
-    nominal = DeviceLstm(device, selected(SMALL, [8, 8]))
-    calibrated = DeviceLstm(device, golden.cells)
+    nominal = macro_of(device, selected(SMALL, [8, 8]))
+    calibrated = macro_of(device, golden.cells)
     expected = [(nominal if k < before else calibrated).run(x[None]).h[0] for k, x in enumerate(utterances)]
     np.testing.assert_array_equal(run.units(), np.concatenate(expected))
     assert (nominal.run(utterances[0][None]).codes != calibrated.run(utterances[0][None]).codes).any()
@@ -108,7 +108,7 @@ def test_an_ideal_array_gets_its_nominal_setting(rng):
     spec = SMALL.replace(calibration_cells=5)
     for lsb in (1, 3, 20):
         cells = np.tile(lsb * 2.0 ** np.arange(5), (2, 1))
-        device = DeviceInstance.ideal(spec, network_of(spec, 1).weights, cells)
+        device = DeviceInstance.ideal(spec, network_of(spec, 1).weights.macro, cells)
         for start in (16, 9, 28):
             shifted = device.replace(ramp_start=device.ramp_start - start * lsb)
             golden = calibrate(shifted, CalibrationPlan(spec, 0))
@@ -121,7 +121,7 @@ def test_an_ideal_array_gets_its_nominal_setting(rng):
 def test_a_ramp_out_of_reach_fails_alone(start, register):
     spec = SMALL.replace(calibration_cells=5)
     cells = np.tile(2.0 ** np.arange(5), (2, 1))
-    device = DeviceInstance.ideal(spec, network_of(spec, 1).weights, cells)
+    device = DeviceInstance.ideal(spec, network_of(spec, 1).weights.macro, cells)
     device = device.replace(ramp_start=device.ramp_start - [start, 16])
     run = CalibratorRun(CalibrationPlan(spec, 0), device)
     golden = assert_equals_golden(run, device)
@@ -132,7 +132,7 @@ def test_the_middle_is_taken_only_while_no_other_setting_is_nearer():
     """Of 15 columns 4 reach K with setting 16, and 8 with 15: the middle, nearest at first, is not taken in the end."""
     spec = SMALL.replace(calibration_cells=5)
     cells = np.tile(2.0 ** np.arange(5), (2, 1))
-    ideal = DeviceInstance.ideal(spec, network_of(spec, 1).weights, cells)
+    ideal = DeviceInstance.ideal(spec, network_of(spec, 1).weights.macro, cells)
     offsets = np.zeros(20)
     offsets[np.r_[0:10, 15:20]] = [1.0] * 4 + [0.0] * 4 + [-1.0] * 7  # of the banks with a sigmoid
     device = ideal.replace(ramp_start=ideal.ramp_start - [16, 16], offsets=offsets)
@@ -145,7 +145,7 @@ def test_a_calibration_begins_anew_every_time():
     """Out of reach, within, out of reach beyond, within: no register, count or failure is left of the one before."""
     spec = SMALL.replace(calibration_cells=5)
     cells = np.tile(2.0 ** np.arange(5), (2, 1))
-    ideal = DeviceInstance.ideal(spec, network_of(spec, 1).weights, cells)
+    ideal = DeviceInstance.ideal(spec, network_of(spec, 1).weights.macro, cells)
     plan, dut = CalibrationPlan(spec, 0), CalibratedMacro(CalibrationPlan(spec, 0))
     starts = [(-3, 40), (9, 16), (40, -3), (28, 9)]
     devices = [ideal.replace(ramp_start=ideal.ramp_start - start) for start in starts]
@@ -187,7 +187,9 @@ def test_activations_whose_threshold_is_not_at_zero_are_shifted():
     with pytest.raises(ValueError, match=r"nearest to 0 lies at 7\.5 MAC units; to calibrate it, give lsb"):
         CalibrationPlan(spec)
     for lsb, start, register, failed in ((1.0, 12, 11, False), (2.0, 14, 14, False), (1.0, 36, 31, True)):
-        device = DeviceInstance.ideal(spec, network_of(spec, 1).weights, np.tile(lsb * 2.0 ** np.arange(5), (3, 1)))
+        device = DeviceInstance.ideal(
+            spec, network_of(spec, 1).weights.macro, np.tile(lsb * 2.0 ** np.arange(5), (3, 1))
+        )
         device = device.replace(ramp_start=device.ramp_start - lsb * start)
         plan = CalibrationPlan(spec, 0, (lsb,) * 3)
         assert plan.shifts == (round(7 / lsb + 0.1), 0, 0)

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.network.head import Head
 from hypothesis import given, settings
@@ -30,7 +31,7 @@ def run_head(spec, network, utterances, rng, probability, weights=None):
 
     Answers: one an utterance, or one a step where that is the readout.
     """
-    dut = Head(spec, network.head_weights if weights is None else weights, network.head_biases)
+    dut = Head(spec, network.weights.head if weights is None else weights, network.weights.head_biases)
     payloads = h_payloads(spec, utterances)
     found = {}
     count = sum(map(len, utterances)) if spec.readout == "step" else len(utterances)
@@ -91,7 +92,9 @@ def test_a_sum_is_read_right_after_it_was_written(lanes, seed):
 def test_the_best_of_one_utterance_does_not_count_in_the_next(rng):
     """All logits of the second and the last utterance are below those of the one before."""
     spec = Specification(inputs=1, units=4, classes=2, bias_rows=0)
-    network = Network(spec, np.zeros((spec.rows, spec.columns), int), np.array([[1] * 4, [2] * 4]), np.zeros(2, int))
+    network = Network(
+        spec, Weights(np.zeros((spec.rows, spec.columns), int), np.array([[1] * 4, [2] * 4]), np.zeros(2, int))
+    )
     utterances = [np.full((1, 4), value) for value in (15, -1, 1, -15)]
     logits, answers, _ = run_head(spec, network, utterances, rng, 0.0)
     assert logits.tolist() == [[60, 120], [-4, -8], [4, 8], [-60, -120]]
@@ -102,7 +105,7 @@ def test_ties_go_to_the_lower_class(seed, rng):
     spec = Specification(inputs=1, units=2, classes=4)
     network = network_of(spec, seed)
     weights = np.array([[1, 1], [3, 3], [3, 3], [2, 2]])
-    network = type(network)(spec, network.weights, weights, np.zeros(4, int))
+    network = type(network)(spec, network.weights.macro, weights, np.zeros(4, int))
     _, answers, _ = run_head(spec, network, [np.full((2, 2), 5), np.full((2, 2), -5)], rng, 0)
     np.testing.assert_array_equal(answers, [1, 0])
 
@@ -128,7 +131,7 @@ def test_no_step_is_too_long(seed):
 def test_clocks_from_one_utterance_to_the_next(spec, seed):
     """Latency and pace of the head, nobody waiting for anything: those that the specification states."""
     network = network_of(spec, seed)
-    dut = Head(spec, network.head_weights, network.head_biases)
+    dut = Head(spec, network.weights.head, network.weights.head_biases)
     payloads = h_payloads(spec, hidden(spec, np.random.default_rng(seed), [1] * 4))
     taken, answered = [], []
 
@@ -157,7 +160,7 @@ def test_the_comparison_can_fail(readout, seed, rng):
     spec = Specification(inputs=1, units=3, classes=2, lanes=2, readout=readout)
     network = network_of(spec, seed)
     utterances = hidden(spec, rng, [1])
-    wrong = network.head_weights.copy()
+    wrong = network.weights.head.copy()
     wrong[1, 2] += 1 if wrong[1, 2] < spec.head_weight_max else -1
     utterances[0][:, 2] = 1
     logits, _, _ = run_head(spec, network, utterances, rng, 0, weights=wrong)

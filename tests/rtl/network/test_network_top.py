@@ -21,7 +21,7 @@ def run(spec, network, x, *, rng, columns_per_clock=1, probability=0.0, weights=
     """(h, logits, answers) of network top and emulator; ``reset_after`` clocks of another utterance come first."""
     m = Module()
     top = NetworkTop.of(network)
-    emulator = CrossbarEmulator(spec, network.weights if weights is None else weights, columns_per_clock)
+    emulator = CrossbarEmulator(spec, network.weights.macro if weights is None else weights, columns_per_clock)
     both = Module()
     reset = Signal()
     both.submodules.top, both.submodules.emulator = top, emulator
@@ -132,7 +132,7 @@ def test_clocks_of_an_emulated_step(units, columns_per_clock, inputs, settle_clo
     spec = SMALL.replace(units=units, inputs=inputs, settle_clocks=settle_clocks)
     m = Module()
     m.submodules.macro = macro = Macro(spec)
-    m.submodules.emulator = emulator = CrossbarEmulator(spec, network_of(spec, seed).weights, columns_per_clock)
+    m.submodules.emulator = emulator = CrossbarEmulator(spec, network_of(spec, seed).weights.macro, columns_per_clock)
     wiring.connect(m, macro.array, emulator.array)
     ends = []
 
@@ -155,7 +155,7 @@ def test_clocks_of_an_emulated_step(units, columns_per_clock, inputs, settle_clo
 
 def test_the_comparison_can_fail(seed, rng):
     network, x = network_of(SMALL, seed), inputs_of(SMALL, seed)
-    wrong = network.weights.copy()
+    wrong = network.weights.macro.copy()
     wrong[0] = -wrong[0]
     with pytest.raises(AssertionError, match="Mismatched elements"):
         check_equal(run(SMALL, network, list(x), rng=rng, weights=wrong), network.run(x))

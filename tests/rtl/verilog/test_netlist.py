@@ -127,7 +127,7 @@ def test_no_memory_in_the_macro(tmp_path):
 
 def test_the_head_has_its_two_memories(tmp_path):
     network = network_of(SPEC, 1)
-    found = memories(Head(SPEC, network.head_weights, network.head_biases), tmp_path)
+    found = memories(Head(SPEC, network.weights.head, network.weights.head_biases), tmp_path)
     weights = SPEC.classes * (SPEC.units + 1) * SPEC.head_bias_bits
     sums = 2 * 4 * SPEC.lanes * (SPEC.sum_max.bit_length() + 1)  # 3 beats take words of 4
     assert sorted(found.values()) == sorted([weights, sums])

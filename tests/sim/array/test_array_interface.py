@@ -44,7 +44,7 @@ class Minimal:
 
 def test_clock_is_enough_in_amaranths_simulator():
     network, x = network_of(SPEC, 1), inputs_of(SPEC, 1, batch=3, steps=2)
-    array = Minimal(network.weights)
+    array = Minimal(network.weights.macro)
     assert isinstance(array, Array)
     assert [name for name in dir(array) if not name.startswith("_")] == ["asked", "clock", "waited"]
     # More jobs than one: the object cannot be shared, and sees every conversion itself.
@@ -63,7 +63,7 @@ def test_clock_is_enough_for_drive_array():
     dut, got = Macro(SPEC), []
 
     async def array(ctx):
-        await drive_array(ctx, dut.array, Minimal(network.weights))
+        await drive_array(ctx, dut.array, Minimal(network.weights.macro))
 
     async def feed(ctx):
         await send(ctx, dut.x, x_payloads(list(x)))
@@ -160,7 +160,7 @@ class Recording(Minimal):
 
 @pytest.mark.parametrize("copies", [False, True])
 def test_what_an_array_recorded_is_read_and_forgotten(copies):
-    weights = network_of(SPEC, 3).weights
+    weights = network_of(SPEC, 3).weights.macro
     array = Recording(weights, copies)
     checked = CheckedArray(array, SPEC.columns)
     assert checked.macs().shape == (0, SPEC.columns)
@@ -178,7 +178,7 @@ def test_what_an_array_recorded_is_read_and_forgotten(copies):
 
 
 def test_without_a_record_there_are_no_macs_and_that_is_said():
-    weights = network_of(SPEC, 3).weights
+    weights = network_of(SPEC, 3).weights.macro
     for array in (Minimal(weights), ArrayModel(SPEC, weights, record=False)):
         checked = CheckedArray(array, SPEC.columns)
         converted(checked, 1)

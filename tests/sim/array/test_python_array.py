@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from crossramp.golden.analog.conversion.device import DeviceInstance
-from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.network.array_protocol import IdealArray
 from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.cells import Gate
 from crossramp.golden.spec.specification import Specification
@@ -27,16 +27,16 @@ SPECS = {
 }
 
 
-def lstm(spec, seed):
+def ideal(spec, seed):
     rng = np.random.default_rng(seed)
-    return Lstm(spec, rng.integers(-spec.weight_max, spec.weight_max + 1, (spec.rows, spec.columns))), rng
+    return IdealArray(spec, rng.integers(-spec.weight_max, spec.weight_max + 1, (spec.rows, spec.columns))), rng
 
 
 @pytest.mark.parametrize("device", [False, True], ids=["integers", "device"])
 @pytest.mark.parametrize("name", SPECS)
 def test_converts_as_golden(name, device, seed):
     spec = SPECS[name]
-    golden, rng = lstm(spec, seed)
+    golden, rng = ideal(spec, seed)
     content = (DeviceInstance if device else Programming).ideal(spec, golden.weights)
     model = ArrayModel(spec, content, ready=random_stalls(seed, 0.3), garbage_seed=seed)
     compared = 0
@@ -44,7 +44,7 @@ def test_converts_as_golden(name, device, seed):
         codes = rng.integers(-spec.input_max, spec.input_max + 1, spec.rows)
         latched = run_conversion(spec, model, codes)
         macs = codes @ golden.weights
-        np.testing.assert_array_equal(latch(latched, "last_high"), golden.convert(macs[None])[0])
+        np.testing.assert_array_equal(latch(latched, "last_high"), golden.codes(macs))
         q = rng.integers(-spec.state_pulse_max, spec.state_pulse_max + 1, spec.units)
         latched = run_conversion(spec, model, q, state=True)
         bank_g = spec.bank("g")
@@ -71,7 +71,7 @@ def test_converts_as_golden(name, device, seed):
 )
 def test_faults_are_recorded_as_shown(fault, mode, seed):
     spec = SPECS["default"]
-    golden, rng = lstm(spec, seed)
+    golden, rng = ideal(spec, seed)
     model = ArrayModel(spec, golden.weights, fault=fault)
     for _ in range(2):
         codes = rng.integers(-spec.input_max, spec.input_max + 1, spec.rows)
@@ -81,7 +81,7 @@ def test_faults_are_recorded_as_shown(fault, mode, seed):
         if isinstance(fault, Stuck):
             assert list(latch(latched, mode)[[0, 3, 1]]) == [spec.ticks, spec.ticks, 0]
         if isinstance(fault, Late):
-            good = golden.convert((codes @ golden.weights)[None])[0]
+            good = golden.codes(codes @ golden.weights)
             expected = good.copy()
             expected[fault.columns] = np.minimum(good[fault.columns] + 2, spec.ticks)
             np.testing.assert_array_equal(latch(latched, mode), expected)
@@ -90,7 +90,7 @@ def test_faults_are_recorded_as_shown(fault, mode, seed):
 def test_explicit_traces(seed):
     spec = SPECS["default"]
     traces = np.random.default_rng(seed).random((2, spec.ticks, spec.columns)) < 0.5
-    golden, _ = lstm(spec, seed)
+    golden, _ = ideal(spec, seed)
     model = ArrayModel(spec, golden.weights, fault=Explicit(traces), ready=settling({"hold": 4, "tick": 2}))
     for trace in traces:
         latched = run_conversion(spec, model, np.ones(spec.rows, int))
@@ -100,7 +100,7 @@ def test_explicit_traces(seed):
 def test_garbage_is_shown_wherever_nothing_is_latched(seed):
     """On clocks that wait, what a macro may not look at really differs from what it is going to latch."""
     spec = SPECS["default"]
-    golden, rng = lstm(spec, seed)
+    golden, rng = ideal(spec, seed)
     codes = rng.integers(-spec.input_max, spec.input_max + 1, spec.rows)
     q = rng.integers(-spec.state_pulse_max, spec.state_pulse_max + 1, spec.units)
     all_columns, bank_g = (1 << spec.columns) - 1, ((1 << spec.units) - 1) << spec.bank("g").start
@@ -139,7 +139,7 @@ def test_settling_waits_as_long_as_asked():
 def test_measures_what_it_is_given(seed):
     """No reset: the sum goes on. A pulse outside the window: not seen. Both polarities: they cancel."""
     spec = SPECS["default"]
-    golden, _ = lstm(spec, seed)
+    golden, _ = ideal(spec, seed)
     model = ArrayModel(spec, golden.weights)
     model.clock(Pins(reset=1))
     model.clock(Pins(integrate=1, row_pos=1))
@@ -152,14 +152,14 @@ def test_measures_what_it_is_given(seed):
 
 def test_calibration_cells_shift_the_ramps(seed):
     spec = SPECS["default"].replace(calibration_cells=2)
-    golden, rng = lstm(spec, seed)
+    golden, rng = ideal(spec, seed)
     cells = np.array([[5, -3], [11, 2]])
     model = ArrayModel(spec, Programming.ideal(spec, golden.weights, cells))
     codes = rng.integers(-spec.input_max, spec.input_max + 1, spec.rows)
     latched = run_conversion(spec, model, codes, calibration=0b0110)
     # A ramp that starts higher is a MAC that is lower.
     shift = np.repeat(np.array([-3, 11])[list(spec.ramp_of_gate)], spec.units)
-    np.testing.assert_array_equal(latch(latched, spec.latch), golden.convert((codes @ golden.weights - shift)[None])[0])
+    np.testing.assert_array_equal(latch(latched, spec.latch), golden.codes(codes @ golden.weights - shift))
 
 
 def test_programming_refuses_what_does_not_fit(tmp_path):

@@ -44,7 +44,7 @@ def test_any_split_over_processes_gives_the_same(monkeypatch):
 
 def test_a_wrong_weight_is_seen():
     network, x = network_of(SPEC, 2), inputs_of(SPEC, 2)
-    array = ArraySetup(Programming.ideal(SPEC, -network.weights))
+    array = ArraySetup(Programming.ideal(SPEC, -network.weights.macro))
     board = compared(network, x, simulate_amaranth(network, x, array=array))
     assert board.mismatched["codes"] > 0
     with pytest.raises(MismatchError, match="codes, step 0, bank "):

@@ -236,7 +236,7 @@ PROGRAMMING_FAULTS = {
 @pytest.mark.parametrize("fault", PROGRAMMING_FAULTS)
 def test_fault_in_the_programming_is_seen(fault, seed, models):
     network = network_of("odd", NETWORK_SEED)
-    programming = PROGRAMMING_FAULTS[fault](Programming.ideal(network.spec, network.weights))
+    programming = PROGRAMMING_FAULTS[fault](Programming.ideal(network.spec, network.weights.macro))
     network, batches, result = simulate("odd", seed, (6, 2), models, simulator="icarus", array=ArraySetup(programming))
     with pytest.raises(MismatchError, match="differ from the golden model"):
         compared(network, batches, result).check()
@@ -261,7 +261,7 @@ def test_calibration_cells_shift_the_ramps(seed, models):
     calibration = 0b00_11_10_01
     result_of = {}
     for port in (0, calibration):
-        programming = Programming.ideal(spec, network.weights, calibration_cells=cells)
+        programming = Programming.ideal(spec, network.weights.macro, calibration_cells=cells)
         _, batches, result = simulate(
             "odd", seed, (4, 2), models, simulator="icarus", array=ArraySetup(programming, port)
         )
@@ -270,7 +270,7 @@ def test_calibration_cells_shift_the_ramps(seed, models):
     compared(network, batches, result_of[0]).check()
     shifts = (cells * chosen).sum(axis=1)
     gates = [next(gate for gate in spec.gate_names if spec.ramp_of(gate) == ramp) for ramp in range(len(spec.ramps))]
-    network.lstm.ramps = [ShiftedRamp(spec, gate, shift) for gate, shift in zip(gates, shifts, strict=True)]
+    network.lstm.array.ramps = [ShiftedRamp(spec, gate, shift) for gate, shift in zip(gates, shifts, strict=True)]
     compared(network, batches, result_of[calibration]).check()
     # Each shifted bank converts otherwise in the first step, where both runs have the same sums.
     before, after = (spec.by_bank(result.traces[0].codes[0, 0]) for result in result_of.values())

@@ -49,7 +49,7 @@ def test_shipped_model(simulator, steps, seed, models):
     """Its array with every effect at once, and calibration cells; last high, 5 bits. And chips of the technologies."""
     network = load_model("kws").network
     spec = network.spec
-    device = device_of(spec, network.weights, seed)
+    device = device_of(spec, network.weights.macro, seed)
     assert device.nominal.any()
     batches = [inputs_of(spec, seed, batch=2, steps=steps), inputs_of(spec, seed + 1, batch=1, steps=1)]
     board, result = check(network, device, batches, simulator, models)
@@ -63,7 +63,7 @@ def test_shipped_model(simulator, steps, seed, models):
         other = calibration_port(spec, None, device) ^ 0b00101
         check(network, device, batches, simulator, models, calibration=other)
         for name in shipped():
-            chip = technology_device(load(name), spec, network.weights, seed)
+            chip = technology_device(load(name), spec, network.weights.macro, seed)
             check(network, chip, batches, simulator, models)
 
 
@@ -79,9 +79,9 @@ def test_effects_alone_and_together(simulator, seed, models):
     """First trip, four ramps, lanes that do not divide."""
     network, batches = odd(), utterances_of("odd", seed, (2, 1))
     for effects in SETS[simulator]:
-        device = device_of(network.spec, network.weights, seed, effects)
+        device = device_of(network.spec, network.weights.macro, seed, effects)
         check(network, device, batches, simulator, models)
-    device = device_of(network.spec, network.weights, seed)
+    device = device_of(network.spec, network.weights.macro, seed)
     _, result = check(
         network, device, utterances_of("odd", seed, (3, 1, 2)), simulator, models, pauses=Pauses(**EVERYWHERE)
     )
@@ -99,7 +99,7 @@ def test_effects_alone_and_together(simulator, seed, models):
 def test_drawn_specifications(tmp_path_factory, spec, seed):
     network = drawn_network(spec, seed)
     x = inputs_of(spec, seed, batch=2, steps=min(2, spec.max_steps))
-    device = device_of(spec, network.weights, seed)
+    device = device_of(spec, network.weights.macro, seed)
     check(network, device, x, "icarus", tmp_path_factory.getbasetemp() / "drawn", pauses=Pauses(array_stall=5))
 
 
@@ -133,7 +133,7 @@ def test_a_fault_in_the_crossbar_is_seen(fault, models, monkeypatch):
 
     monkeypatch.setattr(bulk_bench, "bulk_sources", spoiled)
     network = odd()
-    device = device_of(network.spec, network.weights, FAULT_SEED, effects)
+    device = device_of(network.spec, network.weights.macro, FAULT_SEED, effects)
     with pytest.raises(MismatchError, match="differ from the golden model"):
         check(network, device, utterances_of("odd", FAULT_SEED, (6,)), "icarus", models)
 
@@ -142,10 +142,10 @@ def test_a_folder_of_another_array_is_refused(models, monkeypatch):
     network = odd()
     x, build = utterances_of("odd", 1, (1,)), BuildOptions(workdir=models)
     small = drawn_network(network.spec.replace(inputs=6), 1)
-    other = device_of(small.spec, small.weights, 1)
+    other = device_of(small.spec, small.weights.macro, 1)
     with pytest.raises(ValueError, match=r"the programming is for specification \w+, the network for \w+; write"):
         simulate_bulk(network, x, array=ArraySetup(other), build=build)
-    device = device_of(network.spec, network.weights, 1)
+    device = device_of(network.spec, network.weights.macro, 1)
     for write, message in (
         (lambda _, folder: write_device(other, folder), "device.bin is not for an array of these sizes: it has"),
         (lambda _, folder: folder, "crossbar: cannot read"),
@@ -158,7 +158,7 @@ def test_a_folder_of_another_array_is_refused(models, monkeypatch):
 def test_what_is_written(tmp_path, seed):
     """Sixty-four bits a word, the most significant byte first; nothing is rounded."""
     network = odd()
-    device = device_of(network.spec, network.weights, seed)
+    device = device_of(network.spec, network.weights.macro, seed)
     words = np.frombuffer((write_device(device, tmp_path) / "device.bin").read_bytes(), ">u8")
     assert words[0] == len(words)
     doubles = words.view(">f8")

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.network.trace import Trace
 from crossramp.sim.array.array_setup import ArraySetup
 from crossramp.sim.bulk.interactive import Session
@@ -14,7 +13,7 @@ from crossramp.sim.tools.run_options import NO_PAUSES, BuildOptions, Pauses
 from crossramp.sim.tools.simulators import SimulationError, SimulatorMissing
 from hypothesis import given, settings
 
-from tests.support.chips import device_of
+from tests.support.chips import device_of, macro_of
 from tests.support.designs import SPECS, network_of
 from tests.support.strategies import network_of as drawn_network
 from tests.support.strategies import seeds, specifications
@@ -40,8 +39,7 @@ def check(session, network, seed, steps, lstm=None):
     for step in range(steps):
         x = chosen(spec, seed, logits)
         last = step in (2, steps - 2)
-        numbers = () if lstm is network.lstm else (np.array([2 * step]),)
-        golden = lstm.step(x[None], c, h, *numbers)
+        golden = lstm.step(x[None], c, h, 2 * step)
         got_h, logits = session.step(x, last)
         board.compare(
             golden.replace(logits=network.logits(golden.h, 1)), Trace(h=got_h[None], logits=logits[None]), SHOWN
@@ -81,9 +79,9 @@ def test_amaranth(seed):
 def test_device_instance(simulator, seed, models):
     """A chip with every imperfection: read noise of conversion after conversion, as golden's."""
     network = network_of("projected", 1)
-    chip = device_of(SPEC, network.weights, seed)
+    chip = device_of(SPEC, network.weights.macro, seed)
     with Session(network, simulator, array=ArraySetup(chip), build=BuildOptions(workdir=models)) as session:
-        check(session, network, seed, 5, DeviceLstm(chip, None, network.projection_weights))
+        check(session, network, seed, 5, macro_of(chip, None, network.weights.projection))
         with pytest.raises(MismatchError):
             check(session, network, seed, 3)  # the ideal network is another
 

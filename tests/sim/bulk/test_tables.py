@@ -50,6 +50,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.bulk.bulk_bench import network_verilog
 from crossramp.sim.bulk.selfcheck import commands, write_selfcheck
@@ -58,12 +59,12 @@ folder = Path(sys.argv[1])
 spec = Specification(inputs=2, units=3, classes=2, lanes=2)
 rng = np.random.default_rng(1)
 draw = lambda limit, *shape: rng.integers(-limit, limit, shape, endpoint=True)
-network = Network(
-    spec,
+weights = Weights(
     draw(spec.weight_max, spec.rows, spec.columns),
     draw(spec.head_weight_max, spec.classes, spec.units),
     draw(spec.head_bias_max, spec.classes),
 )
+network = Network(spec, weights)
 verilog, ports = network_verilog(network, "net")
 (folder / "net.v").write_text(verilog)
 x = draw(spec.input_max, 1, 2, spec.inputs)

@@ -153,7 +153,7 @@ def test_counts_add_up_and_are_reported():
 def test_the_noise_of_a_batch_goes_on_where_the_one_before_ended(seed):
     """Three batches of a noisy chip are one of all their utterances; and so is a part, told where it begins."""
     network = network_of(SPEC, seed)
-    chip = ArraySetup(device_of(SPEC, network.weights, seed))
+    chip = ArraySetup(device_of(SPEC, network.weights.macro, seed))
     x = inputs_of(SPEC, seed, batch=6, steps=3)
     (whole,) = expected_traces(network, x, chip)
     parts = expected_traces(network, [x[:1], x[1:4], x[4:]], chip)
@@ -166,6 +166,6 @@ def test_the_noise_of_a_batch_goes_on_where_the_one_before_ended(seed):
 
 def test_an_array_that_golden_has_no_model_of_is_refused(seed):
     network = network_of(SPEC, seed)
-    array = ArraySetup(Programming.ideal(SPEC, network.weights))
+    array = ArraySetup(Programming.ideal(SPEC, network.weights.macro))
     with pytest.raises(ValueError, match="golden has no model of a Programming"):
         expected_traces(network, inputs_of(SPEC, seed), array)

@@ -6,13 +6,13 @@ import pytest
 from crossramp.golden.analog.cells.targets import targets
 from crossramp.golden.analog.chip.given_cells import ConductanceError, Conductances
 from crossramp.golden.analog.conversion.calibration_setting import FOUND, NOMINAL, CalibrationSetting
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.sim.montecarlo import evaluation, tasks
 from crossramp.sim.montecarlo.evaluation import Chip, Instances, evaluate_instances, evaluate_speech, evaluate_text
 from crossramp.sim.montecarlo.scores import Score, TextScore, wilson
 
 from tests.cli.conftest import small_model, telling_model, text_model
+from tests.support.chips import macro_of
 
 RRAM = load("rram").replace({"cell.read_noise": 0.2})
 
@@ -81,8 +81,8 @@ def test_instances_are_those_of_the_traced_model(data):
         assert one.seeds == (5, 6, 7)
         for seed, value in zip(one.seeds, one.values, strict=True):
             chip = Chip.of(network, RRAM, seed, one.calibration)
-            lstm = DeviceLstm(chip.instance, chip.calibration.cells)
-            answers = network.head(lstm.run(codes).h)[0]
+            lstm = macro_of(chip.instance, chip.calibration.cells)
+            answers = network.with_head(lstm.run(codes)).answers
             assert value == (answers == labels).mean()
             values.add(value)
     assert len(values) > 1  # chips differ
@@ -93,14 +93,14 @@ def test_instances_are_those_of_the_traced_model(data):
 def test_given_cells_stand_in_every_instance(data):
     """Weights of half their size, in this process, in others, and in the chip for the hardware."""
     network, codes, labels = data
-    wanted = targets(RRAM, network.spec, network.weights)
+    wanted = targets(RRAM, network.spec, network.weights.macro)
     cells = Conductances(positive=wanted.positive / 2, negative=wanted.negative / 2)
     rest = {"calibrations": (NOMINAL,), "switches": frozenset()}
     found = evaluate_instances(network, codes, labels, RRAM, 2, conductances=cells, **rest)
     assert found == evaluate_instances(network, codes, labels, RRAM, 2, conductances=cells, jobs=2, **rest)
     chip = Chip.of(network, RRAM, 1, NOMINAL, frozenset(), cells).instance
-    assert np.allclose(chip.weights, network.weights / 2, atol=1e-4)
-    answers = network.head(DeviceLstm(chip).run(codes).h)[0]
+    assert np.allclose(chip.weights, network.weights.macro / 2, atol=1e-4)
+    answers = network.with_head(macro_of(chip).run(codes)).answers
     assert set(found[0].values) == {(answers == labels).mean()}
     assert set(found[0].values) != {evaluate_speech(network, codes, labels).accuracy}
     with pytest.raises(ConductanceError, match="positive has the shape"):
@@ -165,7 +165,7 @@ def test_bits_of_chips(text, monkeypatch):
         assert one.values == pytest.approx(other.values, rel=1e-12)
         for seed, value in zip(one.seeds, one.values, strict=True):
             chip = Chip.of(network, bad, seed, one.calibration)
-            lstm = DeviceLstm(chip.instance, chip.calibration.cells)
+            lstm = macro_of(chip.instance, chip.calibration.cells)
             logits = network.logits(lstm.run(codes).h, 1)
             assert value == pytest.approx(bits_of(logits, targets, scale), rel=1e-12)
     for one in found:

@@ -12,15 +12,16 @@ from crossramp.golden.analog.chip import sampling
 from crossramp.golden.analog.chip.given_cells import Conductances
 from crossramp.golden.analog.chip.ramp_linearity import Linearity
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
 from crossramp.golden.analog.technologies import technology
 from crossramp.golden.network.ramps import ramps
+from crossramp.golden.network.weights import Weights
 from crossramp.sim.montecarlo import tasks
 from crossramp.sim.montecarlo.plan import METRICS, PlanError, parse_plan
 from crossramp.sim.montecarlo.problem import Problem
 from crossramp.sim.montecarlo.summary import Spread, summarize
 
+from tests.support.chips import macro_of
 from tests.support.sweeps import PLAN, all_rows, problem_of
 
 MACS = range(-4000, 4001)  # beyond every threshold of these small ramps
@@ -149,7 +150,7 @@ def with_cells(problem: Problem, seed: int = 11) -> tuple[Problem, list[Conducta
     cells = {}
     for point in problem.points:
         network = problem.network(point)
-        chip = sampling.sample(point.technology, network.spec, network.weights, seed)
+        chip = sampling.sample(point.technology, network.spec, network.weights.macro, seed)
         names = ("positive", "negative", "ramp", "ramp_negative")
         cells.setdefault(point.adc_bits, Conductances(**{name: getattr(chip, name) for name in names}))
     return dataclasses.replace(problem, given=tuple(cells[point.adc_bits] for point in problem.points)), [
@@ -171,11 +172,11 @@ def test_given_cells_travel_and_decide_rows():
     rows = tasks.run_task(again, task)
     assert rows == tasks.run_task(problem, task) != tasks.run_task(drawn, task)
     point, network = problem.points[3], problem.network(problem.points[3])
-    chip = sampling.device(point.technology, network.spec, network.weights, 5, conductances=problem.given[3])
+    chip = sampling.device(point.technology, network.spec, network.weights.macro, 5, conductances=problem.given[3])
     found = calibrate(chip, CalibrationPlan.of(network.spec, point.technology["ramp.calibration_range"])).cells
     inl = [
         abs(Linearity(ramp, row[None], network.spec.latch).inl).max()
-        for ramp, row in zip(ramps(network.spec), seen_thresholds(chip, network.weights, found), strict=True)
+        for ramp, row in zip(ramps(network.spec), seen_thresholds(chip, network.weights.macro, found), strict=True)
     ]
     assert rows[0]["inl"] == max(inl)
     with pytest.raises(ValueError, match="cells are given for 7 points; the plan has 8"):
@@ -217,14 +218,15 @@ def test_each_given_cell_is_in_the_hash():
 def test_the_hash_of_the_model_follows_each_of_its_numbers(projection):
     """The arrays, where they differ in one place; the specification, where anything of it differs."""
     problem = problem_of(PLAN, projection=projection)
-    names = ["weights", "head_weights", "head_biases"] + ["projection_weights"] * bool(projection)
-    kinds = {"weights": "model", "head_weights": "model", "head_biases": "model", "projection_weights": "model"}
-    for name in [*names, "codes", "labels"]:
+    weights = problem.weights.arrays()
+    assert len(weights) == 3 + bool(projection)
+    for name in [*weights, "codes", "labels"]:
         for place in (0, -1):
-            changed = np.array(getattr(problem, name))
+            changed = np.array(weights[name] if name in weights else getattr(problem, name))
             changed.flat[place] += 1 if changed.flat[place] <= 0 else -1
-            other = dataclasses.replace(problem, **{name: changed}).hashes
-            expected = [kinds.get(name, "data")]
+            other = {"weights": Weights.from_arrays(weights | {name: changed})} if name in weights else {name: changed}
+            other = dataclasses.replace(problem, **other).hashes
+            expected = ["model" if name in weights else "data"]
             assert [kind for kind in other if other[kind] != problem.hashes[kind]] == expected, name
     for change in ({"head_weight_bits": 7}, {"settle_clocks": 2}, {"latch": "first_trip"}, {"max_steps": 5}):
         other = dataclasses.replace(problem, spec=problem.spec.replace(**change)).hashes
@@ -244,10 +246,10 @@ def test_metrics_are_those_of_the_instance(changes):
         (row,) = tasks.run_task(problem, {"point": point, "first": 2, "count": 1})
         network = problem.network(problem.points[point])
         tech = problem.points[point].technology
-        chip = sampling.device(tech, network.spec, network.weights, 7)
+        chip = sampling.device(tech, network.spec, network.weights.macro, 7)
         plan = CalibrationPlan.of(network.spec, tech["ramp.calibration_range"])
         cells = calibrate(chip, plan).cells if point == 3 else None
-        lstm = DeviceLstm(chip, cells, network.projection_weights)
+        lstm = macro_of(chip, cells, network.weights.projection)
         answers = network.head(lstm.run(problem.codes).h)[0]
         assert row["accuracy"] == (answers == problem.labels).mean()
         assert row["flips"] == (answers != network.answers(problem.codes)).mean()
@@ -265,7 +267,7 @@ def test_linearity_is_that_of_all_ramps():
     problem = problem_of(text)
     (row,) = tasks.run_task(problem, {"point": 2, "first": 0, "count": 1})
     network, point = problem.network(problem.points[2]), problem.points[2]
-    chip = sampling.device(point.technology, network.spec, network.weights, 5)
+    chip = sampling.device(point.technology, network.spec, network.weights.macro, 5)
     found = linearity_of(network, chip, None)
     assert {name: row[name] for name in found} == found
     assert np.count_nonzero(missing_of(network, chip, None)) > 1, "one ramp alone lacks codes: a sum would not be seen"
@@ -274,7 +276,7 @@ def test_linearity_is_that_of_all_ramps():
 def missing_of(network, chip, cells) -> list[int]:
     """Codes of each ramp that no MAC gives: a code is the last tick on which the MAC exceeds the level."""
     missing = []
-    for levels in seen_thresholds(chip, network.weights, cells):
+    for levels in seen_thresholds(chip, network.weights.macro, cells):
         reached = {max((k + 1 for k, level in enumerate(levels) if mac > level), default=0) for mac in MACS}
         missing.append(len(levels) + 1 - len(reached))
     return missing
@@ -283,7 +285,7 @@ def missing_of(network, chip, cells) -> list[int]:
 def linearity_of(network, chip, cells) -> dict:
     """INL, DNL and missing codes of all ramps by their definitions, threshold by threshold."""
     worst_inl, worst_dnl, missing = 0.0, 0.0, sum(missing_of(network, chip, cells))
-    for ramp, levels in zip(ramps(network.spec), seen_thresholds(chip, network.weights, cells), strict=True):
+    for ramp, levels in zip(ramps(network.spec), seen_thresholds(chip, network.weights.macro, cells), strict=True):
         lsb = (ramp.activation.high - ramp.activation.low) / 2**ramp.bits
         values = [float(ramp.activation(np.array(level * ramp.scale))) for level in levels]
         inl = [(value - border) / lsb for value, border in zip(values, ramp.borders, strict=True)]
@@ -303,8 +305,8 @@ def code_error_of(network, lstm, codes) -> float:
         given, ideal = given.reshape(-1, given.shape[-1]), ideal.reshape(-1, ideal.shape[-1])
         for place in range(len(given)):
             number, one = np.array([2 * place + second]), given[place : place + 1]
-            values = lstm.values(lstm.charge(one, second), one, number, second)
-            differences += (lstm.codes(values, number, second)[0] - ideal[place]).tolist()
+            _, codes = lstm.array.convert(one, number, second)
+            differences += (codes[0] - ideal[place]).tolist()
     return (sum(d * d for d in differences) / len(differences)) ** 0.5
 
 

@@ -33,7 +33,7 @@ def shipped() -> Network:
 def chip(network, technology, effects, seed, step=1, changes=None):
     """One chip, and a step of a random utterance with it behind the gateware."""
     tech = load(technology).replace(changes or {})
-    array = sample(tech, network.spec, network.weights, seed, switches=frozenset(effects))
+    array = sample(tech, network.spec, network.weights.macro, seed, switches=frozenset(effects))
     device = to_device(array)
     limit = network.spec.input_max
     x = np.random.default_rng(seed).integers(-limit, limit, (step + 1, network.spec.inputs), endpoint=True)
@@ -95,7 +95,7 @@ def test_wires_agree(seed):
     # A deck without wires is another circuit, and is found out.
     bare = SimpleNamespace(**vars(real))
     bare.array = sample(
-        real.array.technology, real.network.spec, real.network.weights, seed, switches=EFFECTS - {"wires"}
+        real.array.technology, real.network.spec, real.network.weights.macro, seed, switches=EFFECTS - {"wires"}
     )
     texts = decks(bare.array, real.device, real.waves, drawn(real.network, 3, seed))
     spice = spice_answers(real.array, real.waves, texts, simulate(texts))
@@ -152,9 +152,9 @@ def test_other_circuits_agree(seed, technology, changes):
 def test_saturated_columns_lose_what_is_beyond_the_rail(seed, technology):
     network = network_of("odd", seed)
     spec = network.spec
-    weights = np.full_like(network.weights, spec.weight_max)
+    weights = np.full_like(network.weights.macro, spec.weight_max)
     weights[::2, ::3] = -spec.weight_max  # these columns turn back within the window
-    network = Network(spec, weights, network.head_weights, network.head_biases)
+    network = Network(spec, network.weights.replace(macro=weights))
     effects = {"saturation"}
     full = chip(network, technology, effects, seed, changes={"integrator.saturation": 0.55})
     content, spice, _ = compared(full, range(20))

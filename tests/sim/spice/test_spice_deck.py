@@ -28,7 +28,7 @@ RC = "* an RC\nV1 a 0 PWL(0 0 1e-9 1)\nR1 a b 1000.0\nC1 b 0 1e-12\n.save v(b)\n
 @pytest.fixture(scope="module")
 def traced():
     network = network_of("odd", 2)
-    array = sample(load("rram"), SPEC, network.weights, 2, switches=ALL)
+    array = sample(load("rram"), SPEC, network.weights.macro, 2, switches=ALL)
     device = to_device(array)
     x = np.random.default_rng(2).integers(-SPEC.input_max, SPEC.input_max, (2, SPEC.inputs), endpoint=True)
     return array, trace_step(network, x, 1, device, device.nominal)
@@ -133,10 +133,10 @@ def test_wrong_arguments_are_quoted(traced):
     with pytest.raises(ValueError, match=r"columns are \[99\]; expected some of 0 to 19"):
         build(array, waves, [99])
     other = network_of("tiny", 1)
-    small = sample(load("rram"), other.spec, other.weights, 1)
+    small = sample(load("rram"), other.spec, other.weights.macro, 1)
     with pytest.raises(ValueError, match="the waves are of 15 rows and 20 columns, the chip has 2 and 4"):
         build(small, waves, [0])
-    external = sample(load("rram").replace({"ramp": "external"}), SPEC, network_of("odd", 2).weights, 2)
+    external = sample(load("rram").replace({"ramp": "external"}), SPEC, network_of("odd", 2).weights.macro, 2)
     with pytest.raises(ValueError, match="an external ramp needs its voltages"):
         build(external, waves, [0])
 

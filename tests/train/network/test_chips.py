@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 from crossramp.golden.analog.chip.sampling import ALL, device
+from crossramp.golden.analog.conversion import device_array as golden_array
 from crossramp.golden.analog.conversion.calibration import calibrate
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.analog.technologies.constants import SWITCHES
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.spec.specification import Specification
@@ -14,6 +14,8 @@ from crossramp.train.network.chips import DeviceArray, DeviceImperfections
 from crossramp.train.network.imperfections import Imperfections
 from crossramp.train.network.quantized_network import QuantizedNetwork
 from torch import nn
+
+from tests.support.chips import macro_of
 
 SPEC = Specification(inputs=12, units=8, classes=4, bias_rows=2)
 CHIP = 7
@@ -55,7 +57,7 @@ def test_the_graph_is_the_instance(name, switches):
     network = network_with(one)
     with torch.no_grad():
         _, _, trace = network.integer_logits(inputs(), trace=True)
-    golden = DeviceLstm(one.chip).run(inputs().numpy())
+    golden = macro_of(one.chip).run(inputs().numpy())
     step = (trace.hidden.transpose(0, 1).numpy() != golden.h).any(axis=2)
     first = trace.macs.transpose(0, 1).numpy()[:, 0] - golden.macs[:, 0]
     assert np.abs(first).max() < 1e-2 + 1e-5 * np.abs(golden.macs).max()
@@ -71,7 +73,7 @@ def test_a_chip_with_late_comparators():
     with torch.no_grad():
         _, _, trace = network.integer_logits(inputs(), trace=True)
     assert (one.chip.delays == 2).all()
-    assert np.array_equal(trace.hidden.transpose(0, 1).numpy(), DeviceLstm(one.chip).run(inputs().numpy()).h)
+    assert np.array_equal(trace.hidden.transpose(0, 1).numpy(), macro_of(one.chip).run(inputs().numpy()).h)
 
 
 def test_noise_has_the_instances_spread():
@@ -85,10 +87,10 @@ def test_noise_has_the_instances_spread():
         _, _, trace = network.integer_logits(x, trace=True)
     found = trace.macs[0].double().numpy()
     chip = network.imperfections.draw(torch.cat([network.weight_levels(), network.bias_row_levels()]), True).chip
-    lstm = DeviceLstm(chip)
+    array = golden_array.DeviceArray(chip)
     pulses = np.full((4000, SPEC.rows), SPEC.input_max)
     pulses[:, : SPEC.inputs], pulses[:, SPEC.inputs : -2] = x[:, 0].numpy(), 0
-    values = lstm.values(lstm.charge(pulses), pulses, np.arange(4000))
+    values = array.values(array.charge(pulses), pulses, np.arange(4000))
     expected = np.sqrt(values.var(axis=0) + chip.comparator_noise**2)
     assert np.allclose(found.std(axis=0) / expected, 1, atol=0.12)
     assert np.corrcoef(found[:, 0], found[:, 20])[0, 1] == pytest.approx(

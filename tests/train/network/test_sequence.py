@@ -25,21 +25,18 @@ def quantized_of(golden: Network) -> QuantizedNetwork:
     network = QuantizedNetwork(spec)
     rows = spec.inputs + spec.hidden
     with torch.no_grad():
-        network.weight.copy_(torch.tensor(golden.weights[:rows]) / network.levels_per_one)
-        network.bias.copy_(torch.tensor(golden.weights[rows:].sum(axis=0)) / network.levels_per_one)
+        network.weight.copy_(torch.tensor(golden.weights.macro[:rows]) / network.levels_per_one)
+        network.bias.copy_(torch.tensor(golden.weights.macro[rows:].sum(axis=0)) / network.levels_per_one)
         if spec.projection:
-            network.projection_weight.copy_(torch.tensor(golden.projection_weights) / 2**spec.projection_shift)
-        network.head_weight.copy_(torch.tensor(golden.head_weights) / network.head_levels_per_one)
+            network.projection_weight.copy_(torch.tensor(golden.weights.projection) / 2**spec.projection_shift)
+        network.head_weight.copy_(torch.tensor(golden.weights.head) / network.head_levels_per_one)
         step = network.head_levels_per_one * spec.input_max
-        network.head_bias.copy_(torch.tensor(golden.head_biases) / step)
+        network.head_bias.copy_(torch.tensor(golden.weights.head_biases) / step)
     return network
 
 
 def exported(network: QuantizedNetwork) -> Network:
-    weights = torch.cat([network.weight_levels(), network.bias_row_levels()])
-    tensors = (weights, *network.head_levels(), network.projection_levels())
-    integers = [None if tensor is None else tensor.detach().to(torch.int64).numpy() for tensor in tensors]
-    return Network(network.spec, *integers)
+    return Network(network.spec, network.weights())
 
 
 def differences(network: QuantizedNetwork, golden: Network, x: np.ndarray) -> list[str]:
@@ -48,7 +45,7 @@ def differences(network: QuantizedNetwork, golden: Network, x: np.ndarray) -> li
         logits, _, trace = network.integer_logits(torch.from_numpy(x), trace=True)
     expected = golden.run(x)
     steps = expected
-    ramps = golden.lstm.ramps
+    ramps = golden.lstm.array.ramps
     spec = golden.spec
     values = [ramps[spec.ramp_of(gate)].decode(spec.of_bank(steps.codes, gate)) for gate in spec.gate_names]
     pairs = {
@@ -70,8 +67,8 @@ def differences(network: QuantizedNetwork, golden: Network, x: np.ndarray) -> li
 def test_any_specification_equals_golden(spec, seed):
     golden = network_of(spec, seed)
     network = quantized_of(golden)
-    assert np.array_equal(exported(network).head_weights, golden.head_weights)
-    assert np.array_equal(exported(network).projection_weights, golden.projection_weights)
+    assert np.array_equal(exported(network).weights.head, golden.weights.head)
+    assert np.array_equal(exported(network).weights.projection, golden.weights.projection)
     assert differences(network, exported(network), inputs_of(spec, seed, batch=3, steps=5)) == []
 
 
@@ -95,11 +92,11 @@ def test_comparison_notices_one_weight_level():
     network = QuantizedNetwork(KWS)
     golden = exported(network)
     x = np.random.default_rng(4).integers(-15, 16, (4, 10, 40))
-    weights = golden.weights.copy()
+    weights = golden.weights.macro.copy()
     weights[0, 0] += 1 if weights[0, 0] < 15 else -1
-    assert "macs" in differences(network, Network(KWS, weights, golden.head_weights, golden.head_biases), x)
-    biases = golden.head_biases + 1
-    assert differences(network, Network(KWS, golden.weights, golden.head_weights, biases), x) == ["logits"]
+    assert "macs" in differences(network, Network(KWS, golden.weights.replace(macro=weights)), x)
+    biases = golden.weights.head_biases + 1
+    assert differences(network, Network(KWS, golden.weights.replace(head_biases=biases)), x) == ["logits"]
 
 
 def test_comparison_notices_halves_rounded_to_even(monkeypatch):

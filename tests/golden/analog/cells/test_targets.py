@@ -11,13 +11,13 @@ from crossramp.golden.analog.cells.conductance_tables import load_conductances
 from crossramp.golden.analog.cells.targets import below_window, gains, targets, warning
 from crossramp.golden.analog.chip.given_cells import NAMES, ConductanceError, Conductances
 from crossramp.golden.analog.chip.sampling import device, sample
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.analog.technologies.technology import load, shipped
 from crossramp.golden.network.model_file import Model
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.chips import macro_of
 from tests.support.strategies import network_of, seeds, specifications
 
 SPEC = Specification(inputs=5, units=3, classes=2, bias_rows=2, adc_bits=3)
@@ -40,9 +40,8 @@ def technologies() -> dict:
 
 def model_of(spec, seed=0) -> Model:
     network = network_of(spec, seed)
-    heads = network.head_weights, network.head_biases
     names = tuple(f"class{k}" for k in range(spec.classes))
-    return Model(spec, network.weights, *heads, names, projection_weights=network.projection_weights)
+    return Model(spec, network.weights, names)
 
 
 def tables(folder, model, technology) -> list:
@@ -63,7 +62,7 @@ def rows_of(path) -> list[dict[str, str]]:
 @given(specifications(max_units=4, max_bits=6), seeds, st.sampled_from(sorted(technologies())))
 def test_tables_read_back_are_the_ideal_array(tmp_path_factory, spec, seed, name):
     tech, model = technologies()[name], model_of(spec, seed)
-    found = load_conductances(tables(tmp_path_factory.mktemp("t"), model, tech), spec, tech, model.weights)
+    found = load_conductances(tables(tmp_path_factory.mktemp("t"), model, tech), spec, tech, model.weights.macro)
     for cells in NAMES:  # every cell is given; only a start of 0 needs none
         if cells in ("positive", "negative", "state_positive", "state_negative") or (
             tech.ramp_kind == "in-memory" and cells == "ramp"
@@ -71,11 +70,11 @@ def test_tables_read_back_are_the_ideal_array(tmp_path_factory, spec, seed, name
             assert not np.isnan(getattr(found, cells)).any(), cells
     x = np.random.default_rng(seed).integers(-spec.input_max, spec.input_max + 1, (3, 4, spec.inputs))
     ideal = model.network.lstm.run(x)
-    chip = device(tech, spec, model.weights, seed % 1000, switches=NONE, conductances=found)
-    real = DeviceLstm(chip, None, model.projection_weights).run(x)
+    chip = device(tech, spec, model.weights.macro, seed % 1000, switches=NONE, conductances=found)
+    real = macro_of(chip, None, model.weights.projection).run(x)
     for field in ("codes", "c", "state_pulses", "state_codes", "h"):
         assert np.array_equal(getattr(ideal, field), getattr(real, field)), field
-    said = gains(found, tech, spec, model.weights)
+    said = gains(found, tech, spec, model.weights.macro)
     assert said
     assert np.allclose(list(said.values()), 1, rtol=0, atol=1e-6), said
     assert warning(found, said, tech) is None
@@ -85,10 +84,10 @@ def test_tables_read_back_are_the_ideal_array(tmp_path_factory, spec, seed, name
 def test_tables_read_back_are_the_targets(tmp_path, name):
     """Cell by cell, and as the cells of a chip without effects."""
     tech, model = technologies()[name], model_of(SPEC)
-    wanted = targets(tech, SPEC, model.weights)
-    found = load_conductances(tables(tmp_path, model, tech), SPEC, tech, model.weights)
-    nominal = sample(tech, SPEC, model.weights, 1, switches=NONE)
-    again = sample(tech, SPEC, model.weights, 2, switches=NONE, conductances=found)
+    wanted = targets(tech, SPEC, model.weights.macro)
+    found = load_conductances(tables(tmp_path, model, tech), SPEC, tech, model.weights.macro)
+    nominal = sample(tech, SPEC, model.weights.macro, 1, switches=NONE)
+    again = sample(tech, SPEC, model.weights.macro, 2, switches=NONE, conductances=found)
     for cells in NAMES:
         assert np.allclose(getattr(again, cells), getattr(nominal, cells), rtol=1e-8, atol=0), cells
         if getattr(wanted, cells) is not None and not cells.startswith("calibration"):
@@ -122,8 +121,8 @@ def test_parallel_calibration_cells_age_one_by_one(tmp_path):
         }
     )
     model = model_of(SPEC)
-    found = load_conductances(tables(tmp_path, model, tech), SPEC, tech, model.weights)
-    warm = sample(tech, SPEC, model.weights, 1, switches=frozenset({"temperature"}), conductances=found)
+    found = load_conductances(tables(tmp_path, model, tech), SPEC, tech, model.weights.macro)
+    warm = sample(tech, SPEC, model.weights.macro, 1, switches=frozenset({"temperature"}), conductances=found)
     cells = found.calibration_parts()[0]
     expected = (cells * (1 - 0.004 * cells / tech["cell.g_max"] * 50)).sum(axis=-1)
     assert np.allclose(warm.calibration, expected, rtol=1e-9)
@@ -194,8 +193,8 @@ PARTS = {
 @pytest.mark.parametrize("part", PARTS)
 def test_a_gain_off_by_more_than_a_tenth_is_told(part, factor):
     tech, model = load("rram"), model_of(SPEC)
-    found = scaled(targets(tech, SPEC, model.weights), factor, *PARTS[part])
-    told = gains(found, tech, SPEC, model.weights)
+    found = scaled(targets(tech, SPEC, model.weights.macro), factor, *PARTS[part])
+    told = gains(found, tech, SPEC, model.weights.macro)
     assert told[part] == pytest.approx(factor)
     said = warning(found, told, tech)
     assert (said is None) == (factor in (0.95, 1.0, 1.05))
@@ -224,9 +223,9 @@ def test_a_gain_is_that_of_what_is_given():
 def test_chips_as_made_are_not_warned_of():
     tech, model = load("rram"), model_of(Specification(inputs=20, units=8, classes=2))
     for seed in range(5):
-        chip = sample(tech, model.spec, model.weights, seed, switches=BUILT)
+        chip = sample(tech, model.spec, model.weights.macro, seed, switches=BUILT)
         found = Conductances(**{name: getattr(chip, name) for name in NAMES})
-        assert warning(found, gains(found, tech, model.spec, model.weights), tech) is None
+        assert warning(found, gains(found, tech, model.spec, model.weights.macro), tech) is None
 
 
 def test_a_wrong_unit_is_told(tmp_path):
@@ -234,8 +233,8 @@ def test_a_wrong_unit_is_told(tmp_path):
     tech, model = load("rram"), model_of(SPEC)
     for path in tables(tmp_path, model, tech):
         path.write_text(path.read_text().replace("_siemens", "_microsiemens"))
-        found = load_conductances(path, SPEC, tech, model.weights)
-        assert "1e-06" in warning(found, gains(found, tech, SPEC, model.weights), tech)
+        found = load_conductances(path, SPEC, tech, model.weights.macro)
+        assert "1e-06" in warning(found, gains(found, tech, SPEC, model.weights.macro), tech)
 
 
 # ---- what tables are for ---------------------------------------------------------------------------------------------
@@ -254,20 +253,22 @@ def test_tables_for_something_else_are_refused(tmp_path):
     pcm, other = load("pcm"), SPEC.replace(units=4)
     assert (
         "its cells are for technology rram (9 to 88.19 µS), not for pcm (0 to 25 µS); run crossramp generate"
-        in refusal(cells, SPEC, pcm, model.weights)
+        in refusal(cells, SPEC, pcm, model.weights.macro)
     )
-    assert "technology rram (9 to 88.19 µS), not for pcm" in refusal(ramps, SPEC, pcm, model.weights)
+    assert "technology rram (9 to 88.19 µS), not for pcm" in refusal(ramps, SPEC, pcm, model.weights.macro)
     assert f"for another specification (specification {SPEC.content_hash}, here {other.content_hash})" in refusal(
-        cells, other, tech, model_of(other).weights
+        cells, other, tech, model_of(other).weights.macro
     )
-    assert "for another specification" in refusal(ramps, SPEC.replace(adc_bits=4), tech, model.weights)
-    assert "for another model (weights " in refusal(cells, SPEC, tech, -model.weights)
-    assert "with other ramps, pairs or" in refusal(ramps, SPEC, tech.replace({"ramp.pairs": 0}), model.weights)
-    assert "with other ramps, pairs or" in refusal(cells, SPEC, tech.replace({"pair": "single-ended"}), model.weights)
+    assert "for another specification" in refusal(ramps, SPEC.replace(adc_bits=4), tech, model.weights.macro)
+    assert "for another model (weights " in refusal(cells, SPEC, tech, -model.weights.macro)
+    assert "with other ramps, pairs or" in refusal(ramps, SPEC, tech.replace({"ramp.pairs": 0}), model.weights.macro)
+    assert "with other ramps, pairs or" in refusal(
+        cells, SPEC, tech.replace({"pair": "single-ended"}), model.weights.macro
+    )
     # Without these lines they are taken as they are, as tables of any origin are.
     for path in (cells, ramps):
         path.write_text("".join(line for line in path.open() if not line.startswith("#")))
-    assert load_conductances(cells, SPEC, tech, -model.weights).positive is not None
+    assert load_conductances(cells, SPEC, tech, -model.weights.macro).positive is not None
 
 
 @pytest.mark.parametrize("change", ["ramp.full_scale", "ramp.calibration_range", "cell.g_max"])
@@ -275,11 +276,11 @@ def test_constants_that_decide_targets_are_compared(tmp_path, change):
     tech, model = load("rram"), model_of(SPEC)
     cells, ramps = tables(tmp_path, model, tech)
     other = tech.replace({change: 0.8 * tech[change]})
-    assert "its cells are for technology rram" in refusal(ramps, SPEC, other, model.weights)
+    assert "its cells are for technology rram" in refusal(ramps, SPEC, other, model.weights.macro)
     if change == "cell.g_max":
-        assert "its cells are for technology rram" in refusal(cells, SPEC, other, model.weights)
+        assert "its cells are for technology rram" in refusal(cells, SPEC, other, model.weights.macro)
     else:
-        load_conductances(cells, SPEC, other, model.weights)
+        load_conductances(cells, SPEC, other, model.weights.macro)
 
 
 def test_what_does_not_decide_cells_may_differ(tmp_path):
@@ -288,23 +289,23 @@ def test_what_does_not_decide_cells_may_differ(tmp_path):
     files = tables(tmp_path, model, tech)
     spec = SPEC.replace(lanes=2, settle_clocks=3, latch="first_trip", classes=4, readout="last", state_bits=14)
     warm = tech.replace({"operation.time": 1e6, "cell.read_noise": 0.0, "operation.temperature": 350.0})
-    assert load_conductances(files, spec, warm, model.weights).positive is not None
+    assert load_conductances(files, spec, warm, model.weights.macro).positive is not None
 
 
 def test_cells_below_the_window_are_told():
     """Single ramp cells of rram: its smallest conductance is 9 µS, and small steps need less."""
     spec = SPEC.replace(adc_bits=5)
     model = model_of(spec)
-    assert below_window(load("rram"), spec, model.weights) is None
-    assert below_window(load("pcm"), spec, model.weights) is None
-    assert below_window(load("charge"), spec, model.weights) is None
+    assert below_window(load("rram"), spec, model.weights.macro) is None
+    assert below_window(load("pcm"), spec, model.weights.macro) is None
+    assert below_window(load("charge"), spec, model.weights.macro) is None
     tech = load("rram").replace({"ramp.pairs": 0})
-    cells = targets(tech, spec, model.weights)
+    cells = targets(tech, spec, model.weights.macro)
     parts = [cells.ramp, cells.ramp_start, cells.calibration]
     low = sum(int(((values > 0) & (values < 9e-6)).sum()) for values in parts)
     every = sum(np.count_nonzero(values) for values in parts)
     assert 0 < low < every
-    assert below_window(tech, spec, model.weights) == (
+    assert below_window(tech, spec, model.weights.macro) == (
         f"{low} of {every} ramp cells are to be smaller than 9 µS, the smallest conductance of technology rram; pairs "
         "can make such steps: --set ramp.pairs=1"
     )
@@ -314,10 +315,10 @@ def test_the_unnamed_window_is_one_that_options_make(tmp_path):
     model = model_of(SPEC)
     files = tables(tmp_path, model, unnamed())
     assert "for technology none (0 to 150 µS), not for rram (9 to 88.19 µS)" in refusal(
-        files, SPEC, load("rram"), model.weights
+        files, SPEC, load("rram"), model.weights.macro
     )
     tech = load("rram").replace(UNNAMED)
-    found = load_conductances(files, SPEC, tech, model.weights)
+    found = load_conductances(files, SPEC, tech, model.weights.macro)
     assert np.nanmax(found.positive) == pytest.approx(150e-6)
     assert found.ramp.max() == pytest.approx(150e-6)
     assert found.ramp_negative is None
@@ -330,8 +331,8 @@ def test_a_spreadsheet_may_have_been_at_work(tmp_path):
     lines = cells.read_text(encoding="utf-8").splitlines()
     changed = [f'"{line}",,,,,,,' if line.startswith("#") else line for line in lines]
     cells.write_text("\ufeff" + "\r\n".join([*changed, "", ",,,,,,,"]), encoding="utf-8")
-    assert load_conductances(cells, SPEC, tech, model.weights).positive is not None
-    assert "technology rram (9 to 88.19 µS), not for pcm" in refusal(cells, SPEC, load("pcm"), model.weights)
+    assert load_conductances(cells, SPEC, tech, model.weights.macro).positive is not None
+    assert "technology rram (9 to 88.19 µS), not for pcm" in refusal(cells, SPEC, load("pcm"), model.weights.macro)
 
 
 def test_columns_with_empty_entries_may_have_become_floats(tmp_path):
@@ -345,8 +346,8 @@ def test_columns_with_empty_entries_may_have_become_floats(tmp_path):
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
-        found = load_conductances(path, SPEC, tech, model.weights)
-        said = gains(found, tech, SPEC, model.weights)
+        found = load_conductances(path, SPEC, tech, model.weights.macro)
+        said = gains(found, tech, SPEC, model.weights.macro)
         assert np.allclose(list(said.values()), 1, rtol=0, atol=1e-6)
 
 
@@ -359,7 +360,7 @@ def test_reference_cells_are_one_a_row(tmp_path):
 
     def read(text, technology=tech):
         (tmp_path / "c.csv").write_text(head + text)
-        return load_conductances(tmp_path / "c.csv", SPEC, technology, model.weights)
+        return load_conductances(tmp_path / "c.csv", SPEC, technology, model.weights.macro)
 
     found = read("1,x1,0,30,\n1,x1,reference,,40\n2,x2,0,30,41\n2,x2,1,31,41\n")
     assert found.negative[1:3, 0] == pytest.approx([40e-6, 41e-6])
@@ -383,7 +384,7 @@ def test_half_a_pair_may_be_given(tmp_path):
     (tmp_path / "c.csv").write_text(
         "row,row_use,column,conductance_pos_siemens,conductance_neg_siemens\n1,x1,0,,3e-5\n2,x2,0,4e-5,\n"
     )
-    found = load_conductances(tmp_path / "c.csv", SPEC, load("rram"), model_of(SPEC).weights)
+    found = load_conductances(tmp_path / "c.csv", SPEC, load("rram"), model_of(SPEC).weights.macro)
     assert np.argwhere(~np.isnan(found.positive)).tolist() == [[2, 0]]
     assert np.argwhere(~np.isnan(found.negative)).tolist() == [[1, 0]]
 
@@ -409,14 +410,14 @@ PAIRED = "ramp,tick,cell,part,conductance_pos_siemens,conductance_neg_siemens\n"
 )
 def test_wrong_ramp_tables_are_refused(tmp_path, content, message):
     (tmp_path / "r.csv").write_text(PAIRED + content)
-    assert message in refusal(tmp_path / "r.csv", SPEC, load("rram"), model_of(SPEC).weights)
+    assert message in refusal(tmp_path / "r.csv", SPEC, load("rram"), model_of(SPEC).weights.macro)
 
 
 def test_an_external_ramp_has_no_taps(tmp_path):
     tech, model = load("rram").replace({"ramp": "external"}), model_of(SPEC)
     (tmp_path / "r.csv").write_text(PAIRED + "0,1,tap,,1e-5,0\n")
     assert "ramp holds cells of a ramp; the ramp of technology rram is external, so leave them out" in refusal(
-        tmp_path / "r.csv", SPEC, tech, model.weights
+        tmp_path / "r.csv", SPEC, tech, model.weights.macro
     )
 
 
@@ -428,34 +429,34 @@ def test_ramps_may_come_from_several_files(tmp_path):
         "ramp,tick,cell,part,conductance_siemens\n1,0,start,,5e-5\n1,3,calibration,0,2e-5\n1,3,calibration,1,3e-5\n"
     )
     for files in (["a.csv", "b.csv"], ["b.csv", "a.csv"]):
-        found = load_conductances([tmp_path / name for name in files], SPEC, tech, model.weights)
+        found = load_conductances([tmp_path / name for name in files], SPEC, tech, model.weights.macro)
         assert found.ramp_start.tolist() == [[3e-5, 4e-5], [5e-5, 0]]
         assert found.ramp_start_negative.tolist() == [[1e-5, 1e-5], [0, 0]]
-        chip = sample(tech, SPEC, model.weights, 1, switches=NONE, conductances=found)
+        chip = sample(tech, SPEC, model.weights.macro, 1, switches=NONE, conductances=found)
         assert (chip.ramp_start - chip.ramp_start_negative).sum(axis=1) == pytest.approx([5e-5, 5e-5])
         assert chip.calibration[:, 3] == pytest.approx([2e-5, 5e-5])
         assert chip.calibration_negative[1, 3] == 0
     (tmp_path / "c.csv").write_text(PAIRED + "1,3,calibration,0,2e-5,0\n")
     with pytest.raises(ConductanceError, match=r"c\.csv: gives cells of calibration that .*b\.csv gives too"):
-        load_conductances([tmp_path / name for name in ("b.csv", "a.csv", "c.csv")], SPEC, tech, model.weights)
+        load_conductances([tmp_path / name for name in ("b.csv", "a.csv", "c.csv")], SPEC, tech, model.weights.macro)
 
 
 def test_archives_may_hold_sums_of_parallel_cells(tmp_path):
     """A bit of several cells is more than four times a cell: no wrong unit."""
     tech, model = load("rram").replace({"ramp.calibration_range": 60.0}), model_of(SPEC)
-    chip = sample(tech, SPEC, model.weights, 1, switches=NONE)
+    chip = sample(tech, SPEC, model.weights.macro, 1, switches=NONE)
     assert chip.calibration.max() > 4 * tech["cell.g_max"]
     cells = {name: getattr(chip, name) for name in ("calibration", "calibration_negative")}
     np.savez(tmp_path / "g.npz", unit="S", **cells)
-    found = load_conductances(tmp_path / "g.npz", SPEC, tech, model.weights)
+    found = load_conductances(tmp_path / "g.npz", SPEC, tech, model.weights.macro)
     assert np.array_equal(
-        sample(tech, SPEC, model.weights, 2, conductances=found, switches=NONE).calibration, cells["calibration"]
+        sample(tech, SPEC, model.weights.macro, 2, conductances=found, switches=NONE).calibration, cells["calibration"]
     )
     np.savez(tmp_path / "g.npz", unit="S", **{name: 100 * values for name, values in cells.items()})
-    assert "is its unit right?" in refusal(tmp_path / "g.npz", SPEC, tech, model.weights)
-    apart = replace(targets(tech, SPEC, model.weights), source="apart")
+    assert "is its unit right?" in refusal(tmp_path / "g.npz", SPEC, tech, model.weights.macro)
+    apart = replace(targets(tech, SPEC, model.weights.macro), source="apart")
     np.savez(
         tmp_path / "g.npz", unit="S", calibration=apart.calibration, calibration_negative=apart.calibration_negative
     )
-    found = load_conductances(tmp_path / "g.npz", SPEC, tech, model.weights)
+    found = load_conductances(tmp_path / "g.npz", SPEC, tech, model.weights.macro)
     assert np.array_equal(found.calibration, apart.calibration)

@@ -5,15 +5,17 @@ import numpy as np
 import pytest
 from crossramp.golden.analog.chip.sampling import ALL, device, sample
 from crossramp.golden.analog.chip.translate import BOLTZMANN
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.technologies.constants import SWITCHES
 from crossramp.golden.analog.technologies.technology import load, shipped
+from crossramp.golden.network.array_protocol import IdealArray
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.chips import macro_of
 from tests.support.strategies import seeds, specifications
 
 SPEC = Specification(inputs=20, units=12, classes=4, bias_rows=2)
@@ -37,8 +39,8 @@ def test_with_everything_off_a_chip_is_ideal(spec, seed, name):
     rng = np.random.default_rng(seed)
     weights = rng.integers(-spec.weight_max, spec.weight_max + 1, (spec.rows, spec.columns))
     x = rng.integers(-spec.input_max, spec.input_max + 1, (3, 4, spec.inputs))
-    ideal = Lstm(spec, weights).run(x)
-    real = DeviceLstm(device(technologies()[name], spec, weights, seed, switches=NONE)).run(x)
+    ideal = Lstm(spec, IdealArray(spec, weights)).run(x)
+    real = macro_of(device(technologies()[name], spec, weights, seed, switches=NONE)).run(x)
     for field in ("codes", "c", "state_pulses", "state_codes", "h"):
         assert np.array_equal(getattr(ideal, field), getattr(real, field)), field
 
@@ -209,9 +211,9 @@ def test_temperature_changes_cells_by_their_coefficient(weights):
 def test_read_noise_of_a_pair(weights):
     """Of one conversion with all rows driven n clocks: sqrt(Σ (n σ)²), by 4,000 reads of each column."""
     chip = only(weights, "read_noise")[1]
-    lstm = DeviceLstm(chip)
+    array = DeviceArray(chip)
     pulses = np.full((4000, SPEC.rows), 7)
-    values = lstm.values(lstm.charge(pulses), pulses, np.arange(4000))
+    values = array.values(array.charge(pulses), pulses, np.arange(4000))
     expected = 7 * np.sqrt(chip.variance.sum(axis=0))
     assert np.allclose(values.std(axis=0) / expected, 1, atol=5 / np.sqrt(8000))
 
@@ -229,7 +231,7 @@ def test_every_cell_of_a_ramp_is_read_with_noise(weights):
     squares = np.cumsum(array.ramp**2 + array.ramp_negative**2, axis=1)
     squares += sum((cells**2).sum(axis=1, keepdims=True) for cells in before)
     expected = share * np.sqrt(squares) / array.ramp_unit[:, None]
-    levels = DeviceLstm(chip)._ramp_levels(np.arange(4000))
+    levels = DeviceArray(chip)._ramp_levels(np.arange(4000))
     assert np.allclose(levels.std(axis=0) / expected, 1, atol=5 / np.sqrt(8000))
 
 
@@ -237,9 +239,9 @@ def test_a_reference_columns_noise_is_common(weights):
     chip = only(
         weights, "read_noise", {"pair": "single-ended", "cell.read_noise": 0.05, "cell.read_noise_limit": 0.05}
     )[1]
-    lstm = DeviceLstm(chip)
+    array = DeviceArray(chip)
     pulses = np.full((3000, SPEC.rows), 7)
-    values = lstm.values(lstm.charge(pulses), pulses, np.arange(3000))
+    values = array.values(array.charge(pulses), pulses, np.arange(3000))
     common = 49 * chip.common_variance.sum()
     covariance = np.cov(values[:, 0], values[:, 9])[0, 1]
     assert covariance == pytest.approx(common, rel=0.25)
@@ -258,12 +260,12 @@ def test_thermal_noise_is_kt_over_c(weights, name):
 
 def test_the_ramp_in_memory_tracks_the_read_voltage_and_an_external_one_does_not(weights):
     x = np.random.default_rng(2).integers(-15, 16, (10, 10, SPEC.inputs))
-    ideal = Lstm(SPEC, weights).run(x).codes
+    ideal = Lstm(SPEC, IdealArray(SPEC, weights)).run(x).codes
     errors = {}
     for ramp in ("in-memory", "external"):
         changes = {"ramp": ramp, "operation.supply": 0.8, "read.voltage_spread": 0.0}
         chip = only(weights, "read_voltage", changes)[1]
-        errors[ramp] = np.abs(DeviceLstm(chip).run(x).codes - ideal).mean()
+        errors[ramp] = np.abs(macro_of(chip).run(x).codes - ideal).mean()
     assert errors["external"] > 0.3
     assert errors["in-memory"] < 0.02  # what the grid moves, where a MAC lies next to a threshold
 

@@ -8,7 +8,7 @@ import pytest
 from crossramp.golden.analog.chip.cell_sampling import Cells
 from crossramp.golden.analog.chip.sampling import device, sample
 from crossramp.golden.analog.chip.translate import to_device
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.cells import Gate
@@ -39,9 +39,9 @@ def test_a_pulse_of_one_clock_leaks_from_the_middle_of_its_clock(name):
     assert chip.window == pytest.approx(np.exp(-(np.arange(14, -1, -1) + 0.5) / 50), rel=1e-5)
     assert chip.state_window == pytest.approx(np.exp(-(np.arange(30, -1, -1) + 0.5) / 50), rel=1e-5)
     # By the instance's own conversion: one row, one clock, which is the window's first one.
-    lstm, pulses = DeviceLstm(chip), np.zeros((1, SPEC.rows), int)
+    array, pulses = DeviceArray(chip), np.zeros((1, SPEC.rows), int)
     pulses[0, 0] = 1
-    assert lstm.charge(pulses)[0] == pytest.approx(WEIGHTS[0] * math.exp(-14.5 / 50), rel=1e-4, abs=1e-3)
+    assert array.charge(pulses)[0] == pytest.approx(WEIGHTS[0] * math.exp(-14.5 / 50), rel=1e-4, abs=1e-3)
 
 
 @pytest.mark.parametrize(("name", "arrival"), [("rram", 0.25), ("charge", 0.0)])

@@ -13,8 +13,9 @@ from crossramp.golden.analog.conversion.calibration import (
     smallest_cells,
 )
 from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.technologies.technology import load, shipped
+from crossramp.golden.network.array_protocol import IdealArray
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.cells import Gate
@@ -22,6 +23,7 @@ from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.chips import macro_of
 from tests.support.strategies import inputs_of, network_of, seeds
 
 SPEC = Specification(inputs=4, units=6, classes=1, adc_bits=4)
@@ -84,7 +86,7 @@ def test_a_stuck_cell_is_left_out():
 def test_sixteen_cells_take_seventeen_settings():
     spec = SPEC.replace(calibration_cells=16)
     cells = np.tile(2.0 ** (np.arange(16) - 10), (2, 1))
-    ideal = DeviceInstance.ideal(spec, network_of(spec, 1).weights, cells)
+    ideal = DeviceInstance.ideal(spec, network_of(spec, 1).weights.macro, cells)
     device = ideal.replace(ramp_start=ideal.ramp_start - np.array([40000, 333]) / 1024, offsets=np.full(24, 0.5))
     found = calibrate(device, CalibrationPlan(spec, 0))
     assert (found.registers.tolist(), len(found.settings), found.conversions) == ([39999, 332], 17, 34)
@@ -95,7 +97,7 @@ def test_chips_without_errors_are_nominal(name, seed):
     """The plan's smallest cells are the sampled ones', shifts included; codes after calibration are the ideal ones."""
     gates = (Gate("clipped_relu", 0.5), Gate("sigmoid", 2.0), Gate("tanh", 2.0), Gate("softplus[0,1]", 3.0))
     for spec in (SPEC, SPEC.replace(gates=gates)):
-        technology, weights = load(name), network_of(spec, seed).weights
+        technology, weights = load(name), network_of(spec, seed).weights.macro
         device = sampled(technology, spec, weights, seed, switches=frozenset())
         plan = CalibrationPlan.of(spec, technology["ramp.calibration_range"])
         np.testing.assert_allclose(device.calibration_cells[:, 0], plan.lsb, atol=2.0 ** -grid_bits(spec)[0])
@@ -103,7 +105,8 @@ def test_chips_without_errors_are_nominal(name, seed):
         x = inputs_of(spec, seed, batch=1, steps=2)
         if spec is SPEC:
             assert found.registers.tolist() == [16, 16]
-            np.testing.assert_array_equal(DeviceLstm(device, found.cells).run(x).h, Lstm(spec, weights).run(x).h)
+            ideal = Lstm(spec, IdealArray(spec, weights)).run(x)
+            np.testing.assert_array_equal(macro_of(device, found.cells).run(x).h, ideal.h)
         else:
             assert (np.abs(found.registers - 16) <= 1).all()
         assert not found.failed.any()
@@ -115,7 +118,7 @@ def test_chips_are_nearer_than_before(seed):
     model = load_model("kws")
     plan, near = CalibrationPlan.of(model.spec, technology["ramp.calibration_range"]), []
     for number in range(16):
-        device = sampled(technology, model.spec, model.weights, seed + number)
+        device = sampled(technology, model.spec, model.weights.macro, seed + number)
         found = calibrate(device, plan)
         for ramp in np.flatnonzero(~found.failed):
             offsets = [model.spec.of_bank(device.offsets, gate) for gate in plan.gates[ramp]]
@@ -128,14 +131,14 @@ def test_chips_are_nearer_than_before(seed):
 
 def test_counts_are_those_of_the_codes(seed):
     """The counter, written out: codes of x = 0 without bias, in front of the cells that are selected."""
-    device = sampled(load("pcm"), SPEC, network_of(SPEC, seed).weights, seed)
+    device = sampled(load("pcm"), SPEC, network_of(SPEC, seed).weights.macro, seed)
     plan = CalibrationPlan(SPEC, 1)
     registers = np.array([11, 22])
-    lstm = DeviceLstm(device, selected(SPEC, registers))
+    array = DeviceArray(device, selected(SPEC, registers))
     codes = []
     for step in (8, 9):
         pulses, conversion = np.zeros((1, SPEC.rows), int), np.array([100 + 2 * step])
-        codes.append(lstm.codes(lstm.values(lstm.charge(pulses), pulses, conversion), conversion)[0])
+        codes.append(array.convert(pulses, conversion)[1][0])
     sigmoid = np.array(codes)[:, np.r_[0:12, 18:24]]
     expected = [np.count_nonzero(sigmoid >= 8), np.count_nonzero(np.array(codes)[:, 12:18] >= 8)]
     assert counter(device, plan, 100)(8, registers).tolist() == expected
@@ -175,6 +178,6 @@ def test_a_plan_by_hand():
 
 
 def test_another_specification_is_refused():
-    device = DeviceInstance.ideal(SPEC, network_of(SPEC, 1).weights)
+    device = DeviceInstance.ideal(SPEC, network_of(SPEC, 1).weights.macro)
     with pytest.raises(ValueError, match="another specification"):
         calibrate(device, CalibrationPlan(SPEC.replace(units=7)))

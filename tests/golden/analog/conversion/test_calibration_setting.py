@@ -54,7 +54,7 @@ def test_cells_that_the_ramps_lack_are_refused():
 
 def test_what_is_settled_on_a_chip(seed):
     network = network_of(SPEC, seed)
-    chip = device(RRAM, SPEC, network.weights, seed)
+    chip = device(RRAM, SPEC, network.weights.macro, seed)
     nominal = NOMINAL.settle(chip, RRAM)
     np.testing.assert_array_equal(nominal.cells, [[False, False, True]] * 2)  # the middle of the range
     assert nominal.port == nominal_port(SPEC) == 0b100100
@@ -74,6 +74,6 @@ def test_a_ramp_out_of_reach_is_named(seed):
         else {"ramp.calibration_range": 1e-3}
     )
     network = network_of(SPEC, seed)
-    found = [FOUND.settle(device(far, SPEC, network.weights, seed + k), far) for k in range(8)]
+    found = [FOUND.settle(device(far, SPEC, network.weights.macro, seed + k), far) for k in range(8)]
     assert {name for one in found for name in one.failed} <= {act.text for act in SPEC.ramps}
     assert any(one.failed for one in found)

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from crossramp.golden.analog.conversion.device import DeviceInstance
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.fast.fast_charge import Charges, Window
 from crossramp.golden.spec.specification import Specification
 
@@ -19,7 +19,7 @@ DOUBT = 1e-6
 def test_every_charge_converts_as_the_exact_one(seed, share, end_share):
     """Limits low enough to be met at both ends, ramps that end well inside them and just at them."""
     rng = np.random.default_rng(seed)
-    device = DeviceInstance.ideal(SPEC, network_of(SPEC, seed).weights)
+    device = DeviceInstance.ideal(SPEC, network_of(SPEC, seed).weights.macro)
     limit = np.ceil(share * Window(device).largest)
     device = device.replace(limit=np.full(SPEC.input_max, limit))
     window, ends = Window(device), np.full(SPEC.columns, end_share * limit)
@@ -33,7 +33,7 @@ def test_every_charge_converts_as_the_exact_one(seed, share, end_share):
     charges = Charges(window, batch, np.float64, DOUBT, ends)
     found = np.empty((SPEC.columns, batch))
     charges.charge(pulses, found)
-    exact = DeviceLstm(device).charge(pulses.T.astype(np.int64)).T
+    exact = DeviceArray(device).charge(pulses.T.astype(np.int64)).T
     unlimited = window.weights.T @ pulses
     met = np.abs(exact - unlimited) > DOUBT
     assert met.mean() > 0.01  # limits were met, or nothing was tested

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from crossramp.golden.analog.chip import sampling
 from crossramp.golden.analog.conversion.device import grid_bits, on_grid
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
 from crossramp.golden.analog.fast import fast_charge, fast_device, fast_ramp
 from crossramp.golden.analog.fast.fast_device import FastDevice
 from crossramp.golden.analog.technologies import technology
@@ -17,7 +16,7 @@ from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.chips import EFFECTS, device_of
+from tests.support.chips import EFFECTS, device_of, macro_of
 from tests.support.strategies import inputs_of, network_of, seeds, specifications
 
 KEYWORDS = Specification(inputs=12, units=9, classes=3, bias_rows=2, state_pulse_bits=6)
@@ -28,17 +27,17 @@ effect_sets = st.one_of(
 )
 
 
-def lstm_of(spec: Specification, seed: int, effects=EFFECTS) -> DeviceLstm:
+def lstm_of(spec: Specification, seed: int, effects=EFFECTS) -> Lstm:
     network = network_of(spec, seed)
-    device = device_of(spec, network.weights, seed, effects)
+    device = device_of(spec, network.weights.macro, seed, effects)
     # As strong as compression may be: a stronger one turns the order of the largest values around.
     window = fast_charge.Window(device)
     most = 2.9 / (window.largest + window.largest_noise)
     device = device.replace(compression=min(device.compression, most))
-    return DeviceLstm(device, projection_weights=network.projection_weights)
+    return macro_of(device, projection=network.weights.projection)
 
 
-def assert_equal(lstm: DeviceLstm, x: np.ndarray, first: np.ndarray | None = None):
+def assert_equal(lstm: Lstm, x: np.ndarray, first: np.ndarray | None = None):
     quick = FastDevice.of(lstm)
     assert quick is not None
     expected = lstm.hidden(x, first)
@@ -80,7 +79,7 @@ def test_ideal_instance_is_the_integer_model(dtype, seed, monkeypatch):
     lstm = lstm_of(KEYWORDS, seed, ())
     x = inputs_of(KEYWORDS, seed, batch=9, steps=5)
     assert FastDevice.of(lstm).dtype is dtype
-    assert np.array_equal(FastDevice.of(lstm).hidden(x), Lstm(KEYWORDS, network.weights).hidden(x))
+    assert np.array_equal(FastDevice.of(lstm).hidden(x), network.lstm.hidden(x))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -88,16 +87,16 @@ def test_ideal_instance_is_the_integer_model(dtype, seed, monkeypatch):
 def test_the_shipped_model_in_each_technology(name, dtype, seed, monkeypatch):
     monkeypatch.setattr(fast_device, "_TYPES", (dtype,))
     model = load_model("kws")
-    device = sampling.device(technology.load(name), model.spec, model.network.weights, seed)
+    device = sampling.device(technology.load(name), model.spec, model.network.weights.macro, seed)
     # Blocks of different sizes, the last one smaller.
     monkeypatch.setattr(fast_device, "_BLOCK", 40 * model.spec.columns)
-    assert_equal(DeviceLstm(device), inputs_of(model.spec, seed, batch=75, steps=4))
+    assert_equal(macro_of(device), inputs_of(model.spec, seed, batch=75, steps=4))
 
 
 def test_where_no_type_is_exact_there_is_no_fast_path(seed):
     assert FastDevice.of(lstm_of(KEYWORDS.replace(state_bits=20), seed, ())) is None
-    squeezed = lstm_of(KEYWORDS, seed, ()).device.replace(compression=1.0)
-    assert FastDevice.of(DeviceLstm(squeezed)) is None
+    squeezed = lstm_of(KEYWORDS, seed, ()).array.device.replace(compression=1.0)
+    assert FastDevice.of(macro_of(squeezed)) is None
 
 
 def test_inputs_are_checked_as_the_instance_checks_them(seed):
@@ -121,9 +120,9 @@ def differs(seed, effects, batch=200) -> bool:
 def test_fault_rounding_that_nobody_doubts(seed, monkeypatch):
     """Values as near to thresholds as float32's errors: without doubt, some code would be another."""
     network = network_of(KEYWORDS, seed)
-    device = device_of(KEYWORDS, network.weights, seed, ())
+    device = device_of(KEYWORDS, network.weights.macro, seed, ())
     thirds = on_grid(device.weights / 3, grid_bits(KEYWORDS)[0])
-    lstm = DeviceLstm(device.replace(weights=thirds, offsets=device.offsets + 0.5))
+    lstm = macro_of(device.replace(weights=thirds, offsets=device.offsets + 0.5))
     x = inputs_of(KEYWORDS, seed, batch=200, steps=4)
     expected = lstm.hidden(x)
     assert np.array_equal(FastDevice.of(lstm).hidden(x), expected)
@@ -196,10 +195,10 @@ def test_the_margin_is_the_worst_that_rounding_can_do(dtype, seed, monkeypatch):
     """
     monkeypatch.setattr(fast_device, "_TYPES", (dtype,))
     lstm = lstm_of(KEYWORDS, seed, ("weights", "offsets", "comparator_noise"))
-    device, unit = lstm.device, np.finfo(dtype).eps / 2
+    device, unit = lstm.array.device, np.finfo(dtype).eps / 2
     sums = np.abs(device.weights).sum(axis=0).max() * KEYWORDS.input_max
     noise = 4.4 * device.comparator_noise
-    place = sums + np.abs(device.offsets).max() + np.abs(lstm.levels).max() + 2 * noise
+    place = sums + np.abs(device.offsets).max() + np.abs(lstm.array.levels).max() + 2 * noise
     least = KEYWORDS.rows * unit * sums + 3 * unit * place
     for bank in FastDevice.of(lstm).banks:
         margin = bank.table.margin / bank.table.per_cell
@@ -209,15 +208,15 @@ def test_the_margin_is_the_worst_that_rounding_can_do(dtype, seed, monkeypatch):
 def test_bounds_on_noise_charges_and_the_ramps_end_hold(seed, monkeypatch):
     """Recomputed by the largest of everything: noise at its bound, lines at full scale, levels beyond any noise."""
     lstm = lstm_of(KEYWORDS, seed, tuple(set(EFFECTS) - {"falling_ramp"}))
-    device, quick = lstm.device, FastDevice.of(lstm)
-    most, window = KEYWORDS.input_max, fast_charge.Window(lstm.device)
+    device, quick = lstm.array.device, FastDevice.of(lstm)
+    most, window = KEYWORDS.input_max, fast_charge.Window(lstm.array.device)
     bound = NormalDist().inv_cdf(1 - 0.5 / 65536)
     own = np.sqrt((device.variance * most**2).sum(axis=0) + device.noise_variance).max()
     noise = bound * (own + np.sqrt((device.common_variance * most**2).sum()))
     assert window.largest_noise == pytest.approx(noise, rel=1e-9)
     # A charge at its column's end, less all noise, is still seen above every level with all of their noise.
     assert window.saturates
-    levels = np.repeat(np.abs(lstm.levels).max(axis=1)[list(KEYWORDS.ramp_of_gate)], KEYWORDS.units)
+    levels = np.repeat(np.abs(lstm.array.levels).max(axis=1)[list(KEYWORDS.ramp_of_gate)], KEYWORDS.units)
     ramp_noise = (device.ramp_noise.sum(axis=1) * device.rise.max())[list(KEYWORDS.ramp_of_gate)]
     levels = levels + bound * (np.repeat(ramp_noise, KEYWORDS.units) + device.comparator_noise)
     y = np.maximum(quick.ends - noise, 0) * device.compression
@@ -252,7 +251,7 @@ def test_bounds_on_noise_charges_and_the_ramps_end_hold(seed, monkeypatch):
 def test_a_compression_that_turns_back_has_no_fast_path(seed):
     """v(q) rises until q times the compression is sqrt(12): up to 3 it is taken."""
     lstm = lstm_of(KEYWORDS, seed, ())
-    window = fast_charge.Window(lstm.device)
+    window = fast_charge.Window(lstm.array.device)
     for product, there in ((2.9, True), (3.1, False), (20.0, False)):
-        device = lstm.device.replace(compression=product / (window.largest + window.largest_noise))
-        assert (FastDevice.of(DeviceLstm(device)) is not None) == there
+        device = lstm.array.device.replace(compression=product / (window.largest + window.largest_noise))
+        assert (FastDevice.of(macro_of(device)) is not None) == there

@@ -9,13 +9,12 @@ from crossramp.golden.analog.chip import sampling
 from crossramp.golden.analog.chip.cell_sampling import _DRAWS, _PARTS
 from crossramp.golden.analog.chip.sampling import sample
 from crossramp.golden.analog.chip.translate import to_device
-from crossramp.golden.analog.conversion import device_lstm
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
+from crossramp.golden.analog.conversion import device_array
 from crossramp.golden.analog.conversion.noise import key, table, words
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.spec.specification import Specification
 
-from tests.support.chips import NOISES, device_of
+from tests.support.chips import NOISES, device_of, macro_of
 from tests.support.strategies import inputs_of, network_of
 
 SPEC = Specification(inputs=6, units=10, classes=2, bias_rows=1, adc_bits=4)
@@ -159,7 +158,8 @@ def test_streams_of_an_external_ramp(monkeypatch):
 def test_no_number_of_a_conversions_noise_is_drawn_twice(monkeypatch, seed):
     """Columns, ramps, decisions and the reference column take numbers apart, in every conversion of two steps."""
     network = network_of(SPEC, seed)
-    lstm = DeviceLstm(device_of(SPEC, network.weights, seed, NOISES))
+    lstm = macro_of(device_of(SPEC, network.weights.macro, seed, NOISES))
+    array = lstm.array
     taken = {}
 
     def take(purpose, conversion, numbers):
@@ -167,10 +167,10 @@ def test_no_number_of_a_conversions_noise_is_drawn_twice(monkeypatch, seed):
             assert taken.setdefault(pair, purpose) == purpose, (pair, purpose, taken[pair])
             count[pair] = count.get(pair, 0) + 1
 
-    count, normals, at = {}, device_lstm.normals, device_lstm.at
+    count, normals, at = {}, device_array.normals, device_array.at
 
     def many(origin, conversion, first, number):
-        purpose = {0: "columns", lstm.ramp_first: "ramp", lstm.common_index: "reference"}.get(first, "columns")
+        purpose = {0: "columns", array.ramp_first: "ramp", array.common_index: "reference"}.get(first, "columns")
         take(purpose, np.asarray(conversion)[:, None], first + np.arange(number))
         return normals(origin, conversion, first, number)
 
@@ -178,15 +178,15 @@ def test_no_number_of_a_conversions_noise_is_drawn_twice(monkeypatch, seed):
         take("decision", conversion, index)
         return at(origin, conversion, index)
 
-    monkeypatch.setattr(device_lstm, "normals", many)
-    monkeypatch.setattr(device_lstm, "at", single)
+    monkeypatch.setattr(device_array, "normals", many)
+    monkeypatch.setattr(device_array, "at", single)
     lstm.run(inputs_of(SPEC, seed, batch=6, steps=2))
     assert set(taken.values()) == {"columns", "ramp", "reference", "decision"}
     # Numbers are those of one conversion after the other: 6 utterances of 2 steps of 2 conversions.
     assert {conversion for conversion, _ in taken} == set(range(24))
     assert set(count.values()) == {1}
     # Written out: 40 columns, ramps of 2 x 15, decisions of 15 x 40, each rounded up to groups of 4.
-    assert (lstm.ramp_first, lstm.decision_first, lstm.common_index) == (40, 72, 672)
+    assert (array.ramp_first, array.decision_first, array.common_index) == (40, 72, 672)
 
 
 def test_seeds_conversions_and_groups_give_words_of_their_own():

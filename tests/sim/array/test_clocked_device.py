@@ -4,16 +4,15 @@
 import numpy as np
 import pytest
 from crossramp.golden.analog.conversion.device import DeviceInstance
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm
-from crossramp.golden.network.cell_update import state_pulses, update_c, update_h
-from crossramp.golden.network.ramps import latch
+from crossramp.golden.analog.conversion.device_array import DeviceArray
+from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.trace import STEP_QUANTITIES, Trace
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.amaranth import amaranth_backend
 from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
 from crossramp.sim.array.array_setup import ArraySetup
-from crossramp.sim.array.boundary_sequence import conversion_pins, run_conversion
-from crossramp.sim.array.device_array import DeviceArray
+from crossramp.sim.array.boundary_sequence import DrivenArray, conversion_pins, run_conversion
+from crossramp.sim.array.clocked_device import ClockedDevice
 from crossramp.sim.array.programming import calibration_port
 from crossramp.sim.array.python_array import ArrayModel, Pins, random_stalls
 from crossramp.sim.checking.golden_traces import expected_traces
@@ -21,7 +20,7 @@ from crossramp.sim.checking.scoreboard import MismatchError, Scoreboard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.chips import EFFECTS, NOISES, device_of
+from tests.support.chips import EFFECTS, NOISES, device_of, macro_of
 from tests.support.comparison import compared
 from tests.support.strategies import inputs_of, network_of, seeds, specifications
 
@@ -31,31 +30,14 @@ FAULT_SEED = 1
 SPEC = Specification(inputs=14, units=3, classes=2, calibration_cells=3)
 
 
-def drive(model: ArrayModel, spec: Specification, x: np.ndarray, calibration: int = 0) -> list[Trace]:
-    """What a perfect periphery latches and computes in front of ``model``: a trace of each utterance of ``x``."""
-    traces = []
-    for utterance in x:
-        c, h, steps = np.zeros((1, spec.units), np.int64), np.zeros((1, spec.units), np.int64), []
-        for codes in utterance:
-            pulses = np.concatenate([codes, h[0], np.full(spec.bias_rows, spec.input_max)])
-            gates = latch(run_conversion(spec, model, pulses, calibration=calibration), spec.latch)[None]
-            c = update_c(spec, gates, c)
-            q = state_pulses(spec, c)
-            state = latch(run_conversion(spec, model, q[0], state=True, calibration=calibration), spec.latch)
-            state = state[None, spec.bank("g")]
-            h = update_h(spec, gates[:, spec.bank("o")], state)
-            steps.append(Trace(gates, c, q, state, h, macs=model.finish()[-2].macs[None]))
-        traces.append(Trace.stack(steps))
-    return traces
-
-
 def compare(spec, device, x, model, calibration=None, first=0) -> Scoreboard:
     """A scoreboard of ``model``, driven with ``x``, against the golden model of ``device``."""
     port = calibration_port(spec, calibration, device)
     board = Scoreboard(spec)
     network = network_of(spec, 1)  # its head only
     (golden,) = expected_traces(network, x, ArraySetup(device, calibration), first)
-    board.compare(golden, Trace.join(drive(model, spec, x, port)), ("macs", *STEP_QUANTITIES))
+    driven = Lstm(spec, DrivenArray(spec, model, port))
+    board.compare(golden, Trace.join([driven.run(x[k : k + 1]) for k in range(len(x))]), ("macs", *STEP_QUANTITIES))
     return board
 
 
@@ -67,22 +49,22 @@ def compare(spec, device, x, model, calibration=None, first=0) -> Scoreboard:
 )
 @settings(max_examples=40)
 def test_drawn_instances_of_drawn_specifications(spec, seed, effects, all_effects):
-    device = device_of(spec, network_of(spec, seed).weights, seed, EFFECTS if all_effects else effects)
+    device = device_of(spec, network_of(spec, seed).weights.macro, seed, EFFECTS if all_effects else effects)
     model = ArrayModel(spec, device, ready=random_stalls(seed, 0.1), garbage_seed=seed)
     compare(spec, device, inputs_of(spec, seed, batch=2, steps=2), model).check()
 
 
 def visible(spec, device, x, golden) -> bool:
     """Whether the instance answers otherwise than the ideal array: an effect that does nothing proves nothing."""
-    ideal = DeviceLstm(DeviceInstance.ideal(spec, golden)).run(x)
-    real = DeviceLstm(device).run(x)
+    ideal = macro_of(DeviceInstance.ideal(spec, golden)).run(x)
+    real = macro_of(device).run(x)
     return not (np.array_equal(ideal.codes, real.codes) and np.array_equal(ideal.state_codes, real.state_codes))
 
 
 @pytest.mark.parametrize("mode", ["last_high", "first_trip"])
 def test_each_effect_alone_and_all(mode, seed):
     spec = SPEC.replace(latch=mode)
-    weights = network_of(spec, seed).weights
+    weights = network_of(spec, seed).weights.macro
     x = inputs_of(spec, seed, batch=1, steps=5)
     for effects in (EFFECTS, *[(name,) for name in EFFECTS]):
         device = device_of(spec, weights, seed, effects)
@@ -93,8 +75,8 @@ def test_each_effect_alone_and_all(mode, seed):
 
 def test_every_decision(seed):
     """What each comparator shows on each tick: the codes alone would not tell all of them."""
-    device = device_of(SPEC, network_of(SPEC, seed).weights, seed)
-    golden, model = DeviceLstm(device), ArrayModel(SPEC, device)
+    device = device_of(SPEC, network_of(SPEC, seed).weights.macro, seed)
+    golden, model = DeviceArray(device), ArrayModel(SPEC, device)
     port = calibration_port(SPEC, None, device)
     rng = np.random.default_rng(seed)
     for number in range(4):
@@ -111,7 +93,7 @@ def test_every_decision(seed):
 
 
 def test_calibration_cells_are_the_ones_chosen(seed):
-    device = device_of(SPEC, network_of(SPEC, seed).weights, seed)
+    device = device_of(SPEC, network_of(SPEC, seed).weights.macro, seed)
     x = inputs_of(SPEC, seed, batch=1, steps=2)
     for calibration in (None, 0, 0b101_010, 0b111_111):
         board = compare(SPEC, device, x, ArrayModel(SPEC, device), calibration)
@@ -126,7 +108,7 @@ def test_calibration_cells_are_the_ones_chosen(seed):
 
 def test_conversions_are_counted_by_windows_that_end(seed):
     """A window that a reset cuts short is no conversion; a ramp without a window repeats the one before."""
-    device = device_of(SPEC, network_of(SPEC, seed).weights, seed, NOISES)
+    device = device_of(SPEC, network_of(SPEC, seed).weights.macro, seed, NOISES)
     x = inputs_of(SPEC, seed, batch=1, steps=2)
     model = ArrayModel(SPEC, device)
     pulses = np.full(SPEC.rows, SPEC.input_max)
@@ -196,7 +178,7 @@ WRONG_NUMBERS = {
 @pytest.mark.parametrize("fault", WRONG_NUMBERS)
 def test_a_wrong_number_is_seen(fault):
     effects, change = WRONG_NUMBERS[fault]
-    device = device_of(SPEC, network_of(SPEC, FAULT_SEED).weights, FAULT_SEED, effects)
+    device = device_of(SPEC, network_of(SPEC, FAULT_SEED).weights.macro, FAULT_SEED, effects)
     x = inputs_of(SPEC, FAULT_SEED, batch=2, steps=5)
     board = compare(SPEC, device, x, ArrayModel(SPEC, change(device)))
     assert board.compared["codes"] == 10 * SPEC.columns
@@ -217,14 +199,14 @@ WRONG_PLACES = {
 @pytest.mark.parametrize("fault", WRONG_PLACES)
 def test_noise_from_the_wrong_place_is_seen(fault, monkeypatch):
     name, effects = WRONG_PLACES[fault]
-    original = DeviceArray.__init__
+    original = ClockedDevice.__init__
 
     def spoiled(self, *arguments):
         original(self, *arguments)
         setattr(self, name, getattr(self, name) + 1)
 
-    monkeypatch.setattr(DeviceArray, "__init__", spoiled)
-    device = device_of(SPEC, network_of(SPEC, FAULT_SEED).weights, FAULT_SEED, effects)
+    monkeypatch.setattr(ClockedDevice, "__init__", spoiled)
+    device = device_of(SPEC, network_of(SPEC, FAULT_SEED).weights.macro, FAULT_SEED, effects)
     board = compare(SPEC, device, inputs_of(SPEC, FAULT_SEED, batch=2, steps=3), ArrayModel(SPEC, device))
     assert board.mismatched["codes"] > 0
 
@@ -233,7 +215,7 @@ def test_amaranth_however_the_utterances_are_shared(seed, monkeypatch):
     """The generated network in front of the array, in one process and in two: the noise does not know."""
     spec = Specification(inputs=4, units=3, classes=2, lanes=2, adc_bits=4, input_bits=4, calibration_cells=2)
     network, x = network_of(spec, seed), inputs_of(spec, seed, batch=3, steps=2)
-    device = device_of(spec, network.weights, seed)
+    device = device_of(spec, network.weights.macro, seed)
     for jobs, calibration in ((1, 0b10_01), (2, None)):
         monkeypatch.setattr(amaranth_backend, "_PORTION_CLOCKS", 1)
         array = ArraySetup(device, calibration)

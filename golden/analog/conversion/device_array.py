@@ -1,36 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The LSTM macro around one device instance: the digital cell update of golden, codes from an array that errs."""
+"""One device instance as an array: what its comparators see, and the codes that they latch."""
 
 from functools import cached_property
 
 import numpy as np
-from crossramp.golden.network.cell_update import project, state_pulses, update_c, update_h
-from crossramp.golden.network.lstm import check_integers, checked_projection
 from crossramp.golden.network.ramps import latch
-from crossramp.golden.network.trace import Trace
-from crossramp.golden.spec.specification import Specification
 
-from ...common.errors import InvalidValue
 from .device import DeviceInstance
 from .noise import BOUND, at, key, normals
 
 
-class DeviceLstm:
-    """What the gateware computes in front of ``device``: every code, c and h, vectorized over a batch.
+class DeviceArray:
+    """An array that errs: every code is the one that the gateware gets from ``device``, vectorized over a batch.
 
-    As :class:`~.lstm.Lstm`, whose place it takes in a network; :mod:`.device` has the arithmetic of a conversion.
-    ``macs`` of its traces are the columns' values v, float64.
-
-    Conversions are numbered from the array's switching on, two a step, since the noise of each depends on its number.
-    Utterances that are played one after the other begin at multiples of that, which is what ``first=None`` means.
+    An :class:`~.array_protocol.Array`; :mod:`.device` has the arithmetic of a conversion. Conversions are numbered from
+    the array's switching on, since the noise of each depends on its number.
 
     Parameters
     ----------
     device : DeviceInstance
     calibration : bool array, shape (ramps, calibration_cells), or None
         Cells selected; None: the instance's nominal ones.
-    projection_weights : integer array, shape (hidden, units), or None
-        Of a digital projection, see :class:`~.lstm.Lstm`; without them, such a device converts, but makes no steps.
 
     Attributes
     ----------
@@ -40,10 +30,8 @@ class DeviceLstm:
         Of the noise: its counter's origin, and where the numbers of ramps, decisions and reference column start.
     """
 
-    def __init__(self, device: DeviceInstance, calibration: np.ndarray | None = None, projection_weights=None):
+    def __init__(self, device: DeviceInstance, calibration: np.ndarray | None = None):
         self.device, self.spec = device, device.spec
-        given = projection_weights is not None
-        self.projection_weights = checked_projection(device.spec, projection_weights) if given else None
         spec, columns = device.spec, device.spec.columns
         self.starts = device.starts(calibration)
         self.levels = device.levels(calibration)
@@ -61,7 +49,12 @@ class DeviceLstm:
         self._lowest = np.minimum.accumulate(self.levels[:, ::-1], axis=1)[:, ::-1]
         self._falls = (self._highest != self._lowest).any(axis=1)
 
-    # ---- one conversion ------------------------------------------------------------------------------------------
+    def convert(self, pulses: np.ndarray, numbers: np.ndarray, second: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """See :meth:`~.array_protocol.Array.convert`; ``macs`` are the columns' values v, float64."""
+        values = self.values(self.charge(pulses, second), pulses, numbers, second)
+        return values, self.codes(values, numbers, second)
+
+    # ---- parts of a conversion -----------------------------------------------------------------------------------
 
     def charge(self, pulses: np.ndarray, second: bool = False) -> np.ndarray:
         """What the integrators hold after the window (point 1 of :mod:`.device`), exact.
@@ -143,66 +136,6 @@ class DeviceLstm:
             drawn = at(self.origin, np.broadcast_to(conversion[:, None], index.shape[:1] + values.shape), index)
             seen = values + self.device.comparator_noise * drawn
         return self._late(seen > level, self.device.delays[columns])
-
-    # ---- steps ---------------------------------------------------------------------------------------------------
-
-    def start(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
-        """(c, h) of a state reset: zeros, int64, shapes (batch, units) and (batch, hidden)."""
-        return np.zeros((batch, self.spec.units), np.int64), np.zeros((batch, self.spec.hidden), np.int64)
-
-    def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray, conversion: np.ndarray) -> Trace:
-        """One time step; ``conversion``: the number of its first conversion, int64, shape (batch,)."""
-        spec = self.spec
-        pulses = np.full((len(x), spec.rows), spec.input_max, np.int64)
-        pulses[:, : spec.inputs] = x
-        pulses[:, spec.inputs : spec.inputs + spec.hidden] = h
-        macs = self.values(self.charge(pulses), pulses, conversion)
-        codes = self.codes(macs, conversion)
-        c = update_c(spec, codes, c)
-        pulses = state_pulses(spec, c)
-        state = self.values(self.charge(pulses, True), pulses, conversion + 1, True)
-        state_codes = self.codes(state, conversion + 1, True)
-        h = update_h(spec, spec.of_bank(codes, "o"), state_codes)
-        if spec.projection:
-            h = project(spec, checked_projection(spec, self.projection_weights), h)
-        return Trace(codes, c, pulses, state_codes, h, macs=macs)
-
-    def run(self, x: np.ndarray, first: np.ndarray | None = None) -> Trace:
-        """A batch of utterances of equal length, each from a state reset; see :meth:`~.lstm.Lstm.run`.
-
-        Parameters
-        ----------
-        x : integer array, shape (batch, steps, inputs)
-        first : int64 array, shape (batch,), or None
-            The number of each utterance's first conversion.
-        """
-        x = self.checked_inputs(x).astype(np.int64)
-        conversion = conversions(self.spec, len(x), x.shape[1]) if first is None else np.asarray(first, np.int64)
-        c, h = self.start(len(x))
-        steps = []
-        for t in range(x.shape[1]):
-            steps.append(self.step(x[:, t], c, h, conversion + len(self.spec.conversions) * t))
-            c, h = steps[-1].c, steps[-1].h
-        return Trace.stack(steps)
-
-    def hidden(self, x: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
-        """h of :meth:`run`; int64, shape (batch, steps, hidden)."""
-        x = self.checked_inputs(x).astype(np.int64)
-        conversion = conversions(self.spec, len(x), x.shape[1]) if first is None else np.asarray(first, np.int64)
-        out = np.empty((*x.shape[:2], self.spec.hidden), np.int64)
-        c, h = self.start(len(x))
-        for t in range(x.shape[1]):
-            step = self.step(x[:, t], c, h, conversion + len(self.spec.conversions) * t)
-            c, h = step.c, step.h
-            out[:, t] = h
-        return out
-
-    def checked_inputs(self, x) -> np.ndarray:
-        """``x`` as an integer array, or the InvalidValue of :meth:`~.lstm.Lstm.run`."""
-        x = check_integers("x", x, (None, None, self.spec.inputs), self.spec.input_max)
-        if x.shape[1] == 0:
-            raise InvalidValue("x has no steps; an utterance has at least 1")
-        return x
 
     # ---- inside --------------------------------------------------------------------------------------------------
 
@@ -302,11 +235,6 @@ class DeviceLstm:
         ticks = np.arange(len(decided))[:, None, None] - delays
         shown = np.take_along_axis(decided, np.broadcast_to(np.maximum(ticks, 0), decided.shape), axis=0)
         return shown | (ticks < 0)
-
-
-def conversions(spec: Specification, batch: int, steps: int) -> np.ndarray:
-    """Numbers of the first conversions of utterances that are played one after the other; int64, shape (batch,)."""
-    return len(spec.conversions) * steps * np.arange(batch, dtype=np.int64)
 
 
 def charges(window: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.noise import BOUND, at, key, normals
 
 
-class DeviceArray:
+class ClockedDevice:
     """Integrators, ramps and comparators of one device instance; :class:`.python_array.ArrayModel` reads the pins for
     it.
 

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from crossramp.golden.analog.conversion import noise
 from crossramp.golden.analog.conversion.device import DeviceError, DeviceInstance, grid_bits, on_grid
-from crossramp.golden.analog.conversion.device_lstm import DeviceLstm, conversions
+from crossramp.golden.analog.conversion.device_array import DeviceArray
+from crossramp.golden.network.array_protocol import IdealArray, first_conversions
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.chips import EFFECTS, device_of
+from tests.support.chips import EFFECTS, device_of, macro_of
 from tests.support.strategies import inputs_of, network_of, seeds, specifications
 
 
@@ -83,13 +84,12 @@ def test_conversions_are_the_arithmetic_written_out(spec, seed, effect):
     weights = rng.integers(-spec.weight_max, spec.weight_max + 1, (spec.rows, spec.columns))
     device = device_of(spec, weights, seed, EFFECTS if effect == "all" else [effect])
     calibration = rng.integers(0, 2, device.nominal.shape).astype(bool)
-    lstm = DeviceLstm(device, calibration)
+    array = DeviceArray(device, calibration)
     numbers = rng.integers(0, 2**20, 3)
     for second, most, count in ((False, spec.input_max, spec.rows), (True, spec.state_pulse_max, spec.units)):
         pulses = rng.integers(-most, most + 1, (3, count))
-        values = lstm.values(lstm.charge(pulses, second), pulses, numbers, second)
-        codes = lstm.codes(values, numbers, second)
-        assert np.array_equal(codes, latch(lstm.comparators(values, numbers, second), spec.latch))
+        values, codes = array.convert(pulses, numbers, second)
+        assert np.array_equal(codes, latch(array.comparators(values, numbers, second), spec.latch))
         expected = [written_out(device, p, int(n), second, calibration) for p, n in zip(pulses, numbers, strict=True)]
         assert codes.tolist() == expected
 
@@ -98,14 +98,14 @@ def test_conversions_are_the_arithmetic_written_out(spec, seed, effect):
 @given(specifications(max_units=5), seeds)
 def test_the_ideal_instance_is_the_ideal_macro(spec, seed):
     network, x = network_of(spec, seed), inputs_of(spec, seed, batch=3, steps=4)
-    device = DeviceInstance.ideal(spec, network.weights)
+    device = DeviceInstance.ideal(spec, network.weights.macro)
     ideal = network.run(x)
-    lstm = DeviceLstm(device, projection_weights=network.projection_weights)
+    lstm = macro_of(device, projection=network.weights.projection)
     real = lstm.run(x)
     assert np.array_equal(lstm.hidden(x), ideal.h)
     if spec.projection:
         with pytest.raises(ValueError, match="projection_weights are missing"):
-            DeviceLstm(device).run(x)
+            macro_of(device)
     assert all(np.array_equal(getattr(ideal, name), getattr(real, name)) for name in real.known())
 
 
@@ -119,9 +119,9 @@ def weights(rng):
 
 def test_noise_belongs_to_the_conversion_not_to_the_batch(weights, rng):
     """An utterance gives the same codes alone, in a batch, and in any order, if its conversions are numbered alike."""
-    lstm = DeviceLstm(device_of(SPEC, weights, 3))
+    lstm = macro_of(device_of(SPEC, weights, 3))
     x = rng.integers(-15, 16, (6, 7, SPEC.inputs))
-    whole, first = lstm.run(x), conversions(lstm.spec, 6, 7)
+    whole, first = lstm.run(x), first_conversions(lstm.spec, 6, 7)
     for k in (0, 4):
         alone = lstm.run(x[k : k + 1], first[k : k + 1])
         assert np.array_equal(alone.codes[0], whole.codes[k])
@@ -134,7 +134,7 @@ def test_noise_belongs_to_the_conversion_not_to_the_batch(weights, rng):
 def test_another_seed_is_other_noise(weights, rng):
     device = device_of(SPEC, weights, 3, ["comparator_noise"])
     x = rng.integers(-15, 16, (6, 7, SPEC.inputs))
-    codes = [DeviceLstm(device.replace(seed=seed)).run(x).codes for seed in (1, 1, 2)]
+    codes = [macro_of(device.replace(seed=seed)).run(x).codes for seed in (1, 1, 2)]
     assert np.array_equal(codes[0], codes[1])
     assert not np.array_equal(codes[0], codes[2])
 
@@ -143,7 +143,7 @@ def test_another_seed_is_other_noise(weights, rng):
 def test_every_effect_shows_in_codes(weights, rng, effect):
     device = device_of(SPEC, weights, 5, [effect])
     x = rng.integers(-15, 16, (20, 10, SPEC.inputs))
-    ideal, real = Lstm(SPEC, weights).run(x), DeviceLstm(device).run(x)
+    ideal, real = Lstm(SPEC, IdealArray(SPEC, weights)).run(x), macro_of(device).run(x)
     assert not (np.array_equal(ideal.codes, real.codes) and np.array_equal(ideal.state_codes, real.state_codes))
 
 
@@ -175,16 +175,16 @@ def test_numbers_that_mean_nothing_are_refused(weights, changes, message):
 def test_sums_are_exact_in_any_order(weights, rng):
     """Ten thousand orders of adding up: one result, bit for bit."""
     device = device_of(SPEC, weights, 7, ["weights", "leak"])
-    lstm = DeviceLstm(device)
+    array = DeviceArray(device)
     pulses = rng.integers(-15, 16, (1, SPEC.rows))
     sums = set()
-    parts = lstm._row_charge[pulses[0] + 15][:, None] * device.weights
+    parts = array._row_charge[pulses[0] + 15][:, None] * device.weights
     for _ in range(10_000):
         total = np.zeros(SPEC.columns)
         for part in parts[rng.permutation(len(parts))]:
             total += part
         sums.add(total.tobytes())
-    assert sums == {lstm.charge(pulses)[0].tobytes()}
+    assert sums == {array.charge(pulses)[0].tobytes()}
 
 
 def test_the_grid_is_far_below_any_error():
@@ -200,7 +200,7 @@ def test_a_limit_that_is_met_on_the_way_alone_counts():
     device = DeviceInstance.ideal(SPEC, weights)
     pulses = np.zeros((1, SPEC.rows), int)
     pulses[0, :2] = 3, 15
-    assert (DeviceLstm(device).charge(pulses) == 15).all()
-    assert (DeviceLstm(device.replace(limit=np.full(15, 20.0))).charge(pulses) == 8).all()
-    assert (DeviceLstm(device.replace(limit=np.full(15, 27.0))).charge(pulses) == 15).all()
-    assert (DeviceLstm(device.replace(limit=np.full(15, 20.0))).charge(-pulses) == -8).all()
+    assert (DeviceArray(device).charge(pulses) == 15).all()
+    assert (DeviceArray(device.replace(limit=np.full(15, 20.0))).charge(pulses) == 8).all()
+    assert (DeviceArray(device.replace(limit=np.full(15, 27.0))).charge(pulses) == 15).all()
+    assert (DeviceArray(device.replace(limit=np.full(15, 20.0))).charge(-pulses) == -8).all()

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What training finds, as one object: the integer arrays of macro, projection and head.
+
+Their names in files, shapes, ranges and types stand in :data:`ARRAYS`; networks, model files, board images, sweeps and
+training's export iterate over it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..common.errors import InvalidValue
+from ..common.integer_arrays import checked_integers
+from ..spec.specification import Specification
+
+
+@dataclass(frozen=True)
+class WeightArray:
+    """One of the arrays.
+
+    Attributes
+    ----------
+    field : str
+        Of :class:`Weights`.
+    name : str
+        In files and in messages.
+    dtype : numpy.dtype
+        In files: the narrowest that holds every legal value.
+    shape, limit : callable
+        From a Specification to the array's shape, and to the largest magnitude.
+    needs : str
+        The parameter of the specification without which there is no such array; empty: every network has it.
+    """
+
+    field: str
+    name: str
+    dtype: np.dtype
+    shape: Callable[[Specification], tuple[int, ...]]
+    limit: Callable[[Specification], int]
+    needs: str = ""
+
+    def present(self, spec: Specification) -> bool:
+        """Whether networks of ``spec`` have it."""
+        return not self.needs or bool(getattr(spec, self.needs))
+
+
+ARRAYS = (
+    WeightArray("macro", "weights", np.dtype("<i1"), lambda s: (s.rows, s.columns), lambda s: s.weight_max),
+    WeightArray("head", "head_weights", np.dtype("<i2"), lambda s: (s.classes, s.hidden), lambda s: s.head_weight_max),
+    WeightArray("head_biases", "head_biases", np.dtype("<i4"), lambda s: (s.classes,), lambda s: s.head_bias_max),
+    WeightArray(
+        "projection",
+        "projection_weights",
+        np.dtype("<i2"),
+        lambda s: (s.projection, s.units),
+        lambda s: s.head_weight_max,
+        "projection",
+    ),
+)
+"""Every array of a network, in the order of model files."""
+
+_BY_FIELD = {array.field: array for array in ARRAYS}
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """The trained integers of one network.
+
+    Attributes
+    ----------
+    macro : integer array, shape (rows, columns)
+        Levels, within ±weight_max. Rows: x, then h, then bias. Columns: the banks in their order.
+    head : integer array, shape (classes, hidden)
+        Within ±head_weight_max.
+    head_biases : integer array, shape (classes,)
+        Within ±head_bias_max, in units of (head weight step) x (h step).
+    projection : integer array, shape (hidden, units), or None
+        Within ±head_weight_max; None where the specification has no projection.
+    """
+
+    macro: np.ndarray
+    head: np.ndarray
+    head_biases: np.ndarray
+    projection: np.ndarray | None = None
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Weights":
+        """From arrays by their names in files; others are left out."""
+        return cls(**{array.field: arrays[array.name] for array in ARRAYS if array.name in arrays})
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays by their names in files, in the order of :data:`ARRAYS`; what the network lacks is left out."""
+        found = {array.name: getattr(self, array.field) for array in ARRAYS}
+        return {name: values for name, values in found.items() if values is not None}
+
+    def replace(self, **changes) -> "Weights":
+        """A copy with some arrays changed."""
+        return replace(self, **changes)
+
+    def checked(self, spec: Specification) -> "Weights":
+        """The same as read-only int64 arrays.
+
+        Raises
+        ------
+        InvalidValue
+            For an array that is missing, or not of ``spec``; a wrong shape, a type that is no integer, or a value out
+            of range.
+        """
+        return Weights(
+            **{array.field: checked_array(spec, array.field, getattr(self, array.field)) for array in ARRAYS}
+        )
+
+
+def checked_array(spec: Specification, field: str, values) -> np.ndarray | None:
+    """One array as read-only int64, None where ``spec`` has no such array; raises what :meth:`Weights.checked` does.
+
+    Parameters
+    ----------
+    field : str
+        Of :class:`Weights`.
+    """
+    array = _BY_FIELD[field]
+    if not array.present(spec):
+        if values is not None:
+            raise InvalidValue(f"{array.name} are given, but the specification has no {array.needs}; leave them out")
+        return None
+    if values is None:
+        value = getattr(spec, array.needs) if array.needs else 0
+        raise InvalidValue(f"{array.name} are missing: the specification has a {array.needs} to {value}")
+    values = checked_integers(array.name, values, array.shape(spec), array.limit(spec))
+    values.setflags(write=False)
+    return values

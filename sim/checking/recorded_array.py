@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Conversions that an array recorded, as an array of golden: what the periphery must make of what it was shown."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from crossramp.golden.network.ramps import latch
+from crossramp.golden.spec.specification import Specification
+
+
+class RecordedArray:
+    """Gives the recorded conversions, one after the other, whatever pulses it is driven with.
+
+    An :class:`~crossramp.golden.network.array_protocol.Array` of one utterance at a time (batch 1): its codes are what
+    the capture banks latch from the recorded comparators, well-behaved or not.
+
+    Parameters
+    ----------
+    spec : Specification
+    conversions : sequence of array.Conversion
+        As :meth:`.python_array.ArrayModel.finish` gives them.
+    """
+
+    def __init__(self, spec: Specification, conversions: Sequence):
+        self.spec = spec
+        self._conversions = iter(conversions)
+
+    def convert(self, pulses: np.ndarray, numbers: np.ndarray, second: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """See :meth:`~crossramp.golden.network.array_protocol.Array.convert`."""
+        recorded, columns = next(self._conversions), self.spec.converted(second)
+        macs, comparators = recorded.macs[columns], recorded.comparators[:, columns]
+        return np.asarray(macs)[None], latch(comparators, self.spec.latch)[None]
