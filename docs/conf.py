@@ -39,7 +39,11 @@ napoleon_custom_sections = [("Members", "params_style")]  # of signatures
 # A role that names nothing is an error. The types of parameters are words, such as "int64 array"; of those only names
 # of this package are looked up, and a word that is also the name of several attributes is not a reference to any.
 nitpicky = True
-nitpick_ignore_regex = [("py:class", r"(?!\.\w|crossramp\.).*|.*\._\w+"), ("py:.*", r"(amaranth|numpy|torch)\..*")]
+nitpick_ignore_regex = [
+    ("py:class", r"(?!\.\w|crossramp\.).*"),
+    ("py:.*", r"(.*\.)?_\w+"),  # private names are not in the reference
+    ("py:.*", r"(amaranth|numpy|torch)\..*|logging"),
+]
 suppress_warnings = ["ref.python"]
 
 

@@ -38,7 +38,7 @@ class BoardCore(wiring.Component):
     tick, integrate, hold : 1 bit
         For a logic analyzer: control lines of the analog boundary.
     probes : up to 8 bits
-        And some comparators; see :func:`..definitions.board.probed_columns`.
+        And some comparators; see :func:`.board.probed_columns`.
     """
 
     def __init__(self, build: Build, *, weight_ram_style: str | None = None):

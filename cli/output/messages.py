@@ -3,7 +3,7 @@
 
 Every module of crossramp logs below ``crossramp``: information with ``getLogger(__name__).info``, notices and warnings
 as well.
-A line on stderr begins with ``crossramp: ``, a warning with ``crossramp: warning: ``.
+A line on stderr begins with ``crossramp:``, and a warning with ``crossramp: warning:``.
 """
 
 import contextlib

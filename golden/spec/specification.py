@@ -46,7 +46,7 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
     Raises
     ------
     SpecificationError
-        For any parameter out of range, and for a full scale of c's pulse code (:attr:`state_full_scale`) below 1.
+        For any parameter out of range, and for a full scale of c's pulse code (``state_full_scale``) below 1.
 
     Warns
     -----

@@ -29,7 +29,7 @@ class Sequencer(wiring.Component):
     glitches. The array's ``ready`` is waited for in START, in HOLD and on every tick.
 
     Clocks of a step: 2 x (START 1 + HOLD settle_clocks + RAMP ticks + UPDATE beats + 1) + input_max + state_pulse_max,
-    and where there is a projection its own: :attr:`~.specification.Specification.macro_clocks`, if nothing waits.
+    and where there is a projection its own: ``Specification.macro_clocks``, if nothing waits.
 
     Parameters
     ----------

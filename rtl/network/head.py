@@ -22,9 +22,9 @@ def program_signature(spec: Specification) -> AccessSignature:
 class Head(wiring.Component):
     """Adds up h, and after the last step of an utterance multiplies the sums with the head's weights.
 
-    Its golden model is :meth:`~.network.Network.head`. Logits leave in the order of the classes, then the answer:
-    the class of the largest, the first of equals. With the readout ``"step"`` every step counts as an utterance: its h
-    is kept, not added to anything, and multiplied while the next step runs; nothing is ever too long.
+    Its golden model is :meth:`~.network.Network.logits`, with the sums of h. Logits leave in the order of the classes,
+    then the answer: the class of the largest, the first of equals. With the readout ``"step"`` every step counts as an
+    utterance: its h is kept, not added to anything, and multiplied while the next step runs; nothing is ever too long.
 
     Latency: ``spec.head_clocks`` - 1 clocks from the last beat of h to the answer, if every logit is taken at once.
     Throughput: one beat of h a clock. The next utterance is added up meanwhile, in the other half of the sums.
