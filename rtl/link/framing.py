@@ -47,6 +47,45 @@ class SerialCrc(wiring.Component):
         return m
 
 
+class RequestSignature(wiring.Signature):
+    """A frame that is kept until it is answered, seen from what keeps it.
+
+    Members
+    -------
+    frame : 1 bit
+        A frame is kept: ``sequence``, ``command``, ``length`` (of its payload) are its header.
+    address, byte :
+        ``byte`` is byte ``address`` of the body one clock later.
+    answer : stream of data (8 bits) and last
+        The answer's body without its CRC. Its last byte releases the frame.
+    ignore : 1 bit
+        Releases the frame without an answer.
+    faults, dropped : 5 and 8 bits
+        What was dropped without an answer (:class:`golden.link_protocol.Fault`), and how many frames; stays at 255.
+
+    Parameters
+    ----------
+    depth : int
+        Longest body of a frame, in bytes.
+    """
+
+    def __init__(self, depth: int):
+        super().__init__(
+            {
+                "frame": Out(1),
+                "sequence": Out(8),
+                "command": Out(8),
+                "length": Out(range(depth)),
+                "address": In(range(depth)),
+                "byte": Out(8),
+                "answer": In(stream.Signature(ANSWER_LAYOUT)),
+                "ignore": In(1),
+                "faults": Out(len(Fault)),
+                "dropped": Out(8),
+            }
+        )
+
+
 class FramePort(wiring.Component):
     """Receives a frame, keeps it until it is answered, and sends the answer.
 
@@ -67,16 +106,11 @@ class FramePort(wiring.Component):
 
     Members
     -------
-    frame : 1 bit
-        A frame is kept: ``sequence``, ``command``, ``length`` (of its payload) are its header.
-    address, byte :
-        ``byte`` is byte ``address`` of the body one clock later.
-    answer : stream of data (8 bits) and last
-        The answer's body without its CRC. Its last byte releases the frame.
-    ignore : 1 bit
-        Releases the frame without an answer.
+    rx, tx : 1 bit
+        The line.
+    request : RequestSignature
     clear : 1 bit
-        Forgets ``faults`` and ``dropped``.
+        Forgets the faults and the dropped frames.
     """
 
     def __init__(self, clocks: int, depth: int):
@@ -87,17 +121,8 @@ class FramePort(wiring.Component):
             {
                 "rx": In(1, init=1),
                 "tx": Out(1, init=1),
-                "frame": Out(1),
-                "sequence": Out(8),
-                "command": Out(8),
-                "length": Out(range(depth)),
-                "address": In(range(depth)),
-                "byte": Out(8),
-                "answer": In(stream.Signature(ANSWER_LAYOUT)),
-                "ignore": In(1),
+                "request": Out(RequestSignature(depth)),
                 "clear": In(1),
-                "faults": Out(len(Fault)),
-                "dropped": Out(8),
             }
         )
 
@@ -106,17 +131,18 @@ class FramePort(wiring.Component):
         m.submodules.check = check = SerialCrc()
         self._receive(m, check)
         released = self._send(m, check)  # overrides what the CRC is made of
-        with m.If(released | self.ignore):
-            m.d.sync += self.frame.eq(0)
+        with m.If(released | self.request.ignore):
+            m.d.sync += self.request.frame.eq(0)
             m.d.comb += check.start.eq(1)
         return m
 
     def _receive(self, m: Module, check: SerialCrc):
+        request = self.request
         m.submodules.receiver = uart = UartReceiver(self.clocks)
         m.submodules.buffer = buffer = Memory(shape=8, depth=self.depth, init=[], attrs=UNCHECKED)
         write = buffer.write_port()
         read = buffer.read_port()
-        m.d.comb += [uart.rx.eq(self.rx), read.addr.eq(self.address), self.byte.eq(read.data)]
+        m.d.comb += [uart.rx.eq(self.rx), read.addr.eq(request.address), request.byte.eq(read.data)]
 
         count = Signal(range(self.depth + 1))  # bytes of the body
         escaped = Signal()
@@ -134,8 +160,8 @@ class FramePort(wiring.Component):
         fault = {kind: Signal(name=f"fault_{kind.name.lower()}") for kind in Fault}  # lowest bit first
         dropped = Signal()
         m.d.sync += [
-            self.faults.eq(Mux(self.clear, 0, self.faults | Cat(fault.values()))),
-            self.dropped.eq(Mux(self.clear, 0, self.dropped + (dropped & (self.dropped != 255)))),
+            request.faults.eq(Mux(self.clear, 0, request.faults | Cat(fault.values()))),
+            request.dropped.eq(Mux(self.clear, 0, request.dropped + (dropped & (request.dropped != 255)))),
         ]
 
         with m.If(uart.fault):
@@ -144,19 +170,19 @@ class FramePort(wiring.Component):
         with m.If(uart.valid):
             with m.If(uart.data == END):
                 m.d.sync += [count.eq(0), escaped.eq(0), broken.eq(0), length_high.eq(0)]
-                with m.If(~self.frame):
+                with m.If(~request.frame):
                     m.d.comb += check.start.eq(1)
                 with m.If((count != 0) | escaped | broken):
                     whole = ~broken & ~escaped & check.match & ~length_high
-                    with m.If(whole & (count == self.length + OVERHEAD) & ~self.frame):
-                        m.d.sync += self.frame.eq(1)
+                    with m.If(whole & (count == request.length + OVERHEAD) & ~request.frame):
+                        m.d.sync += request.frame.eq(1)
                     with m.Else():
                         m.d.comb += [
                             dropped.eq(1),
                             fault[Fault.ESCAPE].eq(escaped),
                             fault[Fault.CHECK].eq(~escaped & ~broken),
                         ]
-            with m.Elif(self.frame):
+            with m.Elif(request.frame):
                 m.d.comb += fault[Fault.OVERRUN].eq(1)
                 m.d.sync += broken.eq(1)
             with m.Elif(~broken):
@@ -182,16 +208,17 @@ class FramePort(wiring.Component):
                 m.d.sync += count.eq(count + 1)
                 with m.Switch(count):
                     with m.Case(0):
-                        m.d.sync += self.sequence.eq(byte)
+                        m.d.sync += request.sequence.eq(byte)
                     with m.Case(1):
-                        m.d.sync += self.command.eq(byte)
+                        m.d.sync += request.command.eq(byte)
                     with m.Case(2):
-                        m.d.sync += self.length[:8].eq(byte)
+                        m.d.sync += request.length[:8].eq(byte)
                     with m.Case(3):
-                        m.d.sync += [self.length[8:].eq(byte), length_high.eq(byte[len(self.length) - 8 :] != 0)]
+                        m.d.sync += [request.length[8:].eq(byte), length_high.eq(byte[len(request.length) - 8 :] != 0)]
 
     def _send(self, m: Module, check: SerialCrc) -> Signal:
         """Returns what is high on the clock the answer's END begins."""
+        answer = self.request.answer
         m.submodules.transmitter = uart = UartTransmitter(self.clocks)
         m.d.comb += self.tx.eq(uart.tx)
         released = Signal()
@@ -218,18 +245,18 @@ class FramePort(wiring.Component):
 
         with m.FSM():
             with m.State("idle"):
-                with m.If(self.answer.valid):
+                with m.If(answer.valid):
                     m.d.comb += [uart.bytes.valid.eq(1), uart.bytes.payload.eq(END), check.start.eq(1)]
                     with m.If(uart.bytes.ready):
                         m.next = "body"
             with m.State("body"):
-                m.d.comb += byte.eq(self.answer.payload.data)
-                with m.If(self.answer.valid):
+                m.d.comb += byte.eq(answer.payload.data)
+                with m.If(answer.valid):
                     send_body()
-                m.d.comb += self.answer.ready.eq(sent)
+                m.d.comb += answer.ready.eq(sent)
                 with m.If(sent):
                     m.d.comb += [check.byte.eq(byte), check.valid.eq(1)]
-                    with m.If(self.answer.payload.last):
+                    with m.If(answer.payload.last):
                         m.next = "check"
             with m.State("check"):
                 m.d.comb += byte.eq(check.crc.word_select(place, 8))

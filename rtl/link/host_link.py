@@ -6,6 +6,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.link.board_memory import Build
+from crossramp.golden.link.link_protocol import OVERHEAD
 
 from ..common.record_layout import answer_layout, h_layout, logit_layout
 from ..macro.loader import x_layout
@@ -81,9 +82,14 @@ class HostLink(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.port = port = FramePort(self.clocks, self.build.payload + 8)
+        m.submodules.port = port = FramePort(self.clocks, self.build.payload + OVERHEAD)
         m.submodules.spaces = spaces = self.spaces
         m.submodules.results = results = Results(self.build.spec)
+        m.submodules.commands = commands = Commands(self.build)
+        wiring.connect(m, port.request, commands.request)
+        wiring.connect(m, commands.memory, spaces.request)
+        wiring.connect(m, results.progress, commands.progress)
+        wiring.connect(m, commands.x, wiring.flipped(self.x))
         for name in ("h", "logit", "answer"):
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(results, name))
         for name in self.passed:
@@ -94,12 +100,11 @@ class HostLink(wiring.Component):
         m.d.comb += [
             port.rx.eq(self.rx),
             self.tx.eq(port.tx),
+            self.reset.eq(commands.reset),
             port.clear.eq(self.reset),
             results.clear.eq(self.reset),
             results.stalled.eq(self.stalled),
-            self.computing.eq(results.computing),
-            self.error.eq(port.faults != 0),
-            spaces.space.eq(port.command[:3]),
+            self.computing.eq(results.progress.computing),
+            self.error.eq(port.request.faults != 0),
         ]
-        Commands(self, m, port, spaces, results).build()
         return m

@@ -4,11 +4,15 @@
 import enum
 
 from amaranth import Cat, Module, Signal
-from crossramp.golden.link.link_protocol import ANSWER, Command, Space, Status, StatusBlock
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from crossramp.golden.link.board_memory import Build
+from crossramp.golden.link.link_protocol import ANSWER, OVERHEAD, Command, Space, Status, StatusBlock
 
-from .framing import FramePort
-from .results import Results
-from .spaces import Spaces, out_of_range, spaces_of
+from ..macro.loader import x_layout
+from .framing import RequestSignature
+from .results import ProgressSignature
+from .spaces import WordSignature, out_of_range, spaces_of
 
 _BODY = 4  # where a body's payload begins
 _HEADER = 5  # bytes of an answer before its data: sequence, command, length, status
@@ -27,32 +31,60 @@ class Kind(enum.Enum):
     WRITE = 6
 
 
-class Commands:
-    """The states of a :class:`.host_link.HostLink`: what its parts do, command by command.
+class Commands(wiring.Component):
+    """Carries out the request that is kept, and answers it.
+
+    Its golden model is :meth:`golden.link_model.LinkModel.respond`. A request that reads, writes or steps is gone
+    through twice: first for its checks, then to do it, so that a refused one has changed nothing.
+
+    Latency: a clock a byte of the request and one a word, each time; the answer begins 2 clocks later, and its words
+    take a clock each beside those of their bytes.
+    Throughput: one request at a time; the next one is looked at once ``request.frame`` has been low.
+    Back-pressure: a byte of the answer waits for ``request.answer.ready``, a code for ``x.ready``. A STEP that comes
+    while ``x.ready`` is low is answered with BUSY.
+    Cost: a word of the longest space, an address, the counters of a request, and a multiplexer of the answer's bytes.
 
     Parameters
     ----------
-    link : HostLink
-    m : Module
-        Its module, which gets the logic.
-    port, spaces, results :
-        Its parts.
+    build : Build
+
+    Members
+    -------
+    request : RequestSignature
+        The frame that is kept, and the stream of its answer.
+    memory : WordSignature
+        All that is read and written.
+    progress : ProgressSignature
+        How far the network is.
+    x : stream
+        A step's codes, offered only when the whole STEP has been found right.
+    reset : 1 bit
+        High for one clock behind a RESET: an utterance begins, and what was counted before it is forgotten.
     """
 
-    def __init__(self, link, m: Module, port: FramePort, spaces: Spaces, results: Results):
-        self.link, self.m, self.port, self.spaces, self.results = link, m, port, spaces, results
-        build = link.build
+    def __init__(self, build: Build):
+        self.build = build
+        spec = build.spec
+        super().__init__(
+            {
+                "request": In(RequestSignature(build.payload + OVERHEAD)),
+                "memory": Out(WordSignature(build)),
+                "progress": In(ProgressSignature(spec)),
+                "x": Out(stream.Signature(x_layout(spec.input_bits))),
+                "reset": Out(1),
+            }
+        )
         self.kind = Signal(Kind)
         self.arguments = Signal(3)  # bytes of the payload before its words or codes
         self.in_arguments = Signal()  # `byte` is one of them
         self.length_wrong = Signal()
-        self.at = Signal(range(build.payload + 9))  # byte of the body that port.byte shows
+        self.at = Signal(range(build.payload + OVERHEAD + 1))  # byte of the body that request.byte shows
         self.following = Signal.like(self.at)
         self.end = Signal()  # `at` is behind the payload
         self.index = Signal(5)  # of an argument, a header byte, a status byte
-        self.address = Signal.like(spaces.address)
-        self.word = Signal.like(spaces.word)
-        self.within = Signal.like(spaces.word_bytes)  # bytes of the word that are through
+        self.address = Signal.like(self.memory.address)
+        self.word = Signal.like(self.memory.word)
+        self.within = Signal.like(self.memory.word_bytes)  # bytes of the word that are through
         self.count = Signal(8)  # words of a READ that are left
         self.commit = Signal()  # the second time through
         self.bad_address = Signal()
@@ -67,31 +99,33 @@ class Commands:
         self.repeated = Signal()  # and about the step taken last,
         self.not_next = Signal()  # or not about the next one
 
-    def build(self):
-        """Everything; call it once."""
-        m, port, spaces = self.m, self.port, self.spaces
+    def elaborate(self, platform):
+        m = Module()
+        request, memory = self.request, self.memory
         m.d.comb += [
             self.following.eq(self.at),
-            port.address.eq(self.following),
-            self.end.eq(self.at == port.length + _BODY),
-            spaces.address.eq(self.address),
-            spaces.word.eq(self.word),
+            request.address.eq(self.following),
+            self.end.eq(self.at == request.length + _BODY),
+            memory.space.eq(request.command[: len(memory.space)]),
+            memory.address.eq(self.address),
+            memory.word.eq(self.word),
         ]
-        m.d.sync += [self.at.eq(self.following), self.link.reset.eq(0)]
-        self._decode()
-        self._compare_step()
+        m.d.sync += [self.at.eq(self.following), self.reset.eq(0)]
+        self._decode(m)
+        self._compare_step(m)
         with m.FSM():
-            self._begin()
-            self._arguments()
-            self._step()
-            self._write()
-            self._read()
-            self._answer()
+            self._begin(m)
+            self._arguments(m)
+            self._step(m)
+            self._write(m)
+            self._read(m)
+            self._answer(m)
+        return m
 
-    def _decode(self):
+    def _decode(self, m: Module):
         """From the header: what to do, with how many bytes of arguments, and whether the length fits."""
-        m, port, build = self.m, self.port, self.link.build
-        with m.Switch(port.command):
+        request, build = self.request, self.build
+        with m.Switch(request.command):
             for command in (Command.ECHO, Command.STATUS, Command.RESET, Command.STEP):
                 with m.Case(command):
                     m.d.comb += [self.kind.eq(Kind[command.name]), self.arguments.eq(_ARGUMENTS.get(command, 0))]
@@ -102,38 +136,37 @@ class Commands:
         wrong = self.length_wrong
         with m.Switch(self.kind):
             with m.Case(Kind.ECHO):
-                m.d.comb += wrong.eq(port.length >= build.payload)
+                m.d.comb += wrong.eq(request.length >= build.payload)
             with m.Case(Kind.STEP):
-                m.d.comb += wrong.eq(port.length != _ARGUMENTS[Command.STEP] + build.spec.inputs)
+                m.d.comb += wrong.eq(request.length != _ARGUMENTS[Command.STEP] + build.spec.inputs)
             with m.Case(Kind.WRITE):  # whether its words are whole is seen while they are gone through
-                m.d.comb += wrong.eq(port.length <= _ARGUMENTS[Command.WRITE])
+                m.d.comb += wrong.eq(request.length <= _ARGUMENTS[Command.WRITE])
             with m.Default():
-                m.d.comb += wrong.eq(port.length != self.arguments)
+                m.d.comb += wrong.eq(request.length != self.arguments)
 
     # ---- what leads from one state to another -------------------------------------------------------------------
 
-    def _refuse(self, status: Status):
-        self.m.d.sync += [self.status.eq(status), self.length.eq(1), self.index.eq(0)]
-        self.m.next = "header"
+    def _refuse(self, m: Module, status: Status):
+        m.d.sync += [self.status.eq(status), self.length.eq(1), self.index.eq(0)]
+        m.next = "header"
 
-    def _succeed(self, data_bytes=0):
-        self.m.d.sync += [self.status.eq(Status.OK), self.length.eq(1 + data_bytes), self.index.eq(0)]
-        self.m.next = "header"
+    def _succeed(self, m: Module, data_bytes=0):
+        m.d.sync += [self.status.eq(Status.OK), self.length.eq(1 + data_bytes), self.index.eq(0)]
+        m.next = "header"
 
-    def _checked(self, *checks):
+    def _checked(self, m: Module, *checks):
         """The first status whose condition holds refuses the command; else it is gone through again, to do it."""
-        m = self.m
         for k, (condition, status) in enumerate(checks):
             with m.If(condition) if k == 0 else m.Elif(condition):
-                self._refuse(status)
+                self._refuse(m, status)
         with m.Else():
             m.d.comb += self.following.eq(_BODY)
             m.d.sync += [self.commit.eq(1), self.index.eq(0), self.within.eq(0)]
             m.next = "arguments"
 
-    def _compare_step(self):
+    def _compare_step(self, m: Module):
         """Which step STEP is about: its tag and number are compared byte by byte as they go by."""
-        m, byte, accepted, x = self.m, self.port.byte, self.results.accepted_steps, self.link.x
+        byte, accepted, x = self.request.byte, self.progress.accepted_steps, self.x
         other_tag = Signal()
         not_previous = Signal()
         with m.If(self.in_arguments):
@@ -150,16 +183,16 @@ class Commands:
             self.repeated.eq(self.ours & ~not_previous & (accepted != 0)),
             x.payload.code.eq(byte),
             x.payload.last.eq(self.step_last),
-            self.results.last.eq(self.step_last),
+            self.progress.last.eq(self.step_last),
         ]
 
     def _busy(self):
-        return self.results.computing & (self.spaces.space != Space.IDENTITY)
+        return self.progress.computing & (self.memory.space != Space.IDENTITY)
 
     # ---- states -------------------------------------------------------------------------------------------------
 
-    def _begin(self):
-        m, port = self.m, self.port
+    def _begin(self, m: Module):
+        request = self.request
         with m.State("idle"):
             m.d.comb += self.following.eq(_BODY)
             m.d.sync += [
@@ -167,25 +200,25 @@ class Commands:
                 for register in (self.index, self.within, self.commit, self.too_long, self.bad_address, self.bad_value)
             ]
             m.d.sync += self.length.eq(1)
-            with m.If(port.frame):
+            with m.If(request.frame):
                 m.next = "begin"
         with m.State("begin"):
-            with m.If(port.command & ANSWER):
-                m.d.comb += port.ignore.eq(1)
+            with m.If(request.command & ANSWER):
+                m.d.comb += request.ignore.eq(1)
                 m.next = "sent"
             with m.Elif(self.kind == Kind.OTHER):
-                self._refuse(Status.UNKNOWN)
+                self._refuse(m, Status.UNKNOWN)
             with m.Elif(self.length_wrong):
-                self._refuse(Status.LENGTH)
+                self._refuse(m, Status.LENGTH)
             with m.Elif(self.kind == Kind.ECHO):
-                self._succeed(port.length)
+                self._succeed(m, request.length)
             with m.Elif(self.kind == Kind.STATUS):
-                self._succeed(StatusBlock.SIZE)
+                self._succeed(m, StatusBlock.SIZE)
             with m.Else():
                 m.next = "arguments"
 
-    def _arguments(self):
-        m, byte, index = self.m, self.port.byte, self.index
+    def _arguments(self, m: Module):
+        byte, index = self.request.byte, self.index
         with m.State("arguments"):
             m.d.comb += [self.in_arguments.eq(1), self.following.eq(self.at + 1)]
             m.d.sync += index.eq(index + 1)
@@ -203,8 +236,8 @@ class Commands:
                 m.d.sync += index.eq(0)
                 with m.Switch(self.kind):
                     with m.Case(Kind.RESET):
-                        m.d.sync += [self.tag.eq(byte), self.started.eq(1), self.link.reset.eq(1)]
-                        self._succeed()
+                        m.d.sync += [self.tag.eq(byte), self.started.eq(1), self.reset.eq(1)]
+                        self._succeed(m)
                     with m.Case(Kind.STEP):
                         m.d.sync += [self.step_last.eq(byte[0]), self.bad_value.eq(byte[1:] != 0)]
                         m.next = "codes"
@@ -216,9 +249,9 @@ class Commands:
                             m.d.sync += self.status.eq(Status.OK)
                             m.next = "header"
 
-    def _step(self):
-        m, byte, results, x = self.m, self.port.byte, self.results, self.link.x
-        spec = self.link.build.spec
+    def _step(self, m: Module):
+        byte, progress, x = self.request.byte, self.progress, self.x
+        spec = self.build.spec
         with m.State("codes"):
             with m.If(~self.end):
                 m.d.comb += x.valid.eq(self.commit)
@@ -227,77 +260,80 @@ class Commands:
                 with m.If(out_of_range(byte, spec.input_bits, spec.input_max)):
                     m.d.sync += self.bad_value.eq(1)
             with m.Elif(self.commit):
-                m.d.comb += results.accepted.eq(1)
-                self._succeed()
+                m.d.comb += progress.accepted.eq(1)
+                self._succeed(m)
             with m.Elif(self.repeated):
-                self._succeed()
+                self._succeed(m)
             with m.Else():
                 self._checked(
-                    (~self.ours | results.complete | self.not_next, Status.ORDER),
-                    (results.accepted_steps == spec.max_steps, Status.ADDRESS),
+                    m,
+                    (~self.ours | progress.complete | self.not_next, Status.ORDER),
+                    (progress.accepted_steps == spec.max_steps, Status.ADDRESS),
                     (~x.ready, Status.BUSY),
                     (self.bad_value, Status.VALUE),
                 )
 
-    def _write(self):
-        m, spaces = self.m, self.spaces
+    def _write(self, m: Module):
+        memory = self.memory
         with m.State("gather"):
             with m.If(~self.end):
                 m.d.comb += self.following.eq(self.at + 1)
-                m.d.sync += [self.word.eq(Cat(self.word[8:], self.port.byte)), self.within.eq(self.within + 1)]
-                with m.If(self.within == spaces.word_bytes - 1):
+                m.d.sync += [self.word.eq(Cat(self.word[8:], self.request.byte)), self.within.eq(self.within + 1)]
+                with m.If(self.within == memory.word_bytes - 1):
                     m.d.sync += self.within.eq(0)
                     m.next = "store"
             with m.Elif(self.commit):
-                self._succeed()
+                self._succeed(m)
             with m.Else():
                 self._checked(
+                    m,
                     (self.within != 0, Status.LENGTH),
                     (self._busy(), Status.BUSY),
                     (self.bad_address, Status.ADDRESS),
                     (self.bad_value, Status.VALUE),
                 )
         with m.State("store"):
-            m.d.comb += spaces.write.eq(self.commit)
+            m.d.comb += memory.write.eq(self.commit)
             m.d.sync += [
                 self.address.eq(self.address + 1),
-                self.bad_address.eq(self.bad_address | spaces.beyond),
-                self.bad_value.eq(self.bad_value | spaces.wrong),
+                self.bad_address.eq(self.bad_address | memory.beyond),
+                self.bad_value.eq(self.bad_value | memory.wrong),
             ]
             m.next = "gather"
 
-    def _read(self):
-        m, spaces = self.m, self.spaces
-        longer = self.length + spaces.word_bytes
+    def _read(self, m: Module):
+        memory = self.memory
+        longer = self.length + memory.word_bytes
         with m.State("sweep"):
             with m.If(self.count != 0):
                 m.d.sync += [
                     self.count.eq(self.count - 1),
                     self.address.eq(self.address + 1),
-                    self.bad_address.eq(self.bad_address | spaces.beyond),
+                    self.bad_address.eq(self.bad_address | memory.beyond),
                 ]
-                with m.If(longer > self.link.build.payload):
+                with m.If(longer > self.build.payload):
                     m.d.sync += self.too_long.eq(1)
                 with m.Else():
                     m.d.sync += self.length.eq(longer)
             with m.Else():
                 self._checked(
+                    m,
                     (self.too_long | (self.length == 1), Status.LENGTH),
                     (self._busy(), Status.BUSY),
                     (self.bad_address, Status.ADDRESS),
                 )
         with m.State("fetch"):  # the address has been there for as long as the byte before takes
-            m.d.sync += [self.word.eq(spaces.data), self.within.eq(0), self.address.eq(self.address + 1)]
+            m.d.sync += [self.word.eq(memory.data), self.within.eq(0), self.address.eq(self.address + 1)]
             m.next = "data"
 
-    def _answer(self):
-        m, port, answer, index = self.m, self.port, self.port.answer, self.index
+    def _answer(self, m: Module):
+        request, answer, index = self.request, self.request.answer, self.index
         final = self.length == 1
         reading = self.kind == Kind.READ
         with m.State("header"):
             m.d.comb += [answer.valid.eq(1), answer.payload.last.eq((index == _HEADER - 1) & final)]
-            header = (port.sequence, port.command | ANSWER, self.length[:8], self.length[8:], self.status)
-            m.d.comb += answer.payload.data.eq(self._chosen(header))
+            header = (request.sequence, request.command | ANSWER, self.length[:8], self.length[8:], self.status)
+            m.d.comb += answer.payload.data.eq(self._chosen(m, header))
             with m.If(answer.ready):
                 m.d.sync += index.eq(index + 1)
                 with m.If(index == _HEADER - 1):
@@ -312,9 +348,9 @@ class Commands:
             m.d.comb += [answer.valid.eq(1), answer.payload.last.eq(final)]
             with m.Switch(self.kind):
                 with m.Case(Kind.ECHO):
-                    m.d.comb += answer.payload.data.eq(port.byte)
+                    m.d.comb += answer.payload.data.eq(request.byte)
                 with m.Case(Kind.STATUS):
-                    m.d.comb += answer.payload.data.eq(self._chosen(self._status_bytes()))
+                    m.d.comb += answer.payload.data.eq(self._chosen(m, self._status_bytes()))
                 with m.Default():
                     m.d.comb += answer.payload.data.eq(self.word[:8])
             with m.If(answer.ready):
@@ -327,26 +363,35 @@ class Commands:
                 ]
                 with m.If(final):
                     m.next = "sent"
-                with m.Elif(reading & (self.within == self.spaces.word_bytes - 1)):
+                with m.Elif(reading & (self.within == self.memory.word_bytes - 1)):
                     m.next = "fetch"
         with m.State("sent"):  # until the frame is released
-            with m.If(~port.frame):
+            with m.If(~request.frame):
                 m.next = "idle"
 
     def _status_bytes(self) -> list:
         """The bytes of a :class:`golden.hostlink.StatusBlock`, as they are now."""
-        results, port = self.results, self.port
-        flags = Cat(results.computing, results.answered, results.too_long, ~self.link.x.ready)
-        fields = [(flags, 1), (self.tag, 1), (results.accepted_steps, 4), (results.done_steps, 4), (results.index, 2)]
-        fields += [(results.clocks, 4), (results.waiting, 4), (port.faults, 1), (port.dropped, 1)]
+        progress, request = self.progress, self.request
+        flags = Cat(progress.computing, progress.answered, progress.too_long, ~self.x.ready)
+        fields = [
+            (flags, 1),
+            (self.tag, 1),
+            (progress.accepted_steps, 4),
+            (progress.done_steps, 4),
+            (progress.index, 2),
+            (progress.clocks, 4),
+            (progress.waiting, 4),
+            (request.faults, 1),
+            (request.dropped, 1),
+        ]
         return [value[8 * k : 8 * k + 8] for value, size in fields for k in range(size)]
 
-    def _chosen(self, values):
+    def _chosen(self, m: Module, values):
         """The one at ``index``."""
         byte = Signal(8)
-        with self.m.Switch(self.index):
+        with m.Switch(self.index):
             for k, value in enumerate(values):
                 if len(value):
-                    with self.m.Case(k):
-                        self.m.d.comb += byte.eq(value)
+                    with m.Case(k):
+                        m.d.comb += byte.eq(value)
         return byte

@@ -11,6 +11,48 @@ from ..common.access import UNCHECKED, AccessSignature
 from ..common.record_layout import answer_layout, h_layout, logit_layout
 
 
+class ProgressSignature(wiring.Signature):
+    """How far a network is, seen from what keeps its results.
+
+    Members
+    -------
+    accepted : 1 bit
+        A step was handed to the network; ``last``: the utterance's last one.
+    accepted_steps, done_steps : range(max_steps + 1)
+        Steps handed over, steps whose h is there.
+    complete : 1 bit
+        The last step was handed over.
+    computing : 1 bit
+        A step or, after the last one, the answer is not there yet.
+    answered, index, too_long :
+        The answer.
+    clocks, waiting : 32 bits
+        Clocks of ``computing``, and those of them on which the network waited for its array.
+
+    Parameters
+    ----------
+    spec : Specification
+    """
+
+    def __init__(self, spec: Specification):
+        steps = range(spec.max_steps + 1)
+        super().__init__(
+            {
+                "accepted": In(1),
+                "last": In(1),
+                "accepted_steps": Out(steps),
+                "done_steps": Out(steps),
+                "complete": Out(1),
+                "computing": Out(1),
+                "answered": Out(1),
+                "index": Out(answer_layout(spec)["index"].shape),
+                "too_long": Out(1),
+                "clocks": Out(32),
+                "waiting": Out(32),
+            }
+        )
+
+
 class Results(wiring.Component):
     """Takes everything that leaves a network, at once, and keeps it until the next step or utterance.
 
@@ -25,25 +67,15 @@ class Results(wiring.Component):
     -------
     clear : 1 bit
         For another utterance: ``done``, ``answered`` and the counters go to 0.
-    accepted : 1 bit
-        A step was handed to the network; ``last``: the utterance's last one.
-    accepted_steps, done_steps : range(max_steps + 1)
-        Steps handed over, steps whose h is there.
-    complete : 1 bit
-        The last step was handed over.
-    computing : 1 bit
-        A step or, after the last one, the answer is not there yet.
-    answered, index, too_long :
-        The answer.
-    clocks, waiting : 32 bits
-        Clocks of ``computing``, and those of them on which ``stalled`` was high.
+    stalled : 1 bit
+        The network waits for its array.
+    progress : ProgressSignature
     hidden, logits : AccessSignature
         To read them; writes are ignored.
     """
 
     def __init__(self, spec: Specification):
         self.spec = spec
-        steps = range(spec.max_steps + 1)
         super().__init__(
             {
                 "h": In(stream.Signature(h_layout(spec))),
@@ -51,17 +83,7 @@ class Results(wiring.Component):
                 "answer": In(stream.Signature(answer_layout(spec))),
                 "stalled": In(1),
                 "clear": In(1),
-                "accepted": In(1),
-                "last": In(1),
-                "accepted_steps": Out(steps),
-                "done_steps": Out(steps),
-                "complete": Out(1),
-                "computing": Out(1),
-                "answered": Out(1),
-                "index": Out(answer_layout(spec)["index"].shape),
-                "too_long": Out(1),
-                "clocks": Out(32),
-                "waiting": Out(32),
+                "progress": Out(ProgressSignature(spec)),
                 "hidden": In(AccessSignature(spec.beats, h_layout(spec)["codes"].shape)),
                 "logits": In(AccessSignature(spec.classes, logit_layout(spec)["value"].shape)),
             }
@@ -69,43 +91,43 @@ class Results(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        spec = self.spec
+        spec, progress = self.spec, self.progress
 
         m.d.comb += [
             self.h.ready.eq(1),
             self.logit.ready.eq(1),
             self.answer.ready.eq(1),
-            self.computing.eq(
-                (self.accepted_steps != self.done_steps) | (self.complete & ~self.answered),
+            progress.computing.eq(
+                (progress.accepted_steps != progress.done_steps) | (progress.complete & ~progress.answered),
             ),
         ]
         self._keep(m, "hidden", self.h, self.h.payload.codes, spec.beats, self.h.payload.end)
         self._keep(m, "logits", self.logit, self.logit.payload.value, spec.classes, self.logit.payload.last)
 
-        with m.If(self.accepted):
-            m.d.sync += [self.accepted_steps.eq(self.accepted_steps + 1), self.complete.eq(self.last)]
+        with m.If(progress.accepted):
+            m.d.sync += [progress.accepted_steps.eq(progress.accepted_steps + 1), progress.complete.eq(progress.last)]
         with m.If(self.h.valid & self.h.payload.end):
-            m.d.sync += self.done_steps.eq(self.done_steps + 1)
+            m.d.sync += progress.done_steps.eq(progress.done_steps + 1)
         with m.If(self.answer.valid):
             m.d.sync += [
-                self.answered.eq(1),
-                self.index.eq(self.answer.payload.index),
-                self.too_long.eq(self.answer.payload.too_long),
+                progress.answered.eq(1),
+                progress.index.eq(self.answer.payload.index),
+                progress.too_long.eq(self.answer.payload.too_long),
             ]
-        with m.If(self.computing):
-            m.d.sync += [self.clocks.eq(self.clocks + 1), self.waiting.eq(self.waiting + self.stalled)]
+        with m.If(progress.computing):
+            m.d.sync += [progress.clocks.eq(progress.clocks + 1), progress.waiting.eq(progress.waiting + self.stalled)]
         with m.If(self.clear):
             m.d.sync += [
                 register.eq(0)
                 for register in (
-                    self.accepted_steps,
-                    self.done_steps,
-                    self.complete,
-                    self.answered,
-                    self.index,
-                    self.too_long,
-                    self.clocks,
-                    self.waiting,
+                    progress.accepted_steps,
+                    progress.done_steps,
+                    progress.complete,
+                    progress.answered,
+                    progress.index,
+                    progress.too_long,
+                    progress.clocks,
+                    progress.waiting,
                 )
             ]
         return m

@@ -31,6 +31,49 @@ def out_of_range(number, bits: int, limit: int | None = None):
     return wrong if limit is None else wrong | (sign & (number[: bits - 1] == 0))
 
 
+class WordSignature(wiring.Signature):
+    """One word of all that a host reads and writes, seen from whoever asks for it.
+
+    Members
+    -------
+    space, address :
+        Which word.
+    word_bytes :
+        Of the space's words.
+    beyond : 1 bit
+        The space has no word ``address``.
+    data : 8 x (bytes of the longest word) bits
+        The word, from the lowest bit on, one clock after its address.
+    word : as many bits
+        A word to be written, up to the highest bit: as it is once its bytes have been shifted in from above.
+    wrong : 1 bit
+        ``word`` holds a number that is out of its range.
+    write : 1 bit
+        Write it.
+
+    Parameters
+    ----------
+    build : Build
+    """
+
+    def __init__(self, build: Build):
+        spaces = spaces_of(build)
+        longest = max(build.word_bytes(space) for space in spaces)
+        words = max(build.words(space) for space in spaces)
+        super().__init__(
+            {
+                "space": Out(range(len(Space))),
+                "address": Out(range(words + 1)),
+                "word_bytes": In(range(longest + 1)),
+                "beyond": In(1),
+                "data": In(8 * longest),
+                "word": Out(8 * longest),
+                "wrong": In(1),
+                "write": Out(1),
+            }
+        )
+
+
 class Spaces(wiring.Component):
     """Reads word ``address`` of space ``space``, and writes it; contents and order are :mod:`.board_memory`'s.
 
@@ -44,20 +87,7 @@ class Spaces(wiring.Component):
 
     Members
     -------
-    space, address :
-        Which word.
-    word_bytes :
-        Of the space's words.
-    beyond : 1 bit
-        The space has no word ``address``.
-    data : 8 x (bytes of the longest word) bits
-        The word, from the lowest bit on.
-    word : as many bits
-        A word to be written, up to the highest bit: as it is once its bytes have been shifted in from above.
-    wrong : 1 bit
-        ``word`` holds a number that is out of its range.
-    write : 1 bit
-        Write it.
+    request : WordSignature
     weights, thresholds, head, hidden, logits : AccessSignature
         The memories of the others.
     hold_clocks, tick_clocks, calibration :
@@ -67,18 +97,8 @@ class Spaces(wiring.Component):
     def __init__(self, build: Build):
         self.build = build
         spec = build.spec
-        self.spaces = spaces_of(build)
-        self.longest = max(build.word_bytes(space) for space in self.spaces)
-        words = max(build.words(space) for space in self.spaces)
         members = {
-            "space": In(3),
-            "address": In(range(words + 1)),
-            "word_bytes": Out(range(self.longest + 1)),
-            "beyond": Out(1),
-            "data": Out(8 * self.longest),
-            "word": In(8 * self.longest),
-            "wrong": Out(1),
-            "write": In(1),
+            "request": In(WordSignature(build)),
             "head": Out(program_signature(spec)),
             "hidden": Out(AccessSignature(spec.beats, h_layout(spec)["codes"].shape)),
             "logits": Out(AccessSignature(spec.classes, logit_layout(spec)["value"].shape)),
@@ -94,12 +114,12 @@ class Spaces(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        build = self.build
+        build, request = self.build, self.request
 
         image = identity_image(build)
         m.submodules.identity = identity = Memory(shape=8, depth=len(image), init=list(image))
         identity_read = identity.read_port()
-        m.d.comb += identity_read.addr.eq(self.address)
+        m.d.comb += identity_read.addr.eq(request.address)
         read = {Space.IDENTITY: identity_read.data, Space.SETTINGS: self._settings(m)}
         wrong = {}
         accesses = {Space.HEAD: self.head, Space.H: self.hidden, Space.LOGITS: self.logits}
@@ -108,27 +128,27 @@ class Spaces(wiring.Component):
         for space, access in accesses.items():
             read[space], wrong[space] = self._connect(m, space, access)
 
-        with m.Switch(self.space):
-            for space in self.spaces:
+        with m.Switch(request.space):
+            for space in spaces_of(build):
                 with m.Case(space):
                     m.d.comb += [
-                        self.word_bytes.eq(build.word_bytes(space)),
-                        self.beyond.eq(self.address >= build.words(space)),
-                        self.data.eq(read[space]),
-                        self.wrong.eq(wrong.get(space, 0)),
+                        request.word_bytes.eq(build.word_bytes(space)),
+                        request.beyond.eq(request.address >= build.words(space)),
+                        request.data.eq(read[space]),
+                        request.wrong.eq(wrong.get(space, 0)),
                     ]
         return m
 
     def _connect(self, m: Module, space: Space, access):
         """Ties a memory to address and word; returns its word as bytes, and whether ``word`` is none of its words."""
-        size = self.build.word_bytes(space)
-        filled = self.word[8 * (self.longest - size) :]
+        request, size = self.request, self.build.word_bytes(space)
+        filled = request.word[-8 * size :]
         if isinstance(access.data, data.View):  # lanes of a byte each
             shown, values = [access.data[k] for k in range(size)], [access.value[k] for k in range(size)]
             given = [filled[8 * k : 8 * k + 8] for k in range(size)]
         else:
             shown, values, given = [access.data], [access.value], [filled]
-        m.d.comb += [access.address.eq(self.address), access.write.eq(self.write & (self.space == space))]
+        m.d.comb += [access.address.eq(request.address), access.write.eq(request.write & (request.space == space))]
         m.d.comb += [value.eq(number) for value, number in zip(values, given, strict=True)]
         limit = self.build.spec.weight_max if space == Space.WEIGHTS else None
         wrong = Cat(out_of_range(number, len(value), limit) for value, number in zip(values, given, strict=True))
@@ -141,13 +161,13 @@ class Spaces(wiring.Component):
 
     def _settings(self, m: Module):
         """The registers of SETTINGS; returns the one at ``address``."""
-        shown = Signal(16)
+        request, shown = self.request, Signal(16)
         registers = [self.hold_clocks, self.tick_clocks]
         registers += [self.calibration[k : k + 16] for k in range(0, len(self.calibration), 16)]
-        with m.Switch(self.address):
+        with m.Switch(request.address):
             for k, register in enumerate(registers):
                 with m.Case(k):
                     m.d.comb += shown.eq(register)
-                    with m.If(self.write & (self.space == Space.SETTINGS)):
-                        m.d.sync += register.eq(self.word[8 * (self.longest - 2) :])
+                    with m.If(request.write & (request.space == Space.SETTINGS)):
+                        m.d.sync += register.eq(request.word[-16:])
         return shown

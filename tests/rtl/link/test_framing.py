@@ -163,40 +163,40 @@ def test_frames_are_the_decoders(seed):
             await drive_byte(ctx, dut.rx, byte, clocks)
             await ctx.tick().repeat(3)
             frames = decoder.feed(bytes([byte]))
-            assert ctx.get(dut.frame) == bool(frames)
+            assert ctx.get(dut.request.frame) == bool(frames)
             for frame in frames:
                 expected.append(frame)
                 await take(ctx)
-        assert ctx.get(dut.faults) == decoder.faults
-        assert ctx.get(dut.dropped) == decoder.dropped
+        assert ctx.get(dut.request.faults) == decoder.faults
+        assert ctx.get(dut.request.dropped) == decoder.dropped
         ctx.set(dut.clear, 1)
         await ctx.tick()
         ctx.set(dut.clear, 0)
         await ctx.tick()
-        assert (ctx.get(dut.faults), ctx.get(dut.dropped)) == (0, 0)
+        assert (ctx.get(dut.request.faults), ctx.get(dut.request.dropped)) == (0, 0)
 
     async def take(ctx):
         payload = []
-        for k in range(ctx.get(dut.length)):
-            ctx.set(dut.address, 4 + k)
+        for k in range(ctx.get(dut.request.length)):
+            ctx.set(dut.request.address, 4 + k)
             await ctx.tick()
-            payload.append(ctx.get(dut.byte))
-        kept.append(Frame(ctx.get(dut.sequence), ctx.get(dut.command), bytes(payload)))
+            payload.append(ctx.get(dut.request.byte))
+        kept.append(Frame(ctx.get(dut.request.sequence), ctx.get(dut.request.command), bytes(payload)))
         if rng.random() < 0.2:
-            ctx.set(dut.ignore, 1)
+            ctx.set(dut.request.ignore, 1)
             await ctx.tick()
-            ctx.set(dut.ignore, 0)
+            ctx.set(dut.request.ignore, 0)
             await ctx.tick()
             return
         body = [kept[-1].sequence, kept[-1].command ^ ANSWER, len(payload) & 0xFF, len(payload) >> 8, *payload]
         answers.append(Frame(body[0], body[1], bytes(payload)))
         await send(
             ctx,
-            dut.answer,
+            dut.request.answer,
             [{"data": byte, "last": k == len(body) - 1} for k, byte in enumerate(body)],
             pauses(rng, 0.2),
         )
-        while ctx.get(dut.frame):
+        while ctx.get(dut.request.frame):
             await ctx.tick()
 
     simulate(dut, give, background=[line_monitor(dut.tx, clocks, heard)], clocks=60_000)
@@ -225,7 +225,7 @@ def test_each_fault_is_told_alone():
             for place, byte in enumerate(line):
                 await drive_byte(ctx, dut.rx, byte, clocks, int(kind != Fault.LINE or place != 2))
                 await ctx.tick().repeat(4 * clocks)
-            found[kind] = Fault(ctx.get(dut.faults)), ctx.get(dut.dropped), ctx.get(dut.frame)
+            found[kind] = Fault(ctx.get(dut.request.faults)), ctx.get(dut.request.dropped), ctx.get(dut.request.frame)
 
     simulate(dut, give, clocks=60_000)
     assert found == {kind: (kind, 1, 0) for kind in found}
@@ -245,9 +245,9 @@ def test_the_longest_frame_and_one_byte_more():
                 await drive_byte(ctx, dut.rx, byte, 4)
             await ctx.tick().repeat(3)
             frames = decoder.feed(encode(Frame(3, 4, bytes(count))))
-            assert ctx.get(dut.frame) == len(frames) == (count == DEPTH - 8)
-            assert ctx.get(dut.faults) == decoder.faults == Fault.SIZE
-        assert ctx.get(dut.length) == DEPTH - 8
+            assert ctx.get(dut.request.frame) == len(frames) == (count == DEPTH - 8)
+            assert ctx.get(dut.request.faults) == decoder.faults == Fault.SIZE
+        assert ctx.get(dut.request.length) == DEPTH - 8
 
     simulate(dut, bench)
 
@@ -266,26 +266,26 @@ def test_what_comes_while_a_frame_is_kept_is_dropped():
             await ctx.tick().repeat(4)
 
         async def release():
-            ctx.set(dut.ignore, 1)
+            ctx.set(dut.request.ignore, 1)
             await ctx.tick()
-            ctx.set(dut.ignore, 0)
+            ctx.set(dut.request.ignore, 0)
             await ctx.tick()
 
         await put(request)
-        assert ctx.get(dut.frame)
+        assert ctx.get(dut.request.frame)
         await put(encode(Frame(9, 9, b"other"))[:8])
-        assert (ctx.get(dut.frame), ctx.get(dut.sequence), ctx.get(dut.command)) == (1, 1, 2)
-        assert ctx.get(dut.faults) == Fault.OVERRUN
+        assert (ctx.get(dut.request.frame), ctx.get(dut.request.sequence), ctx.get(dut.request.command)) == (1, 1, 2)
+        assert ctx.get(dut.request.faults) == Fault.OVERRUN
         await release()
         await put(encode(Frame(9, 9, b"other"))[8:])
-        assert not ctx.get(dut.frame)
-        assert ctx.get(dut.dropped) == 1
+        assert not ctx.get(dut.request.frame)
+        assert ctx.get(dut.request.dropped) == 1
         await put(request, broken=4)
-        assert not ctx.get(dut.frame)
-        assert ctx.get(dut.faults) == Fault.OVERRUN | Fault.LINE
-        assert ctx.get(dut.dropped) == 2
+        assert not ctx.get(dut.request.frame)
+        assert ctx.get(dut.request.faults) == Fault.OVERRUN | Fault.LINE
+        assert ctx.get(dut.request.dropped) == 2
         await put(request)
-        assert ctx.get(dut.frame)
+        assert ctx.get(dut.request.frame)
 
     simulate(dut, bench)
 
@@ -299,13 +299,13 @@ def test_what_comes_while_an_answer_is_under_way_leaves_it_alone():
         for byte in encode(Frame(1, 2, b"\x05")):
             await drive_byte(ctx, dut.rx, byte, 4)
         await ctx.tick().repeat(4)
-        await send(ctx, dut.answer, [{"data": byte, "last": k == len(body) - 1} for k, byte in enumerate(body)])
-        while ctx.get(dut.frame):
+        await send(ctx, dut.request.answer, [{"data": byte, "last": k == len(body) - 1} for k, byte in enumerate(body)])
+        while ctx.get(dut.request.frame):
             await ctx.tick()
         await ctx.tick().repeat(60)
 
     async def noise(ctx):
-        while not ctx.get(dut.frame):
+        while not ctx.get(dut.request.frame):
             await ctx.tick()
         await ctx.tick().repeat(20)
         for byte in (END, 1, END, END, ESC, END, 7):
@@ -327,7 +327,7 @@ def test_a_wrong_check_is_noticed(payload):
         for byte in data:
             await drive_byte(ctx, dut.rx, byte, 4)
         await ctx.tick().repeat(4)
-        assert not ctx.get(dut.frame)
-        assert ctx.get(dut.dropped) > 0
+        assert not ctx.get(dut.request.frame)
+        assert ctx.get(dut.request.dropped) > 0
 
     simulate(dut, bench)

@@ -49,27 +49,32 @@ def test_cut_short_and_begun_again():
 
 def test_computing_until_the_answer():
     dut = Results(SPEC)
+    progress = dut.progress
 
     async def bench(ctx):
         async def accept(last):
-            ctx.set(dut.accepted, 1)
-            ctx.set(dut.last, last)
+            ctx.set(progress.accepted, 1)
+            ctx.set(progress.last, last)
             await ctx.tick()
-            ctx.set(dut.accepted, 0)
+            ctx.set(progress.accepted, 0)
 
         for last in (0, 1):
             await accept(last)
-            assert ctx.get(dut.computing)
+            assert ctx.get(progress.computing)
             await send(ctx, dut.h, beats([0] * 5))
-            assert ctx.get(dut.computing) == last
-        clocks = ctx.get(dut.clocks)
+            assert ctx.get(progress.computing) == last
+        clocks = ctx.get(progress.clocks)
         ctx.set(dut.stalled, 1)
         await ctx.tick().repeat(7)
-        assert (ctx.get(dut.clocks), ctx.get(dut.waiting)) == (clocks + 7, 7)
+        assert (ctx.get(progress.clocks), ctx.get(progress.waiting)) == (clocks + 7, 7)
         await send(ctx, dut.answer, [{"index": 2, "too_long": 0}])
-        assert (ctx.get(dut.answered), ctx.get(dut.index), ctx.get(dut.computing)) == (1, 2, 0)
-        clocks = ctx.get(dut.clocks)
+        assert (ctx.get(progress.answered), ctx.get(progress.index), ctx.get(progress.computing)) == (
+            1,
+            2,
+            0,
+        )
+        clocks = ctx.get(progress.clocks)
         await ctx.tick().repeat(5)
-        assert ctx.get(dut.clocks) == clocks
+        assert ctx.get(progress.clocks) == clocks
 
     simulate(dut, bench)
