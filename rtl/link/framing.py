@@ -61,7 +61,7 @@ class RequestSignature(wiring.Signature):
     ignore : 1 bit
         Releases the frame without an answer.
     faults, dropped : 5 and 8 bits
-        What was dropped without an answer (:class:`golden.link_protocol.Fault`), and how many frames; stays at 255.
+        What was dropped without an answer (:class:`~.link_protocol.Fault`), and how many frames; stays at 255.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ class Kind(enum.Enum):
 class Commands(wiring.Component):
     """Carries out the request that is kept, and answers it.
 
-    Its golden model is :meth:`golden.link_model.LinkModel.respond`. A request that reads, writes or steps is gone
+    Its golden model is :meth:`~.link_model.LinkModel.respond`. A request that reads, writes or steps is gone
     through twice: first for its checks, then to do it, so that a refused one has changed nothing.
 
     Latency: a clock a byte of the request and one a word, each time; the answer begins 2 clocks later, and its words
@@ -370,7 +370,7 @@ class Commands(wiring.Component):
                 m.next = "idle"
 
     def _status_bytes(self) -> list:
-        """The bytes of a :class:`golden.hostlink.StatusBlock`, as they are now."""
+        """The bytes of a :class:`~.link_protocol.StatusBlock`, as they are now."""
         progress, request = self.progress, self.request
         flags = Cat(progress.computing, progress.answered, progress.too_long, ~self.x.ready)
         fields = [

@@ -11,7 +11,7 @@ from crossramp.golden.spec.boundary_wires import calibration_bits
 
 from ..common.access import AccessSignature
 from ..common.record_layout import h_layout, logit_layout
-from ..network.head import program_signature
+from ..network.head_multiplier import program_signature
 
 _READ_ONLY = (Space.IDENTITY, Space.H, Space.LOGITS)
 

@@ -15,7 +15,8 @@ from ..common.record_layout import MonitorSignature, answer_layout, h_layout, lo
 from ..macro.loader import x_layout
 from ..macro.macro import Macro
 from .calibrator import CalibratedMacro, CalibrateSignature
-from .head import Head, program_signature
+from .head import Head
+from .head_multiplier import program_signature
 
 
 class NetworkTop(wiring.Component):

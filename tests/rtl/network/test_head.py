@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 from crossramp.golden.network.network import Network
+from crossramp.golden.network.trace import Trace
 from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.network.head import Head
@@ -58,14 +59,19 @@ def hidden(spec, rng, steps):
     return [rng.integers(-spec.input_max, spec.input_max + 1, (n, spec.hidden)) for n in steps]
 
 
+def golden_head(network, h):
+    """Golden's trace of the head for h of one utterance, shape (steps, hidden)."""
+    return network.with_head(Trace(h=h[None]))
+
+
 def check(spec, seed, steps, probability):
     rng = np.random.default_rng(seed)
     network = network_of(spec, seed)
     utterances = hidden(spec, rng, steps)
     logits, answers, too_long = run_head(spec, network, utterances, rng, probability)
-    golden = [network.head(h[None])[:2] for h in utterances]
-    np.testing.assert_array_equal(answers, np.concatenate([np.ravel(expected) for expected, _ in golden]))
-    np.testing.assert_array_equal(logits, np.concatenate([ls.reshape(-1, spec.classes) for _, ls in golden]))
+    golden = [golden_head(network, h) for h in utterances]
+    np.testing.assert_array_equal(answers, np.concatenate([trace.answers.ravel() for trace in golden]))
+    np.testing.assert_array_equal(logits, np.concatenate([t.logits.reshape(-1, spec.classes) for t in golden]))
     assert not too_long.any()
 
 
@@ -105,7 +111,7 @@ def test_ties_go_to_the_lower_class(seed, rng):
     spec = Specification(inputs=1, units=2, classes=4)
     network = network_of(spec, seed)
     weights = np.array([[1, 1], [3, 3], [3, 3], [2, 2]])
-    network = type(network)(spec, network.weights.macro, weights, np.zeros(4, int))
+    network = Network(spec, Weights(network.weights.macro, weights, np.zeros(4, int)))
     _, answers, _ = run_head(spec, network, [np.full((2, 2), 5), np.full((2, 2), -5)], rng, 0)
     np.testing.assert_array_equal(answers, [1, 0])
 
@@ -118,7 +124,7 @@ def test_longest_utterance_and_one_too_long(readout, seed, rng):
     logits, _, too_long = run_head(spec, network, utterances, rng, 0)
     np.testing.assert_array_equal(too_long, [0, 1, 1, 0, 0])
     for k in (0, 3, 4):
-        np.testing.assert_array_equal(logits[k], network.head(utterances[k][None])[1][0])
+        np.testing.assert_array_equal(logits[k], golden_head(network, utterances[k]).logits[0])
 
 
 def test_no_step_is_too_long(seed):
@@ -164,7 +170,7 @@ def test_the_comparison_can_fail(readout, seed, rng):
     wrong[1, 2] += 1 if wrong[1, 2] < spec.head_weight_max else -1
     utterances[0][:, 2] = 1
     logits, _, _ = run_head(spec, network, utterances, rng, 0, weights=wrong)
-    golden = network.head(utterances[0][None])[1].reshape(-1, 2)
+    golden = golden_head(network, utterances[0]).logits.reshape(-1, 2)
     assert (logits != golden).tolist() == [[False, True]]
 
 

@@ -250,7 +250,7 @@ def test_metrics_are_those_of_the_instance(changes):
         plan = CalibrationPlan.of(network.spec, tech["ramp.calibration_range"])
         cells = calibrate(chip, plan).cells if point == 3 else None
         lstm = macro_of(chip, cells, network.weights.projection)
-        answers = network.head(lstm.run(problem.codes).h)[0]
+        answers = network.with_head(lstm.run(problem.codes)).answers
         assert row["accuracy"] == (answers == problem.labels).mean()
         assert row["flips"] == (answers != network.answers(problem.codes)).mean()
         found = linearity_of(network, chip, cells)
