@@ -19,6 +19,7 @@ import torch
 from crossramp.golden.analog.chip.sampling import ALL, device
 from crossramp.golden.analog.conversion.calibration import calibrate
 from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.analog.conversion.device_array import charges
 from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue
@@ -148,8 +149,8 @@ class DeviceArray(Array):
         self.chip, self.spec, self.dtype, self.noise = chip, chip.spec, levels.dtype, noise
         spec, tensor = self.spec, lambda values: self._tensor(values, levels.dtype)
         self.thresholds = list(self._levels(calibration))
-        self._charges = None if (chip.window == 1).all() else tensor(_charges(chip.window))
-        self._state_charges = tensor(_charges(chip.state_window))
+        self._charges = None if (chip.window == 1).all() else tensor(charges(chip.window))
+        self._state_charges = tensor(charges(chip.state_window))
         self._state_cells = tensor(chip.state_cells)
         self._limits = [float(limit[-1]) for limit in (chip.limit, chip.state_limit)]
         self._bank_g = spec.bank(spec.state_gate)
@@ -238,9 +239,3 @@ class DeviceArray(Array):
 
     def _tensor(self, values: np.ndarray, dtype: torch.dtype) -> Tensor:
         return torch.from_numpy(np.array(values, float)).to(self._device, dtype)
-
-
-def _charges(window: np.ndarray) -> np.ndarray:
-    """What pulses of -M .. M clocks bring through ``window``; index n + M."""
-    sums = np.concatenate([[0.0], np.cumsum(window)])
-    return np.concatenate([-sums[:0:-1], sums])

@@ -116,6 +116,51 @@ class Trace:
     hidden: Tensor  # h, pulse codes, (..., hidden): projected where there is a projection
 
 
+@dataclass
+class Conversions:
+    """What the step functions of one pass convert with: the array with its ramps, as golden's `Array.convert` is.
+
+    Two things differ from golden, for speed: what x and bias rows bring to all steps is summed at once before
+    (`drive`), and codes leave decoded, with the slope of the activation beside them.
+
+    Attributes
+    ----------
+    spec : Specification
+    array : Array
+    tables : ConversionTables
+    drive : float tensor, shape (steps, batch, columns)
+    recurrent : float tensor, shape (hidden, columns)
+    variance : float tensor, shape (steps, batch, any), or None
+        As `run_sequence` takes them.
+    """
+
+    spec: Specification
+    array: Array
+    tables: ConversionTables
+    drive: Tensor
+    recurrent: Tensor
+    variance: Tensor | None
+
+    def first(self, step: int, hidden: Tensor, values: Tensor, slopes: Tensor) -> Tensor:
+        """The first conversion of a step, of x and of ``hidden``, shape (batch, hidden): what the comparators saw.
+
+        Writes decoded values and slopes; all of shape (batch, columns).
+        """
+        array, variance = self.array, None if self.variance is None else self.variance[step]
+        macs = torch.addmm(self.drive[step], array.charge(hidden), self.recurrent)
+        macs = array.first(macs, hidden, variance)
+        self.tables.convert(macs, values, slopes)
+        array.late(values, False)
+        return macs
+
+    def second(self, pulses: Tensor, values: Tensor, slopes: Tensor) -> Tensor:
+        """The second conversion, of c's ``pulses``; writes what `first` writes; all of shape (batch, units)."""
+        macs = self.array.second(pulses, self.spec.state_cell)
+        self.tables.convert_state(macs, values, slopes)
+        self.array.late(values, True)
+        return macs
+
+
 class _Sequence(torch.autograd.Function):
     @staticmethod
     def forward(ctx, drive, recurrent, projection, start, spec, tables, array, variance, trace):
@@ -133,18 +178,15 @@ class _Sequence(torch.autograd.Function):
         if start is not None:
             state[0], hidden[0] = start
         kept = Trace(new(steps, batch, columns), values, state[1:], new(steps, batch, units), state_values, hidden[1:])
+        conversions = Conversions(spec, array, tables, drive, recurrent, variance)
+        # Line by line what `golden.network.lstm.Lstm.step` does.
         for t in range(steps):
-            macs = torch.addmm(drive[t], array.charge(hidden[t]), recurrent)
-            macs = array.first(macs, hidden[t], None if variance is None else variance[t])
-            tables.convert(macs, values[t], slopes[t])
-            array.late(values[t], False)
+            macs = conversions.first(t, hidden[t], values[t], slopes[t])
             i, f, g, o = _by_gate(values[t])
             update = torch.mul(f, state[t]).add_(torch.mul(i, g), alpha=one)
             torch.clamp(_round(update), -spec.state_max, spec.state_max, out=state[t + 1])
             pulses = _round(state[t + 1] * gain).clamp_(-spec.state_pulse_max, spec.state_pulse_max)
-            state_macs = array.second(pulses, spec.state_cell)
-            tables.convert_state(state_macs, state_values[t], state_slopes[t])
-            array.late(state_values[t], True)
+            state_macs = conversions.second(pulses, state_values[t], state_slopes[t])
             pulses = _round(torch.mul(o, state_values[t]).mul_(spec.input_max))
             if projection is not None:
                 wide[t] = pulses
