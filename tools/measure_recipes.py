@@ -122,7 +122,7 @@ def jobs(args: argparse.Namespace) -> list[Job]:
         if name in SHIPPED:
             output, picture = work / f"{name}.rtl.json", work / f"{name}.rtl.png"
             how = "nominal" if name == "kws-aware" else "both"  # aware networks are meant to do without
-            chip = ("--rtl", "--technology", "rram", "--instances", "1", "--calibration", how)
+            chip = ("--rtl", "--technology", "rram", "--chips", "1", "--calibration", how)
             drawn = ("--characters", str(CHARACTERS)) if task == "text" else ("--confusion", str(picture))
             inputs = (model, technology_file("rram"))
             found.append(Job(f"RTL of {name}", (*evaluate, *chip, *drawn), output, inputs))
@@ -137,7 +137,7 @@ def chips_of(name: str, technology: str) -> tuple[str, ...]:
         count = CHIPS_OF_8_BITS
     else:
         count = (CHIPS if name.endswith(BITS[:2]) else CHIPS_OF_5_BITS)[technology]
-    return ("--technology", technology, "--instances", str(count), "--first-seed", str(FIRST_SEED))
+    return ("--technology", technology, "--chips", str(count), "--first-seed", str(FIRST_SEED))
 
 
 def technology_file(name: str) -> Path:

@@ -25,7 +25,7 @@ _EPILOG = """\
 examples:
   crossramp demo -o demo
   crossramp demo text --prompt "ROMEO:" --characters 500 --temperature 0.5 --seed 7
-  crossramp demo text --model mine.npz --technology rram --device-seed 3 --json
+  crossramp demo text --model mine.npz --technology rram --chip-seed 3 --json
 
 Exit status: 0 if all is equal, 1 if anything differs, 2 for invalid input; crossramp --help lists all.
 """

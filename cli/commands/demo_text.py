@@ -39,7 +39,7 @@ _CHARACTERS_MAX = 1_000_000
 #: Options of the text alone; they are None unless given.
 OPTIONS = (
     *("model", "prompt", "characters", "temperature", "seed", "lanes", "calibration"),
-    *("technology", "set", "no", "device_seed", "conductances", "conductances_g_max"),
+    *("technology", "set", "no", "chip_seed", "conductances", "conductances_g_max"),
 )
 
 
@@ -199,7 +199,7 @@ class Golden:
     ----------
     network : Network
     array : crossramp.cli.inputs.chip_options.Array or None
-        The device instance behind the hardware; None: an ideal array.
+        The chip behind the hardware; None: an ideal array.
     """
 
     def __init__(self, network: Network, array: chip_options.Array | None = None):

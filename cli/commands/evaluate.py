@@ -28,7 +28,7 @@ _JOBS_MOST = 1024
 _EPILOG = """\
 examples:
   crossramp evaluate kws speech_commands_test_set --confusion confusion.png
-  crossramp evaluate kws speech_commands_test_set --technology rram --instances 20
+  crossramp evaluate kws speech_commands_test_set --technology rram --chips 20
   crossramp evaluate kws speech_commands_test_set --technology rram --rtl
   crossramp evaluate kws speech_commands_test_set_v0.02 --speakers 7,8,9/10     the recordings of docs/results.md
   crossramp evaluate text.npz shakespeare.txt --rtl --characters 5000
@@ -36,7 +36,7 @@ examples:
 DATA of a model of speech: recordings as CLASS/*.wav, or a whole data set in the layout of Speech Commands, of which
 one split is taken. Files that cannot be used are named, counted and left out (docs/recordings.md). DATA of a model of
 texts: a text in UTF-8; of the one that it was trained on, one split.
-With --technology, device instances by a fast path that equals the golden model in every bit; with --rtl, all of it (of
+With --technology, chips by a fast path that equals the golden model in every bit; with --rtl, all of it (of
 a text, some) through the generated Verilog, every code, cell state, h, logit and answer compared with the golden model.
 Exit status: 0 done, 1 if hardware and golden model differ, 2 for invalid input; crossramp --help lists all.
 """
@@ -46,7 +46,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "evaluate",
-        description="Measures a model on labeled data: the golden model with an ideal array, device instances, and the "
+        description="Measures a model on labeled data: the golden model with an ideal array, on chips, and the "
         "generated hardware.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -59,7 +59,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     add("--speakers", metavar="R,R/M", help="only speakers whose SHA-1 modulo M is one of R, such as 7,8,9/10")
     options.add_picture(parser, "the confusion matrix", "--confusion")
     group = options.add_technology(parser)
-    group.add_argument("--instances", type=int, metavar="N", help=f"how many chips (default {_INSTANCES})")
+    group.add_argument("--chips", type=int, metavar="N", help=f"how many chips (default {_INSTANCES})")
     group.add_argument("--first-seed", type=int, metavar="S", help=f"of the first chip (default {_FIRST_SEED})")
     options.add_calibration(group, both=True)
     options.add_conductances(group)
@@ -68,7 +68,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     add = hardware.add_argument
     add("--rtl", action="store_true", help="through the generated Verilog too, compared bit for bit")
     add(
-        "--rtl-instances",
+        "--rtl-chips",
         type=int,
         metavar="N",
         help=f"of the chips, the first N in front of the Verilog (default {_RTL_INSTANCES})",
@@ -114,18 +114,18 @@ class _Plan:
 
     def __init__(self, model: Model, args: argparse.Namespace):
         self.model, self.network = model, model.network
-        others = ("instances", "first_seed", "calibration", "rtl_instances", *cell_files.OPTIONS)
+        others = ("chips", "first_seed", "calibration", "rtl_chips", *cell_files.OPTIONS)
         asked = chip_options.technology_of(args, others)
         self.technology, self.switches = asked or (None, frozenset())
         self.given: cell_files.Given | None = None
         if not args.rtl:
-            for option in ("rtl_instances", "simulator"):
+            for option in ("rtl_chips", "simulator"):
                 if getattr(args, option) is not None:
                     raise UserError(f"--{option.replace('_', '-')} belongs to the hardware; add --rtl, or leave it out")
-        self.count = _number(args, "instances", _INSTANCES, 1, 1_000_000)
+        self.count = _number(args, "chips", _INSTANCES, 1, 1_000_000)
         self.first = _number(args, "first_seed", _FIRST_SEED, 0, (1 << 63) - 1_000_001)
         self.jobs = _number(args, "jobs", _cores(), 1, _JOBS_MOST)
-        self.rtl_count = _number(args, "rtl_instances", _RTL_INSTANCES, 0, 1000)
+        self.rtl_count = _number(args, "rtl_chips", _RTL_INSTANCES, 0, 1000)
         self.simulator = choose(args.simulator or "auto") if args.rtl else None
         self.calibrations = chip_options.calibrations_of(args, model)
         if args.confusion:
@@ -154,7 +154,7 @@ class _Plan:
 
         def show(done: int, total: int) -> None:
             left = f", {(time.perf_counter() - started) / done * (total - done):.0f} s left" if done else ""
-            progress.show(f"device instances: {done} of {total}{left}")
+            progress.show(f"chips: {done} of {total}{left}")
 
         return data.instances(
             self.technology,
@@ -285,7 +285,7 @@ def _instances_text(data, content: dict) -> str:
     off = f", without {', '.join(array['effects_off'])}" if array["effects_off"] else ""
     seeds = [chip["seed"] for chip in content["instances"][0]["chips"]]
     given = f", cells of {', '.join(array['conductances'])}" if array["conductances"] else ""
-    head = f"{len(seeds)} device instances, seeds {seeds[0]} to {seeds[-1]}: {array['technology']}"
+    head = f"{len(seeds)} chips, seeds {seeds[0]} to {seeds[-1]}: {array['technology']}"
     rows = []
     for one in content["instances"]:
         cells = [data.show(one["mean"]), data.show(one["deviation"])]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``crossramp linearity``: INL, DNL, missing codes and errors of real ramps, over many device instances."""
+"""``crossramp linearity``: INL, DNL, missing codes and errors of real ramps, over many chips."""
 
 import argparse
 import csv
@@ -33,7 +33,7 @@ thresholds read back by the columns. Each before and after calibration by one po
 
 examples:
   crossramp linearity sigmoid tanh --bits 5 --plot linearity.png
-  crossramp linearity all --bits 3-8 --technology pcm --instances 200 --json
+  crossramp linearity all --bits 3-8 --technology pcm --chips 200 --json
   crossramp linearity --model kws --set operation.time=1e7
 """
 
@@ -58,7 +58,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "linearity",
-        description="Samples device instances of a technology and tells how linear their ramps are, by programming "
+        description="Samples chips of a technology and tells how linear their ramps are, by programming "
         "scheme, before and after calibration.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -68,9 +68,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     options.add_model_option(parser, "take its ramps")
     parser.add_argument("--scheme", choices=SCHEMES, action="append", help="only this scheme; more than once")
     parser.add_argument("--calibrated", action="store_true", help="only after calibration")
-    parser.add_argument(
-        "--instances", type=int, default=DEFAULT_INSTANCES, metavar="N", help="device instances (default %(default)s)"
-    )
+    parser.add_argument("--chips", type=int, default=DEFAULT_INSTANCES, metavar="N", help="chips (default %(default)s)")
     options.add_picture(parser, "staircases and INL")
     options.add_picture(parser, "the codes' error against the read voltage", "--supply-plot")
     parser.add_argument("--csv", metavar="FILE", help="write the table with all figures")
@@ -82,8 +80,8 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, or UserError (or an InvalidValue) for what the user can put right."""
-    if not 1 <= args.instances <= _INSTANCES_MOST:
-        raise UserError(f"--instances is {args.instances}; allowed: 1 to {_INSTANCES_MOST}")
+    if not 1 <= args.chips <= _INSTANCES_MOST:
+        raise UserError(f"--chips is {args.chips}; allowed: 1 to {_INSTANCES_MOST}")
     for name in (args.plot, args.supply_plot):
         if name is not None:
             from ..plots.figures import check_format  # with matplotlib, which takes a second
@@ -98,22 +96,22 @@ def run(args: argparse.Namespace) -> int:
     progress = Progress()
     try:
         for spec, weights in macros:
-            for name, bits, variants in _study(chosen, spec, weights, args.instances, schemes, calibrations, progress):
+            for name, bits, variants in _study(chosen, spec, weights, args.chips, schemes, calibrations, progress):
                 found[name, bits] = variants
     finally:
         progress.clear()
     rows = [row(name, bits, variant) for (name, bits), variants in found.items() for variant in variants]
-    content = {**chosen.to_dict(), "instances": args.instances, "rows": rows}
+    content = {**chosen.to_dict(), "instances": args.chips, "rows": rows}
     if args.plot:
         from ..plots.linearity_plot import plot_linearity
 
-        _write(args.plot, lambda path: plot_linearity(path, found, _title(chosen, args.instances)))
+        _write(args.plot, lambda path: plot_linearity(path, found, _title(chosen, args.chips)))
         content["picture"] = args.plot
     if args.supply_plot:
         from ..plots.linearity_plot import plot_supply
 
         spec, weights = macros[0]
-        seeds = _seeds(chosen, min(args.instances, _SUPPLY_INSTANCES))
+        seeds = _seeds(chosen, min(args.chips, _SUPPLY_INSTANCES))
         options = {"switches": chosen.switches, "conductances": chosen.conductances}
         errors = supply_errors(chosen.technology, spec, weights, seeds, _SUPPLIES, **options)
         _write(args.supply_plot, lambda path: plot_supply(path, errors, spec, chosen.technology))
@@ -235,9 +233,9 @@ def text(content: dict) -> str:
         [
             table(HEADER, lines, right=tuple(range(3, len(HEADER)))),
             "",
-            f"technology {content['technology']}, {content['instances']} instances from seed {content['device_seed']}, "
+            f"technology {content['technology']}, {content['instances']} chips from seed {content['chip_seed']}, "
             f"effects off: {off}",
-            "means over the instances, and what 95 % of them keep below; INL and DNL of a ramp in LSB of the output,",
+            "means over the chips, and what 95 % of them keep below; INL and DNL of a ramp in LSB of the output,",
             "largest magnitude and root mean square; MSE of the decoded activation against the function",
         ]
     )

@@ -20,7 +20,7 @@ examples:
   crossramp simulate kws --random 3 --seed 7 --simulator icarus
   crossramp simulate kws demo                   the recordings of this package
   crossramp simulate kws --features x.npy --json
-  crossramp simulate kws recordings/ --technology rram --device-seed 7 --no drift,wires --calibration found
+  crossramp simulate kws recordings/ --technology rram --chip-seed 7 --no drift,wires --calibration found
 
 With --technology the array is one chip of it, its noise included, and the golden model computes with the same chip; the
 column "ideal" says what an ideal array would have answered.
@@ -141,7 +141,7 @@ def array_facts(array: dict | None) -> list[tuple[str, str]]:
     """The array as lines of the summary; nothing of an ideal one."""
     if array is None:
         return []
-    lines = [("array", f"technology {array['technology']} ({array['technology_hash']}), device {array['device_seed']}")]
+    lines = [("array", f"technology {array['technology']} ({array['technology_hash']}), device {array['chip_seed']}")]
     if array["effects_off"]:
         lines.append(("", f"without {', '.join(array['effects_off'])}"))
     if array["conductances"]:

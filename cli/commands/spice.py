@@ -31,7 +31,7 @@ circuits and their equations.
 
 examples:
   crossramp spice kws --technology rram --columns 32 --plot step.png
-  crossramp spice kws recordings/yes/1.wav --step 24 --columns i0,f3,g7,g8,o31 --technology charge --device-seed 7
+  crossramp spice kws recordings/yes/1.wav --step 24 --columns i0,f3,g7,g8,o31 --technology charge --chip-seed 7
   crossramp spice kws --technology rram --no wires --columns 4 -o deck --deck-only
 
 Exit status: 0 if they agree, 1 for a difference that nothing explains, 2 for invalid input or without ngspice, 3 if
@@ -224,7 +224,7 @@ def text(content: dict) -> str:
     columns, ramps = (max(part[name] for part in first) for name in ("column_mac", "ramp_mac"))
     facts = [
         ("step", f"{content['step']} of {content['utterance']}, {content['decks']} decks"),
-        ("chip", f"{content['technology']}, seed {content['device_seed']}; off: {off}"),
+        ("chip", f"{content['technology']}, seed {content['chip_seed']}; off: {off}"),
         ("codes", f"{content['codes_differ']} of {content['codes']} differ"),
         ("columns apart", f"at most {columns * volts:.2f} µV, {columns:.4f} MAC ({columns / step:.2%} of a code)"),
         ("ramps apart", f"at most {ramps * volts:.2f} µV, {ramps:.4f} MAC"),

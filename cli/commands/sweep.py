@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``crossramp sweep``: Monte Carlo over device instances, by a plan; goes on where it was interrupted."""
+"""``crossramp sweep``: Monte Carlo over chips, by a plan; goes on where it was interrupted."""
 
 import argparse
 import importlib.util
@@ -37,7 +37,7 @@ examples:
   crossramp sweep plan.toml -o build/sweep --dask tcp://host:8786
   crossramp sweep plan.toml --dry-run
 
-A plan names model, recordings, technology, how many device instances, and what is varied; docs/sweep.md has one to
+A plan names model, recordings, technology, how many chips, and what is varied; docs/sweep.md has one to
 start from. DIR then holds results.parquet (results.csv without pyarrow), one row an instance, and a picture of each
 metric. A sweep that was interrupted, by whatever, goes on with the same command.
 """
@@ -47,14 +47,14 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "sweep",
-        description="Runs the golden model with many device instances, at every point of a plan.",
+        description="Runs the golden model with many chips, at every point of a plan.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("plan", metavar="PLAN", help="a plan, a TOML file")
     options.add_output(parser, "the folder of the results")
     parser.add_argument("--data", metavar="DATA", help="other recordings than the plan's: a folder, .npy, .npz, demo")
-    parser.add_argument("--instances", type=int, metavar="N", help="other than the plan's; with more, a sweep goes on")
+    parser.add_argument("--chips", type=int, metavar="N", help="other than the plan's; with more, a sweep goes on")
     options.add_conductances(parser)
     parser.add_argument(
         "--workers", type=int, metavar="N", help="processes on this machine (default: one a core that may be used)"
@@ -79,9 +79,9 @@ def run(args: argparse.Namespace) -> int:
     if args.workers is not None and not 1 <= args.workers <= _WORKERS_MOST:
         raise UserError(f"--workers is {args.workers}; allowed: 1 to {_WORKERS_MOST}")
     plan = load_plan(args.plan)
-    instances = plan.instances if args.instances is None else args.instances
+    instances = plan.instances if args.chips is None else args.chips
     if not 1 <= instances <= 1_000_000:
-        raise UserError(f"--instances is {instances}; allowed: 1 to 1000000")
+        raise UserError(f"--chips is {instances}; allowed: 1 to 1000000")
     local = plan.path(plan.model)
     model = load_model(local if local.is_file() else plan.model)
     utterances = load_data(model, plan, args.data)
@@ -172,8 +172,8 @@ def _check_duration(problem: Problem, left: list[dict], workers: int) -> None:
     if seconds > _LIMIT:
         count = sum(task["count"] for task in left)
         raise UserError(
-            f"this takes about {duration(seconds)}: {count} instances x {len(problem.codes)} recordings on "
-            f"{workers} workers; add --yes to run it, or lower instances or the axes"
+            f"this takes about {duration(seconds)}: {count} chips x {len(problem.codes)} recordings on "
+            f"{workers} workers; add --yes to run it, or fewer chips or axes"
         )
 
 
@@ -235,7 +235,7 @@ def _collect(store: Store, done, tasks: list[dict], left: list[dict]) -> tuple[i
     progress, start, computed = Progress(), time.perf_counter(), 0
     total = sum(task["count"] for task in left)
     ended = len(tasks) - len(left)
-    progress.show(f"{total} device instances ...")
+    progress.show(f"{total} chips ...")
     try:
         with closing(done):
             for task, rows in done:
@@ -243,7 +243,7 @@ def _collect(store: Store, done, tasks: list[dict], left: list[dict]) -> tuple[i
                 computed, ended = computed + len(rows), ended + 1
                 spent = time.perf_counter() - start
                 progress.show(
-                    f"{computed} of {total} device instances, {computed / spent:.1f}/s, "
+                    f"{computed} of {total} chips, {computed / spent:.1f}/s, "
                     f"{duration(spent / computed * (total - computed))} left"
                 )
     except BaseException as error:
@@ -341,7 +341,7 @@ def _text(plan: Plan, content: dict) -> str:
             cells = [f"{100 * v:.2f} %" if name in ("accuracy", "flips") else f"{v:.4f}" for v in figures]
             rows.append((*(_cell(value) for value in entry["values"].values()), name, *cells))
     facts = [
-        ("device instances", f"{content['instances']}, {content['recordings']} recordings each"),
+        ("chips", f"{content['instances']}, {content['recordings']} recordings each"),
         *([("cells", ", ".join(content["conductances"]))] if content["conductances"] else []),
         *notices.facts(content),
         ("computed now", f"{content['computed']} in {duration(content['wall_seconds'])}"),

@@ -72,7 +72,7 @@ class Devices:
 
     def to_dict(self) -> dict:
         """As JSON types, for reports."""
-        return array_of(self.technology, self.switches, self.given) | {"device_seed": self.seed}
+        return array_of(self.technology, self.switches, self.given) | {"chip_seed": self.seed}
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,13 +142,13 @@ def from_arguments(args: argparse.Namespace, model: Model | None) -> Devices | N
     UserError, InvalidValue
         For what is wrong.
     """
-    asked = technology_of(args, ("device_seed", "calibration", *cell_files.OPTIONS))
+    asked = technology_of(args, ("chip_seed", "calibration", *cell_files.OPTIONS))
     if asked is None:
         return None
     technology, switches = asked
-    seed = DEVICE_SEED if args.device_seed is None else args.device_seed
+    seed = DEVICE_SEED if args.chip_seed is None else args.chip_seed
     if not 0 <= seed < 1 << 63:
-        raise UserError(f"--device-seed is {seed}; allowed: 0 to 2**63 - 1")
+        raise UserError(f"--chip-seed is {seed}; allowed: 0 to 2**63 - 1")
     setting = calibration_of(args)
     if model is not None:
         setting.check(model.spec)

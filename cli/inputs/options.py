@@ -136,7 +136,7 @@ def add_chip(parser: argparse.ArgumentParser, calibration: bool = True) -> None:
     ``calibration`` is False for commands that tell what every calibration makes of a chip.
     """
     group = add_technology(parser)
-    group.add_argument("--device-seed", type=int, metavar="S", help=f"which chip of it (default {DEVICE_SEED})")
+    group.add_argument("--chip-seed", type=int, metavar="S", help=f"which chip of it (default {DEVICE_SEED})")
     if calibration:
         add_calibration(group)
     add_conductances(group)

@@ -25,7 +25,7 @@ METRICS = {
 }
 #: Axes that are no constants of the technology.
 OTHER_AXES = ("technology", "adc_bits", "calibration", "switches", "pair", "ramp", "read_mode")
-_FIELDS = ("model", "data", "technology", "instances", "seed", "metrics", "switches", "axes", "constants", "plot")
+_FIELDS = ("model", "data", "technology", "chips", "seed", "metrics", "switches", "axes", "constants", "plot")
 _PLOT = ("metric", "x", "curves")
 _TIMES = "times "
 _INSTANCES_MOST = 1_000_000
@@ -143,7 +143,7 @@ class _Reader:
                 raise self.wrong(unknown(key, _FIELDS))
         model = self.of_type("model", str, "kws")
         data = self.of_type("data", str, None)
-        instances = self.number("instances", 1, _INSTANCES_MOST, None)
+        instances = self.number("chips", 1, _INSTANCES_MOST, None)
         seed = self.number("seed", 0, (1 << 63) - _INSTANCES_MOST - 1, 1)
         axes = self.axes()
         self.sets = self.switch_sets()

@@ -13,7 +13,7 @@ from tests.support.strategies import inputs_of
 
 PLAN = """
 data = "random:6"
-instances = 3
+chips = 3
 seed = 5
 metrics = ["flips", "code_error", "inl"]
 

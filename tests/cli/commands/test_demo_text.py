@@ -149,9 +149,9 @@ def test_on_a_chip(run, model, monkeypatch):
     network, plan = model.network, CalibrationPlan.of(model.spec, technology["ramp.calibration_range"])
     chips = ((seed, device(technology, model.spec, network.weights.macro, seed)) for seed in range(5, 50))
     seed = next(seed for seed, chip in chips if (calibrate(chip, plan).cells != chip.nominal).any())
-    chip_arguments = (*RRAM, "--device-seed", seed)
+    chip_arguments = (*RRAM, "--chip-seed", seed)
     content = told(run, *AMARANTH, *chip_arguments, "--characters", 9)
-    assert (content["array"]["technology"], content["array"]["device_seed"]) == ("rram", seed)
+    assert (content["array"]["technology"], content["array"]["chip_seed"]) == ("rram", seed)
     assert content["mismatches"] == 0
     status, out, _ = run("demo", "text", *AMARANTH, *chip_arguments, "--characters", 9, "--calibration", "found")
     assert status == 0
@@ -204,7 +204,7 @@ def test_a_simulation_that_stops(run, model, monkeypatch):
         (("--temperature", "inf"), ("--temperature is inf",)),
         (("--seed", -1), ("--seed is -1",)),
         (("--lanes", 5), ("lanes is 5",)),
-        (("--device-seed", 3), ("--device-seed", "--technology")),
+        (("--chip-seed", 3), ("--chip-seed", "--technology")),
         (("--calibration", "found"), ("--calibration found", "--technology")),
         (("-o", "folder"), ("--output belongs to crossramp demo, without text",)),
         (("--force",), ("--force belongs to crossramp demo, without text",)),

@@ -26,7 +26,7 @@ from crossramp.train.data.word_folders import labeled_recordings
 
 from tests.cli.conftest import is_refusal, telling_model, text_model, write_wav
 
-CHIPS = ("--technology", "rram", "--set", "cell.read_noise=0.2", "--instances", 2, "--jobs", 1)
+CHIPS = ("--technology", "rram", "--set", "cell.read_noise=0.2", "--chips", 2, "--jobs", 1)
 HARDWARE = ("--rtl", "--simulator", "amaranth")
 
 
@@ -236,14 +236,14 @@ def test_tables(run, model_file, recordings, pretended):
     for words in (
         "as _unknown_  bed",
         "said \\ answered  yes",
-        "2 device instances, seeds 1 to 2: rram",
+        "2 chips, seeds 1 to 2: rram",
         "generated hardware, amaranth: all 5 recordings",
         "rram, chip 1, nominal",
     ):
         assert words in out
     assert out.count("  equal  ") == 2
     for count in (0, 3):
-        told = evaluated(run, model_file, recordings, *HARDWARE, *CHIPS, "--rtl-instances", count)
+        told = evaluated(run, model_file, recordings, *HARDWARE, *CHIPS, "--rtl-chips", count)
         assert [one["seed"] for one in told["hardware"][1::2]] == list(range(1, count + 1))
 
 
@@ -279,7 +279,7 @@ def test_every_number_stands_in_its_column():
     text = evaluate.text(data, {"instances": [one], "hardware": [told], "array": array, "picture": "c.png"})
     words = [line.split() for line in text.splitlines() if line]
     for line in (
-        "3 device instances, seeds 4 to 6: rram (cafe), without drift, wires, cells of w.csv",
+        "3 chips, seeds 4 to 6: rram (cafe), without drift, wires, cells of w.csv",
         "calibration mean sd worst best",
         "found <0.7> <0.1> <0.6> (chip 4) <0.9> (chip 5)",
         "array accuracy golden values compared bit for bit clocks per step time",
@@ -449,11 +449,11 @@ def test_text_that_will_not_do(run, text, model_file, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--instances", 3), ("--instances", "--technology")),
+        (("--chips", 3), ("--chips", "--technology")),
         (("--calibration", "nominal"), ("--calibration", "--technology")),
-        (("--rtl-instances", 1), ("--rtl-instances", "--technology")),
+        (("--rtl-chips", 1), ("--rtl-chips", "--technology")),
         (("--simulator", "amaranth"), ("--simulator", "--rtl")),
-        ((*CHIPS, "--instances", 0), ("--instances is 0", "1 to 1000000")),
+        ((*CHIPS, "--chips", 0), ("--chips is 0", "1 to 1000000")),
         ((*CHIPS, "--first-seed", -1), ("--first-seed is -1",)),
         ((*CHIPS, "--jobs", 0), ("--jobs is 0",)),
         ((*CHIPS, "--no", "gravity"), ("gravity",)),

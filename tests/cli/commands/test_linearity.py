@@ -24,7 +24,7 @@ def run(capsys, *arguments):
 
 
 def test_table_json_and_csv_agree(capsys, tmp_path):
-    arguments = ("tanh", "--bits", "3,4", "--instances", 3, "--device-seed", 8, "--technology", "pcm")
+    arguments = ("tanh", "--bits", "3,4", "--chips", 3, "--chip-seed", 8, "--technology", "pcm")
     status, out, _ = run(capsys, *arguments)
     assert status == 0
     lines = out.splitlines()
@@ -32,7 +32,7 @@ def test_table_json_and_csv_agree(capsys, tmp_path):
     assert [line.split()[1] for line in lines if line.startswith("tanh")] == ["3"] * 7 + ["4"] * 7
     status, out, _ = run(capsys, *arguments, "--json", "--csv", tmp_path / "t.csv")
     content = json.loads(out)
-    assert (content["technology"], content["instances"], content["device_seed"]) == ("pcm", 3, 8)
+    assert (content["technology"], content["instances"], content["chip_seed"]) == ("pcm", 3, 8)
     with (tmp_path / "t.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(content["rows"]) == 14
@@ -42,9 +42,7 @@ def test_table_json_and_csv_agree(capsys, tmp_path):
 
 
 def test_figures_are_those_of_the_seeds(capsys):
-    _, out, _ = run(
-        capsys, "sigmoid", "--bits", 4, "--instances", 2, "--device-seed", 5, "--scheme", "one-shot", "--json"
-    )
+    _, out, _ = run(capsys, "sigmoid", "--bits", 4, "--chips", 2, "--chip-seed", 5, "--scheme", "one-shot", "--json")
     spec = probe("sigmoid", 4)
     weights = np.random.default_rng(0).integers(-15, 15, (spec.rows, spec.columns), endpoint=True)
     found = of_instances(load("rram"), spec, weights, [5, 6])
@@ -55,7 +53,7 @@ def test_figures_are_those_of_the_seeds(capsys):
 
 
 def test_a_models_ramps_with_effects_off(capsys, model_file):
-    status, out, _ = run(capsys, "--model", model_file, "--instances", 1, "--no", "all", "--calibrated", "--json")
+    status, out, _ = run(capsys, "--model", model_file, "--chips", 1, "--no", "all", "--calibrated", "--json")
     assert status == 0
     rows = json.loads(out)["rows"]
     assert {row["activation"] for row in rows} == {"sigmoid", "tanh"}
@@ -69,9 +67,7 @@ def test_a_models_ramps_with_effects_off(capsys, model_file):
 
 def test_pictures(capsys, tmp_path):
     names = [tmp_path / "l.png", tmp_path / "s.svg"]
-    status, _, _ = run(
-        capsys, "hard_tanh", "--bits", 3, "--instances", 2, "--plot", names[0], "--supply-plot", names[1]
-    )
+    status, _, _ = run(capsys, "hard_tanh", "--bits", 3, "--chips", 2, "--plot", names[0], "--supply-plot", names[1])
     assert status == 0
     assert names[0].read_bytes().startswith(b"\x89PNG")
     assert names[1].read_bytes().startswith(b"<?xml")
@@ -84,7 +80,7 @@ def test_pictures(capsys, tmp_path):
         (["tanh", "--bits", "a-b"], "--bits is 'a-b'; give a number"),
         (["tanh", "--bits", "6-5"], "--bits is '6-5'; a ramp has 2 to 8"),
         (["tank"], "unknown activation 'tank'"),
-        (["tanh", "--instances", "0"], "--instances is 0; allowed: 1 to 100000"),
+        (["tanh", "--chips", "0"], "--chips is 0; allowed: 1 to 100000"),
         (["tanh", "--plot", "x.foo"], "x.foo: no picture ends in '.foo'"),
         (
             ["tanh", "--technology", "charge", "--scheme", "cumulative"],
@@ -95,7 +91,7 @@ def test_pictures(capsys, tmp_path):
         (["tanh", "--set", "cell.g_max"], "write it as CONSTANT=VALUE"),
         (["tanh", "--set", "cell.gmax=1"], "cell.gmax is unknown; did you mean cell.g_max?"),
         (["tanh", "--no", "rain"], "--no rain: no such effect; known: programming, "),
-        (["tanh", "--device-seed", "-1"], "--device-seed is -1; allowed: 0 to 2**63 - 1"),
+        (["tanh", "--chip-seed", "-1"], "--chip-seed is -1; allowed: 0 to 2**63 - 1"),
         (["tanh", "--conductances", "x.npz"], "--conductances are those of one array; add --model MODEL"),
         (["tanh", "--conductances-g-max", "40"], "--conductances-g-max belongs to --conductances"),
         (["--model", "kws", "--bits", "5"], "--bits 5 and --model kws exclude each other"),
@@ -120,7 +116,7 @@ def test_given_cells_are_those_of_every_instance(capsys, tmp_path, model_file):
     common = (
         "--model",
         model_file,
-        "--instances",
+        "--chips",
         2,
         "--scheme",
         "one-shot",

@@ -16,7 +16,7 @@ from crossramp.sim.amaranth import amaranth_backend
 from tests.cli.conftest import is_refusal
 from tests.support.chips import macro_of
 
-CHIP = ("--technology", "rram", "--device-seed", 5, "--set", "cell.read_noise=0.2")
+CHIP = ("--technology", "rram", "--chip-seed", 5, "--set", "cell.read_noise=0.2")
 
 
 def simulated(run, model_file, *arguments, simulator="amaranth") -> tuple[int, dict]:
@@ -40,7 +40,7 @@ def test_every_simulator_has_the_same_chip(run, model_file, simulator):
     for name, expected in (("answer", answers), ("golden_answer", answers), ("ideal_answer", ideal)):
         assert [row[name] for row in rows] == expected
     array = content["array"]
-    assert (array["technology"], array["device_seed"], array["effects_off"]) == ("rram", 5, [])
+    assert (array["technology"], array["chip_seed"], array["effects_off"]) == ("rram", 5, [])
     assert int(array["calibration"], 16) == sum(1 << int(k) for k in np.flatnonzero(chip.nominal))
     # The chip is not the ideal array.
     assert not np.array_equal(golden.h, model.network.run(x).h)
@@ -101,7 +101,7 @@ def test_table(run, model_file):
         ((*CHIP, "--calibration", "some"), ("'some'", "nominal, found, or cells as a hexadecimal number")),
         ((*CHIP, "--calibration", "fffffff"), ("calibration is fffffff", "allowed: 0 to 3ff, for 10 cells")),
         ((*CHIP, "--calibration=-1"), ("calibration is '-1'",)),
-        (("--device-seed", 5), ("--device-seed", "--technology")),
+        (("--chip-seed", 5), ("--chip-seed", "--technology")),
         (("--technology", "none.toml"), ("none.toml",)),
         ((*CHIP, "--no", "gravity"), ("gravity",)),
     ],

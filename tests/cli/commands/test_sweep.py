@@ -17,7 +17,7 @@ from tests.support.sweeps import STOPPING
 PLAN = """
 model = "{model}"
 data = "{data}"
-instances = 2
+chips = 2
 seed = 3
 metrics = ["{metric}", "inl"]
 [axes]
@@ -59,7 +59,7 @@ def test_rows_pictures_and_a_table(run, plan, tmp_path, monkeypatch):
     # All there: told again, not computed again; and more instances go on.
     report = json.loads(run("sweep", plan(), "-o", "out", "--json")[1])
     assert (report["computed"], report["instances"]) == (0, 4)
-    report = json.loads(run("sweep", plan(), "-o", "out", "--json", "--instances", "3", "--workers", "1")[1])
+    report = json.loads(run("sweep", plan(), "-o", "out", "--json", "--chips", "3", "--workers", "1")[1])
     assert report["instances"] == 6
     assert report["points"][1]["metrics"]["inl"]["count"] == 3
     assert report["points"][0]["values"] == {"cell.read_noise": 0.0}
@@ -114,7 +114,7 @@ def test_dry_run_writes_nothing(run, plan, tmp_path):
 
 def test_a_plan_that_takes_long_is_asked_for_twice(run, plan, tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "_LIMIT", 0.0)
-    assert is_refusal(run("sweep", plan(), "-o", "out"), "this takes about", "4 instances x 4 recordings", "--yes")
+    assert is_refusal(run("sweep", plan(), "-o", "out"), "this takes about", "4 chips x 4 recordings", "--yes")
     assert not (tmp_path / "out").exists()
     assert run("sweep", plan(), "-o", "out", "--workers", "1", "--yes")[0] == 0
 
@@ -133,7 +133,7 @@ def test_the_estimate_is_processor_time_shared_by_the_workers(run, plan, monkeyp
     monkeypatch.setattr(sweep.time, "process_time", lambda: clock["processor"])
     monkeypatch.setattr(sweep.time, "perf_counter", lambda: clock["wall"])
     monkeypatch.setattr(tasks, "_INSTANCES_MOST", 3)
-    arguments = ("sweep", plan(), "--dry-run", "--json", "--instances", "12", "--workers")
+    arguments = ("sweep", plan(), "--dry-run", "--json", "--chips", "12", "--workers")
     for workers, share in ((1, 1), (4, 4), (8, 8), (100, 8)):  # more workers than tasks do not help
         content = json.loads(run(*arguments, workers)[1])
         assert (content["tasks"], content["instances"]) == (8, 24)
@@ -164,7 +164,7 @@ def test_what_is_refused(run, plan, tmp_path, model_file):
     assert is_refusal(run("sweep", good), "-o DIR")
     assert is_refusal(run("sweep", tmp_path / "none.toml", "-o", "out"), "none.toml: cannot be read")
     assert is_refusal(run("sweep", good, "-o", "out", "--workers", "0"), "--workers is 0")
-    assert is_refusal(run("sweep", good, "-o", "out", "--instances", "0"), "--instances is 0")
+    assert is_refusal(run("sweep", good, "-o", "out", "--chips", "0"), "--chips is 0")
     assert is_refusal(run("sweep", good, "-o", good), "is a file")
     assert is_refusal(run("sweep", plan(metric="accuracy"), "-o", "out"), "no recording has a label", "flips")
     assert is_refusal(run("sweep", plan("random:x"), "-o", "out"), "random:x", "random:N")
@@ -226,7 +226,7 @@ def test_pictures_of_any_number_of_axes(axes, tmp_path):
     from crossramp.sim.montecarlo.plan import parse_plan
     from crossramp.sim.montecarlo.summary import summarize
 
-    made = parse_plan(f'data="demo"\ninstances=3\nmetrics=["flips"]\n[axes]\n{AXES[axes]}', "plan", tmp_path)
+    made = parse_plan(f'data="demo"\nchips=3\nmetrics=["flips"]\n[axes]\n{AXES[axes]}', "plan", tmp_path)
     rows = [{"point": p, "instance": k, "flips": 0.1 * k} for p in range(len(made.points)) for k in range(3)]
     summary = summarize(made.points, made.metrics, rows)
     plot_sweep(tmp_path / "x.png", "flips", made.axes, summary, rows, {}, "title", 0.1)
@@ -235,7 +235,7 @@ def test_pictures_of_any_number_of_axes(axes, tmp_path):
 
 def test_more_panels_than_a_picture_holds_are_none(run, plan):
     more = 'adc_bits = [2, 3]\n"cell.stuck_on" = [0.0, 0.1, 0.2, 0.3]\n"cell.stuck_off" = [0.0, 0.1, 0.2, 0.3]\n'
-    status, out, _ = run("sweep", plan(more=more), "-o", "out", "--instances", "1", "--workers", "1", "--json")
+    status, out, _ = run("sweep", plan(more=more), "-o", "out", "--chips", "1", "--workers", "1", "--json")
     assert status == 0
     report = json.loads(out)
     assert report["pictures"] == []

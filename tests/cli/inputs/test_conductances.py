@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 FILES = ("--conductances", "out/conductances.csv", "--conductances", "out/ramps.csv")
 SIMULATE = ("--random", 3, "--steps", 2, "--simulator", "amaranth", "--json")
 #: The quickest command that takes cells.
-LINEARITY = ("--instances", 1, "--scheme", "one-shot", "--calibrated", "--json")
+LINEARITY = ("--chips", 1, "--scheme", "one-shot", "--calibrated", "--json")
 
 
 def generate(run, model, *options):
@@ -169,7 +169,7 @@ def test_linearity_warns_and_draws_given_cells(run, model_file, halved, monkeypa
     """The supply picture too is of the given cells."""
     seen = []
     monkeypatch.setattr("crossramp.cli.plots.linearity_plot.plot_supply", lambda path, errors, *_: seen.append(errors))
-    linearity = ("linearity", "--model", model_file, "--instances", 1, "--supply-plot", "supply.png", "--no", "all")
+    linearity = ("linearity", "--model", model_file, "--chips", 1, "--supply-plot", "supply.png", "--no", "all")
     status, out, err = run(*linearity, "--json", *halved[:4])
     assert status == 0
     assert "crossramp: warning: weights.csv: least-squares gain" in err
@@ -178,7 +178,7 @@ def test_linearity_warns_and_draws_given_cells(run, model_file, halved, monkeypa
     given, drawn = seen
     # Halved columns before a ramp that was left whole: most codes are wrong.
     assert given.mean["in-memory"] != pytest.approx(drawn.mean["in-memory"])
-    assert is_refusal(run("linearity", "--instances", 1, *halved), "add --model")
+    assert is_refusal(run("linearity", "--chips", 1, *halved), "add --model")
 
 
 def test_demo_text_warns(run):
@@ -235,7 +235,7 @@ def test_evaluate_takes_cells(run, model_file, halved, recordings, monkeypatch):
         return chips[-1]
 
     monkeypatch.setattr(Chip, "of", of)
-    count = ("--instances", 2, "--jobs", 1, "--calibration", "nominal")
+    count = ("--chips", 2, "--jobs", 1, "--calibration", "nominal")
     evaluate = ("evaluate", model_file, recordings, *count, *halved, "--no", "all")
     status, out, err = run(*evaluate, "--rtl", "--simulator", "amaranth", "--json")
     assert status == 0
@@ -265,7 +265,7 @@ def test_evaluate_takes_cells(run, model_file, halved, recordings, monkeypatch):
 
 def test_evaluate_refuses_what_does_not_fit(run, model_file, recordings):
     write(load_model(model_file))
-    evaluate = ("evaluate", model_file, recordings, "--instances", 1, "--jobs", 1)
+    evaluate = ("evaluate", model_file, recordings, "--chips", 1, "--jobs", 1)
     assert is_refusal(run(*evaluate, "--technology", "pcm", *FILES), "for technology rram (9 to 88.19 µS), not for pcm")
     assert is_refusal(run(*evaluate[:3], *FILES), "--conductances", "--technology")
     given = ("--technology", "rram", "--conductances-g-max", 20)
@@ -276,7 +276,7 @@ def test_evaluate_refuses_what_does_not_fit(run, model_file, recordings):
 PLAN = """
 model = "{model}"
 data = "random:4"
-instances = 2
+chips = 2
 metrics = ["flips", "inl"]
 [axes]
 "cell.read_noise" = [0.0, 0.1]

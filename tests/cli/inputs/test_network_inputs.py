@@ -25,7 +25,7 @@ from tests.golden.inputs.test_audio import damaged
 from tests.support.wav_files import wav
 
 COUNTS = ("left_out", "cut", "unfinished", "padded", "saturated")
-PLAN = 'model = "{model}"\ndata = "audio"\ntechnology = "rram"\ninstances = 2\nmetrics = ["accuracy"]\n'
+PLAN = 'model = "{model}"\ndata = "audio"\ntechnology = "rram"\nchips = 2\nmetrics = ["accuracy"]\n'
 
 
 @pytest.fixture

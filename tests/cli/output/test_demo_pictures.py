@@ -69,7 +69,7 @@ def test_sweeps_name_model_and_technology(axes, of, tmp_path):
         other = (FOLDER / "rram.toml").read_text().replace('name = "rram"', 'name = "other"')
         (tmp_path / "other.toml").write_text(other)
     made = parse_plan(
-        f'data="demo"\nmodel="nets/words-2.npz"\ntechnology="rram"\ninstances=3\n[axes]\n{axes}', "p", tmp_path
+        f'data="demo"\nmodel="nets/words-2.npz"\ntechnology="rram"\nchips=3\n[axes]\n{axes}', "p", tmp_path
     )
     problem = SimpleNamespace(points=made.points, codes=np.zeros((1309, 2, 2)))
     assert _title(made, problem, 3) == f"words-2 on {of}: 3 chips x 1,309 recordings"

@@ -107,7 +107,7 @@ def test_a_home_that_is_none(monkeypatch, tmp_path, home):
 
 
 def test_a_plan_of_an_unknown_home(tmp_path):
-    lines = ('model = "~nobody-of-that-name/m.npz"', 'data = "demo"', 'technology = "rram"', "instances = 2")
+    lines = ('model = "~nobody-of-that-name/m.npz"', 'data = "demo"', 'technology = "rram"', "chips = 2")
     plan = parse_plan("\n".join([*lines, 'metrics = ["accuracy"]']), "p.toml", tmp_path)
     with pytest.raises(ValueError, match=r"~nobody-of-that-name/m\.npz: there is no such home directory"):
         plan.path(plan.model)

@@ -41,7 +41,7 @@ def test_points_are_the_product_of_the_axes():
 def test_factors_constants_switches_and_technologies():
     text = """
     data = "demo"
-    instances = 1
+    chips = 1
     technology = "pcm"
     [constants]
     operation.temperature = 330.0
@@ -58,40 +58,40 @@ def test_factors_constants_switches_and_technologies():
     assert all(point.technology["operation.temperature"] == 330.0 for point in plan.points)
     sets = [point.switches for point in plan.points[:4]]
     assert sets == [{"programming", "offset"}, set(), {"drift"}, sampling.ALL - {"wires"}]
-    both = parse_plan('data="demo"\ninstances=1\naxes.technology=["rram","charge"]', "p", Path())
+    both = parse_plan('data="demo"\nchips=1\naxes.technology=["rram","charge"]', "p", Path())
     assert [point.technology.read_mode for point in both.points] == ["current", "charge"]
 
 
 BAD = {
-    "no TOML": ("instances = ", "no TOML"),
-    "unknown key": ('data="demo"\ninstances=1\ninstance=2', "'instance' is unknown; did you mean instances"),
-    "no data": ("instances = 1", "data is missing"),
-    "no instances": ('data = "demo"', "instances is missing"),
-    "instances 0": ('data="demo"\ninstances=0', "instances is 0; allowed: 1 to"),
-    "instances true": ('data="demo"\ninstances=true', "instances is True; expected a whole number"),
-    "seed": ('data="demo"\ninstances=1\nseed=-1', "seed is -1; allowed"),
-    "metric": ('data="demo"\ninstances=1\nmetrics=["acuracy"]', "'acuracy' is unknown; did you mean accuracy"),
-    "axis": ('data="demo"\ninstances=1\n[axes]\n"cell.readnoise"=[1]', "'cell.readnoise' is unknown; did you mean"),
-    "axis no list": ('data="demo"\ninstances=1\n[axes]\nadc_bits=5', "axes.\"adc_bits\" is 5; expected a list"),
-    "axis empty": ('data="demo"\ninstances=1\n[axes]\nadc_bits=[]', "expected a list"),
-    "axis twice": ('data="demo"\ninstances=1\n[axes]\nadc_bits=[5,5]', "has a value twice"),
-    "bits": ('data="demo"\ninstances=1\n[axes]\nadc_bits=[9]', "adc_bits has 9; allowed: 2 to 8"),
-    "constant": ('data="demo"\ninstances=1\n[axes]\n"cell.read_noise"=[-1]', "cell.read_noise is -1"),
-    "constant NaN": ('data="demo"\ninstances=1\n[axes]\n"cell.read_noise"=[nan]', "cell.read_noise is nan"),
-    "constant of the other mode": ('data="demo"\ninstances=1\n[axes]\n"cell.mismatch"=[0.1]', "cell.mismatch"),
-    "factor": ('data="demo"\ninstances=1\n[axes]\n"times cell.g_max"=["a"]', "has 'a'; expected factors"),
-    "calibration": ('data="demo"\ninstances=1\n[axes]\ncalibration=["two"]', "axes.calibration is 'two'; give nominal"),
-    "switches": ('data="demo"\ninstances=1\n[axes]\nswitches=["only wire"]', "'only wire' is unknown; did you mean"),
-    "switch set": ('data="demo"\ninstances=1\n[switches]\na=["wire"]', "'wire' is unknown; did you mean wires"),
-    "technology": ('data="demo"\ninstances=1\ntechnology="rramm"', "there is no technology 'rramm'"),
-    "technologies": ('data="demo"\ninstances=1\naxes.technology=[3]', "technology has 3"),
+    "no TOML": ("chips = ", "no TOML"),
+    "unknown key": ('data="demo"\nchips=1\nchip=2', "'chip' is unknown; did you mean chips"),
+    "no data": ("chips = 1", "data is missing"),
+    "no chips": ('data = "demo"', "chips is missing"),
+    "chips 0": ('data="demo"\nchips=0', "chips is 0; allowed: 1 to"),
+    "chips true": ('data="demo"\nchips=true', "chips is True; expected a whole number"),
+    "seed": ('data="demo"\nchips=1\nseed=-1', "seed is -1; allowed"),
+    "metric": ('data="demo"\nchips=1\nmetrics=["acuracy"]', "'acuracy' is unknown; did you mean accuracy"),
+    "axis": ('data="demo"\nchips=1\n[axes]\n"cell.readnoise"=[1]', "'cell.readnoise' is unknown; did you mean"),
+    "axis no list": ('data="demo"\nchips=1\n[axes]\nadc_bits=5', "axes.\"adc_bits\" is 5; expected a list"),
+    "axis empty": ('data="demo"\nchips=1\n[axes]\nadc_bits=[]', "expected a list"),
+    "axis twice": ('data="demo"\nchips=1\n[axes]\nadc_bits=[5,5]', "has a value twice"),
+    "bits": ('data="demo"\nchips=1\n[axes]\nadc_bits=[9]', "adc_bits has 9; allowed: 2 to 8"),
+    "constant": ('data="demo"\nchips=1\n[axes]\n"cell.read_noise"=[-1]', "cell.read_noise is -1"),
+    "constant NaN": ('data="demo"\nchips=1\n[axes]\n"cell.read_noise"=[nan]', "cell.read_noise is nan"),
+    "constant of the other mode": ('data="demo"\nchips=1\n[axes]\n"cell.mismatch"=[0.1]', "cell.mismatch"),
+    "factor": ('data="demo"\nchips=1\n[axes]\n"times cell.g_max"=["a"]', "has 'a'; expected factors"),
+    "calibration": ('data="demo"\nchips=1\n[axes]\ncalibration=["two"]', "axes.calibration is 'two'; give nominal"),
+    "switches": ('data="demo"\nchips=1\n[axes]\nswitches=["only wire"]', "'only wire' is unknown; did you mean"),
+    "switch set": ('data="demo"\nchips=1\n[switches]\na=["wire"]', "'wire' is unknown; did you mean wires"),
+    "technology": ('data="demo"\nchips=1\ntechnology="rramm"', "there is no technology 'rramm'"),
+    "technologies": ('data="demo"\nchips=1\naxes.technology=[3]', "technology has 3"),
     "points": (
-        'data="demo"\ninstances=1\n[axes]\n"cell.read_noise"=[' + ",".join(f"{k}e-6" for k in range(400)) + "]\n"
+        'data="demo"\nchips=1\n[axes]\n"cell.read_noise"=[' + ",".join(f"{k}e-6" for k in range(400)) + "]\n"
         '"cell.stuck_on"=[' + ",".join(f"{k}e-6" for k in range(400)) + "]",
         "axes make 160000 points",
     ),
-    "plot": ('data="demo"\ninstances=1\n[plot]\nx="adc_bits"', "plot.x: 'adc_bits' is unknown"),
-    "plot metric": ('data="demo"\ninstances=1\n[plot]\nmetric="dnl"', "plot.metric is 'dnl', which is not among"),
+    "plot": ('data="demo"\nchips=1\n[plot]\nx="adc_bits"', "plot.x: 'adc_bits' is unknown"),
+    "plot metric": ('data="demo"\nchips=1\n[plot]\nmetric="dnl"', "plot.metric is 'dnl', which is not among"),
 }  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def test_bad_plans_say_what_is_wrong(case):
 
 def test_plan_errors_are_errors_of_ours():
     with pytest.raises(PlanError, match=r"plan\.toml: seed"):
-        parse_plan('data="demo"\ninstances=1\nseed="a"', "plan.toml", Path())
+        parse_plan('data="demo"\nchips=1\nseed="a"', "plan.toml", Path())
 
 
 # ---- tasks -----------------------------------------------------------------------------------------------------------
