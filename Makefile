@@ -100,7 +100,7 @@ $(DEMO_READY): pyproject.toml | $(PYTHON_READY)
 
 $(TEST_READY): pyproject.toml | $(PYTHON_READY)
 	"$(BIN)/python" -m pip install -q --disable-pip-version-check '$(TORCH)'
-	"$(BIN)/python" -m pip install -q --disable-pip-version-check -e '.[sim,train,fast,synth,fpga,board,sweep,bench,completion,test,lint]'
+	"$(BIN)/python" -m pip install -q --disable-pip-version-check -e '.[sim,train,fast,synth,fpga,board,sweep,bench,completion,tensorboard,test,lint]'
 	@touch "$@"
 
 $(DOCS_READY): pyproject.toml | $(PYTHON_READY)

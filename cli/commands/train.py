@@ -238,10 +238,13 @@ def _text(args: argparse.Namespace, report: Report) -> int:
 def _checked(args: argparse.Namespace) -> str:
     """The device that is trained on; UserError for what does not depend on the task."""
     import torch
+    from crossramp.train.run.events import check_writer
     from crossramp.train.run.phases import device_named
 
     torch.set_num_threads(args.threads)
     device = device_named(args.device)
+    if args.log is not None:
+        check_writer()
     if args.output.suffix != ".npz":
         raise UserError(f"{args.output}: a model file's name ends in .npz")
     if not args.output.parent.is_dir():

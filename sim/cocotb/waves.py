@@ -5,6 +5,7 @@ from pathlib import Path
 
 from crossramp.golden.network.step_record import GROUPS as STEP_GROUPS
 from crossramp.golden.spec.boundary_wires import BOUNDARY
+from vcd.gtkw import GTKWSave
 
 
 def _grouped() -> dict[str, tuple[str, ...]]:
@@ -40,22 +41,27 @@ def write_gtkwave(dump: Path, top: str) -> Path:
     dump : Path
         The wave file: FST as Icarus names signals (``top.port``), or VCD, whose names are read from its header.
     """
-    names = _vcd_ports(dump, top) if dump.suffix == ".vcd" else _source_ports(dump, top)
-    lines = ["[*] Written by crossramp", f'[dumpfile] "{dump}"', "[timestart] 0"]
-    left = dict(names)
-    for group in GROUPS:
-        mine = [name for name in GROUPS[group] if name in left]
-        if mine:
-            lines += ["@200", f"-{group}"]
-            for name in mine:
-                lines += ["@28" if "[" not in left[name] else "@22", left[name]]
+    left = _vcd_ports(dump, top) if dump.suffix == ".vcd" else _source_ports(top)
     path = dump.with_suffix(".gtkw")
-    path.write_text("\n".join(lines) + "\n")
+    with path.open("w") as file:
+        save = GTKWSave(file)
+        save.comment("Written by crossramp")
+        save.dumpfile(str(dump))
+        save.timestart(0)
+        for group, ports in GROUPS.items():
+            mine = [left[name] for name in ports if name in left]
+            if mine:
+                save.blank(group)
+            for name in mine:
+                save.trace(name, datafmt="hex" if "[" in name else "bin")
     return path
 
 
 def _vcd_ports(dump: Path, top: str) -> dict[str, str]:
-    """Port name to the full name, from a VCD's header: the scope called ``top``, or the one above all."""
+    """Port name to the full name, from a VCD's header: the scope called ``top``, or the one above all.
+
+    pyvcd's reader refuses Verilator's scope ``$rootio``.
+    """
     scopes, ports = [], {}
     with dump.open(errors="replace") as file:
         for line in file:
@@ -72,6 +78,6 @@ def _vcd_ports(dump: Path, top: str) -> dict[str, str]:
     return ports
 
 
-def _source_ports(dump: Path, top: str) -> dict[str, str]:
+def _source_ports(top: str) -> dict[str, str]:
     # GTKWave finds a vector by its plain name in an FST; the names are those of docs/boundary.md.
     return {name: f"{top}.{name}" for ports in GROUPS.values() for name in ports if name != "calibration"}

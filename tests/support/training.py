@@ -31,4 +31,4 @@ def arguments(data, output, *more) -> list[str]:
 
 def without_warnings(told: str) -> str:
     """What a command wrote to stderr, without the lines that warn of a run as short as those of tests are."""
-    return "".join(line for line in told.splitlines(keepends=True) if not line.startswith("warning: "))
+    return "".join(line for line in told.splitlines(keepends=True) if not line.startswith("crossramp: warning: "))

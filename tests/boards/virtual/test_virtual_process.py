@@ -19,6 +19,7 @@ from crossramp.boards.host.images import network_images
 from crossramp.boards.virtual import simulated_board
 from crossramp.boards.virtual.pin_log import PINS, PinLog, read_pins
 from crossramp.boards.virtual.simulated_board import choose_simulator, virtual_board
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.link.link_protocol import Command, Frame, Space, encode, read_payload, step_payload
 from crossramp.sim.tools.simulators import SimulationError, SimulatorMissing
@@ -265,6 +266,11 @@ def test_pin_files(tmp_path):
     assert edges["rx"] == [(0, 1), (1_000_003, 0), (10**12, 1)]
     assert edges["tx"] == [(0, 1)]
     assert edges["probe3"] == [(0, 0), (1, 1), (1_000_003, 0), (10**12, 1)]
-    path.write_text(path.read_text() + "bad\n")
-    with pytest.raises(ValueError, match="is 'bad'; expected the pins of a virtual board"):
-        read_pins(path, 27_000_000)
+    whole = path.read_text()
+    for more in ("bad\n", "1?\n"):
+        path.write_text(whole + more)
+        with pytest.raises(InvalidValue, match=r"pins\.vcd: holds no pins of a virtual board"):
+            read_pins(path, 27_000_000)
+    # The same as virtual_main.cpp writes it, which another program has to read too.
+    assert "$timescale 1 ns $end" in whole
+    assert re.findall(r"\$var wire 1 \S (\w+) \$end", whole) == list(edges)

@@ -137,7 +137,7 @@ def test_files_that_cannot_be_used_are_counted(data, audio, tmp_path, capsys):
     nothing = ["--epochs", "0", "--qat-epochs", "0", "--eval", str(measured)]
     assert main(arguments(folder, tmp_path / "m.npz", *nothing)) == 0
     told = capsys.readouterr()
-    named = [line.split(": ")[:2] for line in told.err.splitlines()]
+    named = [line.split(": ")[1:3] for line in told.err.splitlines()]
     assert named == [["left out", str(path)] for path in (measured / "yes" / "a.wav", folder / "0.png")]
     assert told.out.splitlines()[:2] == [
         "left out: 2 (recordings or folders that cannot be used, named above)",
