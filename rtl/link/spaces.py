@@ -161,7 +161,8 @@ class Spaces(wiring.Component):
 
     def _settings(self, m: Module):
         """The registers of SETTINGS; returns the one at ``address``."""
-        request, shown = self.request, Signal(16)
+        request = self.request
+        shown = Signal(16)
         registers = [self.hold_clocks, self.tick_clocks]
         registers += [self.calibration[k : k + 16] for k in range(0, len(self.calibration), 16)]
         with m.Switch(request.address):

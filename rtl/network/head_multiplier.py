@@ -145,7 +145,8 @@ class HeadMultiplier(wiring.Component):
         read = memory.read_port()
         m.d.comb += [read.addr.eq(word), read.en.eq(flows)]
         if self.programmable:
-            write, program = memory.write_port(), self.program
+            program = self.program
+            write = memory.write_port()
             with m.If(~self.busy):
                 m.d.comb += read.addr.eq(program.address)
             m.d.comb += [
