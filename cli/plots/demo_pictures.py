@@ -83,7 +83,7 @@ def _draw_controls(ax, waves: StepWaves) -> None:
     first = np.flatnonzero(waves.controls["integrate"] & ~waves.controls["state"])
     top = len(names) + 0.1
     ax.set_ylim(-0.2, len(names) + 0.9)
-    ax.text(first[0], top, "first conversion: all four banks", color=_RAMP, fontsize=9, va="bottom")
+    ax.text(first[0], top, "first conversion: all banks", color=_RAMP, fontsize=9, va="bottom")
     ax.text(second[0], top, "second conversion: c becomes tanh(c) on bank g", color=_SECOND, fontsize=9, va="bottom")
     ax.tick_params(axis="y", length=0)
 

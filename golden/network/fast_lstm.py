@@ -152,7 +152,7 @@ class FastLstm:
 
     def _gain(self, gate: str) -> float:
         """What decoded values are multiplied with: those of g count in units of c."""
-        return 2.0**self.spec.state_frac_bits if gate == "g" else 1.0
+        return 2.0**self.spec.state_frac_bits if gate == self.spec.state_gate else 1.0
 
     def _table(self, ramp: Ramp, ends: tuple[int, int], gate: str, gain: float) -> np.ndarray:
         """Decoded real values, times ``gain``, of the MACs from one end to the other."""

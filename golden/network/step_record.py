@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..spec.cells import Cell
+from ..spec.lstm_cell import LSTM
 from ..spec.specification import Specification
 from .trace import QUANTITIES, Trace
 
@@ -103,8 +105,15 @@ class Group:
         return f"{self.port}_{field.name}"
 
 
-def _codes(name: str, meaning: str) -> Field:
-    return Field(name, lambda s: s.adc_bits, meaning, "state_codes" if name == "t" else "codes")
+def _codes_read(cell: Cell, update: int) -> tuple[Field, ...]:
+    """The codes that an update of a cell reads."""
+    fields = []
+    for code in cell.updates[update]:
+        gate = cell.gate_of(code)
+        first = code in cell.conversions[0].values()
+        meaning = f"codes of bank {gate}" if first else f"codes of the second conversion, {gate}(c)"
+        fields.append(Field(code, lambda s: s.adc_bits, meaning, "codes" if first else "state_codes"))
+    return tuple(fields)
 
 
 def answer_bits(spec: Specification) -> int:
@@ -117,7 +126,7 @@ GROUPS = (
         "gates",
         "monitor",
         "a beat of monitor_i, _f and _g is there",
-        tuple(_codes(gate, f"codes of bank {gate}") for gate in "ifg"),
+        _codes_read(LSTM, 0),
         lambda s: s.beats,
         "codes",
     ),
@@ -138,7 +147,7 @@ GROUPS = (
         "output",
         "monitor",
         "a beat of monitor_o and _t is there",
-        (_codes("o", "codes of bank o"), _codes("t", "codes of the second conversion, g(c)")),
+        _codes_read(LSTM, 1),
         lambda s: s.beats,
         "output",
     ),

@@ -27,8 +27,8 @@ class BankColumns:
         return self.layout.gates
 
     @property
-    def conversions(self) -> tuple[tuple[str, ...], ...]:
-        """For each conversion of a step: the gates whose columns it latches."""
+    def conversions(self) -> tuple[dict[str, str], ...]:
+        """For each conversion of a step: the gates whose columns it latches, and what their codes are called."""
         return self.layout.conversions
 
     @property
@@ -53,7 +53,7 @@ class BankColumns:
 
     def converted(self, second: bool) -> slice:
         """The columns that a conversion latches, which are adjacent: those of the first or the second one of a step."""
-        gates = self.conversions[second]
+        gates = tuple(self.conversions[second])
         return slice(self.bank(gates[0]).start, self.bank(gates[-1]).stop)
 
     def of_bank(self, values: np.ndarray, gate: str) -> np.ndarray:

@@ -37,8 +37,12 @@ class Cell:
         The value of the parameter ``cell``.
     gates : tuple of str
         The gates, one letter each; each has a bank of columns, in this order.
-    conversions : tuple of tuples of str
-        For each conversion of a step: the gates whose columns it latches; their banks are adjacent.
+    conversions : tuple of dicts of str
+        For each conversion of a step: the gates whose columns it latches, in the order of the banks, which are
+        adjacent; and what each one's code is called.
+    updates : tuple of tuples of str
+        For each update of a step, one after each conversion: the codes that it reads, each once a step. The step record
+        shows them in this order.
     state_gate : str
         The gate whose columns carry the state cells, through which the state drives the second conversion.
     default_gates : tuple of Gate
@@ -47,9 +51,18 @@ class Cell:
 
     name: str
     gates: tuple[str, ...]
-    conversions: tuple[tuple[str, ...], ...]
+    conversions: tuple[dict[str, str], ...]
+    updates: tuple[tuple[str, ...], ...]
     state_gate: str
     default_gates: tuple[Gate, ...]
+
+    def gate_of(self, code: str) -> str:
+        """The gate whose columns give a code."""
+        return next(gate for codes in self.conversions for gate, name in codes.items() if name == code)
+
+    def reads(self, gate: str) -> tuple[bool, ...]:
+        """For each update: whether it reads a code of this gate's columns."""
+        return tuple(gate in map(self.gate_of, codes) for codes in self.updates)
 
 
 def checked_gates(gates, names: tuple[str, ...]) -> tuple[Gate, ...]:

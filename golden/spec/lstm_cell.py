@@ -17,7 +17,8 @@ TANH_GATE = Gate("tanh", 225 / 112)  # with 5-bit codes and a state cell of 7, o
 LSTM = Cell(
     name="lstm",
     gates=("i", "f", "g", "o"),  # PyTorch's order
-    conversions=(("i", "f", "g", "o"), ("g",)),
+    conversions=({"i": "i", "f": "f", "g": "g", "o": "o"}, {"g": "t"}),  # t: tanh(c)
+    updates=(("i", "f", "g"), ("o", "t")),
     state_gate="g",
     default_gates=(SIGMOID_GATE, SIGMOID_GATE, TANH_GATE, SIGMOID_GATE),
 )

@@ -85,7 +85,7 @@ class Macro(wiring.Component):
         return m
 
     def _conversion(self, m: Module, sequencer: Sequencer) -> dict[str, CaptureBank]:
-        """The ramp, and the four banks that latch its count."""
+        """The ramp, and the bank of each gate, which latches its count."""
         spec, array = self.spec, self.array
         m.submodules.ramp = ramp = RampCounter(spec.adc_bits)
         m.d.comb += [
@@ -98,8 +98,8 @@ class Macro(wiring.Component):
         for gate in spec.gate_names:
             bank = CaptureBank(spec.units, spec.adc_bits, lanes=spec.lanes, latch=spec.latch)
             m.submodules[f"capture_{gate}"] = banks[gate] = bank
-            # The second conversion is bank g's alone: o waits for the update of h, i and f stay cleared.
-            enable = sequencer.latch if gate == spec.state_gate else sequencer.latch & ~sequencer.second
+            # Banks that the second conversion does not latch keep their codes for its update, or stay cleared.
+            enable = sequencer.latch if gate in spec.conversions[1] else sequencer.latch & ~sequencer.second
             m.d.comb += [
                 bank.comparators.eq(array.comparators[spec.bank(gate)]),
                 bank.arm.eq(sequencer.ramp_start),
@@ -138,7 +138,7 @@ class Macro(wiring.Component):
             m.d.sync += beat.eq(0)
 
         for gate, bank in banks.items():
-            used = {"i": ~second, "f": ~second, "g": 1, "o": second}[gate]
+            used = {(True, False): ~second, (False, True): second, (True, True): 1}[spec.layout.reads(gate)]
             m.d.comb += bank.shift.eq(sequencer.flush | (entering & used))
             m.d.comb += getattr(update, gate).eq(bank.codes)
         m.d.comb += [
@@ -151,17 +151,18 @@ class Macro(wiring.Component):
         ]
 
         monitor = self.monitor
+        codes = [
+            [getattr(monitor, code).eq(banks[spec.layout.gate_of(code)].codes) for code in read]
+            for read in spec.layout.updates
+        ]
         m.d.comb += [
             monitor.gates.eq(entering & ~second),
-            monitor.i.eq(banks["i"].codes),
-            monitor.f.eq(banks["f"].codes),
-            monitor.g.eq(banks["g"].codes),
+            *codes[0],
             monitor.state.eq(leaving & ~second),
             monitor.c.eq(update.next_c),
             monitor.q.eq(update.pulses),
             monitor.output.eq(entering & second),
-            monitor.o.eq(banks["o"].codes),
-            monitor.t.eq(banks["g"].codes),
+            *codes[1],
             monitor.stalled.eq(sequencer.stalled),
         ]
         if not spec.projection:

@@ -257,10 +257,12 @@ class Calibrator(wiring.Component):
         bits = []
         for lane in range(self.plan.spec.lanes):
             reaches = {gate: getattr(self.monitor, gate)[lane] >= tick for gate in serves}
-            first = [reaches[gate] for gate in serves if gate != "o"]
-            if "o" in serves:  # on beats of its own
+            # Codes of the first conversion that the second update reads are shown on beats of their own.
+            late = [gate for gate in serves if not self.plan.spec.layout.reads(gate)[0]]
+            first = [reaches[gate] for gate in serves if gate not in late]
+            for gate in late:
                 shared = first.pop(0) if first else Const(0)
-                bits.append(counting[lane] & Mux(self.monitor.output, reaches["o"], shared))
+                bits.append(counting[lane] & Mux(self.monitor.output, reaches[gate], shared))
             bits += [counting[lane] & self.monitor.gates & reached for reached in first]
         return _sum(bits)
 

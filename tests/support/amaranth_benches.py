@@ -98,6 +98,7 @@ class MacroRun:
         self.checker = ProtocolChecker(spec)
         self.beats = {field.name: [] for group in _MONITORED for field in group.fields}
         self.step_clocks = []
+        self.beat_clocks = {group.name: [] for group in _MONITORED}
         self._clock = 0
         steps = sum(len(utterance) for utterance in x)
 
@@ -128,6 +129,7 @@ class MacroRun:
             self._clock += 1
             shown = dict(zip(self.beats, sampled[len(strobes) :], strict=True))
             for group, strobe in zip(_MONITORED, sampled, strict=False):
+                self.beat_clocks[group.name] += [self._clock] * strobe
                 for field in group.fields if strobe else ():
                     self.beats[field.name].append([shown[field.name][lane] for lane in range(self.spec.lanes)])
             if end:

@@ -107,6 +107,18 @@ def test_clocks_per_step_within_a_tenth_of_the_analog_bound(seed, rng):
     assert spec.clocks_per_step <= 1.10 * spec.analog_clocks_per_step
 
 
+@pytest.mark.parametrize("lanes", [1, 3, 7])
+def test_clocks_of_an_update(lanes, seed, rng):
+    """From the first codes that enter to the last c that is made, and to the last h."""
+    spec = Specification(inputs=2, units=7, classes=1, lanes=lanes, adc_bits=3)
+    run = MacroRun(spec, network_of(spec, seed).weights, utterances(spec, seed, 1, 3), rng=rng)
+    first, c, second = (
+        np.array(run.beat_clocks[name]).reshape(-1, spec.beats) for name in ("gates", "state", "output")
+    )
+    assert (c[:, -1] - first[:, 0] + 1).tolist() == [spec.update_clocks] * 3
+    assert (np.cumsum(run.step_clocks) - second[:, 0] + 1).tolist() == [spec.update_clocks] * 3
+
+
 def test_flushing_takes_a_clock_a_beat():
     """After reset the capture banks are shifted empty in three beats; then x, loaded meanwhile, is taken at once."""
     dut, shown = Macro(SMALL.replace(inputs=1)), []
