@@ -31,9 +31,15 @@ def state_pulses(spec: Specification, c: np.ndarray) -> np.ndarray:
     return saturate(round_shift(c * multiplier, shift), spec.state_pulse_max)
 
 
-def update_h(spec: Specification, o_codes: np.ndarray, state_codes: np.ndarray) -> np.ndarray:
-    """h ← round(o·tanh(c)·input_max), a pulse code; cannot exceed ±input_max."""
-    o = decode_integer(o_codes, spec.bipolar("o"), spec.adc_bits)
+def update_h(spec: Specification, codes: np.ndarray, state_codes: np.ndarray) -> np.ndarray:
+    """h ← round(o·tanh(c)·input_max), a pulse code; cannot exceed ±input_max.
+
+    Parameters
+    ----------
+    codes, state_codes : integer arrays, shapes (..., columns) and (..., units)
+        Of the first conversion, and of the second.
+    """
+    o = decode_integer(spec.of_bank(codes, "o"), spec.bipolar("o"), spec.adc_bits)
     t = decode_integer(state_codes, spec.bipolar("g"), spec.adc_bits)
     return round_shift(o * t * spec.input_max, output_shift(spec))
 

@@ -37,7 +37,7 @@ class Lstm:
     def __init__(self, spec: Specification, array: Array, projection: np.ndarray | None = None):
         if array.spec != spec:
             raise InvalidValue(
-                f"the array is for specification {array.spec.content_hash}, the network for {spec.content_hash}; "
+                f"the array is for specification {array.spec.hardware_hash}, the network for {spec.hardware_hash}; "
                 "make it for the network's"
             )
         self.spec, self.array = spec, array
@@ -76,7 +76,7 @@ class Lstm:
         c = update_c(spec, codes, c)
         pulses = state_pulses(spec, c)
         _, state_codes = self.array.convert(pulses, numbers + 1, second=True)
-        h = update_h(spec, spec.of_bank(codes, "o"), state_codes)
+        h = update_h(spec, codes, state_codes)
         if self.projection is not None:
             h = project(spec, self.projection, h)
         return Trace(codes, c, pulses, state_codes, h, macs=macs)

@@ -40,7 +40,7 @@ class NetworkParameters:
     units: int = parameter("units of the cell", 1, 1 << 16)
     classes: int = parameter("outputs of the head", 1, 1 << 12)
     bias_rows: int = parameter("rows driven at full scale", 0, 64, default=1)
-    cell: str = parameter("kind of recurrent cell", default="lstm", choices=tuple(CELLS))
+    cell: str = parameter("kind of recurrent cell", default="lstm", choices=CELLS)
     projection: int = parameter(
         "codes that h is projected to; 0 or nothing: none", 0, lambda spec: spec.units, default=0, neutral=0
     )

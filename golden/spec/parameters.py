@@ -2,7 +2,7 @@
 """How a specification's parameters are declared: default, range and meaning of each in one place."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from ..common.checks import integer, told
@@ -27,8 +27,8 @@ class Declaration:
         The least value of an integer; None: not checked as an integer here.
     high : int or callable
         The largest one, or a function of the specification that gives it.
-    choices : tuple of str
-        The allowed texts; (): it is no text.
+    choices : collection of str
+        The allowed texts; empty: it is no text.
     neutral : int or None
         The value with which stored forms leave the parameter out: that of networks made before there was one.
     """
@@ -36,7 +36,7 @@ class Declaration:
     meaning: str
     low: int | None = None
     high: int | Callable[[Any], int] = 0
-    choices: tuple[str, ...] = ()
+    choices: Collection[str] = ()
     neutral: int | None = None
 
 

@@ -28,8 +28,8 @@ class Sequencer(wiring.Component):
     The control lines of the array are flip-flops, set together with the phase, so they change with it and without
     glitches. The array's ``ready`` is waited for in START, in HOLD and on every tick.
 
-    Clocks of a step: 2 x (START 1 + HOLD settle_clocks + RAMP ticks + UPDATE beats + 1) + input_max + state_pulse_max,
-    and where there is a projection its own: ``Specification.macro_clocks``, if nothing waits.
+    Clocks of a step, if nothing waits: ``Specification.macro_clocks``. For each conversion one in START, a window,
+    ``settle_clocks`` in HOLD, a ramp, and ``update_clocks`` in UPDATE.
 
     Parameters
     ----------

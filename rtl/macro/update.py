@@ -22,7 +22,8 @@ class CellUpdate(wiring.Component):
 
     Latency: one clock; the results belong to the operands of the last clock with ``step`` high, and stay until the
     next.
-    Throughput: ``lanes`` units a clock. Back-pressure is the caller's: it withholds ``step``.
+    Throughput: ``lanes`` units a clock; all units take ``spec.update_clocks``. Back-pressure is the caller's: it
+    withholds ``step``.
     Cost a lane: two multipliers, (n+1)x(n+1) and (n+1) x state_bits bits; adder, rounding and saturation.
 
     Parameters

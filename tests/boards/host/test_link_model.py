@@ -141,7 +141,7 @@ def test_written_thresholds_convert_tick_by_tick(spec, seed):
             gates[:, spec.bank(gate)] = convert(spec.of_bank(macs, gate), spec.ramp_of(gate))
         c = update_c(spec, gates, c)
         state = convert(spec.state_cell * state_pulses(spec, c), spec.ramp_of("g"))
-        h = update_h(spec, spec.of_bank(gates, "o"), state)
+        h = update_h(spec, gates, state)
         hidden.append(h[0])
     np.testing.assert_array_equal(asker.run(x), hidden)
 

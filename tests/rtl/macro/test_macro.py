@@ -111,7 +111,7 @@ def test_clocks_per_step_within_a_tenth_of_the_analog_bound(seed, rng):
 def test_clocks_of_an_update(lanes, seed, rng):
     """From the first codes that enter to the last c that is made, and to the last h."""
     spec = Specification(inputs=2, units=7, classes=1, lanes=lanes, adc_bits=3)
-    run = MacroRun(spec, network_of(spec, seed).weights, utterances(spec, seed, 1, 3), rng=rng)
+    run = MacroRun(spec, network_of(spec, seed).weights.macro, utterances(spec, seed, 1, 3), rng=rng)
     first, c, second = (
         np.array(run.beat_clocks[name]).reshape(-1, spec.beats) for name in ("gates", "state", "output")
     )
@@ -191,7 +191,7 @@ def replayed(spec, model, x) -> dict[str, np.ndarray]:
             codes = latch(next(conversions).comparators, spec.latch)
             t = latch(next(conversions).comparators, spec.latch)[spec.bank("g")]
             c = update_c(spec, codes, c)
-            for name, value in zip(found, (codes, c, t, update_h(spec, codes[spec.bank("o")], t)), strict=True):
+            for name, value in zip(found, (codes, c, t, update_h(spec, codes, t)), strict=True):
                 found[name].append(value)
     return {name: np.array(values) for name, values in found.items()}
 

@@ -57,7 +57,7 @@ def check(spec, seed):
     expected_c = update_c(golden_spec, codes.reshape(TRIALS, -1), c)
     np.testing.assert_array_equal(got[0], expected_c)
     np.testing.assert_array_equal(got[1], state_pulses(spec, expected_c))
-    np.testing.assert_array_equal(got[2], update_h(spec, codes[:, 3], codes[:, 2]))
+    np.testing.assert_array_equal(got[2], update_h(golden_spec, codes.reshape(TRIALS, -1), codes[:, 2]))
     return got
 
 

@@ -14,7 +14,7 @@ from tests.mutation.run import lay_out
 ROOT = Path(__file__).parents[3]
 
 WIRE = '    BoundaryWire("word_select", "connects row r to its driver", "rows", group="pulses"),\n'
-FIELD = '_codes("spare", "codes of a spare bank"), '
+FIELD = '(Field("spare", lambda s: s.adc_bits, "codes of a spare bank", "codes"),) + '
 
 #: What a changed tree makes: texts by where they are.
 TEXTS = """
@@ -110,7 +110,7 @@ def _copy(source: Path, target: Path, changed: Path, text: str):
         ("golden/spec/boundary_wires.py", '    BoundaryWire(\n        "comparators"', WIRE, "word_select", {"vectors"}),
         (
             "golden/network/step_record.py",
-            '_codes("t", ',
+            "_codes_read(LSTM, 1)",
             FIELD,
             "spare",
             {"crossbar.sv", "device_crossbar.sv", "protocol.sv", "Python pins"},
