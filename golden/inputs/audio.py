@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading of WAV files: mono 16-bit PCM at the rate that the features expect.
 
-The chunks are read here and not by Python's ``wave``, which takes WAVE_FORMAT_EXTENSIBLE from Python 3.12 on only and
-raises various exceptions for damaged files. The layout is that of Microsoft's *Multiple channel audio data and WAVE
-files* (2007) and of the RIFF specification (1991). docs/recordings.md states the rules.
+The chunks are read here instead of by Python's ``wave``,
+which accepts WAVE_FORMAT_EXTENSIBLE only from Python 3.12 on and raises various exceptions for damaged files.
+The layout is that of Microsoft's *Multiple channel audio data and WAVE files* (2007)
+and of the RIFF specification (1991). docs/recordings.md states the rules.
 """
 
 from __future__ import annotations

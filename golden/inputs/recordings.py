@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings in folders: which are found, which are left out, and what of them the model hears.
+"""Recordings in folders: which are found, which are left out, and which part of them the model hears.
 
-One set of rules for every command and for training; docs/recordings.md states it for users.
+Every command and training follow these rules; docs/recordings.md states them for users.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Text as a network sees it: from characters to pulse codes, and from logits to probabilities and bits per character.
 
-A character is one input vector: one-hot at full scale, or its row of an embedding table, which a host looks up. What
-comes out of the hardware is a logit for each character that may be next; softmax and choice are the host's.
+A character is one input vector: one-hot at full scale, or its row of an embedding table, which a host looks up.
+The hardware gives a logit for each character that may be next; softmax and choice belong to the host.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Golden model of a board behind its host link: what it answers to which frame, and what its memories hold.
 
-It knows no time: what a board computes is done as soon as it is asked for, so nothing is ever BUSY, and clocks and
-waiting are 0 in its status. SETTINGS hold zeros after power-up; what any other memory holds before it is written, or H
-and LOGITS before a step and an answer, the link does not define: here it is zeros too.
+It knows no time.
+A board's computation is complete as soon as it is requested, so nothing is ever BUSY,
+and clocks and waiting are 0 in its status.
+SETTINGS hold zeros after power-up.
+The link does not define what any other memory holds before it is written,
+or H and LOGITS before a step and an answer; here it is zeros too.
 """
 
 import struct

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The host link's protocol: frames, commands, statuses. ``docs/hostlink.md`` tells it in prose.
+"""The host link's protocol: frames, commands, statuses; docs/hostlink.md describes it in prose.
 
-A frame on the wire is SLIP (RFC 1055): an END byte, the body with END and ESC escaped, an END byte. The body is::
+A frame on the wire is SLIP (RFC 1055): an END byte, the body with END and ESC escaped, an END byte.
+The body is::
 
     sequence (1), command (1), length of the payload (2), payload, CRC-32 of all before (4)
 
-with numbers least significant byte first, and the CRC of IEEE 802.3 (``zlib.crc32``). An answer repeats the sequence
-number, sets bit 7 of the command, and its payload begins with a :class:`Status`. A board ignores frames that have bit
-7 set: its own answers, sent back by a line that echoes.
+Numbers are least significant byte first, and the CRC is that of IEEE 802.3 (``zlib.crc32``).
+An answer repeats the sequence number, sets bit 7 of the command, and its payload begins with a :class:`Status`.
+A board ignores frames that have bit 7 set: its own answers, sent back by a line that echoes.
 """
 
 import enum

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cells in the CSV that AIHWKit exports for its Fusion chip (its ``utils/export.py``, ``fusion_export``).
+"""Conductances in the CSV file that AIHWKit exports for its Fusion chip (``fusion_export`` of its ``utils/export.py``).
 
-Lines with id, class, number of weights, height and width of every layer, the names of the layers, and one line a layer
-with its conductances in µS, output by output. Layers are known by their size: 4·units by inputs (``weight_ih`` of its
-LSTM), by units (``weight_hh``), or by both together; its gates come in PyTorch's order, which is ours. As many numbers
-as weights are those of its FusionConductanceConverter: magnitudes, each output scaled to ``g_max``; the other cell of a
-pair is not programmed, and the sign is not in the file. Twice as many are those of its SinglePairConductanceConverter:
-all positive cells, then all negative ones, the layer scaled to ``g_max``. Both are scaled to our window by our weights,
-which must be the network that was exported.
+The file has lines with id, class, number of weights, height and width of every layer, the names of the layers,
+and one line for each layer with its conductances in µS, output by output.
+Layers are recognized by their size: 4·units by inputs (``weight_ih`` of its LSTM),
+by units (``weight_hh``), or by both together.
+Gates come in PyTorch's order, which is the order here.
+
+As many numbers as weights are those of its FusionConductanceConverter:
+magnitudes, with each output scaled to ``g_max``.
+The other cell of a pair is not programmed, and the sign is not in the file.
+Twice as many numbers are those of its SinglePairConductanceConverter:
+all positive cells, then all negative ones, with the layer scaled to ``g_max``.
+Both are scaled to the technology's window by the given weights, which must be those of the network that was exported.
 """
 
 import math

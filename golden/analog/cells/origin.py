@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the cells in a table were made for, as lines before its header; read back, it must be what they are used for.
+"""What the cells in a table were made for, as lines before its header; a table is refused for another use.
 
-A table of ``crossramp generate`` begins with lines such as ``# technology: rram``. Those of :data:`CHECKED` are
-compared when the table is read; all others are for people. A table without such lines is taken as it is.
+A table of ``crossramp generate`` begins with lines such as ``# technology: rram``.
+Those of :data:`CHECKED` are compared when the table is read; the others are for people.
+A table without such lines is accepted as it is.
 """
 
 import hashlib

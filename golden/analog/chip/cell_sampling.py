@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cells of one chip: what programming, stuck cells, time and temperature make of what they are to be.
+"""Cells of one chip: what programming, stuck cells, time and temperature make of their targets.
 
-Each effect draws from streams of its own, so switching one off, or changing a constant, leaves all other draws alone:
-the same seed is the same chip.
+Each effect draws from streams of its own.
+Switching one off, or changing a constant, therefore changes no other draw: the same seed is the same chip.
 """
 
 import math

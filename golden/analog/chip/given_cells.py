@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cells that somebody else measured or simulated, in place of sampled ones."""
+"""Cells that were measured or simulated elsewhere, in place of sampled ones."""
 
 from dataclasses import dataclass, fields, replace
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One sampled array in SI units: what a circuit simulator would need to know of it."""
+"""One sampled array in SI units, with everything that a circuit simulator needs."""
 
 from dataclasses import dataclass
 

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the cells of a ramp are programmed, one after the other: what their errors make of the thresholds.
+"""How the cells of a ramp are programmed, one after the other, and what their errors do to the thresholds.
 
-Tick k adds cell k to all before it, so threshold k carries the sum of their errors. With errors e_1 .. e_k of standard
-deviation s each,
+Tick k adds cell k to all cells before it, so threshold k carries the sum of their errors.
+With errors e_1 .. e_k of standard deviation s each, the schemes differ:
 
-- one-shot, each cell to its own nominal step: T_k errs by e_1 + .. + e_k, a random walk of s·sqrt(k) along the ramp
-  that no shift of the whole ramp mends;
-- cumulative (ours): cell k is programmed to what its threshold still lacks, T_k minus the level that the cells before
-  it reached, as read back. The sum telescopes and leaves e_k alone in T_k: s at every tick, and a cell that is stuck is
-  made up for by the next ones, as far as their window allows. A cell cannot take back: where the level is beyond T_k
-  already, the cell is left at the low end of the window.
-- converted (ours): the same, where the level is read back by converting known MACs. What columns and the ramp's
-  integrator make of charges is then made up for as well: the targets are where the columns need them
-  (:mod:`.sampling`).
+- one-shot: each cell is programmed to its own nominal step.
+  T_k errs by e_1 + .. + e_k, a random walk of s·sqrt(k) along the ramp that no shift of the whole ramp corrects.
+- cumulative (ours): cell k is programmed to what its threshold still lacks,
+  T_k minus the level that the cells before it reached, as read back.
+  The sum telescopes and leaves e_k alone in T_k: s at every tick.
+  The next cells compensate for a stuck cell, as far as their window allows.
+  A cell cannot subtract: if the level is beyond T_k already, the cell is left at the low end of the window.
+- converted (ours): the same, where the level is read back by converting known MACs.
+  This also compensates for what columns and the ramp's integrator do to charges:
+  the targets are where the columns need them (:mod:`.sampling`).
 
-``read_back`` says how reading a level errs; chips are sampled with a reading as good as many conversions make it.
+``read_back`` says how reading a level errs; chips are sampled with a reading as good as that of many conversions.
 """
 
 from collections.abc import Callable

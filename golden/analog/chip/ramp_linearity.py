@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How linear real ramps are: INL, DNL, missing codes and the activation's mean squared error, over many instances.
+"""How linear real ramps are: INL, DNL, missing codes and the activation's mean squared error, over many chips.
 
-Thresholds are taken as the columns see them, in MACs of ideal weights: a ramp whose step is 10 % low is right where the
-columns' charges are 10 % low too, which is what an in-memory ramp has over any other (read voltage, temperature and
-common drift act on both). Comparators' offsets are left out: they belong to columns, not to ramps.
+Thresholds are input-referred: they are taken as the columns see them, in MACs of ideal weights.
+A ramp whose step is 10 % low is right if the columns' charges are 10 % low too,
+which is the advantage of an in-memory ramp: read voltage, temperature and common drift act on both.
+Offsets of comparators are left out, because they belong to columns and not to ramps.
 """
 
 import warnings

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Redundancy: of several ramp columns that were programmed alike, the one that bends best.
+"""Redundancy: the best of several ramp columns that were programmed alike.
 
-Ours, in the spirit of Yang et al., who calibrate one point of a ramp: what remains after that is the random walk of the
-cells' errors along the ramp, and it differs from column to column. So a column with the least error is chosen once,
-after programming, and kept as a fuse would be: the macro alone cannot measure a whole ramp (it knows no MAC but 0), so
-whoever reads the cells back, or drives known currents, decides it. Aging and temperature do not change the choice.
+This is ours, in the spirit of Yang et al., who calibrate one point of a ramp.
+What remains after that is the random walk of the cells' errors along the ramp, and it differs from column to column.
+The column with the least error is therefore chosen once, after programming, and kept like a fuse.
+The macro alone cannot measure a whole ramp, since it knows no MAC but 0,
+so the choice belongs to the equipment that reads the cells back or drives known currents.
+Aging and temperature do not change the choice.
 """
 
 from collections.abc import Sequence

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stuck cells that are known when an array is programmed, and who makes up for them.
+"""Cells that are known to be stuck when an array is programmed, and the cells that compensate for them.
 
-Programming reads every cell back, so it knows which ones are stuck before it decides what the others are to be
-(``cell.fault_aware``). Weights are often mapped around known faults, and that one half of a differential pair can make
-up for most faults of the other was seen by Jin, Pei and Wang ("target sparsifying"), who map zeros there. Ours: three
-ways, each only where the one before does not suffice:
+Programming reads every cell back, so it knows
+which ones are stuck before it decides the targets of the others (``cell.fault_aware``).
+Weights are often mapped around known faults.
+Jin, Pei and Wang ("target sparsifying"), who map zeros there,
+saw that one half of a differential pair can compensate for most faults of the other.
+There are three ways (ours), each used only if the one before is not enough:
 
 - the partner of a stuck cell is programmed to what the pair lacks (:func:`pair_targets`);
 - cells of a ramp's start, which are driven together, take on what stuck ones among them lack (:func:`shared`);
-- the next tick of a ramp takes on what a stuck one lacks (:func:`carried`), so that one level is wrong and not all
-  that follow.
+- the next tick of a ramp takes on what a stuck one lacks (:func:`carried`),
+  so that one level is wrong and not all that follow.
 
-What ages later is not made up for. Stuck: what each cell is stuck at, NaN for cells that are not.
+Nothing compensates for later aging.
+Arrays named ``stuck`` hold the value at which each cell is stuck, and NaN for cells that are not.
 """
 
 import numpy as np

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Wire resistance: what is left of each cell's current when the lines drop voltage.
 
-Rows that are not driven are held at zero volts and columns end in virtual grounds, so the network of cells and wire
-segments is linear: the current of a column is Σ_r T[r, c]·V_r with one matrix T, whatever the pulses are. ``T`` here is
-the product of two exact solutions (ours): each row as a ladder that its cells load, and each column as a ladder that
-its cells shunt. With either wire ideal it is exact; with both, second-order terms are missing (docs/devices.md has the
-error, against the full network).
+Rows that are not driven are held at zero volts and columns end in virtual grounds,
+so the network of cells and wire segments is linear.
+The current of a column is Σ_r T[r, c]·V_r, with one matrix T for all pulses.
+``T`` here is the product of two exact solutions (ours):
+each row as a ladder that its cells load, and each column as a ladder that its cells shunt.
+With either wire ideal it is exact.
+With both resistive, second-order terms are missing; docs/devices.md has the error relative to the full network.
 """
 
 import numpy as np

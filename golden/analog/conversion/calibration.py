@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibration of the ramps by one point, as the gateware's calibrator does it (docs/calibration.md).
 
-Yang et al. (Nat. Commun. 16:1136) give each ramp some bias cells and shift it until the output for an input of zero is
-right. How the cells are found is ours:
+Yang et al. (Nat. Commun. 16:1136) give each ramp some bias cells
+and shift it until the output for an input of zero is right.
+How the cells are found is ours:
 
-- The known MAC is 0: no row is driven, the bias rows neither. Each ramp counts, over all columns that it serves and
-  ``repeats`` conversions, the codes that reach K, the tick whose ideal threshold lies nearest to 0. More cells put
-  the ramp higher, and fewer codes reach K. Where half of them do, the columns' median stands on tick K.
-- Cells are tried one after the other, the largest first, beginning with none: one is kept while more than half of
-  the codes still reach K. The setting whose count came nearest to one half is the result. So each setting's level
-  need not follow from its number: a dead cell is kept without effect, one that is stuck at a large value is left out,
+- The known MAC is 0: no row is driven, bias rows included.
+  Each ramp counts, over all columns that it serves and ``repeats`` conversions, the codes that reach K,
+  the tick whose ideal threshold lies nearest to 0.
+  More cells put the ramp higher, and fewer codes reach K. If half of them do, the columns' median stands on tick K.
+- Cells are tried one after the other, the largest first, beginning with none:
+  one is kept while more than half of the codes still reach K. The result is the setting whose count
+  came nearest to one half.
+  A setting's level therefore need not follow from its number:
+  a dead cell is kept without effect, one that is stuck at a large value is left out,
   and a cell smaller than the sum of those below it leaves no gap.
-- Where two settings are equally near, one on either side (columns all alike show nothing between), the lower is
-  taken, unless the other is the middle of the range: so an ideal array gets its nominal setting.
+- If two settings are equally near, one on either side (columns all alike show nothing between),
+  the lower one is taken, unless the other is the middle of the range.
+  An ideal array therefore gets its nominal setting.
 - A ramp whose tick K does not belong at 0 gets a constant number of smallest cells more.
 """
 

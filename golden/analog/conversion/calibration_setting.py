@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which bias cells of the ramps are selected while an array converts: one type and one grammar for it.
+"""Which bias cells of the ramps are selected while an array converts: one type, with one grammar.
 
-``nominal``, ``found``, or the cells as a hexadecimal number: so it is written on command lines and in plans of sweeps.
+Command lines and plans of sweeps write ``nominal``, ``found``, or the cells as a hexadecimal number.
 """
 
 import re

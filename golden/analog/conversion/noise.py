@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Noise that golden model and Verilog simulators draw alike: a function of seed, conversion and place, no generator.
+"""Noise that the golden model and the Verilog simulators draw alike: a function of seed, conversion and place.
 
-A 64-bit counter goes through splitmix64's finalizer (Steele et al., OOPSLA 2014, doi:10.1145/2660193.2660195); each of
-the four 16-bit parts of the result chooses one of 65,536 equally probable values of the normal distribution. So any
-value can be had without those before it, in any order, and ``device_crossbar.sv`` computes the same in 64-bit integers
-and one table. The distribution ends at ±:data:`BOUND`.
+A 64-bit counter goes through splitmix64's finalizer (Steele et al., OOPSLA 2014, doi:10.1145/2660193.2660195).
+Each of the four 16-bit parts of the result chooses one of 65,536 equally probable values of the normal distribution.
+Any value can therefore be computed without those before it, in any order,
+and ``device_crossbar.sv`` computes the same in 64-bit integers and one table.
+The distribution ends at ±:data:`BOUND`.
 """
 
 from functools import cache

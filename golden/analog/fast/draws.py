@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The normals of :mod:`.noise` for a block of conversions that go on side by side, without an allocation each time."""
+"""The normals of :mod:`.noise` for a block of conversions side by side, without an allocation each time."""
 
 import numpy as np
 

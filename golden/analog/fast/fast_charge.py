@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What columns charge to in the first window: approximately for whole blocks, exactly for single columns.
+"""The charges of columns in the first window: approximate for whole blocks, exact for single columns.
 
-An integrator that saturates would take one matrix product for each clock of the window. Instead a few checkpoints split
-the window: between two of them a column's charge strays by no more than the parts it gets, so most columns provably
-never meet their limit, or meet it and then stay beyond the ramp's end. The rest, one in some hundred, are followed
-clock by clock.
+An integrator that saturates would take one matrix product for each clock of the window.
+Instead, a few checkpoints split the window.
+Between two of them, a column's charge strays by no more than the parts it gets,
+so most columns provably never meet their limit, or meet it and then stay beyond the ramp's end.
+The rest, one in some hundred, are followed clock by clock.
 """
 
 from dataclasses import dataclass

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Codes of approximate values, with certainty: one look-up where a value is far from every level, work where not.
+"""Codes of approximate values, with certainty: one look-up for values far from every level, and work for the others.
 
-A *cell* is a short interval of values, a power of two wide. A table says of each cell how many levels certainly lie
-below what it holds and how many may, for all the error that a value has and all the noise that a decision has. Where
-the two differ, the ticks between are decided one by one, each with the noise it draws; and where a decision is nearer
-than the error, the value is computed again, exactly.
+A *cell* is a short interval of values, a power of two wide.
+For each cell, a table says how many levels certainly lie below its values and how many may,
+given all the error of a value and all the noise of a decision.
+If the two differ, the ticks between are decided one by one, each with the noise it draws.
+If a decision is nearer than the error, the value is computed again, exactly.
 """
 
 from collections.abc import Callable
