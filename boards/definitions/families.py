@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How each FPGA family's bitstreams are made: the programs, their arguments, and what their reports call things."""
+"""How bitstreams of each FPGA family are made: the programs, their arguments, and the names in their reports."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

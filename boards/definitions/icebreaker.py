@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """iCEBreaker: iCE40 UP5K, 5,280 logic cells, 30 block RAMs of 4 kbit, 4 SPRAMs of 256 kbit, 8 multipliers.
 
-12 MHz come from the oscillator as they are. A PLL would not pay: the part reaches 16 MHz with the shipped network, and
-an utterance of one second, which takes a tenth of one, would take 85 ms instead of 103 (docs/boards.md).
+The oscillator's 12 MHz are used directly.
+A PLL would not pay: the part reaches 16 MHz with the shipped network, and an utterance of one second,
+which takes a tenth of one, would take 85 ms instead of 103 (docs/boards.md).
 """
 
 from .board import Board, Wires

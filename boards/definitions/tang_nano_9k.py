@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tang Nano 9K: Gowin GW1NR-9C, 8,640 LUTs, 6,480 flip-flops, 26 block RAMs of 18 kbit, 27 MHz.
 
-Its buttons and LEDs, and the pins 79 to 86, are in bank 3, which the board feeds with 1.8 V: nothing of 3.3 V may be
-connected there. The debug header therefore lies in bank 2 (3.3 V), on eleven pins that are neighbors on the header. The
-last five of them also go to the connector of an RGB display: leave that empty while you look at them.
+Its buttons and LEDs, and the pins 79 to 86, are in bank 3, which the board supplies with 1.8 V:
+nothing of 3.3 V may be connected there.
+The debug header is therefore in bank 2 (3.3 V), on eleven pins that are neighbors on the header.
+The last five of them also go to the connector of an RGB display: leave that empty while you look at them.
 """
 
 from .board import Board, Wires

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The top of a bitstream: the core between the pins of a board.
 
-The core comes as Verilog text, the text that simulators run: nothing of it is made anew for the FPGA. What is added is
-what only a board has: the clock and its reset, inverters, and synchronizers behind pins that may change at any time.
+The core comes as Verilog text, the same text that simulators run; nothing of it is made again for the FPGA.
+The top adds what only a board has: the clock and its reset, inverters,
+and synchronizers behind pins that may change at any time.
 """
 
 import importlib

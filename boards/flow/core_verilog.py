@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The core's Verilog, written once for each build: Amaranth takes half a minute for a large one."""
+"""The core's Verilog, written once for each build, because Amaranth takes half a minute for a large one."""
 
 import hashlib
 from importlib.metadata import PackageNotFoundError, version

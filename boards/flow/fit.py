@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a specification can fit a board: what is known before synthesis, and what to say when it does not."""
+"""Whether a specification can fit a board, as far as it is known before synthesis, and the message if it cannot."""
 
 from collections.abc import Mapping
 

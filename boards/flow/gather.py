@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps together, on an iCE40, the flip-flops that share an enable with few others.
+"""Placement constraints for the iCE40: flip-flops that share an enable with few others are kept together.
 
-All eight flip-flops of a logic tile have one enable. Each column of the capture has an enable of its own, and as many
-flip-flops as a code has bits: spread out, as nextpnr's placer begins, they claim several tiles each and leave the rest
-of those to nobody, and the placer looks for room without end once the part is nine tenths full. So each such group gets
-a tile before the placement, and only look-up tables share it.
+All eight flip-flops of a logic tile have one enable.
+Each column of the capture has an enable of its own, and as many flip-flops as a code has bits.
+nextpnr's placer begins with them spread out,
+so that they claim several tiles each and the rest of these tiles is unusable.
+Once the part is nine tenths full, the placer looks for room without end.
+Each such group therefore gets a tile before the placement, which only look-up tables share.
 """
 
 import json

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each module of the gateware costs on an FPGA, counted in the flat netlist that is placed and routed.
+"""The cost of each module of the gateware on an FPGA, counted in the flat netlist that is placed and routed.
 
-Synthesis takes the modules apart, so a cell's module is found by what is left of it, in this order:
+Synthesis dissolves the modules, so a cell's module is found by what is left of it, in this order:
 
 1. The line of the Verilog that the cell was made from: flip-flops, carries and multipliers keep it.
-2. The name of a net that the cell drives, of those that are no inputs of their module the deepest; or of a memory.
-3. For what is left, look-up tables that the optimizer made: the module that most of what they feed belongs to. What
-   depends on codes alone is the readout's, Gray to binary; the shift of the codes is in the capture's own cells.
+2. The name of a net that the cell drives (the deepest of those that are not inputs of their module), or of a memory.
+3. For the remaining cells, look-up tables that the optimizer made: the module that most of what they feed belongs to.
+   Logic that depends on codes alone is the readout's, Gray to binary;
+   the shift of the codes is in the capture's own cells.
 
-The first is exact. The others share out the logic between two modules by a rule, and change no total.
+The first rule is exact.
+The others share out the logic between two modules, and change no total.
 """
 
 import json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a board takes for an utterance: clocks of the core, and bytes on the UART."""
+"""The time that a board takes for an utterance: clocks of the core, and bytes on the UART."""
 
 import gc
 import warnings

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a host writes into a board: the images of its memories, and the check that a model is the board's."""
+"""The images that a host writes into a board's memories, and the check that a model belongs to the board."""
 
 import struct
 from collections.abc import Sequence

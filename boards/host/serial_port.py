@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serial ports: opening one for a board, with an error that says what to do where that fails."""
+"""Serial ports: opening one for a board, with an error that says what to do if that fails."""
 
 import contextlib
 import errno

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The netlists that a build leaves, as designs that can be simulated."""
+"""The netlists of a build, as designs that can be simulated."""
 
 import copy
 import json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process of a virtual board in Amaranth's own simulator, for where there is no Verilator: the same, but slow.
+"""The process of a virtual board in Amaranth's own simulator, for use without Verilator: the same behavior, but slow.
 
 It does what ``virtual_main.cpp`` does, with the same arguments after the identity in hexadecimal.
 """

@@ -20,7 +20,7 @@ from .weights import checked_array
 
 
 class Array(Protocol):
-    """An array with its ramps and comparators. At the pins, clock by clock, it is :class:`crossramp.sim.Array`.
+    """An array with its ramps and comparators. At the pins, clock by clock, it is ``crossramp.sim.Array``.
 
     Attributes
     ----------

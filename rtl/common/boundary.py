@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The analog boundary: every wire between the periphery and whatever stands behind it."""
+"""The analog boundary: every wire between the periphery and the array behind it."""
 
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out

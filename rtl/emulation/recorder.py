@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long each line was driven: a memory records all lines, and is read back line by line."""
+"""A recorder of pulses: a memory records all lines, and its readback measures how long each was driven."""
 
 from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import wiring

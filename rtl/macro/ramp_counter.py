@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ramp counter: which tick it is, for the columns in Gray code, for the ramp one-hot."""
+"""The ramp counter: the number of the tick, in Gray code for the columns and one-hot for the ramp."""
 
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring

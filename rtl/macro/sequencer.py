@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sequencer: which phase of a step it is, and every control line of the array."""
+"""The sequencer: the phase of a step, and every control line of the array."""
 
 import enum
 

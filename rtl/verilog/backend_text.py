@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Amaranth's back end writes, made fit for every simulator: pure functions from text to text.
+"""Corrections of the text that Amaranth's back end writes, for every simulator: pure functions from text to text.
 
-The text comes from yosys, whose habits may change with its version. Each function therefore checks what it leaves
-behind, and raises :class:`UnexpectedText` if the back end wrote something that it does not recognize.
+The text comes from yosys, whose habits may change with its version.
+Each function therefore checks its result, and raises :class:`UnexpectedText` if the back end wrote something
+that it does not recognize.
 """
 
 import re

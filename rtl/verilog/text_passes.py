@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same Verilog in fewer statements and nets: shorter to read, and several times faster in event-driven simulators.
 
-An event-driven simulator pays for every net and every process that an event reaches. A register's next value is
-therefore computed where the clock takes it; a wire that is assigned slice by slice, whose slices Icarus Verilog would
-resolve against each other bit by bit, is assigned once; a wire that nothing reads is left out.
+An event-driven simulator pays for every net and every process that an event reaches.
+A register's next value is therefore computed where the clock takes it.
+A wire that is assigned slice by slice is assigned once,
+because Icarus Verilog would resolve its slices against each other bit by bit.
+A wire that nothing reads is left out.
 
-A module is a list of items, each a list of lines: a statement or a block at the module's own indentation, with the
-attributes before it. What a function does not recognize stays as it is.
+A module is a list of items, each a list of lines:
+a statement or a block at the module's own indentation, with the attributes before it.
+Items that a function does not recognize stay as they are.
 """
 
 import re

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verilog-2005 from any component: flat port names, no machine paths, and it wakes up in every simulator.
 
-What Amaranth's back end writes needs three cures. Its combinational blocks wait for an event that some simulators never
-see (Icarus with ``-g2012`` runs declaration initializers before any process), so a self-starting design stays X: the
-event is made by an ``initial`` process instead, and blocks that have no event at all get one. Payloads of streams are
-one bundle: they are split into one port a member. Names that would have to be escaped everywhere are made plain.
+The text of Amaranth's back end needs three corrections:
+
+- Its combinational blocks wait for an event that some simulators never see (Icarus
+  with ``-g2012`` runs declaration initializers before any process),
+  so a self-starting design stays X. An ``initial`` process makes the event instead,
+  and blocks without any event get one.
+- Payloads of streams are one bundle; they are split into one port for each member.
+- Names that would have to be escaped everywhere are made plain.
 """
 
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a correct periphery shows at the boundary, clock by clock: a stimulus for array models and checkers alone."""
+"""The pins of a correct periphery at the boundary, clock by clock: a stimulus for array models and checkers alone."""
 
 from collections.abc import Iterator
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparators that do not do what they should: stuck, late, chattering, or any trace given explicitly."""
+"""Faulty comparators: stuck, late, chattering, or with any trace given explicitly."""
 
 from collections.abc import Callable, Iterable
 

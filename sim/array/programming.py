@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an array is programmed with: weights, state, ramp and calibration cells in integers; or a device instance."""
+"""The content of an array: weights, state, ramp and calibration cells in integers, or a device instance."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

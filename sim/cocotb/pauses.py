@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a stream's side pauses: endless sequences of bools, one a clock, from a seed."""
+"""Pauses of one side of a stream: endless sequences of bools, one per clock, from a seed."""
 
 import itertools
 from collections.abc import Iterator

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who computes the tasks: processes on this machine, or any Dask cluster. Both call :func:`.tasks.run_task`."""
+"""Execution of the tasks, by processes on this machine or any Dask cluster; both call :func:`.tasks.run_task`."""
 
 import asyncio
 import contextlib

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of a sweep: what is varied, over how many chips, and what is measured. A TOML file, see docs/sweep.md."""
+"""The plan of a sweep: what is varied, over how many chips, and what is measured; a TOML file, see docs/sweep.md."""
 
 import difflib
 import itertools

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers beside what was said: accuracy and its interval, recalls, confusion; bits per character of a text."""
+"""Answers compared with labels: accuracy and its interval, recalls, confusion; bits per character of a text."""
 
 import math
 from dataclasses import dataclass

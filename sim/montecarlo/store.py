@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder a sweep's results live in: one file a finished task, so that a kill loses no more than what was running.
+"""The folder of a sweep's results: one file for each finished task, so that a kill loses only what was running.
 
-``sweep.json`` says what the results belong to; ``plan.toml`` is a copy of the plan; ``parts/`` has a file for each
-finished task, whole or not there at all, with a hash of its content; ``results.parquet`` or ``results.csv`` has all
-rows in order once the sweep is done. A lock, which the system drops with its holder however that ends, keeps a second
-sweep out.
+``sweep.json`` says what the results belong to, and ``plan.toml`` is a copy of the plan.
+``parts/`` has a file for each finished task, complete or not there at all, with a hash of its content.
+``results.parquet`` or ``results.csv`` has all rows in order once the sweep is done.
+A lock keeps a second sweep out; the system releases it with its holder, however that ends.
 """
 
 import contextlib

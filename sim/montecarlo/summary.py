@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the instances of each point have in common: mean, spread, percentiles, the worst."""
+"""Summary of the chips of each point: mean, spread, percentiles, the worst."""
 
 from dataclasses import dataclass
 

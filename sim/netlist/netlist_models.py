@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an FPGA netlist needs to be simulated: models of its cells, and values on the inputs that were left open.
+"""What an FPGA netlist needs for simulation: models of its cells, and values on the inputs that were left open.
 
-Yosys ships models of most cells, and they are taken from there. What it lacks is in ``sim/cells``.
+Yosys ships models of most cells, and they are taken from there.
+The others are in ``sim/netlist/cells``.
 """
 
 import importlib.util

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pins of a simulated step as voltages over time: what drives a deck, and when its answers are read."""
+"""Pins of a simulated step as voltages over time: the drive of a deck, and the times at which its answers are read."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The resistor network of a current-mode array: its lines, what a deck keeps of it, and its exact solution.
+"""The resistor network of a current-mode array: its lines, the part of it in a deck, and its exact solution.
 
-A *line* is one physical column wire: two a logical column (positive, negative), or one each and a reference line behind
-the last. Rows run across all lines, from the driver's side; lines end below the last row.
+A *line* is one physical column wire: two for each logical column (positive, negative),
+or one for each and a reference line after the last.
+Rows run across all lines, from the driver's side; lines end below the last row.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is slow to build, kept: a cache of folders, each named by the hash of everything it was built from.
+"""A cache of slow builds: folders, each named by the hash of everything that it was built from.
 
-An entry is a folder ``NAME-HASH`` with a file ``complete``, written last, that has the size and hash of every file the
-build left. An entry that no longer agrees with it is built anew. ``NAME-HASH.lock`` beside it is locked exclusively by
-the process that builds or removes the entry, and shared by those that use it.
+An entry is a folder ``NAME-HASH`` with a file ``complete``,
+which is written last and has the size and hash of every file of the build.
+An entry that no longer agrees with it is built again.
+The process that builds or removes an entry locks ``NAME-HASH.lock`` beside it exclusively;
+those that use the entry share the lock.
 """
 
 import collections

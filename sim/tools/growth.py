@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Slow, or hung: told apart by whether a process still writes, never by how long it takes."""
+"""Slow or hung: a process that still writes is slow, however long it takes."""
 
 import subprocess
 from collections.abc import Callable, Sequence

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which simulators are here, and how to call them."""
+"""The simulators that are installed, and how to call them."""
 
 import functools
 import importlib.util

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches for training, varied on the fly: shifted, stretched, mixed with noise, louder or softer, masked.
+"""Batches for training, varied as they are made: shifted, stretched, mixed with noise, louder or softer, masked.
 
-All of it works on log-mel levels (see `crossramp.golden.inputs.features.log_mel`), so that recordings and ready-made
-spectrograms go the same way. Noise is mixed as powers, which is what mixing of uncorrelated waveforms does to a
-spectrogram.
+All variations work on log-mel levels (see `crossramp.golden.inputs.features.log_mel`),
+so recordings and ready-made spectrograms are treated alike.
+Noise is mixed as powers, which is what mixing of uncorrelated waveforms does to a spectrogram.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training data in either layout, as log-mel levels: a folder of recordings, or a folder of ready-made spectrograms.
 
-Recordings: ``<word>/<speaker>_nohash_<n>.wav``, at any depth, and ``_background_noise_/*.wav``, split by
-``validation_list.txt`` and ``testing_list.txt`` where both are present, else by the official rule. Spectrograms: gray
-images, as wide as there are bands and as high as there are frames, listed in ``index.csv`` with the columns path, word
-and split ("training", "validation", "testing" or "background").
+Recordings are ``<word>/<speaker>_nohash_<n>.wav``, at any depth, and ``_background_noise_/*.wav``.
+They are split by ``validation_list.txt`` and ``testing_list.txt`` if both are present,
+and by the official rule otherwise.
+Spectrograms are gray images, as wide as there are bands and as high as there are frames.
+``index.csv`` lists them with the columns path, word and split ("training", "validation", "testing" or "background").
 
 Levels are kept as bytes: the steps of a level are then 0.4 dB, a seventh of the pulse code's.
 """

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders of recordings, one subfolder per word: the layout of Google Speech Commands (Warden, arXiv:1804.03209).
 
-Which files are found and read is :mod:`crossramp.golden.inputs.recordings`'s matter; here are labels, splits and
-speakers.
-Numpy and the standard library only, so that measuring accuracy needs no torch.
+:mod:`crossramp.golden.inputs.recordings` finds and reads files; this module has labels, splits and speakers.
+It imports numpy and the standard library only, so that measuring accuracy needs no torch.
 """
 
 from __future__ import annotations

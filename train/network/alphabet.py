@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a symbol is to a network that reads symbols: one input at full scale, or its row of a trained table."""
+"""The input of a symbol in a network that reads symbols: one input at full scale, or its row of a trained table."""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training on device instances: the very ones that golden model and simulators convert with.
+"""Training on device instances, the same ones with which the golden model and the simulators convert.
 
-Each forward pass samples a chip of a technology by :func:`crossramp.golden.analog.chip.sampling.device`, programmed
-with the
-levels that the network has at that moment, and computes with its cells, windows, offsets, noise, compression and ramps.
-Where training differs from :class:`~crossramp.golden.analog.conversion.device_array.DeviceArray`: values are float32
-and converted by a
-table of :data:`RESOLUTION` entries a MAC; a decision's noise is drawn once a conversion, the ramps' once a pass; an
-integrator saturates at the end of its window. A test holds both together where nothing is drawn.
+Each forward pass samples a chip of a technology by :func:`crossramp.golden.analog.chip.sampling.device`,
+programmed with the levels that the network has at that moment.
+It computes with the chip's cells, windows, offsets, noise, compression and ramps.
+Training differs from :class:`~crossramp.golden.analog.conversion.device_array.DeviceArray` in these points:
+values are float32 and converted by a table of :data:`RESOLUTION` entries per MAC;
+a decision's noise is drawn once per conversion, and that of the ramps once per pass;
+an integrator saturates at the end of its window.
+A test compares both where nothing is drawn.
 """
 
 from __future__ import annotations

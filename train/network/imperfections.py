@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The seam through which device and converter imperfections enter training: one array is drawn for each forward pass.
 
-The quantized network asks :class:`Imperfections` for an :class:`Array`, once a pass; a subclass may draw a new device
-instance each time (the network learns to live with the spread) or return the same one (it learns to live with one
-chip); :mod:`.chips` draws from a technology. The default is the ideal array. Gradients pass conversions straight
-through; what becomes of the weights is differentiated by autograd, so write it in torch operations.
+The quantized network asks :class:`Imperfections` for an :class:`Array`, once per pass.
+A subclass may draw a new device instance each time, so that the network learns to live with the spread,
+or return the same one, so that it learns to live with one chip.
+:mod:`.chips` draws from a technology, and the default is the ideal array.
+Gradients pass conversions straight through.
+Autograd differentiates what an array does to the weights, so write it in torch operations.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rounding that gradients pass as if it were not there: the straight-through estimator.
+"""Rounding that lets gradients pass unchanged: the straight-through estimator.
 
 Bengio et al., arXiv:1308.3432.
 """

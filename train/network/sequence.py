@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contract's LSTM over a whole utterance, in exact integers, with straight-through gradients.
 
-The forward pass computes what `crossramp.golden` computes, bit for bit (a test holds them together), in floating-point
-tensors that hold integers: every sum stays below 2**24, or else float64 is used. The backward pass is backpropagation
-through time written out by hand, with each rounding taken as the identity (the straight-through estimator, Bengio et
-al., arXiv:1308.3432) and each conversion as the activation it approximates. One autograd function for the whole
-utterance spares autograd's graph of some thousand small operations.
+The forward pass computes what `crossramp.golden` computes, bit for bit (a test compares them),
+in floating-point tensors that hold integers: every sum stays below 2**24, or else float64 is used.
+The backward pass is backpropagation through time written out by hand.
+It takes each rounding as the identity (the straight-through estimator, Bengio et al.,
+arXiv:1308.3432) and each conversion as the activation that it approximates.
+One autograd function for the whole utterance spares autograd's graph some thousand small operations.
 
-Activations are looked up by MAC in tables made from the golden ramps. That is how software gets them quickly; the
-hardware has no such table.
+Activations are looked up by MAC in tables made from the golden ramps.
+Software gets them quickly that way; the hardware has no such table.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recipe: everything that a training run depends on but its data, as one TOML file with a hash.
+"""A recipe: everything that a training run depends on, apart from its data, as one TOML file with a hash.
 
-Before all tables ``task`` and ``seed``; tables ``hardware``, ``float``, ``quantized`` and, for training on device
-instances, ``devices``. The task ``kws`` has ``words`` and tables ``features`` and ``augmentation``, the task ``text`` a
-table ``text``. What a file leaves out has the value of the task's shipped recipe, ``kws`` or ``text``.
+Before all tables there are ``task`` and ``seed``.
+The tables are ``hardware``, ``float``, ``quantized`` and, for training on device instances, ``devices``.
+The task ``kws`` has ``words`` and the tables ``features`` and ``augmentation``,
+and the task ``text`` has a table ``text``.
+What a file leaves out has the value of the task's shipped recipe, ``kws`` or ``text``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings that are allowed but cannot have their effect in a run: found before it begins, and told as warnings.
+"""Settings that are allowed but cannot have their effect in a run: they are found before it begins, and are warnings.
 
-What is wrong whatever the run is refused in :mod:`.settings`; what depends on the number of
-batches, clips or characters is known here.
+:mod:`.settings` refuses what is wrong in any run;
+this module knows what depends on the number of batches, clips or characters.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a recipe's tables hold: immutable settings, each checked against the range that its field states.
+"""The contents of a recipe's tables: immutable settings, each checked against the range that its field states.
 
-Standard library and golden model only, so that a recipe is read and refused without PyTorch.
+It imports the standard library and the golden model only, so that a recipe is read and refused without PyTorch.
 """
 
 from __future__ import annotations

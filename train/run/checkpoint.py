@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file that an interrupted run goes on from: all that decides what the next epoch computes.
+"""The file from which an interrupted run continues: everything that decides what the next epoch computes.
 
-Written after every epoch under another name and then renamed, so that whatever ends the process, the last whole epoch
-is there. Read by ``torch.load(weights_only=True)``: tensors, numbers and texts, nothing that could run.
+It is written after every epoch under another name and then renamed,
+so the last complete epoch survives any end of the process.
+It is read by ``torch.load(weights_only=True)``: tensors, numbers and texts, nothing that could be executed.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every task's run is made of: stages of training, each with the networks before it at hand, and export."""
+"""The parts of every task's run: stages of training, each with the networks before it at hand, and export."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The optimization loop that all tasks and both phases share.
 
-AdamW, warm-up and cosine decay, averaged weights, the best epoch by validation, and a state that can be kept. What is
-learned from, and how it is judged, is the task's.
+It has AdamW, warm-up and cosine decay, averaged weights, the best epoch by validation, and a state that can be kept.
+The task decides what is learned from, and how it is judged.
 """
 
 from __future__ import annotations

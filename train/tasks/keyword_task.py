@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the optimization loop needs of keyword spotting: batches of varied clips, their loss, and validation."""
+"""The part of keyword spotting in the optimization loop: batches of varied clips, their loss, and validation."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the optimization loop needs of language modelling: chunks of parallel streams, their loss, and validation.
+"""The part of language modeling in the optimization loop: chunks of parallel streams, their loss, and validation.
 
-The training text is cut into as many contiguous streams as a batch has; a batch is the streams' next chunk. Each chunk
-starts from the state that the one before left, through which no gradient goes back: truncated backpropagation through
-time (Williams & Peng, Neural Computation 2:490, 1990).
+The training text is cut into as many contiguous streams as a batch has; a batch is the streams' next chunk.
+Each chunk starts from the state that the one before left, through which no gradient goes back:
+truncated backpropagation through time (Williams & Peng, Neural Computation 2:490, 1990).
 """
 
 from __future__ import annotations

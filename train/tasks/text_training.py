@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The task of language modelling from a text to a model file: a network that knows what character comes next."""
+"""The task of language modeling from a text to a model file: a network that predicts the next character."""
 
 from __future__ import annotations
 
