@@ -10,12 +10,12 @@ import functools
 import importlib.util
 import logging
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.common.installation import how_to_install
+from crossramp.golden.common.whole_file import whole_file
 
 #: Formats by the suffix of a file's name, and what keeps the time of day out of it: equal pictures make equal bytes.
 _METADATA = {
@@ -67,14 +67,8 @@ def save_figure(figure, path: Path | str, dpi: int = _DPI) -> None:
     """
     path = Path(path)
     check_format(path)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
-    try:
-        figure.savefig(unfinished, dpi=dpi, format=path.suffix[1:], metadata=_METADATA.get(path.suffix))
-        unfinished.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(path) as draft:
+        figure.savefig(draft, dpi=dpi, format=path.suffix[1:], metadata=_METADATA.get(path.suffix))
 
 
 def colormap(name: str):

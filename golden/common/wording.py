@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of files in messages and tables: on one line, and as a shell takes them."""
+"""Names in messages and tables: on one line, as a shell takes them, and the known ones that are nearest."""
 
 from __future__ import annotations
 
+import difflib
 import os
 import shlex
+from collections.abc import Iterable
 
-__all__ = ["printable", "shell_word"]
+__all__ = ["printable", "shell_word", "suggestion"]
 
 
 def printable(text: object) -> str:
@@ -18,6 +20,13 @@ def printable(text: object) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
+
+
+def suggestion(name: str, known: Iterable[str], most: int = 40) -> str:
+    """The end of a message about a name that is not one of ``known``: the nearest ones, or ``most`` of all."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=2)
+    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known[:most])}"
 
 
 def shell_word(path: str | os.PathLike[str]) -> str:

@@ -7,7 +7,6 @@ specification, class names, feature settings, provenance, and the hashes that ti
 equal bytes. Nothing is ever unpickled: a loaded array is checked by its header before its data is read.
 """
 
-import contextlib
 import hashlib
 import io
 import json
@@ -21,7 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..common.content_hash import content_hash
 from ..common.errors import InvalidValue
+from ..common.whole_file import whole_file
 from ..inputs.features import FeatureSettings
 from ..inputs.text_codes import KIND as TEXT
 from ..inputs.text_codes import TextSettings
@@ -142,7 +143,7 @@ class Model:
     def content_hash(self) -> str:
         """16 hex digits of specification, weights and classes: all that decides an answer and its name."""
         text = self.spec.content_hash + _arrays_hash(_narrow(self)) + _to_json(list(self.class_names))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return content_hash(text)
 
 
 def shipped_models() -> list[str]:
@@ -192,20 +193,15 @@ def save_model(path: str | os.PathLike, model: Model) -> None:
     )
     members = {_TEXT: np.frombuffer(text.encode(), np.uint8), **arrays}
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         # Stored, not deflated: the bytes then do not depend on the version of zlib.
-        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
+        with whole_file(path) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as archive:
             for name, array in members.items():
                 data = io.BytesIO()
                 np.lib.format.write_array(data, array, version=(1, 0), allow_pickle=False)
                 archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ZIP_TIME), data.getvalue())
-        unfinished.replace(path)
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be written ({error.strerror}); choose another path") from None
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 def load_model(name_or_path: str | os.PathLike) -> Model:

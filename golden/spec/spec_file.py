@@ -8,6 +8,7 @@ import os
 import tomllib
 from pathlib import Path
 
+from ..common.whole_file import whole_file
 from .parameters import SpecificationError, declarations
 from .specification import PARTS, Specification
 
@@ -48,13 +49,9 @@ def save_spec(path: str | os.PathLike, spec: Specification) -> None:
         If the file cannot be written.
     """
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
-        try:
-            unfinished.write_text(spec_text(spec), encoding="utf-8", newline="\n")
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_file(path) as draft:
+            draft.write_text(spec_text(spec), encoding="utf-8", newline="\n")
     except OSError as error:
         raise SpecificationError(f"{path}: cannot be written ({error.strerror}); choose another path") from None
 

@@ -2,12 +2,12 @@
 """The one object every other number is derived from."""
 
 import dataclasses
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
 
 from ..common.checks import integer
+from ..common.content_hash import content_hash
 from .bank_columns import BankColumns
 from .cells import checked_gates, gates_from
 from .converter_parameters import ConverterParameters
@@ -187,4 +187,4 @@ def _hash(content: dict) -> str:
         name: gate | {"weight_range": float(gate["weight_range"]).hex()} for name, gate in content["gates"].items()
     }
     text = json.dumps(content | {"gates": exact}, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return content_hash(text)

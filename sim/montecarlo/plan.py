@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plan of a sweep: what is varied, over how many chips, and what is measured; a TOML file, see docs/sweep.md."""
 
-import difflib
 import itertools
 import math
 import tomllib
@@ -13,6 +12,7 @@ from crossramp.golden.analog.technologies.constants import CONSTANTS, SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, load
 from crossramp.golden.common.crossramp_cache import expanded
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.common.wording import suggestion
 
 #: What can be measured of a device instance; the worse end of each is the larger value, but for accuracy.
 METRICS = {
@@ -279,6 +279,4 @@ def _flat(tables: dict) -> dict:
 
 def unknown(name: str, known) -> str:
     """What to say of a name that is none of ``known``."""
-    near = difflib.get_close_matches(name, list(known), n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(list(known)[:40])}"
-    return f"{name!r} is unknown; {hint}"
+    return f"{name!r} is unknown; {suggestion(name, known)}"

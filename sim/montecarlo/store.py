@@ -7,15 +7,15 @@
 A lock keeps a second sweep out; the system releases it with its holder, however that ends.
 """
 
-import contextlib
 import csv
 import hashlib
 import json
-import os
 from functools import cache
 from pathlib import Path
 
+from crossramp.golden.common.content_hash import json_hash
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.common.whole_file import UNFINISHED, whole_file
 
 from .plan import Plan
 from .problem import Problem
@@ -75,7 +75,7 @@ class Store:
     @property
     def sweep(self) -> str:
         """The hash of all that results belong to."""
-        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()[:16]
+        return json_hash(self.identity)
 
     def __enter__(self) -> "Store":
         self.check()
@@ -131,7 +131,7 @@ class Store:
                 "what is done is kept: run again to go on"
             )
         content = {"sweep": self.sweep, "task": task, "rows": rows}
-        content["hash"] = _hash(content)
+        content["hash"] = json_hash(content, 32)
         name = f"{task['point']:06d}-{task['first']:08d}-{task['count']}.json"
         write(self.parts / name, json.dumps(content).encode())
         self._keep(rows)
@@ -144,23 +144,19 @@ class Store:
         """Write ``results.parquet`` or ``results.csv``; the path."""
         name = self.folder / ("results.parquet" if parquet else "results.csv")
         other = self.folder / ("results.csv" if parquet else "results.parquet")
-        unfinished = name.with_name(f".{name.name}.{os.getpid()}.tmp")
-        try:
+        with whole_file(name) as draft:
             if parquet:
                 import pyarrow
                 import pyarrow.parquet
 
                 table = pyarrow.table({column: [row[column] for row in rows] for column in columns})
-                pyarrow.parquet.write_table(table, unfinished)
+                pyarrow.parquet.write_table(table, draft)
             else:
-                with open(unfinished, "w", newline="", encoding="utf-8") as file:
+                with open(draft, "w", newline="", encoding="utf-8") as file:
                     writer = csv.writer(file, lineterminator="\n")
                     writer.writerow(columns)
                     writer.writerows([["" if row[c] is None else row[c] for c in columns] for row in rows])
-            unfinished.replace(name)
-            other.unlink(missing_ok=True)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        other.unlink(missing_ok=True)
         return name
 
     # ---- inside --------------------------------------------------------------------------------------------------
@@ -187,7 +183,7 @@ class Store:
         elif self.restart:
             for file in self.parts.iterdir():
                 file.unlink()
-        for file in [*self.parts.glob(".*.tmp"), *self.folder.glob(".*.tmp")]:
+        for file in [*self.parts.glob(f".*.{UNFINISHED}"), *self.folder.glob(f".*.{UNFINISHED}")]:
             file.unlink(missing_ok=True)
         write(self.folder / "plan.toml", self.plan.text.encode())
         write(about, json.dumps({"format": FORMAT, "identity": self.identity}, indent=2).encode())
@@ -196,7 +192,7 @@ class Store:
         for file in sorted(self.parts.glob("*.json")):
             try:
                 content = json.loads(file.read_bytes())
-                kept = content.pop("hash") == _hash(content)
+                kept = content.pop("hash") == json_hash(content, 32)
                 kept = kept and _complete(content["task"], content["rows"])
             except (ValueError, KeyError, TypeError, AttributeError):
                 self._refuse(file, "is cut short or damaged")
@@ -237,26 +233,14 @@ def _version(golden: Path, here: Path) -> str:
 
 def write(path: Path, data: bytes) -> None:
     """A file that is whole, or as it was before, whatever happens meanwhile."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(unfinished, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
+    with whole_file(path, durable=True) as draft:
+        draft.write_bytes(data)
 
 
 def _complete(task: dict, rows: list[dict]) -> bool:
     """Whether ``rows`` are those of the task's instances, each once."""
     instances = range(task["first"], task["first"] + task["count"])
     return [(row["point"], row["instance"]) for row in rows] == [(task["point"], k) for k in instances]
-
-
-def _hash(content: dict) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _hold(file) -> None:

@@ -18,7 +18,6 @@ import io
 import json
 import logging
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,8 +25,10 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.golden.common import crossramp_cache
+from crossramp.golden.common.content_hash import content_hash
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.installation import how_to_install
+from crossramp.golden.common.whole_file import whole_file
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import FeatureSettings, log_mel
 from crossramp.golden.inputs.recordings import LEFT_OUT, Findings, read_clip, read_samples
@@ -66,7 +67,7 @@ def cache_file(folder: Path | str, settings: FeatureSettings) -> Path:
 
     One file a folder and front end, so that recipes which differ in that take turns without reading all anew.
     """
-    name = hashlib.sha256(repr((str(Path(folder).resolve()), _spectrum(settings))).encode()).hexdigest()[:16]
+    name = content_hash(repr((str(Path(folder).resolve()), _spectrum(settings))))
     return crossramp_cache.cache_folder("levels") / f"{name}.npz"
 
 
@@ -328,18 +329,6 @@ def _from_cache(cache: Path | str | None, key: str) -> tuple[np.ndarray, _Remark
 def _to_cache(cache: Path, key: str, levels: np.ndarray, remarks: _Remarks) -> None:
     content = io.BytesIO()
     np.savez(content, key=np.array(key), levels=levels, remarks=np.array(json.dumps(remarks)))
-    write_whole(cache, content.getvalue())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file under another name first, so that none is ever found half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(cache) as draft:
+        draft.write_bytes(content.getvalue())

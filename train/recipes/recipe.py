@@ -11,7 +11,6 @@ What a file leaves out has the value of the task's shipped recipe, ``kws`` or ``
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import tomllib
 from dataclasses import dataclass, field
@@ -19,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from crossramp.golden.analog.technologies.technology import Technology
+from crossramp.golden.common.content_hash import json_hash
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.common.wording import suggestion
 from crossramp.golden.inputs.features import FeatureSettings
 
-from .settings import Augmentation, Devices, Hardware, Phase, RecipeError, Text, check, unknown
+from .settings import Augmentation, Devices, Hardware, Phase, RecipeError, Text, check
 
 __all__ = ["FOLDER", "Recipe", "default_recipe", "load_recipe", "parse_recipe", "shipped_recipes"]
 
@@ -99,7 +100,7 @@ class Recipe:
     @property
     def content_hash(self) -> str:
         """16 hexadecimal digits of :meth:`to_dict`."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+        return json_hash(self.to_dict())
 
     def to_toml(self) -> str:
         """The recipe as text that :func:`parse_recipe` reads back to an equal one."""
@@ -171,7 +172,7 @@ def _recipe(content: dict[str, Any]) -> Recipe:
     known = _KEYS[base.task]
     for key in content:
         if key not in known:
-            raise RecipeError(f"{key} is unknown; {unknown(key, known)}")
+            raise RecipeError(f"{key} is unknown; {suggestion(key, known)}")
     fields: dict[str, Any] = {key: content[key] for key in ("task", "seed", "words") if key in content}
     defaults = {
         "hardware": base.hardware,
@@ -191,7 +192,7 @@ def _recipe(content: dict[str, Any]) -> Recipe:
         allowed = [item.name for item in dataclasses.fields(default) if item.name not in ("name", *_FITTED)]
         for key in given:
             if key not in allowed:
-                raise RecipeError(f"{table}.{key} is unknown; {unknown(key, allowed)}")
+                raise RecipeError(f"{table}.{key} is unknown; {suggestion(key, allowed)}")
         try:
             made = _front_end(given, base) if table == "features" else dataclasses.replace(default, **given)
         except RecipeError:

@@ -7,7 +7,6 @@ It imports the standard library and the golden model only, so that a recipe is r
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from crossramp.golden.analog.technologies.constants import SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, TechnologyError, load
 from crossramp.golden.common.checks import real, told, whole
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.common.wording import suggestion
 
 __all__ = [
     "EVERY",
@@ -28,7 +28,6 @@ __all__ = [
     "RecipeError",
     "Text",
     "check",
-    "unknown",
 ]
 
 EVERY = ("batch", "epoch", "never")
@@ -41,12 +40,6 @@ class RecipeError(InvalidValue):
 
 def _number(default: Any, low: float, high: float, meaning: str) -> Any:
     return field(default=default, metadata={"low": low, "high": high, "meaning": meaning})
-
-
-def unknown(name: str, known: Iterable[str]) -> str:
-    """The end of a message about a name that is none of ``known``: the nearest one, or all."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
 
 
 def check(settings: Any, table: str) -> None:
@@ -176,7 +169,7 @@ class Devices:
             raise RecipeError(f'devices.switches is {switches!r}; give "all", or a list of {", ".join(SWITCHES)}')
         for name in switches:
             if name not in SWITCHES:
-                raise RecipeError(f"devices.switches holds {name!r}; {unknown(str(name), SWITCHES)}")
+                raise RecipeError(f"devices.switches holds {name!r}; {suggestion(str(name), SWITCHES)}")
         object.__setattr__(self, "switches", tuple(name for name in SWITCHES if name in switches))
         if not isinstance(self.calibrated, bool):
             raise RecipeError(f"devices.calibrated is {self.calibrated!r}; allowed: true, false")

@@ -8,8 +8,6 @@ It is read by ``torch.load(weights_only=True)``: tensors, numbers and texts, not
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pickle
 import warnings
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 
 import torch
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.common.whole_file import whole_file
 
 __all__ = ["Checkpoint"]
 
@@ -83,20 +82,9 @@ class Checkpoint:
         OSError
             If the file cannot be written.
         """
-        # One name for all runs: what a killed one leaves is written over.
-        unfinished = self.path.with_name(f".{self.path.name}.unfinished")
-        try:
-            with open(unfinished, "wb") as file:
-                content = {"format": _FORMAT, "version": _VERSION, "identity": self.identity, "state": state}
-                torch.save(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(self.path)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror or str(error), str(self.path)) from None
-        finally:
-            with contextlib.suppress(OSError):
-                unfinished.unlink(missing_ok=True)
+        content = {"format": _FORMAT, "version": _VERSION, "identity": self.identity, "state": state}
+        with whole_file(self.path, durable=True) as draft, open(draft, "wb") as file:
+            torch.save(content, file)
         self.state = state
 
     def remove(self) -> None:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -13,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from crossramp.golden.common.content_hash import json_hash
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.spec.specification import Specification
 from torch import nn
@@ -136,7 +135,7 @@ class _Shelved:
         parts = {"data": data, "torch": torch.__version__, "threads": torch.get_num_threads(), **stage.depends}
         if device != "cpu":
             parts["device"] = device
-        key = hashlib.sha256(json.dumps([_SHELF_VERSION, parts], sort_keys=True).encode()).hexdigest()
+        key = json_hash([_SHELF_VERSION, parts], 64)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{recipe.task}-{stage.phase.name}-{key[:16]}.pt"
         self._file = Checkpoint(path, {"stage": key}, remedy="remove it, and it is trained anew")

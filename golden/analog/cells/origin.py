@@ -6,13 +6,13 @@ Those of :data:`CHECKED` are compared when the table is read; the others are for
 A table without such lines is accepted as it is.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 
 import numpy as np
 from crossramp.golden.spec.specification import Specification
 
+from ...common.content_hash import content_hash
 from ..technologies.technology import Technology
 
 #: Keys that are compared, and what they are called in messages.
@@ -42,14 +42,14 @@ def origin(kind: str, spec: Specification, technology: Technology, weights: np.n
     shape = {name: content.get(name) for name in _FIELDS[kind]}
     structure = (technology.pair,) if kind == "weights" else (technology.ramp_kind,)
     values = {name: technology[name] for name in _CONSTANTS[kind] if name in technology.names}
-    levels = {"weights": _hash(np.ascontiguousarray(weights, "<i8").tobytes())} if kind == "weights" else {}
+    levels = {"weights": content_hash(np.ascontiguousarray(weights, "<i8").tobytes())} if kind == "weights" else {}
     return {
         "technology": technology.name,
         "window": window(technology),
         "specification": spec.content_hash,
-        "shape": _hash(json.dumps(shape, sort_keys=True).encode()),
+        "shape": content_hash(json.dumps(shape, sort_keys=True).encode()),
         **levels,
-        "targets": _hash(json.dumps([technology.read_mode, *structure, values], sort_keys=True).encode()),
+        "targets": content_hash(json.dumps([technology.read_mode, *structure, values], sort_keys=True).encode()),
     }
 
 
@@ -92,7 +92,3 @@ def mismatch(told: dict[str, str], expected: dict[str, str]) -> str | None:
         return f"its cells are for technology {made}, not for {used}"
     key = {"shape": "specification", "weights": "weights"}[wrong[0]]
     return f"its cells are for another {CHECKED[wrong[0]]} ({key} {told.get(key, '?')}, here {expected[key]})"
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A technology: what cells, lines and converters are made of, as constants that each have a unit and a source."""
 
-import difflib
-import hashlib
-import json
 import math
 import tomllib
 from dataclasses import dataclass
@@ -11,7 +8,9 @@ from pathlib import Path
 
 from crossramp.golden.common.checks import real, told
 
+from ...common.content_hash import json_hash
 from ...common.errors import InvalidValue
+from ...common.wording import suggestion
 from .constants import CONSTANTS, PAIRS, RAMP_KINDS, READ_MODES, WHOLE
 
 FOLDER = Path(__file__).parent
@@ -179,7 +178,7 @@ class Technology:
         """16 hexadecimal digits of what decides results: all but names, texts and sources."""
         values = {name: value for name, value in self.values.items() if value != CONSTANTS[name].default}
         content = [self.read_mode, self.pair, self.ramp_kind, values]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        return json_hash(content)
 
 
 def shipped() -> list[str]:
@@ -256,5 +255,4 @@ def parse(text: str, where: str) -> Technology:
 def _unknown(name: str, known: list[str], read_mode: str) -> str:
     if name in CONSTANTS:
         return f"{name} has no meaning in {read_mode} mode; leave it out"
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"{name} is unknown" + (f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}")
+    return f"{name} is unknown; {suggestion(name, known)}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import crossramp.golden
 import pytest
+from crossramp.golden.common.content_hash import json_hash
 from crossramp.sim.montecarlo import store
 from crossramp.sim.montecarlo.plan import parse_plan
 
@@ -58,7 +59,7 @@ def damage(file: Path, how: str) -> None:
             content["rows"].pop()
         else:
             content["rows"][1]["instance"] = 2
-        content["hash"] = store._hash(content)
+        content["hash"] = json_hash(content, 32)
         file.write_text(json.dumps(content))
     elif how == "no object":
         file.write_bytes(b"[1, 2]")
@@ -66,7 +67,7 @@ def damage(file: Path, how: str) -> None:
         content = json.loads(data)
         del content["hash"]
         content["sweep"] = "0" * 16
-        content["hash"] = store._hash(content)
+        content["hash"] = json_hash(content, 32)
         file.write_text(json.dumps(content))
 
 
@@ -101,7 +102,7 @@ def test_rows_that_are_not_those_of_the_task_are_refused(rows, tmp_path):
 
 def test_what_was_half_written_is_swept_away(tmp_path):
     with opened(tmp_path) as held:
-        (held.parts / ".000000-00000000-2.json.99.tmp").write_bytes(b"{")
+        (held.parts / ".000000-00000000-2.json.99.unfinished").write_bytes(b"{")
     with opened(tmp_path) as held:
         assert list(held.parts.iterdir()) == []
 

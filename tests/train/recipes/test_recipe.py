@@ -128,7 +128,7 @@ def test_wrong_recipes_are_refused_in_one_line(text, message):
     ("devices", "message"),
     [
         (Devices("rrram"), "there is no technology 'rrram'; shipped: "),
-        (Devices(constants={"cell.read_nois": 1}), "cell.read_nois is unknown; did you mean cell.read_noise?"),
+        (Devices(constants={"cell.read_nois": 1}), "cell.read_nois is unknown; did you mean cell.read_noise"),
     ],
 )
 def test_wrong_technologies_are_refused_before_training(devices, message):
