@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast Monte Carlo over device instances is, as ratios, and what limits it.
+"""How fast Monte Carlo over chips is, as ratios, and what limits it.
 
     python bench/sweep.py
 

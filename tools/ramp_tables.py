@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables and pictures of docs/ramp.md, of ramps sampled over many device instances.
+"""Tables and pictures of docs/ramp.md, of ramps sampled over many chips.
 
 ``python tools/ramp_tables.py --measure`` samples them (ten minutes) and writes docs/linearity.csv and the pictures,
 ``--draw`` the pictures alone; ``--write`` writes the tables into the page, from that file; without any it prints them.
