@@ -11,6 +11,8 @@ import shutil
 import tomllib
 from pathlib import Path
 
+from sphinx.util import inspect
+
 ROOT = Path(__file__).parents[1]
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES = SETTINGS["tool"]["setuptools"]["packages"]
@@ -100,7 +102,15 @@ def link_pages(app, docname: str, source: list[str]) -> None:
             source[0] += "\n```{toctree}\n" + "\n".join(lines) + "\n```\n"
 
 
+def own_signature(app, what: str, name: str, obj, options, signature: str, returned: str):
+    """A component's signature is its ``__init__``'s; autodoc shows that of Amaranth's metaclass, the same for all."""
+    if what != "class" or "src_loc_at" not in (signature or ""):
+        return None
+    return inspect.stringify_signature(inspect.signature(obj.__init__, bound_method=True)), returned
+
+
 def setup(app) -> None:
     """Connect what writes and links the pages."""
+    app.connect("autodoc-process-signature", own_signature)
     app.connect("builder-inited", write_pages)
     app.connect("source-read", link_pages)

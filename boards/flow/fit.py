@@ -113,7 +113,7 @@ def check_size(board: Board, build: Build) -> None:
 
 
 def refusal(board: Board, build: Build, resource: str, needed: int, *, at_least: bool = False) -> str:
-    """One line: what is needed, what is there, and what would fit.
+    """One line: what is needed, what the board has, and what would fit.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ def module_costs(netlist: Path, family: str) -> dict[str, dict[str, int]]:
 
 
 def kind_of(cell: str, family: str) -> str | None:
-    """What a cell of that type is counted as; None for pads, and for what is no hardware."""
+    """The kind under which a cell of that type is counted; None for pads and cells that are not hardware."""
     return next((kind for beginning, kind in _KINDS[family].items() if cell.startswith(beginning)), None)
 
 

@@ -212,7 +212,7 @@ class _Flow:
             raise ToolError(f"yosys failed: {last_words(place, _YOSYS_LOG)}")
 
     def _multipliers(self, place: Path) -> int:
-        """Of an iCE40's netlist: yosys takes as many as there are products, whatever the part has."""
+        """Of an iCE40's netlist: yosys takes as many as there are products, even if the part has fewer."""
         return _cells(place).get("SB_MAC16", 0)
 
     def _exceeds(self, resources) -> bool:
@@ -270,7 +270,7 @@ def _cells(place: Path) -> dict[str, int]:
 def utilization(log: str) -> dict[str, dict[str, int]]:
     """Resources that nextpnr's log counts, those of which there are any: name to ``used`` and ``available``.
 
-    The log has them also for a design that does not fit, of which there is no report.
+    The log also has them for a design that does not fit, for which no report is written.
     """
     lines = re.findall(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%\s*$", log, flags=re.MULTILINE)
     return {name: {"used": int(used), "available": int(have)} for name, used, have in lines}

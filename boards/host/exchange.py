@@ -37,7 +37,7 @@ class Refused(LinkError):
 
 
 class Silent(LinkError):
-    """No answer, in all the tries there are."""
+    """No answer in any of the tries."""
 
 
 class Exchange:
@@ -89,7 +89,7 @@ class Exchange:
         self._sequence = secrets.randbelow(256)  # an answer to somebody before us is most probably not ours
 
     def synchronize(self) -> None:
-        """Bring both ends to the same frame, whatever was on the line before, and see that somebody answers.
+        """Bring both ends to the same frame after any bytes on the line, and check that a board answers.
 
         Raises
         ------
@@ -123,7 +123,7 @@ class Exchange:
         Refused
             BUSY for longer than ``patience`` without progress, or any other status but OK.
         LinkError
-            The port is gone, or an answer is none that this protocol has.
+            If the port is gone, or an answer is not one of this protocol.
         """
         look, looks, seen = time.monotonic() + self.patience / 2, 0, None
         while True:

@@ -173,7 +173,7 @@ class VirtualBoard:
         return self._process.pid
 
     def press_reset(self) -> None:
-        """Press the board's reset button; whatever is written to the port after this call arrives after it."""
+        """Press the board's reset button; bytes that are written to the port after this call arrive after it."""
         if self._process is None:
             return  # reset is how it will start
         with contextlib.suppress(BrokenPipeError):  # it has ended, as the end will tell

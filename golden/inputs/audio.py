@@ -194,7 +194,7 @@ def _read_layout(file: BinaryIO, size: int, path: str | os.PathLike[str]) -> _La
 
 
 def _chunk(file: BinaryIO, position: int) -> tuple[bytes, int]:
-    """Name and length of the chunk at a position; _Damaged where there is none."""
+    """Name and length of the chunk at a position; raises _Damaged if there is no chunk."""
     file.seek(position)
     head = file.read(8)
     if len(head) < 8:

@@ -44,7 +44,7 @@ class Build:
     spec : Specification
         Of every model it serves, ``lanes`` as built.
     columns_per_clock : int
-        Of the emulator; 0: there is none, the array is on pins.
+        Of the emulator; 0 if the array is on pins, without an emulator.
     clock : int
         Hz.
     baud : int
@@ -142,7 +142,7 @@ def read_identity(image: bytes) -> Build:
     Raises
     ------
     InvalidValue
-        For anything that is no identity of this version; the message quotes what is wrong.
+        If it is not an identity of this version; the message quotes what is wrong.
     """
     try:
         content = json.loads(image[2:].decode())

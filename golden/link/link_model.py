@@ -62,7 +62,7 @@ class LinkModel:
         self._sums = np.zeros(self.build.spec.units, np.int64)
 
     def feed(self, data: bytes) -> bytes:
-        """What the board sends when it receives ``data``, whatever that is."""
+        """What the board sends when it receives ``data``, which may be any bytes."""
         answers = b""
         for byte in data:  # one at a time: a RESET clears the faults before it, not those after it
             for frame in self.decoder.feed(bytes([byte])):

@@ -170,7 +170,7 @@ def write_payload(word: int, words: bytes) -> bytes:
 
 
 class Decoder:
-    """Finds frames in a stream of bytes, whatever stands between them.
+    """Finds frames in a stream of bytes, with anything between them.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ UNCHECKED = {"no_rw_check": 1}
 
 
 class AccessSignature(wiring.Signature):
-    """Reads and writes words of a memory while its owner does not use it, seen from whoever asks.
+    """Reads and writes words of a memory while its owner does not use it, seen from the requesting side.
 
     Members
     -------

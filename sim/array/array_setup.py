@@ -34,7 +34,7 @@ class ArraySetup:
 
     @property
     def device(self) -> DeviceInstance | None:
-        """The device instance, or None where the array is none."""
+        """The device instance, or None for any other array."""
         return self.content if isinstance(self.content, DeviceInstance) else None
 
     def port(self, spec: Specification) -> int:

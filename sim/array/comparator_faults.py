@@ -63,7 +63,7 @@ class Chatter(Fault):
 
 
 class Explicit(Fault):
-    """Comparators show ``traces[k]`` in conversion k, whatever is converted; then they behave.
+    """Comparators show ``traces[k]`` in conversion k, regardless of the MACs; afterwards they work correctly.
 
     Parameters
     ----------

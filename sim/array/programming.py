@@ -66,7 +66,7 @@ class Programming:
     Raises
     ------
     ProgrammingError
-        For a wrong shape or a type that is no integer.
+        For a wrong shape or a type that is not an integer.
     """
 
     spec: Specification
@@ -120,7 +120,7 @@ class Programming:
         )
 
     def replace(self, **changes) -> "Programming":
-        """A copy with some arrays changed, checked anew: one other device instance, or a planted fault."""
+        """A copy with some arrays changed, checked again: one other device instance, or a planted fault."""
         return replace(self, **changes)
 
     def write(self, folder: Path | str) -> Path:

@@ -208,7 +208,7 @@ def evaluate_instances(
 
 
 def _rows(problem: Problem, instances: int, jobs: int, progress: Callable[[int, int], None]) -> list[dict]:
-    """Rows of every instance at every point, in whatever order."""
+    """Rows of every chip at every point, in any order."""
     total = instances * len(problem.points)
     size = max(1, min(_CONVERSIONS // max(problem.conversions, 1), -(-instances // jobs)))
     tasks = [

@@ -41,7 +41,7 @@ class Score:
     Raises
     ------
     InvalidValue
-        For no recordings at all, unequal numbers, or a label that is no class: nothing would be compared.
+        If there are no recordings, their numbers differ, or a label is not a class: nothing would be compared.
     """
 
     answers: np.ndarray
@@ -62,7 +62,7 @@ class Score:
     def confusion(self) -> np.ndarray:
         """Counts, int64, shape (classes, classes): row what was said, column what was answered.
 
-        An answer that is no class, which only broken hardware gives, is in no column.
+        An answer that is not a class, which only broken hardware gives, is not in any column.
         """
         counts = np.zeros((self.classes, self.classes), np.int64)
         known = (self.answers >= 0) & (self.answers < self.classes)
@@ -96,7 +96,7 @@ class Score:
 
     @property
     def recalls(self) -> np.ndarray:
-        """Share of each class's recordings that are answered right; float64, nan where there are none."""
+        """Share of each class's recordings that are answered right; float64, nan for classes without recordings."""
         counts = np.bincount(self.labels, minlength=self.classes)
         with np.errstate(invalid="ignore"):
             return np.diag(self.confusion) / counts

@@ -22,11 +22,11 @@ _LOOK = 0.2
 
 
 class SpiceMissing(InvalidValue):
-    """There is no ngspice; the message says what to type."""
+    """ngspice is not installed; the message says what to type."""
 
 
 class Stopped(CrossrampError):
-    """The run was told to stop."""
+    """The run was stopped on request."""
 
     exit_status = ExitStatus.FAILED
 
@@ -58,7 +58,7 @@ class Waveforms:
 
 
 def find_ngspice() -> str:
-    """Path of the program; SpiceMissing if there is none."""
+    """Path of the program; raises SpiceMissing if it is not installed."""
     path = shutil.which("ngspice")
     if path is None:
         raise SpiceMissing("ngspice is not installed; type: sudo apt-get install ngspice")

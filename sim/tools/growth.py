@@ -15,7 +15,7 @@ LOOK_SECONDS = 0.2
 
 
 class Growth:
-    """A file that a process writes as it goes on, watched by whoever waits for the process.
+    """A file that a process writes while it works, watched by the code that waits for the process.
 
     Seconds are those that were spent waiting, not those of a clock: a machine that was suspended, or had no time for
     this process, gives the other one more time, not less.

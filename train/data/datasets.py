@@ -65,7 +65,7 @@ def class_names(words: tuple[str, ...]) -> tuple[str, ...]:
 def cache_file(folder: Path | str, settings: FeatureSettings) -> Path:
     """Where the levels of a folder are kept unless somebody says otherwise: in the user's cache folder.
 
-    One file a folder and front end, so that recipes which differ in that take turns without reading all anew.
+    One file for each folder and front end, so that recipes with different front ends do not read all data again.
     """
     name = content_hash(repr((str(Path(folder).resolve()), _spectrum(settings))))
     return crossramp_cache.cache_folder("levels") / f"{name}.npz"

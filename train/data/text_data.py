@@ -56,7 +56,7 @@ class TextCorpus:
 def load_text(path: Path | str, settings: Text) -> TextCorpus:
     """Reads a file, or the files ``*.txt`` of a folder in the order of their names, a line's end between two.
 
-    A byte order mark is dropped, and every line ends in a line feed, whatever it ended in.
+    A byte order mark is dropped, and every line ends in a line feed, whatever its line end was.
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ class QuantizedNetwork(nn.Module):
         return share * total.sign()
 
     def projection_levels(self) -> Tensor | None:
-        """Integer weights of the projection, shape (hidden, units), or None where there is none."""
+        """Integer weights of the projection, shape (hidden, units), or None without a projection."""
         if self.projection_weight is None:
             return None
         limit = self.spec.head_weight_max
@@ -193,7 +193,7 @@ class QuantizedNetwork(nn.Module):
         return seen.to(self.head_dtype) @ weight.t() + head_bias, state, kept
 
     def tables(self, array: Array) -> ConversionTables:
-        """The ramps' tables: kept while the thresholds are ideal, made anew for every pass where they are not."""
+        """The ramps' tables: kept while the thresholds are ideal, and otherwise made again for every pass."""
         kept = self._tables
         moved = kept is None or kept.values.device != array.weights.device
         if array.thresholds is not None or moved or kept.resolution != array.resolution:

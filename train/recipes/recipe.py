@@ -157,7 +157,7 @@ def parse_recipe(text: str, where: str) -> Recipe:
     Raises
     ------
     RecipeError
-        For text that is no TOML, a key that is unknown, or a value that is wrong.
+        If the text is not TOML, a key is unknown, or a value is wrong.
     """
     try:
         return _recipe(tomllib.loads(text))
@@ -204,7 +204,7 @@ def _recipe(content: dict[str, Any]) -> Recipe:
 
 
 def _front_end(given: dict[str, Any], base: Recipe) -> FeatureSettings:
-    """The fitted fields depend on the number of inputs: not replaced, but made anew."""
+    """The fitted fields depend on the number of inputs: they are made again instead of replaced."""
     content = {name: value for name, value in base.features.to_dict().items() if name not in _FITTED}
     return FeatureSettings(**(content | given))
 

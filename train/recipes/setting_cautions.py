@@ -62,7 +62,7 @@ def phase_cautions(phase: Phase, batches: int) -> list[str]:
 
 
 def recipe_cautions(recipe: Recipe) -> list[str]:
-    """Settings of a recipe that contradict each other, whatever the data; one line each."""
+    """Settings of a recipe that contradict each other for any data; one line each."""
     found = []
     quantized = recipe.quantized_phase
     if recipe.devices is not None and not quantized.epochs:

@@ -33,12 +33,12 @@ class Checkpoint:
     restart : bool
         Takes no notice of a file that is there.
     remedy : str
-        The end of a message about a file that is no good.
+        The end of a message about a file that cannot be used.
 
     Raises
     ------
     InvalidValue
-        For a file that is no checkpoint, or one of another run.
+        If the file is not a checkpoint, or is one of another run.
     """
 
     def __init__(

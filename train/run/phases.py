@@ -178,7 +178,7 @@ def chips(recipe: Recipe, spec: Specification) -> Imperfections | None:
 
 
 def origin(recipe: Recipe, device: str = "cpu") -> dict[str, Any]:
-    """What the provenance of every model says: recipe, seed, versions, technology, and a device that is no CPU."""
+    """What the provenance of every model says: recipe, seed, versions, technology, and a device other than a CPU."""
     technology = recipe.technology()
     more = {} if technology is None else {"technology_hash": technology.content_hash}
     if device != "cpu":

@@ -66,7 +66,7 @@ class Epoch:
 
 
 class Progress(Protocol):
-    """Is told how training goes."""
+    """Receives the progress of training."""
 
     def batch(self, phase: Phase, epoch: int, done: int, total: int) -> None: ...
 
@@ -104,7 +104,7 @@ class Task(Protocol):
 
 
 class Diverged(CrossrampError, RuntimeError):
-    """Loss or gradient is no number any more; the network is as it was before that batch."""
+    """Loss or gradient is not a number any more; the network is as it was before that batch."""
 
     exit_status = ExitStatus.REFUSED
 

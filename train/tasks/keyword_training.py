@@ -142,7 +142,7 @@ def train(
     Raises
     ------
     ~crossramp.train.run.schedule.Diverged
-        When the loss is no number any more; the checkpoint holds the last good epoch.
+        If the loss is not a number any more; the checkpoint holds the last good epoch.
     """
     spec = specification(recipe)
     settings = feature_settings(corpus, recipe.features)

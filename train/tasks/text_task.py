@@ -77,7 +77,7 @@ class TextTask:
         return bits * math.log(2), bits
 
     def guessing_loss(self) -> float:
-        """The entropy of the validation part's characters, whatever stands before them; in nats."""
+        """The entropy of the validation part's characters without their context; in nats."""
         counts = np.bincount(streams(self.corpus, "validation")[1].ravel())
         shares = counts[counts > 0] / counts.sum()
         return float(-(shares * np.log(shares)).sum())

@@ -91,7 +91,7 @@ def train_text(
     InvalidValue
         For a text that is too short for a batch of the recipe.
     ~crossramp.train.run.schedule.Diverged
-        When the loss is no number any more; the checkpoint holds the last good epoch.
+        If the loss is not a number any more; the checkpoint holds the last good epoch.
     """
     for phase in (recipe.float_phase, recipe.quantized_phase):
         check_streams(corpus, phase)

@@ -207,7 +207,7 @@ class Chip(Cells):
     # ---- ramps ---------------------------------------------------------------------------------------------------
 
     def nominal_ramps(self) -> Ramps:
-        """What the ramps are to be, whatever becomes of their cells."""
+        """The targets of the ramps, regardless of their cells."""
         tech, spec = self.technology, self.spec
         ideal = ramps(spec)
         thresholds = np.stack([ramp.clipped_floors(spec.mac_max) + 0.5 for ramp in ideal])

@@ -132,7 +132,7 @@ class _Translation:
         return self.external()
 
     def external(self):
-        """A conventional ramp: nominal volts, with an error of its own on every step, whatever the read voltage is."""
+        """A conventional ramp: nominal volts at any read voltage, with an error of its own on every step."""
         array, tech = self.array, self.tech
         ideal = DeviceInstance.ideal(self.spec, np.zeros(array.positive.shape, np.int64))
         random = np.random.default_rng(np.random.SeedSequence(array.seed, spawn_key=(7, 7, 0)))

@@ -252,7 +252,7 @@ class DeviceInstance:
         return cls(spec, **(shape | filled))
 
     def replace(self, **changes) -> "DeviceInstance":
-        """A copy with some numbers changed, checked anew."""
+        """A copy with some numbers changed, checked again."""
         return replace(self, **changes)
 
     @cached_property

@@ -130,7 +130,7 @@ class Charges:
     doubt : float
         Bound on its error.
     ends : float64 array, shape (columns,)
-        A charge beyond ± this converts to the first or the last code, whatever the noise.
+        A charge beyond ± this converts to the first or the last code for any noise.
     """
 
     def __init__(self, window: Window, batch: int, dtype, doubt: float, ends: np.ndarray):

@@ -168,7 +168,7 @@ class FastDevice:
         self.state_sigma = np.sqrt(squares + device.noise_variance[self.state_bank.columns]).T.ravel()
 
     def _ends(self) -> np.ndarray:
-        """Of each column: a charge beyond ± this gives the first or the last code, whatever the noise."""
+        """Of each column: a charge beyond ± this gives the first or the last code for any noise."""
         device, spec = self.device, self.spec
         ends = np.empty(spec.columns)
         for bank in self.banks:

@@ -143,7 +143,7 @@ class Technology:
         return self.sources[name]
 
     def replace(self, changes: dict, source: str = "changed by the user") -> "Technology":
-        """A copy with other values, checked anew. ``read_mode``, ``pair`` and ``ramp`` can be changed likewise.
+        """A copy with other values, checked again. ``read_mode``, ``pair`` and ``ramp`` can be changed likewise.
 
         Raises
         ------
@@ -214,7 +214,7 @@ def parse(text: str, where: str) -> Technology:
     Raises
     ------
     TechnologyError
-        For text that is no TOML, or wrong content.
+        If the text is not TOML, or its content is wrong.
     """
     try:
         content = tomllib.loads(text)
