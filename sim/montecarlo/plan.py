@@ -278,7 +278,5 @@ def _flat(tables: dict) -> dict:
 
 
 def unknown(name: str, known) -> str:
-    """The end of a message about a name that is not in ``known``."""
-    near = difflib.get_close_matches(name, list(known), n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(list(known)[:40])}"
-    return f"{name!r} is unknown; {hint}"
+    """The message about a name that is not in ``known``."""
+    return f"{name!r} is unknown; {suggestion(name, known)}"

@@ -42,12 +42,6 @@ def _number(default: Any, low: float, high: float, meaning: str) -> Any:
     return field(default=default, metadata={"low": low, "high": high, "meaning": meaning})
 
 
-def unknown(name: str, known: Iterable[str]) -> str:
-    """The end of a message about a name that is not in ``known``: the nearest one, or all."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-
-
 def check(settings: Any, table: str) -> None:
     """Checks every field that states a range, and turns whole numbers given for real ones into those.
 
