@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 from crossramp.golden.common.errors import CrossrampError, ExitStatus
+from crossramp.golden.spec.boundary_wires import PIN_NAMES
 from crossramp.golden.spec.specification import Specification
 
 #: Every rule: its name, and what breaks it. The order is that of the bits of ``protocol.sv``, and decides which one is
@@ -135,8 +136,7 @@ class ProtocolChecker:
             raise AssertionError(f"the protocol checker saw no conversion in {self.clocks} clocks: nothing was checked")
 
     def _sample(self, pins) -> dict[str, int]:
-        names = (*self._lines, "reset", "integrate", "hold", "state", "ramp_reset", "tick", "tap", "calibration")
-        return {name: int(getattr(pins, name)) for name in names}
+        return {name: int(getattr(pins, name)) for name in PIN_NAMES}
 
     def _broken(self, now: dict[str, int]) -> dict[str, str]:
         broken = {}

@@ -44,8 +44,7 @@ module crossramp_protocol #(
 
   // What is wide is looked at in the phase that needs it: the checker runs on every clock of bulk simulations.
   wire driven = (row_pos | row_neg) != 0 || (state_pos | state_neg) != 0;
-  wire unknown = ^{reset, integrate, hold, ramp_reset, tick, state, tap, calibration} === 1'bx ||
-                 ^{row_pos, row_neg, state_pos, state_neg} === 1'bx;
+`include "unknown.svh"
 
   task forget;
     begin

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The checker ``protocol.sv``: its text, with the rules of :mod:`.protocol` and the boundary's ports; its instance."""
 
+from crossramp.golden.spec.boundary_wires import PIN_NAMES
 from crossramp.golden.spec.specification import Specification
 
 from ..array.boundary_verilog import CONNECTIONS, LISTS, instance, sizes
@@ -25,9 +26,15 @@ def _rules() -> str:
     )
 
 
+def _unknown() -> str:
+    """The wire ``unknown``: some pin is X or Z. A simulator looks again only at a pin that changes."""
+    pins = " ||\n      ".join(f"^{name} === 1'bx" for name in PIN_NAMES)
+    return f"  wire unknown =\n      {pins};\n"
+
+
 def checker_source() -> str:
     """The text of :data:`CHECKER`."""
-    return completed(CHECKER, LISTS | {"rules.svh": _rules()})
+    return completed(CHECKER, LISTS | {"rules.svh": _rules(), "unknown.svh": _unknown()})
 
 
 def checker_instance(spec: Specification) -> str:
