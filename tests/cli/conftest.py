@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from crossramp.cli.commands.generate import generate
 from crossramp.cli.main import main
 from crossramp.golden.inputs.features import FeatureSettings
 from crossramp.golden.inputs.text_codes import TextSettings
-from crossramp.golden.network.model_file import Model, save_model
+from crossramp.golden.network.model_file import Model, load_model, save_model
 from crossramp.golden.spec.specification import Specification
 
 from tests.support.strategies import network_of
@@ -68,6 +69,14 @@ def model_file(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("model") / "tiny.npz"
     save_model(path, small_model())
     return path
+
+
+@pytest.fixture(scope="session")
+def generated(tmp_path_factory, model_file) -> Path:
+    """What ``generate`` writes for the model of :func:`model_file`. Copy it before a file is changed."""
+    folder = tmp_path_factory.mktemp("generated") / "tiny"
+    generate(load_model(model_file), folder, name="tiny")
+    return folder
 
 
 @pytest.fixture(scope="session")
