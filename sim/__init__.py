@@ -33,6 +33,7 @@ _EXPORTS = {
     "RULES": "checking.protocol",
     "ProtocolChecker": "checking.protocol",
     "ProtocolError": "checking.protocol",
+    "StreamPauses": "cocotb.pauses",
     "burst_pauses": "cocotb.pauses",
     "no_pauses": "cocotb.pauses",
     "random_pauses": "cocotb.pauses",

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """cocotb: a whole bench around a generated macro or network, and the parts it is made of."""
 
-from collections.abc import Iterator
-
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
@@ -18,6 +16,7 @@ from ..array.array_interface import Array, ArrayError, CheckedArray
 from ..array.python_array import SimulatorPins
 from ..checking.protocol import ProtocolChecker
 from ..checking.shown_steps import shown_traces
+from .pauses import NEVER, StreamPauses
 from .streams import StreamSink, StreamSource, stream_signals
 
 
@@ -172,8 +171,7 @@ class MacroBench:
         What stands behind the boundary: :class:`.python_array.ArrayModel`, or any object with its ``clock``. Of an
         array that
         also has ``finish``, :meth:`traces` checks and gives the MACs.
-    x_pauses, h_pauses, logit_pauses, answer_pauses : iterators of bool, or None
-        See :mod:`.pauses`.
+    pauses : StreamPauses
     watchdog_clocks : int or None
         None: ten steps' worth, and two logits'.
     strict : bool
@@ -199,10 +197,7 @@ class MacroBench:
         spec: Specification,
         model: Array,
         *,
-        x_pauses: Iterator[bool] | None = None,
-        h_pauses: Iterator[bool] | None = None,
-        logit_pauses: Iterator[bool] | None = None,
-        answer_pauses: Iterator[bool] | None = None,
+        pauses: StreamPauses = NEVER,
         watchdog_clocks: int | None = None,
         strict: bool = True,
         calibration: int = 0,
@@ -214,7 +209,7 @@ class MacroBench:
             raise ArrayError(f"the array is for specification {of.hardware_hash}, the bench for {spec.hardware_hash}")
         self._calibration = calibration
         self.checker = ProtocolChecker(spec, strict=strict)
-        self._pauses = {"x": x_pauses, "h": h_pauses, "logit": logit_pauses, "answer": answer_pauses}
+        self._pauses = pauses
         # A logit takes units + 5 clocks, in which nothing else need happen.
         patience = 10 * (spec.clocks_per_step + spec.inputs) + 2 * (spec.hidden + 5) + 1000
         self._watchdog_clocks = watchdog_clocks or patience
@@ -227,7 +222,7 @@ class MacroBench:
         if hasattr(dut, "calibration"):
             dut.calibration.value = self._calibration
         cocotb.start_soon(Clock(dut.clk, period_ns, unit="ns").start())
-        self.x = StreamSource(**stream_signals(dut, "x", ("code", "last")), pauses=self._pauses["x"])
+        self.x = StreamSource(**stream_signals(dut, "x", ("code", "last")), pauses=self._pauses.x)
         self.h = self._sink("h", ("codes", "end", "last"))
         network = hasattr(dut, "answer_valid")
         self.logits = self._sink("logit", ("value", "last")) if network else None
@@ -255,7 +250,7 @@ class MacroBench:
         self.dut.rst.value = 0
 
     def _sink(self, name, payload) -> StreamSink:
-        return StreamSink(**stream_signals(self.dut, name, payload), name=name, pauses=self._pauses[name])
+        return StreamSink(**stream_signals(self.dut, name, payload), name=name, pauses=getattr(self._pauses, name))
 
     def _progress(self) -> str:
         what = "steps are answered" if self._every_step else "utterances are finished"

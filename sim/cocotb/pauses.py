@@ -3,9 +3,31 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from crossramp.golden.common.errors import InvalidValue
+
+
+@dataclass(frozen=True)
+class StreamPauses:
+    """When each stream of a bench pauses; iterators of bool, one a clock, and None where it never does.
+
+    Attributes
+    ----------
+    x : iterator or None
+        Clocks without ``valid``.
+    h, logit, answer : iterators or None
+        Clocks without ``ready``.
+    """
+
+    x: Iterator[bool] | None = None
+    h: Iterator[bool] | None = None
+    logit: Iterator[bool] | None = None
+    answer: Iterator[bool] | None = None
+
+
+NEVER = StreamPauses()
 
 
 def no_pauses() -> Iterator[bool]:

@@ -21,6 +21,7 @@ from crossramp.sim import (
     MacroBench,
     MismatchError,
     Scoreboard,
+    StreamPauses,
     Stuck,
     burst_pauses,
     compare_traces,
@@ -97,10 +98,12 @@ async def pauses_everywhere(dut):
         dut,
         model,
         (2, 3),
-        x_pauses=random_pauses(SEED, 0.5),
-        h_pauses=burst_pauses(SEED + 1, 3, 60),
-        logit_pauses=random_pauses(SEED + 2, 0.7),
-        answer_pauses=burst_pauses(SEED + 3, 2, 80),
+        pauses=StreamPauses(
+            x=random_pauses(SEED, 0.5),
+            h=burst_pauses(SEED + 1, 3, 60),
+            logit=random_pauses(SEED + 2, 0.7),
+            answer=burst_pauses(SEED + 3, 2, 80),
+        ),
     )
     compare(bench, batches).check()
 
@@ -149,7 +152,7 @@ async def slow_x_is_not_silence(dut):
     pace = SPEC.clocks_per_step
     pauses = (clock % pace != 0 for clock in count())
     model = ArrayModel(SPEC, NETWORK.weights.macro)
-    bench, batches = await run(dut, model, (1,), x_pauses=pauses, watchdog_clocks=pace * 3 // 2)
+    bench, batches = await run(dut, model, (1,), pauses=StreamPauses(x=pauses), watchdog_clocks=pace * 3 // 2)
     compare(bench, batches).check()
 
 

@@ -14,7 +14,7 @@ from .alphabet import Alphabet
 from .float_network import FloatNetwork
 from .imperfections import Array, Imperfections
 from .rounding import round_through
-from .sequence import ConversionTables, State, Trace, exact_dtype, run_sequence
+from .sequence import Conversions, ConversionTables, State, Trace, exact_dtype, run_sequence
 
 __all__ = ["QuantizedNetwork"]
 
@@ -184,7 +184,8 @@ class QuantizedNetwork(nn.Module):
         projection = self.projection_levels()
         projection = None if projection is None else projection.to(self.dtype)
         tables = self.tables(array)
-        hidden, state, kept = run_sequence(drive, h_levels, spec, tables, array, variance, trace, state, projection)
+        conversions = Conversions(spec, array, tables, drive, h_levels, variance)
+        hidden, state, kept = run_sequence(conversions, projection, state, trace)
         weight, head_bias = (tensor.to(self.head_dtype) for tensor in self.head_levels())
         if spec.readout == "mean":
             seen, head_bias = hidden.sum(0), head_bias * steps

@@ -14,7 +14,7 @@ Software gets them quickly that way; the hardware has no such table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from torch import Tensor
 
 from .imperfections import Array
 
-__all__ = ["ConversionTables", "State", "Trace", "exact_dtype", "run_sequence"]
+__all__ = ["ConversionTables", "Conversions", "State", "Trace", "exact_dtype", "run_sequence"]
 
 State = tuple[Tensor, Tensor]
 """c and h of a batch, shapes (batch, units) and (batch, hidden)."""
@@ -128,11 +128,15 @@ class Conversions:
     ----------
     spec : Specification
     array : Array
+        What stands behind the periphery in this pass.
     tables : ConversionTables
-    drive : float tensor, shape (steps, batch, columns)
+        Of its ramps.
+    drive : float tensor of `exact_dtype`, shape (steps, batch, columns)
+        What the x rows and the bias rows add to each MAC: integers.
     recurrent : float tensor, shape (hidden, columns)
+        Levels of the h rows: integers, unless imperfections make them real.
     variance : float tensor, shape (steps, batch, any), or None
-        As `run_sequence` takes them.
+        Of the array's noise, from x and bias rows: its own :meth:`~.imperfections.Array.variance`.
     """
 
     spec: Specification
@@ -140,7 +144,7 @@ class Conversions:
     tables: ConversionTables
     drive: Tensor
     recurrent: Tensor
-    variance: Tensor | None
+    variance: Tensor | None = None
 
     def first(self, step: int, hidden: Tensor, values: Tensor, slopes: Tensor) -> Tensor:
         """The first conversion of a step, of x and of ``hidden``, shape (batch, hidden): what the comparators saw.
@@ -164,9 +168,9 @@ class Conversions:
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, drive, recurrent, projection, start, spec, tables, array, variance, trace):
+    def forward(ctx, drive, recurrent, projection, conversions, start, trace):
         steps, batch, columns = drive.shape
-        units = spec.units
+        spec, units = conversions.spec, conversions.spec.units
         one = float(1 << spec.state_frac_bits)
         multiplier, shift = spec.state_gain
         gain = multiplier / 2.0**shift
@@ -179,7 +183,8 @@ class _Sequence(torch.autograd.Function):
         if start is not None:
             state[0], hidden[0] = start
         kept = Trace(new(steps, batch, columns), values, state[1:], new(steps, batch, units), state_values, hidden[1:])
-        conversions = Conversions(spec, array, tables, drive, recurrent, variance)
+        # What autograd differentiates must be its own argument; here both are without a graph.
+        conversions = replace(conversions, drive=drive, recurrent=recurrent)
         # Line by line what `golden.network.lstm.Lstm.step` does.
         for t in range(steps):
             macs = conversions.first(t, hidden[t], values[t], slopes[t])
@@ -238,38 +243,23 @@ class _Sequence(torch.autograd.Function):
         flat = drive_gradient.view(-1, columns)
         recurrent_gradient = hidden[:-1].reshape(-1, spec.hidden).t() @ flat
         projection_gradient = None if projection is None else sums_gradient.flatten(0, 1).t() @ wide.flatten(0, 1)
-        return drive_gradient, recurrent_gradient, projection_gradient, None, None, None, None, None, None
+        return drive_gradient, recurrent_gradient, projection_gradient, None, None, None
 
 
 def run_sequence(
-    drive: Tensor,
-    recurrent: Tensor,
-    spec: Specification,
-    tables: ConversionTables,
-    array: Array,
-    variance: Tensor | None = None,
-    trace: bool = False,
-    start: State | None = None,
-    projection: Tensor | None = None,
+    conversions: Conversions, projection: Tensor | None = None, start: State | None = None, trace: bool = False
 ) -> tuple[Tensor, State, Trace | None]:
     """Hidden states of every step.
 
     Parameters
     ----------
-    drive : float tensor of `exact_dtype`, shape (steps, batch, columns)
-        What the x rows and the bias rows add to each MAC: integers.
-    recurrent : float tensor, shape (hidden, columns)
-        Levels of the h rows: integers, unless imperfections make them real.
-    array : Array
-        What stands behind the periphery in this pass.
-    variance : float tensor, shape (steps, batch, any), or None
-        Of the array's noise, from x and bias rows: its own :meth:`~.imperfections.Array.variance`.
-    trace : bool
-        Whether to keep all the inner values as well.
-    start : pair of float tensors, shapes (batch, units) and (batch, hidden), or None
-        c and h before the first step, in which nothing is differentiated; None: zeros, a state reset.
+    conversions : Conversions
     projection : float tensor, shape (hidden, units), or None
         Integer weights of the projection, where the specification has one.
+    start : pair of float tensors, shapes (batch, units) and (batch, hidden), or None
+        c and h before the first step, in which nothing is differentiated; None: zeros, a state reset.
+    trace : bool
+        Whether to keep all the inner values as well.
 
     Returns
     -------
@@ -277,7 +267,8 @@ def run_sequence(
         hidden: pulse codes, shape (steps, batch, hidden), differentiable in ``drive``, ``recurrent`` and
         ``projection``; end: c and h after the last step, which the next part of the same sequences starts from.
     """
-    hidden, c, *kept = _Sequence.apply(drive, recurrent, projection, start, spec, tables, array, variance, trace)
+    drive, recurrent = conversions.drive, conversions.recurrent
+    hidden, c, *kept = _Sequence.apply(drive, recurrent, projection, conversions, start, trace)
     return hidden, (c, hidden[-1].detach()), Trace(*kept) if trace else None
 
 

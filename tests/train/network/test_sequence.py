@@ -10,7 +10,7 @@ from crossramp.golden.spec.cells import Gate
 from crossramp.golden.spec.specification import Specification
 from crossramp.train.network.imperfections import Array, Imperfections
 from crossramp.train.network.quantized_network import QuantizedNetwork
-from crossramp.train.network.sequence import ConversionTables, exact_dtype, run_sequence
+from crossramp.train.network.sequence import Conversions, ConversionTables, exact_dtype, run_sequence
 from hypothesis import given, settings
 from torch import nn
 
@@ -232,7 +232,7 @@ class _Surrogate:
 
 @pytest.mark.parametrize("projected", [0, 2])
 def test_gradients_are_the_straight_through_ones(projected):
-    from crossramp.train.network.sequence import ConversionTables, run_sequence
+    from crossramp.train.network.sequence import Conversions, ConversionTables, run_sequence
 
     # 24 bits of state: with float64, the comparison is not blurred by rounding errors.
     spec = Specification(
@@ -254,7 +254,7 @@ def test_gradients_are_the_straight_through_ones(projected):
         inputs.append(projection)
     array = Array(recurrent)
     tables = ConversionTables(spec, torch.float64, array)
-    found, _, _ = run_sequence(drive, recurrent, spec, tables, array, projection=projection)
+    found, _, _ = run_sequence(Conversions(spec, array, tables, drive, recurrent), projection)
     expected = _Surrogate(spec).hidden(drive, recurrent, projection)
     assert torch.equal(found.detach(), expected.detach().round())
     assert not projected or (expected.abs() == spec.input_max).any()
@@ -295,7 +295,7 @@ def test_no_gradient_passes_a_saturated_c():
     drive = torch.full((2, 1, spec.columns), 200.0, dtype=dtype, requires_grad=True)
     recurrent = torch.zeros(spec.hidden, spec.columns, dtype=dtype)
     tables = ConversionTables(spec, dtype, array)
-    hidden, _, trace = run_sequence(drive, recurrent, spec, tables, array, trace=True)
+    hidden, _, trace = run_sequence(Conversions(spec, array, tables, drive, recurrent), trace=True)
     assert (trace.state[0] < spec.state_max).all()
     assert (trace.state[1] == spec.state_max).all()
     hidden[1].sum().backward()
@@ -303,7 +303,7 @@ def test_no_gradient_passes_a_saturated_c():
     assert all((spec.of_bank(drive.grad[1], gate) == 0).all() for gate in "ifg")
     assert (drive.grad[0] == 0).all()
     drive.grad = None
-    hidden, _, _ = run_sequence(drive, recurrent, spec, tables, array)
+    hidden, _, _ = run_sequence(Conversions(spec, array, tables, drive, recurrent))
     hidden[0].sum().backward()
     assert all((spec.of_bank(drive.grad[0], gate) > 0).all() for gate in "igo")
 
