@@ -20,12 +20,6 @@ def round_shift(value: np.ndarray, shift: int) -> np.ndarray:
     return np.where(value < 0, -magnitude, magnitude)
 
 
-def round_half_away(value: np.ndarray) -> np.ndarray:
-    """Real ``value`` rounded to the nearest integer (int64), halves away from zero."""
-    value = np.asarray(value, float)
-    return (np.sign(value) * np.floor(np.abs(value) + 0.5)).astype(np.int64)
-
-
 def saturate(value: np.ndarray, limit: int) -> np.ndarray:
     """``value`` held within ±``limit``; never wraps."""
     return np.clip(value, -limit, limit)

@@ -46,14 +46,6 @@ def cured(text: str, top: str, ports: list[str]) -> str:
     return _linted(_ordered_top(_plain_module_names(text), top, ports))
 
 
-def strip_initial(text: str) -> str:
-    """``text`` without the registers' initial values; memories keep their contents.
-
-    For simulations that start from random flip-flops, to see that reset alone puts the design in order.
-    """
-    return re.sub(rf"^ *initial (?!begin\b|{_EVENT}\b)[^;]*;\n", "", text, flags=re.MULTILINE)
-
-
 def _absent(pattern: str, text: str, what: str):
     """Raise UnexpectedText if ``pattern`` is still in ``text``."""
     left = re.search(pattern, text, flags=re.MULTILINE)

@@ -89,8 +89,3 @@ def program_ramp(
         reached[..., k] = program(lacking, rng)
         level = level + reached[..., k]
     return reached
-
-
-def threshold_errors(targets: np.ndarray, reached: np.ndarray, start_error: np.ndarray | float = 0.0) -> np.ndarray:
-    """By how much each threshold of programmed ramps lies too high; shape and unit of ``targets``."""
-    return np.asarray(start_error, float)[..., None] + np.cumsum(np.asarray(reached) - np.asarray(targets), axis=-1)

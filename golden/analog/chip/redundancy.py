@@ -9,7 +9,6 @@ so the choice belongs to the equipment that reads the cells back or drives known
 Aging and temperature do not change the choice.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -88,12 +87,6 @@ def choose(thresholds: np.ndarray, ramp: Ramp, latch: str = "last_high") -> int:
     if thresholds.ndim != 2 or len(thresholds) == 0:
         raise ValueError(f"thresholds have the shape {thresholds.shape}; expected (candidates, {len(ramp.floors)})")
     return int(np.argmin(activation_error(after_calibration(thresholds, ramp), ramp, latch)))
-
-
-def choose_ramps(candidates: Sequence[np.ndarray], ramps: Sequence[Ramp], latch: str = "last_high") -> np.ndarray:
-    """:func:`choose` for each ramp; int64, shape (ramps,)."""
-    pairs = zip(candidates, ramps, strict=True)
-    return np.array([choose(thresholds, ramp, latch) for thresholds, ramp in pairs], np.int64)
 
 
 @lru_cache(maxsize=32)

@@ -12,8 +12,10 @@ import pytest
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
-from crossramp.rtl.verilog.backend_text import UnexpectedText, cured, strip_initial
+from crossramp.rtl.verilog.backend_text import UnexpectedText, cured
 from crossramp.rtl.verilog.verilog_writer import port_table, to_verilog
+
+from tests.support.bare_verilog import strip_initial
 
 # Reading the ports of a component is all that some tests want of it.
 pytestmark = pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")

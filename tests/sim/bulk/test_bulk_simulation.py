@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from crossramp.golden.network.ramps import Ramp
-from crossramp.rtl.verilog.backend_text import strip_initial
 from crossramp.sim.array.array_setup import IDEAL, ArraySetup
 from crossramp.sim.array.programming import Programming
 from crossramp.sim.bulk.bulk_simulation import PAUSES, simulate_bulk
@@ -17,6 +16,7 @@ from crossramp.sim.checking.scoreboard import MismatchError
 from crossramp.sim.tools.run_options import BuildOptions, Pauses
 from crossramp.sim.tools.simulators import SimulationError
 
+from tests.support.bare_verilog import strip_initial
 from tests.support.comparison import compared
 from tests.support.designs import SPECS, network_of, utterances_of
 

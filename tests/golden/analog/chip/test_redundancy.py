@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.analog.chip.redundancy import activation_error, after_calibration, choose, choose_ramps
+from crossramp.golden.analog.chip.redundancy import activation_error, after_calibration, choose
 from crossramp.golden.analog.conversion.calibration import reference_tick
 from crossramp.golden.network.ramps import Ramp, latch
 from crossramp.golden.spec.activations import activation
@@ -52,7 +52,7 @@ def test_the_best_column_is_chosen_whatever_its_offset(rng):
     best = int(np.argmin([sampled_error(column, SIGMOID, "last_high") for column in mended]))
     assert choose(columns, SIGMOID) == best
     assert choose(columns + rng.normal(0, 100, (8, 1)), SIGMOID) == best
-    assert choose_ramps([columns, columns[::-1]], [SIGMOID, SIGMOID]).tolist() == [best, 7 - best]
+    assert choose(columns[::-1], SIGMOID) == 7 - best
     assert choose(np.stack([SIGMOID.thresholds] * 2), SIGMOID) == 0
 
 
@@ -66,7 +66,6 @@ def test_the_latch_decides_which_column_is_best(rng):
         for mode in ("last_high", "first_trip"):
             best = int(np.argmin([sampled_error(column, SIGMOID, mode, 20_001) for column in mended]))
             assert choose(columns, SIGMOID, mode) == best
-            assert choose_ramps([columns], [SIGMOID], mode).tolist() == [best]
             found.append(best)
         differ += found[0] != found[1]
     assert differ > 3
