@@ -116,6 +116,12 @@ def _codes_read(cell: Cell, update: int) -> tuple[Field, ...]:
     return tuple(fields)
 
 
+def _beat_of(names: Sequence[str]) -> str:
+    """What the strobe of monitor ports means: "a beat of monitor_i, _f and _g is there"."""
+    *others, last = names
+    return f"a beat of monitor_{', _'.join(others)} and _{last} is there"
+
+
 def answer_bits(spec: Specification) -> int:
     """Width of the answer's class index."""
     return max((spec.classes - 1).bit_length(), 1)
@@ -125,7 +131,7 @@ GROUPS = (
     Group(
         "gates",
         "monitor",
-        "a beat of monitor_i, _f and _g is there",
+        _beat_of(LSTM.updates[0]),
         _codes_read(LSTM, 0),
         lambda s: s.beats,
         "codes",
@@ -133,7 +139,7 @@ GROUPS = (
     Group(
         "state",
         "monitor",
-        "a beat of monitor_c and _q is there",
+        _beat_of("cq"),
         (
             Field(
                 "c", lambda s: s.state_bits, "new cell state c, signed, units of 2**-state_frac_bits", "c", signed=True
@@ -146,7 +152,7 @@ GROUPS = (
     Group(
         "output",
         "monitor",
-        "a beat of monitor_o and _t is there",
+        _beat_of(LSTM.updates[1]),
         _codes_read(LSTM, 1),
         lambda s: s.beats,
         "output",

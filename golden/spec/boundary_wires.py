@@ -9,6 +9,7 @@ the rules.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .lstm_cell import LSTM
 from .specification import Specification
 
 
@@ -76,7 +77,7 @@ BOUNDARY = (
     BoundaryWire("row_neg", "drive row r with the negative read voltage", "rows", group="pulses"),
     BoundaryWire("state_pos", "drive the state cell of unit u positively", "units", group="pulses"),
     BoundaryWire("state_neg", "drive the state cell of unit u negatively", "units", group="pulses"),
-    _phase("state", "second conversion: only bank g's columns matter"),
+    _phase("state", f"second conversion: only bank {LSTM.state_gate}'s columns matter"),
     _phase("integrate", "the integrators accumulate"),
     _phase("reset", "the integrators are emptied", init=1),
     _phase("hold", "nothing is driven, the integrators keep their value"),
@@ -86,7 +87,7 @@ BOUNDARY = (
     BoundaryWire("calibration", "bias cells applied while array_ramp_reset is high", "calibration", group="ramp"),
     BoundaryWire(
         "comparators",
-        "column c's value exceeds its ramp; asynchronous; banks i, f, g, o",
+        f"column c's value exceeds its ramp; asynchronous; banks {', '.join(LSTM.gates)}",
         "columns",
         to_array=False,
         group="comparators",

@@ -74,7 +74,9 @@ def array_instance(spec: Specification) -> str:
     parameters = sizes(spec) | {
         "RAMPS": len(spec.ramps),
         "CALIBRATION_CELLS": spec.calibration_cells,
-        "RAMP_OF_BANK": f"32'h{bank_ramps:08x}",
+        "BANKS": len(spec.gate_names),
+        "RAMP_OF_BANK": f"{8 * len(spec.gate_names)}'h{bank_ramps:0{2 * len(spec.gate_names)}x}",
+        "STATE_COLUMN": spec.bank(spec.state_gate).start,
         "INPUT_MAX": spec.input_max,
         "STATE_PULSE_MAX": spec.state_pulse_max,
     }

@@ -22,7 +22,9 @@ module crossramp_crossbar #(
 `include "boundary_sizes.svh"
     parameter RAMPS = 1,
     parameter CALIBRATION_CELLS = 0,  // of each ramp
-    parameter [31:0] RAMP_OF_BANK = 0,  // 8 bits each, bank i lowest
+    parameter BANKS = 1,  // of UNITS adjacent columns each
+    parameter [8*BANKS-1:0] RAMP_OF_BANK = 0,  // 8 bits each, the first bank lowest
+    parameter STATE_COLUMN = 0,  // the first column of the bank with the state cells
     // For device_crossbar.sv, whose integrators forget; not needed here, nor is the pin `state`.
     /* verilator lint_off UNUSEDPARAM */
     parameter INPUT_MAX = 1,
@@ -72,9 +74,9 @@ module crossramp_crossbar #(
   // A column falls when the ramp passes its value, and ramps rise: a bank is looked at only when its ramp has passed
   // the lowest value that still exceeds it, and of its columns only those that do. One that falls back starts anew.
   integer above[0:COLUMNS-1];  // the columns that exceed their ramp: those of bank b from b * UNITS on
-  integer remaining[0:3];  // how many
-  real lowest[0:3];  // value among them
-  real passed[0:3];  // level of the bank's ramp at the last comparison
+  integer remaining[0:BANKS-1];  // how many
+  real lowest[0:BANKS-1];  // value among them
+  real passed[0:BANKS-1];  // level of the bank's ramp at the last comparison
   real lowest_above;
   reg anew;
 
@@ -255,7 +257,7 @@ module crossramp_crossbar #(
           if (line_clocks[k][STATE+u]) driven = driven + (1 << k);
           if (line_clocks[k][STATE_NEGATIVE+u]) driven = driven - (1 << k);
         end
-        if (driven != 0) value[2*UNITS+u] = value[2*UNITS+u] + $itor(driven) * state_cell[u];
+        if (driven != 0) value[STATE_COLUMN+u] = value[STATE_COLUMN+u] + $itor(driven) * state_cell[u];
       end
       summed = 1;
       anew = 1;
@@ -280,7 +282,7 @@ module crossramp_crossbar #(
             for (r = 0; r < RAMPS; r = r + 1) level[r] = level[r] + ramp_step[r*TICKS+k];
       expected_tap = expected_tap << 1;
       expected = expected + 1;
-      for (b = 0; b < 4; b = b + 1) begin
+      for (b = 0; b < BANKS; b = b + 1) begin
         k = {24'd0, RAMP_OF_BANK[8*b+:8]};
         charge = level[k];
         if (anew || charge < passed[b]) begin

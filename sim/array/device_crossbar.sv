@@ -21,7 +21,9 @@ module crossramp_crossbar #(
 `include "boundary_sizes.svh"
     parameter RAMPS = 1,
     parameter CALIBRATION_CELLS = 0,  // of each ramp
-    parameter [31:0] RAMP_OF_BANK = 0,  // 8 bits each, bank i lowest
+    parameter BANKS = 1,  // of UNITS adjacent columns each
+    parameter [8*BANKS-1:0] RAMP_OF_BANK = 0,  // 8 bits each, the first bank lowest
+    parameter STATE_COLUMN = 0,  // the first column of the bank with the state cells
     parameter INPUT_MAX = 1,  // clocks of the first conversion's window
     parameter STATE_PULSE_MAX = 1  // of the second's
 ) (
@@ -231,7 +233,7 @@ module crossramp_crossbar #(
         end
       for (u = 0; u < UNITS; u = u + 1) begin
         more = $itor(state_pos[u]) - $itor(state_neg[u]) - $itor(last_state_pos[u]) + $itor(last_state_neg[u]);
-        rate[2*UNITS+u] = rate[2*UNITS+u] + more * state_cell[u];
+        rate[STATE_COLUMN+u] = rate[STATE_COLUMN+u] + more * state_cell[u];
       end
       last_pos = row_pos;
       last_neg = row_neg;
@@ -308,7 +310,7 @@ module crossramp_crossbar #(
           end
       if (state_noise)
         for (u = 0; u < UNITS; u = u + 1)
-          squares[2*UNITS+u] = squares[2*UNITS+u] + $itor(state_clocks[u] * state_clocks[u]) * state_variance[u];
+          squares[STATE_COLUMN+u] = squares[STATE_COLUMN+u] + $itor(state_clocks[u] * state_clocks[u]) * state_variance[u];
       for (c = 0; c < COLUMNS; c = c + 1) value[c] = value[c] + $sqrt(squares[c] + noise_variance[c]) * normal(c);
     end
   endtask
@@ -330,7 +332,7 @@ module crossramp_crossbar #(
 
   task compare;
     begin
-      for (b = 0; b < 4; b = b + 1) begin
+      for (b = 0; b < BANKS; b = b + 1) begin
         k = {24'd0, RAMP_OF_BANK[8*b+:8]};
         threshold = level[k] * rise[count-1];
         // Rounding keeps order: where the largest noise of either sign decides alike, so does any other, undrawn.

@@ -256,6 +256,7 @@ def test_toml_may_leave_defaults_out(tmp_path):
     path = tmp_path / "short.toml"
     path.write_text("inputs = 40\nunits = 32\nclasses = 12\n")
     assert load_spec(path) == DEMO
+    assert load_spec(path).format == 1  # as every file that states none
 
 
 @pytest.mark.parametrize(
