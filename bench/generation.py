@@ -4,7 +4,7 @@
     python bench/generation.py [--units 32 256 2016] [--lanes 8] [--json]
 
 Each size runs in a process of its own, so that the peak is its own: that of Python or of yosys, whichever is larger.
-The macro has 40 inputs and 5-bit codes, four columns a unit. Aims, for 8,064 columns: under 60 s, 3 GB, and 20 MB of
+The macro has 40 inputs and 5-bit codes, four columns per unit. Aims, for 8,064 columns: under 60 s, 3 GB, and 20 MB of
 Verilog.
 """
 

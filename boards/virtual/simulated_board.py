@@ -11,7 +11,7 @@ The board's clock turns only while there is something to do: a byte on the line 
 thousand clocks after. Then it stands still, costs no processor time, and goes on with the next byte. So clocks that
 the board counts while it computes are those of a real board, and time between two requests does not pass.
 
-In Verilator a small board makes some two million clocks a second, one of the shipped network half a million; in
+In Verilator a small board makes some two million clocks per second, one of the shipped network half a million; in
 Amaranth's simulator it is thousands, and a byte takes 120 of them at 12 MHz and 1 Mbaud.
 """
 

@@ -108,7 +108,7 @@ def _write(name: str, write) -> None:
 
 
 def _columns(report: RampReport) -> dict[str, list]:
-    """One entry a tick; DNL is that of the code between this tick and the next, so the last tick has none."""
+    """One entry per tick; DNL is that of the code between this tick and the next, so the last tick has none."""
     scale = report.ramp.scale
     return {
         "tick": list(range(1, len(report.floors) + 1)),

@@ -45,7 +45,7 @@ def unnamed() -> Technology:
 
 
 def write_ramps(path: Path, model: Model, technology: Technology) -> None:
-    """One row a cell of each ramp: its taps, tick by tick, the cells of its start, and those of each calibration bit.
+    """One row per cell of each ramp: its taps, tick by tick, the cells of its start, and those of each calibration bit.
 
     ``tap`` is the bit of ``array_tap`` that drives the cell on its tick; ``drives`` says in which direction the cell
     takes the ramp, by ``step_mac``. A tap of 0 S needs no cell. An external ramp has the volts of each tick (``level``)

@@ -18,7 +18,7 @@ _DPI = 110
 
 @own_settings
 def plot_linearity(path: Path, found: dict, title: str) -> None:
-    """Draw what ``crossramp linearity`` found, one row a ramp: staircases, INL before and after calibration, schemes.
+    """Draw what ``crossramp linearity`` found, one row per ramp: staircases, INL before and after calibration, schemes.
 
     Parameters
     ----------

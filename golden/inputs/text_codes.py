@@ -40,7 +40,7 @@ class TextSettings:
     vocabulary : str
         The distinct characters; a character's place is its class.
     embedding : tuple of tuples of int, or None
-        Pulse codes of each character, one row a character, all of one width; None: one-hot, an input a character.
+        Pulse codes of each character, one row per character, all of one width; None: one-hot, one input per character.
     full_scale : int
         Pulse code of the hot input, 1 to 127: the network's ``input_max``.
     logit_scale : float

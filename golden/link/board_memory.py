@@ -9,7 +9,7 @@ WEIGHTS    4 x groups x rows              ``columns_per_clock`` weights of 1 byt
 THRESHOLDS ramps x 2**adc_bits            floor of a threshold; word (ramp * 2**adc_bits + tick), ticks from 0; the
                                           last word of a ramp is not used
 HEAD       classes x (units + 1)          a weight of the head, or a bias; word (class * (units + 1) + unit)
-SETTINGS   2 + calibration                2 bytes: hold clocks, tick clocks, then 16 calibration cells a word
+SETTINGS   2 + calibration                2 bytes: hold clocks, tick clocks, then 16 calibration cells per word
 H          beats                          ``lanes`` codes of 1 byte
 LOGITS     classes                        an exact logit
 ========== ============================== ====================================================================

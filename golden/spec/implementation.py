@@ -41,7 +41,7 @@ class ImplementationParameters:
 
     @property
     def update_clocks(self) -> int:
-        """Of ``rtl.macro.update.CellUpdate``, one update (c or h): one a beat, and one in the product register."""
+        """Of ``rtl.macro.update.CellUpdate``, one update (c or h): one per beat, and one in the product register."""
         return self.beats + 1
 
     @property
@@ -77,7 +77,7 @@ class ImplementationParameters:
         """Of ``rtl.network.network_top.NetworkTop``, one step of a running utterance.
 
         x arrives in time, all outputs are taken at once, and the array is ready. The macro's clocks, but never less
-        than ``inputs``, since x loads one code a clock. With the readout ``"step"`` never less than
+        than ``inputs``, since x loads one code per clock. With the readout ``"step"`` never less than
         :attr:`head_clocks`: the head goes through its classes while the next step runs, whose last h waits.
         """
         return max(self.macro_clocks, self.inputs, self.head_clocks if self.readout == "step" else 0)

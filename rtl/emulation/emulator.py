@@ -20,7 +20,7 @@ class CrossbarEmulator(wiring.Component):
     """The ideal crossbar, with its ramps and comparators, in digital logic; weights and thresholds can be written.
 
     It records the pulses in real time; while the periphery holds, it measures them and multiplies
-    ``columns_per_clock`` columns a clock; it compares as many columns a clock on every tick. Meanwhile ``ready`` is
+    ``columns_per_clock`` columns per clock; it compares as many columns per clock on every tick. Meanwhile ``ready`` is
     low. Calibration cells have no effect.
 
     Its golden model is the exact product of :class:`~.lstm.Lstm`; the order of its memories' words,
@@ -29,7 +29,7 @@ class CrossbarEmulator(wiring.Component):
     Clocks beyond those of an array that is always ready, with B banks of G = ceil(units / columns_per_clock) groups and
     a hold of one clock: rows x input_max + B x G x (rows + 2) + 2 in the first hold, units x state_pulse_max + 3 in the
     second, and on each tick B x G + 2 or G + 2; see :meth:`extra_clocks_per_step`.
-    Cost: ``columns_per_clock`` multipliers and accumulators, a flip-flop a column; memories for pulses, weights (B x
+    Cost: ``columns_per_clock`` multipliers and accumulators, a flip-flop per column; memories for pulses, weights (B x
     G x rows words), MACs (B x G words) and thresholds.
 
     Parameters

@@ -17,7 +17,7 @@ class PulseRecorder(wiring.Component):
     ``valid`` marks ``value`` of line 0, of line 1, and so on, ``last`` with the last one.
 
     Throughput: a line every ``2**(bits - 1) - 1`` clocks, the first one clock later.
-    Cost: a memory of 2 x ``lines`` bits a word, one word for each clock of the window (so on an FPGA no flip-flops,
+    Cost: a memory of 2 x ``lines`` bits per word, one word for each clock of the window (so on an FPGA no flip-flops,
     where counting every line at once would take ``bits`` of them each), and two multiplexers of ``lines`` bits.
 
     Parameters

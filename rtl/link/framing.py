@@ -17,7 +17,7 @@ ANSWER_LAYOUT = data.StructLayout({"data": 8, "last": 1})
 
 
 class SerialCrc(wiring.Component):
-    """CRC-32 of bytes, a bit a clock: the line leaves far more clocks than that between two bytes.
+    """CRC-32 of bytes, a bit per clock: the line leaves far more clocks than that between two bytes.
 
     A byte taken with ``valid`` is in the CRC 9 clocks later. ``match`` is high while the last 4 bytes are the CRC,
     least significant byte first, of all before them since ``start``.

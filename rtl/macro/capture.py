@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Comparator latching and readout: from trip times to codes, with n flip-flops a column."""
+"""Comparator latching and readout: from trip times to codes, with n flip-flops per column."""
 
 from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
@@ -25,8 +25,8 @@ class CaptureBank(wiring.Component):
     ramp: that is its reset.
 
     Latency: ``codes`` is valid from the clock after the last tick.
-    Cost a column: ``bits`` flip-flops and ``bits`` + 1 LUTs, of which ``bits`` share the flip-flops' cells: bits + 1
-    cells. ``first_trip`` adds one of each. The Gray decoder costs bits - 1 XORs a lane.
+    Cost per column: ``bits`` flip-flops and ``bits`` + 1 LUTs, of which ``bits`` share the flip-flops' cells: bits + 1
+    cells. ``first_trip`` adds one of each. The Gray decoder costs bits - 1 XORs per lane.
 
     What goes wrong, and what then happens: a comparator that falls close to the clock edge may be seen by some of the
     column's flip-flops and not by others; consecutive counts differ in one bit, so the code is the one before or after.

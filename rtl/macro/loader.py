@@ -19,7 +19,7 @@ class Loader(wiring.Component):
 
     ``last`` is read with the last code of a step; on others it means nothing.
 
-    Throughput: one code a clock; the step after a ``take`` may begin to load in the same clock.
+    Throughput: one code per clock; the step after a ``take`` may begin to load in the same clock.
     Back-pressure: ``x.ready`` is low from the clock after a step is complete until it is taken.
     Cost: 2 x ``bits`` flip-flops an input, and a counter.
 

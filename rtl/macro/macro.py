@@ -35,7 +35,7 @@ class Macro(wiring.Component):
     ----------
     spec : Specification
     compact : bool
-        For small FPGAs, ``state_bits`` flip-flops a unit and ``input_bits`` an input less: c is kept in a memory (if
+        For small FPGAs, ``state_bits`` flip-flops per unit and ``input_bits`` per input less: c is kept in a memory (if
         there are two groups of units or more), and x of the next step loads no earlier than in the hold of this one.
         Nothing else differs.
     quiet : bool

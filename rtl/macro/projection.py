@@ -22,7 +22,7 @@ class Projection(wiring.Component):
 
     Latency: from the first clock of ``run`` to the last group, ``spec.projection_clocks`` if every group is taken at
     once; ``done`` is high on its last one.
-    Throughput: ``lanes`` products a clock, hence ``beats`` clocks a code.
+    Throughput: ``lanes`` products per clock, hence ``beats`` clocks per code.
     Cost: ``lanes`` multipliers of head_weight_bits x input_bits, an adder tree; a ROM of projection x ``beats`` words
     of ``lanes`` weights, and a memory of ``beats`` words of ``lanes`` codes.
 

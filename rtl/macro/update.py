@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cell update: c and h of ``lanes`` units a clock, from the codes alone."""
+"""The cell update: c and h of ``lanes`` units per clock, from the codes alone."""
 
 from amaranth import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
@@ -22,9 +22,9 @@ class CellUpdate(wiring.Component):
 
     Latency: one clock; the results belong to the operands of the last clock with ``step`` high, and stay until the
     next.
-    Throughput: ``lanes`` units a clock; all units take ``spec.update_clocks``. Back-pressure is the caller's: it
+    Throughput: ``lanes`` units per clock; all units take ``spec.update_clocks``. Back-pressure is the caller's: it
     withholds ``step``.
-    Cost a lane: two multipliers, (n+1)x(n+1) and (n+1) x state_bits bits; adder, rounding and saturation.
+    Cost per lane: two multipliers, (n+1)x(n+1) and (n+1) x state_bits bits; adder, rounding and saturation.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class StateRing(wiring.Component):
     through the product register, so the ring is one group short while it turns.
 
     Latency: ``bottom`` shows the next group the clock after ``read``.
-    Cost: ``bits`` flip-flops a unit (up to lanes - 1 units more where lanes do not divide units). No reset: the first
+    Cost: ``bits`` flip-flops per unit (up to lanes - 1 units more where lanes do not divide units). No reset: the first
     step of an utterance takes c as zero.
 
     Parameters
@@ -136,7 +136,7 @@ class StateRing(wiring.Component):
 
 
 class StateMemory(wiring.Component):
-    """The same as :class:`StateRing` in a memory, for FPGAs: no flip-flop a unit, but one block of memory.
+    """The same as :class:`StateRing` in a memory, for FPGAs: no flip-flop per unit, but one block of memory.
 
     A word read is not the one written last, so there must be two groups or more.
 

@@ -26,7 +26,7 @@ def class_logit_layout(spec: Specification) -> data.StructLayout:
 class HeadMultiplier(wiring.Component):
     """Multiplies sums of h with the weights of each class, and adds the class's bias, ``count`` times.
 
-    Its golden model is :meth:`~.network.Network.logits`. It goes through the words of the weights, one a clock, in
+    Its golden model is :meth:`~.network.Network.logits`. It goes through the words of the weights, one per clock, in
     a pipeline of address, operands, products, sum and logit that does not stop between classes.
 
     Latency: ceil(hidden / head_lanes) + 4 clocks from ``start`` to the first logit.

@@ -64,7 +64,7 @@ def expected_from_comparators(
     Raises
     ------
     MismatchError
-        If there are not two conversions a step.
+        If there are not two conversions per step.
     """
     expected = len(spec.conversions) * sum(lengths)
     if len(conversions) != expected:

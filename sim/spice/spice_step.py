@@ -126,7 +126,7 @@ def simulate(
 def spice_answers(
     array: PhysicalArray, waves: StepWaves, texts: Sequence[Deck], results: Sequence[Waveforms]
 ) -> list[Answers]:
-    """What ngspice found, one entry a conversion; the second has the columns of bank g alone (none: left out)."""
+    """What ngspice found, one entry per conversion; the second has the columns of bank g alone (none: left out)."""
     found = []
     for conversion in conversions(waves):
         parts = [_read(array, conversion, deck, waveforms) for deck, waveforms in zip(texts, results, strict=True)]

@@ -170,7 +170,7 @@ def of_instances(
     Returns
     -------
     dict of lists of Linearity
-        For each of ``calibrations``, one a ramp.
+        For each of ``calibrations``, one per ramp.
     """
     switches = frozenset(switches) - COMPARATORS
     plan = None

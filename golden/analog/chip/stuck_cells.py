@@ -26,7 +26,7 @@ def stuck_at(chance: np.ndarray, on: float, off: float, window: tuple[float, flo
     Parameters
     ----------
     chance : float64 array
-        Uniform numbers, one a cell: the least ``on`` of them are stuck at the window's high end, the highest ``off``
+        Uniform numbers, one per cell: the least ``on`` of them are stuck at the window's high end, the highest ``off``
         at its low end.
     """
     low, high = window
