@@ -37,8 +37,8 @@ class Commands(wiring.Component):
     Its golden model is :meth:`~.link_model.LinkModel.respond`. A request that reads, writes or steps is gone
     through twice: first for its checks, then to do it, so that a refused one has changed nothing.
 
-    Latency: one clock per byte of the request and one per word, each time; the answer begins 2 clocks later, and its words
-    take a clock each beside those of their bytes.
+    Latency: one clock per byte of the request and one per word, each time; the answer begins 2 clocks later, and its
+    words take a clock each beside those of their bytes.
     Throughput: one request at a time; the next one is looked at once ``request.frame`` has been low.
     Back-pressure: a byte of the answer waits for ``request.answer.ready``, a code for ``x.ready``. A STEP that comes
     while ``x.ready`` is low is answered with BUSY.
