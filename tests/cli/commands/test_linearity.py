@@ -89,7 +89,7 @@ def test_pictures(capsys, tmp_path):
         (["tanh", "--technology", "rum"], "there is no technology 'rum'; shipped: charge, pcm, rram"),
         (["tanh", "--set", "cell.read_noise=a"], "'a' is no number in 1"),
         (["tanh", "--set", "cell.g_max"], "write it as CONSTANT=VALUE"),
-        (["tanh", "--set", "cell.gmax=1"], "cell.gmax is unknown; did you mean cell.g_max?"),
+        (["tanh", "--set", "cell.gmax=1"], "cell.gmax is unknown; did you mean cell.g_max"),
         (["tanh", "--no", "rain"], "--no rain: no such effect; known: programming, "),
         (["tanh", "--chip-seed", "-1"], "--chip-seed is -1; allowed: 0 to 2**63 - 1"),
         (["tanh", "--conductances", "x.npz"], "--conductances are those of one array; add --model MODEL"),

@@ -86,4 +86,4 @@ def test_the_pages_code_runs():
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.S)
     names = {}
     exec(code, names)
-    assert names["macro"].device.seed == 7
+    assert names["chip"].seed == 7
