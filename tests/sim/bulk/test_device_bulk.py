@@ -9,9 +9,9 @@ from crossramp.golden.analog.chip.sampling import device as technology_device
 from crossramp.golden.analog.technologies.technology import load, shipped
 from crossramp.golden.network.model_file import load_model
 from crossramp.sim.array.array_setup import ArraySetup
+from crossramp.sim.array.boundary_verilog import DEVICE_ARRAY
 from crossramp.sim.array.programming import calibration_port, write_device
 from crossramp.sim.bulk import bulk_bench
-from crossramp.sim.bulk.bulk_bench import DEVICE_ARRAY
 from crossramp.sim.bulk.bulk_simulation import PAUSES, simulate_bulk
 from crossramp.sim.checking.scoreboard import MismatchError
 from crossramp.sim.tools.run_options import NO_PAUSES, BuildOptions, Pauses
