@@ -86,7 +86,7 @@ def missing_paths(text: str) -> list[str]:
     return [path for path, pattern in patterns.items() if not any(ROOT.glob(pattern))]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "CHANGELOG.md"])
 def test_paths_exist(name):
     assert missing_paths(prose(read(name))) == []
 
@@ -180,7 +180,7 @@ def unknown_names(text: str) -> list[str]:
     return [name for name in names if not name.endswith((".py", ".md", ".toml", ".sv", ".npz")) and not resolves(name)]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "CHANGELOG.md"])
 def test_names_in_code_exist(name):
     assert unknown_names(read(name)) == []
 
