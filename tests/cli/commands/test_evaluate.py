@@ -145,7 +145,8 @@ def test_hardware_that_differs_is_told(run, model_file, recordings, monkeypatch)
     def other(network, x, **options):
         biases = network.weights.head_biases.copy()
         biases[1] = (1 << (network.spec.head_bias_bits - 1)) - 1
-        return original(type(network)(network.spec, network.weights.macro, network.weights.head, biases), x, **options)
+        weights = dataclasses.replace(network.weights, head_biases=biases)
+        return original(type(network)(network.spec, weights), x, **options)
 
     monkeypatch.setattr(amaranth_backend, "simulate_amaranth", other)
     status, out, _ = run("evaluate", model_file, recordings, *HARDWARE)
