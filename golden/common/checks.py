@@ -29,16 +29,48 @@ def real(value: Any) -> float | None:
 
 
 def integer(
-    name: str, value: Any, low: int | None = None, high: int | None = None, error: type[Exception] = InvalidValue
+    name: str,
+    value: Any,
+    low: int | None = None,
+    high: int | None = None,
+    error: type[Exception] = InvalidValue,
+    low_name: str = "",
+    high_name: str = "",
 ) -> int:
-    """The int that ``value`` is; ``error``, with its name, for another type or if it is out of ``low`` to ``high``."""
+    """The int that ``value`` is; ``error``, with its name, for another type or if it is out of ``low`` to ``high``.
+
+    ``low_name`` and ``high_name`` say what a bound is; messages show them behind it.
+    """
     found = whole(value)
-    allowed = "integers" if low is None else f"{low} and up" if high is None else f"{low} to {high}"
+    ends = [f"{end} ({meaning})" if meaning else f"{end}" for end, meaning in ((low, low_name), (high, high_name))]
+    allowed = "integers" if low is None else f"{ends[0]} and up" if high is None else f"{ends[0]} to {ends[1]}"
     if found is None and isinstance(value, numbers.Number) and low is not None:
         # 5.0 beside "allowed: 2 to 8" alone would contradict itself.
         raise error(f"{name} is {told(value)} ({type(value).__name__}); allowed: integers, {allowed}")
     if found is None or (low is not None and found < low) or (high is not None and found > high):
         raise error(f"{name} is {told(value) if found is None else found}; allowed: {allowed}")
+    return found
+
+
+def number(
+    name: str,
+    value: Any,
+    low: float,
+    high: float,
+    error: type[Exception] = InvalidValue,
+    low_name: str = "",
+    high_name: str = "",
+) -> int | float:
+    """The number that ``value`` is, of Python's own kinds; arguments and errors as those of :func:`integer`.
+
+    An int stays one, since hashes of stored settings tell 1 and 1.0 apart. A NaN is refused.
+    """
+    found = whole(value) if whole(value) is not None else real(value)
+    if found is None or not low <= found <= high:
+        least, most = (
+            f"{end:g} ({what})" if what else f"{end:g}" for end, what in ((low, low_name), (high, high_name))
+        )
+        raise error(f"{name} is {told(value)}; allowed: a number from {least} to {most}")
     return found
 
 

@@ -25,12 +25,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..common.checks import real, told, whole
+from ..common.checks import integer, number
+from ..common.declared import check, declared
 from ..common.errors import InvalidValue
 
 __all__ = [
@@ -70,49 +72,44 @@ class FeatureSettings:
         A value is out of range; the message quotes it and the allowed range.
     """
 
-    sample_rate: int = 16000
-    clip_samples: int = 16000
-    window_samples: int = 480
-    hop_samples: int = 160
-    fft_samples: int = 512
-    bands: int = 40
-    low_hz: float = 0.0
-    high_hz: float = 4000.0
-    level_gain: float = 2.28
-    level_offset: float = -59.7
-    level_max: float = 255.0
-    frames_per_step: int = 2
+    sample_rate: int = declared("Hz", 1, 1_000_000, default=16000)
+    clip_samples: int = declared(
+        "length of a recording", lambda s: s.window_samples, 1 << 28, low_name="window_samples", default=16000
+    )
+    window_samples: int = declared("length of a window", 2, 1 << 20, default=480)
+    hop_samples: int = declared(
+        "from one window to the next", 1, lambda s: s.clip_samples, high_name="clip_samples", default=160
+    )
+    fft_samples: int = declared(
+        "length of the transform", lambda s: s.window_samples, 1 << 20, low_name="window_samples", default=512
+    )
+    bands: int = declared("mel bands", 1, 4096, default=40)
+    low_hz: float = declared("lower end of the lowest band, Hz", 0.0, 500_000.0, kind=Real, default=0.0)
+    high_hz: float = declared(
+        "upper end of the highest band, Hz",
+        0.0,
+        lambda s: s.sample_rate / 2,
+        high_name="half of sample_rate",
+        kind=Real,
+        default=4000.0,
+    )
+    level_gain: float = declared("units of a level per dB", 1e-6, 1e6, kind=Real, default=2.28)
+    level_offset: float = declared("level of 0 dB", -1e6, 1e6, kind=Real, default=-59.7)
+    level_max: float = declared("largest level", 1e-6, 1e6, kind=Real, default=255.0)
+    frames_per_step: int = declared(
+        "windows that a step averages", 1, lambda s: s.frames, high_name="the clip's frames", default=2
+    )
     band_offset: tuple[float, ...] = (127.5,)
     band_gain: tuple[float, ...] = (1 / 127.5,)
-    cepstra: int = 0
-    deltas: int = 0
+    cepstra: int = declared("0: the bands themselves", 0, lambda s: s.bands, high_name="bands", default=0)
+    deltas: int = declared("differences of cepstra", 0, lambda s: s.cepstra, high_name="cepstra", default=0)
 
     def __post_init__(self) -> None:
-        self._check_int("sample_rate", 1, 1_000_000)
-        self._check_int("window_samples", 2, 1 << 20)
-        self._check_int("clip_samples", self.window_samples, 1 << 28, "window_samples")
-        self._check_int("hop_samples", 1, self.clip_samples, high_name="clip_samples")
-        self._check_int("fft_samples", self.window_samples, 1 << 20, "window_samples")
-        self._check_int("bands", 1, 4096)
-        nyquist = self.sample_rate / 2
-        self._check_real("high_hz", 0.0, nyquist, high_name="half of sample_rate")
-        self._check_real("low_hz", 0.0, self.high_hz, high_name="high_hz")
+        check(self)
         if self.low_hz >= self.high_hz:
             raise InvalidValue(f"low_hz is {self.low_hz!r}: must be below high_hz, which is {self.high_hz!r}")
-        self._check_real("level_gain", 1e-6, 1e6)
-        self._check_real("level_offset", -1e6, 1e6)
-        self._check_real("level_max", 1e-6, 1e6)
-        self._check_int("frames_per_step", 1, self.frames, high_name="the clip's frames")
-        self._check_int("cepstra", 0, self.bands, high_name="bands")
-        self._check_int("deltas", 0, self.cepstra, high_name="cepstra")
         for name, low in (("band_offset", -1e6), ("band_gain", 1e-9)):
             object.__setattr__(self, name, _per_input(name, getattr(self, name), self.inputs, low))
-
-    def _check_int(self, name: str, low: int, high: int, low_name: str = "", high_name: str = "") -> None:
-        object.__setattr__(self, name, _checked_int(name, getattr(self, name), low, high, low_name, high_name))
-
-    def _check_real(self, name: str, low: float, high: float, high_name: str = "") -> None:
-        object.__setattr__(self, name, _checked_real(name, getattr(self, name), low, high, high_name))
 
     @property
     def inputs(self) -> int:
@@ -176,7 +173,7 @@ def fit_length(samples: ArrayLike, clip_samples: int) -> NDArray:
     -------
     array, shape (..., clip_samples)
     """
-    clip_samples = _checked_int("clip_samples", clip_samples, 1, 1 << 28)
+    clip_samples = integer("clip_samples", clip_samples, 1, 1 << 28)
     samples = np.asarray(samples)
     if samples.ndim == 0:
         raise InvalidValue("samples are a single number: give an array whose last axis is time")
@@ -313,7 +310,7 @@ def pulse_codes(values: ArrayLike, input_bits: int) -> NDArray[np.int64]:
     InvalidValue
         Input_bits is out of range, or a value is not finite.
     """
-    input_bits = _checked_int("input_bits", input_bits, 2, 16)
+    input_bits = integer("input_bits", input_bits, 2, 16)
     values = np.asarray(values, dtype=np.float64)
     if not np.isfinite(values).all():
         at = tuple(map(int, np.argwhere(~np.isfinite(values))[0]))
@@ -354,32 +351,12 @@ def _levels(clips: NDArray[np.float64], settings: FeatureSettings) -> NDArray[np
     return np.clip(settings.level_gain * decibels + settings.level_offset, 0.0, settings.level_max)
 
 
-def _checked_int(name: str, value: Any, low: int, high: int, low_name: str = "", high_name: str = "") -> int:
-    number = whole(value)
-    if number is None:
-        raise InvalidValue(f"{name} is {told(value)}: must be an integer from {low} to {high}")
-    if not low <= number <= high:
-        low_text = f"{low} ({low_name})" if low_name else str(low)
-        high_text = f"{high} ({high_name})" if high_name else str(high)
-        raise InvalidValue(f"{name} is {number}: must be from {low_text} to {high_text}")
-    return number
-
-
-def _checked_real(name: str, value: Any, low: float, high: float, high_name: str = "") -> int | float:
-    """The number as it is, of Python's own kinds: an int stays one, as hashes of stored settings tell them apart."""
-    number = whole(value) if whole(value) is not None else real(value)
-    if number is None or not low <= number <= high:  # a NaN fails the comparison too
-        high_text = f"{high:g} ({high_name})" if high_name else f"{high:g}"
-        raise InvalidValue(f"{name} is {told(value)}: must be a number from {low:g} to {high_text}")
-    return number
-
-
 def _per_input(name: str, value: Any, inputs: int, low: float) -> tuple[float, ...]:
     values = tuple(value) if isinstance(value, list | tuple | np.ndarray) and np.ndim(value) == 1 else (value,)
     if len(values) == 1:
         values = values * inputs
     if len(values) != inputs:
         raise InvalidValue(f"{name} has {len(values)} values: must have one, or one per input ({inputs})")
-    for index, number in enumerate(values):
-        _checked_real(f"{name}[{index}]", number, low, 1e6)
-    return tuple(float(number) for number in values)
+    for index, one in enumerate(values):
+        number(f"{name}[{index}]", one, low, 1e6)
+    return tuple(map(float, values))

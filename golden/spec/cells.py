@@ -5,8 +5,12 @@ import dataclasses
 from dataclasses import dataclass
 
 from ..common.checks import real, told
+from ..common.errors import InvalidValue
 from .activations import activation
-from .parameters import SpecificationError
+
+
+class SpecificationError(InvalidValue):
+    """A parameter is out of range; the message quotes it and the range."""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..common.declared import declared
 from . import state_scale
 from .activations import Activation, activation
-from .cells import Gate
+from .cells import Gate, SpecificationError
 from .lstm_cell import LSTM
-from .parameters import SpecificationError, parameter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,18 +41,18 @@ class ConverterParameters:
         Bias calibration cells of each ramp, 0 to 16.
     """
 
-    adc_bits: int = parameter("bits of a conversion", 2, 8, default=5)
-    input_bits: int = parameter("bits of a pulse code of x and h, sign included", 2, 8, default=5)
-    weight_bits: int = parameter("bits of a weight, sign included", 2, 8, default=5)
-    gates: tuple[Gate, ...] = parameter("what each bank converts with", default=LSTM.default_gates)
-    state_bits: int = parameter("bits of the cell state, sign included", 3, 24, default=12)
-    state_frac_bits: int = parameter("bits of those behind the point", 0, lambda spec: spec.state_bits - 1, default=8)
-    state_pulse_bits: int | None = parameter(
+    adc_bits: int = declared("bits of a conversion", 2, 8, default=5)
+    input_bits: int = declared("bits of a pulse code of x and h, sign included", 2, 8, default=5)
+    weight_bits: int = declared("bits of a weight, sign included", 2, 8, default=5)
+    gates: tuple[Gate, ...] = declared("what each bank converts with", default=LSTM.default_gates)
+    state_bits: int = declared("bits of the cell state, sign included", 3, 24, default=12)
+    state_frac_bits: int = declared("bits of those behind the point", 0, lambda spec: spec.state_bits - 1, default=8)
+    state_pulse_bits: int | None = declared(
         "bits of the cell state's pulse code, sign included", *state_scale.PULSE_BITS, default=None
     )
-    state_cell: int | None = parameter("weight levels of a state cell", 1, lambda spec: spec.weight_max, default=None)
-    latch: str = parameter("last_high or first_trip", default="last_high", choices=("last_high", "first_trip"))
-    calibration_cells: int = parameter("bias cells of each ramp", 0, 16, default=5)
+    state_cell: int | None = declared("weight levels of a state cell", 1, lambda spec: spec.weight_max, default=None)
+    latch: str = declared("last_high or first_trip", default="last_high", choices=("last_high", "first_trip"))
+    calibration_cells: int = declared("bias cells of each ramp", 0, 16, default=5)
 
     def _settle_state_scale(self) -> None:
         """Choose what drives c into the second conversion where it was left out, and check how far it reaches."""

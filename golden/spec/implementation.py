@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from .parameters import parameter
+from ..common.declared import declared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +21,8 @@ class ImplementationParameters:
         Least clocks of hold between an integration and its ramp, 1 to 255; an array lengthens it by ``ready``.
     """
 
-    lanes: int = parameter("units updated in one clock", 1, lambda spec: spec.units, default=1)
-    settle_clocks: int = parameter("clocks of hold before a ramp", 1, 255, default=1)
+    lanes: int = declared("units updated in one clock", 1, lambda spec: spec.units, default=1)
+    settle_clocks: int = declared("clocks of hold before a ramp", 1, 255, default=1)
 
     @property
     def beats(self) -> int:

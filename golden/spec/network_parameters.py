@@ -3,8 +3,8 @@
 
 from dataclasses import dataclass
 
+from ..common.declared import declared
 from .lstm_cell import LSTM
-from .parameters import parameter
 
 CELLS = {cell.name: cell for cell in (LSTM,)}
 """Every cell by its name."""
@@ -36,17 +36,17 @@ class NetworkParameters:
         Longest utterance, 1 to 65536 steps; sizes the head's sums. Bounds nothing with the readout ``"step"``.
     """
 
-    inputs: int = parameter("codes of one input vector", 1, 1 << 16)
-    units: int = parameter("units of the cell", 1, 1 << 16)
-    classes: int = parameter("outputs of the head", 1, 1 << 12)
-    bias_rows: int = parameter("rows driven at full scale", 0, 64, default=1)
-    cell: str = parameter("kind of recurrent cell", default="lstm", choices=CELLS)
-    projection: int = parameter(
+    inputs: int = declared("codes of one input vector", 1, 1 << 16)
+    units: int = declared("units of the cell", 1, 1 << 16)
+    classes: int = declared("outputs of the head", 1, 1 << 12)
+    bias_rows: int = declared("rows driven at full scale", 0, 64, default=1)
+    cell: str = declared("kind of recurrent cell", default="lstm", choices=CELLS)
+    projection: int = declared(
         "codes that h is projected to; 0 or nothing: none", 0, lambda spec: spec.units, default=0, neutral=0
     )
-    readout: str = parameter("mean, last or step", default="mean", choices=("mean", "last", "step"))
-    head_weight_bits: int = parameter("bits of a head weight, sign included", 2, 16, default=8)
-    max_steps: int = parameter("steps of the longest utterance", 1, 1 << 16, default=1024)
+    readout: str = declared("mean, last or step", default="mean", choices=("mean", "last", "step"))
+    head_weight_bits: int = declared("bits of a head weight, sign included", 2, 16, default=8)
+    max_steps: int = declared("steps of the longest utterance", 1, 1 << 16, default=1024)
 
     @property
     def hidden(self) -> int:

@@ -8,8 +8,9 @@ import os
 import tomllib
 from pathlib import Path
 
+from ..common.declared import declarations
 from ..common.whole_file import whole_file
-from .parameters import SpecificationError, declarations
+from .cells import SpecificationError
 from .specification import PARTS, Specification
 
 _TITLES = ("network", "converter", "implementation: clocks and cost, outside the hash")

@@ -8,12 +8,12 @@ from functools import cached_property
 
 from ..common.checks import integer
 from ..common.content_hash import content_hash
+from ..common.declared import check, declarations
 from .bank_columns import BankColumns
-from .cells import checked_gates, gates_from
+from .cells import SpecificationError, checked_gates, gates_from
 from .converter_parameters import ConverterParameters
 from .implementation import ImplementationParameters
 from .network_parameters import CELLS, NetworkParameters
-from .parameters import SpecificationError, check, declarations
 
 FORMAT = 2
 """The format of new specifications: their content hash leaves the implementation out."""
@@ -58,7 +58,7 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
 
     def __post_init__(self):
         object.__setattr__(self, "format", integer("format", self.format, 1, FORMAT, SpecificationError))
-        check(self)
+        check(self, SpecificationError)
         object.__setattr__(self, "gates", checked_gates(self.gates, self.gate_names))
         self._settle_state_scale()
 

@@ -19,11 +19,12 @@ from typing import Any
 
 from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.common.content_hash import json_hash
+from crossramp.golden.common.declared import check, declared
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.wording import suggestion
 from crossramp.golden.inputs.features import FeatureSettings
 
-from .settings import Augmentation, Devices, Hardware, Phase, RecipeError, Text, check
+from .settings import Augmentation, Devices, Hardware, Phase, RecipeError, Text
 
 __all__ = ["FOLDER", "Recipe", "default_recipe", "load_recipe", "parse_recipe", "shipped_recipes"]
 
@@ -51,7 +52,7 @@ class Recipe:
     """
 
     task: str = "kws"
-    seed: int = field(default=1, metadata={"low": 0, "high": 2**31 - 1, "meaning": "of everything random"})
+    seed: int = declared("of everything random", 0, 2**31 - 1, default=1)
     words: tuple[str, ...] = WORDS
     hardware: Hardware = field(default_factory=Hardware)
     features: FeatureSettings = field(default_factory=lambda: FeatureSettings(cepstra=20, deltas=20))
@@ -63,7 +64,7 @@ class Recipe:
     folder: Path = field(default=Path(), compare=False)  # where its technology file may be; not part of it
 
     def __post_init__(self) -> None:
-        check(self, "")
+        check(self, RecipeError)
         if not isinstance(self.task, str) or self.task not in _KEYS:
             raise RecipeError(f"task is {self.task!r}; allowed: {', '.join(_KEYS)}")
         words = self.words

@@ -6,8 +6,6 @@ It imports the standard library and the golden model only, so that a recipe is r
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 
 from crossramp.golden.analog.technologies.constants import SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, TechnologyError, load
-from crossramp.golden.common.checks import real, told, whole
+from crossramp.golden.common.declared import check, declared
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.wording import suggestion
 
@@ -27,7 +25,6 @@ __all__ = [
     "Phase",
     "RecipeError",
     "Text",
-    "check",
 ]
 
 EVERY = ("batch", "epoch", "never")
@@ -38,87 +35,63 @@ class RecipeError(InvalidValue):
     """A recipe is wrong: one line with the key, its value and what is allowed."""
 
 
-def _number(default: Any, low: float, high: float, meaning: str) -> Any:
-    return field(default=default, metadata={"low": low, "high": high, "meaning": meaning})
-
-
-def check(settings: Any, table: str) -> None:
-    """Checks every field that states a range, and turns whole numbers given for real ones into those.
-
-    Raises
-    ------
-    RecipeError
-        For a value of another type, or out of range.
-    """
-    for item in dataclasses.fields(settings):
-        if "low" not in item.metadata:
-            continue
-        value, key = getattr(settings, item.name), f"{table}.{item.name}" if table else item.name
-        low, high, default = item.metadata["low"], item.metadata["high"], item.default
-        kind = int if isinstance(default, int) else float
-        many = isinstance(default, tuple)
-        numbers = list(value) if isinstance(value, list | tuple) else [value]
-        right = isinstance(value, list | tuple) == many and (not many or len(numbers) == len(default))
-        for number in numbers:
-            found = whole(number) if kind is int else real(number)
-            right = right and found is not None and math.isfinite(found) and low <= found <= high
-        if right and many:
-            right = numbers == sorted(numbers)
-        if not right:
-            what = "a whole number" if kind is int else f"{len(default)} rising numbers" if many else "a number"
-            raise RecipeError(f"{key} is {told(value)}; allowed: {what} from {low:g} to {high:g}")
-        object.__setattr__(settings, item.name, tuple(map(float, numbers)) if many else kind(value))
-
-
 @dataclass(frozen=True)
 class Hardware:
     """The macro that is trained for; see :class:`~crossramp.golden.spec.specification.Specification`."""
 
-    units: int = _number(32, 1, 65536, "units of the LSTM")
-    adc_bits: int = _number(5, 2, 8, "bits of the ramps")
-    input_bits: int = _number(5, 2, 8, "bits of pulse codes, with sign")
-    weight_bits: int = _number(5, 2, 8, "bits of weights, with sign")
-    bias_rows: int = _number(2, 1, 64, "rows driven at full scale")
-    sigmoid_range: float = _number(1.0, 2**-10, 2**10, "real weight at full scale, of the gates with a sigmoid")
-    lanes: int = _number(1, 1, 65536, "units updated in one clock; changes no answer")
+    units: int = declared("units of the LSTM", 1, 65536, default=32)
+    adc_bits: int = declared("bits of the ramps", 2, 8, default=5)
+    input_bits: int = declared("bits of pulse codes, with sign", 2, 8, default=5)
+    weight_bits: int = declared("bits of weights, with sign", 2, 8, default=5)
+    bias_rows: int = declared("rows driven at full scale", 1, 64, default=2)
+    sigmoid_range: float = declared(
+        "real weight at full scale, of the gates with a sigmoid", 2**-10, 2**10, default=1.0
+    )
+    lanes: int = declared("units updated in one clock; changes no answer", 1, 65536, default=1)
 
     def __post_init__(self) -> None:
-        check(self, "hardware")
+        check(self, RecipeError, "hardware")
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """How much the clips are varied; levels are in dB, times in frames (10 ms in the default front end)."""
 
-    shift_frames: int = _number(10, 0, 10_000, "a clip is moved by up to this many frames")
-    stretch: float = _number(0.08, 0, 0.9, "a clip is replayed up to this much faster or slower")
-    noise_probability: float = _number(0.7, 0, 1, "share of the clips that noise is mixed into")
-    noise_gain_db: tuple[float, float] = _number((-40.0, -6.0), -300, 60, "that noise's gain, dB")
-    clip_gain_db: float = _number(6.0, 0, 60, "a clip is louder or softer by up to this, dB")
-    band_gain_db: float = _number(1.0, 0, 60, "standard deviation of bands: microphones and rooms color them, dB")
-    jitter_db: float = _number(1.0, 0, 60, "standard deviation of noise on every level, dB")
-    mask_bands: int = _number(3, 0, 4096, "widest stripe of bands that is blanked")
-    mask_steps: int = _number(3, 0, 4096, "widest stripe of steps that is blanked")
-    silence_gain_db: tuple[float, float] = _number((-60.0, 3.0), -300, 60, "gain of noise that stands for silence, dB")
-    digital_silence_probability: float = _number(0.05, 0, 1, "share of silence that is none at all")
+    shift_frames: int = declared("a clip is moved by up to this many frames", 0, 10_000, default=10)
+    stretch: float = declared("a clip is replayed up to this much faster or slower", 0, 0.9, default=0.08)
+    noise_probability: float = declared("share of the clips that noise is mixed into", 0, 1, default=0.7)
+    noise_gain_db: tuple[float, float] = declared("that noise's gain, dB", -300, 60, default=(-40.0, -6.0))
+    clip_gain_db: float = declared("a clip is louder or softer by up to this, dB", 0, 60, default=6.0)
+    band_gain_db: float = declared(
+        "standard deviation of bands: microphones and rooms color them, dB", 0, 60, default=1.0
+    )
+    jitter_db: float = declared("standard deviation of noise on every level, dB", 0, 60, default=1.0)
+    mask_bands: int = declared("widest stripe of bands that is blanked", 0, 4096, default=3)
+    mask_steps: int = declared("widest stripe of steps that is blanked", 0, 4096, default=3)
+    silence_gain_db: tuple[float, float] = declared(
+        "gain of noise that stands for silence, dB", -300, 60, default=(-60.0, 3.0)
+    )
+    digital_silence_probability: float = declared("share of silence that is none at all", 0, 1, default=0.05)
 
     def __post_init__(self) -> None:
-        check(self, "augmentation")
+        check(self, RecipeError, "augmentation")
 
 
 @dataclass(frozen=True)
 class Text:
     """How a text is cut, and how its characters enter the network."""
 
-    chunk: int = _number(64, 1, 4096, "characters that gradients go back through; the state goes on and on")
-    embedding: int = _number(0, 0, 1024, "inputs of a character's row in a trained table; 0: one-hot, one each")
-    projection: int = _number(0, 0, 65536, "codes that h is projected to, up to the units; 0: no projection")
-    vocabulary: int = _number(256, 2, 4096, "most different characters that a text may have")
-    validation: float = _number(0.05, 0.001, 0.4, "share of the text, after what is trained on")
-    test: float = _number(0.05, 0.001, 0.4, "share of the text, its end")
+    chunk: int = declared("characters that gradients go back through; the state goes on and on", 1, 4096, default=64)
+    embedding: int = declared(
+        "inputs of a character's row in a trained table; 0: one-hot, one each", 0, 1024, default=0
+    )
+    projection: int = declared("codes that h is projected to, up to the units; 0: no projection", 0, 65536, default=0)
+    vocabulary: int = declared("most different characters that a text may have", 2, 4096, default=256)
+    validation: float = declared("share of the text, after what is trained on", 0.001, 0.4, default=0.05)
+    test: float = declared("share of the text, its end", 0.001, 0.4, default=0.05)
 
     def __post_init__(self) -> None:
-        check(self, "text")
+        check(self, RecipeError, "text")
 
 
 @dataclass(frozen=True)
@@ -126,19 +99,27 @@ class Phase:
     """One run of the optimization loop."""
 
     name: str
-    epochs: int = _number(120, 0, 100_000, "passes over the training clips")
-    learning_rate: float = _number(0.01, 0, 1, "of AdamW, at its height; it decays as a cosine")
-    batch: int = _number(256, 2, 65536, "clips a batch")
-    weight_decay: float = _number(0.01, 0, 1, "of AdamW")
-    warm_up: int = _number(300, 1, 1_000_000, "batches until the rate is at its height; a fifth of the run at most")
-    label_smoothing: float = _number(0.02, 0, 0.99, "share of a label that goes to all classes alike")
-    gradient_limit: float = _number(1.0, 1e-6, 1e6, "norm that gradients are cut to")
-    distillation: float = _number(0.0, 0, 1, "share of the loss that compares with the float network, not the label")
-    averaging: float = _number(0.998, 0, 0.999999, "of the weights, per batch; the averages are validated and kept")
-    patience: int = _number(0, 0, 100_000, "epochs without a better validation loss after which to stop; 0: never")
+    epochs: int = declared("passes over the training clips", 0, 100_000, default=120)
+    learning_rate: float = declared("of AdamW, at its height; it decays as a cosine", 0, 1, default=0.01)
+    batch: int = declared("clips a batch", 2, 65536, default=256)
+    weight_decay: float = declared("of AdamW", 0, 1, default=0.01)
+    warm_up: int = declared(
+        "batches until the rate is at its height; a fifth of the run at most", 1, 1_000_000, default=300
+    )
+    label_smoothing: float = declared("share of a label that goes to all classes alike", 0, 0.99, default=0.02)
+    gradient_limit: float = declared("norm that gradients are cut to", 1e-6, 1e6, default=1.0)
+    distillation: float = declared(
+        "share of the loss that compares with the float network, not the label", 0, 1, default=0.0
+    )
+    averaging: float = declared(
+        "of the weights, per batch; the averages are validated and kept", 0, 0.999999, default=0.998
+    )
+    patience: int = declared(
+        "epochs without a better validation loss after which to stop; 0: never", 0, 100_000, default=0
+    )
 
     def __post_init__(self) -> None:
-        check(self, self.name)
+        check(self, RecipeError, self.name)
 
 
 @dataclass(frozen=True)

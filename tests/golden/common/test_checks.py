@@ -14,8 +14,7 @@ from crossramp.golden.inputs.features import FeatureSettings
 from crossramp.golden.inputs.text_codes import TextSettings
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.network.ramps import Ramp
-from crossramp.golden.spec.cells import Gate
-from crossramp.golden.spec.parameters import SpecificationError
+from crossramp.golden.spec.cells import Gate, SpecificationError
 from crossramp.golden.spec.specification import Specification
 from crossramp.train.recipes.settings import Hardware, RecipeError
 

@@ -9,9 +9,8 @@ from fractions import Fraction
 import pytest
 from crossramp.golden.link.board_memory import Build, identity_image, read_identity
 from crossramp.golden.network.model_file import Model, load_model, save_model
-from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.cells import Gate, SpecificationError
 from crossramp.golden.spec.lstm_cell import SIGMOID_GATE, TANH_GATE
-from crossramp.golden.spec.parameters import SpecificationError
 from crossramp.golden.spec.spec_file import load_spec, save_spec, spec_text
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given

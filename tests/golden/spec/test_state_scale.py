@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.network.ramps import Ramp
-from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.cells import Gate, SpecificationError
 from crossramp.golden.spec.lstm_cell import SIGMOID_GATE, TANH_GATE
-from crossramp.golden.spec.parameters import SpecificationError
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning, topmost_argument
 from hypothesis import given, settings

@@ -11,6 +11,7 @@ from crossramp.cli.commands import train
 from crossramp.cli.main import main, parser
 from crossramp.golden.analog.technologies.constants import SWITCHES
 from crossramp.golden.analog.technologies.technology import FOLDER as TECHNOLOGIES
+from crossramp.golden.common.declared import declarations
 from crossramp.train.recipes.recipe import (
     FOLDER,
     Recipe,
@@ -90,9 +91,9 @@ def test_technology_file_beside_the_recipe(tmp_path):
     [
         ("[hardware]\nunit = 3", "hardware.unit is unknown; did you mean units?"),
         ("[hardwear]\nunits = 3", "hardwear is unknown; did you mean hardware?"),
-        ("[hardware]\nunits = 0", "hardware.units is 0; allowed: a whole number from 1 to 65536"),
-        ("[hardware]\nunits = 3.5", "hardware.units is 3.5; allowed: a whole number"),
-        ("[hardware]\nunits = true", "hardware.units is True; allowed"),
+        ("[hardware]\nunits = 0", "hardware.units is 0; allowed: 1 to 65536"),
+        ("[hardware]\nunits = 3.5", "hardware.units is 3.5 (float); allowed: integers, 1 to 65536"),
+        ("[hardware]\nunits = true", "hardware.units is True (bool); allowed"),
         ("[float]\nlearning_rate = nan", "float.learning_rate is nan; allowed: a number from 0 to 1"),
         ('[float]\nepochs = "many"', "float.epochs is 'many'; allowed"),
         ('[float]\nname = "x"', "float.name is unknown"),
@@ -103,7 +104,7 @@ def test_technology_file_beside_the_recipe(tmp_path):
         ("[features]\nhop_samples = 0", "hop_samples is 0"),
         ("seed = -1", "seed is -1; allowed"),
         ('task = "text"\nwords = ["a"]', "words is unknown"),
-        ('task = "text"\n[text]\nchunk = 0', "text.chunk is 0; allowed: a whole number from 1 to 4096"),
+        ('task = "text"\n[text]\nchunk = 0', "text.chunk is 0; allowed: 1 to 4096"),
         ('task = "text"\n[text]\ntest = 1.0', "text.test is 1.0; allowed: a number from 0.001 to 0.4"),
         ("[text]\nchunk = 3", "text is unknown"),
         ("task = [3]", "task is [3]; allowed: kws, text"),
@@ -191,10 +192,8 @@ def test_the_guide_lists_every_key_with_its_value_and_range():
     assert set(listed) == flat
     parts = {"hardware": recipe.hardware, "augmentation": recipe.augmentation}
     for name, part in (parts | {"float": recipe.float_phase, "quantized": recipe.quantized_phase}).items():
-        for item in dataclasses.fields(part):
-            if item.metadata:
-                bounds = f"{item.metadata['low']:g} to {item.metadata['high']:g}"
-                assert listed[f"{name}.{item.name}"] == (json.dumps(known[name][item.name]), bounds)
+        for item, said in declarations(type(part)):
+            assert listed[f"{name}.{item}"] == (json.dumps(known[name][item]), said.bounds)
     for key, value in known["features"].items():
         assert listed[f"features.{key}"][0] == json.dumps(value)
 
@@ -214,9 +213,8 @@ def test_the_guide_lists_what_texts_have_more_or_otherwise():
     for name, (value, allowed) in listed.items():
         table, key = name.split(".")
         part = (parts | {"float": recipe.float_phase, "quantized": recipe.quantized_phase})[table]
-        (item,) = (item for item in dataclasses.fields(part) if item.name == key)
         assert value == json.dumps(text[table][key])
-        assert allowed == f"{item.metadata['low']:g} to {item.metadata['high']:g}"
+        assert allowed == dict(declarations(type(part)))[key].bounds
 
 
 def test_the_guides_recipe_works():
