@@ -38,7 +38,7 @@ examples:
   crossramp sweep plan.toml --dry-run
 
 A plan names model, recordings, technology, how many chips, and what is varied; docs/sweep.md has one to
-start from. DIR then holds results.parquet (results.csv without pyarrow), one row an instance, and a picture of each
+start from. DIR then holds results.parquet (results.csv without pyarrow), one row for each chip, and a picture of each
 metric. A sweep that was interrupted, by whatever, goes on with the same command.
 """
 

@@ -112,7 +112,7 @@ def _add_keywords(tasks) -> argparse.ArgumentParser:
 def _add_text(tasks) -> argparse.ArgumentParser:
     text = tasks.add_parser(
         "text",
-        help="tell the next character (language modelling)",
+        help="tell the next character (language modeling)",
         description=_TEXT_DESCRIPTION,
         epilog=_TEXT_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
