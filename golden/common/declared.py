@@ -7,7 +7,6 @@ The parameters of a specification, the settings of a recipe and those of the fro
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterator
-from numbers import Real
 from typing import Any
 
 from .checks import integer, number, told
@@ -26,12 +25,12 @@ class Declaration:
         What a TOML file or a table writes beside it.
     low, high : number, callable, or None
         The bounds, both allowed; callables give them from the object that is checked. None as ``low``: the range is not
-        checked here. Integers where ``kind`` is int.
+        checked here.
     low_name, high_name : str
         What a bound is, where it depends on the object: messages show it behind the number.
-    kind : type
-        int; float; :class:`numbers.Real`, where an int that is given stays one; or tuple: as many rising real numbers
-        as the default has.
+    kind : str
+        ``"integer"``; ``"float"``; ``"number"``: a real one, where an int that is given stays one; or ``"rising"``: as
+        many rising real numbers as the default has.
     choices : collection of str
         The allowed texts; empty: it is no text.
     neutral : int or None
@@ -43,7 +42,7 @@ class Declaration:
     high: float | Callable[[Any], float] = 0
     low_name: str = ""
     high_name: str = ""
-    kind: type = int
+    kind: str = "integer"
     choices: Collection[str] = ()
     neutral: int | None = None
 
@@ -63,7 +62,8 @@ def declared(meaning: str = "", low=None, high=0, *, default: Any = dataclasses.
 
     A number whose default is None may be None: the object chooses it.
     """
-    more.setdefault("kind", type(default) if isinstance(default, float | tuple) else int)
+    kinds = {float: "float", tuple: "rising"}
+    more.setdefault("kind", kinds.get(type(default), "integer"))
     return dataclasses.field(default=default, metadata={_KEY: Declaration(meaning, low, high, **more)})
 
 
@@ -87,8 +87,8 @@ def check(checked: Any, error: type[Exception] = InvalidValue, table: str = "") 
 
     Raises
     ------
-    error
-        For the first bad value: quotes name, value and what is allowed.
+    InvalidValue
+        Or the ``error`` that was given: for the first bad value; quotes name, value and what is allowed.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(checked)}
     for name, said in sorted(declarations(type(checked)), key=lambda pair: pair[1].depends):
@@ -103,11 +103,11 @@ def check(checked: Any, error: type[Exception] = InvalidValue, table: str = "") 
 def _checked(checked: Any, key: str, value: Any, said: Declaration, default: Any, error: type[Exception]):
     low, high = (bound(checked) if callable(bound) else bound for bound in (said.low, said.high))
     names = {"low_name": said.low_name, "high_name": said.high_name}
-    if said.kind is int:
+    if said.kind == "integer":
         return integer(key, value, low, high, error, **names)
-    if said.kind is not tuple:
+    if said.kind != "rising":
         found = number(key, value, low, high, error, **names)
-        return found if said.kind is Real else float(found)
+        return found if said.kind == "number" else float(found)
     try:
         if not isinstance(value, list | tuple) or len(value) != len(default):
             raise error

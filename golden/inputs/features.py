@@ -25,7 +25,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -84,18 +83,18 @@ class FeatureSettings:
         "length of the transform", lambda s: s.window_samples, 1 << 20, low_name="window_samples", default=512
     )
     bands: int = declared("mel bands", 1, 4096, default=40)
-    low_hz: float = declared("lower end of the lowest band, Hz", 0.0, 500_000.0, kind=Real, default=0.0)
+    low_hz: float = declared("lower end of the lowest band, Hz", 0.0, 500_000.0, kind="number", default=0.0)
     high_hz: float = declared(
         "upper end of the highest band, Hz",
         0.0,
         lambda s: s.sample_rate / 2,
         high_name="half of sample_rate",
-        kind=Real,
+        kind="number",
         default=4000.0,
     )
-    level_gain: float = declared("units of a level per dB", 1e-6, 1e6, kind=Real, default=2.28)
-    level_offset: float = declared("level of 0 dB", -1e6, 1e6, kind=Real, default=-59.7)
-    level_max: float = declared("largest level", 1e-6, 1e6, kind=Real, default=255.0)
+    level_gain: float = declared("units of a level per dB", 1e-6, 1e6, kind="number", default=2.28)
+    level_offset: float = declared("level of 0 dB", -1e6, 1e6, kind="number", default=-59.7)
+    level_max: float = declared("largest level", 1e-6, 1e6, kind="number", default=255.0)
     frames_per_step: int = declared(
         "windows that a step averages", 1, lambda s: s.frames, high_name="the clip's frames", default=2
     )
