@@ -65,7 +65,7 @@ def read_pins(path: str | Path, clock: int) -> dict[str, list[tuple[int, int]]]:
     Raises
     ------
     InvalidValue
-        For a file that is none of a virtual board; the message quotes what is wrong.
+        If the file was not written by a virtual board; the message quotes what is wrong.
     """
     names, edges, now = {}, {}, 0
     with open(path, "rb") as file:
@@ -78,7 +78,7 @@ def read_pins(path: str | Path, clock: int) -> dict[str, list[tuple[int, int]]]:
                     now = (token.time_change * clock + _SECOND // 2) // _SECOND
                 elif token.kind is TokenKind.CHANGE_SCALAR and token.scalar_change.value in ("0", "1"):
                     edges[names[token.scalar_change.id_code]].append((now, int(token.scalar_change.value)))
-        except (VCDParseError, KeyError, ValueError) as error:  # ValueError: pyvcd's, of a value that is none
+        except (VCDParseError, KeyError, ValueError) as error:  # pyvcd raises ValueError for a malformed value
             raise InvalidValue(
                 f"{path}: holds no pins of a virtual board ({error!r}); give what --pins wrote"
             ) from None

@@ -131,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
 
 def choose(model: Model, which: str, seed: int) -> list[int]:
     """Columns by name, or a number of them drawn; UserError (or the InvalidValue of parse_columns)."""
-    from crossramp.sim.spice.deck import parse_columns
+    from crossramp.golden.spec.bank_columns import parse_columns
 
     count = model.spec.columns
     if not which.strip().lstrip("+-").isdecimal():

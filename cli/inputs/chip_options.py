@@ -196,5 +196,5 @@ def changed(text: str) -> tuple[str, float | tuple | str]:
         numbers = tuple(float(part) for part in value.split(","))
     except ValueError:
         unit = f" in {CONSTANTS[name].unit}" if name in CONSTANTS else ""
-        raise UserError(f"--set {text}: {value!r} is no number{unit}") from None
+        raise UserError(f"--set {text}: {value!r} is not a number{unit}") from None
     return name, numbers if len(numbers) > 1 else numbers[0]

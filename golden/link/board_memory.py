@@ -160,7 +160,7 @@ def read_identity(image: bytes) -> Build:
         if content["hash"] != spec.hardware_hash or content["payload"] != build.payload:
             raise InvalidValue(f"the board's identity contradicts itself: hash {content['hash']!r}")
     except SpecificationError as error:
-        raise InvalidValue(f"the board's specification is none: {error}") from None
+        raise InvalidValue(f"the board's specification is not valid: {error}") from None
     except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise InvalidValue(f"the board's identity cannot be read ({type(error).__name__}: {error})") from None
     return build

@@ -66,7 +66,7 @@ class IdealArray:
     Raises
     ------
     InvalidValue
-        For a wrong shape, a type that is no integer, or a level out of range.
+        For a wrong shape, a type that is not an integer, or a level out of range.
     """
 
     def __init__(self, spec: Specification, weights: np.ndarray, ramps: Sequence | None = None):

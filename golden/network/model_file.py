@@ -320,7 +320,7 @@ def _parse(text: bytes) -> dict:
 
 
 def _no_number(text: str):
-    raise InvalidValue(f"{text} is no number")
+    raise InvalidValue(f"{text} is not a number")
 
 
 def _finite(text: str) -> float:

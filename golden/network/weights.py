@@ -104,8 +104,8 @@ class Weights:
         Raises
         ------
         InvalidValue
-            For an array that is missing, or not of ``spec``; a wrong shape, a type that is no integer, or a value out
-            of range.
+            For an array that is missing, or not of ``spec``; a wrong shape, a type that is not an integer, or a value
+            out of range.
         """
         return Weights(
             **{array.field: checked_array(spec, array.field, getattr(self, array.field)) for array in ARRAYS}

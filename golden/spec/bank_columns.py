@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Columns by bank: where the columns of a gate stand, and which gate, unit and ramp a column belongs to."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
+from ..common.errors import InvalidValue
 from .cells import Cell
 from .network_parameters import CELLS
 
@@ -95,3 +97,22 @@ class BankColumns:
         ramps = np.repeat(np.array(self.ramp_of_gate, np.int64), self.units)
         ramps.setflags(write=False)
         return ramps
+
+
+def parse_columns(spec: "BankColumns", names: Sequence[str]) -> list[int]:
+    """Columns called ``i0``, ``f3``, ...; InvalidValue for one that is not there, or there twice."""
+    found = []
+    for name in names:
+        bank, unit = name[:1], name[1:]
+        if bank not in spec.gate_names or not unit.isdecimal() or int(unit) >= spec.units:
+            raise InvalidValue(
+                f"there is no column {name!r}; columns are "
+                f"{', '.join(f'{gate}0 to {gate}{spec.units - 1}' for gate in spec.gate_names)}"
+            )
+        column = spec.column(bank, int(unit))
+        if column in found:
+            raise InvalidValue(f"column {name} is given twice; leave one out")
+        found.append(column)
+    if not found:
+        raise InvalidValue("no column is given; name some, as in i0,f3,g7")
+    return found

@@ -16,7 +16,7 @@ LISTED = 5
 #: Mismatches that a scoreboard keeps.
 _KEPT = 100
 
-#: What the last axis of a quantity counts; of answers it is none.
+#: What the last axis of a quantity counts; answers have no such axis.
 _AXES = {"codes": "bank", "macs": "bank", "logits": "class", "answers": None}
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.spec.specification import Specification
 
 from ..amaranth.step_trace import StepWaves
 from . import subcircuits
@@ -79,25 +78,6 @@ class Deck:
     columns: tuple[int, ...]
     ramps: tuple[int, ...]
     clock: float
-
-
-def parse_columns(spec: Specification, names: Sequence[str]) -> list[int]:
-    """Columns called ``i0``, ``f3``, ...; InvalidValue for one that is not there, or there twice."""
-    found = []
-    for name in names:
-        bank, unit = name[:1], name[1:]
-        if bank not in spec.gate_names or not unit.isdecimal() or int(unit) >= spec.units:
-            raise InvalidValue(
-                f"there is no column {name!r}; columns are "
-                f"{', '.join(f'{gate}0 to {gate}{spec.units - 1}' for gate in spec.gate_names)}"
-            )
-        column = spec.column(bank, int(unit))
-        if column in found:
-            raise InvalidValue(f"column {name} is given twice; leave one out")
-        found.append(column)
-    if not found:
-        raise InvalidValue("no column is given; name some, as in i0,f3,g7")
-    return found
 
 
 def build(

@@ -87,7 +87,7 @@ def test_pictures(capsys, tmp_path):
             "--scheme cumulative: the ramp of technology charge",
         ),
         (["tanh", "--technology", "rum"], "there is no technology 'rum'; shipped: charge, pcm, rram"),
-        (["tanh", "--set", "cell.read_noise=a"], "'a' is no number in 1"),
+        (["tanh", "--set", "cell.read_noise=a"], "'a' is not a number in 1"),
         (["tanh", "--set", "cell.g_max"], "write it as CONSTANT=VALUE"),
         (["tanh", "--set", "cell.gmax=1"], "cell.gmax is unknown; did you mean cell.g_max"),
         (["tanh", "--no", "rain"], "--no rain: no such effect; known: programming, "),

@@ -62,7 +62,7 @@ def test_what_follows_for_a_model(run):
         (("rram", "--set", "cell.g_max=-1"), "cell.g_max is -1 S; allowed: above 0 to 1"),
         (("rram", "--set", "cell.g_max=nan"), "cell.g_max is nan"),
         (("rram", "--set", "cell.g_max"), "write it as CONSTANT=VALUE"),
-        (("rram", "--set", "cell.g_max=many"), "'many' is no number in S"),
+        (("rram", "--set", "cell.g_max=many"), "'many' is not a number in S"),
         (("rram", "--model", "nothing"), "nothing"),
     ],
 )
