@@ -4,6 +4,7 @@
 import math
 import warnings
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 from ..common.declared import declared
@@ -150,9 +151,13 @@ class ConverterParameters:
         M / 2**R stands for 1 / (2**state_frac_bits * state_cell * scale("g")) with 8 significant bits, trailing zeros
         dropped: a weight range that makes it a power of two gives M = 1 and needs no multiplier.
         """
-        gain = 1 / (2**self.state_frac_bits * self.state_cell * self.scale(self.state_gate))
-        shift = max(7 - math.floor(math.log2(gain)), 0)
-        multiplier = math.floor(gain * 2**shift + 0.5)  # halves away from zero, as everywhere
+        # In fractions: a weight range of 1 / 182.5 is a float just beside it, and its gain must not fall on the half.
+        levels = self.weight_max * self.input_max
+        pulse = 2**self.state_frac_bits * self.state_cell * Fraction(self.gate(self.state_gate).weight_range) / levels
+        gain, shift = 1 / pulse, 0
+        while gain * 2**shift < 128:
+            shift += 1
+        multiplier = math.floor(gain * 2**shift + Fraction(1, 2))  # halves away from zero, as everywhere
         while multiplier % 2 == 0 and shift > 0:
             multiplier, shift = multiplier // 2, shift - 1
         return multiplier, shift

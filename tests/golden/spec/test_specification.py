@@ -112,6 +112,18 @@ def test_derived_widths_hold_their_values(spec):
     assert multiplier % 2 == 1 or shift == 0
 
 
+@pytest.mark.parametrize("weight_range, gain", [(1 / 182.5, 182), (1 / 181.5, 181), (1 / 190.5, 191)])
+def test_a_gain_beside_a_half_is_rounded_exactly(weight_range, gain):
+    """The float nearest to 1 / 182.5 is a little more than that; its reciprocal as a float is 182.5 all the same."""
+    gates = (Gate("sigmoid", weight_range),) * 4
+    spec = Specification(
+        inputs=1, units=1, classes=1, adc_bits=2, input_bits=2, weight_bits=2, gates=gates, state_bits=3,
+        state_frac_bits=0, state_pulse_bits=9, state_cell=1,
+    )  # fmt: skip
+    assert abs(1 / weight_range - gain) == 0.5
+    assert spec.state_gain == (gain, 0)
+
+
 # ---- hash, dict, TOML ------------------------------------------------------------------------------------------------
 
 
