@@ -168,7 +168,7 @@ def test_every_error_has_a_status_and_1_is_for_differences_alone():
         for status in ExitStatus
     }
     assert named[ExitStatus.DIFFERENT] == DIFFERENCES
-    assert named[ExitStatus.INTERNAL] == {"CrossrampError", "UnexpectedText"}
+    assert named[ExitStatus.INTERNAL] == {"CrossrampError", "ProofError", "UnexpectedText"}
     assert all(named[status] == set() for status in (ExitStatus.DONE, ExitStatus.BROKEN_PIPE))
 
 

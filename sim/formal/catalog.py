@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All proofs of the hardware of one specification."""
+
+from crossramp.golden.spec.specification import Specification
+
+from .engine.entry import Entry
+from .macro import capture_proof
+
+#: What lists the proofs of a block, in the order of the table.
+BLOCKS = (capture_proof.proofs,)
+
+
+def proofs_of(spec: Specification) -> list[Entry]:
+    """Every proof at the sizes of ``spec``, the quicker ones first within a block."""
+    return [entry for proofs in BLOCKS for entry in proofs(spec)]
