@@ -16,7 +16,7 @@ from crossramp.boards.definitions.board import boards
 from crossramp.boards.definitions.families import FAMILIES
 from crossramp.boards.flow.synthesis import make_bitstream
 from crossramp.boards.flow.utterance_clocks import utterance_time
-from crossramp.cli.commands.build import SPECIFICATIONS
+from crossramp.cli.inputs.subjects import SPECIFICATIONS
 from crossramp.cli.output.tables import markdown
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.spec_file import load_spec

@@ -27,6 +27,7 @@ COMMANDS = {
     "demo": "generate the shipped network, run recordings through it, draw pictures; or let it write a text",
     "generate": "write Verilog, ramp program, conductance map and a self-checking testbench of a model",
     "simulate": "run recordings through the hardware and compare with the golden model",
+    "prove": "prove the hardware of a specification, or an array of your own, for every trace",
     "build": "make a bitstream for an FPGA board",
     "flash": "load a bitstream onto a board",
     "run": "run recordings on a board and compare with the golden model",

@@ -6,20 +6,16 @@ import shlex
 import shutil
 from pathlib import Path
 
-import crossramp.boards
 from crossramp.boards.definitions.board import Board, boards, find_board
 from crossramp.golden.common.errors import UserError
-from crossramp.golden.network.model_file import Model, load_model
-from crossramp.golden.spec.spec_file import load_spec
+from crossramp.golden.network.model_file import Model
 from crossramp.golden.spec.specification import Specification
 
 from ..inputs import options
+from ..inputs.subjects import read_subject
 from ..output.messages import Progress
 from ..output.output_folder import check_folder, listed, written_folder
 from ..output.tables import as_json, table
-
-#: Where shipped specifications lie, each a board's that needs one of its own.
-SPECIFICATIONS = Path(crossramp.boards.__file__).parent / "specs"
 
 #: What a built folder says of itself; ``crossramp flash`` reads it.
 REPORT = "report.json"
@@ -89,17 +85,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(_text(folder, board, report, args.board))
     return 0
-
-
-def read_subject(name: str) -> tuple[Model | None, Specification]:
-    """A model, or a specification alone: whichever ``name`` is, a file or a shipped one."""
-    if Path(name).suffix.lower() == ".toml":
-        return None, load_spec(name)
-    shipped = SPECIFICATIONS / f"{name}.toml"
-    if Path(name).name == name and shipped.is_file() and not Path(name).exists():
-        return None, load_spec(shipped)
-    model = load_model(name)
-    return model, model.spec
 
 
 def _steps(model: Model | None, spec: Specification) -> int:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from crossramp.golden.link.link_protocol import BAUD
 
 from ..inputs import options
+from ..inputs.subjects import read_subject
 from ..output.messages import Progress
 from ..output.tables import as_json, table
 from ..process import signals
-from .build import read_subject
 
 BOARD = "icebreaker"
 

@@ -19,10 +19,15 @@ class ImplementationParameters:
         Units that the cell update and the h stream treat in one clock, 1 to ``units``.
     settle_clocks : int
         Least clocks of hold between an integration and its ramp, 1 to 255; an array lengthens it by ``ready``.
+    comparator_registers : int
+        Flip-flops between each comparator and its column's latches, 0 or 1. With one, all latches of a column see the
+        same value, so that a comparator that is marginal on several ticks in a row still gives a code of one of them;
+        it takes a clock more for each conversion. See docs/boundary.md.
     """
 
     lanes: int = declared("units updated in one clock", 1, lambda spec: spec.units, default=1)
     settle_clocks: int = declared("clocks of hold before a ramp", 1, 255, default=1)
+    comparator_registers: int = declared("registers between a comparator and its latches", 0, 1, default=0, neutral=0)
 
     @property
     def beats(self) -> int:
@@ -41,8 +46,11 @@ class ImplementationParameters:
 
     @property
     def update_clocks(self) -> int:
-        """Of ``rtl.macro.update.CellUpdate``, one update (c or h): one per beat, and one in the product register."""
-        return self.beats + 1
+        """Of ``rtl.macro.macro.Macro``, one update (c or h).
+
+        One per beat, and one in the product register; one before, if comparators are registered: the last code lands.
+        """
+        return self.beats + 1 + self.comparator_registers
 
     @property
     def projection_clocks(self) -> int:

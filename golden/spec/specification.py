@@ -23,6 +23,7 @@ _FORMAT_1 = (
     *("inputs", "units", "classes", "bias_rows", "adc_bits", "input_bits", "weight_bits", "gates", "state_bits"),
     *("state_frac_bits", "state_pulse_bits", "state_cell", "lanes", "latch", "settle_clocks", "calibration_cells"),
     *("readout", "head_weight_bits", "max_steps", "cell", "projection"),
+    "comparator_registers",
 )
 
 PARTS = (NetworkParameters, ConverterParameters, ImplementationParameters)
@@ -162,7 +163,7 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
         content = self.to_dict()
         if self.format != 1:
             for name, _ in declarations(ImplementationParameters):
-                del content[name]
+                content.pop(name, None)
         return _hash(content)
 
     @cached_property

@@ -30,6 +30,8 @@ class CaptureBank(wiring.Component):
 
     What goes wrong, and what then happens: a comparator that falls close to the clock edge may be seen by some of the
     column's flip-flops and not by others; consecutive counts differ in one bit, so the code is the one before or after.
+    One that is marginal on two ticks in a row may leave a mixture of three counts: the macro registers comparators
+    first where the specification says so (``comparator_registers``).
     One that rises again close to an edge may leave a mixture of its old count and the present one (``last_high``).
     A comparator stuck low reads 0, one stuck high reads full scale. One that rises again within a ramp overwrites its
     code with the later count (``last_high``) or is ignored (``first_trip``).

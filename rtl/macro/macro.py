@@ -76,16 +76,16 @@ class Macro(wiring.Component):
         m.d.comb += [sequencer.ready.eq(array.ready), self.busy.eq(sequencer.busy)]
         m.d.sync += array.calibration.eq(self.calibration)
 
-        banks = self._conversion(m, sequencer)
-        update, leaving = self._update(m, sequencer, banks)
+        banks, latch = self._conversion(m, sequencer)
+        update, leaving = self._update(m, sequencer, banks, latch)
         if self.spec.projection:
             self._project(m, sequencer, update, leaving)
         m.d.comb += self.h.payload.last.eq(sequencer.x_last)
         self._rows(m, sequencer, update, leaving)
         return m
 
-    def _conversion(self, m: Module, sequencer: Sequencer) -> dict[str, CaptureBank]:
-        """The ramp, and the bank of each gate, which latches its count."""
+    def _conversion(self, m: Module, sequencer: Sequencer) -> tuple[dict[str, CaptureBank], Signal]:
+        """The ramp, and the bank of each gate, which latches its count; with the signal on whose clocks it does."""
         spec, array = self.spec, self.array
         m.submodules.ramp = ramp = RampCounter(spec.adc_bits)
         m.d.comb += [
@@ -94,21 +94,27 @@ class Macro(wiring.Component):
             sequencer.ramp_last.eq(ramp.last),
             array.tap.eq(ramp.tap),
         ]
+        comparators, latch, count = array.comparators, sequencer.latch, ramp.count
+        if spec.comparator_registers:
+            comparators = Signal(spec.columns, name="comparators_sampled", reset_less=True)
+            latch = Signal(name="latch_sampled")
+            count = Signal(spec.adc_bits, name="count_sampled", reset_less=True)
+            m.d.sync += [comparators.eq(array.comparators), latch.eq(sequencer.latch), count.eq(ramp.count)]
         banks = {}
         for gate in spec.gate_names:
             bank = CaptureBank(spec.units, spec.adc_bits, lanes=spec.lanes, latch=spec.latch)
             m.submodules[f"capture_{gate}"] = banks[gate] = bank
             # Banks that the second conversion does not latch keep their codes for its update, or stay cleared.
-            enable = sequencer.latch if gate in spec.conversions[1] else sequencer.latch & ~sequencer.second
+            enable = latch if gate in spec.conversions[1] else latch & ~sequencer.second
             m.d.comb += [
-                bank.comparators.eq(array.comparators[spec.bank(gate)]),
+                bank.comparators.eq(comparators[spec.bank(gate)]),
                 bank.arm.eq(sequencer.ramp_start),
                 bank.enable.eq(enable),
-                bank.count.eq(ramp.count),
+                bank.count.eq(count),
             ]
-        return banks
+        return banks, latch
 
-    def _update(self, m: Module, sequencer: Sequencer, banks: dict[str, CaptureBank]):
+    def _update(self, m: Module, sequencer: Sequencer, banks: dict[str, CaptureBank], latch: Signal):
         """The update pipeline: groups of units leave the capture banks, and come out as c or h one clock later.
 
         Returns the cell update, and a signal that is high on each clock its results are taken.
@@ -123,10 +129,12 @@ class Macro(wiring.Component):
         occupied = Signal()  # the product register holds a group
         leaving = Signal()  # its results are taken
         final = Signal()  # it is the last group
+        # Codes that pass a register land on the first clock of the update, and are taken from the next on.
+        update_begins = sequencer.update & ~latch if spec.comparator_registers else sequencer.update
         taken = Const(1) if spec.projection else ~second | self.h.ready
         m.d.comb += [
             leaving.eq(occupied & taken),
-            entering.eq(sequencer.update & (beat != spec.beats) & (~occupied | leaving)),
+            entering.eq(update_begins & (beat != spec.beats) & (~occupied | leaving)),
             final.eq(beat == spec.beats),
             sequencer.update_done.eq(leaving & final),
         ]

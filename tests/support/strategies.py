@@ -87,6 +87,7 @@ def specifications(
         "lanes": pick("lanes", st.integers(1, units)),
         "latch": pick("latch", st.sampled_from(["last_high", "first_trip"])),
         "settle_clocks": pick("settle_clocks", st.integers(1, 4)),
+        "comparator_registers": pick("comparator_registers", st.integers(0, 1)),
         "calibration_cells": pick("calibration_cells", st.integers(0, 6)),
         "readout": pick("readout", st.sampled_from(readouts)),
         "head_weight_bits": pick("head_weight_bits", st.integers(2, 16)),

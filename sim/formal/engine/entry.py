@@ -2,10 +2,11 @@
 """One line of the table of proofs: what is claimed of a specification, and how it is attempted."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from .proof import Proof
-from .solver import Mode
+from .solver import Mode, Outcome, Prover, Status, solve
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class Entry:
     depth : int
     complete : bool
         A bounded check that covers everything: a circuit without state of its own behind one register.
+    long : bool
+        It may take minutes: ``crossramp prove`` leaves it out unless it is asked for.
+    search : int
+        Clocks from reset in which a counterexample is looked for where induction fails.
     """
 
     block: str
@@ -34,6 +39,8 @@ class Entry:
     mode: Mode = Mode.PROVE
     depth: int = 2
     complete: bool = False
+    long: bool = False
+    search: int = 40
 
     @property
     def reach(self) -> str:
@@ -41,3 +48,26 @@ class Entry:
         if self.mode is Mode.PROVE:
             return "any trace"
         return "every input" if self.complete else f"{self.depth} clocks"
+
+    def attempt(self, folder: Path, *, prover: Prover | None = None, timeout: int | None = None) -> Outcome:
+        """Run the proof; where induction fails, tell a fault of the design from a proof that needs more.
+
+        An induction that fails says nothing: the state that it begins with may never be reached. A bounded check of the
+        claims alone follows, from reset.
+
+        Parameters
+        ----------
+        folder, prover, timeout
+            As those of :func:`.solver.solve`; the second run has the folder ``search`` in the first one's.
+        """
+        outcome = solve(self.proof(), self.mode, self.depth, prover=prover, folder=folder, timeout=timeout)
+        if self.mode is not Mode.PROVE or outcome.status is not Status.UNDECIDED or not outcome.place:
+            return outcome
+        proof = self.proof()
+        proof.invariants = False
+        found = solve(proof, Mode.BOUNDED, self.search, prover=prover, folder=folder / "search", timeout=timeout)
+        seconds = outcome.seconds + found.seconds
+        if found.status is Status.VIOLATED:
+            return replace(found, seconds=seconds)
+        how = f"no counterexample in {self.search} clocks" if found.holds else found.message
+        return replace(outcome, message=f"{outcome.message}; {how}", seconds=seconds)

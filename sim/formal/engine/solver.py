@@ -171,7 +171,7 @@ def solve(
     prover : Prover or None
         None: :func:`find_prover`.
     folder : path or None
-        Where the design, the log and a counterexample stay; made anew. None: nothing stays.
+        Where the design, its script, the log and a counterexample stay; made anew. None: nothing stays.
     timeout : int or None
         Seconds after which the attempt is given up as undecided. None: it goes on until it ends.
 
@@ -204,6 +204,8 @@ def solve(
             errors="replace",
         )
         outcome = _outcome(done.stdout, done.stderr, mode, depth, text)
+        for intermediate in ("model", "src"):
+            shutil.rmtree(work / "proof" / intermediate, ignore_errors=True)
         traces = sorted((work / "proof").glob("engine_0/trace*.vcd"))
         return replace(
             outcome,

@@ -20,7 +20,7 @@ from crossramp.boards.definitions.board_file import check_board, load_boards
 from crossramp.boards.flow.board_top import make_platform, top_files
 from crossramp.boards.flow.fit import TooLarge, check_size
 from crossramp.boards.flow.synthesis import make_bitstream
-from crossramp.cli.commands.build import SPECIFICATIONS
+from crossramp.cli.inputs.subjects import SPECIFICATIONS
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.spec_file import load_spec
 

@@ -26,7 +26,7 @@ from crossramp.boards.flow.fit import (
     refusal,
 )
 from crossramp.boards.flow.utterance_clocks import utterance_time
-from crossramp.cli.commands.build import SPECIFICATIONS
+from crossramp.cli.inputs.subjects import SPECIFICATIONS
 from crossramp.golden.link.board_memory import identity_image, read_identity
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.spec_file import load_spec

@@ -17,7 +17,7 @@ from crossramp.boards.flow.fit import TooLarge
 from crossramp.boards.flow.gather import gather
 from crossramp.boards.flow.synthesis import TimingMissed, make_bitstream, utilization
 from crossramp.boards.flow.toolchain import Tool, ToolError, find_tools, last_words, run_tool
-from crossramp.cli.commands.build import SPECIFICATIONS
+from crossramp.cli.inputs.subjects import SPECIFICATIONS
 from crossramp.golden.common.installation import how_to_install
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.spec_file import load_spec

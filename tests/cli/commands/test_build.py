@@ -10,7 +10,7 @@ from crossramp.boards.flow import synthesis
 from crossramp.boards.flow.fit import TooLarge
 from crossramp.boards.flow.synthesis import Bitstream
 from crossramp.boards.flow.toolchain import ToolError, ToolMissing
-from crossramp.cli.commands import build as command
+from crossramp.cli.inputs.subjects import SPECIFICATIONS
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.spec_file import load_spec, save_spec
 from crossramp.golden.spec.specification import Specification
@@ -100,7 +100,7 @@ def test_build_prints_a_table(run, builder, tmp_path):
 
 
 def test_a_specification_alone(run, builder, tmp_path):
-    spec = load_spec(command.SPECIFICATIONS / "array8x8.toml")
+    spec = load_spec(SPECIFICATIONS / "array8x8.toml")
     save_spec(tmp_path / "mine.toml", spec)
     options = ["--baud", 115200, "--seed", 7, "--divide", 3]
     assert run("build", "mine.toml", "--board", "icebreaker", *options)[0] == 0

@@ -103,6 +103,7 @@ LEAST = {
     "simulate": "kws a.wav",
     "virtual": "kws",
     "info": "kws",
+    "prove": "kws",
 }
 
 

@@ -24,6 +24,7 @@ RANGES = {
     "inputs": (1, 65536), "units": (1, 65536), "classes": (1, 4096), "bias_rows": (0, 64), "adc_bits": (2, 8),
     "input_bits": (2, 8), "weight_bits": (2, 8), "state_bits": (3, 24), "state_pulse_bits": (2, 10),
     "settle_clocks": (1, 255), "calibration_cells": (0, 16), "head_weight_bits": (2, 16), "max_steps": (1, 65536),
+    "comparator_registers": (0, 1),
 }  # fmt: skip
 
 
@@ -160,7 +161,7 @@ def test_shipped_models_keep_format_and_hash(name, expected):
     assert spec.replace(lanes=spec.lanes + 1).content_hash != expected
 
 
-IMPLEMENTATION = {"lanes", "settle_clocks"}
+IMPLEMENTATION = {"lanes", "settle_clocks", "comparator_registers"}
 
 
 @given(specifications(), specifications())

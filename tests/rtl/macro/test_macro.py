@@ -54,6 +54,8 @@ CASES = {
     },
     "first trip": {"inputs": 3, "units": 5, "lanes": 2, "latch": "first_trip"},
     "long hold": {"inputs": 3, "units": 2, "settle_clocks": 9},
+    "registered comparators": {"inputs": 3, "units": 5, "lanes": 2, "comparator_registers": 1},
+    "registered comparators, first trip": {"inputs": 3, "units": 2, "comparator_registers": 1, "latch": "first_trip"},
     "coarse c": {"inputs": 3, "units": 2, "state_bits": 3, "state_frac_bits": 0},
     "fine c": {"inputs": 3, "units": 2, "state_bits": 24, "state_frac_bits": 23},
     "projection to one": {"inputs": 3, "units": 5, "lanes": 2, "projection": 1},

@@ -66,6 +66,7 @@ CLOCKS = {
     "one input, one cell": ({"inputs": 1, "calibration_cells": 1}, {}),
     "all lanes": ({"lanes": 5}, {}),
     "a projection": ({"projection": 3}, {}),
+    "registered comparators": ({"comparator_registers": 1}, {}),
     "compact": ({}, {"compact": True}),
     "compact, x loads longer": ({"inputs": 70}, {"compact": True}),
 }

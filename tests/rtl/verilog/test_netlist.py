@@ -110,6 +110,19 @@ def test_decode_is_wiring(bipolar, inverters, tmp_path):
 SPEC = Specification(inputs=5, units=6, classes=3, lanes=2)
 
 
+def test_registered_comparators_cost_a_flip_flop_a_column_and_those_of_one_count(tmp_path):
+    """And the bit that says when to latch; no LUTs but for what that bit keeps waiting."""
+    counts = []
+    for registers in (0, 1):
+        (folder := tmp_path / str(registers)).mkdir()
+        macro = Macro(SPEC.replace(comparator_registers=registers))
+        cells = netlist(macro, "synth_ice40 -top block", folder)["block"]["cells"].values()
+        counts.append([sum(cell["type"].startswith(kind) for cell in cells) for kind in ("SB_DFF", "SB_LUT4")])
+    (flip_flops, luts), (more_flip_flops, more_luts) = counts
+    assert more_flip_flops - flip_flops == SPEC.columns + SPEC.adc_bits + 1
+    assert more_luts - luts < 8
+
+
 def memories(component, folder) -> dict[str, int]:
     """Memories, ROMs found in case tables included, by the memory's name: its bits."""
     found = {}

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``prove``: the table, a counterexample with its waveform, and one clear line for whatever is wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+from crossramp.golden.network.model_file import load_model
+from crossramp.sim.formal.catalog import proofs_of
+from crossramp.sim.formal.engine import entry, solver
+from crossramp.sim.formal.engine.solver import Mode, Outcome, Status
+
+from tests.cli.conftest import is_refusal
+from tests.support.planted import planted
+
+#: A capture bank whose codes are shifted by one column.
+FAULT = ("rtl/macro/capture.py", "codes[self.lanes * bits :]", "codes[bits:]")
+
+
+def test_proofs_of_a_block(run, model_file, tmp_path):
+    status, out, err = run("prove", model_file, "--only", "capture", "--json", "-q", "-o", tmp_path / "kept")
+    assert (status, err) == (0, "")
+    content = json.loads(out)
+    assert content["holds"]
+    assert content["solver"] == "yices"
+    assert content["hardware_hash"] == load_model(model_file).spec.hardware_hash
+    assert [row["status"] for row in content["proofs"]] == ["proven"] * 2
+    assert {row["reach"] for row in content["proofs"]} == {"any trace"}
+    folders = sorted((tmp_path / "kept").glob("*-capture"))
+    assert len(folders) == 2
+    assert all("\\top" in (folder / "design.il").read_text() for folder in folders)
+
+
+def test_the_table_and_the_stages(run, model_file):
+    status, out, err = run("prove", model_file, "--only", "capture", "--jobs", "1")
+    assert status == 0
+    assert out.count("any trace") == out.count("proven") == 2
+    assert "2 of 2 proofs hold, with yices" in out
+    assert "capture" in err
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_counterexample_is_status_1(run, model_file, tmp_path, kept, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = ["-o", tmp_path / "kept"] if kept else []
+    with planted(*FAULT):
+        status, out, _ = run("prove", model_file, "--only", "capture", "--json", *folder)
+    assert status == 1
+    content = json.loads(out)
+    assert not content["holds"]
+    for row in content["proofs"]:
+        assert row["status"] == "violated"
+        assert row["place"].startswith("sim/formal/macro/capture_proof.py:")
+        assert "golden's, or its neighbor" in row["property"]
+        assert row["clock"] > 3
+        assert "$var" in Path(row["trace"]).read_text()
+    left = [path for path in tmp_path.iterdir() if path.name.startswith("crossramp-p")]
+    assert left == []
+
+
+def test_an_undecided_proof_is_status_3(run, model_file, monkeypatch):
+    undecided = Outcome(Status.UNDECIDED, Mode.PROVE, 2, 1.0, "time ran out")
+    monkeypatch.setattr(entry, "solve", lambda *arguments, **options: undecided)
+    status, out, _ = run("prove", model_file, "--only", "capture", "--timeout", "1")
+    assert status == 3
+    assert "capture: undecided: time ran out" in out
+    assert "0 of 2 proofs hold" in out
+
+
+def test_the_list_runs_nothing(run, model_file, monkeypatch):
+    monkeypatch.setattr(entry, "solve", None)
+    status, out, _ = run("prove", model_file, "--list", "--json")
+    rows = json.loads(out)
+    assert status == 0
+    assert len(rows) == len(proofs_of(load_model(model_file).spec))
+    assert {"block", "claim", "reach"} == set(rows[0])
+    assert "any trace" in run("prove", "array8x8", "--list", "--lanes", "2")[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--only", "captur"], "--only 'captur' names no block; did you mean capture?"),
+        (["--jobs", "0"], "--jobs is 0; allowed: 1 to 1024"),
+        (["--timeout", "0"], "--timeout is 0; allowed: 1 to 604800"),
+        (["--clocks", "5"], "--clocks 5 needs --array FILE"),
+        (["--array-top", "mine"], "--array-top mine needs --array FILE"),
+        (["--lanes", "9"], "lanes is 9; allowed: 1 to 3"),
+    ],
+)
+def test_bad_options(run, model_file, options, message):
+    assert is_refusal(run("prove", model_file, *options), message)
+
+
+def test_without_tools(run, model_file, monkeypatch):
+    monkeypatch.setattr(solver.shutil, "which", lambda *arguments, **options: None)
+    assert is_refusal(run("prove", model_file), "neither yowasp-sby nor sby was found; type: pip install")
