@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from crossramp.boards.definitions.board import Board, boards, find_board
+from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model
 from crossramp.golden.spec.specification import Specification
@@ -67,8 +68,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("build what? give a model or a specification, as in: crossramp build kws --board icebreaker")
     if args.board is None:
         raise UserError(f"--board is missing; known: {', '.join(boards())}")
-    if args.seed < 0:
-        raise UserError(f"--seed is {args.seed}; allowed: 0 and up")
+    integer("--seed", args.seed, 0)
     board = find_board(args.board)
     model, spec = read_subject(args.model)
     folder = Path(args.output or Path("build") / board.name)

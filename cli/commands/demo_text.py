@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from crossramp.golden.analog.conversion.device_array import DeviceArray
+from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.inputs.text_codes import TextSettings, bits_per_character, character_name, probabilities
 from crossramp.golden.network.model_file import Model, load_model
@@ -113,12 +114,10 @@ def _check(settings: TextSettings, prompt: str, count: int, temperature: float, 
         settings.indices(prompt)
     except InvalidValue as error:
         raise UserError(f"--prompt: {error}") from None
-    if not 1 <= count <= _CHARACTERS_MAX:
-        raise UserError(f"--characters is {count}; allowed: 1 to {_CHARACTERS_MAX}")
+    integer("--characters", count, 1, _CHARACTERS_MAX)
     if not 0 <= temperature < math.inf:
         raise UserError(f"--temperature is {temperature}; allowed: 0, always the most likely character, or above")
-    if not 0 <= seed < 1 << 63:
-        raise UserError(f"--seed is {seed}; allowed: 0 to 2**63 - 1")
+    integer("--seed", seed, 0, (1 << 63) - 1)
 
 
 @dataclass

@@ -2,11 +2,11 @@
 """``crossramp evaluate``: how good a model is, with an ideal array, on chips, and as generated hardware."""
 
 import argparse
-import os
 import time
 from dataclasses import asdict
 from pathlib import Path
 
+from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.sim.array.array_setup import IDEAL, ArraySetup
@@ -17,6 +17,7 @@ from ..inputs import cell_files, chip_options, options
 from ..inputs.labeled_data import material
 from ..output.messages import Progress
 from ..output.tables import as_json, table, wrote
+from ..process.processors import cores
 from ..verification import Outcome, choose, verify
 from .generate import with_lanes
 
@@ -124,7 +125,7 @@ class _Plan:
                     raise UserError(f"--{option.replace('_', '-')} belongs to the hardware; add --rtl, or leave it out")
         self.count = _number(args, "chips", _INSTANCES, 1, 1_000_000)
         self.first = _number(args, "first_seed", _FIRST_SEED, 0, (1 << 63) - 1_000_001)
-        self.jobs = _number(args, "jobs", _cores(), 1, _JOBS_MOST)
+        self.jobs = _number(args, "jobs", cores(), 1, _JOBS_MOST)
         self.rtl_count = _number(args, "rtl_chips", _RTL_INSTANCES, 0, 1000)
         self.simulator = choose(args.simulator or "auto") if args.rtl else None
         self.calibrations = chip_options.calibrations_of(args, model)
@@ -238,15 +239,7 @@ def _check_fast_path(data, found: list[Instances], told: dict, score) -> None:
 
 def _number(args: argparse.Namespace, option: str, default: int, low: int, high: int) -> int:
     value = getattr(args, option)
-    if value is None:
-        return default
-    if not low <= value <= high:
-        raise UserError(f"--{option.replace('_', '-')} is {value}; allowed: {low} to {high}")
-    return value
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return default if value is None else integer(f"--{option.replace('_', '-')}", value, low, high)
 
 
 # ---- what comes out --------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from crossramp.golden.analog.cells.origin import window
 from crossramp.golden.analog.cells.targets import below_window
 from crossramp.golden.analog.conversion.calibration import REPEATS_LOG2, CalibrationPlan
 from crossramp.golden.analog.technologies.technology import Technology, load
+from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model, model_path
 from crossramp.golden.spec.spec_file import save_spec
@@ -198,8 +199,7 @@ def generate(
     from crossramp.rtl.verilog.verilog_writer import port_table, specification_header, to_verilog
     from crossramp.sim.bulk.selfcheck import write_testbench
 
-    if seed < 0:
-        raise UserError(f"--seed is {seed}; allowed: 0 and up")
+    integer("--seed", seed, 0)
     if name.startswith(_RESERVED):
         raise UserError(f"--name is {name}; the testbench's modules begin with {_RESERVED}, give a name that does not")
     if top not in TOPS:

@@ -10,6 +10,7 @@ import numpy as np
 from crossramp.golden.analog.chip.ramp_cells import SCHEMES
 from crossramp.golden.analog.chip.ramp_linearity import Linearity, of_instances, probe, supply_errors, with_scheme
 from crossramp.golden.analog.technologies.technology import Technology
+from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.network.ramps import ramps
@@ -80,8 +81,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, or UserError (or an InvalidValue) for what the user can put right."""
-    if not 1 <= args.chips <= _INSTANCES_MOST:
-        raise UserError(f"--chips is {args.chips}; allowed: 1 to {_INSTANCES_MOST}")
+    integer("--chips", args.chips, 1, _INSTANCES_MOST)
     for name in (args.plot, args.supply_plot):
         if name is not None:
             from ..plots.figures import check_format  # with matplotlib, which takes a second

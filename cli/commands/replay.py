@@ -7,6 +7,7 @@ import json
 import time
 
 from crossramp.boards.definitions.board import Board, find_board
+from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.network.model_file import Model, load_model
@@ -88,9 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _utterances(model: Model, args: argparse.Namespace) -> tuple[network_inputs.Utterances, int]:
     """What is to be replayed, and the seed of all that is random; UserError, or an InvalidValue."""
-    seed = 1 if args.seed is None else args.seed
-    if seed < 0:
-        raise UserError(f"--seed is {seed}; allowed: 0 and up")
+    seed = 1 if args.seed is None else integer("--seed", args.seed, 0)
     args = copy.copy(args)
     if not args.audio and args.features is None and args.random is None:
         args.random = _RANDOM

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from crossramp.golden.analog.conversion.calibration_setting import CalibrationSetting
+from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.network.model_file import Model, load_model
@@ -128,10 +129,9 @@ def _check(args: argparse.Namespace, model: Model) -> None:
     if args.simulator is not None and args.port != VIRTUAL:
         raise UserError(f"--simulator {args.simulator} belongs to --port virtual; leave it out")
     for name, clocks in (("hold", args.hold), ("tick", args.tick)):
-        if clocks is not None and not 0 <= clocks <= _MOST_CLOCKS:
-            raise UserError(f"--{name} is {clocks}; allowed: 0 to {_MOST_CLOCKS} clocks")
-    if args.tries < 1:
-        raise UserError(f"--tries is {args.tries}; allowed: 1 and up")
+        if clocks is not None:
+            integer(f"--{name}", clocks, 0, _MOST_CLOCKS, high_name="clocks")
+    integer("--tries", args.tries, 1)
     if args.timeout is not None and not 0 < args.timeout <= 3600:
         raise UserError(f"--timeout is {args.timeout:g}; allowed: more than 0, up to 3600 seconds")
     if args.baud is not None and args.baud < 1:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.common.wording import printable
 from crossramp.golden.network.model_file import Model, load_model
@@ -141,15 +142,13 @@ def choose(model: Model, which: str, seed: int) -> list[int]:
             f"--columns is {which}; the macro has {count}: give 1 to {count}, or names as in "
             f"i0,{model.spec.state_gate}3"
         )
-    if seed < 0:
-        raise UserError(f"--seed is {seed}; allowed: 0 and up")
+    integer("--seed", seed, 0)
     return sorted(np.random.default_rng(seed).choice(count, int(which), replace=False).tolist())
 
 
 def _utterance(model: Model, args: argparse.Namespace) -> tuple[str, np.ndarray]:
     args = copy.copy(args)
-    if args.step < 0:
-        raise UserError(f"--step is {args.step}; allowed: 0 and up")
+    integer("--step", args.step, 0)
     if not args.audio and args.features is None and args.random is None:
         args.random, args.steps = 1, args.step + 1 if args.steps is None else args.steps
     if args.random is None:

@@ -3,7 +3,6 @@
 
 import argparse
 import importlib.util
-import os
 import time
 import warnings
 from contextlib import closing
@@ -11,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.spec.state_scale import SpecificationWarning
@@ -25,6 +25,7 @@ from ..inputs import cell_files, network_inputs, options
 from ..output import notices
 from ..output.messages import Progress, notice
 from ..output.tables import as_json, table
+from ..process.processors import cores
 
 _LIMIT = 3600.0  # s that a sweep may take without being asked for twice
 _PROBED = 3  # points that the estimate times
@@ -76,12 +77,9 @@ def run(args: argparse.Namespace) -> int:
     """Do the command; 0, or UserError (or an error of ours; ExecutionError if workers keep dying)."""
     if args.output is None and not args.dry_run:
         raise UserError("where to? give -o DIR, a folder for the results, or --dry-run")
-    if args.workers is not None and not 1 <= args.workers <= _WORKERS_MOST:
-        raise UserError(f"--workers is {args.workers}; allowed: 1 to {_WORKERS_MOST}")
+    workers = cores() if args.workers is None else integer("--workers", args.workers, 1, _WORKERS_MOST)
     plan = load_plan(args.plan)
-    instances = plan.instances if args.chips is None else args.chips
-    if not 1 <= instances <= 1_000_000:
-        raise UserError(f"--chips is {instances}; allowed: 1 to 1000000")
+    instances = integer("--chips", plan.instances if args.chips is None else args.chips, 1, 1_000_000)
     local = plan.path(plan.model)
     model = load_model(local if local.is_file() else plan.model)
     utterances = load_data(model, plan, args.data)
@@ -104,7 +102,6 @@ def run(args: argparse.Namespace) -> int:
             return _tell(args, plan, problem, store, store.rows(instances), about)
     left = _still_to_do(args, plan, problem, tasks)
     if args.dry_run:
-        workers = _workers(args)
         seconds = _estimate(problem, left, workers)
         content = _facts(problem, instances, tasks, left, workers, seconds)
         if args.json:
@@ -113,8 +110,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     cluster = None if args.dask is None or not left else Cluster(args.dask)
     try:
-        workers = _workers(args) if cluster is None else cluster.threads
-        if not workers:
+        if cluster is not None and not (workers := cluster.threads):
             raise UserError(f"the Dask cluster at {args.dask} has no workers; start some: dask worker {args.dask}")
         if not args.yes:
             _check_duration(problem, left, workers)
@@ -141,12 +137,6 @@ def load_data(model: Model, plan: Plan, given: str | None) -> network_inputs.Utt
 
 
 # ---- what is computed ------------------------------------------------------------------------------------------------
-
-
-def _workers(args) -> int:
-    if args.workers is not None:
-        return args.workers
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _still_to_do(args, plan: Plan, problem: Problem, tasks: list[dict]) -> list[dict]:

@@ -15,6 +15,7 @@ from crossramp.golden.analog.conversion.calibration_setting import (
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.technologies.constants import CONSTANTS, SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, load, shipped
+from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model
 from crossramp.sim.array.array_setup import ArraySetup
@@ -146,9 +147,7 @@ def from_arguments(args: argparse.Namespace, model: Model | None) -> Devices | N
     if asked is None:
         return None
     technology, switches = asked
-    seed = DEVICE_SEED if args.chip_seed is None else args.chip_seed
-    if not 0 <= seed < 1 << 63:
-        raise UserError(f"--chip-seed is {seed}; allowed: 0 to 2**63 - 1")
+    seed = DEVICE_SEED if args.chip_seed is None else integer("--chip-seed", args.chip_seed, 0, (1 << 63) - 1)
     setting = calibration_of(args)
     if model is not None:
         setting.check(model.spec)

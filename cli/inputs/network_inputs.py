@@ -9,6 +9,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.common.checks import integer
 from crossramp.golden.common.crossramp_cache import expanded
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.common.wording import printable
@@ -159,22 +160,17 @@ def from_seed(model: Model, count: int, seed: int, steps: int | None = None) -> 
 
     Raises
     ------
-    UserError
-        For a count or a number of steps out of range.
+    InvalidValue
+        For a count, a seed or a number of steps out of range.
     """
     spec = model.spec
-    if not 1 <= count <= _RANDOM_MOST:
-        raise UserError(f"--random is {count}; allowed: 1 to {_RANDOM_MOST}")
-    if seed < 0:
-        raise UserError(f"--seed is {seed}; allowed: 0 and up")
+    integer("--random", count, 1, _RANDOM_MOST)
+    integer("--seed", seed, 0)
     if steps is None:
         settings = model.feature_settings
         steps = settings.steps if settings is not None else min(RANDOM_STEPS, spec.max_steps)
-    if spec.readout == "step":
-        if not 1 <= steps <= _RANDOM_MOST:
-            raise UserError(f"--steps is {steps}; allowed: 1 to {_RANDOM_MOST}")
-    elif not 1 <= steps <= spec.max_steps:
-        raise UserError(f"--steps is {steps}; the network takes 1 to {spec.max_steps}")
+    most = (_RANDOM_MOST, "") if spec.readout == "step" else (spec.max_steps, "max_steps of the network")
+    integer("--steps", steps, 1, most[0], high_name=most[1])
     rng = np.random.default_rng(seed)
     limit = spec.input_max
     codes = rng.integers(-limit, limit, (count, steps, spec.inputs), endpoint=True)

@@ -42,7 +42,10 @@ def integer(
     ``low_name`` and ``high_name`` say what a bound is; messages show them behind it.
     """
     found = whole(value)
-    ends = [f"{end} ({meaning})" if meaning else f"{end}" for end, meaning in ((low, low_name), (high, high_name))]
+    ends = [
+        f"{_shown(end)} ({meaning})" if meaning else _shown(end)
+        for end, meaning in ((low, low_name), (high, high_name))
+    ]
     allowed = "integers" if low is None else f"{ends[0]} and up" if high is None else f"{ends[0]} to {ends[1]}"
     if found is None and isinstance(value, numbers.Number) and low is not None:
         # 5.0 beside "allowed: 2 to 8" alone would contradict itself.
@@ -50,6 +53,13 @@ def integer(
     if found is None or (low is not None and found < low) or (high is not None and found > high):
         raise error(f"{name} is {told(value) if found is None else found}; allowed: {allowed}")
     return found
+
+
+def _shown(bound: int | None) -> str:
+    """A bound as messages show it: ``2**63 - 1`` rather than its digits."""
+    if bound is not None and bound > 1 << 32 and bound & (bound + 1) == 0:
+        return f"2**{bound.bit_length()} - 1"
+    return f"{bound}"
 
 
 def number(

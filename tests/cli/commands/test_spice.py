@@ -102,7 +102,7 @@ def test_a_recording_is_one_step_of_one(run, model_file, tmp_path):
         (["--columns", ","], "no column is given"),
         (["--columns", "i0,i0"], "column i0 is given twice"),
         (["--step", "-1"], "--step is -1; allowed: 0 and up"),
-        (["--step", "9"], "the network takes 1 to 9"),
+        (["--step", "9"], "allowed: 1 to 9 (max_steps of the network)"),
         (["--seed", "-1"], "--seed is -1"),
         (["--deck-only"], "say where with -o DIR"),
         (["--technology", "nothing"], "there is no technology 'nothing'"),
