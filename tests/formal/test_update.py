@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proofs of the cell update: at drawn widths, the widest ones and those of the shipped models; planted faults."""
+
+import warnings
+
+import pytest
+from crossramp.golden.spec.cells import Gate
+from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.state_scale import SpecificationWarning
+from crossramp.sim.formal.engine.solver import Mode
+from crossramp.sim.formal.macro.update_proof import UpdateLanesProof, UpdateProof, proofs
+
+from tests.support.planted import planted
+from tests.support.proving import all_hold, holds, is_violated
+
+UPDATE, ARITH = "rtl/macro/update.py", "rtl/common/arith.py"
+
+
+def widths(adc=3, pulses=3, weights=4, state=7, frac=4, state_pulses=4, activations="ssts", **more) -> Specification:
+    """A specification of few bits; ``activations`` by their first letters, in the order of the gates."""
+    names = {"s": "sigmoid", "t": "tanh", "h": "hard_sigmoid"}
+    gates = tuple(Gate(names[letter], 2.0) for letter in activations)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SpecificationWarning)  # of a full scale that does not reach every code
+        return Specification(
+            **({"inputs": 1, "units": 1, "classes": 2} | more),
+            **{"adc_bits": adc, "input_bits": pulses, "weight_bits": weights, "state_bits": state},
+            **{"state_frac_bits": frac, "state_pulse_bits": state_pulses, "gates": gates},
+        )
+
+
+def test_shipped_models(shipped_spec):
+    all_hold(proofs(shipped_spec))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("activations", ["ssts", "ttss", "shth", "tttt"])
+def test_drawn_widths(activations, rng):
+    for _ in range(3):
+        state, units = int(rng.integers(3, 25)), int(rng.integers(2, 7))
+        spec = widths(
+            *(int(rng.integers(2, 9)) for _ in range(3)),
+            *(state, int(rng.integers(0, state)), 10, activations),
+            **{"units": units, "lanes": int(rng.integers(2, units + 1))},
+        )
+        all_hold(proofs(spec))
+
+
+@pytest.mark.parametrize("frac", [12, *(pytest.param(bits, marks=pytest.mark.slow) for bits in (0, 23))])
+def test_widest(frac):
+    """No specification has more bits than these."""
+    all_hold(proofs(widths(8, 8, 8, 24, frac, 10)))
+
+
+def test_covers_are_reached():
+    for proof in (UpdateProof(widths(), second=False), UpdateProof(widths(), second=True)):
+        holds(proof, Mode.COVER, 3)
+    holds(UpdateLanesProof(widths(units=3, lanes=2)), Mode.COVER, 3)
+
+
+FAULTS = [
+    # file, old, new, whether in h, the claim that breaks
+    (ARITH, "- value[-1]", "", False, "c is the reference's"),
+    (ARITH, "Const(1 << (shift - 1))", "Const(1 << shift)", True, "h is the reference's"),
+    (ARITH, "value < -limit, low", "value < -limit - 1, low", False, "pulse code of c is"),
+    (ARITH, "top = ~code[-1] if bipolar else code[-1]", "top = code[-1]", False, "the value of a code of g"),
+    (
+        UPDATE,
+        "(gated << (spec.input_bits - 1)) - gated",
+        "gated << (spec.input_bits - 1)",
+        True,
+        "h is the reference's",
+    ),
+    (UPDATE, "Mux(self.second, o, i)", "Mux(self.second, i, o)", True, "holds o·t"),
+    (UPDATE, "with m.If(self.step):", "with m.If(self.step | 1):", False, "holds f·c"),
+    (UPDATE, "(gated << shifts.ig)", "gated", False, "c is the reference's"),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "second", "message"), FAULTS)
+def test_planted_faults(file, old, new, second, message):
+    with planted(file, old, new):
+        is_violated(UpdateProof(widths(), second, invariants=False), 3, message)
