@@ -3,7 +3,7 @@
 
 import enum
 
-from amaranth import Cat, Module, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.link.board_memory import Build
@@ -38,7 +38,7 @@ class Commands(wiring.Component):
     through twice: first for its checks, then to do it, so that a refused one has changed nothing.
 
     Latency: one clock per byte of the request and one per word, each time; the answer begins 2 clocks later, and its
-    words take a clock each beside those of their bytes.
+    words, and the bytes of a status, take a clock each beside those of their bytes.
     Throughput: one request at a time; the next one is looked at once ``request.frame`` has been low.
     Back-pressure: a byte of the answer waits for ``request.answer.ready``, a code for ``x.ready``. A STEP that comes
     while ``x.ready`` is low is answered with BUSY.
@@ -324,12 +324,13 @@ class Commands(wiring.Component):
                 )
         with m.State("fetch"):  # the address has been there for as long as the byte before takes
             m.d.sync += [self.word.eq(memory.data), self.within.eq(0), self.address.eq(self.address + 1)]
+            with m.If(self.kind == Kind.STATUS):  # whose counters go on while the byte waits for the line
+                m.d.sync += self.word.eq(self._chosen(m, self._status_bytes()))
             m.next = "data"
 
     def _answer(self, m: Module):
         request, answer, index = self.request, self.request.answer, self.index
         final = self.length == 1
-        reading = self.kind == Kind.READ
         with m.State("header"):
             m.d.comb += [answer.valid.eq(1), answer.payload.last.eq((index == _HEADER - 1) & final)]
             header = (request.sequence, request.command | ANSWER, self.length[:8], self.length[8:], self.status)
@@ -339,20 +340,15 @@ class Commands(wiring.Component):
                 with m.If(index == _HEADER - 1):
                     m.d.comb += self.following.eq(_BODY)
                     m.d.sync += [index.eq(0), self.length.eq(self.length - 1)]
-                    m.next = "data"
-                    with m.If(reading):
-                        m.next = "fetch"
+                    m.next = "fetch"
+                    with m.If(self.kind == Kind.ECHO):
+                        m.next = "data"
                     with m.If(final):
                         m.next = "sent"
         with m.State("data"):
             m.d.comb += [answer.valid.eq(1), answer.payload.last.eq(final)]
-            with m.Switch(self.kind):
-                with m.Case(Kind.ECHO):
-                    m.d.comb += answer.payload.data.eq(request.byte)
-                with m.Case(Kind.STATUS):
-                    m.d.comb += answer.payload.data.eq(self._chosen(m, self._status_bytes()))
-                with m.Default():
-                    m.d.comb += answer.payload.data.eq(self.word[:8])
+            m.d.comb += answer.payload.data.eq(Mux(self.kind == Kind.ECHO, request.byte, self.word[:8]))
+            whole = self.within == self.memory.word_bytes - 1
             with m.If(answer.ready):
                 m.d.comb += self.following.eq(self.at + 1)
                 m.d.sync += [
@@ -363,7 +359,7 @@ class Commands(wiring.Component):
                 ]
                 with m.If(final):
                     m.next = "sent"
-                with m.Elif(reading & (self.within == self.memory.word_bytes - 1)):
+                with m.Elif((self.kind == Kind.STATUS) | ((self.kind == Kind.READ) & whole)):
                     m.next = "fetch"
         with m.State("sent"):  # until the frame is released
             with m.If(~request.frame):
