@@ -4,6 +4,11 @@
 //
 // Samples at the end of each clock, on the rising edge. `broken` keeps every rule that was ever broken; the first
 // breach of each is printed with its clock.
+//
+// Counters stop at the largest value that a rule asks for, so that they never wrap around.
+//
+// With FORMAL defined, yosys reads it as a property: `broken` stays 0. Nothing is printed then, and no value is X or Z.
+// The state of the checker is added to the outputs, for the invariants of proofs by induction.
 
 `timescale 1ns / 1ps
 
@@ -21,10 +26,13 @@ module crossramp_protocol #(
     input rst,
     output reg [31:0] broken,  // bit by rule: those that were ever broken
     output reg [31:0] conversions,  // complete ones
+`include "checker_state.svh"
     /* verilator lint_off UNUSEDSIGNAL */  // no rule is about what the comparators say
 `include "checker_ports.svh"
     /* verilator lint_on UNUSEDSIGNAL */
 );
+  localparam LONGEST = INPUT_MAX > STATE_PULSE_MAX ? INPUT_MAX : STATE_PULSE_MAX;
+
   // Of the clock before.
   reg was_reset, was_integrate, was_hold, was_ready, was_state;
   reg [ROWS-1:0] was_row_pos, was_row_neg;
@@ -32,19 +40,31 @@ module crossramp_protocol #(
   reg [TICKS-1:0] was_tap;
   reg [CALIBRATION-1:0] was_calibration;
   // Of the conversion under way.
-  integer resets, window, holds, ticks;
+  integer resets;  // at most 3
+  integer window;  // at most LONGEST + 1
+  integer holds;  // at most SETTLE_CLOCKS
+  integer ticks;  // at most TICKS + 1
   reg pending;  // a tick's comparators are not latched yet
   reg second;  // the next conversion is the state's
   reg [31:0] now;
-  integer clocks, k;
+
+  // Each rule's bit in `now` and `broken`.
+`include "rules.svh"
+
+`ifndef FORMAL
+  reg [63:0] clocks;
+  integer k;
   string rule;
 
-  // Each rule's bit in `now` and `broken`, and a task that names rule k.
-`include "rules.svh"
+  // Names rule k.
+`include "rule_names.svh"
+  initial clocks = 0;
+`endif
 
   // What is wide is looked at in the phase that needs it: the checker runs on every clock of bulk simulations.
   wire driven = (row_pos | row_neg) != 0 || (state_pos | state_neg) != 0;
 `include "unknown.svh"
+`include "checker_state_values.svh"
 
   task forget;
     begin
@@ -71,7 +91,6 @@ module crossramp_protocol #(
   initial begin
     broken = 0;
     conversions = 0;
-    clocks = 0;
     forget;
   end
 
@@ -113,7 +132,7 @@ module crossramp_protocol #(
                   (state_pos & ~was_state_pos) != 0 || (state_neg & ~was_state_neg) != 0;
         if (state != was_state) now[STATE_CHANGES] = 1;
       end
-      window = window + 1;
+      if (window <= LONGEST) window = window + 1;
       now[WINDOW_LENGTH] = window > (state ? STATE_PULSE_MAX : INPUT_MAX);
       now[PULSE_BOTH_POLARITIES] = (row_pos & row_neg) != 0 || (state_pos & state_neg) != 0;
       if (state) now[ROW_PULSE_IN_SECOND_CONVERSION] = (row_pos | row_neg) != 0;
@@ -146,7 +165,7 @@ module crossramp_protocol #(
       if (tick) begin
         now[HOLD_TOO_SHORT] = ticks == 0 && holds < SETTLE_CLOCKS;
         if (pending || (ticks == 0 && !was_ready)) now[READY_IGNORED] = 1;
-        ticks = ticks + 1;
+        if (ticks <= TICKS) ticks = ticks + 1;
         now[TICK_COUNT] = ticks > TICKS;
         if (tap == 0 || (tap & (tap - 1'b1)) != 0) now[TAP_NOT_ONE_HOT] = 1;
         else now[TAP_ORDER] = ticks > TICKS || !tap[ticks-1];
@@ -162,7 +181,7 @@ module crossramp_protocol #(
   task advance;
     begin
       if (hold) begin
-        holds = holds + 1;
+        if (holds < SETTLE_CLOCKS) holds = holds + 1;
         if (tick) pending = 1;
         if (pending && ready) begin
           pending = 0;
@@ -172,7 +191,8 @@ module crossramp_protocol #(
           end
         end
       end else pending = 0;
-      resets = reset ? resets + 1 : 0;
+      if (!reset) resets = 0;
+      else if (resets < 3) resets = resets + 1;
       was_reset = reset;
       was_integrate = integrate;
       was_hold = hold;
@@ -190,14 +210,16 @@ module crossramp_protocol #(
         check;
         advance;
       end
+`ifndef FORMAL
       if ((now & ~broken) != 0)
         for (k = 0; k < 32; k = k + 1)
           if (now[k] && !broken[k]) begin
             name_rule;
             $display("protocol: %0s is broken on clock %0d", rule, clocks);
           end
-      broken = broken | now;
       clocks = clocks + 1;
+`endif
+      broken = broken | now;
     end
 endmodule
 

@@ -12,14 +12,26 @@ from .protocol import RULES
 CHECKER = "protocol.sv"
 
 
-def _rules() -> str:
-    """The number of each rule, its bit in ``broken``, and the task that names rule ``k``."""
-    numbers = [f"  localparam {rule.upper()} = {bit};  // {text}\n" for bit, (rule, text) in enumerate(RULES.items())]
+#: The checker's state by name, and the bits of each: proofs read it from the outputs ``state_NAME``.
+STATE = {
+    **dict.fromkeys(("resets", "window", "holds", "ticks"), 32),
+    **dict.fromkeys(("pending", "second", "was_reset", "was_integrate", "was_hold", "was_ready", "was_state"), 1),
+}
+
+
+def _numbers() -> str:
+    """The number of each rule: its bit in ``broken``."""
+    return "".join(
+        f"  localparam {rule.upper()} = {bit};  // {text}\n" for bit, (rule, text) in enumerate(RULES.items())
+    )
+
+
+def _names() -> str:
+    """The task that names rule ``k``."""
     cases = [f'        {rule.upper()}: rule = "{rule}";\n' for rule in RULES]
     return "".join(
         [
-            *numbers,
-            "\n  task name_rule;\n    begin\n      case (k)\n",
+            "  task name_rule;\n    begin\n      case (k)\n",
             *cases,
             '        default: rule = "a rule without a name";\n      endcase\n    end\n  endtask\n',
         ]
@@ -29,12 +41,41 @@ def _rules() -> str:
 def _unknown() -> str:
     """The wire ``unknown``: some pin is X or Z. A simulator looks again only at a pin that changes."""
     pins = " ||\n      ".join(f"^{name} === 1'bx" for name in PIN_NAMES)
-    return f"  wire unknown =\n      {pins};\n"
+    return f"`ifdef FORMAL\n  wire unknown = 0;\n`else\n  wire unknown =\n      {pins};\n`endif\n"
+
+
+def _state() -> str:
+    """The outputs of a proof."""
+    outputs = "".join(
+        f"    output {f'[{bits - 1}:0] ' if bits > 1 else ''}state_{name},\n" for name, bits in STATE.items()
+    )
+    return f"`ifdef FORMAL\n{outputs}`endif\n"
+
+
+def _state_values() -> str:
+    values = "".join(f"  assign state_{name} = {name};\n" for name in STATE)
+    return f"`ifdef FORMAL\n{values}`endif\n"
 
 
 def checker_source() -> str:
     """The text of :data:`CHECKER`."""
-    return completed(CHECKER, LISTS | {"rules.svh": _rules(), "unknown.svh": _unknown()})
+    lists = {
+        "rules.svh": _numbers(),
+        "rule_names.svh": _names(),
+        "unknown.svh": _unknown(),
+        "checker_state.svh": _state(),
+        "checker_state_values.svh": _state_values(),
+    }
+    return completed(CHECKER, LISTS | lists)
+
+
+def checker_parameters(spec: Specification) -> dict[str, int]:
+    """The parameters of the checker for ``spec``."""
+    return sizes(spec) | {
+        "INPUT_MAX": spec.input_max,
+        "STATE_PULSE_MAX": spec.state_pulse_max,
+        "SETTLE_CLOCKS": spec.settle_clocks,
+    }
 
 
 def checker_instance(spec: Specification) -> str:
@@ -42,10 +83,5 @@ def checker_instance(spec: Specification) -> str:
 
     Its outputs are connected to ``broken`` and ``conversions``, 32 bits each.
     """
-    parameters = sizes(spec) | {
-        "INPUT_MAX": spec.input_max,
-        "STATE_PULSE_MAX": spec.state_pulse_max,
-        "SETTLE_CLOCKS": spec.settle_clocks,
-    }
     others = {name: name for name in ("clk", "rst", "broken", "conversions")}
-    return instance("crossramp_protocol", "protocol", parameters, others | CONNECTIONS)
+    return instance("crossramp_protocol", "protocol", checker_parameters(spec), others | CONNECTIONS)

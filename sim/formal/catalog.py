@@ -4,10 +4,14 @@
 from crossramp.golden.spec.specification import Specification
 
 from .engine.entry import Entry
-from .macro import capture_proof, update_proof
+from .macro import boundary_proof, capture_proof, update_proof
 
 #: What lists the proofs of a block, in the order of the table.
-BLOCKS = (capture_proof.proofs, update_proof.proofs)
+BLOCKS = (
+    capture_proof.proofs,
+    update_proof.proofs,
+    boundary_proof.proofs,
+)
 
 
 def proofs_of(spec: Specification) -> list[Entry]:

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The base of all proofs about the whole macro: its environment, its inner signals, and what they have in common."""
+
+from amaranth import Cat, Const, Fragment, Module, Mux, Signal, Value
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.macro.macro import Macro
+from crossramp.rtl.macro.sequencer import Phase
+
+from ..engine.proof import Proof, implies, signal_inside
+from .projection_places import free_projection_weights, projection_clocks_left
+
+
+class MacroProof(Proof):
+    """The whole macro, and everything outside it free.
+
+    A subclass states its properties in :meth:`properties`, with the signals below.
+
+    Environment:
+
+    - ``array.ready``, the comparators, the x stream and ``h.ready`` have any value on every clock. x need not even
+      keep to the rule of streams.
+    - The weights of a projection are free: every word that is read has any value.
+    - With ``values=False`` the results of the cell update are free as well: c, its pulse code and h have any value on
+      every clock. What then holds, holds for every arithmetic; and the proof is much shorter.
+    - ``calibration`` changes only while ``busy`` is low (docs/boundary.md: between utterances).
+    - ``quiet``, where there is one, does not fall while ``integrate`` is high.
+
+    Invariants, asserted for every subclass (:meth:`structure`): the control lines, counters, pulses and the update
+    pipeline as functions of the sequencer's phase.
+
+    Parameters
+    ----------
+    spec, compact, quiet
+        As those of :class:`Macro`.
+    values : bool
+        Whether the cell update computes what it does.
+
+    Attributes
+    ----------
+    dut : Macro
+    fragment : Fragment
+        The elaborated macro, for :meth:`inside`.
+    phase, second, count, waited, first_step : Signal
+        Of the sequencer.
+    number : Signal
+        Of the tick, 1 to ``spec.ticks`` in the phase RAMP.
+    beat, occupied : Signal
+        Groups that entered the update pipeline, and whether its register holds one.
+    loaded, full : Signal
+        Of the loader: codes of the step that loads, and whether a whole step waits.
+    projected : Signal
+        With a projection, the clocks that are left of the phase PROJECT while nothing waits.
+    """
+
+    def __init__(
+        self, spec: Specification, *, compact: bool = False, quiet: bool = False, values: bool = False, **options
+    ):
+        super().__init__(**options)
+        self.spec, self.compact, self.quiet, self.values = spec, compact, quiet, values
+        #: Clocks of the window of each conversion.
+        self.windows = (spec.input_max, spec.state_pulse_max)
+
+    def properties(self, m: Module) -> None:
+        """Claims and covers, and the invariants that these need."""
+        raise NotImplementedError
+
+    def describe(self, m: Module) -> None:
+        weights = [[0] * self.spec.units] * self.spec.projection if self.spec.projection else None
+        self.dut = Macro(self.spec, compact=self.compact, quiet=self.quiet, projection_weights=weights)
+        self.fragment = Fragment.get(self.dut, None)
+        if self.spec.projection:
+            free_projection_weights(self, m, self.fragment)
+        if not self.values:
+            results = [self.inside(f"update.{name}") for name in ("next_c", "pulses", "h")]
+            self.fragment.subfragments.remove(next(one for one in self.fragment.subfragments if one[1] == "update"))
+            m.d.comb += [signal.eq(self.free(m, len(signal), f"any_{signal.name}")) for signal in results]
+        m.submodules.dut = self.fragment
+        self.environment(m)
+        self._find(m)
+        self.structure(m)
+        self.properties(m)
+
+    def environment(self, m: Module) -> None:
+        """Everything outside the macro: free, or as the class says."""
+        dut, array = self.dut, self.dut.array
+        for signal, name in (
+            (array.ready, "ready"),
+            (array.comparators, "comparators"),
+            (dut.x.valid, "x_valid"),
+            (dut.x.payload.as_value(), "x"),
+            (dut.h.ready, "h_ready"),
+        ):
+            m.d.comb += signal.eq(self.free(m, len(signal), name))
+        self.was_calibration = Signal(len(dut.calibration))  # with no cells there is nothing to constrain
+        if len(dut.calibration):
+            m.d.comb += dut.calibration.eq(self.free(m, len(dut.calibration), "calibration"))
+            m.d.sync += self.was_calibration.eq(dut.calibration)
+            self.assume(m, ~dut.busy | (dut.calibration == self.was_calibration))
+        if self.quiet:
+            self.was_quiet = Signal()
+            m.d.comb += dut.quiet.eq(self.free(m, 1, "quiet"))
+            m.d.sync += self.was_quiet.eq(dut.quiet)
+            self.assume(m, ~array.integrate | ~self.was_quiet | dut.quiet)
+
+    # ---- inner signals  ---------------------------------------------------------------------------------------------
+
+    def inside(self, path: str) -> Signal:
+        """A signal inside the macro, such as ``"sequencer.phase"``."""
+        return signal_inside(self.fragment, path)
+
+    def in_phase(self, *phases: Phase) -> Value:
+        """Whether the sequencer is in one of these phases; one bit."""
+        return Cat(self.phase == phase.value for phase in phases).any()
+
+    @property
+    def window(self) -> Value:
+        """Clocks of the window of the present conversion."""
+        return Mux(self.second, self.windows[1], self.windows[0])
+
+    def _find(self, m: Module) -> None:
+        sequencer = ("phase", "second", "count", "waited", "take")
+        self.phase, self.second, self.count, self.waited, self.take = (
+            self.inside(f"sequencer.{name}") for name in sequencer
+        )
+        top = ("first_step", "beat", "occupied", "leaving")
+        self.first_step, self.beat, self.occupied, self.leaving = (self.inside(name) for name in top)
+        self.loaded, self.full = self.inside("loader.loaded"), self.inside("loader.full")
+        gray = self.inside("ramp.count")
+        self.number = Signal(len(gray), name="number")
+        m.d.comb += self.number.eq(Cat(gray[bit:].xor() for bit in range(len(gray))))
+
+    # ---- invariants  ------------------------------------------------------------------------------------------------
+
+    def structure(self, m: Module) -> None:
+        """The invariants of the macro, whatever is claimed of it."""
+        self._control_lines(m)
+        self._counters(m)
+        self._pulses(m)
+        self._loader(m)
+        if self.spec.projection:
+            self.projected = projection_clocks_left(self, m)
+
+    def _control_lines(self, m: Module) -> None:
+        """What the sequencer shows the array follows from its phase."""
+        array, is_in = self.dut.array, self.in_phase
+        converting = Signal()
+        m.d.comb += converting.eq(is_in(Phase.INTEGRATE, Phase.HOLD, Phase.RAMP))
+        last = Phase.PROJECT if self.spec.projection else Phase.UPDATE
+        for condition, message in (
+            (self.phase <= last.value, "phase"),
+            (array.integrate == is_in(Phase.INTEGRATE), "integrate"),
+            (array.hold == is_in(Phase.HOLD, Phase.RAMP), "hold"),
+            (array.reset == ~converting, "reset"),
+            (array.ramp_reset == is_in(Phase.HOLD), "ramp_reset"),
+            (array.state == (self.second & converting), "state"),
+            (implies(array.tick, is_in(Phase.RAMP)), "tick"),
+            (implies(is_in(Phase.FLUSH, Phase.IDLE), ~self.second), "no second conversion between steps"),
+            (implies(is_in(Phase.PROJECT), self.second), "the projection is in the second half"),
+            (implies(is_in(Phase.FLUSH), self.first_step), "a reset begins an utterance"),
+        ):
+            self.invariant(m, condition, f"of the sequencer: {message}")
+        if len(self.dut.calibration):
+            self.invariant(m, array.calibration == self.was_calibration, "calibration is registered")
+
+    def _counters(self, m: Module) -> None:
+        """The counters of the sequencer, of the ramp and of the update pipeline in each phase."""
+        spec, is_in, tap = self.spec, self.in_phase, self.dut.array.tap
+        flush, hold, ramp, update = (is_in(one) for one in (Phase.FLUSH, Phase.HOLD, Phase.RAMP, Phase.UPDATE))
+        integrate = is_in(Phase.INTEGRATE)
+        for condition, message in (
+            (implies(~integrate, self.count == 0), "no count outside the window"),
+            (implies(integrate, (self.count != 0) & (self.count <= self.window)), "count of the window"),
+            (implies(flush, self.waited < spec.beats), "clocks of FLUSH"),
+            (implies(hold, self.waited < spec.settle_clocks), "clocks of HOLD"),
+            (implies(~flush & ~hold, self.waited == 0), "nothing is waited for"),
+            (implies(~ramp, tap == 0), "no tap outside a ramp"),
+            (implies(ramp, (self.number != 0) & (Cat(Const(0, 1), tap) == (1 << self.number))), "tap of the tick"),
+            (implies(~update, (self.beat == 0) & ~self.occupied), "the pipeline is empty outside an update"),
+            (implies(update, self.occupied == (self.beat != 0)), "the pipeline is occupied"),
+            (self.beat <= spec.beats, "groups of an update"),
+        ):
+            self.invariant(m, condition, f"counters: {message}")
+
+    def _pulses(self, m: Module) -> None:
+        """The pulses of a clock of the window: those lines whose magnitude exceeds the clocks before."""
+        second = self.second
+        before = Signal(
+            len(self.count), name="clocks_before"
+        )  # of this window; a register, as what it is compared with
+        m.d.sync += before.eq(self.count)
+        self.invariant(m, implies(self.in_phase(Phase.INTEGRATE), self.count == before + 1), "clocks before")
+        for driver, gate in (("x", ~second), ("h", ~second & ~self.first_step), ("state", second)):
+            planes, negative, pos, neg = (
+                self.inside(f"{driver}_driver.{name}") for name in ("magnitude", "negative", "pos", "neg")
+            )
+            lines = len(negative)
+            driven = Signal(lines, name=f"{driver}_driven")
+            longer = exceeding([planes[k : k + lines] for k in range(0, len(planes), lines)], before)
+            m.d.comb += driven.eq(Mux(self.in_phase(Phase.INTEGRATE) & gate, longer, 0))
+            self.invariant(m, pos == (driven & ~negative), f"positive pulses of {driver}")
+            self.invariant(m, neg == (driven & negative), f"negative pulses of {driver}")
+        window = self.in_phase(Phase.INTEGRATE) & ~second
+        bias = self.inside("bias")
+        self.invariant(m, bias == (window & ~self.was_quiet if self.quiet else window), "the bias row's pulse")
+
+    def _loader(self, m: Module) -> None:
+        self.invariant(m, self.loaded < self.spec.inputs, "loader: codes loaded")
+        self.invariant(m, implies(self.full, self.loaded == 0), "loader: a whole step waits")
+        if self.compact:
+            needed = self.inside("loader.needed")
+            first = self.in_phase(Phase.START, Phase.INTEGRATE) & ~self.second
+            self.invariant(m, implies(first, needed), "loader: codes are kept until the window closes")
+            self.invariant(m, implies(needed, (self.loaded == 0) & ~self.full), "loader: nothing loads meanwhile")
+            released = self.in_phase(Phase.HOLD) & ~self.second
+            self.invariant(m, implies(needed, first | released), "loader: codes are released")
+
+
+def exceeding(planes: list[Value], number: Value) -> Value:
+    """The lines whose magnitude, given as bit-planes from the lowest, exceeds ``number``."""
+    lines = Const(0, len(planes[0]))
+    for bit, plane in enumerate(planes):
+        lines = Mux(number[bit] if bit < len(number) else 0, plane & lines, plane | lines)
+    return lines
