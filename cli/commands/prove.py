@@ -20,6 +20,7 @@ from ..process.processors import cores
 
 #: Seconds that one proof may take unless ``--timeout`` is given.
 DEFAULT_TIMEOUT = 600
+DEFAULT_READY_WITHIN = 64
 _TIMEOUT_MOST = 7 * 24 * 3600
 
 _EPILOG = """\
@@ -52,11 +53,13 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     add("--list", action="store_true", help="list the proofs, run nothing")
     add("--long", action="store_true", help="also the proofs that take minutes each")
     options.add_lanes(parser)
-    group = parser.add_argument_group("array", "an array of your own, in Verilog, against the rules of the boundary")
-    group.add_argument("--array", metavar="FILE", action="append", help="its source; more than once")
-    group.add_argument("--array-top", metavar="NAME", help="its module (default: the name of the first file)")
-    group.add_argument("--ready-within", type=int, metavar="N", help="clocks that it may keep ready low (default 64)")
-    group.add_argument("--clocks", type=int, metavar="N", help="how far to look where induction fails (default 40)")
+    own = parser.add_argument_group("array", "an array of your own, in Verilog, against the rules of the boundary")
+    own.add_argument("--array", metavar="FILE", action="append", help="its source; more than once")
+    own.add_argument("--array-top", metavar="NAME", help="its module (default: the name of the first file)")
+    about = f"clocks that it may keep ready low (default {DEFAULT_READY_WITHIN})"
+    own.add_argument("--ready-within", type=int, metavar="N", help=about)
+    own.add_argument("--clocks", type=int, metavar="N", help="how far to look (default: the first conversion)")
+    own.add_argument("--induction", type=int, metavar="K", help="prove it for any trace, by induction over K clocks")
     add("--jobs", type=int, metavar="N", help="proofs at a time (default: one a core that may be used)")
     add("--solver", choices=("auto", "yices", "z3"), default="auto", help="auto (default): yices, otherwise z3")
     add("--timeout", type=int, metavar="S", help=f"seconds that one proof may take (default {DEFAULT_TIMEOUT})")
@@ -76,12 +79,12 @@ def run(args: argparse.Namespace) -> int:
         spec = spec.replace(lanes=args.lanes)
     jobs = cores() if args.jobs is None else integer("--jobs", args.jobs, 1, 1024)
     timeout = DEFAULT_TIMEOUT if args.timeout is None else integer("--timeout", args.timeout, 1, _TIMEOUT_MOST)
-    entries = _entries(spec, args)
+    prover = find_prover(args.solver) if args.array or not args.list else None
+    entries = _entries(spec, args, prover)
     if args.list:
         rows = [_listed(entry) for entry in entries]
         print(as_json(rows) if args.json else _table(rows))
         return ExitStatus.DONE
-    prover = find_prover(args.solver)
     if args.output is None:
         with tempfile.TemporaryDirectory(prefix="crossramp-prove-") as scratch:
             outcomes = _attempt(entries, prover, Path(scratch), timeout, jobs)
@@ -107,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     return ExitStatus.DONE if content["holds"] else ExitStatus.FAILED
 
 
-def _entries(spec: Specification, args: argparse.Namespace) -> list:
+def _entries(spec: Specification, args: argparse.Namespace, prover) -> list:
     """The proofs that are asked for; UserError for an unknown block, or options of an array without one."""
     from crossramp.sim.formal.catalog import proofs_of
 
@@ -118,11 +121,13 @@ def _entries(spec: Specification, args: argparse.Namespace) -> list:
             spec,
             [_source(name) for name in args.array],
             args.array_top or Path(args.array[0]).stem,
-            ready_within=integer("--ready-within", 64 if args.ready_within is None else args.ready_within, 1, 1 << 20),
-            clocks=integer("--clocks", 40 if args.clocks is None else args.clocks, 1, 100_000),
+            prover,
+            ready_within=_number(args, "ready_within", 1 << 20) or DEFAULT_READY_WITHIN,
+            clocks=_number(args, "clocks", 100_000),
+            induction=_number(args, "induction", 1000),
         )
     else:
-        for name in ("array_top", "ready_within", "clocks"):
+        for name in ("array_top", "ready_within", "clocks", "induction"):
             if getattr(args, name) is not None:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)} needs --array FILE")
         entries = [entry for entry in proofs_of(spec) if args.long or not entry.long or args.list]
@@ -134,6 +139,11 @@ def _entries(spec: Specification, args: argparse.Namespace) -> list:
         if name not in known:
             raise UserError(f"--only {name!r} names no block; {suggestion(name, known)}")
     return [entry for entry in entries if entry.block in wanted]
+
+
+def _number(args: argparse.Namespace, name: str, most: int) -> int | None:
+    value = getattr(args, name)
+    return None if value is None else integer(f"--{name.replace('_', '-')}", value, 1, most)
 
 
 def _source(name: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 
 from crossramp.golden.spec.specification import Specification
 
+from .array import array_proof
 from .engine.entry import Entry
 from .macro import boundary_proof, capture_proof, update_proof
 
@@ -17,3 +18,7 @@ BLOCKS = (
 def proofs_of(spec: Specification) -> list[Entry]:
     """Every proof at the sizes of ``spec``, the quicker ones first within a block."""
     return [entry for proofs in BLOCKS for entry in proofs(spec)]
+
+
+#: The proofs of an array of a user's own.
+array_proofs = array_proof.proofs

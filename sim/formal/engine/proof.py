@@ -50,7 +50,12 @@ class Proof(Elaboratable):
     ----------
     sources : dict
         Verilog that the design instantiates: file name to text. :meth:`describe` may add to it.
+    judged_later : bool
+        Claims about a clock, those of the Verilog sources included, are judged on the next one: for an assumption that
+        shows only then whether a clock was legal.
     """
+
+    judged_later = False
 
     def __init__(self, *, reset: Reset = Reset.NEVER, invariants: bool = True):
         self.reset, self.invariants = reset, invariants

