@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from crossramp.golden.network.model_file import load_model
+from crossramp.golden.spec.spec_file import save_spec
+from crossramp.golden.spec.specification import Specification
 from crossramp.sim.formal.catalog import proofs_of
 from crossramp.sim.formal.engine import entry, solver
 from crossramp.sim.formal.engine.solver import Mode, Outcome, Status
@@ -13,6 +15,7 @@ from crossramp.sim.formal.engine.solver import Mode, Outcome, Status
 from tests.cli.conftest import is_refusal
 from tests.support.planted import planted
 
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "formal_array.sv"
 #: A capture bank whose codes are shifted by one column.
 FAULT = ("rtl/macro/capture.py", "codes[self.lanes * bits :]", "codes[bits:]")
 
@@ -67,6 +70,26 @@ def test_an_undecided_proof_is_status_3(run, model_file, monkeypatch):
     assert "0 of 2 proofs hold" in out
 
 
+def test_an_array_of_ones_own(run, tmp_path):
+    """The command of docs/formal.md, on a specification that takes seconds."""
+    spec = Specification(
+        inputs=1, units=1, classes=2, adc_bits=2, input_bits=2, weight_bits=2, state_bits=4, state_frac_bits=2,
+        state_pulse_bits=2, calibration_cells=1,
+    )  # fmt: skip
+    save_spec(tmp_path / "small.toml", spec)
+    array = ["--array", EXAMPLE, "--ready-within", "4", "--clocks", "20"]
+    status, out, _ = run("prove", "small.toml", *array, "--json")
+    assert status == 0
+    assert [row["status"] for row in json.loads(out)["proofs"]] == ["reached", "holds to its depth"]
+    text = EXAMPLE.read_text().replace("value[c] > level", "value[c] > level ^ 1")
+    (tmp_path / "formal_array.sv").write_text(text)
+    array[1] = tmp_path / "formal_array.sv"
+    status, out, _ = run("prove", "small.toml", *array, "-o", "kept")
+    assert status == 1
+    assert "a comparator that was low on a tick is low on every later tick of its ramp (sim/formal/array" in out
+    assert "counterexample: kept/01-array/proof/engine_0/trace.vcd" in out
+
+
 def test_the_list_runs_nothing(run, model_file, monkeypatch):
     monkeypatch.setattr(entry, "solve", None)
     status, out, _ = run("prove", model_file, "--list", "--json")
@@ -86,6 +109,13 @@ def test_the_list_runs_nothing(run, model_file, monkeypatch):
         (["--clocks", "5"], "--clocks 5 needs --array FILE"),
         (["--array-top", "mine"], "--array-top mine needs --array FILE"),
         (["--lanes", "9"], "lanes is 9; allowed: 1 to 3"),
+        (["--array", "none.sv"], "none.sv: No such file or directory"),
+        (["--array", __file__, "--array-top", "mine"], "yosys cannot read the array: "),
+        (
+            ["--array", EXAMPLE, "--array-top", "mine"],
+            "no module is called 'mine' in formal_array.sv",
+        ),
+        (["--array", EXAMPLE, "--clocks", "0"], "--clocks is 0; allowed: 1 to 100000"),
     ],
 )
 def test_bad_options(run, model_file, options, message):
