@@ -11,6 +11,7 @@ from crossramp.golden.spec.specification import Specification
 from ..common.boundary import ArraySignature
 from ..common.record_layout import MonitorSignature, h_layout
 from .capture import CaptureBank
+from .comparator_register import ComparatorRegister
 from .loader import Loader, x_layout
 from .projection import Projection
 from .pulses import PulseBank, PulseDriver
@@ -96,10 +97,9 @@ class Macro(wiring.Component):
         ]
         comparators, latch, count = array.comparators, sequencer.latch, ramp.count
         if spec.comparator_registers:
-            comparators = Signal(spec.columns, name="comparators_sampled", reset_less=True)
-            latch = Signal(name="latch_sampled")
-            count = Signal(spec.adc_bits, name="count_sampled", reset_less=True)
-            m.d.sync += [comparators.eq(array.comparators), latch.eq(sequencer.latch), count.eq(ramp.count)]
+            m.submodules.comparator_register = register = ComparatorRegister(spec.columns, spec.adc_bits)
+            m.d.comb += [register.comparators.eq(comparators), register.latch.eq(latch), register.count.eq(count)]
+            comparators, latch, count = register.sampled, register.latch_sampled, register.count_sampled
         banks = {}
         for gate in spec.gate_names:
             bank = CaptureBank(spec.units, spec.adc_bits, lanes=spec.lanes, latch=spec.latch)

@@ -5,11 +5,12 @@ from crossramp.golden.spec.specification import Specification
 
 from .array import array_proof
 from .engine.entry import Entry
-from .macro import boundary_proof, capture_proof, update_proof
+from .macro import boundary_proof, capture_proof, latch_use_proof, update_proof
 
 #: What lists the proofs of a block, in the order of the table.
 BLOCKS = (
     capture_proof.proofs,
+    latch_use_proof.proofs,
     update_proof.proofs,
     boundary_proof.proofs,
 )

@@ -61,6 +61,8 @@ class Entry:
             As those of :func:`.solver.solve`; the second run has the folder ``search`` in the first one's.
         """
         outcome = solve(self.proof(), self.mode, self.depth, prover=prover, folder=folder, timeout=timeout)
+        if self.complete and outcome.status is Status.BOUNDED:
+            return replace(outcome, status=Status.PROVEN)
         if self.mode is not Mode.PROVE or outcome.status is not Status.UNDECIDED or not outcome.place:
             return outcome
         proof = self.proof()
