@@ -9,6 +9,8 @@ from amaranth.back import rtlil
 from amaranth.hdl import Assert, Assume, Cover, ShapeLike
 from crossramp.golden.common.errors import CrossrampError, ExitStatus
 
+from .clock_nets import undriven_clocks
+
 #: How the message of an invariant begins, which is asserted for the sake of induction alone.
 INVARIANT = "invariant: "
 
@@ -136,22 +138,15 @@ class Proof(Elaboratable):
         Raises
         ------
         ProofError
-            If it claims and covers nothing, or if its clock is not an input: yosys then removes every flip-flop, and
+            If it claims nothing, or if a clock is not an input: yosys then removes the flip-flops behind it, and
             whatever is claimed of their outputs holds.
         """
         ports = [self.clk, *([] if self.reset is Reset.NEVER else [self.rst])]
         text = rtlil.convert(Fragment.get(self, "formal"), name="top", ports=ports, emit_src=True)
-        top = text[text.index("module \\top\n") :]
         if not self._claims:
             raise ProofError(f"{type(self).__name__} claims nothing")
-        for port in ports:
-            if not any(
-                line.startswith("  wire") and " input " in line and line.endswith(f" \\{port.name}")
-                for line in top.splitlines()
-            ):
-                raise ProofError(
-                    f"{type(self).__name__}: {port.name} is not an input, so nothing drives its flip-flops"
-                )
+        if undriven := undriven_clocks(text):
+            raise ProofError(f"{type(self).__name__}: nothing drives the clock {', '.join(undriven)}")
         return text
 
 
