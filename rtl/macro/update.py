@@ -162,20 +162,20 @@ class StateMemory(wiring.Component):
         write = memory.write_port()
         read = memory.read_port()
 
-        bottom = Signal(range(self.groups))
-        top = Signal(range(self.groups))
-        following = Signal.like(bottom)
+        read_group = Signal(range(self.groups))
+        write_group = Signal(range(self.groups))
+        following = Signal.like(read_group, name="following")
         m.d.comb += [
-            following.eq(bottom),
+            following.eq(read_group),
             read.addr.eq(following),
-            write.addr.eq(top),
+            write.addr.eq(write_group),
             write.data.eq(self.top),
             write.en.eq(self.write),
             self.bottom.eq(read.data),
         ]
-        m.d.sync += bottom.eq(following)
+        m.d.sync += read_group.eq(following)
         with m.If(self.read):
-            m.d.comb += following.eq(Mux(bottom == self.groups - 1, 0, bottom + 1))
+            m.d.comb += following.eq(Mux(read_group == self.groups - 1, 0, read_group + 1))
         with m.If(self.write):
-            m.d.sync += top.eq(Mux(top == self.groups - 1, 0, top + 1))
+            m.d.sync += write_group.eq(Mux(write_group == self.groups - 1, 0, write_group + 1))
         return m

@@ -5,7 +5,15 @@ from crossramp.golden.spec.specification import Specification
 
 from .array import array_proof
 from .engine.entry import Entry
-from .macro import boundary_proof, capture_proof, latch_use_proof, update_proof
+from .macro import (
+    boundary_proof,
+    capture_proof,
+    latch_use_proof,
+    pulse_proof,
+    state_store_proof,
+    stream_proof,
+    update_proof,
+)
 
 #: What lists the proofs of a block, in the order of the table.
 BLOCKS = (
@@ -13,6 +21,9 @@ BLOCKS = (
     latch_use_proof.proofs,
     update_proof.proofs,
     boundary_proof.proofs,
+    pulse_proof.proofs,
+    stream_proof.proofs,
+    state_store_proof.proofs,
 )
 
 

@@ -214,6 +214,20 @@ class MacroProof(Proof):
             released = self.in_phase(Phase.HOLD) & ~self.second
             self.invariant(m, implies(needed, first | released), "loader: codes are released")
 
+    def beats_of_h(self, m: Module, beat: Signal) -> None:
+        """Invariants: the beats of h of a step that have left, which a proof counted, follow from the counters."""
+        spec = self.spec
+        if not spec.projection:
+            leaving = self.in_phase(Phase.UPDATE) & self.second
+            self.invariant(m, beat == Mux(leaving, self.beat - self.occupied, 0), "h: beats that have left")
+            return
+        valid, end, code, lane = (self.inside(f"projection.{name}") for name in ("valid", "end", "code", "lane"))
+        running, over = self.in_phase(Phase.PROJECT), valid & end
+        self.invariant(m, implies(~running, beat == 0), "h: no beat outside the projection")
+        self.invariant(m, implies(running & over, beat == spec.h_beats - 1), "h: the last beat of the projection")
+        made = (beat + valid) * spec.lanes + lane
+        self.invariant(m, implies(running & ~over, code == made), "h: beats of the projection")
+
 
 def exceeding(planes: list[Value], number: Value) -> Value:
     """The lines whose magnitude, given as bit-planes from the lowest, exceeds ``number``."""

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams of the macro: what waits stays, and one step of h comes out for each step of x that went in."""
+
+from amaranth import Cat, Module, Mux, Signal
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.macro.sequencer import Phase
+
+from ..engine.entry import Entry
+from ..engine.proof import implies
+from .macro_proof import MacroProof
+
+
+class StreamProof(MacroProof):
+    """The streams of x and h at the ports of the macro.
+
+    Environment: that of :class:`MacroProof`, with the arithmetic of the cell update, whose result is what waits.
+
+    Claims:
+
+    - A beat of h that is not taken stays, with the same payload, in a lane that stands for all of them.
+    - ``end`` is high with the last of ``h_beats`` beats of a step, and with no other.
+    - ``last`` of all beats of the n-th step out is the ``x_last`` that came with the last code of the n-th step in.
+    - As many steps come out as went in: one that left had gone in whole, and no more than two are inside, of which one
+      may be loading.
+    - x is taken whenever no whole step waits (with ``compact``, and once the first window of the step that was taken
+      has closed).
+    """
+
+    def __init__(self, spec: Specification, **options):
+        super().__init__(spec, values=True, **options)
+
+    def properties(self, m: Module) -> None:
+        self._waiting(m)
+        self._steps(m)
+
+    def _pulses(self, m: Module) -> None:
+        """Not needed here."""
+
+    def _waiting(self, m: Module) -> None:
+        """A beat that waits, stays."""
+        h, lane = self.dut.h, self.choice(m, self.spec.lanes, "lane")
+        payload = Cat(h.payload.codes.as_value().word_select(lane, self.spec.input_bits), h.payload.end, h.payload.last)
+        waits, before = Signal(name="h_waits"), Signal(len(payload), name="h_before")
+        m.d.sync += [waits.eq(h.valid & ~h.ready), before.eq(payload)]
+        with m.If(waits):
+            self.claim(m, h.valid, "h: a beat that waits stays")
+            self.claim(m, payload == before, "h: the payload of a beat that waits stays")
+            self.cover(m, h.ready, "h: a beat that waited is taken")
+
+    def _steps(self, m: Module) -> None:
+        """Steps in and out, and what belongs to them."""
+        spec, x, h = self.spec, self.dut.x, self.dut.h
+        taken, left = Signal(name="code_taken"), Signal(name="step_left")
+        place, beat = Signal(range(spec.inputs)), Signal(range(spec.h_beats), name="h_beat")
+        goes_in, goes_out = Signal(name="goes_in"), Signal(name="goes_out")  # which of two steps
+        lasts, inside = Signal(2), Signal(range(2 * spec.inputs + 2), name="codes_inside")
+        m.d.comb += [
+            taken.eq(x.valid & x.ready),
+            left.eq(h.valid & h.ready & (beat == spec.h_beats - 1)),
+        ]
+        m.d.sync += inside.eq(inside + taken - Mux(left, spec.inputs, 0))
+        with m.If(taken):
+            m.d.sync += place.eq(Mux(place == spec.inputs - 1, 0, place + 1))
+            with m.If(place == spec.inputs - 1):
+                m.d.sync += goes_in.eq(~goes_in)
+                for k in range(2):
+                    with m.If(goes_in == k):
+                        m.d.sync += lasts[k].eq(x.payload.last)
+        with m.If(h.valid & h.ready):
+            m.d.sync += beat.eq(Mux(left, 0, beat + 1))
+        with m.If(left):
+            m.d.sync += goes_out.eq(~goes_out)
+
+        with m.If(h.valid):
+            self.claim(m, inside >= spec.inputs, "h: a step comes out only after its x")
+            self.claim(m, h.payload.end == (beat == spec.h_beats - 1), "h: end is high with the last beat of a step")
+            self.claim(m, h.payload.last == lasts.bit_select(goes_out, 1), "h: last is that of the step's x")
+        self.claim(m, inside <= 2 * spec.inputs, "x: no more than two steps are inside")
+        loads = ~self.full & ~self.inside("loader.needed") if self.compact else ~self.full
+        self.claim(m, implies(loads, x.ready), "x: a code is taken unless a whole step waits")
+        with m.If(left):
+            self.cover(m, h.payload.last, "the last step of an utterance leaves")
+            self.cover(m, ~h.payload.last, "another step leaves")
+        if not self.compact:
+            self.cover(m, inside == 2 * spec.inputs, "two steps are inside")
+        self.cover(m, left & (goes_out == 1), "two steps have left")
+
+        active = Signal(name="active")
+        m.d.comb += active.eq(~self.in_phase(Phase.FLUSH, Phase.IDLE))
+        self.invariant(m, place == self.loaded, "x: codes of the step that loads")
+        waiting = Mux(self.full, spec.inputs, 0) + Mux(active, spec.inputs, 0)
+        self.invariant(m, inside == self.loaded + waiting, "x: codes inside")
+        self.invariant(m, (goes_in ^ goes_out) == (self.full ^ active), "x: steps inside")
+        last, bank_last = self.inside("loader.last"), self.inside("loader.bank_last")
+        self.invariant(m, implies(active, last == lasts.bit_select(goes_out, 1)), "last: of the step taken")
+        self.invariant(
+            m, implies(self.full, bank_last == lasts.bit_select(~goes_in, 1)), "last: of the step that waits"
+        )
+        self.beats_of_h(m, beat)
+
+
+def proofs(spec: Specification) -> list[Entry]:
+    """The proofs of the macro's streams at the sizes of ``spec``, in the two kinds of hardware."""
+    claim = "a beat of h stays while it waits; one step out for each step in; end and last"
+    return [
+        Entry("streams", claim, lambda: StreamProof(spec)),
+        Entry("streams", f"{claim}; compact hardware", lambda: StreamProof(spec, compact=True)),
+    ]

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proofs of the pulses: at drawn sizes and those of the shipped models; covers; planted faults."""
+
+import pytest
+from crossramp.golden.network.model_file import load_model
+from crossramp.sim.formal.engine.solver import Mode
+from crossramp.sim.formal.macro.pulse_proof import PulseProof, proofs
+
+from tests.support.planted import planted
+from tests.support.proving import all_hold, holds, is_violated
+from tests.support.small_specs import small_spec
+
+MACRO, PULSES, LOADER, SEQUENCER = (f"rtl/macro/{name}.py" for name in ("macro", "pulses", "loader", "sequencer"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compact", [False, True])
+@pytest.mark.parametrize("projection", [0, 2])
+def test_drawn_sizes(compact, projection, rng):
+    units = int(rng.integers(2, 6))
+    spec = small_spec(
+        inputs=int(rng.integers(1, 6)),
+        units=units,
+        lanes=int(rng.integers(1, units + 1)),
+        input_bits=int(rng.integers(2, 5)),
+        state_pulse_bits=int(rng.integers(4, 6)),
+        bias_rows=int(rng.integers(1, 3)),
+        projection=projection,
+    )
+    holds(PulseProof(spec, compact=compact, quiet=bool(rng.integers(2))), Mode.PROVE, 3)
+
+
+def test_small_size():
+    spec = small_spec(inputs=3, units=3, lanes=2, input_bits=3, state_pulse_bits=4)
+    holds(PulseProof(spec, quiet=True), Mode.PROVE, 3)
+
+
+def test_size_of_the_shipped_network():
+    holds(PulseProof(load_model("kws").spec), Mode.PROVE, 3)
+
+
+@pytest.mark.slow
+def test_shipped_models(shipped_spec):
+    all_hold(proofs(shipped_spec))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compact", [False, True])
+def test_covers_are_reached(compact):
+    spec = small_spec(input_bits=3, state_pulse_bits=3)
+    holds(PulseProof(spec, compact=compact, quiet=True), Mode.COVER, 48)
+
+
+FAULTS = [
+    # file, old, new, the claim that breaks
+    (PULSES, "Mux(self.drive, expression, 0)", "Mux(self.drive & (self.count != 0), expression, 0)", "x: the"),
+    (PULSES, "above & ~self.negative", "above", "x: the positive line"),
+    (MACRO, "drive_rows & ~sequencer.first_step", "drive_rows", "h: the"),
+    (MACRO, "state_codes.shift.eq(leaving & ~second)", "state_codes.shift.eq(leaving & second)", "state: the"),
+]
+MORE_FAULTS = [
+    (PULSES, "Mux(lowest, (1 << bits) - 1,", "Mux(lowest, 0,", "x: the"),
+    (PULSES, "Mux(code[-1], -code, code)[:bits]", "Mux(code[-1], ~code, code)[:bits]", "x: the"),
+    (PULSES, "self.neg.eq(above & self.negative)", "self.neg.eq(above)", "x: the negative line"),
+    (PULSES, "Mux(self.drive, expression, 0)", "expression", "x: the"),
+    (
+        PULSES,
+        "Mux(self.count[bit], plane & expression, plane | expression)",
+        "Mux(self.count[bit], plane | expression, plane & expression)",
+        "x: the",
+    ),
+    (
+        PULSES,
+        "Cat(plane[self.lanes :], *(code[bit] for code in entering))",
+        "Cat(*(code[bit] for code in entering), plane[: -self.lanes])",
+        "x: the",
+    ),
+    (MACRO, "(sequencer.count != spec.input_max)", "(sequencer.count < spec.input_max - 1)", "bias row"),
+    (MACRO, "driven = drive_rows & (sequencer.count != spec.input_max)", "driven = drive_rows", "bias row"),
+    (MACRO, "drive_rows = sequencer.drive & ~second", "drive_rows = sequencer.drive", "x: the"),
+    (
+        MACRO,
+        "(state_driver, state_codes, sequencer.drive & second)",
+        "(state_driver, state_codes, sequencer.drive)",
+        "",
+    ),
+    (MACRO, "else leaving & second)", "else leaving & ~second)", "h: the"),
+    (MACRO, "Cat(x_driver.pos, h_driver.pos,", "Cat(h_driver.pos, x_driver.pos,", "x: the"),
+    (MACRO, "Cat(x_driver.neg, h_driver.neg)", "Cat(x_driver.neg, h_driver.neg, bias)", "never driven negatively"),
+    (MACRO, "array.state_pos.eq(state_driver.pos)", "array.state_pos.eq(state_driver.neg)", "state: the"),
+    (LOADER, "self.x.ready.eq(~self.full | self.take)", "self.x.ready.eq(1)", "x: the"),
+    (LOADER, "bank.shift.eq(self.x.valid & self.x.ready)", "bank.shift.eq(self.x.valid)", "x: the"),
+    (LOADER, ", magnitude.eq(bank.magnitude)]", "]", "x: the"),
+    (LOADER, "with m.If(loaded == self.inputs - 1):", "with m.If(loaded == 0):", "x: the"),
+    (SEQUENCER, "first_step.eq(self.x_last)", "first_step.eq(0)", "h: the"),
+    (SEQUENCER, "self.count.eq(1)", "self.count.eq(0)", "window"),
+    (SEQUENCER, "window_over.eq(self.count == spec.state_pulse_max)", "window_over.eq(1)", "window has its length"),
+]
+# Two magnitudes, for faults of the first window; and one, for faults that take a step to show.
+LONG, SHORT = small_spec(inputs=2, input_bits=3, state_pulse_bits=3), small_spec(inputs=2, units=2)
+
+
+@pytest.mark.parametrize(("file", "old", "new", "message"), FAULTS)
+def test_planted_faults(file, old, new, message):
+    with planted(file, old, new):
+        is_violated(PulseProof(LONG if message.startswith("x") else SHORT, invariants=False), 32, message)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("file", "old", "new", "message"), MORE_FAULTS)
+def test_more_planted_faults(file, old, new, message):
+    test_planted_faults(file, old, new, message)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        (LOADER, "~self.full & ~needed", "~self.full"),
+        (LOADER, "with m.Elif(self.release):", "with m.Else():"),
+        (MACRO, "sequencer.hold & ~second", "sequencer.integrate & ~second"),
+    ],
+)
+def test_planted_faults_of_compact_hardware(file, old, new):
+    with planted(file, old, new):
+        is_violated(PulseProof(LONG, compact=True, invariants=False), 30, "x: the")
+
+
+@pytest.mark.slow
+def test_a_quiet_bias_row_that_is_driven():
+    with planted(MACRO, "driven & ~self.quiet", "driven"):
+        is_violated(PulseProof(LONG, quiet=True, invariants=False), 12, "bias row")

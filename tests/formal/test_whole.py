@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole macro against golden's arithmetic, for some steps: small sizes, covers, planted faults."""
+
+import numpy as np
+import pytest
+from crossramp.sim.formal.engine.solver import Mode
+from crossramp.sim.formal.macro.whole_proof import WholeProof
+
+from tests.support.planted import planted
+from tests.support.proving import holds, is_violated
+from tests.support.small_specs import small_spec
+
+MACRO, PULSES, LOADER, SEQUENCER, UPDATE, PROJECTION = (
+    f"rtl/macro/{name}.py" for name in ("macro", "pulses", "loader", "sequencer", "update", "projection")
+)
+THREE_BITS = {"input_bits": 3, "weight_bits": 3, "state_bits": 5, "state_frac_bits": 3, "state_pulse_bits": 3}
+WEIGHTS = np.array([[1, -1]])
+
+
+def bounded(proof: WholeProof) -> None:
+    holds(proof, Mode.BOUNDED, proof.clocks)
+
+
+def test_two_steps():
+    bounded(WholeProof(small_spec(), 2))
+
+
+def test_a_step_with_a_stall():
+    bounded(WholeProof(small_spec(), 1, stalls=1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("steps", "stalls"), [(1, 3), (2, 1), (2, 2)])
+def test_more_stalls(steps, stalls):
+    bounded(WholeProof(small_spec(), steps, stalls=stalls))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "steps", "compact"),
+    [
+        ({"units": 2}, 2, False),
+        ({"units": 2, "latch": "first_trip"}, 2, False),
+        ({"units": 2}, 2, True),
+        ({"units": 3, "lanes": 2}, 1, False),
+        ({"inputs": 2, "units": 2, "lanes": 2}, 2, False),
+        (THREE_BITS, 2, False),
+    ],
+)
+def test_more_sizes(changes, steps, compact):
+    bounded(WholeProof(small_spec(**changes), steps, compact=compact))
+
+
+@pytest.mark.slow
+def test_a_projection():
+    bounded(WholeProof(small_spec(units=2, projection=1), 2, projection=WEIGHTS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compact", [False, True])
+def test_covers_are_reached(compact):
+    proof = WholeProof(small_spec(inputs=2, units=2, lanes=2), 2, compact=compact)
+    holds(proof, Mode.COVER, proof.clocks)
+
+
+FAULTS = [
+    # file, old, new, the claim that breaks
+    (MACRO, "Mux(sequencer.first_step, 0, ring.bottom.as_value())", "ring.bottom.as_value()", "c is golden's"),
+    (PULSES, "Mux(self.drive, expression, 0)", "Mux(self.drive & (self.count != 0), expression, 0)", ""),
+]
+MORE_FAULTS = [
+    (MACRO, "drive_rows & ~sequencer.first_step", "drive_rows", ""),
+    (MACRO, "sequencer.latch if gate in spec.conversions[1] else", 'sequencer.latch if gate in "go" else', ""),
+    (UPDATE, "scaled, (gated << (spec.input_bits - 1)) - gated", "scaled, gated << (spec.input_bits - 1)", ""),
+    (SEQUENCER, "first_step.eq(self.x_last)", "first_step.eq(0)", ""),
+    (MACRO, "ring.write.eq(leaving & ~second)", "ring.write.eq(leaving)", ""),
+    (MACRO, "driven = drive_rows & (sequencer.count != spec.input_max)", "driven = drive_rows", ""),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "message"), FAULTS)
+def test_planted_faults(file, old, new, message):
+    proof = WholeProof(small_spec(), 2, invariants=False)
+    with planted(file, old, new):
+        is_violated(proof, proof.clocks, message)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("file", "old", "new", "message"), MORE_FAULTS)
+def test_more_planted_faults(file, old, new, message):
+    test_planted_faults(file, old, new, message)
