@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
-from crossramp.cli.commands.generate import generate
+from crossramp.cli.commands.generate import GenerateOptions, generate
 from crossramp.golden.network.model_file import load_model
 from crossramp.rtl.verilog import backend_text
 from crossramp.sim.bulk.selfcheck import commands
@@ -37,9 +37,9 @@ def main() -> int:
     model = load_model(arguments.model)
     with tempfile.TemporaryDirectory(prefix="crossramp-") as name:
         folders = {"generated": Path(name) / "new", "as the back end writes it": Path(name) / "plain"}
-        generate(model, folders["generated"], name=arguments.model)
+        generate(model, folders["generated"], GenerateOptions(arguments.model))
         with mock.patch.object(backend_text, "shortened", lambda module: module):
-            generate(model, folders["as the back end writes it"], name=arguments.model)
+            generate(model, folders["as the back end writes it"], GenerateOptions(arguments.model))
         if arguments.against:
             folders[arguments.against] = Path(name) / "against"
             shutil.copytree(arguments.against, folders[arguments.against])

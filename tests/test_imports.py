@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The house: imports point one way, golden needs numpy alone, and no two modules share a name."""
+"""The house: one way of imports, golden on numpy alone, no two modules of one name, short lists of parameters."""
 
 import ast
 import sys
@@ -35,6 +35,9 @@ ROOMS = {
     "train": ("recipes", "data", "network", "run", "tasks"),
     "cli": ("process", "output", "plots", "inputs", "", "commands"),
 }
+
+#: Parameters of a function besides self: more of them belong into a dataclass.
+PARAMETERS_MOST = 7
 
 #: Packages of others that golden may import; numba is looked for, and done without.
 GOLDEN_NEEDS = {"numpy", "numba"}
@@ -124,3 +127,22 @@ def test_no_two_modules_share_a_name():
     )
     assert sum(names.values()) > 150
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """Names of all parameters but the method's object."""
+    given = function.args
+    names = [each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    return [name for name in names if name not in ("self", "cls")]
+
+
+def test_public_functions_have_few_parameters():
+    found = {
+        f"{path.relative_to(ROOT)} {node.name}": len(parameters(node))
+        for folder in ALLOWED
+        for path in files_of(folder)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.name[0] != "_" or node.name == "__init__")
+    }
+    assert max(found.values()) == PARAMETERS_MOST  # else the limit can be lower
+    assert [name for name, count in found.items() if count > PARAMETERS_MOST] == []

@@ -17,8 +17,10 @@ from crossramp.cli.output.messages import Progress
 from crossramp.cli.output.tables import markdown
 from crossramp.cli.plots.figures import new_figure, own_settings, save_figure
 from crossramp.cli.plots.linearity_plot import plot_linearity, plot_supply
+from crossramp.golden.analog.chip.chip_sample import ChipSample
 from crossramp.golden.analog.chip.ramp_cells import SCHEMES
-from crossramp.golden.analog.chip.ramp_linearity import Linearity, of_instances, probe, supply_errors, with_scheme
+from crossramp.golden.analog.chip.ramp_linearity import Linearity, linearity_of, probe, supply_errors, with_scheme
+from crossramp.golden.analog.conversion.calibration_setting import NOMINAL
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.activations import REGISTRY
@@ -27,7 +29,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "ramp.md"
 DATA = Path(__file__).parents[1] / "docs" / "linearity.csv"
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 
-INSTANCES = 100
+CHIPS = 100
 BITS = range(3, 9)
 
 #: Chips beyond the default technology, for which sigmoid and tanh are told at 5 bits: name, technology, constants.
@@ -40,8 +42,8 @@ OTHERS = (
     ("charge", "charge", {}),
 )
 
-_WAYS = (("one-shot", False), ("one-shot", True), ("converted", False), ("converted", True))
-_ALL_WAYS = tuple((scheme, done) for scheme in SCHEMES for done in (False, True))
+_WAYS = tuple((scheme, calibration) for scheme in ("one-shot", "converted") for calibration in ("nominal", "found"))
+_ALL_WAYS = tuple((scheme, calibration) for scheme in SCHEMES for calibration in ("nominal", "found"))
 
 
 def measure() -> list[dict]:
@@ -56,15 +58,15 @@ def measure() -> list[dict]:
     return rows
 
 
-def measured(tech, name: str, bits: int, instances: int = INSTANCES) -> list[dict]:
+def measured(tech, name: str, bits: int, chips: int = CHIPS) -> list[dict]:
     """Rows of one activation."""
     spec = probe(name, bits)
     weights = np.random.default_rng(0).integers(-15, 16, (spec.rows, spec.columns))
     ramp = ramps(spec)[0]
-    variants = [linearity.Variant(None, False, Linearity(ramp, ramp.thresholds[None]))]
+    variants = [linearity.Variant(None, NOMINAL, Linearity(ramp, ramp.thresholds[None]))]
     for scheme in SCHEMES if tech.read_mode == "current" else SCHEMES[:1]:
-        found = of_instances(with_scheme(tech, scheme), spec, weights, range(1, instances + 1))
-        variants += [linearity.Variant(scheme, done, each[0]) for done, each in found.items()]
+        found = linearity_of(ChipSample(with_scheme(tech, scheme), chips), spec, weights)
+        variants += [linearity.Variant(scheme, setting, each[0]) for setting, each in found.items()]
     return [linearity.row(spec.ramps[0].text, bits, variant) for variant in variants]
 
 
@@ -75,15 +77,15 @@ def draw() -> None:
         spec = probe(name, 5)
         weights = np.random.default_rng(0).integers(-15, 16, (spec.rows, spec.columns))
         ramp = ramps(spec)[0]
-        variants = [linearity.Variant(None, False, Linearity(ramp, ramp.thresholds[None]))]
+        variants = [linearity.Variant(None, NOMINAL, Linearity(ramp, ramp.thresholds[None]))]
         for scheme in SCHEMES:
-            each = of_instances(with_scheme(tech, scheme), spec, weights, range(1, INSTANCES + 1))
-            variants += [linearity.Variant(scheme, done, one[0]) for done, one in each.items()]
+            each = linearity_of(ChipSample(with_scheme(tech, scheme), CHIPS), spec, weights)
+            variants += [linearity.Variant(scheme, setting, one[0]) for setting, one in each.items()]
         found[name, 5] = variants
-    plot_linearity(IMAGES / "linearity.png", found, f"{INSTANCES} chips of rram")
+    plot_linearity(IMAGES / "linearity.png", found, f"{CHIPS} chips of rram")
     spec = probe("sigmoid", 5)
     weights = np.random.default_rng(0).integers(-15, 16, (spec.rows, spec.columns))
-    errors = supply_errors(tech, spec, weights, range(1, 26), np.linspace(0.75, 1.25, 11))
+    errors = supply_errors(ChipSample(tech, 25), spec, weights, np.linspace(0.75, 1.25, 11))
     plot_supply(IMAGES / "supply.png", errors, spec, tech)
     draw_bits(read(), IMAGES / "linearity-bits.png")
 
@@ -92,21 +94,21 @@ def draw() -> None:
 def draw_bits(rows: list[dict], path: Path) -> None:
     """MSE against the bits of a code."""
     figure = new_figure(13, 3.9)
-    figure.suptitle(f"Mean squared error of the activation, {INSTANCES} chips of rram", fontsize=13)
+    figure.suptitle(f"Mean squared error of the activation, {CHIPS} chips of rram", fontsize=13)
     styles = {
-        ("ideal", False): ("#333333", "--"),
-        ("one-shot", False): ("#c0392b", "-"),
-        ("one-shot", True): ("#e07b00", "-"),
-        ("converted", True): ("#1f6fb4", "-"),
+        ("ideal", "nominal"): ("#333333", "--"),
+        ("one-shot", "nominal"): ("#c0392b", "-"),
+        ("one-shot", "found"): ("#e07b00", "-"),
+        ("converted", "found"): ("#1f6fb4", "-"),
     }
     for ax, name in zip(
         figure.subplots(1, 4, sharey=True), ("sigmoid", "tanh", "hard_tanh", "softplus[0,1]"), strict=True
     ):
-        for (scheme, done), (color, line) in styles.items():
+        for (scheme, calibration), (color, line) in styles.items():
             each = [row for row in rows if (row["chips"], row["activation"]) == ("rram", name)]
-            each = [row for row in each if (row["scheme"], row["calibrated"]) == (scheme, done)]
+            each = [row for row in each if (row["scheme"], row["calibration"]) == (scheme, calibration)]
             bits, mean, most = (np.array([row[key] for row in each]) for key in ("bits", "mse", "mse_95"))
-            label = scheme + (", calibrated" if done else "")
+            label = linearity.ramp_name(scheme, calibration)
             ax.semilogy(bits, mean, line, marker="o", ms=4, color=color, lw=1.5, label=label)
             if scheme != "ideal":
                 ax.fill_between(bits, mean, most, color=color, alpha=0.12, lw=0)
@@ -123,10 +125,9 @@ def read() -> list[dict]:
     """docs/linearity.csv."""
     with DATA.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    texts = {"chips", "activation", "scheme"}
+    texts = {"chips", "activation", "scheme", "calibration"}
     for row in rows:
-        row["calibrated"] = row["calibrated"] == "True"
-        row |= {name: float(value) for name, value in row.items() if name not in texts | {"calibrated"}}
+        row |= {name: float(value) for name, value in row.items() if name not in texts}
         row["bits"] = int(row["bits"])
     return rows
 
@@ -134,7 +135,7 @@ def read() -> list[dict]:
 def tables() -> dict[str, str]:
     """Name in the page to table, as Markdown."""
     rows = read()
-    found = {(r["chips"], r["activation"], r["bits"], r["scheme"], r["calibrated"]): r for r in rows}
+    found = {(r["chips"], r["activation"], r["bits"], r["scheme"], r["calibration"]): r for r in rows}
     names = list(dict.fromkeys(row["activation"] for row in rows))
 
     def of_bits(key, text) -> str:
@@ -150,7 +151,7 @@ def tables() -> dict[str, str]:
             each = [found.get((label, name, 5, *way)) for way in _ALL_WAYS]
             texts = ["–" if r is None else f"{r['inl_rms_lsb']:.2f} ({r['inl_rms_lsb_95']:.2f})" for r in each]
             others.append((label, name, *texts))
-    ways = [scheme + (", calibrated" if done else "") for scheme, done in _ALL_WAYS]
+    ways = [linearity.ramp_name(*way) for way in _ALL_WAYS]
     header = ("chips", "activation", *ways)
     return {
         "inl": of_bits("inl_rms_lsb", lambda value: f"{value:.2f}"),

@@ -68,7 +68,7 @@ class Measured:
         content = self.json(f"{name}.{technology}")
         if content is None:
             return None
-        (found,) = (one for one in content["instances"] if one["calibration"] == calibration)
+        (found,) = (one for one in content["chips"] if one["calibration"] == calibration)
         return found
 
     def evaluation(self, name: str) -> dict:
@@ -145,7 +145,7 @@ def claim(measured: Measured) -> list[str]:
             if one is None or other is None:
                 cells.append(NOTHING)
                 continue
-            pairs = zip(one["chips"], other["chips"], strict=True)
+            pairs = zip(one["values"], other["values"], strict=True)
             gains = np.array([100 * (a["accuracy"] - b["accuracy"]) for a, b in pairs if a["seed"] == b["seed"]])
             cells.append(f"{gains.mean():+.2f} ± {gains.std(ddof=1) / math.sqrt(len(gains)):.2f}")
         lines.append(_row(cells))
@@ -167,7 +167,7 @@ def spread(measured: Measured) -> list[str]:
         for array, told in (("rram", ""), ("rram-unknown", "faults unknown, ")):
             for how in CALIBRATIONS:
                 found = measured.on(name, array, how)
-                shares = [chip["accuracy"] for chip in found["chips"]] if found else []
+                shares = [chip["accuracy"] for chip in found["values"]] if found else []
                 tail = (np.median(shares), np.quantile(shares, 0.05), min(shares)) if shares else (None,) * 3
                 cells = [f"`{name}`", f"{told}{CALIBRATIONS[how]}", _spread(found)]
                 lines.append(_row([*cells, *map(_percent, tail)]))

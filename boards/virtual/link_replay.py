@@ -3,7 +3,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from crossramp.golden.link.board_memory import Build
@@ -25,7 +24,8 @@ from crossramp.golden.link.link_protocol import (
 )
 from crossramp.golden.network.network import Network
 from crossramp.rtl.link.uart import divisor
-from crossramp.sim.netlist.pin_replay import Act, Design, replay
+from crossramp.sim.netlist.pin_replay import Act, Design, LinkTiming, replay
+from crossramp.sim.tools.run_options import BUILD, BuildOptions
 
 from ..definitions.board import BoardError
 from ..host.images import network_images, settings_image
@@ -192,14 +192,14 @@ def _refused(recorder: _Recorder, tag: int):
 
 
 def compare(
-    design: Design, build: Build, session: Session, *, seed: int = 1, optimize: bool = True, folder: Path | None = None
+    design: Design, build: Build, session: Session, *, seed: int = 1, options: BuildOptions = BUILD
 ) -> Comparison:
     """Replay ``session`` on ``design`` in Verilator, and compare every answer with golden.
 
     Parameters
     ----------
-    seed, optimize, folder :
-        As for :func:`crossramp.sim.netlist.pin_replay.replay`.
+    seed, options :
+        As ``seed`` and ``build`` of :func:`crossramp.sim.netlist.pin_replay.replay`.
 
     Raises
     ------
@@ -210,17 +210,13 @@ def compare(
     # Of a step, generously: the emulator multiplies every row and compares on every tick, group after group.
     step = spec.clocks_per_step + len(spec.gate_names) * (build.groups + 1) * (spec.rows + 2 * spec.ticks + 8)
     bit = divisor(build.clock, build.baud)
-    result = replay(
-        design,
-        session.acts,
+    timing = LinkTiming(
         clocks_per_bit=bit,
         patience=20 * bit + 8 * build.payload + 4096,
         # A step, the one in the buffer, and the head.
         limit=4 * (step + spec.classes * (spec.units + 16)) + 400 * bit,
-        seed=seed,
-        optimize=optimize,
-        folder=folder,
     )
+    result = replay(design, session.acts, timing, seed=seed, build=options)
     differences, counters = [], []
     for name, expected, raw in zip(session.names, session.expected, result.answers, strict=False):
         found = Decoder().feed(bytes([END]) + raw + bytes([END]))

@@ -28,6 +28,7 @@ from pathlib import Path
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.link.board_memory import Build, identity_image
 from crossramp.sim.tools.builds import build_executable
+from crossramp.sim.tools.run_options import BuildOptions
 from crossramp.sim.tools.simulators import SimulationError, SimulatorMissing, find_simulator
 
 from ..definitions.board import known_board, probed_columns
@@ -205,9 +206,8 @@ class VirtualBoard:
             {"board.v": verilog},
             MODULE,
             main=main,
-            optimize=self._optimize,
             strict=self._change_verilog is None,
-            folder=self._workdir,
+            build=BuildOptions(self._workdir, self._optimize),
         )
 
     def _start(self, command: list[str], master: int) -> subprocess.Popen:

@@ -15,7 +15,7 @@ from ..output.output_folder import written_folder
 from ..output.tables import as_json
 from ..verification import Outcome, choose
 from . import demo_text
-from .generate import generate, module_name
+from .generate import GenerateOptions, generate, module_name
 from .simulate import report, simulate, text
 
 MODEL = "kws"
@@ -78,7 +78,7 @@ def _speech(args: argparse.Namespace) -> int:
 
     say(f"1. Verilog of the model {MODEL} ...")
     verilog = folder / "verilog"
-    generate(model, verilog, name=module_name(MODEL, "network"), force=args.force)
+    generate(model, verilog, GenerateOptions(module_name(MODEL, "network")), args.force)
     say(f"   {verilog}: hardware, ramp program, conductance map, self-checking testbench\n")
 
     say(f"2. Recordings through the hardware, in the simulator {simulator} ...\n")
@@ -130,12 +130,11 @@ def draw(
     demo_pictures.draw_utterance(
         folder / "utterance.png",
         codes,
-        model.feature_settings.meaning,
         h,
         spec.input_max,
-        running_logits(model, h),
-        model.class_names,
-        f'{MODEL}, {name}: the hardware answers "{answer}"',
+        dict(zip(model.class_names, running_logits(model, h).T, strict=True)),
+        meaning=model.feature_settings.meaning,
+        title=f'{MODEL}, {name}: the hardware answers "{answer}"',
     )
     return {
         "ramps.png": "the ramps and their steps",

@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from crossramp.golden.analog.chip.chip_sample import ChipSample
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
@@ -21,8 +22,8 @@ from ..process.processors import cores
 from ..verification import Outcome, choose, verify
 from .generate import with_lanes
 
-_INSTANCES = 20
-_RTL_INSTANCES = 1
+_CHIPS = 20
+_RTL_CHIPS = 1
 _FIRST_SEED = 1
 _JOBS_MOST = 1024
 
@@ -60,7 +61,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     add("--speakers", metavar="R,R/M", help="only speakers whose SHA-1 modulo M is one of R, such as 7,8,9/10")
     options.add_picture(parser, "the confusion matrix", "--confusion")
     group = options.add_technology(parser)
-    group.add_argument("--chips", type=int, metavar="N", help=f"how many chips (default {_INSTANCES})")
+    group.add_argument("--chips", type=int, metavar="N", help=f"how many chips (default {_CHIPS})")
     group.add_argument("--first-seed", type=int, metavar="S", help=f"of the first chip (default {_FIRST_SEED})")
     options.add_calibration(group, both=True)
     options.add_conductances(group)
@@ -72,7 +73,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         "--rtl-chips",
         type=int,
         metavar="N",
-        help=f"of the chips, the first N in front of the Verilog (default {_RTL_INSTANCES})",
+        help=f"of the chips, the first N in front of the Verilog (default {_RTL_CHIPS})",
     )
     options.add_simulator(hardware, default=None, of="--rtl")
     add("--characters", type=int, metavar="N", help="of a text, how many go through it (default 2000)")
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         data = material(model, args, progress)
         content = {"model": model.content_hash, **data.facts(), "ideal": data.tell(data.ideal())}
         found = plan.instances(data, progress)
-        content |= {"array": plan.array(), "instances": [_instances(data, one) for one in found]}
+        content |= {"array": plan.array(), "chips": [_chips(data, one) for one in found]}
         outcomes = plan.hardware(data, found, progress)
         content["hardware"] = [told for told, _ in outcomes]
         progress.clear()
@@ -117,18 +118,18 @@ class _Plan:
         self.model, self.network = model, model.network
         others = ("chips", "first_seed", "calibration", "rtl_chips", *cell_files.OPTIONS)
         asked = chip_options.technology_of(args, others)
-        self.technology, self.switches = asked or (None, frozenset())
+        self.chips: ChipSample | None = None
         self.given: cell_files.Given | None = None
         if not args.rtl:
             for option in ("rtl_chips", "simulator"):
                 if getattr(args, option) is not None:
                     raise UserError(f"--{option.replace('_', '-')} belongs to the hardware; add --rtl, or leave it out")
-        self.count = _number(args, "chips", _INSTANCES, 1, 1_000_000)
-        self.first = _number(args, "first_seed", _FIRST_SEED, 0, (1 << 63) - 1_000_001)
+        count = _number(args, "chips", _CHIPS, 1, 1_000_000)
+        first = _number(args, "first_seed", _FIRST_SEED, 0, (1 << 63) - 1_000_001)
         self.jobs = _number(args, "jobs", cores(), 1, _JOBS_MOST)
-        self.rtl_count = _number(args, "rtl_chips", _RTL_INSTANCES, 0, 1000)
+        self.rtl_count = _number(args, "rtl_chips", _RTL_CHIPS, 0, 1000)
         self.simulator = choose(args.simulator or "auto") if args.rtl else None
-        self.calibrations = chip_options.calibrations_of(args, model)
+        calibrations = chip_options.calibrations_of(args, model.spec)
         if args.confusion:
             from ..plots.figures import check_format  # with matplotlib, which takes a second
 
@@ -136,20 +137,20 @@ class _Plan:
             if not Path(args.confusion).parent.is_dir():
                 raise UserError(f"{Path(args.confusion).parent}: no such folder; make it first")
         if asked:
-            self.given = cell_files.given_of(args, self.technology, model)
-
-    @property
-    def conductances(self):
-        """Cells that stand in every chip, or None."""
-        return None if self.given is None else self.given.cells
+            technology, switches = asked
+            self.given = cell_files.given_of(args, technology, model)
+            cells = None if self.given is None else self.given.cells
+            self.chips = ChipSample(technology, count, first, switches, calibrations, cells)
 
     def array(self) -> dict | None:
         """What the chips are made of, as JSON types."""
-        return None if self.technology is None else chip_options.array_of(self.technology, self.switches, self.given)
+        if self.chips is None:
+            return None
+        return chip_options.array_of(self.chips.technology, self.chips.switches, self.given)
 
     def instances(self, data, progress: Progress) -> list[Instances]:
-        """All chips, with every calibration that is asked for."""
-        if self.technology is None:
+        """All chips, under every calibration that is asked for."""
+        if self.chips is None:
             return []
         started = time.perf_counter()
 
@@ -157,29 +158,21 @@ class _Plan:
             left = f", {(time.perf_counter() - started) / done * (total - done):.0f} s left" if done else ""
             progress.show(f"chips: {done} of {total}{left}")
 
-        return data.instances(
-            self.technology,
-            self.count,
-            first_seed=self.first,
-            calibrations=self.calibrations,
-            switches=self.switches,
-            conductances=self.conductances,
-            jobs=self.jobs,
-            progress=show,
-        )
+        return data.instances(self.chips, jobs=self.jobs, progress=show)
 
     def hardware(self, data, found: list[Instances], progress: Progress) -> list[tuple[dict, object]]:
         """Every simulation that is asked for: what is told of it, as JSON types, and its score."""
         if self.simulator is None:
             return []
         outcomes = [self._simulate(data, None, {"array": "ideal"}, progress)]
-        if self.technology is None:
+        if self.chips is None:
             return outcomes
-        for seed in range(self.first, self.first + self.rtl_count):
-            for calibration in self.calibrations:
-                chip = Chip.of(self.network, self.technology, seed, calibration, self.switches, self.conductances)
+        first = self.chips.first_seed
+        for seed in range(first, first + self.rtl_count):
+            for calibration in self.chips.calibrations:
+                chip = Chip.of(self.network, self.chips, seed, calibration)
                 settled = chip.calibration
-                about = {"array": self.technology.name, "seed": seed, "calibration": str(calibration)}
+                about = {"array": self.chips.technology.name, "seed": seed, "calibration": str(calibration)}
                 about |= {"calibration_port": f"{settled.port:x}", "calibration_failed": list(settled.failed)}
                 told, score = self._simulate(data, chip, about, progress)
                 _check_fast_path(data, found, told, score)
@@ -245,7 +238,7 @@ def _number(args: argparse.Namespace, option: str, default: int, low: int, high:
 # ---- what comes out --------------------------------------------------------------------------------------------------
 
 
-def _instances(data, found: Instances) -> dict:
+def _chips(data, found: Instances) -> dict:
     """As JSON types."""
     spread = asdict(found.spread)
     extremes = {"worst": found.worst, "best": found.best}
@@ -253,7 +246,7 @@ def _instances(data, found: Instances) -> dict:
         "calibration": str(found.calibration),
         **{name: spread[name] for name in ("count", "mean", "deviation", "low", "high", "error")},
         **{name: {"seed": seed, data.METRIC: value} for name, (seed, value) in extremes.items()},
-        "chips": [{"seed": seed, data.METRIC: value} for seed, value in zip(found.seeds, found.values, strict=True)],
+        "values": [{"seed": seed, data.METRIC: value} for seed, value in zip(found.seeds, found.values, strict=True)],
     }
 
 
@@ -266,21 +259,21 @@ def _panel(told: dict) -> str:
 def text(data, content: dict) -> str:
     """Everything as tables."""
     parts = [data.text(content)]
-    if content["instances"]:
-        parts.append(_instances_text(data, content))
+    if content["chips"]:
+        parts.append(_chips_text(data, content))
     if content["hardware"]:
         parts.append(_hardware_text(data, content))
     return "\n\n".join(parts) + wrote(content)
 
 
-def _instances_text(data, content: dict) -> str:
+def _chips_text(data, content: dict) -> str:
     array = content["array"]
     off = f", without {', '.join(array['effects_off'])}" if array["effects_off"] else ""
-    seeds = [chip["seed"] for chip in content["instances"][0]["chips"]]
+    seeds = [chip["seed"] for chip in content["chips"][0]["values"]]
     given = f", cells of {', '.join(array['conductances'])}" if array["conductances"] else ""
     head = f"{len(seeds)} chips, seeds {seeds[0]} to {seeds[-1]}: {array['technology']}"
     rows = []
-    for one in content["instances"]:
+    for one in content["chips"]:
         cells = [data.show(one["mean"]), data.show(one["deviation"])]
         cells += [f"{data.show(one[name][data.METRIC])} (chip {one[name]['seed']})" for name in ("worst", "best")]
         rows.append((one["calibration"], *cells))

@@ -3,6 +3,7 @@
 
 import argparse
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from crossramp.golden.analog.cells.origin import window
@@ -83,17 +84,8 @@ def run(args: argparse.Namespace) -> int:
     asked = chip_options.technology_of(args)
     technology = None if asked is None else asked[0]
     plan = calibration_plan(args, model, technology)
-    files = generate(
-        model,
-        Path(args.output),
-        name=name,
-        top=args.top,
-        async_reset=args.async_reset,
-        seed=args.seed,
-        force=args.force,
-        plan=plan,
-        technology=technology,
-    )
+    wanted = GenerateOptions(name, args.top, args.async_reset, args.seed, plan, technology)
+    files = generate(model, Path(args.output), wanted, args.force)
     spec = model.spec
     cells = technology or unnamed()
     caution = below_window(cells, spec, model.weights.macro)
@@ -173,33 +165,54 @@ def component(model: Model, top: str, plan: CalibrationPlan | None = None):
     return NetworkTop.of(model.network, plan)
 
 
+@dataclass(frozen=True)
+class GenerateOptions:
+    """What is generated of a model.
+
+    Attributes
+    ----------
+    name : str
+        Of the Verilog module.
+    top : str
+        ``"network"`` or ``"macro"``.
+    async_reset : bool
+    seed : int
+        Of the testbench's vectors.
+    plan : CalibrationPlan or None
+        With a calibrator for this plan.
+    technology : Technology or None
+        Of the tables of cells; None: for the window of :func:`.conductance_maps.unnamed`.
+    """
+
+    name: str
+    top: str = "network"
+    async_reset: bool = False
+    seed: int = 1
+    plan: CalibrationPlan | None = None
+    technology: Technology | None = None
+
+
 def generate(
     model: Model,
     folder: Path,
-    *,
-    name: str,
-    top: str = "network",
-    async_reset: bool = False,
-    seed: int = 1,
+    wanted: GenerateOptions,
     force: bool = False,
-    plan: CalibrationPlan | None = None,
-    technology: Technology | None = None,
 ) -> list[str]:
-    """Write everything; the names of the files, relative to ``folder``. For a ``plan``, with a calibrator.
-
-    The tables of cells are for ``technology``; None: for the window of :func:`.conductance_maps.unnamed`.
+    """Write everything; the names of the files, relative to ``folder``.
 
     Raises
     ------
     UserError
         If the folder may not or cannot be written, or the name is one of the testbench's.
     InvalidValue
-        For a module name that is no Verilog identifier.
+        If the module name is not a Verilog identifier.
     """
     from crossramp.rtl.verilog.verilog_writer import port_table, specification_header, to_verilog
     from crossramp.sim.bulk.selfcheck import write_testbench
 
-    integer("--seed", seed, 0)
+    name, top, plan = wanted.name, wanted.top, wanted.plan
+    cells = wanted.technology or unnamed()
+    integer("--seed", wanted.seed, 0)
     if name.startswith(_RESERVED):
         raise UserError(f"--name is {name}; the testbench's modules begin with {_RESERVED}, give a name that does not")
     if top not in TOPS:
@@ -208,18 +221,19 @@ def generate(
         hardware = component(model, top, plan)
         ports = port_table(hardware)
         header = f"Module {name}: the {top} of model {model.content_hash}.\n{specification_header(model.spec)}"
-        verilog = to_verilog(hardware, name, async_reset=async_reset, header=header)
+        verilog = to_verilog(hardware, name, async_reset=wanted.async_reset, header=header)
         (unfinished / f"{name}.v").write_text(verilog)
         rows = [(f"`{port.name}`", port.direction, port.width, port.meaning) for port in ports]
         (unfinished / "ports.md").write_text(
             f"# Ports of `{name}`\n\n{markdown(('port', 'direction', 'bits', 'meaning'), rows)}\n"
         )
-        write_ramps(unfinished / "ramps.csv", model, technology or unnamed())
-        write_conductances(unfinished / "conductances.csv", model, technology or unnamed())
+        write_ramps(unfinished / "ramps.csv", model, cells)
+        write_conductances(unfinished / "conductances.csv", model, cells)
         save_spec(unfinished / "specification.toml", model.spec)
         (unfinished / MODEL_JSON).write_text(as_json(describe(model)) + "\n")
-        commands = write_testbench(unfinished, model, name=name, top=top, seed=seed, ports=ports if plan else None)
-        (unfinished / "README.md").write_text(_readme(model, name, top, async_reset, commands, plan, technology))
+        shown = ports if plan else None
+        commands = write_testbench(unfinished, model, name=name, top=top, seed=wanted.seed, ports=shown)
+        (unfinished / "README.md").write_text(_readme(model, wanted, commands))
         files = listed(unfinished)
     return files
 
@@ -231,23 +245,16 @@ def _for(technology: Technology | None) -> str:
     return f"no technology was named, so {window(unnamed())} and single ramp cells"
 
 
-def _readme(
-    model: Model,
-    name: str,
-    top: str,
-    async_reset: bool,
-    commands: dict[str, str],
-    plan: CalibrationPlan | None,
-    technology: Technology | None,
-) -> str:
+def _readme(model: Model, wanted: GenerateOptions, commands: dict[str, str]) -> str:
+    name, top = wanted.name, wanted.top
     spec = model.spec
     shown = "\n\n".join(f"With {tool}:\n\n```sh\n{text}\n```" for tool, text in commands.items())
     return f"""# {name}
 
 The {top} of model `{model.content_hash}`, specification `{spec.hashes}`:
 {spec.inputs} inputs, {units(spec)}, {spec.classes} classes, {spec.columns} columns of {spec.adc_bits} bits,
-{spec.clocks_per_step} clocks a step. Reset is {"asynchronous" if async_reset else "synchronous"}, active high.
-{_calibration(plan)}
+{spec.clocks_per_step} clocks a step. Reset is {"asynchronous" if wanted.async_reset else "synchronous"}, active high.
+{_calibration(wanted.plan)}
 | file | what it is |
 | --- | --- |
 | `{name}.v` | the hardware, Verilog-2005, top module `{name}` |
@@ -272,8 +279,8 @@ exit status 0.
 
 ## Program the cells
 
-The two tables are for one window of conductances ({_for(technology)}).
-{_program(technology)}
+The two tables are for one window of conductances ({_for(wanted.technology)}).
+{_program(wanted.technology)}
 """
 
 

@@ -3,12 +3,14 @@
 
 import argparse
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.analog.chip.chip_sample import ChipSample
 from crossramp.golden.analog.chip.ramp_cells import SCHEMES
-from crossramp.golden.analog.chip.ramp_linearity import Linearity, of_instances, probe, supply_errors, with_scheme
+from crossramp.golden.analog.chip.ramp_linearity import Linearity, linearity_of, probe, supply_errors, with_scheme
+from crossramp.golden.analog.conversion.calibration_setting import NOMINAL, CalibrationSetting
 from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
@@ -17,14 +19,14 @@ from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.activations import REGISTRY
 from crossramp.golden.spec.specification import Specification
 
-from ..inputs import chip_options, options
+from ..inputs import cell_files, chip_options, options
 from ..output.messages import Progress
 from ..output.tables import as_json, table, wrote
 
-DEFAULT_INSTANCES = 100
+DEFAULT_CHIPS = 100
 DEFAULT_TECHNOLOGY = "rram"
-_INSTANCES_MOST = 100_000
-_SUPPLY_INSTANCES = 25
+_CHIPS_MOST = 100_000
+_SUPPLY_CHIPS = 25
 _SUPPLIES = np.linspace(0.75, 1.25, 11)
 
 _EPILOG = f"""\
@@ -35,31 +37,34 @@ thresholds read back by the columns. Each before and after calibration by one po
 examples:
   crossramp linearity sigmoid tanh --bits 5 --plot linearity.png
   crossramp linearity all --bits 3-8 --technology pcm --chips 200 --json
-  crossramp linearity --model kws --set operation.time=1e7
+  crossramp linearity --model kws --set operation.time=1e7 --calibration found
 """
 
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """One programming scheme, before or after calibration; scheme None: the ideal ramp."""
+    """One programming scheme under one calibration; scheme None: the ideal ramp."""
 
     scheme: str | None
-    calibrated: bool
+    calibration: CalibrationSetting
     linearity: Linearity
 
     @property
     def name(self) -> str:
         """As tables and pictures call it."""
-        if self.scheme is None:
-            return "ideal"
-        return f"{self.scheme}, calibrated" if self.calibrated else self.scheme
+        return ramp_name(self.scheme or "ideal", str(self.calibration))
+
+
+def ramp_name(scheme: str, calibration: str) -> str:
+    """What tables and pictures call a ramp: its scheme, and how its bias cells are chosen if not nominally."""
+    return scheme + {"nominal": "", "found": ", calibrated"}.get(calibration, f", cells {calibration}")
 
 
 def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "linearity",
-        description="Samples chips of a technology and tells how linear their ramps are, by programming "
+        description="Samples chips of a technology and reports how linear their ramps are, by programming "
         "scheme, before and after calibration.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -68,53 +73,54 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument("--bits", metavar="N", help="bits of a code: 5, or 3-8, or 4,6 (default 5)")
     options.add_model_option(parser, "take its ramps")
     parser.add_argument("--scheme", choices=SCHEMES, action="append", help="only this scheme; more than once")
-    parser.add_argument("--calibrated", action="store_true", help="only after calibration")
-    parser.add_argument("--chips", type=int, default=DEFAULT_INSTANCES, metavar="N", help="chips (default %(default)s)")
+    parser.add_argument("--chips", type=int, default=DEFAULT_CHIPS, metavar="N", help="chips (default %(default)s)")
     options.add_picture(parser, "staircases and INL")
     options.add_picture(parser, "the codes' error against the read voltage", "--supply-plot")
     parser.add_argument("--csv", metavar="FILE", help="write the table with all figures")
     options.add_json(parser)
-    options.add_chip(parser, calibration=False)
+    options.add_chip(parser, several=True)
     parser.set_defaults(run=run, technology=DEFAULT_TECHNOLOGY)
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, or UserError (or an InvalidValue) for what the user can put right."""
-    integer("--chips", args.chips, 1, _INSTANCES_MOST)
+    integer("--chips", args.chips, 1, _CHIPS_MOST)
     for name in (args.plot, args.supply_plot):
         if name is not None:
             from ..plots.figures import check_format  # with matplotlib, which takes a second
 
             check_format(Path(name))
     model, macros = _macros(args)
-    chosen = chip_options.from_arguments(args, model)
-    schemes = _schemes(args.scheme, chosen.technology)
-    # One calibration alone, not both, where only that is told.
-    calibrations = (True,) if args.calibrated else (False, True)
+    technology, switches = chip_options.technology_of(args)
+    calibrations = chip_options.calibrations_of(args, *(spec for spec, _ in macros))
+    given = cell_files.given_of(args, technology, model)
+    cells = None if given is None else given.cells
+    chips = ChipSample(technology, args.chips, chip_options.seed_of(args), switches, calibrations, cells)
+    schemes = _schemes(args.scheme, technology)
     found = {}
     progress = Progress()
     try:
         for spec, weights in macros:
-            for name, bits, variants in _study(chosen, spec, weights, args.chips, schemes, calibrations, progress):
+            for name, bits, variants in _study(chips, spec, weights, schemes, progress):
                 found[name, bits] = variants
     finally:
         progress.clear()
     rows = [row(name, bits, variant) for (name, bits), variants in found.items() for variant in variants]
-    content = {**chosen.to_dict(), "instances": args.chips, "rows": rows}
+    array = chip_options.array_of(technology, switches, given)
+    content = {**array, "chip_seed": chips.first_seed, "chips": chips.count, "rows": rows}
     if args.plot:
         from ..plots.linearity_plot import plot_linearity
 
-        _write(args.plot, lambda path: plot_linearity(path, found, _title(chosen, args.chips)))
+        _write(args.plot, lambda path: plot_linearity(path, found, _title(chips)))
         content["picture"] = args.plot
     if args.supply_plot:
         from ..plots.linearity_plot import plot_supply
 
         spec, weights = macros[0]
-        seeds = _seeds(chosen, min(args.chips, _SUPPLY_INSTANCES))
-        options = {"switches": chosen.switches, "conductances": chosen.conductances}
-        errors = supply_errors(chosen.technology, spec, weights, seeds, _SUPPLIES, **options)
-        _write(args.supply_plot, lambda path: plot_supply(path, errors, spec, chosen.technology))
+        some = replace(chips, count=min(chips.count, _SUPPLY_CHIPS))
+        errors = supply_errors(some, spec, weights, _SUPPLIES)
+        _write(args.supply_plot, lambda path: plot_supply(path, errors, spec, technology))
         content["supply_picture"] = args.supply_plot
     if args.csv:
         _write(args.csv, lambda path: _write_csv(path, rows))
@@ -157,10 +163,6 @@ def _bits(given: str | None) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def _seeds(chosen: chip_options.Devices, count: int) -> range:
-    return range(chosen.seed, chosen.seed + count)
-
-
 def _schemes(asked: list[str] | None, technology: Technology) -> tuple[str, ...]:
     """The schemes to compare; UserError for one that means nothing to ``technology``."""
     programmed = technology.read_mode == "current" and technology.ramp_kind == "in-memory"
@@ -174,25 +176,21 @@ def _schemes(asked: list[str] | None, technology: Technology) -> tuple[str, ...]
     return schemes
 
 
-def _study(chosen, spec, weights, instances, schemes, calibrations, progress):
+def _study(chips: ChipSample, spec: Specification, weights: np.ndarray, schemes: tuple[str, ...], progress: Progress):
     """For each ramp of ``spec``: its activation, its bits, its variants."""
-    variants = [[Variant(None, False, Linearity(ramp, ramp.thresholds[None], spec.latch))] for ramp in ramps(spec)]
+    variants = [[Variant(None, NOMINAL, Linearity(ramp, ramp.thresholds[None], spec.latch))] for ramp in ramps(spec)]
     names = " and ".join(act.text for act in spec.ramps)
     for scheme in schemes:
         heading = f"{names}, {spec.adc_bits} bits, {scheme}"
-        found = of_instances(
-            with_scheme(chosen.technology, scheme),
+        found = linearity_of(
+            replace(chips, technology=with_scheme(chips.technology, scheme)),
             spec,
             weights,
-            _seeds(chosen, instances),
-            switches=chosen.switches,
-            conductances=chosen.conductances,
-            calibrations=calibrations,
-            progress=lambda done, heading=heading: progress.show(f"{heading}: {done} of {instances} instances"),
+            progress=lambda done, heading=heading: progress.show(f"{heading}: {done} of {chips.count} chips"),
         )
-        for calibrated, each in found.items():
+        for calibration, each in found.items():
             for k, linearity in enumerate(each):
-                variants[k].append(Variant(scheme, calibrated, linearity))
+                variants[k].append(Variant(scheme, calibration, linearity))
     for act, each in zip(spec.ramps, variants, strict=True):
         yield act.text, spec.adc_bits, each
 
@@ -203,7 +201,7 @@ def row(name: str, bits: int, variant: Variant) -> dict:
         "activation": name,
         "bits": bits,
         "scheme": variant.scheme or "ideal",
-        "calibrated": variant.calibrated,
+        "calibration": str(variant.calibration),
         **variant.linearity.summary(),
     }
 
@@ -217,7 +215,7 @@ def cells(row: dict) -> tuple[str, ...]:
     return (
         row["activation"],
         str(row["bits"]),
-        row["scheme"] + (", calibrated" if row["calibrated"] else ""),
+        ramp_name(row["scheme"], row["calibration"]),
         *(f"{row[name]:.3f}" for name in ("inl_max_lsb", "inl_max_lsb_95", "inl_rms_lsb")),
         *(f"{row[name]:.3f}" for name in ("dnl_max_lsb", "dnl_max_lsb_95")),
         f"{row['missing_codes']:.2f}",
@@ -233,7 +231,7 @@ def text(content: dict) -> str:
         [
             table(HEADER, lines, right=tuple(range(3, len(HEADER)))),
             "",
-            f"technology {content['technology']}, {content['instances']} chips from seed {content['chip_seed']}, "
+            f"technology {content['technology']}, {content['chips']} chips from seed {content['chip_seed']}, "
             f"effects off: {off}",
             "means over the chips, and what 95 % of them keep below; INL and DNL of a ramp in LSB of the output,",
             "largest magnitude and root mean square; MSE of the decoded activation against the function",
@@ -241,8 +239,8 @@ def text(content: dict) -> str:
     )
 
 
-def _title(chosen: chip_options.Devices, instances: int) -> str:
-    return f"{instances} chips of {chosen.technology.name}"
+def _title(chips: ChipSample) -> str:
+    return f"{chips.count} chips of {chips.technology.name}"
 
 
 def _write_csv(path: Path, rows: list[dict]) -> None:

@@ -113,6 +113,7 @@ def replay(
     from crossramp.boards.virtual.board_netlist import STAGES, netlist_design
     from crossramp.boards.virtual.link_replay import compare, record
     from crossramp.sim.netlist.pin_replay import Design
+    from crossramp.sim.tools.run_options import BuildOptions
 
     progress = Progress()
     results, clocks = [], None
@@ -133,7 +134,7 @@ def replay(
             else:
                 netlist = json.loads((made.folder / STAGES[stage]).read_text())
                 design = netlist_design(board, build, netlist, yosys)
-            found = compare(design, build, session, seed=seed, optimize=False)
+            found = compare(design, build, session, seed=seed, options=BuildOptions(optimize=False))
             differences = list(found.differences)
             clocks = found.counters if clocks is None else clocks
             if not differences and found.counters != clocks:

@@ -190,7 +190,7 @@ def _estimate(problem: Problem, left: list[dict], workers: int) -> float:
 def _facts(problem: Problem, instances, tasks, left, workers, seconds) -> dict:
     return {
         "points": len(problem.points),
-        "instances": instances * len(problem.points),
+        "chips": instances * len(problem.points),
         "recordings": len(problem.codes),
         "tasks": len(tasks),
         "tasks done": len(tasks) - len(left),
@@ -277,7 +277,7 @@ def _tell(args, plan: Plan, problem: Problem, store: Store, rows: list[dict], ab
         "results": str(results),
         "pictures": [str(path) for path in pictures],
         **({"no_pictures": why} if why else {}),
-        "instances": len(rows),
+        "chips": len(rows),
         "recordings": len(problem.codes),
         **about,
         "identity": store.identity,
@@ -298,7 +298,7 @@ def _draw(plan: Plan, problem: Problem, store: Store, summary: list[dict], rows:
     for metric in names:
         path = store.folder / f"{metric}.png"
         title = _title(plan, problem, len(rows) // max(len(summary), 1))
-        plot_sweep(path, metric, plan.axes, summary, rows, plan.plot, title, _ideal(problem, metric))
+        plot_sweep(path, plan, metric, summary, rows, title, _ideal(problem, metric))
         paths.append(path)
     return paths
 
@@ -331,7 +331,7 @@ def _text(plan: Plan, content: dict) -> str:
             cells = [f"{100 * v:.2f} %" if name in ("accuracy", "flips") else f"{v:.4f}" for v in figures]
             rows.append((*(_cell(value) for value in entry["values"].values()), name, *cells))
     facts = [
-        ("chips", f"{content['instances']}, {content['recordings']} recordings each"),
+        ("chips", f"{content['chips']}, {content['recordings']} recordings each"),
         *([("cells", ", ".join(content["conductances"]))] if content["conductances"] else []),
         *notices.facts(content),
         ("computed now", f"{content['computed']} in {duration(content['wall_seconds'])}"),

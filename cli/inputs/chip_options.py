@@ -18,6 +18,7 @@ from crossramp.golden.analog.technologies.technology import Technology, load, sh
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model
+from crossramp.golden.spec.specification import Specification
 from crossramp.sim.array.array_setup import ArraySetup
 
 from . import cell_files
@@ -147,11 +148,10 @@ def from_arguments(args: argparse.Namespace, model: Model | None) -> Devices | N
     if asked is None:
         return None
     technology, switches = asked
-    seed = DEVICE_SEED if args.chip_seed is None else integer("--chip-seed", args.chip_seed, 0, (1 << 63) - 1)
     setting = calibration_of(args)
     if model is not None:
         setting.check(model.spec)
-    return Devices(technology, seed, switches, cell_files.given_of(args, technology, model), setting)
+    return Devices(technology, seed_of(args), switches, cell_files.given_of(args, technology, model), setting)
 
 
 def array_from_arguments(args: argparse.Namespace, model: Model) -> Array | None:
@@ -160,17 +160,25 @@ def array_from_arguments(args: argparse.Namespace, model: Model) -> Array | None
     return None if asked is None else asked.placed(model)
 
 
+def seed_of(args: argparse.Namespace) -> int:
+    """What ``--chip-seed`` asks for."""
+    return DEVICE_SEED if args.chip_seed is None else integer("--chip-seed", args.chip_seed, 0, (1 << 63) - 1)
+
+
 def calibration_of(args: argparse.Namespace) -> CalibrationSetting:
     """What ``--calibration`` asks for; nominal without it."""
     return CalibrationSetting.parse(getattr(args, "calibration", None))
 
 
-def calibrations_of(args: argparse.Namespace, model: Model) -> tuple[CalibrationSetting, ...]:
-    """The same of a command that takes ``both`` too: its default, where the ramps have bias cells."""
-    if args.calibration is None and model.spec.calibration_cells == 0:
+def calibrations_of(args: argparse.Namespace, *specs: Specification) -> tuple[CalibrationSetting, ...]:
+    """The same of a command that takes ``both`` too: its default if the ramps of all ``specs`` have bias cells."""
+    if args.calibration is None and not all(spec.calibration_cells for spec in specs):
         return (NOMINAL,)
     settings = (NOMINAL, FOUND) if args.calibration in (None, "both") else (calibration_of(args),)
-    return tuple(setting.check(model.spec) for setting in settings)
+    for setting in settings:
+        for spec in specs:
+            setting.check(spec)
+    return settings
 
 
 def switched(off: list[str]) -> frozenset:

@@ -6,12 +6,13 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.analog.chip.chip_sample import ChipSample
 from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import features, pulse_codes
 from crossramp.golden.inputs.recordings import LEFT_OUT, folder_name
 from crossramp.golden.network.model_file import Model
-from crossramp.sim.montecarlo.evaluation import Instances, evaluate_instances, evaluate_speech, evaluate_text
+from crossramp.sim.montecarlo.evaluation import Instances, evaluate_chips, evaluate_speech, evaluate_text
 from crossramp.sim.montecarlo.scores import Score, TextScore
 from crossramp.train.data.text_data import WARM_UP, cut, read_text
 from crossramp.train.data.word_folders import (
@@ -118,9 +119,9 @@ class Speech:
             self._ideal = evaluate_speech(self.model.network, self.codes, self.labels)
         return self._ideal
 
-    def instances(self, technology, count: int, **options) -> list[Instances]:
-        """As :func:`~crossramp.sim.montecarlo.evaluation.evaluate_instances`."""
-        return evaluate_instances(self.model.network, self.codes, self.labels, technology, count, **options)
+    def instances(self, chips: ChipSample, **options) -> list[Instances]:
+        """As :func:`~crossramp.sim.montecarlo.evaluation.evaluate_chips`."""
+        return evaluate_chips(self.model.network, self.codes, self.labels, chips, **options)
 
     def of(self, answers: np.ndarray, logits: np.ndarray) -> Score:
         """Of what a simulation, or the golden model, answered in :attr:`simulated`."""
@@ -268,10 +269,10 @@ class Text:
             self._ideal = evaluate_text(self.model.network, self.codes, self.targets, scale)
         return self._ideal
 
-    def instances(self, technology, count: int, **options) -> list[Instances]:
-        """As :func:`~crossramp.sim.montecarlo.evaluation.evaluate_instances`."""
+    def instances(self, chips: ChipSample, **options) -> list[Instances]:
+        """As :func:`~crossramp.sim.montecarlo.evaluation.evaluate_chips`."""
         options["logit_scale"] = self.settings.logit_scale
-        return evaluate_instances(self.model.network, self.codes, self.targets, technology, count, **options)
+        return evaluate_chips(self.model.network, self.codes, self.targets, chips, **options)
 
     def of(self, answers: np.ndarray, logits: np.ndarray) -> TextScore:
         """Of the logits that a simulation, or the golden model, gave in :attr:`simulated`; softmax is the host's."""

@@ -130,15 +130,15 @@ def add_changes(parser) -> None:
     parser.add_argument("--set", action="append", metavar="CONSTANT=VALUE", help=about)
 
 
-def add_chip(parser: argparse.ArgumentParser, calibration: bool = True) -> None:
-    """One chip of a technology: the options that :func:`.chip_options.from_arguments` reads.
+def add_chip(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """Chips of a technology: the options that :func:`.chip_options.from_arguments` reads.
 
-    ``calibration`` is False for commands that tell what every calibration makes of a chip.
+    ``several``: the command samples more than one chip, and measures each under both calibrations by default.
     """
     group = add_technology(parser)
-    group.add_argument("--chip-seed", type=int, metavar="S", help=f"which chip of it (default {DEVICE_SEED})")
-    if calibration:
-        add_calibration(group)
+    about = "seed of the first chip" if several else "which chip of it"
+    group.add_argument("--chip-seed", type=int, metavar="S", help=f"{about} (default {DEVICE_SEED})")
+    add_calibration(group, both=several)
     add_conductances(group)
 
 

@@ -174,11 +174,11 @@ def _draw_comparators(ax, spec: Specification, waves: StepWaves) -> None:
 def draw_utterance(
     path: Path,
     x: np.ndarray,
-    meaning: str,
     h: np.ndarray,
     input_max: int,
-    scores: np.ndarray,
-    names: tuple,
+    scores: dict[str, np.ndarray],
+    *,
+    meaning: str,
     title: str,
 ) -> None:
     """One utterance: its features, h as the gateware gave it, and how the classes' logits grow.
@@ -187,14 +187,12 @@ def draw_utterance(
     ----------
     x : integer array, shape (steps, inputs)
         What goes in: pulse codes within ±input_max.
-    meaning : str
-        What they are.
     h : integer array, shape (steps, units)
         Pulse codes within ±input_max.
-    scores : integer array, shape (steps, classes)
-        Logits of the steps so far.
-    names : tuple of str
-        Of the classes.
+    scores : dict of integer arrays, shape (steps,)
+        Name of each class to its logits of the steps so far.
+    meaning : str
+        What the inputs are.
     """
     figure = new_figure(11, 9)
     figure.suptitle(title, fontsize=13)
@@ -213,12 +211,13 @@ def draw_utterance(
     )  # fmt: skip
     hidden.set(ylabel="unit", title="h, what the gateware computed")
     figure.colorbar(image, ax=hidden, pad=0.01, label="pulse code")
-    best = np.argsort(-scores[-1], kind="stable")
-    for rank, k in enumerate(best[:4]):
+    best = sorted(scores, key=lambda name: -scores[name][-1])
+    for rank, name in enumerate(best[:4]):
         color = (*_UNITS, _SECOND)[rank]
         width = 2.2 if rank == 0 else 1.3
-        classes.plot(np.arange(steps), scores[:, k], color=color, lw=width, label=names[k].strip("_"))
-    classes.plot(np.arange(steps), scores[:, best[4:]], color="#cccccc", lw=0.7, zorder=0)
+        classes.plot(np.arange(steps), scores[name], color=color, lw=width, label=name.strip("_"))
+    for name in best[4:]:
+        classes.plot(np.arange(steps), scores[name], color="#cccccc", lw=0.7, zorder=0)
     classes.set(xlabel="step", ylabel="logit", title="the head's logits of the steps so far, the four best named")
     classes.yaxis.set_major_formatter("{x:,.0f}")
     classes.legend(loc="upper left", frameon=False, fontsize=9, ncols=4)

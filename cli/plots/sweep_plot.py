@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from crossramp.golden.analog.technologies.constants import CONSTANTS
 from crossramp.golden.common.errors import UserError
+from crossramp.sim.montecarlo.plan import Plan
 from crossramp.sim.montecarlo.summary import BAND
 
 from .figures import new_figure, own_settings, save_figure
@@ -19,22 +20,20 @@ _PANELS_MOST = 12
 
 @own_settings
 def plot_sweep(
-    path: Path, metric: str, axes: dict, summary: list[dict], rows: list[dict], plot: dict, title: str, ideal
+    path: Path, plan: Plan, metric: str, summary: list[dict], rows: list[dict], title: str, ideal: float | None
 ) -> None:
     """Draw one metric.
 
     Parameters
     ----------
     path : Path
+    plan : Plan
+        Its axes, and which of them are ``x`` and ``curves``.
     metric : str
-    axes : dict
-        Name to tuple of values, as in the plan.
     summary : list
         See :func:`crossramp.sim.montecarlo.summary.summarize`.
     rows : list
-        Of all instances, for the histogram of a plan without axes.
-    plot : dict
-        ``x`` and ``curves``, axes by name; whichever are given.
+        Of all chips, for the histogram of a plan without axes.
     title : str
     ideal : float or None
         What an ideal array has, drawn as a line.
@@ -44,7 +43,8 @@ def plot_sweep(
     UserError
         For more panels than a picture can hold.
     """
-    x, curves, others = _roles(axes, plot)
+    axes = plan.axes
+    x, curves, others = _roles(axes, plan.plot)
     panels = list(itertools.product(*(axes[name] for name in others)))
     if len(panels) > _PANELS_MOST:
         raise UserError(

@@ -71,10 +71,8 @@ def bench_command(network: Network, simulator: str, build: BuildOptions, *, errs
         sources,
         bench_verilog.TOP,
         main=main,
-        random_start=build.random_start,
-        optimize=build.optimize,
         strict=build.change_verilog is None,
-        folder=build.workdir,
+        build=build,
     )
 
 

@@ -1,26 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good a network is: answers against labels, on an ideal array and over device instances.
+"""How good a network is: answers against labels, on an ideal array and over sampled chips.
 
 Golden models alone compute here, by their fast paths; imports golden and :mod:`.montecarlo`.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from crossramp.golden.analog.chip.given_cells import Conductances
-from crossramp.golden.analog.chip.sampling import ALL, device
-from crossramp.golden.analog.conversion.calibration_setting import (
-    FOUND,
-    NOMINAL,
-    CalibrationSetting,
-    SettledCalibration,
-)
+from crossramp.golden.analog.chip.chip_sample import ChipSample
+from crossramp.golden.analog.chip.sampling import device
+from crossramp.golden.analog.conversion.calibration_setting import NOMINAL, CalibrationSetting, SettledCalibration
 from crossramp.golden.analog.conversion.device import DeviceInstance
-from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.network import Network
 
@@ -33,7 +27,6 @@ from .tasks import run_task
 
 #: Conversions of a task: about a second's, so that progress shows and no process waits long for the last one.
 _CONVERSIONS = 10_000_000
-_INSTANCES_MOST = 1_000_000
 _BLOCK = 256  # utterances of a text, whose h is held at once
 
 
@@ -123,12 +116,12 @@ class Instances:
 
     @property
     def worst(self) -> tuple[int, float]:
-        """(seed, value) of the worst instance, the first of equals."""
+        """(seed, value) of the worst chip, the first of equals."""
         return self._extreme(min if self.metric == "accuracy" else max)
 
     @property
     def best(self) -> tuple[int, float]:
-        """(seed, value) of the best instance, the first of equals."""
+        """(seed, value) of the best chip, the first of equals."""
         return self._extreme(max if self.metric == "accuracy" else min)
 
     def _extreme(self, choose) -> tuple[int, float]:
@@ -136,54 +129,39 @@ class Instances:
         return self.seeds[self.values.index(value)], value
 
 
-def evaluate_instances(
+def evaluate_chips(
     network: Network,
     codes: np.ndarray,
     labels: np.ndarray,
-    technology: Technology,
-    instances: int = 20,
+    chips: ChipSample,
     *,
-    first_seed: int = 1,
-    calibrations: Sequence[CalibrationSetting] = (NOMINAL, FOUND),
-    switches: frozenset = ALL,
+    logit_scale: float | None = None,
     jobs: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    logit_scale: float | None = None,
-    conductances: Conductances | None = None,
 ) -> list[Instances]:
-    """Accuracies of device instances, one :class:`Instances` a calibration; the same chips in each.
+    """Accuracies of sampled chips, one :class:`Instances` per calibration; the same chips under each.
 
-    Every instance hears all recordings, one after the other, with the noise that comes with them.
+    Every chip converts all recordings, one after the other, with its own read noise.
 
     Parameters
     ----------
     codes, labels
         As :func:`evaluate_speech` takes them; with ``logit_scale`` as :func:`evaluate_text` takes codes and targets.
-    instances : int
-        How many, with the seeds from ``first_seed`` on.
-    calibrations : sequence of CalibrationSetting
-    switches : frozenset of str
-        The effects that are on.
-    jobs : int
-        Processes; 1: none but this one. More need a ``__main__`` that may be imported, as multiprocessing does.
-    progress : callable
-        Told the instances done and their total, over all calibrations.
+    chips : ChipSample
     logit_scale : float or None
         Of a model of texts: the metric is then ``"bits"`` per character.
-    conductances : Conductances or None
-        Cells that take the place of drawn ones in every instance.
+    jobs : int
+        Number of processes; 1 uses this process alone. More need a ``__main__`` that multiprocessing may import.
+    progress : callable
+        Called with the chips done and their total, over all calibrations.
 
     Raises
     ------
     InvalidValue
-        For a number out of range, an unknown calibration, cells that do not fit the network, or what
-        :func:`evaluate_speech` or :func:`evaluate_text` raises.
+        For an unknown calibration, cells that do not fit the network, or what :func:`evaluate_speech` or
+        :func:`evaluate_text` raises.
     """
-    if not 1 <= instances <= _INSTANCES_MOST:
-        raise InvalidValue(f"instances is {instances}; allowed: 1 to {_INSTANCES_MOST}")
-    if not 0 <= first_seed < (1 << 63) - instances:
-        raise InvalidValue(f"first_seed is {first_seed}; allowed: 0 to 2**63 - 1 - instances")
-    for setting in calibrations:
+    for setting in chips.calibrations:
         setting.check(network.spec)
     labels = np.asarray(labels, np.int64)
     if logit_scale is None:
@@ -192,28 +170,31 @@ def evaluate_instances(
     else:
         metric = "bits"
         _check_targets(network, codes, labels)
-    points = tuple(Point(technology, None, one, frozenset(switches), {"calibration": str(one)}) for one in calibrations)
+    points = tuple(
+        Point(chips.technology, None, setting, chips.switches, {"calibration": str(setting)})
+        for setting in chips.calibrations
+    )
     data = network.weights, np.asarray(codes), labels
-    rest = {"points": points, "metrics": (metric,), "seed": first_seed, "logit_scale": logit_scale}
-    if conductances is not None:
-        conductances.check(network.spec, technology)  # before processes are started
-        rest["given"] = (conductances,) * len(points)
+    rest = {"points": points, "metrics": (metric,), "seed": chips.first_seed, "logit_scale": logit_scale}
+    if chips.conductances is not None:
+        chips.conductances.check(network.spec, chips.technology)  # before processes are started
+        rest["given"] = (chips.conductances,) * len(points)
     problem = Problem(network.spec, *data, **rest)
-    rows = _rows(problem, instances, jobs, progress)
+    rows = _rows(problem, chips.count, jobs, progress)
     found = []
-    for place, setting in enumerate(calibrations):
+    for place, setting in enumerate(chips.calibrations):
         mine = sorted((row["seed"], row[metric]) for row in rows if row["point"] == place)
         found.append(Instances(metric, setting, *(tuple(part) for part in zip(*mine, strict=True))))
     return found
 
 
-def _rows(problem: Problem, instances: int, jobs: int, progress: Callable[[int, int], None]) -> list[dict]:
+def _rows(problem: Problem, chips: int, jobs: int, progress: Callable[[int, int], None]) -> list[dict]:
     """Rows of every chip at every point, in any order."""
-    total = instances * len(problem.points)
-    size = max(1, min(_CONVERSIONS // max(problem.conversions, 1), -(-instances // jobs)))
+    total = chips * len(problem.points)
+    size = max(1, min(_CONVERSIONS // max(problem.conversions, 1), -(-chips // jobs)))
     tasks = [
-        {"point": point, "first": first, "count": min(size, instances - first)}
-        for first in range(0, instances, size)
+        {"point": point, "first": first, "count": min(size, chips - first)}
+        for first in range(0, chips, size)
         for point in range(len(problem.points))
     ]
     rows: list[dict] = []
@@ -235,7 +216,7 @@ def _rows(problem: Problem, instances: int, jobs: int, progress: Callable[[int, 
 
 @dataclass(frozen=True, eq=False)
 class Chip:
-    """One of the instances that :func:`evaluate_instances` counts, for the hardware to be simulated with.
+    """One of the chips that :func:`evaluate_chips` measures, to simulate the hardware with.
 
     Attributes
     ----------
@@ -248,17 +229,9 @@ class Chip:
     calibration: SettledCalibration
 
     @classmethod
-    def of(
-        cls,
-        network: Network,
-        technology: Technology,
-        seed: int,
-        calibration: CalibrationSetting = NOMINAL,
-        switches: frozenset = ALL,
-        conductances: Conductances | None = None,
-    ) -> "Chip":
-        """The chip with a seed, its bias cells chosen; InvalidValue as :func:`evaluate_instances` raises."""
+    def of(cls, network: Network, chips: ChipSample, seed: int, calibration: CalibrationSetting = NOMINAL) -> "Chip":
+        """The chip of ``chips`` with a seed, its bias cells chosen; InvalidValue as :func:`evaluate_chips` raises."""
         calibration.check(network.spec)
-        options = {"switches": switches, "conductances": conductances}
-        instance = device(technology, network.spec, network.weights.macro, seed, **options)
-        return cls(instance, calibration.settle(instance, technology))
+        options = {"switches": chips.switches, "conductances": chips.conductances}
+        instance = device(chips.technology, network.spec, network.weights.macro, seed, **options)
+        return cls(instance, calibration.settle(instance, chips.technology))

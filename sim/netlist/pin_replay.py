@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Play questions and answers on the pins of a board's design: its Verilog, or the netlist that was made of it."""
 
+import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from ..tools.builds import build_executable
 from ..tools.growth import run_watched
+from ..tools.run_options import BUILD, BuildOptions
 from ..tools.simulators import SimulationError
 from ..tools.sources import source
 
@@ -65,6 +67,25 @@ class Act:
 
 
 @dataclass(frozen=True)
+class LinkTiming:
+    """How fast the link is, and how long a question may take.
+
+    Attributes
+    ----------
+    clocks_per_bit : int
+        Of the UART.
+    patience : int
+        Clocks of silence after which a question counts as not answered.
+    limit : int
+        Clocks for which one question may be repeated.
+    """
+
+    clocks_per_bit: int
+    patience: int
+    limit: int
+
+
+@dataclass(frozen=True)
 class Replay:
     """What came back.
 
@@ -83,30 +104,20 @@ class Replay:
 def replay(
     design: Design,
     acts: Sequence[Act],
+    timing: LinkTiming,
     *,
-    clocks_per_bit: int,
-    patience: int,
-    limit: int,
     seed: int = 1,
-    optimize: bool = True,
-    folder: Path | str | None = None,
+    build: BuildOptions = BUILD,
 ) -> Replay:
     """Simulate ``design`` in Verilator through all of ``acts``; registers without initial values start at random.
 
     Parameters
     ----------
-    clocks_per_bit : int
-        Of the UART.
-    patience : int
-        Clocks of silence after which there is no answer.
-    limit : int
-        Clocks that one question may be repeated.
+    timing : LinkTiming
     seed : int
         Of the random start.
-    optimize : bool
-        Compile for speed; False builds sooner.
-    folder : path or None
-        Where models are built and kept, see :func:`.build_cache.cache_folder`.
+    build : BuildOptions
+        Registers start at random whatever its ``random_start`` says.
 
     Raises
     ------
@@ -117,14 +128,13 @@ def replay(
     """
     main = source("replay_main.cpp").read_text()
     sources = {**design.sources, "replay.v": _wrapper(design)}
-    command = build_executable(
-        "verilator", sources, _TOP, main=main, random_start=True, optimize=optimize, strict=False, folder=folder
-    )
+    build = dataclasses.replace(build, random_start=True)
+    command = build_executable("verilator", sources, _TOP, main=main, strict=False, build=build)
     with tempfile.TemporaryDirectory(prefix="crossramp-") as name:
         session, log, said = (Path(name) / part for part in ("session", "log", "said"))
         session.write_text("".join(f"{act.kind} {act.data.hex() or act.clocks}\n" for act in acts))
-        arguments = [session, log, clocks_per_bit, design.reset_clocks, patience, limit]
-        arguments += ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
+        arguments = [session, log, timing.clocks_per_bit, design.reset_clocks, timing.patience, timing.limit]
+        arguments += build.plusargs(seed)
         what = f"the replay of {design.top}"
         status = run_watched([*command, *arguments], Path(name), said, log.with_suffix(".alive"), what)
         if status:

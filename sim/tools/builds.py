@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .build_cache import build_once
+from .run_options import BUILD, BuildOptions
 from .simulators import SimulationError, find_simulator, run_tool, tool_identities
 from .verilator import check_model, flags_of, make_model
 
@@ -23,11 +24,8 @@ def build_executable(
     top: str,
     *,
     main: str | None = None,
-    random_start: bool = False,
-    waves: bool = False,
-    optimize: bool = True,
     strict: bool = True,
-    folder: Path | str | None = None,
+    build: BuildOptions = BUILD,
 ) -> list[str]:
     """Build a Verilog bench; the command that runs it, to which plusargs are appended.
 
@@ -41,14 +39,10 @@ def build_executable(
         Module.
     main : str or None
         Verilator: C++ text of the main program, for a top with a clock port. None: the bench makes its own clock.
-    random_start : bool
-        Verilator: registers without initial values start at random, as ``+verilator+seed+N`` says.
-    waves : bool
-        Verilator: can dump (a slower model). Icarus always can.
-    optimize : bool
-        Verilator: compile for speed. False builds sooner, for short runs.
     strict : bool
         Verilator: any warning is an error. False for Verilog that other tools have written.
+    build : BuildOptions
+        ``sources`` already have its ``change_verilog``.
 
     Raises
     ------
@@ -68,13 +62,16 @@ def build_executable(
             run_tool([programs["iverilog"], *flags, *files], place, "building the bench")
 
         place = build_once(
-            "icarus", [*flatten(sources), *flags, *tools], compile_bench, folder, lambda at: check_vvp(at / "bench.vvp")
+            "icarus",
+            [*flatten(sources), *flags, *tools],
+            compile_bench,
+            build.workdir,
+            lambda at: check_vvp(at / "bench.vvp"),
         )
         return [programs["vvp"], "-n", str(place / "bench.vvp")]
 
     flags = ["-O3", *(["-Wall"] if strict else NOT_OURS), "--top-module", top]
-    flags += ["--x-initial", "unique"] if random_start else ["--x-assign", "fast", "--x-initial", "fast"]
-    flags += ["--trace"] if waves else []
+    flags += ["--x-initial", "unique"] if build.random_start else ["--x-assign", "fast", "--x-initial", "fast"]
     if main is not None:
         sources = {**sources, "main.cpp": main}
         flags += ["--cc", "--exe", "--no-timing", "main.cpp"]
@@ -83,10 +80,10 @@ def build_executable(
 
     def make(place: Path):
         write_sources(place, sources)
-        make_model(place, programs, [*flags, *files], "bench", optimize=optimize, folder=folder)
+        make_model(place, programs, [*flags, *files], "bench", optimize=build.optimize, folder=build.workdir)
 
-    content = [*flatten(sources), *flags, *flags_of(optimize), *tools]
-    place = build_once("verilator", content, make, folder, lambda at: check_model(at / "bench"))
+    content = [*flatten(sources), *flags, *flags_of(build.optimize), *tools]
+    place = build_once("verilator", content, make, build.workdir, lambda at: check_model(at / "bench"))
     return [str(place / "bench")]
 
 

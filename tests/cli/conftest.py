@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crossramp.cli.commands.generate import generate
+from crossramp.cli.commands.generate import GenerateOptions, generate
 from crossramp.cli.main import main
 from crossramp.golden.inputs.features import FeatureSettings
 from crossramp.golden.inputs.text_codes import TextSettings
@@ -75,7 +75,7 @@ def model_file(tmp_path_factory) -> Path:
 def generated(tmp_path_factory, model_file) -> Path:
     """What ``generate`` writes for the model of :func:`model_file`. Copy it before a file is changed."""
     folder = tmp_path_factory.mktemp("generated") / "tiny"
-    generate(load_model(model_file), folder, name="tiny")
+    generate(load_model(model_file), folder, GenerateOptions("tiny"))
     return folder
 
 

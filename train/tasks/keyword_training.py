@@ -23,6 +23,7 @@ from ..data.word_folders import SILENCE, Recordings
 from ..network.float_network import FloatNetwork
 from ..network.quantized_network import QuantizedNetwork
 from ..recipes.recipe import Recipe
+from ..recipes.settings import Hardware
 from ..run.checkpoint import Checkpoint
 from ..run.phases import Stage, chips, origin, run_stages
 from ..run.schedule import Progress
@@ -45,43 +46,30 @@ _DEVIATIONS = 2.5  # standard deviations of an input that fill its range
 _BLOCK_CLIPS = 4096  # of the statistics: bounds their memory
 
 
-def keyword_specification(
-    inputs: int,
-    units: int,
-    classes: int,
-    steps: int,
-    adc_bits: int = 5,
-    input_bits: int = 5,
-    weight_bits: int = 5,
-    state_pulse_bits: int | None = None,
-    bias_rows: int = 2,
-    sigmoid_range: float = 1.75,
-    lanes: int = 1,
-) -> Specification:
-    """A specification whose state conversion needs no multiplier.
+def keyword_specification(hardware: Hardware, inputs: int, classes: int, steps: int) -> Specification:
+    """The specification of a recipe's hardware, whose state conversion needs no multiplier.
 
     The weight range of bank g is near the other banks', and such that a state cell of whole levels makes one clock of
     c's pulse worth a power of two, 2**-(state_pulse_bits - 2): c's pulse code spans nearly ±2 and is a mere shift of c.
     """
-    weight_max, input_max = (1 << (weight_bits - 1)) - 1, (1 << (input_bits - 1)) - 1
-    if state_pulse_bits is None:
-        state_pulse_bits = input_bits + 1  # c reaches twice as far as x and h do
+    weight_max, input_max = (1 << (hardware.weight_bits - 1)) - 1, (1 << (hardware.input_bits - 1)) - 1
+    state_pulse_bits = hardware.input_bits + 1  # c reaches twice as far as x and h do
     pulse = 2.0 ** -(state_pulse_bits - 2)
-    cell = min(max(round(weight_max * input_max * pulse / sigmoid_range), 1), weight_max)
-    sigmoid = Gate("sigmoid", sigmoid_range)
+    cell = min(max(round(weight_max * input_max * pulse / hardware.sigmoid_range), 1), weight_max)
+    sigmoid = Gate("sigmoid", hardware.sigmoid_range)
     tanh = Gate("tanh", weight_max * input_max * pulse / cell)
     return Specification(
         inputs=inputs,
-        units=units,
+        units=hardware.units,
         classes=classes,
-        bias_rows=bias_rows,
-        adc_bits=adc_bits,
-        input_bits=input_bits,
-        weight_bits=weight_bits,
+        bias_rows=hardware.bias_rows,
+        adc_bits=hardware.adc_bits,
+        input_bits=hardware.input_bits,
+        weight_bits=hardware.weight_bits,
         gates=(sigmoid, sigmoid, tanh, sigmoid),
         state_pulse_bits=state_pulse_bits,
         state_cell=cell,
-        lanes=lanes,
+        lanes=hardware.lanes,
         max_steps=steps,
     )
 
@@ -111,9 +99,7 @@ class Trained:
 def specification(recipe: Recipe) -> Specification:
     """What a recipe trains for."""
     front_end = recipe.features
-    fields = dataclasses.asdict(recipe.hardware)
-    classes = len(class_names(recipe.words))
-    return keyword_specification(inputs=front_end.inputs, classes=classes, steps=front_end.steps, **fields)
+    return keyword_specification(recipe.hardware, front_end.inputs, len(class_names(recipe.words)), front_end.steps)
 
 
 def train(

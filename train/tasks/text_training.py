@@ -57,9 +57,9 @@ class TrainedText:
 
 def specification(recipe: Recipe, characters: int) -> Specification:
     """What a recipe trains for, on a text of so many different characters; of its lanes, as many as there are units."""
-    fields, text = dataclasses.asdict(recipe.hardware), recipe.text
-    fields["lanes"] = min(fields["lanes"], fields["units"])
-    spec = keyword_specification(inputs=text.embedding or characters, classes=characters, steps=1024, **fields)
+    hardware, text = recipe.hardware, recipe.text
+    hardware = dataclasses.replace(hardware, lanes=min(hardware.lanes, hardware.units))
+    spec = keyword_specification(hardware, text.embedding or characters, classes=characters, steps=1024)
     return spec.replace(readout="step", projection=text.projection)
 
 

@@ -8,7 +8,8 @@ Offsets of comparators are left out, because they belong to columns and not to r
 """
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,11 +20,11 @@ from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning
 
 from ...common.errors import InvalidValue
-from ..conversion.calibration import CalibrationPlan, calibrate
+from ..conversion.calibration_setting import NOMINAL, CalibrationSetting
 from ..conversion.seen_ramps import seen_thresholds
-from ..technologies.constants import RAMP_KINDS, SWITCHES
+from ..technologies.constants import RAMP_KINDS
 from ..technologies.technology import Technology
-from .given_cells import Conductances
+from .chip_sample import ChipSample
 from .ramp_cells import SCHEMES
 from .redundancy import activation_error
 from .sampling import sample
@@ -32,22 +33,19 @@ from .translate import to_device
 #: Effects of the comparators, which are off while ramps are judged.
 COMPARATORS = frozenset({"offset", "comparator_noise", "delay"})
 
-#: What each scheme is called before and after one-point calibration.
-VARIANTS = tuple((name, calibrated) for name in SCHEMES for calibrated in (False, True))
-
 _UNITS = 8
 _INPUTS = 56  # 64 rows: the largest MAC is beyond every threshold, those of softsign with 8 bits included
 
 
 @dataclass(frozen=True, eq=False)
 class Linearity:
-    """Figures of some instances of one ramp of n bits.
+    """Figures of some chips' samples of one ramp of n bits.
 
     Parameters
     ----------
     ramp : Ramp
         The ideal one.
-    thresholds : float64 array, shape (instances, 2**n - 1)
+    thresholds : float64 array, shape (chips, 2**n - 1)
         In MACs, as programmed; codes follow from them by ``latch``.
     latch : str
         See :func:`~.ramps.latch`.
@@ -65,7 +63,7 @@ class Linearity:
     def __post_init__(self):
         values = np.asarray(self.thresholds, float)
         if values.ndim != 2 or values.shape[1] != len(self.ramp.floors) or len(values) == 0:
-            raise ValueError(f"thresholds have the shape {values.shape}; expected (instances, {len(self.ramp.floors)})")
+            raise ValueError(f"thresholds have the shape {values.shape}; expected (chips, {len(self.ramp.floors)})")
         if not np.isfinite(values).all():
             raise ValueError("thresholds hold a value that is not finite; a ramp level is a number of MACs")
         object.__setattr__(self, "thresholds", values)
@@ -82,23 +80,23 @@ class Linearity:
 
     @cached_property
     def dnl(self) -> np.ndarray:
-        """Width of each code between two thresholds over an LSB, less 1; shape (instances, 2**n - 2)."""
+        """Width of each code between two thresholds over an LSB, less 1; shape (chips, 2**n - 2)."""
         return np.diff(self.ramp.activation(self.thresholds * self.ramp.scale), axis=1) / self.lsb - 1
 
     @cached_property
     def missing(self) -> np.ndarray:
-        """Codes that no integer MAC converts to; int64, shape (instances,)."""
+        """Codes that no integer MAC converts to; int64, shape (chips,)."""
         floors = np.floor(self.thresholds).astype(np.int64)
         # The first and the last code begin and end at no threshold: some integer has them.
         return np.array([(np.diff(WrittenRamp(row, self.latch)._envelope) == 0).sum() for row in floors], np.int64)
 
     @cached_property
     def mse(self) -> np.ndarray:
-        """Mean squared error of the activation, :func:`.redundancy.activation_error`; float64, shape (instances,)."""
+        """Mean squared error of the activation, :func:`.redundancy.activation_error`; float64, shape (chips,)."""
         return activation_error(self.thresholds, self.ramp, self.latch)
 
     def summary(self) -> dict[str, float]:
-        """Means over the instances, and values that 95 % of them keep below."""
+        """Means over the chips, and values that 95 % of them keep below."""
         inl, dnl = np.abs(self.inl).max(axis=1), np.abs(self.dnl).max(axis=1)
         rms = np.sqrt(np.mean(self.inl**2, axis=1))
         return {
@@ -137,57 +135,47 @@ def probe(activation_text: str, bits: int) -> Specification:
         return Specification(inputs=_INPUTS, units=_UNITS, classes=2, bias_rows=0, adc_bits=bits, gates=gates)
 
 
-def of_instances(
-    technology: Technology,
+def linearity_of(
+    chips: ChipSample,
     spec: Specification,
     weights: np.ndarray,
-    seeds,
-    *,
-    switches: frozenset = frozenset(SWITCHES),
-    conductances: Conductances | None = None,
-    calibrations: tuple[bool, ...] = (False, True),
-    progress=None,
-) -> dict[bool, list[Linearity]]:
-    """Linearity of each ramp of ``spec`` over device instances, before and after calibration.
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[CalibrationSetting, list[Linearity]]:
+    """Linearity of each ramp of ``spec`` over sampled chips, under each of their calibrations.
 
     Parameters
     ----------
-    technology : Technology
+    chips : ChipSample
+        Effects of comparators are off whatever its switches say.
     spec : Specification
     weights : integer array, shape (rows, columns)
-    seeds : iterable of int
-        One an instance.
-    switches : set of str
-        Effects that are on; those of comparators never are.
-    conductances : Conductances or None
-        Given cells, the same in every instance.
-    calibrations : tuple of bool
-        What to tell: False: with the nominal calibration cells; True: after one-point calibration as the gateware does
-        it, where the specification has calibration cells.
-    progress : callable or None
-        Called with the number of instances done.
+    progress : callable
+        Called with the number of chips done.
 
     Returns
     -------
     dict of lists of Linearity
-        For each of ``calibrations``, one per ramp.
+        For each of the calibrations, one per ramp.
+
+    Raises
+    ------
+    InvalidValue
+        If the ramps lack the cells that a calibration needs.
     """
-    switches = frozenset(switches) - COMPARATORS
-    plan = None
-    if True in calibrations and spec.calibration_cells:
-        plan = CalibrationPlan.of(spec, technology["ramp.calibration_range"])
-    found = {which: [] for which in calibrations}
-    for number, seed in enumerate(seeds, 1):
-        device = to_device(sample(technology, spec, weights, seed, switches=switches, conductances=conductances))
-        for which in calibrations:
-            cells = calibrate(device, plan).cells if which and plan is not None else None
-            found[which].append(seen_thresholds(device, weights, cells))
-        if progress is not None:
-            progress(number)
+    options = {"switches": chips.switches - COMPARATORS, "conductances": chips.conductances}
+    found = {setting: [] for setting in chips.calibrations}
+    for number, seed in enumerate(chips.seeds, 1):
+        device = to_device(sample(chips.technology, spec, weights, seed, **options))
+        for setting, rows in found.items():
+            cells = setting.settle(device, chips.technology).cells
+            rows.append(seen_thresholds(device, weights, cells))
+        progress(number)
     ideal = ramps(spec)
     return {
-        which: [Linearity(ramp, values, spec.latch) for ramp, values in zip(ideal, np.stack(rows, axis=1), strict=True)]
-        for which, rows in found.items()
+        setting: [
+            Linearity(ramp, values, spec.latch) for ramp, values in zip(ideal, np.stack(rows, axis=1), strict=True)
+        ]
+        for setting, rows in found.items()
     }
 
 
@@ -208,7 +196,7 @@ class SupplyErrors:
         Read voltage over the nominal one.
     mean, worst : dict of float64 arrays, shape of ``supplies``
         By kind of ramp, ``"in-memory"`` or ``"external"``: the code's error, mean over MACs, and the largest; of both
-        the mean over instances.
+        the mean over chips.
     """
 
     supplies: np.ndarray
@@ -216,33 +204,28 @@ class SupplyErrors:
     worst: dict[str, np.ndarray]
 
 
-def supply_errors(
-    technology: Technology,
-    spec: Specification,
-    weights: np.ndarray,
-    seeds,
-    supplies,
-    *,
-    switches: frozenset = frozenset(SWITCHES),
-    conductances: Conductances | None = None,
-) -> SupplyErrors:
+def supply_errors(chips: ChipSample, spec: Specification, weights: np.ndarray, supplies) -> SupplyErrors:
     """Codes of the first ramp against the ideal ones, for MACs evenly spread as far as :class:`Linearity` looks.
 
-    The ramp in memory is driven by the read voltage as the columns are; the external one is not. All chips have the
-    nominal read voltage at a supply of 1. Of given cells, the external ramp takes all but those of a ramp in memory.
+    The read voltage drives the ramp in memory as it drives the columns; it does not drive the external ramp.
+    All chips have the nominal read voltage at a supply of 1, and their nominal bias cells.
+    The external ramp takes all given cells but those of a ramp in memory.
     """
     ramp = ramps(spec)[0]
     span = np.ptp(ramp.thresholds)
     macs = np.arange(int(ramp.floors[0] - span / 4), int(ramp.floors[-1] + span / 4) + 1)
-    ideal, seeds = ramp.convert(macs), list(seeds)
+    ideal = ramp.convert(macs)
     mean, worst = {}, {}
     for kind in RAMP_KINDS:
         mean[kind], worst[kind] = np.empty(len(supplies)), np.empty(len(supplies))
-        given = conductances if kind == "in-memory" or conductances is None else conductances.without_ramps()
+        given = chips.conductances
+        if kind != "in-memory" and given is not None:
+            given = given.without_ramps()
         for k, supply in enumerate(supplies):
             changes = {"read.voltage_spread": 0.0, "operation.supply": float(supply), "ramp": kind}
-            options = {"switches": switches, "conductances": given, "calibrations": (False,)}
-            found = of_instances(technology.replace(changes), spec, weights, seeds, **options)
-            errors = np.abs([np.searchsorted(np.sort(row), macs) - ideal for row in found[False][0].thresholds])
+            technology = chips.technology.replace(changes)
+            driven = replace(chips, technology=technology, calibrations=(NOMINAL,), conductances=given)
+            found = linearity_of(driven, spec, weights)[NOMINAL]
+            errors = np.abs([np.searchsorted(np.sort(row), macs) - ideal for row in found[0].thresholds])
             mean[kind][k], worst[kind][k] = errors.mean(), errors.max(axis=1).mean()
     return SupplyErrors(np.asarray(supplies, float), mean, worst)

@@ -19,6 +19,7 @@ from crossramp.boards.virtual.link_replay import compare, record
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.netlist.pin_replay import Design
+from crossramp.sim.tools.run_options import BuildOptions
 
 from tests.support.strategies import inputs_of, network_of
 
@@ -67,7 +68,7 @@ def design(netlist, yosys) -> Design:
 
 @pytest.fixture(scope="module")
 def replayed(design, session, cache):
-    return compare(design, BUILD, session, optimize=False, folder=cache)
+    return compare(design, BUILD, session, options=BuildOptions(cache, optimize=False))
 
 
 def test_a_session_has_everything(session):
@@ -84,7 +85,7 @@ def test_ecp5_after_synthesis_is_golden(replayed, session):
 
 
 def test_and_takes_the_clocks_of_its_source(replayed, core, session, cache):
-    source = compare(core, BUILD, session, optimize=False, folder=cache)
+    source = compare(core, BUILD, session, options=BuildOptions(cache, optimize=False))
     assert source.differences == []
     assert source.counters == replayed.counters
     assert max(clocks for clocks, _ in source.counters) > 100
@@ -92,7 +93,7 @@ def test_and_takes_the_clocks_of_its_source(replayed, core, session, cache):
 
 def test_another_expectation_is_a_difference(core, session, cache):
     other = record(BUILD, network_of(SPEC, 2), inputs_of(SPEC, 1, batch=2, steps=4))
-    wrong = compare(core, BUILD, replace(session, expected=other.expected), optimize=False, folder=cache)
+    wrong = compare(core, BUILD, replace(session, expected=other.expected), options=BuildOptions(cache, optimize=False))
     assert wrong.differences
 
 
@@ -112,7 +113,7 @@ def test_a_wrong_look_up_table_is_found(design, session, cache):
     assert faulty != table[0]
     after = before[: table.start()] + faulty + before[table.end() :]
     changed = replace(design, sources=design.sources | {"netlist.v": after})
-    assert compare(changed, BUILD, session, optimize=False, folder=cache).differences
+    assert compare(changed, BUILD, session, options=BuildOptions(cache, optimize=False)).differences
 
 
 @pytest.mark.slow
@@ -122,7 +123,8 @@ def test_ice40_after_layout_is_golden(yosys, cache):
     made = make_bitstream(board, build, folder=cache)
     netlist = json.loads((made.folder / STAGES["layout"]).read_text())
     session = record(build, NETWORK, inputs_of(SPEC, 1, batch=2, steps=4))
-    found = compare(netlist_design(board, build, netlist, yosys), build, session, optimize=False, folder=cache)
+    design = netlist_design(board, build, netlist, yosys)
+    found = compare(design, build, session, options=BuildOptions(cache, optimize=False))
     assert found.differences == []
     assert found.answers == len(session.expected)
 
@@ -138,7 +140,8 @@ def shipped(name: str, stage: str, yosys, cache, change=None):
         change(netlist)
     x = inputs_of(model.spec, 1, batch=2, steps=4)
     session = record(build, model.network, x)
-    return compare(netlist_design(board, build, netlist, yosys), build, session, optimize=False, folder=cache)
+    design = netlist_design(board, build, netlist, yosys)
+    return compare(design, build, session, options=BuildOptions(cache, optimize=False))
 
 
 @pytest.mark.every_board

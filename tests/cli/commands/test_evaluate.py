@@ -81,7 +81,7 @@ def test_counts_what_the_golden_model_answers(run, model_file, recordings):
     assert ideal["accuracy"] == ideal["correct"] / 5
     assert ideal["recalls"]["no"] == ideal["confusion"][1][1] / 2
     assert ideal["interval"][0] <= ideal["accuracy"] <= ideal["interval"][1]
-    assert (told["array"], told["instances"], told["hardware"]) == (None, [], [])
+    assert (told["array"], told["chips"], told["hardware"]) == (None, [], [])
 
 
 def test_files_that_cannot_be_used_are_named_and_counted(run, model_file, recordings):
@@ -107,10 +107,10 @@ def test_files_that_cannot_be_used_are_named_and_counted(run, model_file, record
 def test_chips_with_and_without_calibration(run, model_file, recordings):
     told = evaluated(run, model_file, recordings, *CHIPS, "--first-seed", 7, "--no", "drift")
     assert told["array"]["effects_off"] == ["drift"]
-    assert [one["calibration"] for one in told["instances"]] == ["nominal", "found"]
-    for one in told["instances"]:
-        assert [chip["seed"] for chip in one["chips"]] == [7, 8]
-        values = [chip["accuracy"] for chip in one["chips"]]
+    assert [one["calibration"] for one in told["chips"]] == ["nominal", "found"]
+    for one in told["chips"]:
+        assert [chip["seed"] for chip in one["values"]] == [7, 8]
+        values = [chip["accuracy"] for chip in one["values"]]
         assert one["mean"] == pytest.approx(np.mean(values))
         assert one["deviation"] == pytest.approx(np.std(values, ddof=1))
         assert (one["worst"]["accuracy"], one["best"]["accuracy"]) == (min(values), max(values))
@@ -118,8 +118,8 @@ def test_chips_with_and_without_calibration(run, model_file, recordings):
     again = evaluated(
         run, model_file, recordings, *CHIPS, "--first-seed", 8, "--no", "drift", "--calibration", "nominal"
     )
-    assert again["instances"][0]["chips"][0] == told["instances"][0]["chips"][1]
-    assert len(again["instances"]) == 1
+    assert again["chips"][0]["values"][0] == told["chips"][0]["values"][1]
+    assert len(again["chips"]) == 1
 
 
 def test_hardware_ideal_and_of_a_chip(run, model_file, recordings, tmp_path):
@@ -128,8 +128,8 @@ def test_hardware_ideal_and_of_a_chip(run, model_file, recordings, tmp_path):
     assert ideal["array"] == "ideal"
     assert ideal["confusion"] == told["ideal"]["confusion"]
     assert [(one["seed"], one["calibration"]) for one in (bare, calibrated)] == [(1, "nominal"), (1, "found")]
-    for one, of in zip((bare, calibrated), told["instances"], strict=True):
-        assert one["accuracy"] == of["chips"][0]["accuracy"]
+    for one, of in zip((bare, calibrated), told["chips"], strict=True):
+        assert one["accuracy"] == of["values"][0]["accuracy"]
     for one in told["hardware"]:
         assert (one["mismatches"], one["violations"], one["simulator"]) == (0, [], "amaranth")
         # 3 steps of 12 codes, 3 c, 3 pulses, 3 codes of c and 3 h; 3 logits and an answer.
@@ -263,7 +263,7 @@ def test_every_number_stands_in_its_column():
     data.simulated_text = lambda: "all 9 recordings"
     one = {"calibration": "found", "mean": 0.7, "deviation": 0.1}
     one |= {"worst": {"seed": 4, "accuracy": 0.6}, "best": {"seed": 5, "accuracy": 0.9}}
-    one["chips"] = [{"seed": seed, "accuracy": value} for seed, value in ((4, 0.6), (5, 0.9), (6, 0.6))]
+    one["values"] = [{"seed": seed, "accuracy": value} for seed, value in ((4, 0.6), (5, 0.9), (6, 0.6))]
     told = {"array": "rram", "seed": 5, "calibration": "nominal", "accuracy": 0.25, "golden": 0.5, "compared": 12345}
     told |= {
         "mismatches": 678,
@@ -277,7 +277,7 @@ def test_every_number_stands_in_its_column():
         "effects_off": ["drift", "wires"],
         "conductances": ["w.csv"],
     }
-    text = evaluate.text(data, {"instances": [one], "hardware": [told], "array": array, "picture": "c.png"})
+    text = evaluate.text(data, {"chips": [one], "hardware": [told], "array": array, "picture": "c.png"})
     words = [line.split() for line in text.splitlines() if line]
     for line in (
         "3 chips, seeds 4 to 6: rram (cafe), without drift, wires, cells of w.csv",
@@ -417,8 +417,8 @@ def test_text_on_chips_and_through_the_hardware(run, text, pretended):
     assert ideal["bits"] == pytest.approx(told["ideal"]["bits"], rel=1e-12)
     assert (ideal["characters"], ideal["mismatches"], ideal["golden"]) == (120, 0, ideal["bits"])
     assert ideal["compared"] == 220 * (24 + 3 + 1)
-    for one, of in zip(chips, told["instances"], strict=True):
-        assert one["bits"] == pytest.approx(of["chips"][0]["bits"], rel=1e-12)
+    for one, of in zip(chips, told["chips"], strict=True):
+        assert one["bits"] == pytest.approx(of["values"][0]["bits"], rel=1e-12)
     status, out, _ = run("evaluate", "text.npz", "text.txt", *HARDWARE, "--split", "all", "--characters", 300)
     assert status == 0
     assert "549 of 1,098 characters, in 649 steps" in out  # whole streams

@@ -211,7 +211,7 @@ def test_the_front_end_can_be_built_from_the_text(kind, tmp_path):
     """From the README and model.json alone, in plain Python: the codes of the check signal come out."""
     model = small_model()
     settings = model.features | FRONT_ENDS[kind]
-    command.generate(replace(model, features=settings), tmp_path / "out", name="tiny")
+    command.generate(replace(model, features=settings), tmp_path / "out", command.GenerateOptions("tiny"))
     readme = (tmp_path / "out" / "README.md").read_text()
     section = readme.split("## Inputs")[1].split("\n## ")[0]
     told = json.loads((tmp_path / "out" / "model.json").read_text())
@@ -239,7 +239,7 @@ def test_classes_and_inputs_are_named(generated, model_file, tmp_path):
         (small_model(features=False), "does not state how its inputs are made"),
         (text_model(), "code 7 on"),
     ):
-        command.generate(kind, tmp_path / words[:4], name="tiny")
+        command.generate(kind, tmp_path / words[:4], command.GenerateOptions("tiny"))
         assert words in (tmp_path / words[:4] / "README.md").read_text().replace("\n", " ")
 
 

@@ -22,7 +22,7 @@ from tests.cli.conftest import small_model
 def test_the_vectors_are_as_documented(top, model_file, tmp_path):
     """Read by what RUN.md says of them, the files are the golden traces of their x."""
     model = load_model(model_file)
-    command.generate(model, tmp_path / "out", name="tiny", top=top)
+    command.generate(model, tmp_path / "out", command.GenerateOptions("tiny", top=top))
     bench = tmp_path / "out" / "testbench"
     text = (bench / "RUN.md").read_text()
     tables = {}
@@ -107,7 +107,7 @@ VARIANTS = {
 
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
 def test_testbench_passes_in_icarus(tmp_path, model_file, options):
-    command.generate(load_model(model_file), tmp_path / "out", name="tiny", **options)
+    command.generate(load_model(model_file), tmp_path / "out", command.GenerateOptions("tiny", **options))
     status, output = run_testbench(tmp_path / "out", "Icarus")
     assert status == 0, output
     assert re.search(r"^PASS: 3 utterances, [1-9]\d* records", output, re.MULTILINE)
@@ -134,7 +134,7 @@ def test_testbench_fails_with_a_fault(generated, tmp_path):
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
 def test_verilator_warns_of_nothing(tmp_path, model_file, options):
     """Neither of the hardware, nor of it with its testbench; the commands in the texts have every warning on."""
-    command.generate(load_model(model_file), tmp_path / "out", name="tiny", **options)
+    command.generate(load_model(model_file), tmp_path / "out", command.GenerateOptions("tiny", **options))
     (build, _) = commands_of(tmp_path / "out", "Verilator")
     assert build[:4] == ["verilator", "--binary", "--timing", "-Wall"]
     assert not any(word.startswith("-Wno") for word in build)

@@ -58,16 +58,16 @@ def test_rows_pictures_and_a_table(run, plan, tmp_path, monkeypatch):
     assert [row["cell.read_noise"] for row in rows] == [0.0, 0.0, 0.1, 0.1]
     # All there: told again, not computed again; and more instances go on.
     report = json.loads(run("sweep", plan(), "-o", "out", "--json")[1])
-    assert (report["computed"], report["instances"]) == (0, 4)
+    assert (report["computed"], report["chips"]) == (0, 4)
     report = json.loads(run("sweep", plan(), "-o", "out", "--json", "--chips", "3", "--workers", "1")[1])
-    assert report["instances"] == 6
+    assert report["chips"] == 6
     assert report["points"][1]["metrics"]["inl"]["count"] == 3
     assert report["points"][0]["values"] == {"cell.read_noise": 0.0}
     # By another version of the code: not to be mixed, but to be told.
     monkeypatch.setattr(sweep, "code_version", lambda: "0" * 16)
     assert is_refusal(run("sweep", plan(), "-o", "out"), "holds a sweep with another code", "--restart")
     report = json.loads(run("sweep", plan(), "-o", "out", "--json", "--report")[1])
-    assert (report["computed"], report["instances"]) == (0, 4)
+    assert (report["computed"], report["chips"]) == (0, 4)
     assert is_refusal(run("sweep", plan(), "-o", "new", "--report"), "new: holds no sweep")
 
 
@@ -107,7 +107,7 @@ def test_the_line_of_the_ideal_array_is_of_labeled_recordings(plan, tmp_path, mo
 
 def test_dry_run_writes_nothing(run, plan, tmp_path):
     content = json.loads(run("sweep", plan(), "--dry-run", "--json", "-o", "out")[1])
-    assert (content["points"], content["instances"], content["tasks"], content["tasks done"]) == (2, 4, 2, 0)
+    assert (content["points"], content["chips"], content["tasks"], content["tasks done"]) == (2, 4, 2, 0)
     assert content["estimated_seconds"] >= 0
     assert not (tmp_path / "out").exists()
 
@@ -136,7 +136,7 @@ def test_the_estimate_is_processor_time_shared_by_the_workers(run, plan, monkeyp
     arguments = ("sweep", plan(), "--dry-run", "--json", "--chips", "12", "--workers")
     for workers, share in ((1, 1), (4, 4), (8, 8), (100, 8)):  # more workers than tasks do not help
         content = json.loads(run(*arguments, workers)[1])
-        assert (content["tasks"], content["instances"]) == (8, 24)
+        assert (content["tasks"], content["chips"]) == (8, 24)
         assert content["estimated_seconds"] == pytest.approx(2.0 * 24 / share)
 
 
@@ -229,7 +229,7 @@ def test_pictures_of_any_number_of_axes(axes, tmp_path):
     made = parse_plan(f'data="demo"\nchips=3\nmetrics=["flips"]\n[axes]\n{AXES[axes]}', "plan", tmp_path)
     rows = [{"point": p, "instance": k, "flips": 0.1 * k} for p in range(len(made.points)) for k in range(3)]
     summary = summarize(made.points, made.metrics, rows)
-    plot_sweep(tmp_path / "x.png", "flips", made.axes, summary, rows, {}, "title", 0.1)
+    plot_sweep(tmp_path / "x.png", made, "flips", summary, rows, "title", 0.1)
     assert (tmp_path / "x.png").read_bytes().startswith(PNG)
 
 

@@ -17,6 +17,7 @@ from crossramp.golden.inputs.features import features, pulse_codes
 from crossramp.golden.network.model_file import load_model
 from crossramp.train.data import datasets
 from crossramp.train.data.word_folders import labeled_recordings
+from crossramp.train.recipes.settings import Hardware
 from crossramp.train.tasks import keyword_training
 
 from tests.cli.conftest import is_refusal
@@ -78,14 +79,14 @@ def test_same_seed_makes_the_same_file(data, tmp_path):
 
 def test_training_inputs_are_the_golden_pulse_codes():
     values = np.random.default_rng(2).uniform(-1.1, 1.1, (1000,)).astype(np.float32)
-    spec = keyword_training.keyword_specification(40, 2, 2, 49)
+    spec = keyword_training.keyword_specification(Hardware(2, sigmoid_range=1.75), 40, 2, 49)
     found = keyword_training.quantize_inputs(torch.from_numpy(values), spec).numpy()
     np.testing.assert_array_equal(found, pulse_codes(values, 5))
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 7, 8])
 def test_state_conversion_is_a_shift_at_all_resolutions(bits):
-    spec = keyword_training.keyword_specification(4, 2, 2, 5, adc_bits=bits, input_bits=bits, weight_bits=bits)
+    spec = keyword_training.keyword_specification(Hardware(2, bits, bits, bits, sigmoid_range=1.75), 4, 2, 5)
     assert spec.state_gain[0] == 1
     full_scale = spec.state_pulse_max * spec.state_cell * spec.scale("g")
     assert full_scale == pytest.approx(2 - 2.0 ** (1 - bits))

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 FILES = ("--conductances", "out/conductances.csv", "--conductances", "out/ramps.csv")
 SIMULATE = ("--random", 3, "--steps", 2, "--simulator", "amaranth", "--json")
 #: The quickest command that takes cells.
-LINEARITY = ("--chips", 1, "--scheme", "one-shot", "--calibrated", "--json")
+LINEARITY = ("--chips", 1, "--scheme", "one-shot", "--calibration", "found", "--json")
 
 
 def generate(run, model, *options):
@@ -247,7 +247,7 @@ def test_evaluate_takes_cells(run, model_file, halved, recordings, monkeypatch):
     model = load_model(model_file)
     assert np.allclose(chips[0].instance.weights, model.weights.macro / 2, atol=1e-4)
     assert told["hardware"][1]["mismatches"] == 0
-    assert len({chip["accuracy"] for chip in told["instances"][0]["chips"]}) == 1
+    assert len({chip["accuracy"] for chip in told["chips"][0]["values"]}) == 1
     from crossramp.golden.inputs.features import features, pulse_codes
     from crossramp.train.data.word_folders import labeled_recordings
 
@@ -257,7 +257,7 @@ def test_evaluate_takes_cells(run, model_file, halved, recordings, monkeypatch):
     codes = pulse_codes(features(found.clips, model.feature_settings), model.spec.input_bits)
     hidden = macro_of(chips[0].instance).hidden(codes)
     answers = model.network.logits(hidden.sum(axis=1), codes.shape[1]).argmax(axis=1)
-    assert told["instances"][0]["mean"] == (answers == found.labels).mean()
+    assert told["chips"][0]["mean"] == (answers == found.labels).mean()
     out = run(*evaluate)[1]
     assert "without programming" in out
     assert ", cells of weights.csv, cells.csv" in out

@@ -77,8 +77,8 @@ def test_sweeps_name_model_and_technology(axes, of, tmp_path):
 
 def test_an_utterance_is_drawn_as_the_codes_that_its_scale_says(drawn, tmp_path):
     x = np.array([[-7, 7], [3, 0], [1, -2]])
-    scores = np.array([[0, 1], [40_000, -3], [90_000, 2]])
-    demo_pictures.draw_utterance(tmp_path / "u.png", x, "2 bands", x, 7, scores, ("_a_", "b"), "kws, a.wav")
+    scores = {"_a_": np.array([0, 40_000, 90_000]), "b": np.array([1, -3, 2])}
+    demo_pictures.draw_utterance(tmp_path / "u.png", x, x, 7, scores, meaning="2 bands", title="kws, a.wav")
     (figure,) = drawn
     features, hidden = (ax for ax in figure.axes if ax.get_images())
     for ax in (features, hidden):

@@ -4,11 +4,12 @@
 import numpy as np
 import pytest
 from crossramp.golden.analog.cells.targets import targets
+from crossramp.golden.analog.chip.chip_sample import ChipSample
 from crossramp.golden.analog.chip.given_cells import ConductanceError, Conductances
 from crossramp.golden.analog.conversion.calibration_setting import FOUND, NOMINAL, CalibrationSetting
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.sim.montecarlo import evaluation, tasks
-from crossramp.sim.montecarlo.evaluation import Chip, Instances, evaluate_instances, evaluate_speech, evaluate_text
+from crossramp.sim.montecarlo.evaluation import Chip, Instances, evaluate_chips, evaluate_speech, evaluate_text
 from crossramp.sim.montecarlo.scores import Score, TextScore, wilson
 
 from tests.cli.conftest import small_model, telling_model, text_model
@@ -71,8 +72,8 @@ def test_ideal_array(data):
 
 def test_instances_are_those_of_the_traced_model(data):
     network, codes, labels = data
-    told = []
-    found = evaluate_instances(network, codes, labels, RRAM, 3, first_seed=5, progress=lambda *done: told.append(done))
+    told, chips = [], ChipSample(RRAM, 3, first_seed=5)
+    found = evaluate_chips(network, codes, labels, chips, progress=lambda *done: told.append(done))
     assert told == [(0, 6), *sorted(told[1:])]
     assert told[-1] == (6, 6)
     assert [one.calibration for one in found] == [NOMINAL, FOUND]
@@ -80,13 +81,14 @@ def test_instances_are_those_of_the_traced_model(data):
     for one in found:
         assert one.seeds == (5, 6, 7)
         for seed, value in zip(one.seeds, one.values, strict=True):
-            chip = Chip.of(network, RRAM, seed, one.calibration)
+            chip = Chip.of(network, chips, seed, one.calibration)
             lstm = macro_of(chip.instance, chip.calibration.cells)
             answers = network.with_head(lstm.run(codes)).answers
             assert value == (answers == labels).mean()
             values.add(value)
     assert len(values) > 1  # chips differ
-    quiet = evaluate_instances(network, codes, labels, RRAM, 2, calibrations=(NOMINAL,), switches=frozenset())
+    without = ChipSample(RRAM, 2, calibrations=(NOMINAL,), switches=frozenset())
+    quiet = evaluate_chips(network, codes, labels, without)
     assert set(quiet[0].values) == {evaluate_speech(network, codes, labels).accuracy}
 
 
@@ -95,25 +97,27 @@ def test_given_cells_stand_in_every_instance(data):
     network, codes, labels = data
     wanted = targets(RRAM, network.spec, network.weights.macro)
     cells = Conductances(positive=wanted.positive / 2, negative=wanted.negative / 2)
-    rest = {"calibrations": (NOMINAL,), "switches": frozenset()}
-    found = evaluate_instances(network, codes, labels, RRAM, 2, conductances=cells, **rest)
-    assert found == evaluate_instances(network, codes, labels, RRAM, 2, conductances=cells, jobs=2, **rest)
-    chip = Chip.of(network, RRAM, 1, NOMINAL, frozenset(), cells).instance
+    chips = ChipSample(RRAM, 2, switches=frozenset(), calibrations=(NOMINAL,), conductances=cells)
+    found = evaluate_chips(network, codes, labels, chips)
+    assert found == evaluate_chips(network, codes, labels, chips, jobs=2)
+    chip = Chip.of(network, chips, 1).instance
     assert np.allclose(chip.weights, network.weights.macro / 2, atol=1e-4)
     answers = network.with_head(macro_of(chip).run(codes)).answers
     assert set(found[0].values) == {(answers == labels).mean()}
     assert set(found[0].values) != {evaluate_speech(network, codes, labels).accuracy}
+    misfit = ChipSample(RRAM, 2, conductances=Conductances(positive=np.ones((2, 2))))
     with pytest.raises(ConductanceError, match="positive has the shape"):
-        evaluate_instances(network, codes, labels, RRAM, 2, conductances=Conductances(positive=np.ones((2, 2))))
+        evaluate_chips(network, codes, labels, misfit)
 
 
 def test_processes_count_the_same(data, text):
     network, codes, labels = data
-    alone, together = (evaluate_instances(network, codes, labels, RRAM, 3, jobs=jobs) for jobs in (1, 2))
+    alone, together = (evaluate_chips(network, codes, labels, ChipSample(RRAM, 3), jobs=jobs) for jobs in (1, 2))
     assert alone == together
     model, codes, targets = text
     scale = model.text_settings.logit_scale
-    found = [evaluate_instances(model.network, codes, targets, RRAM, 2, jobs=n, logit_scale=scale) for n in (1, 2)]
+    chips = ChipSample(RRAM, 2)
+    found = [evaluate_chips(model.network, codes, targets, chips, jobs=n, logit_scale=scale) for n in (1, 2)]
     assert found[0] == found[1]
 
 
@@ -157,14 +161,15 @@ def test_bits_of_chips(text, monkeypatch):
     scale, network = model.text_settings.logit_scale, model.network
     # Cells so bad that no two chips compute the same, whatever their seeds and the order of their noise.
     bad = RRAM.replace({"cell.programming_error": tuple(10 * value for value in RRAM["cell.programming_error"])})
-    found = evaluate_instances(network, codes, targets, bad, 2, first_seed=5, logit_scale=scale)
+    chips = ChipSample(bad, 2, first_seed=5)
+    found = evaluate_chips(network, codes, targets, chips, logit_scale=scale)
     monkeypatch.setattr(tasks, "_STREAMS", 2)
-    parts = evaluate_instances(network, codes, targets, bad, 2, first_seed=5, logit_scale=scale)
+    parts = evaluate_chips(network, codes, targets, chips, logit_scale=scale)
     for one, other in zip(found, parts, strict=True):
         assert (one.metric, one.seeds) == ("bits", (5, 6))
         assert one.values == pytest.approx(other.values, rel=1e-12)
         for seed, value in zip(one.seeds, one.values, strict=True):
-            chip = Chip.of(network, bad, seed, one.calibration)
+            chip = Chip.of(network, chips, seed, one.calibration)
             lstm = macro_of(chip.instance, chip.calibration.cells)
             logits = network.logits(lstm.run(codes).h, 1)
             assert value == pytest.approx(bits_of(logits, targets, scale), rel=1e-12)
@@ -180,7 +185,7 @@ def test_text_that_will_not_do(text, data):
     with pytest.raises(ValueError, match="targets reach to 3; characters: 0 to 2"):
         evaluate_text(model.network, codes, targets + 1, 1.0)
     with pytest.raises(ValueError, match="the readout is 'mean'; a text needs 'step'"):
-        evaluate_instances(data[0], data[1], np.zeros((40, 6), int), RRAM, 2, logit_scale=1.0)
+        evaluate_chips(data[0], data[1], np.zeros((40, 6), int), ChipSample(RRAM, 2), logit_scale=1.0)
     with pytest.raises(ValueError, match="1 or more that count"):
         TextScore.of(np.zeros((1, 2, 3)), np.full((1, 2), -1), 1.0)
 
@@ -196,12 +201,12 @@ def test_extremes_and_spread():
 def test_what_is_out_of_range_is_refused(data):
     network, codes, labels = data
     for changes, message in (
-        ({"instances": 0}, "instances is 0"),
+        ({"count": 0}, "count is 0 chips"),
         ({"first_seed": -1}, "first_seed is -1"),
         ({"calibrations": (CalibrationSetting(port=1 << 10),)}, "calibration is 400; allowed: 0 to 3ff, for 10 cells"),
     ):
         with pytest.raises(ValueError, match=message):
-            evaluate_instances(network, codes, labels, RRAM, **{"instances": 2, **changes})
+            evaluate_chips(network, codes, labels, ChipSample(RRAM, **{"count": 2, **changes}))
     bare = small_model(calibration_cells=0).network
     with pytest.raises(ValueError, match="no calibration cells"):
         FOUND.check(bare.spec)

@@ -327,7 +327,7 @@ def test_a_sweep_that_was_killed_goes_on_and_has_the_same_rows(tmp_path):
     again = subprocess.run([sys.executable, "-m", "crossramp", *arguments], capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     report = json.loads(again.stdout)
-    assert report["instances"] == 90
+    assert report["chips"] == 90
     assert report["computed"] == 90 - 3 * kept
     model = load_model(tmp_path / "tiny.npz")
     parsed = parse_plan(MANY, "plan.toml", tmp_path)

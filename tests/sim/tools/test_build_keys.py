@@ -8,6 +8,7 @@ from crossramp.boards.flow import core_verilog as core_sources
 from crossramp.boards.flow import synthesis
 from crossramp.sim.cocotb import cocotb_runner
 from crossramp.sim.tools import builds, verilator
+from crossramp.sim.tools.run_options import BuildOptions
 
 SOURCES = {"a.v": "module a; endmodule\n", "b.sv": "module b; endmodule\n"}
 
@@ -63,9 +64,8 @@ CHANGES = {
 }
 OF_VERILATOR = {
     "main": {"main": "int main() {}"},
-    "random start": {"random_start": True},
-    "waves": {"waves": True},
-    "optimize": {"optimize": False},
+    "random start": {"build": BuildOptions(random_start=True)},
+    "optimize": {"build": BuildOptions(optimize=False)},
 }
 
 

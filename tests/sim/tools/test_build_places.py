@@ -11,6 +11,7 @@ from crossramp.sim.cocotb import cocotb_runner
 from crossramp.sim.tools import simulators, verilator
 from crossramp.sim.tools.build_cache import entries
 from crossramp.sim.tools.builds import build_executable
+from crossramp.sim.tools.run_options import BuildOptions
 
 #: A space, and what means something to a shell, to Make, to C++ or to Verilator.
 HOSTILE = "my $HOME #1 %d 'a' \"b\" \\n;é&(x)"
@@ -57,7 +58,7 @@ def test_verilator_builds_and_runs_anywhere(hostile, tmp_path_factory, monkeypat
     """Only a double quote in Verilator's own path asks for a temporary folder without one, for a link."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("plain")))
     assert simulators.choose_simulator() == "verilator"
-    command = build_executable("verilator", SOURCES, "a", main=MAIN, optimize=False)
+    command = build_executable("verilator", SOURCES, "a", main=MAIN, build=BuildOptions(optimize=False))
     assert command[0].startswith(str(hostile))
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith("ran\n")
     assert list(tmp_path_factory.getbasetemp().glob("plain0/*")) == []
@@ -128,7 +129,7 @@ def test_what_icarus_wrote_in_part_is_not_kept(tmp_path, monkeypatch, simulation
 
     def build():
         if simulation == "own":
-            return build_executable("icarus", source, "a", folder=folder)
+            return build_executable("icarus", source, "a", build=BuildOptions(folder))
         return cocotb_runner.build_cocotb("icarus", source, "a", folder=folder)
 
     with monkeypatch.context() as patch:
@@ -156,11 +157,11 @@ def test_a_kept_program_that_does_not_start_is_built_again(tmp_path, monkeypatch
     monkeypatch.setattr(builds, "make_model", make_model)
     broken = True
     with pytest.raises(simulators.SimulationError, match=r"does not start \(status 127\)"):
-        build_executable("verilator", SOURCES, "a", main=MAIN, folder=tmp_path)
+        build_executable("verilator", SOURCES, "a", main=MAIN, build=BuildOptions(tmp_path))
     assert entries(tmp_path) == []
     broken = False
     for _ in range(2):
-        build_executable("verilator", SOURCES, "a", main=MAIN, folder=tmp_path)
+        build_executable("verilator", SOURCES, "a", main=MAIN, build=BuildOptions(tmp_path))
     assert len(made) == 2
     build_cache._checked.clear()
     with monkeypatch.context() as patch:
@@ -173,5 +174,5 @@ def test_a_kept_program_that_does_not_start_is_built_again(tmp_path, monkeypatch
 
         patch.setattr(builds, "check_model", check)
         answers[:] = [False, False]
-        build_executable("verilator", SOURCES, "a", main=MAIN, folder=tmp_path)
+        build_executable("verilator", SOURCES, "a", main=MAIN, build=BuildOptions(tmp_path))
     assert len(made) == 3

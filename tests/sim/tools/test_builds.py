@@ -9,6 +9,7 @@ import pytest
 from crossramp.golden.common.installation import how_to_install
 from crossramp.sim.cocotb import cocotb_runner
 from crossramp.sim.tools import builds, simulators
+from crossramp.sim.tools.run_options import BuildOptions
 
 
 @pytest.fixture
@@ -110,7 +111,8 @@ def test_a_changed_tool_has_its_own_folder(monkeypatch, tmp_path):
     monkeypatch.setattr(builds, "check_vvp", lambda path: None)
 
     def build() -> str:
-        return builds.build_executable("icarus", {"a.v": "module a; endmodule"}, "a", folder=tmp_path / "models")[-1]
+        options = BuildOptions(tmp_path / "models")
+        return builds.build_executable("icarus", {"a.v": "module a; endmodule"}, "a", build=options)[-1]
 
     first = build()
     assert build() == first

@@ -13,13 +13,13 @@ from crossramp.train.data.datasets import Corpus
 from crossramp.train.network.float_network import FloatNetwork
 from crossramp.train.network.quantized_network import QuantizedNetwork
 from crossramp.train.network.rounding import round_through
-from crossramp.train.recipes.settings import Augmentation, Phase
+from crossramp.train.recipes.settings import Augmentation, Hardware, Phase
 from crossramp.train.tasks import keyword_training
 from crossramp.train.tasks.keyword_task import KeywordTask, Validation, _class_weights, balanced_accuracy
 from crossramp.train.tasks.keyword_training import keyword_specification
 from torch import nn
 
-FINE = keyword_specification(6, 5, 3, 8, adc_bits=8, input_bits=8, weight_bits=8, bias_rows=3, sigmoid_range=2.0)
+FINE = keyword_specification(Hardware(5, 8, 8, 8, bias_rows=3, sigmoid_range=2.0), inputs=6, classes=3, steps=8)
 FINE = FINE.replace(head_weight_bits=12, state_bits=16, state_frac_bits=12)
 
 

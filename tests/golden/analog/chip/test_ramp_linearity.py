@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linearity of real ramps: figures by their definitions, schemes by their gain, and what tracks the read voltage."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from crossramp.golden.analog.chip.chip_sample import ChipSample
 from crossramp.golden.analog.chip.ramp_cells import SCHEMES
 from crossramp.golden.analog.chip.ramp_linearity import (
     COMPARATORS,
     Linearity,
-    of_instances,
+    linearity_of,
     probe,
     supply_errors,
     with_scheme,
 )
 from crossramp.golden.analog.chip.sampling import Chip, device, sample
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan, smallest_cells
+from crossramp.golden.analog.conversion.calibration_setting import FOUND, NOMINAL
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.seen_ramps import expanded, inverse, seen_thresholds
 from crossramp.golden.analog.technologies.constants import SWITCHES
@@ -138,7 +142,7 @@ def test_expansion_undoes_compression():
 @pytest.mark.parametrize("name", shipped())
 def test_without_effects_columns_see_the_ideal_ramp(name):
     spec, weights = macro()
-    found = of_instances(load(name), spec, weights, [5], switches=NONE)
+    found = linearity_of(ChipSample(load(name), 1, 5, NONE), spec, weights)
     for each in found.values():
         assert np.array_equal(each[0].thresholds[0], ramps(spec)[0].thresholds)
 
@@ -158,7 +162,7 @@ def test_a_common_drift_is_not_seen(scheme):
     tech = with_scheme(load("pcm"), scheme).replace(even)
     effects = frozenset({"programming", "range", "stuck", "drift", "ramp_cells"})
     early, late = (
-        of_instances(tech.replace({"operation.time": t}), spec, weights, range(3), switches=effects)[False][0]
+        linearity_of(ChipSample(tech.replace({"operation.time": t}), 3, 0, effects), spec, weights)[NOMINAL][0]
         for t in (20.0, 1e8)
     )
     assert np.allclose(early.thresholds, late.thresholds, atol=1e-3)
@@ -169,10 +173,9 @@ def test_a_common_drift_is_not_seen(scheme):
 def test_comparators_offsets_are_not_the_ramps():
     spec, weights = macro()
     tech = load("rram").replace({"comparator.offset": 0.05, "comparator.noise": 0.01})
-    all_on = of_instances(tech, spec, weights, [1], calibrations=(False,))[False][0]
-    off = of_instances(tech, spec, weights, [1], switches=frozenset(SWITCHES) - COMPARATORS, calibrations=(False,))[
-        False
-    ][0]
+    chip = ChipSample(tech, 1, calibrations=(NOMINAL,))
+    all_on = linearity_of(chip, spec, weights)[NOMINAL][0]
+    off = linearity_of(replace(chip, switches=chip.switches - COMPARATORS), spec, weights)[NOMINAL][0]
     assert np.array_equal(all_on.thresholds, off.thresholds)
 
 
@@ -180,12 +183,12 @@ def test_comparators_offsets_are_not_the_ramps():
 
 
 def rms(tech, effects, name="sigmoid", count=30):
-    """INL rms by (scheme, calibrated), mean over instances."""
+    """INL rms by (scheme, calibration), mean over chips."""
     spec, weights = macro(name)
     found = {}
     for scheme in SCHEMES:
-        each = of_instances(with_scheme(tech, scheme), spec, weights, range(count), switches=effects)
-        found |= {(scheme, done): linearity[0].summary()["inl_rms_lsb"] for done, linearity in each.items()}
+        each = linearity_of(ChipSample(with_scheme(tech, scheme), count, 0, effects), spec, weights)
+        found |= {(scheme, str(setting)): ramp.summary()["inl_rms_lsb"] for setting, (ramp, *_) in each.items()}
     return found
 
 
@@ -193,23 +196,23 @@ def test_what_each_scheme_gains_with_programming_errors_alone(seed):
     found = rms(load("pcm"), frozenset({"programming", "range", "ramp_cells"}))
     print(f"seed {seed}: {found}")
     # Measured: 0.72, 0.27, 0.13, 0.12. One point mends the start and not the walk; sums mend both.
-    assert found["one-shot", True] < 0.6 * found["one-shot", False]
-    assert found["cumulative", False] < 0.7 * found["one-shot", True]
-    assert found["converted", False] < 1.1 * found["cumulative", False]
+    assert found["one-shot", "found"] < 0.6 * found["one-shot", "nominal"]
+    assert found["cumulative", "nominal"] < 0.7 * found["one-shot", "found"]
+    assert found["converted", "nominal"] < 1.1 * found["cumulative", "nominal"]
 
 
 def test_what_each_scheme_gains_with_every_effect():
     found = rms(load("rram"), frozenset(SWITCHES) - {"stuck"}, "hard_tanh")
     # Measured: 0.23, 0.24, 0.14: the columns' wires decide, which only conversions see; relaxation comes afterwards,
     # and without it conversions leave 0.06.
-    assert found["converted", False] < 0.7 * min(found["one-shot", True], found["cumulative", True])
+    assert found["converted", "nominal"] < 0.7 * min(found["one-shot", "found"], found["cumulative", "found"])
 
 
 def test_a_stuck_cell_costs_one_shot_more(rng):
     """Planted by probability: every instance has some."""
     tech = load("rram").replace({"cell.stuck_off": 0.01, "cell.stuck_on": 0.0, "cell.fault_aware": 0})
     found = rms(tech, frozenset({"stuck", "range", "ramp_cells"}), count=25)
-    assert found["cumulative", False] < 0.5 * found["one-shot", True]
+    assert found["cumulative", "nominal"] < 0.5 * found["one-shot", "found"]
 
 
 def test_bits_of_a_calibration_register_are_as_many_cells_as_they_need():
@@ -232,9 +235,12 @@ def test_calibration_brings_the_reference_tick_home():
     spec, weights = macro("tanh")
     tech = load("pcm")
     plan = CalibrationPlan.of(spec, tech["ramp.calibration_range"])
-    found = of_instances(tech, spec, weights, range(12), switches=frozenset({"programming", "range", "ramp_cells"}))
+    chips = ChipSample(tech, 12, 0, frozenset({"programming", "range", "ramp_cells"}))
+    found = linearity_of(chips, spec, weights)
     at = plan.ticks[0] - 1
-    before, after = (np.abs(found[done][0].thresholds[:, at] - ramps(spec)[0].thresholds[at]) for done in (False, True))
+    before, after = (
+        np.abs(found[setting][0].thresholds[:, at] - ramps(spec)[0].thresholds[at]) for setting in (NOMINAL, FOUND)
+    )
     # Within a smallest cell's worth, where before the whole start's error stood.
     assert np.median(after) < 1.0 * plan.lsb[0]
     assert np.median(before) > 2 * np.median(after)
@@ -245,12 +251,12 @@ def test_calibration_brings_the_reference_tick_home():
 
 def test_only_the_ramp_in_memory_follows_the_read_voltage():
     spec, weights = macro()
-    found = supply_errors(
-        load("rram"), spec, weights, [1], [0.75, 1.0, 1.25], switches=frozenset({"read_voltage", "ramp_cells"})
-    )
+    chip = ChipSample(load("rram"), 1, switches=frozenset({"read_voltage", "ramp_cells"}))
+    found = supply_errors(chip, spec, weights, [0.75, 1.0, 1.25])
     assert not found.worst["in-memory"].any()
     tech = load("rram").replace({"ramp.external_error": 0.0})
-    found = supply_errors(tech, spec, weights, [1], [0.75, 1.0, 1.25], switches=frozenset({"read_voltage"}))
+    chip = ChipSample(tech, 1, switches=frozenset({"read_voltage"}))
+    found = supply_errors(chip, spec, weights, [0.75, 1.0, 1.25])
     assert found.worst["external"][1] == 0
     assert (found.worst["external"][[0, 2]] >= 2).all()
 
@@ -286,7 +292,8 @@ def test_errors_of_supplies_are_means_over_chips():
     spec, weights = macro(bits=6)
     on = frozenset({"programming", "ramp_cells", "read_voltage"})
     tech, supplies = load("pcm").replace({"cell.programming_error": [0.1, 0, 0]}), [0.8, 1.0]
-    one, two, both = (supply_errors(tech, spec, weights, seeds, supplies, switches=on) for seeds in ([1], [2], [1, 2]))
+    samples = (ChipSample(tech, count, first, on) for count, first in ((1, 1), (1, 2), (2, 1)))
+    one, two, both = (supply_errors(chips, spec, weights, supplies) for chips in samples)
     for kind in ("in-memory", "external"):
         assert both.mean[kind] == pytest.approx((one.mean[kind] + two.mean[kind]) / 2)
         assert both.worst[kind] == pytest.approx((one.worst[kind] + two.worst[kind]) / 2)
