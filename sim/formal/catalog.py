@@ -6,6 +6,7 @@ from crossramp.golden.spec.specification import Specification
 from .array import array_proof
 from .engine.entry import Entry
 from .macro import (
+    arithmetic_proof,
     boundary_proof,
     capture_proof,
     latch_use_proof,
@@ -24,6 +25,7 @@ BLOCKS = (
     pulse_proof.proofs,
     stream_proof.proofs,
     state_store_proof.proofs,
+    arithmetic_proof.proofs,
 )
 
 
