@@ -15,6 +15,7 @@ from .macro import (
     stream_proof,
     update_proof,
 )
+from .network import argmax_proof, head_multiplier_proof, head_proof, head_sums_proof, pacer_proof
 
 #: What lists the proofs of a block, in the order of the table.
 BLOCKS = (
@@ -26,6 +27,11 @@ BLOCKS = (
     stream_proof.proofs,
     state_store_proof.proofs,
     arithmetic_proof.proofs,
+    head_sums_proof.proofs,
+    head_multiplier_proof.proofs,
+    argmax_proof.proofs,
+    head_proof.proofs,
+    pacer_proof.proofs,
 )
 
 

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Properties of what stands around the macro: the head, the calibrator, and the pacer.
+
+May import ``sim.formal.engine``, and what lies below ``sim``.
+"""
