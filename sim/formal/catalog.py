@@ -13,6 +13,7 @@ from .macro import (
     pulse_proof,
     state_store_proof,
     stream_proof,
+    unit_proof,
     update_proof,
 )
 from .network import argmax_proof, head_multiplier_proof, head_proof, head_sums_proof, pacer_proof
@@ -25,6 +26,7 @@ BLOCKS = (
     boundary_proof.proofs,
     pulse_proof.proofs,
     stream_proof.proofs,
+    unit_proof.proofs,
     state_store_proof.proofs,
     arithmetic_proof.proofs,
     head_sums_proof.proofs,

@@ -85,7 +85,7 @@ MORE_FAULTS = [
         "",
     ),
     (MACRO, "else leaving & second)", "else leaving & ~second)", "h: the"),
-    (MACRO, "Cat(x_driver.pos, h_driver.pos,", "Cat(h_driver.pos, x_driver.pos,", "x: the"),
+    (MACRO, "Cat(x_driver.pos, h_driver.pos,", "Cat(h_driver.pos, x_driver.pos,", "positive line"),
     (MACRO, "Cat(x_driver.neg, h_driver.neg)", "Cat(x_driver.neg, h_driver.neg, bias)", "never driven negatively"),
     (MACRO, "array.state_pos.eq(state_driver.pos)", "array.state_pos.eq(state_driver.neg)", "state: the"),
     (LOADER, "self.x.ready.eq(~self.full | self.take)", "self.x.ready.eq(1)", "x: the"),
@@ -93,7 +93,7 @@ MORE_FAULTS = [
     (LOADER, ", magnitude.eq(bank.magnitude)]", "]", "x: the"),
     (LOADER, "with m.If(loaded == self.inputs - 1):", "with m.If(loaded == 0):", "x: the"),
     (SEQUENCER, "first_step.eq(self.x_last)", "first_step.eq(0)", "h: the"),
-    (SEQUENCER, "self.count.eq(1)", "self.count.eq(0)", "window"),
+    (SEQUENCER, "self.count.eq(1)", "self.count.eq(0)", ""),
     (SEQUENCER, "window_over.eq(self.count == spec.state_pulse_max)", "window_over.eq(1)", "window has its length"),
 ]
 # Two magnitudes, for faults of the first window; and one, for faults that take a step to show.

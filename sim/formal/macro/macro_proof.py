@@ -46,6 +46,8 @@ class MacroProof(Proof):
         Of the tick, 1 to ``spec.ticks`` in the phase RAMP.
     beat, occupied : Signal
         Groups that entered the update pipeline, and whether its register holds one.
+    update : dict of Signal
+        The ports of the cell update, by their names.
     loaded, full : Signal
         Of the loader: codes of the step that loads, and whether a whole step waits.
     projected : Signal
@@ -70,8 +72,10 @@ class MacroProof(Proof):
         self.fragment = Fragment.get(self.dut, None)
         if self.spec.projection:
             free_projection_weights(self, m, self.fragment)
+        ports = ("step", "second", "i", "f", "g", "o", "c", "next_c", "pulses", "h")
+        self.update = {name: self.inside(f"update.{name}") for name in ports}
         if not self.values:
-            results = [self.inside(f"update.{name}") for name in ("next_c", "pulses", "h")]
+            results = [self.update[name] for name in ("next_c", "pulses", "h")]
             self.fragment.subfragments.remove(next(one for one in self.fragment.subfragments if one[1] == "update"))
             m.d.comb += [signal.eq(self.free(m, len(signal), f"any_{signal.name}")) for signal in results]
         m.submodules.dut = self.fragment
@@ -128,6 +132,15 @@ class MacroProof(Proof):
         gray = self.inside("ramp.count")
         self.number = Signal(len(gray), name="number")
         m.d.comb += self.number.eq(Cat(gray[bit:].xor() for bit in range(len(gray))))
+
+    def line(self, m: Module, lines: int, name: str) -> tuple[Signal, Signal, Signal]:
+        """A line, or a unit, that stands for all of them: its group, its lane, and its number."""
+        lanes = self.spec.lanes
+        group, lane = self.choice(m, -(-lines // lanes), f"{name}_group"), self.choice(m, lanes, f"{name}_lane")
+        number = Signal(range(max(lines, 2)), name=f"{name}_line")
+        m.d.comb += number.eq(group * lanes + lane)
+        self.assume(m, group * lanes + lane < lines)
+        return group, lane, number
 
     # ---- invariants  ------------------------------------------------------------------------------------------------
 

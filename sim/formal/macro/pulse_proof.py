@@ -154,7 +154,7 @@ class PulseProof(MacroProof):
     def _code_of_h(self, m: Module):
         """A row of h; the code that left for it last; whether it is driven."""
         spec, h = self.spec, self.dut.h
-        group, lane, row = self._place(m, spec.hidden, "h")
+        group, lane, row = self.line(m, spec.hidden, "h")
         beat, code = Signal(range(spec.h_beats), name="h_beat"), Signal(signed(spec.input_bits), name="h_code")
         utterance, made = Signal(name="utterance"), Signal(name="h_made")  # under way; h has left once
         with m.If(h.valid & h.ready):
@@ -172,7 +172,7 @@ class PulseProof(MacroProof):
     def _code_of_c(self, m: Module):
         """A state cell; the pulse code that the monitor showed last; it is always driven."""
         spec, monitor = self.spec, self.dut.monitor
-        group, lane, unit = self._place(m, spec.units, "state")
+        group, lane, unit = self.line(m, spec.units, "state")
         beat, code = Signal(range(spec.beats), name="state_beat"), Signal(signed(spec.state_pulse_bits), name="q_code")
         made = Signal(name="q_made")
         with m.If(monitor.state):
@@ -188,15 +188,6 @@ class PulseProof(MacroProof):
         return unit, code, Const(1)
 
     # ---- registers of pulse codes  ----------------------------------------------------------------------------------
-
-    def _place(self, m: Module, lines: int, name: str):
-        """A line that stands for all: its group, its lane, and its number."""
-        lanes = self.spec.lanes
-        group, lane = self.choice(m, -(-lines // lanes), f"{name}_group"), self.choice(m, lanes, f"{name}_lane")
-        number = Signal(range(max(lines, 2)), name=f"{name}_line")
-        m.d.comb += number.eq(group * lanes + lane)
-        self.assume(m, group * lanes + lane < lines)
-        return group, lane, number
 
     def _planes(self, bank: str, bits: int) -> list[Value]:
         """The bit-planes of a register of pulse codes: those of the magnitude, then the sign."""

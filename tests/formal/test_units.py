@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proofs of a unit through its steps: at drawn sizes and those of the shipped models; covers; planted faults."""
+
+import pytest
+from crossramp.sim.formal.engine.proof import Reset
+from crossramp.sim.formal.engine.solver import Mode
+from crossramp.sim.formal.macro.unit_proof import UnitProof, proofs
+
+from tests.support.planted import planted
+from tests.support.proving import all_hold, holds, is_violated
+from tests.support.small_specs import small_spec
+
+MACRO, UPDATE, SEQUENCER, CAPTURE = (f"rtl/macro/{name}.py" for name in ("macro", "update", "sequencer", "capture"))
+
+
+@pytest.mark.parametrize("latch", ["last_high", pytest.param("first_trip", marks=pytest.mark.slow)])
+def test_small_size(latch):
+    holds(UnitProof(small_spec(units=3, lanes=2, latch=latch)), Mode.PROVE, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("latch", ["last_high", "first_trip"])
+@pytest.mark.parametrize("projection", [0, 2])
+@pytest.mark.parametrize("registers", [0, 1])
+def test_drawn_sizes(latch, projection, registers, rng):
+    units = int(rng.integers(2, 8))
+    spec = small_spec(
+        units=units,
+        lanes=int(rng.integers(1, units + 1)),
+        adc_bits=int(rng.integers(2, 5)),
+        latch=latch,
+        projection=projection,
+        comparator_registers=registers,
+        settle_clocks=int(rng.integers(1, 4)),
+        state_pulse_bits=4,
+    )
+    holds(UnitProof(spec, compact=bool(rng.integers(2))), Mode.PROVE, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reset", [Reset.ANY_TIME, Reset.FIRST])
+def test_reset(reset):
+    holds(UnitProof(small_spec(units=3, lanes=2), reset=reset), Mode.PROVE, 3)
+
+
+@pytest.mark.slow
+def test_shipped_models(shipped_spec):
+    all_hold(proofs(shipped_spec))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compact", [False, True])
+def test_covers_are_reached(compact):
+    holds(UnitProof(small_spec(units=2), compact=compact), Mode.COVER, 48)
+
+
+FAULTS = [
+    # file, old, new, the claim that breaks
+    (MACRO, "latch & ~sequencer.second", "latch", "operand o"),
+    (MACRO, "comparators[spec.bank(gate)]", 'comparators[spec.bank("i")]', "operand"),
+]
+MORE_FAULTS = [
+    (MACRO, "Mux(sequencer.first_step, 0, ring.bottom.as_value())", "ring.bottom.as_value()", "operand c"),
+    (MACRO, "getattr(update, gate).eq(bank.codes)", 'getattr(update, gate).eq(banks["i"].codes)', "operand"),
+    (MACRO, "(entering & used)", "entering", "operand o"),
+    (MACRO, "(entering & used)", "(leaving & used)", ""),
+    (MACRO, "ring.write.eq(leaving & ~second)", "ring.write.eq(leaving)", "store of c is written"),
+    (MACRO, "ring.read.eq(entering & ~second)", "ring.read.eq(entering)", "store of c is read"),
+    (MACRO, "ring.top.eq(update.next_c)", "ring.top.eq(ring.bottom)", "c is stored"),
+    (MACRO, "update.step.eq(entering)", "update.step.eq(sequencer.update)", ""),
+    (MACRO, "update.second.eq(second)", "update.second.eq(~second)", "knows its half"),
+    (MACRO, "monitor.gates.eq(entering & ~second)", "monitor.gates.eq(entering)", "monitor shows"),
+    (MACRO, "monitor.state.eq(leaving & ~second)", "monitor.state.eq(entering & ~second)", ""),
+    (MACRO, "monitor.q.eq(update.pulses)", "monitor.q.eq(update.next_c)", "pulse code"),
+    (MACRO, "code if lane < present else Mux(final, 0, code)", "code", "lanes beyond"),
+    (MACRO, "(~occupied | leaving)", "1", ""),
+    (MACRO, "(beat != spec.beats) & ", "", ""),
+    (UPDATE, "ring.eq(written.rotate_right(width))", "ring.eq(ring.rotate_right(width))", "operand c"),
+    (UPDATE, "m.d.sync += ring.eq(written)", "pass", "operand c"),
+    (SEQUENCER, "first_step.eq(self.x_last)", "first_step.eq(0)", "operand c"),
+    (CAPTURE, "Const(0, self.lanes * bits)", "codes[-self.lanes * bits :]", ""),
+    (CAPTURE, "codes[self.lanes * bits :]", "codes[bits:]", "operand"),
+    (CAPTURE, "gray_to_binary(gray)", "gray", "operand"),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "message"), FAULTS)
+def test_planted_faults(file, old, new, message):
+    with planted(file, old, new):
+        is_violated(UnitProof(small_spec(units=3, lanes=2), invariants=False), 40, message)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("file", "old", "new", "message"), MORE_FAULTS)
+def test_more_planted_faults(file, old, new, message):
+    test_planted_faults(file, old, new, message)
