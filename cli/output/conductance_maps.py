@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.analog.cells.conductance_window import G_MAX, G_MIN
 from crossramp.golden.analog.cells.origin import lines, origin
 from crossramp.golden.analog.cells.targets import targets
 from crossramp.golden.analog.chip.given_cells import Conductances
 from crossramp.golden.analog.chip.sampling import Ramps, nominal_ramps
 from crossramp.golden.analog.technologies.technology import Technology, load
-from crossramp.golden.network.conductance_window import G_MAX, G_MIN
 from crossramp.golden.network.model_file import Model
 from crossramp.golden.spec.specification import Specification
 

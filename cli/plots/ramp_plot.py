@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import numpy as np
-from crossramp.golden.network.ramp_report import RampReport
+from crossramp.golden.analog.cells.ramp_report import RampReport
 
 from .figures import new_figure, own_settings, save_figure
 

@@ -6,7 +6,8 @@ A technology (:mod:`.technologies`) gives constants with units and sources.
 and translates it into a *device instance* in MAC units.
 A device instance is all that a model of conversion sees: :mod:`.conversion` here,
 ``device_crossbar.sv`` and the array models of :mod:`crossramp.sim`.
-:mod:`.fast` does the same for Monte Carlo, and :mod:`.cells` reads and writes files of conductances.
+:mod:`.fast` does the same for Monte Carlo.
+:mod:`.cells` computes what to program into cells, and reads and writes files of conductances.
 
 Like the rest of golden it imports numpy and the standard library only.
 """

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of conductances: what the cells of a technology are to be programmed to, and what was measured of them.
+"""Conductances of cells: targets of ramps and weights for a technology, and files of targets and of measured values.
+
+:mod:`.ramp_report` lists steps, conductances and errors of one ideal ramp.
 
 Imports the room ``chip`` of analog and everything below it.
 """

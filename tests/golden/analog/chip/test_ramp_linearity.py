@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from crossramp.golden.analog.cells.ramp_report import ramp_report
 from crossramp.golden.analog.chip.chip_sample import ChipSample
 from crossramp.golden.analog.chip.ramp_cells import SCHEMES
 from crossramp.golden.analog.chip.ramp_linearity import (
@@ -22,7 +23,6 @@ from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.seen_ramps import expanded, inverse, seen_thresholds
 from crossramp.golden.analog.technologies.constants import SWITCHES
 from crossramp.golden.analog.technologies.technology import load, shipped
-from crossramp.golden.network.ramp_report import ramp_report
 from crossramp.golden.network.ramps import Ramp, WrittenRamp, ramps
 from crossramp.golden.network.ramps import latch as latched
 from crossramp.golden.spec.activations import REGISTRY

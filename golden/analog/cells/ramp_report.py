@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.errors import InvalidValue
-from ..spec.specification import Specification
+from ...common.errors import InvalidValue
+from ...network.ramps import Ramp
+from ...spec.specification import Specification
 from .conductance_window import G_MAX, check_window
-from .ramps import Ramp
 
 _GRID = 20_001  # points of the dense grid on which errors are measured
 

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from ..common.errors import InvalidValue
+from ...common.errors import InvalidValue
 
 #: Conductance window used where none is given, in siemens: a memristor that is programmed from its off state to 150 µS.
 G_MIN, G_MAX = 0.0, 150e-6
