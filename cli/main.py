@@ -34,12 +34,12 @@ COMMANDS = {
     "virtual": "run a board without hardware: the same core, simulated behind a serial port",
     "replay": "compare the netlists of a bitstream with the golden model",
     "ramp": "show the steps, conductances and linearity of an activation's ramp",
-    "train": "train a network of your own on recordings or a text, for ideal hardware or for chips",
+    "train": "train a network on recordings or a text, for ideal hardware or for chips",
     "evaluate": "measure how good a model is: ideal, on many chips, and as generated hardware",
-    "sweep": "measure accuracy, code error and INL over many chips, and whatever else is varied",
+    "sweep": "measure accuracy, code error and INL over many chips, and over other varied parameters",
     "linearity": "measure INL, DNL, missing codes and errors of ramps made of real cells",
     "spice": "compare columns and ramps in ngspice with the behavioral model",
-    "technology": "show the constants of a device technology, with their sources; check a file of your own",
+    "technology": "show the constants of a device technology with their sources; check your own file",
     "info": "show what a model is, and what its hardware takes",
     "cache": "show size and place of what is kept between runs; empty or prune it",
     "doctor": "list the tools that were found, and how to install the missing ones",
@@ -127,7 +127,7 @@ def _prepare_streams() -> None:
         if getattr(sys, name) is None:  # closed by the caller, as in >&-
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
         stream = getattr(sys, name)
-        if hasattr(stream, "reconfigure"):  # a name or a µ that the terminal cannot show is no reason to stop
+        if hasattr(stream, "reconfigure"):  # a name or a µ that the terminal cannot show must not stop a command
             stream.reconfigure(errors="backslashreplace")
 
 
@@ -215,5 +215,5 @@ def _refuse(message: str) -> int:
 
 
 def _complain(message: str) -> None:
-    with contextlib.suppress(OSError):  # nobody may be listening; the exit status says it too
+    with contextlib.suppress(OSError):  # stderr may be closed; the exit status says it too
         print(f"crossramp: {message}", file=sys.stderr)

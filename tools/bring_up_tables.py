@@ -22,7 +22,7 @@ _LIGHTS = {
     "ready": "it waits for commands: on after power-up, off while it computes",
     "busy": "a step or an answer is being computed",
     "error": "bytes on the line were dropped; the host asks again, and the next utterance begins with it off",
-    "reset": "a button: the board begins anew; a host that is there notices, and loads the network again",
+    "reset": "a button: the board begins anew; a connected host notices, and loads the network again",
 }
 
 _DEBUG = {

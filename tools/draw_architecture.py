@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws docs/images/architecture.png from the imports in the tree: packages, their rooms, and who imports whom.
+"""Draws docs/images/architecture.png from the imports in the tree: packages, their rooms, and which imports which.
 
 ``python tools/draw_architecture.py`` writes the picture, and what it shows as docs/images/architecture.json beside it.
 A test compares that file with the tree.

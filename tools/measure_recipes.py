@@ -85,7 +85,7 @@ class Job:
 
     @property
     def done(self) -> bool:
-        """Whether the output is there and made of what is there now."""
+        """Whether the output exists and was made from the present inputs."""
         stamp = self.output.with_name(self.output.name + ".stamp")
         return self.output.is_file() and stamp.is_file() and stamp.read_text() == self.stamp
 
@@ -187,7 +187,7 @@ def slug(job: Job) -> str:
 
 
 def start(job: Job, logs: Path) -> subprocess.Popen:
-    """What the command prints goes into its log; where the output is no model file, into the output."""
+    """What the command prints goes into its log; if the output is not a model file, into the output."""
     into = None if job.output.suffix == ".npz" else job.output
     command = [sys.executable, "-m", "crossramp", *job.command]
     with open(logs / slug(job), "a") as log:
@@ -209,7 +209,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: cores)")
     parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="only work whose name contains it")
-    parser.add_argument("--write", action="store_true", help="no work: write the pages of what is there")
+    parser.add_argument("--write", action="store_true", help="measure nothing; write the pages from existing results")
     parser.add_argument("--ship", action="store_true", help="put the shipped models into golden/models, too")
     args = parser.parse_args(arguments)
     logs = args.work / "logs"

@@ -24,7 +24,7 @@ NOTHING = "–"
 def write(work: Path, docs: Path, done: set[str]) -> None:
     """Writes what stands between the marks of docs/results.md, and docs/images/results-*.png.
 
-    ``done``: names of the files in ``work`` that are made of what is there now; others are not told.
+    ``done``: names of the files in ``work`` that were made from the present inputs; others are left out.
     """
     page = docs / "results.md"
     before, _, rest = page.read_text().partition(BEGIN)
@@ -52,7 +52,7 @@ def write(work: Path, docs: Path, done: set[str]) -> None:
 
 
 class Measured:
-    """Models and measurements of a working folder; None for what is not there, or made of something else."""
+    """Models and measurements of a working folder; None for a missing file, or one made from other inputs."""
 
     def __init__(self, work: Path, done: set[str]) -> None:
         self.work, self.done = work, done
@@ -297,7 +297,7 @@ def _bits(value: float | None) -> str:
 
 
 def _ideal(measured: Measured, name: str, technology: str) -> str:
-    """As measured beside the chips, or where there are none yet, when it was trained: the same recordings."""
+    """As measured beside the chips, or, before that, when it was trained: the same recordings."""
     content = measured.json(f"{name}.{technology}")
     share = content["ideal"]["accuracy"] if content else measured.evaluation(name).get("golden_accuracy")
     return _percent(share)

@@ -141,8 +141,8 @@ class Board:
         Raises
         ------
         BoardError
-            For a clock that is no whole number of Hz, a rate that the UART cannot make from it, or an array with more
-            wires than there are pins.
+            If the clock is not a whole number of Hz, the UART cannot make the rate from it, or the array has more
+            wires than the board has pins.
         """
         baud = integer("baud", BAUD if baud is None else baud, error=BoardError)
         divide = integer("divide", divide, error=BoardError)

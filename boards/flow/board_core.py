@@ -33,7 +33,7 @@ class BoardCore(wiring.Component):
     rx, tx : 1 bit
         The UART's line: from the host, to the host.
     ready, busy, error : 1 bit
-        For LEDs: waiting for commands; a step or an answer is being computed; something on the line was dropped since
+        For LEDs: the core waits for commands; it computes a step or an answer; it dropped a frame on the line since
         the last RESET.
     tick, integrate, hold : 1 bit
         For a logic analyzer: control lines of the analog boundary.

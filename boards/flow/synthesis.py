@@ -171,7 +171,7 @@ class _Flow:
         return self.board.name + self.family.suffix
 
     def make(self, place: Path):
-        """Everything up to the bitstream; ``result.json`` says how far it went, and is there unless a tool broke."""
+        """Everything up to the bitstream; ``result.json`` says how far it went, unless a tool crashed."""
         for name, text in {**self.sources, _SCRIPT: self.script}.items():
             (place / name).write_text(text)
         self._synthesize(place)
@@ -228,7 +228,7 @@ class _Flow:
         ]
 
     def _lay_out(self, place: Path, seed: int) -> dict:
-        """One placement: ``fmax`` is None if there is none, and ``failure`` says why. ``endless``: it was stopped."""
+        """One placement: ``fmax`` is None if it failed, and ``failure`` says why. ``endless``: it was stopped."""
         (place / LAYOUT_REPORT).unlink(missing_ok=True)
         failure, endless = None, False
         try:

@@ -56,7 +56,7 @@ class Program:
     module, function : str
         What to call in that package; with no function the module runs as a script.
     debian : str
-        Debian's package of the native program; "" if it has none.
+        Debian's package of the native program; "" if Debian does not package it.
     """
 
     name: str
@@ -90,7 +90,7 @@ PROGRAMS = {
 
 @dataclass(frozen=True)
 class Tool:
-    """A program that is there: ``command`` starts it, ``version`` is how it calls itself."""
+    """A program that was found: ``command`` starts it, ``version`` is the version that it prints."""
 
     name: str
     command: tuple[str, ...]

@@ -174,7 +174,7 @@ class BoardDriver(BoardMemories):
 
     def _write_all(self, images: dict[Space, bytes], verify: bool, progress: Callable | None = None) -> None:
         self.exchange.doing = "while the network was loaded"
-        # What still runs would keep the memories busy. Whatever came before does not matter, so this needs no look.
+        # A running step would keep the memories busy. Earlier results do not matter, so this needs no look at them.
         following = self._following_tag()
         self.exchange.ask(Command.RESET, bytes([following]))
         self._tag, self._accepted = following, 0
@@ -191,7 +191,7 @@ class BoardDriver(BoardMemories):
         return unpacked(self.read(Space.H), 1)[: self.build.spec.units]
 
     def logits(self) -> np.ndarray:
-        """Logits of the last utterance, int64, shape (classes,); waits while something is being computed."""
+        """Logits of the last utterance, int64, shape (classes,); waits while the board computes."""
         return unpacked(self.read(Space.LOGITS), self.build.word_bytes(Space.LOGITS))
 
     def reset(self) -> None:
@@ -299,7 +299,7 @@ class BoardDriver(BoardMemories):
         return Answer(after.answer, logits, h, after.clocks, after.waiting, restarts)
 
     def _finished(self) -> StatusBlock:
-        """The status, once the answer is there; Disturbed if it is not that of this utterance."""
+        """The status, once the answer is complete; Disturbed if it is not that of this utterance."""
         until, seen = time.monotonic() + self.exchange.patience, None
         while (status := self.status()).computing and status.tag == self._tag:
             if (found := self._progress(status)) != seen:

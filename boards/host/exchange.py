@@ -19,7 +19,7 @@ _LATE_SECONDS = 4.0
 """What the timeout grows to at most where answers come late."""
 
 _WRITE_SECONDS = 5.0
-"""Beyond the timeout, that a write may take until the system has all bytes; nobody takes them after that."""
+"""Time beyond the timeout that a write may take until the system has all bytes; after it, no board takes them."""
 
 
 class LinkError(CrossrampError, RuntimeError):
@@ -68,7 +68,7 @@ class Exchange:
         Questions that were asked again so far.
     progress : callable or None
         How far the board is, to be compared with how far it was: a board that gets on, slow as it may be (it may be a
-        simulated one), is asked again for as long as it takes. None: nobody knows.
+        simulated one), is asked again for as long as it takes. None: unknown.
     """
 
     def __init__(self, line, name: str, *, timeout: float = 0.5, tries: int = 5, patience: float = 10.0):
@@ -86,7 +86,7 @@ class Exchange:
         line.timeout = min(timeout, _SLICE)
         line.write_timeout = timeout + _WRITE_SECONDS
         self._decoder = Decoder()
-        self._sequence = secrets.randbelow(256)  # an answer to somebody before us is most probably not ours
+        self._sequence = secrets.randbelow(256)  # so that an answer to an earlier program hardly ever looks like ours
 
     def synchronize(self) -> None:
         """Bring both ends to the same frame after any bytes on the line, and check that a board answers.
@@ -95,13 +95,13 @@ class Exchange:
         ------
         Silent
         """
-        # Ends a frame, or an escape, that somebody left unfinished; two of them begin no frame.
+        # Ends a frame, or an escape, that an earlier program left unfinished; two ENDs do not begin a frame.
         self._write(bytes([END, END]))
         for _ in range(self.tries):
             nonce = secrets.token_bytes(NONCE)
             if self.ask(Command.ECHO, nonce, length=NONCE) == nonce:
                 return
-        raise LinkError(f"what answers on {self.name} is no crossramp board: it does not give back what it was sent")
+        raise LinkError(f"what answers on {self.name} is not a crossramp board: it does not echo what it was sent")
 
     def ask(self, command: int, payload: bytes = b"", length: int = 0, tries: int | None = None) -> bytes:
         """The answer's payload, without its status OK.
@@ -164,7 +164,7 @@ class Exchange:
             while time.monotonic() < until:
                 for frame in self._decoder.feed(self._read()):
                     if frame.sequence == self._sequence and frame.command == command | ANSWER:
-                        if not (attempt or late):  # else nobody knows which question it answers
+                        if not (attempt or late):  # else it is unknown which question it answers
                             self._grow(2 * (time.monotonic() - asked))
                         return frame.payload
                     if frame.command & ANSWER and not late:  # to a question that was asked again
@@ -183,7 +183,7 @@ class Exchange:
 
         try:
             self.line.write(data)
-        except SerialTimeoutException:  # nobody takes the bytes: no answer will come either
+        except SerialTimeoutException:  # no board takes the bytes, so no answer will come
             pass
         except OSError as error:  # pyserial's SerialException is one
             raise self._gone(error) from None

@@ -98,7 +98,7 @@ class BoardMemories:
         Raises
         ------
         ValueError
-            For a space that the board has not, or data that are no whole number of words.
+            If the board does not have the space, or the data are not a whole number of words.
         Refused
             For a space that cannot be written, a number out of its range, or words beyond the end.
         """

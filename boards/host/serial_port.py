@@ -17,7 +17,7 @@ class PortError(InvalidValue):
 def open_port(name: str, baud: int = BAUD):
     """The serial port ``name``, 8 data bits, no parity, 1 stop bit, for this process alone.
 
-    Reads return at once with what is there; nothing that was received before is left in it.
+    Reads return at once with the bytes received so far. Bytes from before the call are discarded.
 
     Parameters
     ----------

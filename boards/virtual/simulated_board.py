@@ -76,7 +76,7 @@ def virtual_board(
     Raises
     ------
     SimulatorMissing
-        On entry: Verilator was asked for and is not there; says what to install.
+        On entry, if Verilator was asked for and is not installed; the message says what to install.
     SimulationError
         On entry, if the model cannot be built; on exit, if the simulation ended before it was told to.
     InvalidValue

@@ -27,7 +27,7 @@ namespace {
 constexpr uint64_t NEVER = UINT64_MAX;
 constexpr uint64_t RESET_CLOCKS = 16;
 constexpr uint64_t POLL_CLOCKS = 512;     // between two looks at the pty
-constexpr size_t UNREAD_BYTES = 1 << 16;  // what is kept of the board's bytes while nobody reads them
+constexpr size_t UNREAD_BYTES = 1 << 16;  // what is kept of the board's bytes while no program reads them
 
 int signals[2];  // a pipe: a signal becomes a byte, which poll() sees
 
@@ -205,7 +205,7 @@ class Board {
                 active = now;
             }
         } else if (ready[2].revents & (POLLHUP | POLLERR)) {
-            ended = true;  // nobody holds the other end any more, not even who started this
+            ended = true;  // no process holds the other end any more, not even the one that started this
         }
     }
 

@@ -51,9 +51,9 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument(
         "--divide", type=int, default=1, metavar="N", help="the core's clock is the oscillator's / N (default 1)"
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the placement (default 1)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the placement (default 1)")
     options.add_force(parser)
-    parser.add_argument("--list", action="store_true", help="the boards, and nothing else")
+    parser.add_argument("--list", action="store_true", help="list the boards, build nothing")
     options.add_json(parser)
     parser.set_defaults(run=run)
     return parser

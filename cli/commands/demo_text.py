@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that belong to the text alone."""
     group = parser.add_argument_group("text")
     options.add_model_option(group, f"a model of texts (default: {MODEL})")
-    group.add_argument("--prompt", metavar="TEXT", help=f"what the network reads first (default {PROMPT!r})")
+    group.add_argument("--prompt", metavar="TEXT", help=f"text that the network reads first (default {PROMPT!r})")
     fewest, most = CHARACTERS
     about = f"default {fewest} to {most}: what takes about half a minute"
     group.add_argument("--characters", type=int, metavar="N", help=f"how many to draw ({about})")
@@ -56,9 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--temperature",
         type=float,
         metavar="R",
-        help=f"below 1 the likely gets likelier, 0: always the most likely (default {TEMPERATURE})",
+        help=f"below 1 favors likely characters; 0 takes the most likely one (default {TEMPERATURE})",
     )
-    group.add_argument("--seed", type=int, metavar="S", help=f"of the draws (default {SEED})")
+    group.add_argument("--seed", type=int, metavar="S", help=f"seed of the draws (default {SEED})")
     options.add_lanes(group)
     options.add_chip(parser)
 
@@ -91,7 +91,7 @@ def _text_model(args: argparse.Namespace) -> Model:
     name = args.model or MODEL
     model = load_model(name)
     if model.text_settings is None:
-        raise UserError(f"{name} is no model of texts: make one with crossramp train text, and name it with --model")
+        raise UserError(f"{name} is not a model of texts: make one with crossramp train text, and name it with --model")
     return model if args.lanes is None else with_lanes(model, args.lanes)
 
 
@@ -216,7 +216,7 @@ class Golden:
 
 
 def _say(said: Said, model: Model, count: int, simulator: str, array: chip_options.Array | None, show) -> np.ndarray:
-    """Read the prompt and draw ``count`` characters, each shown as it comes; the clocks from one step to the next."""
+    """Read the prompt and draw ``count`` characters, each shown at once; the clocks from one step to the next."""
     from crossramp.sim.bulk.interactive import Session
     from crossramp.sim.tools.simulators import HardwareError, SimulationError
 

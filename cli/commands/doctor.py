@@ -15,7 +15,8 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "doctor",
-        description="Looks for every tool a command may use. Exit status 2 if one is missing that all commands need.",
+        description="Lists the tools that were found and how to install the missing ones. "
+        "Exit status 2 if a tool that every command needs is missing.",
         epilog="example:\n  crossramp doctor --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -63,7 +64,7 @@ def _text(findings: list[Found], lacking: list[Found]) -> str:
     if lacking:
         lines.append(f"required and missing: {', '.join(found.tool.name for found in lacking)}")
     elif any(found.version is None for found in findings):
-        lines.append("all that is required is there; what is missing only limits the commands beside it")
+        lines.append("all required tools are installed; a missing tool limits only the commands beside it")
     else:
-        lines.append("everything is there")
+        lines.append("all tools are installed")
     return "\n".join(lines)

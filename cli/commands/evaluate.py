@@ -35,11 +35,12 @@ examples:
   crossramp evaluate kws speech_commands_test_set_v0.02 --speakers 7,8,9/10     the recordings of docs/results.md
   crossramp evaluate text.npz shakespeare.txt --rtl --characters 5000
 
-DATA of a model of speech: recordings as CLASS/*.wav, or a whole data set in the layout of Speech Commands, of which
-one split is taken. Files that cannot be used are named, counted and left out (docs/recordings.md). DATA of a model of
-texts: a text in UTF-8; of the one that it was trained on, one split.
-With --technology, chips by a fast path that equals the golden model in every bit; with --rtl, all of it (of
-a text, some) through the generated Verilog, every code, cell state, h, logit and answer compared with the golden model.
+DATA of a model of speech is a folder of recordings, CLASS/*.wav, or a whole data set in the layout of Speech Commands,
+of which one split is used. Files that cannot be used are named, counted and left out (docs/recordings.md).
+DATA of a model of texts is a text in UTF-8; of its training text, one split is used.
+With --technology, a fast path that equals the golden model in every bit computes the chips. With --rtl, the generated
+Verilog computes all recordings (or some characters of a text), and every code, cell state, h, logit and answer is
+compared with the golden model.
 Exit status: 0 done, 1 if hardware and golden model differ, 2 for invalid input; crossramp --help lists all.
 """
 
@@ -57,26 +58,28 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     options.add_model(parser)
     data = "a folder of recordings, CLASS/*.wav; demo: those of this package; .npz with codes and labels; or a text"
     add("data", metavar="DATA", help=data)
-    add("--split", choices=(*SPLITS, "all"), help="of a whole data set, or of the text that was trained on (testing)")
+    add(
+        "--split", choices=(*SPLITS, "all"), help="split of a whole data set, or of the training text (default testing)"
+    )
     add("--speakers", metavar="R,R/M", help="only speakers whose SHA-1 modulo M is one of R, such as 7,8,9/10")
     options.add_picture(parser, "the confusion matrix", "--confusion")
     group = options.add_technology(parser)
-    group.add_argument("--chips", type=int, metavar="N", help=f"how many chips (default {_CHIPS})")
-    group.add_argument("--first-seed", type=int, metavar="S", help=f"of the first chip (default {_FIRST_SEED})")
+    group.add_argument("--chips", type=int, metavar="N", help=f"number of chips (default {_CHIPS})")
+    group.add_argument("--first-seed", type=int, metavar="S", help=f"seed of the first chip (default {_FIRST_SEED})")
     options.add_calibration(group, both=True)
     options.add_conductances(group)
-    group.add_argument("--jobs", type=int, metavar="N", help="processes (default: one a core that may be used)")
+    group.add_argument("--jobs", type=int, metavar="N", help="number of processes (default: the available cores)")
     hardware = parser.add_argument_group("hardware")
     add = hardware.add_argument
-    add("--rtl", action="store_true", help="through the generated Verilog too, compared bit for bit")
+    add("--rtl", action="store_true", help="also simulate the generated Verilog and compare it bit for bit")
     add(
         "--rtl-chips",
         type=int,
         metavar="N",
-        help=f"of the chips, the first N in front of the Verilog (default {_RTL_CHIPS})",
+        help=f"simulate the Verilog with the first N chips (default {_RTL_CHIPS})",
     )
     options.add_simulator(hardware, default=None, of="--rtl")
-    add("--characters", type=int, metavar="N", help="of a text, how many go through it (default 2000)")
+    add("--characters", type=int, metavar="N", help="characters of a text that are simulated (default 2000)")
     options.add_lanes(hardware)
     options.add_json(parser)
     parser.set_defaults(run=run)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``crossramp flash``: a bitstream onto a board, by the programmer that is there."""
+"""``crossramp flash``: write a bitstream into a board, with the programmer that is installed."""
 
 import argparse
 import json
@@ -49,8 +49,8 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument("bitstream", metavar="DIR|BITSTREAM", help="what crossramp build wrote, or a bitstream's file")
     options.add_board(parser, required=True)
-    parser.add_argument("--tool", choices=tuple(_INSTALL), help="the programmer (default: the board's, if there)")
-    parser.add_argument("--volatile", action="store_true", help="into the FPGA only: gone with the power")
+    parser.add_argument("--tool", choices=tuple(_INSTALL), help="the programmer (default: an installed one)")
+    parser.add_argument("--volatile", action="store_true", help="write into the FPGA only, until the power goes off")
     parser.add_argument("--dry-run", action="store_true", help="only print what would be run")
     options.add_json(parser)
     parser.set_defaults(run=run)
@@ -83,7 +83,7 @@ def bitstream_file(path: Path, board: Board, named: str) -> Path:
     Raises
     ------
     UserError
-        If there is none, or if it is another board's.
+        If the bitstream does not exist, or belongs to another board.
     """
     if not path.exists():
         raise UserError(f"{path}: no such file or folder; make one with crossramp build MODEL --board {named}")
@@ -119,7 +119,7 @@ def _report(folder: Path) -> dict | None:
 
 
 def _tool(board: Board, wanted: str | None, look: bool) -> str:
-    """The programmer: the one wanted, or the first of the board's that is there."""
+    """The programmer: the one wanted, or the first of the board's that is installed."""
     if wanted is not None and wanted not in board.programmers:
         raise UserError(f"{wanted} cannot load {board.name}; take {' or '.join(board.programmers)}")
     choices = (wanted,) if wanted is not None else board.programmers

@@ -44,18 +44,25 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "generate",
-        description="Writes the Verilog of a model and all that goes with it into a folder.",
+        description="Writes the Verilog of a model into a folder, with testbench, tables of cells and documentation.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     options.add_model(parser)
     options.add_output(parser, required=True)
-    parser.add_argument("--top", choices=TOPS, default="network", help="with the dense head, or the LSTM macro alone")
-    options.add_lanes(parser)
-    parser.add_argument("--name", metavar="NAME", help="of the top module (default: the model's, _macro added for one)")
-    parser.add_argument("--async-reset", action="store_true", help="a reset that needs no clock")
     parser.add_argument(
-        "--calibrator", action="store_true", help="with gateware that calibrates the ramps on request (calibrate_*)"
+        "--top",
+        choices=TOPS,
+        default="network",
+        help="generate the network with its head (default), or the LSTM macro alone",
+    )
+    options.add_lanes(parser)
+    parser.add_argument(
+        "--name", metavar="NAME", help="name of the top module (default: the model's, with _macro for --top macro)"
+    )
+    parser.add_argument("--async-reset", action="store_true", help="generate an asynchronous reset")
+    parser.add_argument(
+        "--calibrator", action="store_true", help="add gateware that calibrates the ramps on request (calibrate_*)"
     )
     parser.add_argument(
         "--calibration-repeats",
@@ -68,7 +75,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         "cells to program: conductances.csv and ramps.csv are written for these cells, by default for 0 to 150 µS and "
         "single ramp cells; the calibrator moves these bias cells, by default those of rram",
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the testbench's vectors (default 1)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the testbench's vectors (default 1)")
     options.add_force(parser)
     options.add_json(parser)
     parser.set_defaults(run=run)

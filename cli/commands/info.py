@@ -16,7 +16,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "info",
-        description="The specification of a model, its clocks, its devices, its classes and where it comes from.",
+        description="Prints a model's specification, clocks, devices, classes and provenance.",
         epilog="example:\n  crossramp info kws --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -31,8 +31,9 @@ _SUPPLIES = np.linspace(0.75, 1.25, 11)
 
 _EPILOG = f"""\
 activations: {", ".join(REGISTRY)}; each also with its own output range; all: every one
-schemes: one-shot, each cell to its own step; cumulative, to what its threshold still lacks; converted, the same with
-thresholds read back by the columns. Each before and after calibration by one point. docs/ramp.md explains them.
+Schemes: one-shot programs each cell to its own step, cumulative to what its threshold still lacks, and converted does
+the same with thresholds that the columns read back. Each is measured before and after calibration by one point.
+docs/ramp.md explains them.
 
 examples:
   crossramp linearity sigmoid tanh --bits 5 --plot linearity.png
@@ -72,8 +73,10 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument("activation", nargs="*", metavar="ACTIVATION", help="names, or all (default sigmoid tanh)")
     parser.add_argument("--bits", metavar="N", help="bits of a code: 5, or 3-8, or 4,6 (default 5)")
     options.add_model_option(parser, "take its ramps")
-    parser.add_argument("--scheme", choices=SCHEMES, action="append", help="only this scheme; more than once")
-    parser.add_argument("--chips", type=int, default=DEFAULT_CHIPS, metavar="N", help="chips (default %(default)s)")
+    parser.add_argument("--scheme", choices=SCHEMES, action="append", help="measure only this scheme (may be repeated)")
+    parser.add_argument(
+        "--chips", type=int, default=DEFAULT_CHIPS, metavar="N", help="number of chips (default %(default)s)"
+    )
     options.add_picture(parser, "staircases and INL")
     options.add_picture(parser, "the codes' error against the read voltage", "--supply-plot")
     parser.add_argument("--csv", metavar="FILE", help="write the table with all figures")

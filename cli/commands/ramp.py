@@ -36,8 +36,8 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "ramp",
-        description="The ramp that bends a conversion into an activation: its steps, the conductance each needs, INL, "
-        "DNL, and the error of the activation.",
+        description="Prints the ramp that makes a conversion an activation: its steps, the conductance of each, "
+        "INL, DNL, and the error of the activation.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -47,7 +47,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         "--scale", type=float, metavar="S", help=f"real pre-activation of one MAC unit (default {DEFAULT_SCALE:.4g})"
     )
     options.add_model_option(parser, "take its ramp")
-    parser.add_argument("--gate", choices=_GATES, help="which gate's ramp of the model")
+    parser.add_argument("--gate", choices=_GATES, help="the gate of the model whose ramp is printed")
     parser.add_argument(
         "--g-max",
         type=float,
@@ -56,7 +56,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         help="conductance of the largest step (default 150)",
     )
     options.add_picture(parser, "staircase, steps and linearity")
-    parser.add_argument("--csv", metavar="FILE", help="write one row a tick, with units")
+    parser.add_argument("--csv", metavar="FILE", help="write one row per tick, with units")
     options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
@@ -108,7 +108,7 @@ def _write(name: str, write) -> None:
 
 
 def _columns(report: RampReport) -> dict[str, list]:
-    """One entry per tick; DNL is that of the code between this tick and the next, so the last tick has none."""
+    """One entry per tick; DNL is that of the code between this tick and the next, which the last tick lacks."""
     scale = report.ramp.scale
     return {
         "tick": list(range(1, len(report.floors) + 1)),

@@ -47,9 +47,9 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     options.add_model(parser)
-    options.add_utterances(parser, seed="of --random, and of all else that is random (default 1)")
+    options.add_utterances(parser, seed="seed of --random and of everything else that is random (default 1)")
     options.add_board(parser, required=True)
-    parser.add_argument("--stage", choices=("synthesis", "layout"), help="this netlist alone (default: all there are)")
+    parser.add_argument("--stage", choices=("synthesis", "layout"), help="replay this netlist alone (default: both)")
     options.add_tools(parser)
     options.add_baud(parser)
     options.add_json(parser)

@@ -51,7 +51,9 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     )
     options.add_model(parser)
     options.add_utterances(parser)
-    parser.add_argument("--step", type=int, default=DEFAULT_STEP, metavar="T", help="which step, from 0 (default 1)")
+    parser.add_argument(
+        "--step", type=int, default=DEFAULT_STEP, metavar="T", help="number of the step, from 0 (default 1)"
+    )
     parser.add_argument(
         "--columns",
         default=str(DEFAULT_COLUMNS),
@@ -60,7 +62,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     )
     options.add_chip(parser)
     options.add_output(parser, "keep the netlists and the comparison there")
-    parser.add_argument("--deck-only", action="store_true", help="write the netlists into -o, run nothing")
+    parser.add_argument("--deck-only", action="store_true", help="write the netlists into -o, do not run them")
     options.add_force(parser)
     options.add_picture(parser, "integrators, ramp and comparators")
     options.add_json(parser)

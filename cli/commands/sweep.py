@@ -40,7 +40,7 @@ examples:
 
 A plan names model, recordings, technology, how many chips, and what is varied; docs/sweep.md has one to
 start from. DIR then holds results.parquet (results.csv without pyarrow), one row for each chip, and a picture of each
-metric. A sweep that was interrupted, by whatever, goes on with the same command.
+metric. The same command continues a sweep that was interrupted.
 """
 
 
@@ -54,19 +54,23 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     )
     parser.add_argument("plan", metavar="PLAN", help="a plan, a TOML file")
     options.add_output(parser, "the folder of the results")
-    parser.add_argument("--data", metavar="DATA", help="other recordings than the plan's: a folder, .npy, .npz, demo")
-    parser.add_argument("--chips", type=int, metavar="N", help="other than the plan's; with more, a sweep goes on")
+    parser.add_argument("--data", metavar="DATA", help="recordings, instead of the plan's: a folder, .npy, .npz, demo")
+    parser.add_argument(
+        "--chips", type=int, metavar="N", help="number of chips (default: the plan's); more extend a sweep"
+    )
     options.add_conductances(parser)
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes on this machine (default: one a core that may be used)"
+        "--workers", type=int, metavar="N", help="processes on this machine (default: the available cores)"
     )
-    parser.add_argument("--dask", metavar="ADDRESS", help="a scheduler, as tcp://host:8786, instead of processes here")
-    parser.add_argument("--csv", action="store_true", help="results.csv, also where pyarrow is installed")
-    parser.add_argument("--dry-run", action="store_true", help="only tell points, tasks, and how long it would take")
-    parser.add_argument("--yes", action="store_true", help="run it even if it takes more than an hour")
-    parser.add_argument("--restart", action="store_true", help="throw away what DIR holds of a sweep")
     parser.add_argument(
-        "--report", action="store_true", help="compute nothing; tell and draw what DIR holds, by whatever version"
+        "--dask", metavar="ADDRESS", help="use a Dask scheduler, such as tcp://host:8786, instead of processes"
+    )
+    parser.add_argument("--csv", action="store_true", help="write results.csv even if pyarrow is installed")
+    parser.add_argument("--dry-run", action="store_true", help="only report points, tasks, and how long they take")
+    parser.add_argument("--yes", action="store_true", help="run it even if it takes more than an hour")
+    parser.add_argument("--restart", action="store_true", help="discard the sweep that DIR holds")
+    parser.add_argument(
+        "--report", action="store_true", help="compute nothing; report and draw the results in DIR, of any version"
     )
     options.add_json(parser)
     parser.set_defaults(run=run)

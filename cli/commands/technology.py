@@ -21,20 +21,23 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     """Add the command to argparse's ``subparsers``."""
     parser = subparsers.add_parser(
         "technology",
-        description="What a device technology is made of: every constant with its unit and its source. A TOML file of "
-        "your own is checked on the way; begin with a copy of a shipped one (--toml).",
+        description="Prints every constant of a device technology with its unit and source, and checks a TOML file "
+        "that you wrote; begin with a copy of a shipped one (--toml).",
         epilog="examples:\n  crossramp technology\n  crossramp technology rram --model kws\n"
         "  crossramp technology rram --toml > mine.toml",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "technology", metavar="NAME", nargs="?", help="a shipped technology, or a TOML file; none: list"
+        "technology",
+        metavar="NAME",
+        nargs="?",
+        help="a shipped technology, or a TOML file (default: list the shipped ones)",
     )
     options.add_changes(parser)
     options.add_model_option(parser, "also what follows for it: capacitors, volts, currents")
     form = parser.add_mutually_exclusive_group()
     options.add_json(form)
-    form.add_argument("--toml", action="store_true", help="print it as a file to change")
+    form.add_argument("--toml", action="store_true", help="print it as a TOML file to edit")
     parser.set_defaults(run=run)
     return parser
 

@@ -39,7 +39,7 @@ examples:
   crossramp train kws --help
 
 A recipe, a TOML file, holds all that a run depends on but its data: docs/training.md. The model file is written when
-all is done, or not at all. A run that was interrupted, by whatever, goes on from its last epoch with the same command.
+all is done, or not at all. The same command continues an interrupted run from its last epoch.
 """
 
 _KWS_DESCRIPTION = """\
@@ -58,7 +58,7 @@ examples:
   crossramp train kws speech_commands_v0.02 -o aware.npz --recipe kws-aware"""
 
 _TEXT_DESCRIPTION = """\
-Train an LSTM that knows what character comes next, for a crossbar with ramp converters.
+Train an LSTM that predicts the next character, for a crossbar with ramp converters.
 
 DATA is any text in UTF-8, or a folder of them (*.txt); its end validates and tests. First a float network is trained,
 then it is fine-tuned in the hardware's own integer arithmetic, or on chips of a technology, as the recipe says. The
@@ -104,7 +104,7 @@ def _add_keywords(tasks) -> argparse.ArgumentParser:
     )
     kws.add_argument("--no-cache", action="store_true", help="keep the clips' levels nowhere")
     add = _add_changes(kws)
-    add("--words", metavar="W,W,...", help="words with a class of their own")
+    add("--words", metavar="W,W,...", help="words that are classes")
     add("--sigmoid-range", type=_real(2**-10, 2**10), metavar="R", help="real full-scale weight")
     return kws
 
@@ -112,7 +112,7 @@ def _add_keywords(tasks) -> argparse.ArgumentParser:
 def _add_text(tasks) -> argparse.ArgumentParser:
     text = tasks.add_parser(
         "text",
-        help="tell the next character (language modeling)",
+        help="predict the next character (language modeling)",
         description=_TEXT_DESCRIPTION,
         epilog=_TEXT_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -120,7 +120,7 @@ def _add_text(tasks) -> argparse.ArgumentParser:
     text.add_argument("data", metavar="DATA", type=Path, help="a text in UTF-8, or a folder of them (*.txt)")
     _add_common(text)
     add = _add_changes(text)
-    add("--embedding", type=_count(0, 1024), metavar="N", help="inputs of a character; 0: one-hot, one each")
+    add("--embedding", type=_count(0, 1024), metavar="N", help="inputs per character; 0: one-hot")
     return text
 
 
@@ -132,28 +132,33 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE",
         help=f"settings: {', '.join(shipped_recipes())}, or a file; else the task's own",
     )
-    add("--checkpoint", metavar="FILE", type=Path, help="what an interrupted run goes on from (MODEL.checkpoint)")
-    add("--restart", action="store_true", help="begin anew even where there is a checkpoint")
+    add(
+        "--checkpoint",
+        metavar="FILE",
+        type=Path,
+        help="file from which an interrupted run continues (MODEL.checkpoint)",
+    )
+    add("--restart", action="store_true", help="begin anew even if a checkpoint exists")
     add("--shelf", metavar="DIR", type=Path, help="keep trained float networks there, for runs that need an equal one")
     add("--log", metavar="DIR", type=Path, help="write scalars of every epoch there, for TensorBoard")
     options.add_json(parser)
-    add("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="that networks are trained on (%(default)s)")
-    add("--threads", type=_count(1, 1024), default=1, metavar="N", help="that torch uses (%(default)s)")
+    add("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="device to train on (%(default)s)")
+    add("--threads", type=_count(1, 1024), default=1, metavar="N", help="threads of torch (%(default)s)")
 
 
 def _add_changes(parser: argparse.ArgumentParser):
     add = parser.add_argument_group("in place of what the recipe says").add_argument
-    add("--epochs", type=_count(0, 100_000), metavar="N", help="of float training")
-    add("--qat-epochs", type=_count(0, 100_000), metavar="N", help="of fine-tuning")
-    add("--learning-rate", type=_real(0, 1), metavar="R", help="of float training")
-    add("--qat-learning-rate", type=_real(0, 1), metavar="R", help="of fine-tuning")
-    add("--batch", type=_count(2, 65536), metavar="N", help="examples a batch")
-    add("--seed", type=_count(0, 2**31 - 1), metavar="S", help="of everything random")
-    add("--units", type=_count(1, 65536), metavar="N", help="of the LSTM")
-    add("--adc-bits", type=_count(2, 8), metavar="N", help="of the ramp")
-    add("--input-bits", type=_count(2, 8), metavar="N", help="of pulse codes, with sign")
-    add("--weight-bits", type=_count(2, 8), metavar="N", help="of weights, with sign")
-    add("--bias-rows", type=_count(1, 64), metavar="N", help="driven at full scale")
+    add("--epochs", type=_count(0, 100_000), metavar="N", help="epochs of float training")
+    add("--qat-epochs", type=_count(0, 100_000), metavar="N", help="epochs of fine-tuning")
+    add("--learning-rate", type=_real(0, 1), metavar="R", help="learning rate of float training")
+    add("--qat-learning-rate", type=_real(0, 1), metavar="R", help="learning rate of fine-tuning")
+    add("--batch", type=_count(2, 65536), metavar="N", help="examples per batch")
+    add("--seed", type=_count(0, 2**31 - 1), metavar="S", help="seed of everything random")
+    add("--units", type=_count(1, 65536), metavar="N", help="units of the LSTM")
+    add("--adc-bits", type=_count(2, 8), metavar="N", help="bits of the ramp")
+    add("--input-bits", type=_count(2, 8), metavar="N", help="bits of pulse codes, with sign")
+    add("--weight-bits", type=_count(2, 8), metavar="N", help="bits of weights, with sign")
+    add("--bias-rows", type=_count(1, 64), metavar="N", help="rows driven at full scale")
     add("--lanes", type=_count(1, 65536), metavar="N", help="units updated in one clock")
     return add
 

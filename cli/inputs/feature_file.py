@@ -150,7 +150,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _array(file: BinaryIO, size: int) -> np.ndarray:
-    """The array that an open file of ``size`` bytes holds; one of :data:`_NO_HEADER` or _Short if there is none."""
+    """The array that an open file of ``size`` bytes holds; one of :data:`_NO_HEADER` or _Short if it holds no array."""
     shape, fortran, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
     if dtype.hasobject:
         raise InvalidValue("objects, which would have to be unpickled")

@@ -148,7 +148,7 @@ class Speech:
         }
 
     def _others(self) -> list[str]:
-        """Folders whose name is no class."""
+        """Folders whose name is not a class."""
         spoken = {folder_name(path) for path in self.paths} - {BACKGROUND}
         return sorted(spoken - set(self.model.class_names))
 
@@ -279,7 +279,7 @@ class Text:
         return TextScore.of(logits, self.targets[: self._streams], self.settings.logit_scale)
 
     def same(self, value: float, score: TextScore) -> bool:
-        """Whether bits are those of a score; of another part of the text nobody can say."""
+        """Whether bits are those of a score; a score of another part of the text is not compared."""
         return score.total != self.characters or abs(value - score.bits) < 1e-9
 
     # ---- what is told ---------------------------------------------------------------------------------------------

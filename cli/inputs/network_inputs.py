@@ -57,7 +57,7 @@ class Utterances:
 
 
 def from_arguments(model: Model, args: argparse.Namespace) -> Utterances:
-    """What the arguments ask for; UserError unless it is one thing, and whatever the functions below raise."""
+    """What the arguments ask for; UserError unless it is one thing, and the errors of the functions below."""
     given = {"AUDIO": bool(args.audio), "--features": args.features is not None, "--random": args.random is not None}
     if sum(given.values()) != 1:
         named = " and ".join(name for name, there in given.items() if there) or "nothing"

@@ -26,7 +26,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_option(parser, about: str) -> None:
-    """``--model MODEL`` where a command does without one; ``about`` says what for."""
+    """``--model MODEL`` of commands that also run without a model; ``about`` says what it is for."""
     parser.add_argument("--model", metavar="MODEL", help=f"{about}: {_MODEL}")
 
 
@@ -35,7 +35,7 @@ def add_subject(parser: argparse.ArgumentParser, **more) -> None:
     parser.add_argument("model", metavar="MODEL|SPEC.toml", help=_SUBJECT, **more)
 
 
-def add_utterances(parser: argparse.ArgumentParser, seed: str = "of --random (default 1)") -> None:
+def add_utterances(parser: argparse.ArgumentParser, seed: str = "seed of --random (default 1)") -> None:
     """AUDIO or what stands in its place, for :func:`.network_inputs.from_arguments`; comes last of all positionals."""
     add = parser.add_argument_group("utterances", "one of AUDIO, --features and --random").add_argument
     add("audio", metavar="AUDIO", nargs="*", help="recordings (.wav), or folders of them; demo: those of this package")
@@ -47,7 +47,7 @@ def add_utterances(parser: argparse.ArgumentParser, seed: str = "of --random (de
     )
     add("--random", type=int, metavar="N", help="N utterances of random pulse codes")
     add("--seed", type=int, metavar="S", help=seed)
-    add("--steps", type=int, metavar="T", help="of each random utterance")
+    add("--steps", type=int, metavar="T", help="steps of each random utterance")
 
 
 # ---- hardware and simulator ------------------------------------------------------------------------------------------
@@ -112,21 +112,22 @@ def add_technology(parser: argparse.ArgumentParser, about: str = ""):
     """
     from crossramp.golden.analog.technologies.technology import shipped
 
-    group = parser.add_argument_group(
-        "array", about or "what stands behind the periphery; an ideal array without --technology"
-    )
+    group = parser.add_argument_group("array", about or "array behind the periphery; without --technology an ideal one")
     names = ", ".join(shipped())
     group.add_argument("--technology", "--tech", metavar="NAME", help=f"a shipped technology ({names}), or a TOML file")
     add_changes(group)
     group.add_argument(
-        "--no", action="append", metavar="EFFECT", help="switch an effect off; more than once, or with commas, or all"
+        "--no",
+        action="append",
+        metavar="EFFECT",
+        help="switch effects off: names with commas, or all (may be repeated)",
     )
     return group
 
 
 def add_changes(parser) -> None:
     """``--set CONSTANT=VALUE``, for :func:`.chip_options.changed`."""
-    about = "change a constant, in its SI unit; more than once"
+    about = "change a constant, in its SI unit (may be repeated)"
     parser.add_argument("--set", action="append", metavar="CONSTANT=VALUE", help=about)
 
 
@@ -136,7 +137,7 @@ def add_chip(parser: argparse.ArgumentParser, several: bool = False) -> None:
     ``several``: the command samples more than one chip, and measures each under both calibrations by default.
     """
     group = add_technology(parser)
-    about = "seed of the first chip" if several else "which chip of it"
+    about = "seed of the first chip" if several else "seed of the chip"
     group.add_argument("--chip-seed", type=int, metavar="S", help=f"{about} (default {DEVICE_SEED})")
     add_calibration(group, both=several)
     add_conductances(group)
@@ -159,7 +160,7 @@ def add_calibration(parser, both: bool = False) -> None:
 def add_conductances(parser) -> None:
     """The options that :func:`.cell_files.files_of` reads."""
     add = parser.add_argument
-    about = "cells as measured: .npz or .csv, or AIHWKit's CSV; more than once"
+    about = "measured cells: .npz or .csv, or AIHWKit's CSV (may be repeated)"
     add("--conductances", action="append", metavar="FILE", help=about)
     about = "full-scale weight in AIHWKit's CSV (default its own)"
     add("--conductances-g-max", type=float, metavar="µS", help=about)
@@ -170,7 +171,7 @@ def add_conductances(parser) -> None:
 
 def add_json(parser) -> None:
     """``--json``."""
-    parser.add_argument("--json", action="store_true", help="print everything as JSON, and nothing else, on stdout")
+    parser.add_argument("--json", action="store_true", help="print all results as JSON on stdout")
 
 
 def add_output(parser: argparse.ArgumentParser, about: str = "the folder to write", **more) -> None:

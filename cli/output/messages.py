@@ -25,7 +25,7 @@ NOTICE = 25
 
 @contextlib.contextmanager
 def shown() -> Iterator[None]:
-    """Inside, messages of this package are lines on stderr, Python warnings of its own among them, each text once.
+    """Inside, messages of this package are lines on stderr, its Python warnings among them, each text once.
 
     Warnings of other packages keep their form and their filters.
     """
@@ -70,12 +70,12 @@ class _Lines(logging.Handler):
         head = "crossramp: warning: " if record.levelno == logging.WARNING else "crossramp: "
         if Progress.current is not None:
             Progress.current.clear()
-        with contextlib.suppress(OSError):  # nobody may be listening
+        with contextlib.suppress(OSError):  # stderr may be closed
             print(head + on_one_line(record.getMessage()), file=sys.stderr, flush=True)
 
 
 class Progress:
-    """One line on stderr that overwrites itself; where stderr is no terminal, at most a line for each stage.
+    """One line on stderr that overwrites itself; if stderr is not a terminal, at most one line for each stage.
 
     With ``--quiet`` it shows nothing.
 
@@ -117,5 +117,5 @@ class Progress:
 
     @property
     def _wanted(self) -> bool:
-        # Outside of a command, as in tools/, nobody has chosen a level.
+        # Outside of a command, as in tools/, the level is not set.
         return LOGGER.level == logging.NOTSET or LOGGER.isEnabledFor(NOTICE)

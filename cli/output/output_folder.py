@@ -39,7 +39,7 @@ def written_folder(path: str | Path, force: bool = False) -> Iterator[Path]:
     check_folder(path, force)
     target = path.resolve()
     name = f".{target.name}.{secrets.token_hex(4)}.{_UNFINISHED}"
-    # Inside a folder that is there: it may be a mount, and what it lies in may not be ours to write.
+    # Inside a folder that exists: it may be a mount whose parent folder is not writable.
     unfinished = target / name if path.is_dir() else target.with_name(name)
     try:
         unfinished.mkdir(parents=True)

@@ -154,7 +154,7 @@ def _draw_comparators(ax, spec: Specification, waves: StepWaves) -> None:
         high = waves.comparators[:, rows].T & read
         rgb = [int(color[k : k + 2], 16) / 255 for k in (1, 3, 5)]
         image[rows][high] = [*rgb, 1]
-        # High, but nobody looks: in the second conversion only bank g's are read.
+        # High, but not read: in the second conversion only bank g's comparators count.
         if gate not in spec.conversions[1]:
             image[rows][high & waves.controls["state"]] = [0.9, 0.9, 0.9, 1]
     ax.imshow(image, aspect="auto", interpolation="nearest", extent=(0, image.shape[1], spec.columns, 0))

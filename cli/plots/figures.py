@@ -38,7 +38,7 @@ def check_format(path: Path | str) -> None:
 
 
 def own_settings(draw: Callable) -> Callable:
-    """A function that draws, under the settings of this project whatever the caller's are; they come back after it."""
+    """A drawing function under this project's settings of matplotlib; the caller's settings return after it."""
 
     @functools.wraps(draw)
     def drawn(*given, **options):
@@ -110,7 +110,7 @@ def _matplotlib():
     try:
         import matplotlib
     except UnicodeDecodeError as error:
-        raise UserError(f"matplotlibrc in the working directory is no UTF-8 text ({error}); remove it") from None
+        raise UserError(f"matplotlibrc in the working directory is not UTF-8 text ({error}); remove it") from None
     finally:
         log.setLevel(level)
         os.environ.pop("MATPLOTLIBRC")

@@ -79,7 +79,7 @@ def plot_step(
     shown.set_title("comparators; circles: what the model latches on each tick", loc="left", fontsize=10)
     volts.set_ylabel("mV")
     volts.set_title("integrators and ramp, as values (not inverted)", loc="left", fontsize=10)
-    # Beside the panel's title: nothing is drawn there, whatever the waveforms do.
+    # Beside the panel's title: no waveform reaches there.
     volts.legend(loc="lower right", bbox_to_anchor=(1, 0.98), frameon=False, fontsize=9, ncols=5)
     apart.set(ylabel="µV", xlabel="ns")
     apart.set_title("ngspice minus behavioral model", loc="left", fontsize=10)

@@ -98,7 +98,7 @@ def _send(process: Process, number: int) -> None:
 
 
 def _childless() -> bool:
-    """Whether Linux says at once that there are none; a look at all processes of a machine takes a while."""
+    """Whether Linux reports at once that there are no children; listing all processes of a machine takes a while."""
     try:
         return not any(map(_children_of_thread, os.listdir("/proc/self/task")))
     except OSError:

@@ -10,7 +10,7 @@ status   meaning
 2        invalid input, a missing tool, a board that does not answer: one line says what to do
 3        a build failed, a simulation or a worker process stopped before its result, memory ran out
 70       an internal error, which is a bug of crossramp
-128 + n  ended by signal n: 129 SIGHUP, 130 Ctrl-C, 141 nobody reads the output, 143 SIGTERM
+128 + n  ended by signal n: 129 SIGHUP, 130 Ctrl-C, 141 the output is closed, 143 SIGTERM
 =======  ===============================================================================================
 
 An error of crossramp states its status (:mod:`crossramp.golden.common.errors`).
@@ -28,7 +28,7 @@ from crossramp.golden.common.wording import printable
 HELP = """\
 exit status: 0 done; 1 hardware and golden model differ; 2 invalid input, a missing tool, or a board that does not
              answer; 3 a build failed, or a simulation or a worker process stopped; 70 an internal error, which is a
-             bug of crossramp; 129, 130, 143 ended by SIGHUP, Ctrl-C, SIGTERM; 141 nobody reads the output"""
+             bug of crossramp; 129, 130, 143 ended by SIGHUP, Ctrl-C, SIGTERM; 141 the output was closed"""
 
 #: Classes of other packages, by module and name; a module that was never imported has raised none of them.
 _OF_OTHERS = {
@@ -39,7 +39,7 @@ _OF_OTHERS = {
 
 
 def of_error(error: Exception) -> ExitStatus:
-    """The status that an error ends a command with; an error that nobody foresaw is a bug of crossramp."""
+    """The status that an error ends a command with; an unexpected error is a bug of crossramp."""
     if isinstance(error, CrossrampError):
         return error.exit_status
     for name, status in _OF_OTHERS.items():

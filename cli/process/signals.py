@@ -17,7 +17,7 @@ ENDING = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM", sign
 
 
 class Interruption(KeyboardInterrupt):
-    """A signal came; whatever handles Ctrl-C handles this."""
+    """A signal came; the handlers of Ctrl-C handle this too."""
 
 
 class _Watch:

@@ -15,5 +15,5 @@ def content_hash(content: str | bytes, digits: int = DIGITS) -> str:
 
 
 def json_hash(content: Any, digits: int = DIGITS) -> str:
-    """Of JSON types, whatever the order of their keys."""
+    """Hash of JSON types; the order of keys does not change it."""
     return content_hash(json.dumps(content, sort_keys=True), digits)

@@ -21,7 +21,7 @@ def home() -> Path | None:
 
 
 def expanded(path: str | Path) -> Path:
-    """A path with ``~`` and ``~user`` at its beginning replaced; InvalidValue where there is no such home."""
+    """A path with ``~`` and ``~user`` at its beginning replaced; InvalidValue if that home does not exist."""
     try:
         return Path(path).expanduser()
     except RuntimeError:

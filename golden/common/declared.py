@@ -32,7 +32,7 @@ class Declaration:
         ``"integer"``; ``"float"``; ``"number"``: a real one, where an int that is given stays one; or ``"rising"``: as
         many rising real numbers as the default has.
     choices : collection of str
-        The allowed texts; empty: it is no text.
+        The allowed texts; empty if the field is not a text.
     neutral : int or None
         The value with which stored forms leave it out: that of objects made before there was one.
     """

@@ -51,6 +51,6 @@ class CrossrampWarning(UserWarning):
 
 
 class UserError(CrossrampError):
-    """Something that the user of a command can mend; commands alone raise it."""
+    """An error that the user of a command can correct; commands alone raise it."""
 
     exit_status = ExitStatus.REFUSED

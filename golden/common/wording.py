@@ -12,7 +12,7 @@ __all__ = ["printable", "shell_word", "suggestion"]
 
 
 def printable(text: object) -> str:
-    """The text on one line: characters that do not print, such as line feeds, and bytes that are no UTF-8 as escapes.
+    """The text on one line: characters that do not print, such as line feeds, and bytes that are not UTF-8 as escapes.
 
     ``'a\\nb'`` becomes the four characters a, backslash, n, b.
     """

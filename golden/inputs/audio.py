@@ -154,7 +154,7 @@ def read_wav(
 
 
 def _check_kind(file: BinaryIO, size: int, path: str | os.PathLike[str], sample_rate: int) -> None:
-    """InvalidValue for what is no RIFF WAVE file."""
+    """InvalidValue if the file is not a RIFF WAVE file."""
     name, head = printable(os.fspath(path)), file.read(32)
     if size == 0:
         raise InvalidValue(f"{name}: not a PCM WAV file (the file is empty); copy or record it again")

@@ -125,7 +125,7 @@ class TextSettings:
             (char,) = error.args
             where = f"character {text.index(char) + 1} of the text"
             raise InvalidValue(
-                f"{where}, {char!r} (U+{ord(char):04X}), is none of the {len(self.vocabulary)} that the model knows: "
+                f"{where}, {char!r} (U+{ord(char):04X}), is not one of the {len(self.vocabulary)} known ones: "
                 f"{_some(self.vocabulary)}; leave it out, or train on a text that has it"
             ) from None
 

@@ -71,7 +71,7 @@ class LinkModel:
         return answers
 
     def respond(self, frame: Frame) -> Frame | None:
-        """The answer to one frame that fits the board's buffer; None: the frame is somebody's answer, ignored."""
+        """The answer to one frame that fits the board's buffer; None: the frame is itself an answer and is ignored."""
         if frame.command & ANSWER:
             return None
         try:

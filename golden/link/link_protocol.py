@@ -36,7 +36,7 @@ class Command(enum.IntEnum):
 
     ECHO = 0x01  # payload: anything. Answer: the same
     STATUS = 0x02  # payload: none. Answer: a StatusBlock
-    RESET = 0x03  # payload: tag. Whatever runs is dropped; steps 0, 1, ... of utterance `tag` may follow
+    RESET = 0x03  # payload: tag. A running step is dropped; steps 0, 1, ... of utterance `tag` may follow
     STEP = 0x04  # payload: tag (1), step (4), last (1), pulse codes (1 each, signed)
     READ = 0x10  # payload: word (4), count of words (1). Answer: the words
     WRITE = 0x20  # payload: word (4), words (at least one)
@@ -67,7 +67,7 @@ class Status(enum.IntEnum):
 
 
 class Fault(enum.IntFlag):
-    """Why something was dropped without an answer, since the last RESET."""
+    """Why a frame was dropped without an answer, since the last RESET."""
 
     LINE = 1  # a byte without its stop bit
     ESCAPE = 2  # ESC followed by neither ESC_END nor ESC_ESC
@@ -97,7 +97,7 @@ class StatusBlock:
     answer : int
         Class index.
     clocks : int
-        Clocks that something was being computed, since RESET.
+        Clocks spent computing, since RESET.
     waiting : int
         Those of them on which the array made the periphery wait.
     faults : Fault

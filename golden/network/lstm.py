@@ -59,7 +59,7 @@ class Lstm:
         return np.zeros((batch, self.spec.units), np.int64), np.zeros((batch, self.spec.hidden), np.int64)
 
     def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray, number: np.ndarray | int = 0) -> Trace:
-        """One time step, on whatever array: the same arithmetic as the gateware's.
+        """One time step, on any array: the same arithmetic as the gateware's.
 
         Parameters
         ----------

@@ -356,12 +356,12 @@ def _checked_names(names, count: int) -> tuple[str, ...]:
     names = (names,) if isinstance(names, str) else tuple(names)
     for name in names:
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
-            raise InvalidValue(f"class name {name!r} is no printable text")
+            raise InvalidValue(f"class name {name!r} is not printable text")
     if len(names) != count:
         raise InvalidValue(f"there are {len(names)} class names for {count} classes")
     seen = set()
     for name in names:
         if name in seen:
-            raise InvalidValue(f"class name {name!r} is there twice")
+            raise InvalidValue(f"class name {name!r} appears twice")
         seen.add(name)
     return names

@@ -30,7 +30,7 @@ class WeightArray:
     shape, limit : callable
         From a Specification to the array's shape, and to the largest magnitude.
     needs : str
-        The parameter of the specification without which there is no such array; empty: every network has it.
+        The parameter of the specification that networks with this array set; empty: every network has it.
     """
 
     field: str

@@ -96,7 +96,7 @@ def activation(text: str) -> Activation:
     Raises
     ------
     InvalidValue
-        For an unknown name (the known ones are listed) or a range that is no range.
+        If the name is unknown (the message lists the known ones) or the range is empty.
     """
     match = _FORM.fullmatch(text.replace(" ", "")) if isinstance(text, str) else None
     if match is None or match["name"] not in REGISTRY:

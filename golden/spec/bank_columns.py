@@ -100,7 +100,7 @@ class BankColumns:
 
 
 def parse_columns(spec: "BankColumns", names: Sequence[str]) -> list[int]:
-    """Columns called ``i0``, ``f3``, ...; InvalidValue for one that is not there, or there twice."""
+    """Columns called ``i0``, ``f3``, ...; InvalidValue for an unknown or a repeated column."""
     found = []
     for name in names:
         bank, unit = name[:1], name[1:]

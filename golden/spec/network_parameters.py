@@ -12,7 +12,7 @@ CELLS = {cell.name: cell for cell in (LSTM,)}
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkParameters:
-    """What is computed, whatever converts and however fast.
+    """What the network computes, independent of the converter and of the implementation.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ def load_spec(path: str | os.PathLike) -> Specification:
     Raises
     ------
     SpecificationError
-        For a file that cannot be read, is no TOML, or holds an unknown, missing or illegal parameter; one line that
+        For a file that cannot be read, is not TOML, or holds an unknown, missing or illegal parameter; one line that
         starts with the path.
     """
     path = Path(path)

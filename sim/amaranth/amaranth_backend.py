@@ -79,9 +79,9 @@ Part = tuple[Trace, int]
 
 def _simulate_shared(network: Network, x: np.ndarray, array: ArraySetup, jobs: int | None, progress) -> list[Part]:
     spec = network.spec
-    array.port(spec)  # an error of its own, before any process starts
+    array.port(spec)  # raises InvalidValue before any process starts
     clocks = len(x) * x.shape[1] * spec.clocks_per_step
-    # A process of its own pays only where it has more to do than to build the simulation.
+    # A further process pays only if it does more than build the simulation.
     jobs = min(jobs or os.cpu_count() or 1, len(x), max(clocks // _PORTION_CLOCKS, 1))
     if isinstance(array.content, Array):
         jobs = 1  # the caller's own object: it cannot be in several processes

@@ -25,8 +25,8 @@ class ArraySetup:
         :class:`~crossramp.golden.analog.conversion.device_array.DeviceArray`, noise included. An
         :class:`.array_interface.Array` stands behind the boundary itself, in Amaranth's simulator.
     calibration : int or None
-        The calibration port throughout: bit k * calibration_cells + n selects cell n of ramp k. None: the cells that a
-        device instance has where nobody has calibrated (its ``nominal``), and none of any other array.
+        The calibration port throughout: bit k * calibration_cells + n selects cell n of ramp k. None selects
+        the ``nominal`` cells of a device instance, and no cells of any other array.
     """
 
     content: Programming | DeviceInstance | Array | None = None

@@ -10,8 +10,8 @@ class ClockedDevice:
     """Integrators, ramps and comparators of one device instance; :class:`.python_array.ArrayModel` reads the pins for
     it.
 
-    A conversion is numbered, and draws its noise, on the first clock of ``hold`` behind a window: a window that a reset
-    cuts short is none, and a ramp that starts again without a window repeats its noise.
+    A conversion is numbered, and draws its noise, on the first clock of ``hold`` after a window.
+    A window that a reset cuts short does not count, and a ramp that starts again without a window repeats its noise.
 
     Parameters
     ----------

@@ -168,8 +168,7 @@ def write_device(device: DeviceInstance, folder: Path | str) -> Path:
 def calibration_port(spec: Specification, calibration: int | None, programming) -> int:
     """What to drive on the calibration port: ``calibration``, bit k * calibration_cells + n for cell n of ramp k.
 
-    None: the cells that a device instance has chosen where nobody has calibrated (its ``nominal``), and none of
-    any other ``programming``.
+    None selects the ``nominal`` cells of a device instance, and no cells of any other ``programming``.
 
     Raises
     ------

@@ -72,7 +72,7 @@ def _logs(spec: Specification) -> str:
 
 
 def _last_beat(spec: Specification, record: Record) -> int:
-    """The bits that mean something in a step's last beat: the monitors show anything beyond the last unit."""
+    """The significant bits of a step's last beat; the monitors show arbitrary values beyond the last unit."""
     units = spec.units % spec.lanes
     ones = {slot.name: np.where(np.arange(slot.count) < units, -1, 0)[None, :] for slot in record.slots}
     return record.pack(ones)[0]

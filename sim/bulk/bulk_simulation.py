@@ -154,7 +154,7 @@ def _run(command, folder: Path, ends: np.ndarray, progress) -> str:
 
 
 def _finished(folder: Path, ends: np.ndarray) -> int:
-    """Utterances that are through, by the answers that are there."""
+    """Number of finished utterances, from the answers received so far."""
     answers = folder / "answers.bin"
     return int(np.searchsorted(ends, answers.stat().st_size // 4, side="right")) if answers.exists() else 0
 

@@ -273,7 +273,7 @@ class _Verilog:
             self.stop()
 
     def stop(self):
-        """End the process, whatever it does, and remove its files."""
+        """End the process, even if it is busy, and remove its files."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.communicate()

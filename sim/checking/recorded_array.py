@@ -9,7 +9,7 @@ from crossramp.golden.spec.specification import Specification
 
 
 class RecordedArray:
-    """Gives the recorded conversions, one after the other, whatever pulses it is driven with.
+    """Returns the recorded conversions, one after the other, for any pulses that drive it.
 
     An :class:`~crossramp.golden.network.array_protocol.Array` of one utterance at a time (batch 1): its codes are what
     the capture banks latch from the recorded comparators, well-behaved or not.

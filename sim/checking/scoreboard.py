@@ -125,7 +125,7 @@ class Scoreboard:
             hint = "; an array behind the boundary gives MACs only if it has finish()" if name == "macs" else ""
             raise MismatchError(f"{name}: nothing was observed{hint}")
         if expected is None:
-            raise MismatchError(f"{name}: the golden trace has none to compare with")
+            raise MismatchError(f"{name}: the golden trace has no such value to compare with")
         expected, got = np.asarray(expected), np.asarray(got)
         if expected.shape != got.shape or not expected.ndim:
             raise MismatchError(f"{name}: expected the shape {expected.shape}, got {got.shape}")

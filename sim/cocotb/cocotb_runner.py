@@ -146,7 +146,7 @@ def build_cocotb(
     waves: bool = False,
     folder: Path | str | None = None,
 ) -> CocotbBuild:
-    """Build Verilog sources for cocotb, unless an equal build is there.
+    """Build Verilog sources for cocotb, unless an equal build exists.
 
     Parameters
     ----------

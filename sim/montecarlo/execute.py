@@ -30,7 +30,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VE
 _DEATHS = 5  # of workers in a row, without a task that ends
 _END = 60  # s that a worker has to end after SIGTERM
 
-_KNOCKS, _KNOCK = 20, 0.5  # how often to knock where nobody listens, in case a scheduler is starting, and s in between
+_KNOCKS, _KNOCK = 20, 0.5  # attempts to connect while a scheduler may be starting, and s in between
 _ASK = 10  # s that a scheduler has for an answer before it is asked again
 _SILENT = 30  # questions in a row without an answer, after which a scheduler is gone: five minutes
 _LOSSES = 5  # of tasks in a row, by a scheduler that answers, without a task that ends
@@ -144,13 +144,14 @@ def _run_here(task: dict) -> list[dict]:
 class Cluster:
     """A Dask cluster, by the address of its scheduler.
 
-    A scheduler that answers late is asked again as long as it shows any sign of life: that somebody listens at its
-    address is known from the system, which answers however busy the scheduler is; that it lives, from its answers.
+    A scheduler that answers late is asked again as long as it shows any sign of life.
+    The operating system tells whether a process listens at the address, however busy that process is;
+    the scheduler's answers tell that it lives.
 
     Raises
     ------
     ClusterError
-        If dask is missing, nobody listens at the address, or what listens there does not answer for minutes.
+        If dask is missing, no process listens at the address, or the one that listens does not answer for minutes.
     """
 
     def __init__(self, address: str):
@@ -168,10 +169,10 @@ class Cluster:
         try:
             self._place = None
             if not address.startswith("ucx://"):  # whose addresses this does not know
-                # A client with an address that is none leaves a trace behind, twenty seconds later.
+                # A client with an invalid address prints a traceback twenty seconds later.
                 self._place = distributed.comm.get_address_host_port(address)
             self._knock()
-            # The client itself would wait for ever for somebody who listens and says nothing.
+            # The client itself would wait forever for a process that listens and never answers.
             asyncio.run(_shake_hands(distributed, address, patience))
             self._client = distributed.Client(address, timeout=patience, set_as_default=False)
         except (OSError, ValueError, TypeError, RuntimeError, ImportError, ArithmeticError, MemoryError) as error:

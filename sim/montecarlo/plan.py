@@ -23,7 +23,7 @@ METRICS = {
     "dnl": "largest differential non-linearity of any ramp, in LSB",
     "missing_codes": "codes that no MAC converts to, of all ramps",
 }
-#: Axes that are no constants of the technology.
+#: Axes that are not constants of the technology.
 OTHER_AXES = ("technology", "adc_bits", "calibration", "switches", "pair", "ramp", "read_mode")
 _FIELDS = ("model", "data", "technology", "chips", "seed", "metrics", "switches", "axes", "constants", "plot")
 _PLOT = ("metric", "x", "curves")
@@ -117,7 +117,7 @@ def load_plan(path: str | Path) -> Plan:
     except OSError as error:
         raise PlanError(f"{path}: cannot be read ({error.strerror or error}); give a plan, a TOML file") from None
     except UnicodeDecodeError:
-        raise PlanError(f"{path}: is no UTF-8 text; give a plan, a TOML file") from None
+        raise PlanError(f"{path}: is not UTF-8 text; give a plan, a TOML file") from None
     return parse_plan(text, str(path), path.parent)
 
 

@@ -41,7 +41,7 @@ class Score:
     Raises
     ------
     InvalidValue
-        If there are no recordings, their numbers differ, or a label is not a class: nothing would be compared.
+        If labels or answers are empty, their numbers differ, or a label is not a class.
     """
 
     answers: np.ndarray

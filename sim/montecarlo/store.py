@@ -2,7 +2,7 @@
 """The folder of a sweep's results: one file for each finished task, so that a kill loses only what was running.
 
 ``sweep.json`` says what the results belong to, and ``plan.toml`` is a copy of the plan.
-``parts/`` has a file for each finished task, complete or not there at all, with a hash of its content.
+``parts/`` has a file for each finished task, complete or absent, with a hash of its content.
 ``results.parquet`` or ``results.csv`` has all rows in order once the sweep is done.
 A lock keeps a second sweep out; the system releases it with its holder, however that ends.
 """
@@ -38,7 +38,7 @@ class Store:
     plan : Plan
     problem : Problem
     code : str or None
-        The version of the code, :func:`code_version`; None: whatever the folder's results were made by, to tell them.
+        The version of the code, :func:`code_version`; None accepts results of any version, to report them.
     restart : bool
         Throw away what the folder holds of another sweep.
 
@@ -70,7 +70,9 @@ class Store:
         if self.folder.is_dir() and any(self.folder.iterdir()) and not self.begun:
             left = [entry.name for entry in self.folder.iterdir() if entry.name not in (".lock", _PARTS)]
             if left:
-                raise StoreError(f"{self.folder}: holds files that are no sweep's ({left[0]}); give another folder")
+                raise StoreError(
+                    f"{self.folder}: holds files that do not belong to a sweep ({left[0]}); give another folder"
+                )
 
     @property
     def sweep(self) -> str:
@@ -232,7 +234,7 @@ def _version(golden: Path, here: Path) -> str:
 
 
 def write(path: Path, data: bytes) -> None:
-    """A file that is whole, or as it was before, whatever happens meanwhile."""
+    """A file that is written completely or left as it was, even if the process ends meanwhile."""
     with whole_file(path, durable=True) as draft:
         draft.write_bytes(data)
 

@@ -117,7 +117,7 @@ def replay(
     seed : int
         Of the random start.
     build : BuildOptions
-        Registers start at random whatever its ``random_start`` says.
+        Its ``random_start`` has no effect: registers always start at random.
 
     Raises
     ------

@@ -108,7 +108,7 @@ def build(
     Raises
     ------
     InvalidValue
-        For columns that are not there, or waves of another specification.
+        If a column does not exist, or the waves belong to another specification.
     """
     return _Writer(array, waves, list(columns), accuracy or Accuracy(), levels).deck(title)
 
@@ -374,7 +374,7 @@ class _Writer:
             for tick, at in enumerate(conversion.latched):
                 levels[at:] = self.levels[ramp, tick + 1]
             levels[conversion.latched[-1] + 1 :] = 0.0
-        self.note(f"ramp{ramp}: {self.spec.ramps[ramp].text}, a generator of its own")
+        self.note(f"ramp{ramp}: {self.spec.ramps[ramp].text}, with a generator")
         self.source(f"ramp{ramp}", -levels)
 
     # ---- analysis ----------------------------------------------------------------------------------------------------

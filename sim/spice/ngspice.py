@@ -149,7 +149,8 @@ def read_raw(data: bytes) -> Waveforms:
     except (KeyError, ValueError, IndexError):
         raise SpiceError("ngspice's raw file cannot be read; is this an ngspice of another kind?") from None
     if fields.get("Flags", "").strip() != "real" or not names or names[0] != "time" or not points:
-        raise SpiceError(f"ngspice's raw file holds {fields.get('Plotname', 'something')!r}, no transient analysis")
+        held = fields.get("Plotname", "something else")
+        raise SpiceError(f"ngspice's raw file holds {held!r} instead of a transient analysis")
     vectors = {re.sub(r"^v\((.*)\)$", r"\1", name): values[:, k].copy() for k, name in enumerate(names)}
     return Waveforms(vectors.pop("time"), vectors)
 

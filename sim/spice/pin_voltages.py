@@ -75,7 +75,7 @@ def corners(levels: np.ndarray, clock: float, edge: float) -> list[tuple[float, 
     """Corners (seconds, level) of a line that takes ``levels[n]`` in clock n.
 
     A change takes ``edge`` seconds from the clock edge on, as behind a flip-flop. Rising and falling edges are alike,
-    so the area of a pulse is its length in clocks, whatever the edge.
+    so the area of a pulse is its length in clocks for any edge.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ def build_once(
     folder: Path | str | None = None,
     check: Callable[[Path], None] | None = None,
 ) -> Path:
-    """The folder of a build, made by ``make`` unless an equal one is there.
+    """The folder of a build, made by ``make`` unless an equal one exists.
 
     Safe against several processes that want the same build: one makes it, the others wait. As long as this process
     lives, or uses no more than some dozens of other entries, none removes it (:func:`remove`).
@@ -72,7 +72,7 @@ def build_once(
     OSError
         If the folder cannot be written.
     Exception
-        Whatever ``make`` and ``check`` raise.
+        What ``make`` and ``check`` raise.
     """
     digest = hashlib.sha256()
     for part in content:
@@ -89,7 +89,7 @@ def build_once(
             if not kept:
                 _LOG.info("building %s", place)
                 _build(place, make, check)
-            # Nobody can remove it in between: that takes an exclusive lock, and this is no moment without one.
+            # No process can remove it in between: that takes an exclusive lock, and a lock is held all the time.
             fcntl.flock(lock, fcntl.LOCK_SH)
     except BaseException:
         lock.close()
@@ -226,7 +226,7 @@ class Entry:
 def entries(folder: Path | str | None = None) -> list[Entry]:
     """All builds in a cache folder, the one used last first; none if the folder does not exist.
 
-    Folders that are not named as :func:`build_once` names them are no builds, and not listed.
+    Only folders with names as :func:`build_once` gives them are listed.
     """
     folder, found = cache_folder(folder), []
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):

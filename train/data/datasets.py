@@ -63,7 +63,7 @@ def class_names(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def cache_file(folder: Path | str, settings: FeatureSettings) -> Path:
-    """Where the levels of a folder are kept unless somebody says otherwise: in the user's cache folder.
+    """Where the levels of a folder are kept by default: in the user's cache folder.
 
     One file for each folder and front end, so that recipes with different front ends do not read all data again.
     """
@@ -323,7 +323,7 @@ def _from_cache(cache: Path | str | None, key: str) -> tuple[np.ndarray, _Remark
                 (int(place), kind, text) for place, kind, text in json.loads(str(stored["remarks"]))
             ]
     except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile):
-        return None  # a damaged cache is no worse than none: it is written anew
+        return None  # a damaged cache counts as missing: it is written anew
 
 
 def _to_cache(cache: Path, key: str, levels: np.ndarray, remarks: _Remarks) -> None:

@@ -56,7 +56,7 @@ class TextCorpus:
 def load_text(path: Path | str, settings: Text) -> TextCorpus:
     """Reads a file, or the files ``*.txt`` of a folder in the order of their names, a line's end between two.
 
-    A byte order mark is dropped, and every line ends in a line feed, whatever its line end was.
+    A byte order mark is dropped, and every line end becomes a line feed.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def load_text(path: Path | str, settings: Text) -> TextCorpus:
     Raises
     ------
     InvalidValue
-        For nothing there, a file that cannot be read or is no UTF-8, a text that is empty, too short or of too many
+        For nothing there, a file that cannot be read or is not UTF-8, a text that is empty, too short or of too many
         different characters; one line.
     """
     text = read_text(path)
@@ -95,7 +95,7 @@ def load_text(path: Path | str, settings: Text) -> TextCorpus:
 
 
 def read_text(path: Path | str) -> str:
-    """The text as :func:`load_text` reads it, whatever it holds; raises InvalidValue for none."""
+    """The text as :func:`load_text` reads it, with any content; raises InvalidValue for an empty text."""
     path = Path(path)
     text = _joined([_read(file) for file in _files(path)])
     if not text.strip():
@@ -153,7 +153,7 @@ def _read(path: Path) -> str:
         # The decoder counts behind a byte order mark.
         start = error.start + (3 if content.startswith(b"\xef\xbb\xbf") else 0)
         raise InvalidValue(
-            f"{path}: is no UTF-8: byte {content[start]:#04x} at offset {start} ({error.reason}); convert it, for "
+            f"{path}: is not UTF-8: byte {content[start]:#04x} at offset {start} ({error.reason}); convert it, for "
             "instance with iconv -f WINDOWS-1252 -t UTF-8"
         ) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")

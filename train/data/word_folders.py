@@ -133,7 +133,7 @@ def splits(folder: Path | str) -> Callable[[str], str]:
 
 
 def is_data_set(folder: Path | str) -> bool:
-    """Whether a folder is a whole data set, to be split, and not a set to measure on, which has silence of its own."""
+    """Whether a folder is a whole data set, to be split, and not a set to measure on, which contains silence."""
     folder = Path(folder)
     if any((folder / name).is_dir() for name in (SILENCE, UNKNOWN)):
         return False
@@ -166,7 +166,7 @@ def label_of(word: str, classes: tuple[str, ...]) -> int:
     Raises
     ------
     InvalidValue
-        If the word is no class and there is no ``_unknown_``.
+        If neither the word nor ``_unknown_`` is a class.
     """
     if word in classes:
         return classes.index(word)
@@ -194,7 +194,7 @@ def labeled_recordings(
     Raises
     ------
     InvalidValue
-        If there is no recording, a folder is no class, or, without ``findings``, what
+        If there is no recording, a folder is not a class, or, without ``findings``, what
         :func:`~crossramp.golden.inputs.recordings.read_clip` raises.
     """
     files = word_files(folder, classes, Findings() if findings is None else findings)
@@ -212,7 +212,7 @@ def split_recordings(
 ) -> Recordings:
     """One split of a whole data set as a set to measure on, put together like the official one.
 
-    Of words that are no class, and of silence, there are as many clips as a word has on average. The other words' are
+    Words that are not classes, and silence, have as many clips as a word has on average. The other words' are
     chosen by a hash of their names. Silence is pieces of the background noise, spread over it, from silent to as loud
     as it is. Nothing is random. With ``speakers`` the spoken clips of other speakers are taken out of that set.
 

@@ -94,7 +94,7 @@ class Recipe:
         Raises
         ------
         RecipeError
-            For a technology that is not there or wrong, or a constant it has not.
+            If the technology does not exist or is wrong, or does not have a constant.
         """
         return None if self.devices is None else self.devices.load(self.folder)
 

@@ -71,7 +71,7 @@ class Augmentation:
     silence_gain_db: tuple[float, float] = declared(
         "gain of noise that stands for silence, dB", -300, 60, default=(-60.0, 3.0)
     )
-    digital_silence_probability: float = declared("share of silence that is none at all", 0, 1, default=0.05)
+    digital_silence_probability: float = declared("share of silence clips that are digital zeros", 0, 1, default=0.05)
 
     def __post_init__(self) -> None:
         check(self, RecipeError, "augmentation")
@@ -162,12 +162,12 @@ class Devices:
         object.__setattr__(self, "constants", {name: constants[name] for name in sorted(constants)})
 
     def load(self, folder: Path) -> Technology:
-        """The technology with the constants that differ; a file that is not there is looked for in ``folder``.
+        """The technology with the constants that differ; a missing file is also looked for in ``folder``.
 
         Raises
         ------
         RecipeError
-            For a technology that is not there or wrong, or a constant it has not.
+            If the technology does not exist or is wrong, or does not have a constant.
         """
         try:
             beside = folder / self.technology

@@ -31,7 +31,7 @@ class Checkpoint:
     identity : dict of str
         What the run is: a checkpoint in which one of them differs belongs to another.
     restart : bool
-        Takes no notice of a file that is there.
+        Ignores a checkpoint that exists.
     remedy : str
         The end of a message about a file that cannot be used.
 
@@ -102,14 +102,14 @@ class Checkpoint:
         anew = self._remedy
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of files that are somebody else's pickles
+                warnings.simplefilter("ignore")  # about pickles of other programs
                 content = torch.load(self.path, map_location="cpu", weights_only=True)
         except OSError as error:
             raise InvalidValue(f"{self.path}: cannot be read ({error.strerror or error}); {anew}") from None
         except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError):
             raise InvalidValue(f"{self.path}: is damaged, or no checkpoint; {anew}") from None
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
-            raise InvalidValue(f"{self.path}: is no checkpoint of crossramp; {anew}")
+            raise InvalidValue(f"{self.path}: is not a checkpoint of crossramp; {anew}")
         if content.get("version") != _VERSION or not isinstance(content.get("identity"), dict):
             raise InvalidValue(
                 f"{self.path}: is a checkpoint of version {content.get('version')!r}, known: {_VERSION}; {anew}"

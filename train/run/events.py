@@ -20,7 +20,7 @@ def check_writer() -> None:
 
 
 class EventFile:
-    """A new file of scalars in a folder, which is made where there is none; one run after another may use the folder.
+    """A new file of scalars in a folder, which is made if it does not exist; several runs may use one folder in turn.
 
     Raises
     ------

@@ -74,7 +74,7 @@ def run_stages(
     shelf: Path | None = None,
     device: str = "cpu",
 ) -> dict[str, Done]:
-    """Trains one stage after the other; a stage of 0 epochs that nobody learns from is left out.
+    """Trains one stage after the other; a stage of 0 epochs is left out unless another stage starts from its network.
 
     Parameters
     ----------

@@ -199,7 +199,7 @@ def _archive(path: Path, technology: Technology) -> dict[str, np.ndarray]:
     arrays = {}
     for name, values in content.items():
         if name not in NAMES:
-            raise ConductanceError(f"{path}: {name!r} is no array of cells; known: {', '.join(NAMES)}")
+            raise ConductanceError(f"{path}: {name!r} is not an array of cells; known: {', '.join(NAMES)}")
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
             values = np.asarray(values)
             raise ConductanceError(f"{path}: {name} holds {values.dtype}; expected numbers")
@@ -243,7 +243,7 @@ def _weight_table(path, header, lines, spec, technology) -> dict[str, np.ndarray
                 )
             place = (row, -1 if reference else _index(path, number, "column", entry["column"], 0, spec.columns))
         if place in seen:
-            raise ConductanceError(f"{path} line {number}: the cells of {_where(place)} are there twice")
+            raise ConductanceError(f"{path} line {number}: the cells of {_where(place)} appear twice")
         seen.add(place)
         if not any(entry[column] for column in columns[1 if reference else 0 :]):
             what = columns[-1 if reference else 0]
@@ -289,7 +289,7 @@ def _ramp_table(path, header, lines, spec, technology) -> dict[str, np.ndarray]:
         key = _RAMP_CELLS[cell], ramp, place, part
         if key in found:
             where = f"{cell} {entry['tick']}" + (f" part {part}" if part else "")
-            raise ConductanceError(f"{path} line {number}: cell {where} of ramp {ramp} is there twice")
+            raise ConductanceError(f"{path} line {number}: cell {where} of ramp {ramp} appears twice")
         values = [_number(path, number, columns[0], entry[columns[0]])]
         if len(columns) > 1:  # an empty entry: nothing is subtracted
             values.append(_number(path, number, columns[1], entry[columns[1]] or "0"))
@@ -345,7 +345,7 @@ def _columns(path, header, layouts, texts, technology) -> tuple[list[str], float
         if name not in allowed:
             raise ConductanceError(f"{path}: column {name!r} is unknown; known: {', '.join(sorted(allowed))}")
     if len(set(header)) != len(header):
-        raise ConductanceError(f"{path}: a column is there twice: {','.join(header)}")
+        raise ConductanceError(f"{path}: a column appears twice: {','.join(header)}")
     for names in layouts:
         for suffix, scale in suffixes.items():
             columns = [f"{name}_{suffix}" for name in names]

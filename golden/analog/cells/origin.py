@@ -31,7 +31,7 @@ def origin(kind: str, spec: Specification, technology: Technology, weights: np.n
     """What cells of ``kind`` (``"weights"``, state cells included, or ``"ramps"``) are made for.
 
     Keys and values of the lines: hashes of what the cells depend on and of nothing else (not of ``lanes``, or of the
-    temperature), and facts for people who read the table.
+    temperature), and facts for the reader of the table.
 
     Parameters
     ----------

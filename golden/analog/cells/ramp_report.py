@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one wants to know of a ramp before building it: steps, conductances, linearity, errors.
+"""Figures of a ramp for its designer: steps, conductances, linearity, errors.
 
 How a ramp is made of cells (our choice; Yang et al. have 32 ramp memristors and 5 for calibration at 5 bits): it is
 reset to 0, the level of a MAC of 0; while ``ramp_reset`` is high, bias cells take it to its ``start``; then tick k
@@ -143,7 +143,7 @@ def ramp_report(ramp: Ramp, g_max: float = G_MAX, mac_max: int | None = None) ->
     Raises
     ------
     InvalidValue
-        For a ``g_max`` that is no conductance or a negative ``mac_max``.
+        If ``g_max`` is not a conductance or ``mac_max`` is negative.
     """
     check_window(g_max, 0.0)
     if mac_max is not None and mac_max < 0:

@@ -73,7 +73,7 @@ class Cells:
         return self.window[1] - self.base
 
     def draws(self, part: str, shape: tuple[int, ...], number: int) -> tuple[np.ndarray, np.ndarray]:
-        """Deviates of programming, and uniform numbers that decide who is stuck."""
+        """Deviates of programming, and uniform numbers that decide which cells are stuck."""
         return (
             self.random(part, "programming", number).standard_normal(shape),
             self.random(part, "stuck", number).random(shape),

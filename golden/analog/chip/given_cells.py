@@ -23,7 +23,7 @@ _SUBTRACTED = ("ramp_negative", "ramp_start_negative", "calibration_negative")
 
 @dataclass(frozen=True, eq=False)
 class Conductances:
-    """Cells as somebody measured them, in siemens (in charge mode: farad); None or NaN where a cell is drawn instead.
+    """Measured cells, in siemens (in charge mode: farad); None or NaN means that the cell is sampled instead.
 
     Parameters
     ----------

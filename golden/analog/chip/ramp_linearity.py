@@ -146,7 +146,7 @@ def linearity_of(
     Parameters
     ----------
     chips : ChipSample
-        Effects of comparators are off whatever its switches say.
+        Its switches may include effects of comparators, but these effects stay off.
     spec : Specification
     weights : integer array, shape (rows, columns)
     progress : callable

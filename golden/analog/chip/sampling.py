@@ -322,7 +322,7 @@ class Chip(Cells):
 
         low, high = (0.0, np.inf) if self.charge or not self.on("range") else self.window
         scheme = 0 if self.charge else int(tech["ramp.scheme"])
-        if scheme == 0 and stuck is not None:  # the other schemes read back what was reached, whatever the reason
+        if scheme == 0 and stuck is not None:  # the other schemes read back what was reached, stuck or not
             targets = carried(targets, lacking(targets, self.window, stuck), healthy(stuck), self.ramp_limit)
         unused = np.random.default_rng(0)  # all draws are made above, so that both schemes see the same errors
         program_ramp(targets, program, unused, scheme, start_error=start_error, window=(low - base, high - base))

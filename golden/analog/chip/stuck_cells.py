@@ -54,7 +54,7 @@ def pair_targets(
 def lacking(differences: np.ndarray, window: tuple[float, float], stuck: tuple[np.ndarray, ...]) -> np.ndarray:
     """What stuck cells (``stuck`` has one array), or pairs that hold some (two), still lack of ``differences``.
 
-    Signed, 0 for all others; same shape and unit. Where a difference is 0 there is no cell, so that nothing lacks.
+    Signed, 0 for all others; same shape and unit. A difference of 0 has no cell, so nothing is missing there.
     """
     if len(stuck) == 1:
         reached = stuck[0]

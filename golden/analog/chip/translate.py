@@ -52,7 +52,7 @@ class _Translation:
         window, state_window = (self.window(clocks) for clocks in (spec.input_max, spec.state_pulse_max))
         variance, common, state_variance = self.variances(columns)
         volts = array.volts_per_mac
-        # The ramp moves in the first half of a clock and is latched at its end: half a clock of delay is none.
+        # The ramp moves in the first half of a clock and is latched at its end: half a clock of delay has no effect.
         delay = np.floor(array.delay / tech["read.clock"] + 0.5) if self.on("delay") else np.zeros(spec.columns)
         return DeviceInstance(
             spec=spec,

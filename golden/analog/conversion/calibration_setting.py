@@ -23,7 +23,7 @@ GRAMMAR = "nominal, found, or cells as a hexadecimal number such as 1f"
 
 @dataclass(frozen=True)
 class CalibrationSetting:
-    """How the bias cells of all ramps are chosen; by default the nominal ones, as where nobody has calibrated.
+    """How the bias cells of all ramps are chosen; by default the nominal ones, as on a chip that was never calibrated.
 
     Attributes
     ----------

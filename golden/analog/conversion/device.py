@@ -111,7 +111,7 @@ class DeviceInstance:
     delays : int64, shape (columns,)
         Ticks by which each comparator is late, 0 to ticks.
     nominal : bool, shape (ramps, calibration_cells)
-        The calibration cells to select where nobody has calibrated.
+        The calibration cells that are selected on a chip that was never calibrated.
     seed : int
         Of the noise, 0 to 2**63 - 1.
 

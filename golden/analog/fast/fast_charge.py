@@ -198,7 +198,7 @@ class Charges:
         place = met - column * self.batch
         over, under = self._over.take(met).astype(float), self._under.take(met).astype(float)
         # Held at the upper limit alone, a charge ends lower by at most as much as it would have exceeded it; the other
-        # limit only raises it. So it ends no lower than this, whatever limits it met; and the same from below.
+        # limit only raises it. So it ends no lower than this for any limits that it met; and the same from below.
         lower, upper = charge - over, charge + under
         end = self._ends[column]
         top, bottom = (over > 0) & (lower > end), (under > 0) & (upper < -end)

@@ -93,7 +93,7 @@ CONSTANTS = {
     ),
     "cell.drift_spread": Constant("1", -10, 10, "its standard deviation between cells, likewise", _CURRENT, 4),
     "cell.relaxation": Constant(
-        "S", -1, 1, "lost whatever the conductance: a·ln(t/t₀), standard deviation b + c·ln(t/t₀)", _CURRENT, 3
+        "S", -1, 1, "lost at any conductance: a·ln(t/t₀), standard deviation b + c·ln(t/t₀)", _CURRENT, 3
     ),
     "cell.temperature_coefficient": Constant(
         "1/K", -0.1, 0.1, "relative change a kelvin: a + b·(g over g_max)", _CURRENT, 2

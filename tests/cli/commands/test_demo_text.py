@@ -216,7 +216,7 @@ def test_what_is_wrong_is_one_line(run, model, arguments, words):
 
 def test_models_and_simulators_that_will_not_do(run, model, deaf_file, monkeypatch):
     for name in ("kws", deaf_file):
-        assert is_refusal(run("demo", "text", "--model", name), "is no model of texts", "crossramp train text")
+        assert is_refusal(run("demo", "text", "--model", name), "is not a model of texts", "crossramp train text")
     assert is_refusal(run("demo", "text", "--model", "nowhere.npz"), "nowhere.npz")
     for option in (("--seed", 0), ("--prompt", "a"), ("--model", "mine.npz"), ("--technology", "rram")):
         assert is_refusal(run("demo", *option), f"{option[0]} belongs to crossramp demo text")

@@ -27,7 +27,7 @@ def test_info_json_has_the_whole_specification(run, model_file):
 
 
 def test_json_is_valid_in_any_encoding(run, model_file, monkeypatch):
-    content = {"classes": ["grün", "µ", "\udcff"]}  # the last is of a file name that is no UTF-8
+    content = {"classes": ["grün", "µ", "\udcff"]}  # the last is of a file name that is not UTF-8
     monkeypatch.setattr(info, "describe", lambda model: content)
     _, out, _ = run("info", model_file, "--json")
     assert out.isascii()

@@ -201,7 +201,7 @@ def test_text_that_will_not_do(run, text, tmp_path):
     (tmp_path / "short.txt").write_text("abc")
     (tmp_path / "folder").mkdir()
     for name, words in (
-        ("latin.txt", "is no UTF-8: byte 0xf6 at offset 2"),
+        ("latin.txt", "is not UTF-8: byte 0xf6 at offset 2"),
         ("empty.txt", "holds no text"),
         ("short.txt", "has 3 characters"),
         ("folder", "holds no *.txt"),

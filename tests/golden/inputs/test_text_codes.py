@@ -51,7 +51,9 @@ def test_names_can_be_seen_and_tell_characters_apart():
 
 
 def test_unknown_characters_are_named_with_their_place():
-    with pytest.raises(ValueError, match=r"^character 3 of the text, 'z' \(U\+007A\), is none of the 2 that .* 'ab'; "):
+    with pytest.raises(
+        ValueError, match=r"^character 3 of the text, 'z' \(U\+007A\), is not one of the 2 known .* 'ab'; "
+    ):
         TextSettings("ab").codes("abz")
     with pytest.raises(ValueError, match=" and 20 more; "):
         TextSettings("".join(map(chr, range(200, 300)))).indices("a")

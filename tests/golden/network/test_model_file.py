@@ -103,10 +103,10 @@ def test_arrays_are_read_only():
     ("changes", "message"),
     [
         ({"class_names": NAMES[:2]}, "there are 2 class names for 3 classes"),
-        ({"class_names": ("a", "b", "a")}, "class name 'a' is there twice"),
-        ({"class_names": ("a", "b", "")}, "class name '' is no printable text"),
-        ({"class_names": ("a", "b", "c\n")}, r"class name 'c\\n' is no printable text"),
-        ({"class_names": ("a", "b", 3)}, "class name 3 is no printable text"),
+        ({"class_names": ("a", "b", "a")}, "class name 'a' appears twice"),
+        ({"class_names": ("a", "b", "")}, "class name '' is not printable text"),
+        ({"class_names": ("a", "b", "c\n")}, r"class name 'c\\n' is not printable text"),
+        ({"class_names": ("a", "b", 3)}, "class name 3 is not printable text"),
         ({"features": {"bands": 3}}, "feature setting 'sample_rate' is missing"),
         (
             {"features": FeatureSettings(bands=4).to_dict()},

@@ -110,7 +110,7 @@ def test_what_was_half_written_is_swept_away(tmp_path):
 def test_folders_that_are_refused(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
-    with pytest.raises(store.StoreError, match=r"no sweep's \(thesis.tex\)"), opened(tmp_path / "mine"):
+    with pytest.raises(store.StoreError, match=r"do not belong to a sweep \(thesis.tex\)"), opened(tmp_path / "mine"):
         pass
     (tmp_path / "file").write_text("x")
     with pytest.raises(store.StoreError, match="is a file"), opened(tmp_path / "file"):

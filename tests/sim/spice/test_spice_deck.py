@@ -252,7 +252,7 @@ def test_raw_files_are_read_binary_and_text():
         (b"", "cannot be read"),
         (b"Binary:\n", "cannot be read"),
         ((HEAD.format("real") + VARIABLES + "Binary:\n").encode() + b"\0" * 31, "cannot be read"),
-        ((HEAD.format("complex") + VARIABLES + "Binary:\n").encode() + b"\0" * 32, "no transient analysis"),
+        ((HEAD.format("complex") + VARIABLES + "Binary:\n").encode() + b"\0" * 32, "instead of a transient analysis"),
     ],
 )
 def test_other_raw_files_are_refused(data, message):

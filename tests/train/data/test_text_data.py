@@ -54,8 +54,8 @@ def test_a_folder_is_its_texts_in_order(tmp_path):
         (b" \n\n ", "holds no text"),
         (b"a" * 2000, "is 'a' and nothing else"),
         (b"ab" * 100, "has 200 characters, which leave 40 for validation, at least 64 are needed; give more text"),
-        (b"ab\xe9" * 100, "is no UTF-8: byte 0xe9 at offset 2 ("),
-        (b"\xef\xbb\xbfab\xff", "is no UTF-8: byte 0xff at offset 5 ("),
+        (b"ab\xe9" * 100, "is not UTF-8: byte 0xe9 at offset 2 ("),
+        (b"\xef\xbb\xbfab\xff", "is not UTF-8: byte 0xff at offset 5 ("),
         (
             "".join(map(chr, range(0x4E00, 0x4E00 + 300))).encode() * 20 + "é".encode(),
             "has 301 different characters, text.vocabulary allows 256; replace rare ones, such as é (U+00E9, 1 times)",

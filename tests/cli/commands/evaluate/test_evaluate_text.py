@@ -71,7 +71,7 @@ def test_text_that_will_not_do(run, text, model_file, tmp_path):
     (tmp_path / "one.txt").write_text("a")
     assert is_refusal(run("evaluate", "text.npz", "one.txt"), "one.txt: has 1 character")
     (tmp_path / "latin.txt").write_bytes(b"\xe4")
-    assert is_refusal(run("evaluate", "text.npz", "latin.txt"), "latin.txt: is no UTF-8")
+    assert is_refusal(run("evaluate", "text.npz", "latin.txt"), "latin.txt: is not UTF-8")
     assert is_refusal(run("evaluate", "text.npz", "nowhere"), "nowhere: no such file")
     assert is_refusal(run("evaluate", "text.npz", "text.txt", "--confusion", "a.png"), "--confusion a.png")
     assert is_refusal(run("evaluate", "text.npz", "text.txt", "--characters", 5), "--characters", "--rtl")

@@ -120,7 +120,7 @@ def test_a_single_ended_array_gives_its_reference_column(tmp_path, weights):
         ({"positive": np.full((10, 12), np.inf)}, r"positive\[0, 0\] is inf S"),
         ({"positive": np.full((10, 12), 12.0)}, r"12 S; allowed: 0 to 0.00035276 S, 4 times .*; is its unit right\?"),
         ({"positive": np.zeros((10, 12), complex)}, "positive holds complex128; expected numbers"),
-        ({"weights": np.zeros(3)}, "'weights' is no array of cells; known: positive, negative"),
+        ({"weights": np.zeros(3)}, "'weights' is not an array of cells; known: positive, negative"),
     ],
 )
 def test_wrong_archives_are_refused(tmp_path, tech, weights, changes, message):
@@ -197,7 +197,7 @@ RAMP = "ramp,tick,cell,conductance_siemens\n"
         (WEIGHTS + "0,x0,0,nan,1e-5\n", "line 2: conductance_pos_siemens is 'nan'; expected a number"),
         (WEIGHTS + "0,x0,0,x,1e-5\n", "line 2: conductance_pos_siemens is 'x'"),
         (WEIGHTS + "0,x0,0,12,1e-5\n", "is 12 S; allowed"),
-        (WEIGHTS + "0,x0,0,1e-5,1e-5\n" * 2, "line 3: the cells of row 0, column 0 are there twice"),
+        (WEIGHTS + "0,x0,0,1e-5,1e-5\n" * 2, "line 3: the cells of row 0, column 0 appear twice"),
         (
             WEIGHTS + ",state3,0,1e-5,1e-5\n",
             "line 2: row is empty and row_use 'state3'; state cells are state0 to state2",
@@ -209,7 +209,7 @@ RAMP = "ramp,tick,cell,conductance_siemens\n"
         (RAMP + "0,8,tap,1e-5\n", "line 2: tick is '8'; allowed: 1 to 7"),
         (RAMP + "0,5,calibration,1e-5\n", "line 2: tick is '5'; allowed: 0 to 4"),
         (RAMP + "0,5,tip,1e-5\n", "line 2: cell is 'tip'; allowed: tap, start, calibration"),
-        (RAMP + "0,5,tap,1e-5\n" * 2, "line 3: cell tap 5 of ramp 0 is there twice"),
+        (RAMP + "0,5,tap,1e-5\n" * 2, "line 3: cell tap 5 of ramp 0 appears twice"),
     ],
 )
 def test_wrong_tables_are_refused(tmp_path, tech, weights, content, message):

@@ -58,7 +58,7 @@ def test_reference_cells_are_one_a_row(tmp_path):
     assert np.isnan(found.negative[3:]).all()
     for text, message in {
         "2,x2,0,30,41\n2,x2,1,31,42\n": "line 3: conductance_neg_microsiemens is 42, and 41 on an earlier line; row 2",
-        "1,x1,reference,,40\n1,x1,reference,,40\n": "line 3: the cells of row 1, column reference are there twice",
+        "1,x1,reference,,40\n1,x1,reference,,40\n": "line 3: the cells of row 1, column reference appear twice",
         "1,x1,reference,40,\n": "line 2: conductance_neg_microsiemens is ''; expected a number",
         "1,x1,reference,40,40\n": "conductance_pos_microsiemens is '40'; a reference cell is subtracted",
         "1,x1,0,,\n": "line 2: conductance_pos_microsiemens is ''; expected a number, or leave the line out",
@@ -88,7 +88,7 @@ PAIRED = "ramp,tick,cell,part,conductance_pos_siemens,conductance_neg_siemens\n"
     [
         ("0,1,start,,1e-5,1e-6\n", "has start cell 1 of ramp 0, but not the one before it; give all, from 0 on"),
         ("0,2,calibration,1,1e-5,0\n", "has part 1 of calibration cell 2 of ramp 0, but not the one before it"),
-        ("0,2,calibration,0,1e-5,0\n" * 2, "line 3: cell calibration 2 of ramp 0 is there twice"),
+        ("0,2,calibration,0,1e-5,0\n" * 2, "line 3: cell calibration 2 of ramp 0 appears twice"),
         ("0,1,tap,1,1e-5,0\n", "line 2: part is '1'; allowed: 0 to 0"),
         ("0,0,tap,,1e-5,0\n", "line 2: tick is '0'; allowed: 1 to 7"),
         ("0,1,tap,,,1e-5\n", "line 2: conductance_pos_siemens is ''; expected a number"),
