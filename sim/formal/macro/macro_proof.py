@@ -151,7 +151,7 @@ class MacroProof(Proof):
         self._pulses(m)
         self._loader(m)
         if self.spec.projection:
-            self.projected = projection_clocks_left(self, m)
+            self.projected, _ = projection_clocks_left(self, m)
 
     def _control_lines(self, m: Module) -> None:
         """What the sequencer shows the array follows from its phase."""

@@ -24,11 +24,17 @@ def free_projection_weights(proof: Proof, m: Module, fragment: Fragment) -> None
     m.d.comb += word.eq(proof.free(m, len(word), "projection_weights"))
 
 
-def projection_clocks_left(proof, m: Module) -> Signal:
+def projection_clocks_left(proof, m: Module):
     """Invariants of the projection, and the clocks that are left of the phase PROJECT while nothing waits.
 
     Beside the pipeline run counters of the proof: which code, and which of its groups of products, each stage holds.
     They are tied to the pipeline's flags, and all of them to the clocks that have passed.
+
+    Returns
+    -------
+    (Signal, list of (Value, Signal, Signal))
+        The clocks that are left; and of the address and each stage, whether it is occupied, its code, and which of its
+        groups of products.
     """
     spec, words = proof.spec, proof.spec.projection * proof.spec.beats
 
@@ -60,6 +66,7 @@ def projection_clocks_left(proof, m: Module) -> Signal:
         m.d.sync += row.eq(row + 1)
     proof.invariant(m, word == row * spec.beats + place, "projection: word of the weights")
     proof.invariant(m, place < spec.beats, "projection: group of the codes")
+    places = [(addressed, row, place)]
     for k, stage in enumerate(STAGES):
         occupied, first, last = (inside(f"{stage}_{name}") for name in ("valid", "first", "last"))
         row_before, place_before = row, place
@@ -76,6 +83,7 @@ def projection_clocks_left(proof, m: Module) -> Signal:
         proof.invariant(
             m, implies(present, (row < spec.projection) & (place < spec.beats)), f"projection: {stage}: bounds"
         )
+        places.append((present, row, place))
 
     # Codes that are complete, in groups of lanes.
     left = Signal(range(spec.h_beats + 1), name="projection_groups")  # groups complete
@@ -90,4 +98,4 @@ def projection_clocks_left(proof, m: Module) -> Signal:
     proof.invariant(m, lane < spec.lanes, "projection: lanes")
     clocks = Signal(range(spec.projection_clocks + 1), name="projection_left")
     m.d.comb += clocks.eq(spec.projection_clocks - passed)
-    return clocks
+    return clocks, places
