@@ -10,13 +10,14 @@ from .macro import (
     boundary_proof,
     capture_proof,
     latch_use_proof,
+    projection_proof,
     pulse_proof,
     state_store_proof,
     stream_proof,
     unit_proof,
     update_proof,
 )
-from .network import argmax_proof, head_multiplier_proof, head_proof, head_sums_proof, pacer_proof
+from .network import argmax_proof, calibrator_proof, head_multiplier_proof, head_proof, head_sums_proof, pacer_proof
 
 #: What lists the proofs of a block, in the order of the table.
 BLOCKS = (
@@ -34,6 +35,8 @@ BLOCKS = (
     argmax_proof.proofs,
     head_proof.proofs,
     pacer_proof.proofs,
+    projection_proof.proofs,
+    calibrator_proof.proofs,
 )
 
 
