@@ -20,6 +20,12 @@ def plan(repeats_log2=1, **sizes) -> CalibrationPlan:
     return CalibrationPlan(spec, repeats_log2, lsb=(1.0,) * len(spec.ramps))
 
 
+def test_a_small_size():
+    for proof in (CalibratorProof, CalibratorClocksProof):
+        holds(proof(plan()), Mode.PROVE, 2)
+
+
+@pytest.mark.slow
 def test_shipped_models(shipped_spec):
     all_hold(proofs(shipped_spec))
 
