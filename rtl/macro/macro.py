@@ -37,8 +37,8 @@ class Macro(wiring.Component):
     spec : Specification
     compact : bool
         For small FPGAs, ``state_bits`` flip-flops per unit and ``input_bits`` per input less: c is kept in a memory (if
-        there are two groups of units or more), and x of the next step loads no earlier than in the hold of this one.
-        Nothing else differs.
+        there are two groups of units or more), and x of the next step loads no earlier than in the hold of this one: a
+        step then takes at least ``input_max`` + 3 + ``inputs`` clocks. Nothing else differs.
     quiet : bool
         Adds the input ``quiet``: while it is high, no bias row is driven, so that x = 0 in the first step of an
         utterance is a MAC of 0. Without it, no hardware.

@@ -7,8 +7,10 @@ from .array import array_proof
 from .engine.entry import Entry
 from .macro import (
     arithmetic_proof,
+    banks_proof,
     boundary_proof,
     capture_proof,
+    clocks_proof,
     latch_use_proof,
     projection_proof,
     pulse_proof,
@@ -25,6 +27,8 @@ BLOCKS = (
     latch_use_proof.proofs,
     update_proof.proofs,
     boundary_proof.proofs,
+    clocks_proof.proofs,
+    banks_proof.proofs,
     pulse_proof.proofs,
     stream_proof.proofs,
     unit_proof.proofs,

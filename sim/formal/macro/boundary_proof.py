@@ -9,7 +9,7 @@ from crossramp.sim.checking.protocol import RULES
 from crossramp.sim.checking.protocol_verilog import CHECKER, STATE, checker_parameters, checker_source
 
 from ..engine.entry import Entry
-from ..engine.proof import implies
+from ..engine.proof import Reset, implies
 from .macro_proof import MacroProof
 
 #: No value of a proof is X or Z.
@@ -82,7 +82,7 @@ class BoundaryProof(MacroProof):
             (implies(integrate & (self.count != 1), was_integrate & (window == self.count - 1)), "a window is open"),
             (implies(was_integrate, integrate | hold), "a window closes"),
             (implies((hold | update) & was_integrate, window == self.window), "length of a window"),
-            (implies(was_integrate | was_hold, was_state == Mux(update & was_hold, self.second, self.second)), "state"),
+            (implies(was_integrate | was_hold, was_state == self.second), "state"),
             (implies(hold & ~was_hold, was_integrate & (self.waited == 0)), "hold begins"),
             (implies(hold & was_hold, (ticks == 0) & (holds >= self.waited)), "hold"),
             (implies(ramp, was_hold & (pending == ~tick)), "a tick that is not latched"),
@@ -99,4 +99,20 @@ class BoundaryProof(MacroProof):
 
 def proofs(spec: Specification) -> list[Entry]:
     """The proofs of the boundary's rules at the sizes of ``spec``."""
-    return [Entry("boundary", "every rule of the boundary, on every clock", lambda: BoundaryProof(spec))]
+    return [
+        Entry(
+            "boundary",
+            "every rule of the boundary on every clock, with a reset at any time",
+            lambda: BoundaryProof(spec, reset=Reset.ANY_TIME),
+        ),
+        Entry(
+            "boundary",
+            "the same of the compact macro",
+            lambda: BoundaryProof(spec, compact=True, reset=Reset.ANY_TIME),
+        ),
+        Entry(
+            "boundary",
+            "the same from flip-flops with any value, after one clock of reset",
+            lambda: BoundaryProof(spec, reset=Reset.FIRST),
+        ),
+    ]

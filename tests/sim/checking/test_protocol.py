@@ -213,17 +213,16 @@ def test_nothing_checked_is_an_error():
         ProtocolChecker(SPEC).check_finished()
 
 
-def test_verilog_checker_breaks_the_same_rules(tmp_path):
-    """protocol.sv in Icarus, on all of the sequences above, each after a reset."""
+def in_icarus(tmp_path, sequences, clock: int = 0, assignment: str = "") -> list[tuple[int, int]]:
+    """What protocol.sv in Icarus says of each sequence, after a reset: the rules broken, and the conversions.
+
+    ``assignment`` is a statement in Verilog, executed after that ``clock`` of the first sequence.
+    """
     if shutil.which("iverilog") is None:
         pytest.fail("iverilog is not on PATH; install it (apt install iverilog)")
     widths = {wire.name: wire.width(SPEC) for wire in BOUNDARY if wire.to_array}
-    sequences = [step(), *(mutated(name) for name in VIOLATIONS)]
-    expected, lines = [], []
+    lines = []
     for clocks in sequences:
-        checker = check(clocks)
-        found = {violation.rule for violation in checker.violations}
-        expected.append((sum(1 << k for k, rule in enumerate(RULES) if rule in found), checker.conversions))
         lines += [(1, Pins(reset=1), 1)] + [(0, *clock) for clock in clocks]
     packed = []
     for rst, pins, ready in lines:
@@ -255,6 +254,7 @@ module top;
       end
       #1 clk = 1;
       #1 clk = 0;
+      if (k == {clock + 1}) begin {assignment} end
     end
     $display("broken %0d %0d", broken, conversions);
   end
@@ -264,5 +264,23 @@ endmodule
     subprocess.run(["iverilog", "-g2012", "-o", "top.vvp", "top.sv", CHECKER], cwd=tmp_path, check=True)
     run = subprocess.run(["vvp", "-n", tmp_path / "top.vvp"], check=True, capture_output=True, text=True, timeout=600)
     got = [tuple(map(int, line.split()[1:])) for line in run.stdout.splitlines() if line.startswith("broken ")]
-    assert got[1:] == expected
-    assert len(got) == len(VIOLATIONS) + 2
+    assert len(got) == len(sequences) + 1
+    return got[1:]
+
+
+def test_verilog_checker_breaks_the_same_rules(tmp_path):
+    sequences = [step(), *(mutated(name) for name in VIOLATIONS)]
+    expected = []
+    for clocks in sequences:
+        checker = check(clocks)
+        found = {violation.rule for violation in checker.violations}
+        expected.append((sum(1 << k for k, rule in enumerate(RULES) if rule in found), checker.conversions))
+    assert in_icarus(tmp_path, sequences) == expected
+
+
+@pytest.mark.parametrize(("counter", "clock"), [("resets", START), ("holds", HOLD)])
+def test_counters_do_not_wrap_around(tmp_path, counter, clock):
+    """However long a reset or a hold lasts, it is not too short: as if 2**31 - 1 clocks of it had passed."""
+    expected = [(0, 2)]
+    assert in_icarus(tmp_path, [step()]) == expected
+    assert in_icarus(tmp_path, [step()], clock, f"protocol.{counter} = 32'h7fffffff;") == expected
