@@ -19,7 +19,15 @@ from .macro import (
     unit_proof,
     update_proof,
 )
-from .network import argmax_proof, calibrator_proof, head_multiplier_proof, head_proof, head_sums_proof, pacer_proof
+from .network import (
+    argmax_proof,
+    calibrator_proof,
+    fork_proof,
+    head_multiplier_proof,
+    head_proof,
+    head_sums_proof,
+    pacer_proof,
+)
 
 #: What lists the proofs of a block, in the order of the table.
 BLOCKS = (
@@ -38,6 +46,7 @@ BLOCKS = (
     head_multiplier_proof.proofs,
     argmax_proof.proofs,
     head_proof.proofs,
+    fork_proof.proofs,
     pacer_proof.proofs,
     projection_proof.proofs,
     calibrator_proof.proofs,

@@ -77,6 +77,7 @@ MORE_FAULTS = [
     (MACRO, "(beat != spec.beats) & ", "", ""),
     (UPDATE, "ring.eq(written.rotate_right(width))", "ring.eq(ring.rotate_right(width))", "operand c"),
     (UPDATE, "m.d.sync += ring.eq(written)", "pass", "operand c"),
+    (SEQUENCER, "m.d.comb += following_second.eq(0)", "pass", ""),
     (SEQUENCER, "first_step.eq(self.x_last)", "first_step.eq(0)", "operand c"),
     (CAPTURE, "Const(0, self.lanes * bits)", "codes[-self.lanes * bits :]", ""),
     (CAPTURE, "codes[self.lanes * bits :]", "codes[bits:]", "operand"),

@@ -22,8 +22,8 @@ class StreamProof(MacroProof):
     - ``last`` of all beats of the n-th step out is the ``x_last`` that came with the last code of the n-th step in.
     - As many steps come out as went in: one that left had gone in whole, and no more than two are inside, of which one
       may be loading.
-    - x is taken whenever no whole step waits (with ``compact``, and once the first window of the step that was taken
-      has closed).
+    - A code of x is taken whenever no whole step waits, and on the clock on which one is handed over. With
+      ``compact``, it is taken whenever no whole step waits and the first window of the one before has closed.
     """
 
     def __init__(self, spec: Specification, **options):
@@ -76,7 +76,7 @@ class StreamProof(MacroProof):
             self.claim(m, h.payload.end == (beat == spec.h_beats - 1), "h: end is high with the last beat of a step")
             self.claim(m, h.payload.last == lasts.bit_select(goes_out, 1), "h: last is that of the step's x")
         self.claim(m, inside <= 2 * spec.inputs, "x: no more than two steps are inside")
-        loads = ~self.full & ~self.inside("loader.needed") if self.compact else ~self.full
+        loads = ~self.full & ~self.inside("loader.needed") if self.compact else ~self.full | self.take
         self.claim(m, implies(loads, x.ready), "x: a code is taken unless a whole step waits")
         with m.If(left):
             self.cover(m, h.payload.last, "the last step of an utterance leaves")
