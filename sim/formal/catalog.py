@@ -5,6 +5,7 @@ from crossramp.golden.spec.specification import Specification
 
 from .array import array_proof
 from .engine.entry import Entry
+from .link import answer_proof, command_proof, uart_proof
 from .macro import (
     arithmetic_proof,
     banks_proof,
@@ -50,6 +51,9 @@ BLOCKS = (
     pacer_proof.proofs,
     projection_proof.proofs,
     calibrator_proof.proofs,
+    uart_proof.proofs,
+    answer_proof.proofs,
+    command_proof.proofs,
 )
 
 

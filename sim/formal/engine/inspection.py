@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a proof sees of an elaborated design beside its signals: states of a state machine, words of a memory."""
 
-from amaranth import Array, Const, Fragment, Module, Signal, Value
+from amaranth import Array, Const, Elaboratable, Fragment, Module, Signal, Value
 from amaranth.hdl import MemoryInstance
 
 from .proof import ProofError, signal_inside
@@ -94,3 +94,10 @@ def replaced_memory(m: Module, fragment: Fragment, path: str, words: list[Value]
     fragment.subfragments[:] = [part for part in fragment.subfragments if part[1] != name]
     with m.If(port._en):
         m.d.sync += port._data.eq(Array(words)[port._addr])
+
+
+def replace_part(fragment: Fragment, name: str, part: Elaboratable) -> None:
+    """Put ``part`` in the place of the submodule ``name`` of an elaborated design; it has to drive the same outputs."""
+    (index,) = (k for k, (_, own, *_) in enumerate(fragment.subfragments) if own == name)
+    _, *rest = fragment.subfragments[index]
+    fragment.subfragments[index] = (Fragment.get(part, None), *rest)
