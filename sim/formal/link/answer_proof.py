@@ -30,6 +30,8 @@ class AnswerProof(FrameBench):
     - ``tx`` has the waveform of these bytes (:class:`.uart_proof.Waveform`).
     """
 
+    answers_what_it_hears = True
+
     def describe(self, m: Module) -> None:
         self.bench(m)
         request, answer, fragment = self.port.request, self.port.request.answer, self.fragment

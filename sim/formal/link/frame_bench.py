@@ -26,15 +26,19 @@ class FrameBench(Proof):
     clocks, depth : int
         As those of :class:`FramePort`.
     heard : bytes or None
-        Given: in place of the line, the receiver hears these bytes alone, 10 clocks apart, then none. A counterexample
-        or a cover that needs a whole frame is then found in seconds. Not for induction.
+        Given: in place of the line, the receiver hears these bytes alone, 10 clocks apart, then none; nothing is
+        cleared, and :class:`.frame_proof.FrameProof` answers nothing. A counterexample or a cover that needs a whole
+        frame is then found sooner. Not for induction.
     """
+
+    answers_what_it_hears = False
 
     def __init__(self, clocks: int, depth: int, heard: bytes | None = None, *, changing: bool = False, **options):
         super().__init__(**options)
         if heard is not None and self.invariants:
             raise ProofError("invariants say how a line is received; with `heard`, leave them out")
         self.clocks, self.depth, self.heard, self.changing = clocks, depth, heard, changing
+        self.answers = heard is None or self.answers_what_it_hears
 
     def bench(self, m: Module) -> None:
         """The design and its environment."""
@@ -49,10 +53,10 @@ class FrameBench(Proof):
         request = port.request
         m.d.comb += [
             port.rx.eq(self.free(m, 1, "line")),
-            port.clear.eq(self.free(m, 1, "clear")),
+            port.clear.eq(0 if self.heard is not None else self.free(m, 1, "clear")),
             request.address.eq(self.free(m, request.address.shape(), "address")),
             request.ignore.eq(self.free(m, 1, "ignore")),
-            request.answer.valid.eq(self.free(m, 1, "offers")),
+            request.answer.valid.eq(self.free(m, 1, "offers") if self.answers else 0),
             request.answer.payload.as_value().eq(self.free(m, 9, "offered")),
         ]
         answer = request.answer
