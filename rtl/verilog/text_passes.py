@@ -80,6 +80,8 @@ def expressions_once(items: list[Item]) -> list[Item]:
             if name not in same:
                 first = found.setdefault((declared[name].replace(name, ""), renamed(value)), name)
                 if first != name:
+                    # Names that were replaced by this one follow it.
+                    same |= {other: first for other, kept in same.items() if kept == name}
                     same[name], more = first, True
     gone = {declared[name] for name in same} | {f"  assign {name} = {values[name]};" for name in same}
     return [[renamed(line) for line in item] for item in items if item[-1] not in gone]
