@@ -106,8 +106,8 @@ FAULTS = [
         {},
         20,
         HEAD,
-        "self.answer.payload.too_long.eq(sums.too_long)",
-        "argmax.answer.payload.too_long",
+        "too_long.eq(sums.too_long)",
+        "too_long.eq(argmax.answer.payload.too_long)",
         "too",
     ),
 ]
