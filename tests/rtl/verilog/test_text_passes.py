@@ -106,7 +106,7 @@ def test_equal_expressions_are_one():
 
 
 def test_an_expression_that_is_replaced_later_takes_its_equals_along():
-    r"""First \\$3 becomes \\$2; that \\$2 equals \\$1 shows once \\$5 has become \\$4."""
+    """First $3 becomes $2; that $2 equals $1 shows once $5 has become $4."""
     declared = [f"  wire \\${k} ;" for k in range(1, 6)]
     assigned = ["  assign \\$1  = ~ \\$4 ;", "  assign \\$2  = ~ \\$5 ;", "  assign \\$3  = ~ \\$5 ;"]
     assigned += ["  assign \\$4  = a & b;", "  assign \\$5  = a & b;"]
