@@ -58,7 +58,7 @@ def drawn(rng) -> Specification:
         state_pulse_bits=5,
         settle_clocks=int(rng.integers(1, 5)),
         calibration_cells=int(rng.integers(0, 3)),
-        projection=int(rng.integers(0, 2)) * int(rng.integers(1, 6)),
+        projection=int(rng.integers(0, units + 1)),
         comparator_registers=int(rng.integers(0, 2)),
         latch=str(rng.choice(["last_high", "first_trip"])),
     )

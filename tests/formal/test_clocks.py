@@ -116,7 +116,6 @@ FAULTS = [
     (PROJECTION, "(~self.valid | self.ready)", "~self.valid", PROJECTED, "step"),
     (PROJECTION, "self.valid & self.ready & self.end", "self.valid & self.end", PROJECTED, "step"),
     (PROJECTION, "self.end.eq(final)", "self.end.eq(1)", PROJECTED, "step"),
-    (PROJECTION, "[word.eq(0), code.eq(0)]", "[word.eq(0)]", PROJECTED, "step"),
 ]
 
 
