@@ -82,8 +82,12 @@ class ClocksProof(MacroProof):
             m, implies(~self.in_phase(Phase.FLUSH), flushed == spec.beats), "a reset takes ceil(units / lanes) clocks"
         )
 
-        self.cover(m, was_ends & active, "a step follows at once")
-        self.cover(m, was_ends & ~active, "the macro waits for x")
+        self.covers(m, was_ends, was_waits)
+
+    def covers(self, m: Module, was_ends: Value, was_waits: Value) -> None:
+        """What is reached, given whether the clock before ended a step, or waited."""
+        self.cover(m, was_ends & self.active, "a step follows at once")
+        self.cover(m, was_ends & ~self.active, "the macro waits for x")
         self.cover(m, self.in_phase(Phase.RAMP) & was_waits, "a tick waits")
 
     def clocks_left(self) -> Value:
@@ -122,20 +126,24 @@ class PeriodProof(ClocksProof):
     ``max(spec.macro_clocks, spec.input_max + 3 + spec.inputs)``.
     """
 
+    def covers(self, m: Module, was_ends: Value, was_waits: Value) -> None:
+        self.cover(m, was_ends, "a step that never waits")
+        self.cover(m, self.begins & self.started, "a second step")
+
     def properties(self, m: Module) -> None:
+        self.started = started = Signal(name="started")
         super().properties(m)
         spec, dut = self.spec, self.dut
         self.assume(m, dut.array.ready & dut.h.ready & dut.x.valid)
         loads_from = spec.input_max + 2 if self.compact else -1  # clock of the step on which no code is loaded yet
         period = max(spec.macro_clocks, loads_from + 1 + spec.inputs)
-        clock, started = Signal(range(period + 1), name="clock"), Signal(name="started")
+        clock = Signal(range(period + 1), name="clock")
         since = Signal.like(clock, name="since")  # the first clock of the present step
         m.d.comb += clock.eq(Mux(self.begins, 0, since))
         m.d.sync += [since.eq(clock + 1), started.eq(started | self.begins)]
 
         with m.If(started):
             self.claim(m, implies(self.begins, since == period), "the period of steps is that of the specification")
-            self.cover(m, self.begins, "a second step")
         with m.If(started | self.begins):
             self.invariant(m, clock < period, "period: clock of the step")
             self.invariant(m, implies(self.active, self.left == spec.macro_clocks - clock), "period: clocks left")
