@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proofs of rounding, saturation, decoding, Gray codes and sums: at all widths; planted faults."""
+"""Proofs of rounding, saturation, decoding, Gray codes and sums: at many widths; planted faults."""
 
 import pytest
 from crossramp.golden.spec.specification import Specification
@@ -26,8 +26,8 @@ def test_with_a_projection():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bits", range(2, 61, 2))
-def test_all_widths(bits, rng):
+@pytest.mark.parametrize("bits", [2, 4, 8, 14, 22, 34, 46, 60])
+def test_many_widths(bits, rng):
     """Values of up to 60 bits, every shift of them, and every limit of so many bits less one, or some of them."""
     codes = bits % 7 + 2
     for width in (bits, bits + 1):
