@@ -65,7 +65,7 @@ def proofs(spec: Specification) -> list[Entry]:
     """The proof at the sizes of ``spec``."""
     return [
         Entry(
-            "capture",
+            "latches",
             "the macro latches each tick once, with its count, and never while it shifts",
             lambda: LatchUseProof(spec),
             depth=3,

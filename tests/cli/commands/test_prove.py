@@ -10,7 +10,7 @@ from crossramp.golden.spec.spec_file import save_spec
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.formal.catalog import proofs_of
 from crossramp.sim.formal.engine import entry, solver
-from crossramp.sim.formal.engine.solver import Mode, Outcome, Status
+from crossramp.sim.formal.engine.solver import Mode, Outcome, Status, find_prover
 
 from tests.cli.conftest import is_refusal
 from tests.support.planted import planted
@@ -25,7 +25,7 @@ def test_proofs_of_a_block(run, model_file, tmp_path):
     assert (status, err) == (0, "")
     content = json.loads(out)
     assert content["holds"]
-    assert content["solver"] == "yices"
+    assert content["solver"] == find_prover().solver
     assert content["hardware_hash"] == load_model(model_file).spec.hardware_hash
     assert [row["status"] for row in content["proofs"]] == ["proven"] * 2
     assert {row["reach"] for row in content["proofs"]} == {"any trace"}
@@ -38,7 +38,7 @@ def test_the_table_and_the_stages(run, model_file):
     status, out, err = run("prove", model_file, "--only", "capture", "--jobs", "1")
     assert status == 0
     assert out.count("any trace") == out.count("proven") == 2
-    assert "2 of 2 proofs hold, with yices" in out
+    assert f"2 of 2 proofs hold, with {find_prover().solver}" in out
     assert "capture" in err
 
 
