@@ -6,14 +6,13 @@ from crossramp.sim.formal.engine.solver import Mode
 from crossramp.sim.formal.macro.capture_proof import CaptureProof, proofs
 
 from tests.support.planted import planted
-from tests.support.proving import all_hold, holds, is_violated
+from tests.support.proving import all_hold, few, holds, is_violated
 
 LATCHES = ("last_high", "first_trip")
 CAPTURE, RAMP = "rtl/macro/capture.py", "rtl/macro/ramp_counter.py"
 
 
-@pytest.mark.parametrize("latch", LATCHES)
-@pytest.mark.parametrize("marginal", [False, True])
+@pytest.mark.parametrize(("marginal", "latch"), few([(m, latch) for m in (True, False) for latch in LATCHES], (1,)))
 def test_drawn_sizes(latch, marginal, rng):
     for bits in (2, 3, 5):
         columns = int(rng.integers(1, 12))
@@ -21,7 +20,7 @@ def test_drawn_sizes(latch, marginal, rng):
         holds(CaptureProof(columns, bits, lanes, latch, marginal=marginal), Mode.PROVE, 2)
 
 
-@pytest.mark.parametrize("marginal", [False, True])
+@pytest.mark.parametrize("marginal", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_several_segments_of_columns(marginal):
     holds(CaptureProof(70, 5, 8, "last_high", marginal=marginal), Mode.PROVE, 2)
 
@@ -58,7 +57,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("latch", [LATCHES[1], pytest.param(LATCHES[0], marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("file", "old", "new", "latches", "message"), FAULTS)
+@pytest.mark.parametrize(("file", "old", "new", "latches", "message"), few(FAULTS, (2, 5, 9)))
 def test_planted_faults(file, old, new, latches, message, latch):
     if latch in latches:
         with planted(file, old, new):

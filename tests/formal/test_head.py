@@ -11,7 +11,7 @@ from crossramp.sim.formal.network.head_proof import HeadProof, few_bits
 from crossramp.sim.formal.network.head_sums_proof import HeadSumsProof
 
 from tests.support.planted import planted
-from tests.support.proving import all_hold, holds, is_violated
+from tests.support.proving import all_hold, few, holds, is_violated
 
 SUMS, MULTIPLIER, ARGMAX = (f"rtl/network/{name}.py" for name in ("head_sums", "head_multiplier", "argmax"))
 HEAD = "rtl/network/head.py"
@@ -111,12 +111,12 @@ FAULTS = [
         "too",
     ),
 ]
-QUICK = (0, 1, 9, 15)
+QUICK = (0, 9)
 
 
 @pytest.mark.parametrize(
     ("proof", "sizes", "clocks", "file", "old", "new", "message"),
-    [fault if k in QUICK else pytest.param(*fault, marks=pytest.mark.slow) for k, fault in enumerate(FAULTS)],
+    few(FAULTS, QUICK),
 )
 def test_planted_faults(proof, sizes, clocks, file, old, new, message):
     spec = few_bits(head(**sizes)) if proof is HeadProof else head(**sizes)

@@ -8,18 +8,15 @@ from crossramp.sim.formal.engine.solver import Mode
 from crossramp.sim.formal.macro.latch_use_proof import LatchUseProof, proofs
 
 from tests.support.planted import planted
-from tests.support.proving import all_hold, holds, is_violated
+from tests.support.proving import all_hold, few, holds, is_violated
 
+LATCHES = ("last_high", "first_trip")
 REGISTERED = {"comparator_registers": 1}
 SMALL = Specification(inputs=2, units=3, classes=2, lanes=2, adc_bits=2, input_bits=2, weight_bits=2)
 MACRO, REGISTER = "rtl/macro/macro.py", "rtl/macro/comparator_register.py"
 
 
-SPECS = [("last_high", 0), pytest.param("first_trip", 0, marks=pytest.mark.slow),
-         pytest.param("last_high", 1, marks=pytest.mark.slow), ("first_trip", 1)]  # fmt: skip
-
-
-@pytest.mark.parametrize(("latch", "registers"), SPECS)
+@pytest.mark.parametrize(("latch", "registers"), few([(latch, n) for n in (0, 1) for latch in LATCHES], (3,)))
 def test_small_specifications(latch, registers):
     spec = SMALL.replace(latch=latch, comparator_registers=registers)
     all_hold(proofs(spec))
@@ -36,21 +33,21 @@ def test_a_shipped_model_with_registered_comparators():
     all_hold(proofs(load_model("kws").spec.replace(comparator_registers=1)))
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new", "changes", "message"),
-    [
-        (MACRO, "else latch & ~sequencer.second", "else latch", {}, "latches the ticks that concern it"),
-        (MACRO, "bank.enable.eq(enable)", "bank.enable.eq(enable | sequencer.tick)", {}, "latches the ticks that"),
-        (MACRO, "sequencer.update & ~latch if", "sequencer.update if", REGISTERED, "shifts at once"),
-        (MACRO, "bank.arm.eq(sequencer.ramp_start)", "bank.arm.eq(latch)", {"latch": "first_trip"}, "never armed"),
-        (MACRO, "bank.count.eq(count)", "bank.count.eq(ramp.count)", REGISTERED, "the count of its"),
-        (REGISTER, "count_sampled.eq(self.count)", "count_sampled.eq(~self.count)", REGISTERED, "count"),
-        (REGISTER, "self.sampled.eq(self.comp", "self.sampled.eq(self.sampled | self.comp",
-         REGISTERED, "one value of each comparator"),
-        (MACRO, "comparators, latch, count = register.sampled,", "_, latch, count = register.sampled,",
-         REGISTERED, "one value of each comparator"),
-    ],
-)  # fmt: skip
+FAULTS = [
+    (MACRO, "else latch & ~sequencer.second", "else latch", {}, "latches the ticks that concern it"),
+    (MACRO, "bank.enable.eq(enable)", "bank.enable.eq(enable | sequencer.tick)", {}, "latches the ticks that"),
+    (MACRO, "sequencer.update & ~latch if", "sequencer.update if", REGISTERED, "shifts at once"),
+    (MACRO, "bank.arm.eq(sequencer.ramp_start)", "bank.arm.eq(latch)", {"latch": "first_trip"}, "never armed"),
+    (MACRO, "bank.count.eq(count)", "bank.count.eq(ramp.count)", REGISTERED, "the count of its"),
+    (REGISTER, "count_sampled.eq(self.count)", "count_sampled.eq(~self.count)", REGISTERED, "count"),
+    (REGISTER, "self.sampled.eq(self.comp", "self.sampled.eq(self.sampled | self.comp",
+     REGISTERED, "one value of each comparator"),
+    (MACRO, "comparators, latch, count = register.sampled,", "_, latch, count = register.sampled,",
+     REGISTERED, "one value of each comparator"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "old", "new", "changes", "message"), few(FAULTS, (0, 2)))
 def test_planted_faults(file, old, new, changes, message):
     with planted(file, old, new):
         is_violated(LatchUseProof(SMALL.replace(**changes), invariants=False), 26, message)

@@ -7,7 +7,7 @@ from crossramp.sim.formal.engine.solver import Mode
 from crossramp.sim.formal.macro.pulse_proof import PulseProof, proofs
 
 from tests.support.planted import planted
-from tests.support.proving import all_hold, holds, is_violated
+from tests.support.proving import all_hold, few, holds, is_violated
 from tests.support.small_specs import small_spec
 
 MACRO, PULSES, LOADER, SEQUENCER = (f"rtl/macro/{name}.py" for name in ("macro", "pulses", "loader", "sequencer"))
@@ -99,7 +99,7 @@ MORE_FAULTS = [
 LONG, SHORT = small_spec(inputs=2, input_bits=3, state_pulse_bits=3), small_spec(inputs=2, units=2)
 
 
-@pytest.mark.parametrize(("file", "old", "new", "message"), FAULTS)
+@pytest.mark.parametrize(("file", "old", "new", "message"), few(FAULTS))
 def test_planted_faults(file, old, new, message):
     with planted(file, old, new):
         is_violated(PulseProof(LONG if message.startswith("x") else SHORT, invariants=False), 32, message)

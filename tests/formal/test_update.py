@@ -11,7 +11,7 @@ from crossramp.sim.formal.engine.solver import Mode
 from crossramp.sim.formal.macro.update_proof import UpdateLanesProof, UpdateProof, proofs
 
 from tests.support.planted import planted
-from tests.support.proving import all_hold, holds, is_violated
+from tests.support.proving import all_hold, few, holds, is_violated
 
 UPDATE, ARITH = "rtl/macro/update.py", "rtl/common/arith.py"
 
@@ -46,7 +46,8 @@ def test_drawn_widths(activations, rng):
         all_hold(proofs(spec))
 
 
-@pytest.mark.parametrize("frac", [12, *(pytest.param(bits, marks=pytest.mark.slow) for bits in (0, 23))])
+@pytest.mark.slow
+@pytest.mark.parametrize("frac", [0, 12, 23])
 def test_widest(frac):
     """No specification has more bits than these."""
     all_hold(proofs(widths(8, 8, 8, 24, frac, 10)))
@@ -77,7 +78,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("file", "old", "new", "second", "message"), FAULTS)
+@pytest.mark.parametrize(("file", "old", "new", "second", "message"), few(FAULTS))
 def test_planted_faults(file, old, new, second, message):
     with planted(file, old, new):
         is_violated(UpdateProof(widths(), second, invariants=False), 3, message)

@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of proofs share: an attempt that must succeed, and one that must find the planted fault."""
 
+import pytest
 from crossramp.sim.formal.engine.entry import Entry
 from crossramp.sim.formal.engine.proof import Proof
 from crossramp.sim.formal.engine.solver import Mode, Outcome, Status, solve
+
+
+def few(cases: list[tuple], quick: tuple[int, ...] = (0, 1)) -> list:
+    """The cases of a parametrized test, all but those with the numbers ``quick`` marked slow."""
+    return [case if k in quick else pytest.param(*case, marks=pytest.mark.slow) for k, case in enumerate(cases)]
 
 
 def holds(proof: Proof, mode: Mode, depth: int, folder=None) -> Outcome:
