@@ -56,7 +56,7 @@ SPECS = {
         readout="step",
         max_steps=2,
     ),
-    # A projection, in groups that neither the units nor the codes fill.
+    # A projection, in groups that neither the units nor the codes fill; registered comparators.
     "projected": Specification(
         inputs=4,
         units=7,
@@ -70,6 +70,7 @@ SPECS = {
         head_weight_bits=6,
         readout="step",
         projection=5,
+        comparator_registers=1,
     ),
     # The widest codes.
     "wide": Specification(

@@ -256,7 +256,7 @@ def proofs(spec: Specification) -> list[Entry]:
     return [
         Entry(
             "commands",
-            f"every request is judged, done as a whole or not at all, answered, and ends (words of {size} bytes)",
+            f"every request is judged, done as a whole or not at all, answered, and ends ({8 * size}-bit words)",
             lambda size=size: CommandProof(build, size),
             depth=1,
             long=True,

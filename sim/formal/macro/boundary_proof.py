@@ -107,12 +107,12 @@ def proofs(spec: Specification) -> list[Entry]:
         ),
         Entry(
             "boundary",
-            "the same of the compact macro",
+            "every rule of the boundary on every clock, with a reset at any time; compact hardware",
             lambda: BoundaryProof(spec, compact=True, reset=Reset.ANY_TIME),
         ),
         Entry(
             "boundary",
-            "the same from flip-flops with any value, after one clock of reset",
+            "every rule of the boundary from flip-flops with any value, after one clock of reset",
             lambda: BoundaryProof(spec, reset=Reset.FIRST),
         ),
     ]

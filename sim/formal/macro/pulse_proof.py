@@ -215,5 +215,5 @@ def proofs(spec: Specification) -> list[Entry]:
     claim = "every line is driven as long as its code says, from the window's first clock on"
     return [
         Entry("pulses", claim, lambda: PulseProof(spec), depth=3),
-        Entry("pulses", f"{claim}: compact hardware", lambda: PulseProof(spec, compact=True), depth=3),
+        Entry("pulses", f"{claim}; compact hardware", lambda: PulseProof(spec, compact=True), depth=3),
     ]

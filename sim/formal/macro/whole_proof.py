@@ -180,7 +180,7 @@ class WholeProof(Proof):
         shape = signed(spec.mac_bits + 2)
         m.d.comb += array.ready.eq(~self._array_low)
         for column in range(spec.columns):
-            gate, unit = spec.gate_names[column // spec.units], column % spec.units
+            gate, unit = spec.bank_of_column(column), spec.unit_of_column(column)
             held = Signal(shape, name=f"held_{column}")
             flow = sum(
                 Mux(array.row_pos[row], weights[row][column], 0) - Mux(array.row_neg[row], weights[row][column], 0)

@@ -236,7 +236,7 @@ WRONG_ANSWERS = {
     "empty": (Command.STATUS, b"", "0 bytes with status None"),
     "no identity": (Command.READ + Space.IDENTITY, b"\x00\x05\x00", "cannot be read"),
     "refused identity": (Command.READ + Space.IDENTITY, b"\x01", "UNKNOWN"),
-    "another echo": (Command.ECHO, bytes(17), "no crossramp board"),
+    "another echo": (Command.ECHO, bytes(17), "not a crossramp board"),
 }
 
 

@@ -92,7 +92,7 @@ def test_quantities_that_are_not_there_are_an_error(seed):
     for name in QUANTITIES:
         with pytest.raises(MismatchError, match=f"^{name}: nothing was observed$"):
             Scoreboard(SPEC).compare(golden[0], shown[0].replace(**{name: None}))
-        with pytest.raises(MismatchError, match=f"^{name}: the golden trace has none"):
+        with pytest.raises(MismatchError, match=f"^{name}: the golden trace has no such value"):
             Scoreboard(SPEC).compare(golden[0].replace(**{name: None}), shown[0])
     with pytest.raises(MismatchError, match=r"different numbers of utterances: .*'h': 1"):
         Scoreboard(SPEC).compare(golden[0].replace(h=golden[0].h[:1]), shown[0].replace(h=shown[0].h[:1]))

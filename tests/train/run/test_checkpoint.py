@@ -157,7 +157,7 @@ def test_what_is_no_checkpoint_is_refused_and_never_run(tmp_path, monkeypatch, k
         path.write_bytes(contents[kind])
     else:
         torch.save({"trap": {"format": _Trap()}, "other": [1, 2]}[kind], path)
-    with pytest.raises(ValueError, match="no checkpoint") as refused:
+    with pytest.raises(ValueError, match="not a checkpoint") as refused:
         Checkpoint(path, {})
     assert str(path) in str(refused.value)
     assert "\n" not in str(refused.value)
