@@ -107,7 +107,7 @@ class Checkpoint:
         except OSError as error:
             raise InvalidValue(f"{self.path}: cannot be read ({error.strerror or error}); {anew}") from None
         except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError):
-            raise InvalidValue(f"{self.path}: is damaged, or no checkpoint; {anew}") from None
+            raise InvalidValue(f"{self.path}: is damaged, or not a checkpoint; {anew}") from None
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise InvalidValue(f"{self.path}: is not a checkpoint of crossramp; {anew}")
         if content.get("version") != _VERSION or not isinstance(content.get("identity"), dict):
