@@ -54,5 +54,5 @@ def test_a_damaged_shelf_is_told(data, tmp_path, capsys):
     kept.write_bytes(kept.read_bytes()[:500])
     assert main(arguments(data, tmp_path / "b.npz", *short, *shelf)) == 2
     told = capsys.readouterr().err
-    assert "is damaged, or no checkpoint; remove it" in told
+    assert "is damaged, or not a checkpoint; remove it" in told
     assert not (tmp_path / "b.npz").exists()
