@@ -22,7 +22,7 @@ def spaces_of(build: Build, *, writable: bool = False) -> list[Space]:
 
 
 def out_of_range(number, bits: int, limit: int | None = None):
-    """Whether a two's complement number, of any width, is none of ``bits`` bits, or beyond ±``limit``.
+    """Whether a two's complement number, of any width, does not fit ``bits`` bits or exceeds ±``limit``.
 
     ``limit`` is 2**(bits - 1) - 1, so beside the width only the most negative number has to be refused; or None.
     """
@@ -140,7 +140,7 @@ class Spaces(wiring.Component):
         return m
 
     def _connect(self, m: Module, space: Space, access):
-        """Ties a memory to address and word; returns its word as bytes, and whether ``word`` is none of its words."""
+        """Ties a memory to address and word; returns its word as bytes, and whether ``word`` does not fit it."""
         request, size = self.request, self.build.word_bytes(space)
         filled = request.word[-8 * size :]
         if isinstance(access.data, data.View):  # lanes of a byte each

@@ -37,7 +37,7 @@ class UartReceiver(wiring.Component):
     """Bytes from a line, each sampled in the middle of its bits.
 
     ``data`` is a byte on the one clock ``valid`` is high, half a bit after the beginning of its stop bit. A stop bit
-    that is low makes ``fault`` high instead. A start bit shorter than half a bit is no start.
+    that is low makes ``fault`` high instead. A start bit shorter than half a bit is ignored.
 
     Cost: about 20 flip-flops.
 

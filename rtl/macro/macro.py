@@ -28,8 +28,8 @@ class Macro(wiring.Component):
     Latency and throughput: a step takes ``spec.macro_clocks`` clocks (``spec.inputs`` where x takes longer to load)
     while x arrives in time, the array is ready and h is taken at once; h leaves in the last ``spec.beats`` of them, or
     as the projection makes it. x of the next step loads meanwhile.
-    Back-pressure: an h beat that is not taken stalls the update of h, where no analog value is held; x not there yet
-    leaves the macro idle with the integrators in reset.
+    Back-pressure: an h beat that is not taken stalls the update of h, where no analog value is held. While x is
+    missing, the macro idles with the integrators in reset.
     Reset: one clock; then ceil(units / lanes) clocks pass before the first step may start.
 
     Parameters

@@ -140,7 +140,7 @@ class Calibrator(wiring.Component):
         return m
 
     def _streams(self, m: Module, phase: Signal, final: Signal):
-        """Who feeds the macro, and who gets its h.
+        """Selects the source of x and the consumer of h: the calibrator during a calibration, otherwise the host.
 
         Returns: a step ended; steps that are loaded whole and have not ended; an utterance of the host's is loading.
         """

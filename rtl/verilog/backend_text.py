@@ -12,7 +12,7 @@ from crossramp.golden.common.errors import CrossrampError, ExitStatus
 
 from .text_passes import shortened
 
-# Whatever yosys calls the register whose event starts the combinational blocks, it is this in the output.
+# The name, in the output, of the register whose event starts the combinational blocks; yosys has others for it.
 _EVENT = "wake_at_time_zero"
 
 #: Messages of Verilator about what is the back end's style, each with the reason. All are known to old versions, too:

@@ -81,8 +81,8 @@ def to_verilog(component: wiring.Component, name: str, *, async_reset: bool = Fa
     Raises
     ------
     InvalidValue
-        For a name that is no plain Verilog identifier or a word of the language, of the module or of a port, or two
-        ports that would get one name.
+        If the name of the module or of a port is not a plain Verilog identifier or is a reserved word, or if two ports
+        would get the same name.
     UnexpectedText
         If the back end writes Verilog in a form that is not known; see :mod:`.backend_text`.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An array of your own: whatever the periphery does within the boundary's rules, the array does its part."""
+"""A user's array: it does its part for everything that the periphery may do within the boundary's rules."""
 
 from amaranth import Const, Instance, Module, Signal
 from crossramp.golden.spec.boundary_wires import BOUNDARY

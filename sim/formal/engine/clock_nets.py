@@ -18,7 +18,7 @@ class _ModuleNets:
 def undriven_clocks(text: str, top: str = "\\top") -> list[str]:
     """The nets that clock flip-flops, or memories, and are not inputs of the module ``top``.
 
-    yosys removes the flip-flops behind such a net, after which whatever is claimed of their outputs holds.
+    yosys removes the flip-flops behind such a net, and then every claim about their outputs holds.
 
     Parameters
     ----------

@@ -139,7 +139,7 @@ class Proof(Elaboratable):
         ------
         ProofError
             If it claims nothing, or if a clock is not an input: yosys then removes the flip-flops behind it, and
-            whatever is claimed of their outputs holds.
+            every claim about their outputs holds.
         """
         ports = [self.clk, *([] if self.reset is Reset.NEVER else [self.rst])]
         text = rtlil.convert(Fragment.get(self, "formal"), name="top", ports=ports, emit_src=True)

@@ -27,8 +27,8 @@ class CommandProof(CommandBench):
     - WRITE that is answered OK: each of its words is written once, in order, to the addresses from the first one on,
       with the bytes of the request.
     - STEP that is answered OK: the codes of the request go out once, in order, with ``last``; then one step is handed
-      over. A STEP that repeats the last one is answered OK and does nothing: so a step acts once, whatever is asked
-      how often. No step is handed over whose number is not that of the steps before it, or beyond ``max_steps``.
+      over. A STEP that repeats the last one is answered OK and does nothing: a step acts once, however often it
+      is asked for. No step is handed over whose number is not that of the steps before it, or beyond ``max_steps``.
     - RESET: one pulse, and its tag is the utterance's from then on.
     - Streams: an offered code, and an offered byte of an answer, stay until they are taken.
     - The answer: sequence number, command with bit 7, length, status, data, ``last`` with the last byte alone. Data: of

@@ -145,7 +145,7 @@ class MacroProof(Proof):
     # ---- invariants  ------------------------------------------------------------------------------------------------
 
     def structure(self, m: Module) -> None:
-        """The invariants of the macro, whatever is claimed of it."""
+        """The invariants of the macro, which every subclass asserts."""
         self._control_lines(m)
         self._counters(m)
         self._pulses(m)

@@ -21,9 +21,9 @@ class HeadSumsProof(Proof):
     - Only the last beat of an utterance waits (with the readout ``"step"``, of a step), and it waits while ``hold`` is
       high; ``finished`` is high when it is taken.
     - ``count`` and ``too_long`` are those of the utterance that was finished last, and change at no other time.
-    - What is read of the unit is its sum in the utterance that had been finished last, or its last h, whatever the
-      utterance under way does. Data that is not read anew stays. Sums have the bits of the gateware's: enough for
-      max_steps, as ``spec.sum_max`` says.
+    - The data that is read for the unit is its sum in the utterance that was finished last, or its last h; the
+      utterance under way does not change it. Data that is not read anew stays. Sums have the bits of the gateware's:
+      enough for max_steps, as ``spec.sum_max`` says.
 
     Parameters
     ----------
