@@ -43,7 +43,7 @@ class Proof(Elaboratable):
     Parameters
     ----------
     reset : Reset
-        With :attr:`Reset.FIRST`, the initial values of all flip-flops of the submodule ``dut`` are dropped; claims
+        With ``Reset.FIRST``, the initial values of all flip-flops of the submodule ``dut`` are dropped; claims
         count from the second clock on.
     invariants : bool
         Whether invariants are asserted.

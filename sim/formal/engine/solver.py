@@ -182,7 +182,7 @@ def solve(
     Raises
     ------
     ProofError
-        For a proof that would pass whatever the design does (:meth:`Proof.rtlil`).
+        For a proof that would pass whatever the design does (:meth:`.proof.Proof.rtlil`).
     ProverMissing, ProverFailed
         If a tool is missing, or stops without an answer.
     """

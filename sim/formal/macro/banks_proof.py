@@ -15,7 +15,7 @@ class BanksProof(MacroProof):
     """Every ramp finds the banks that it latches into empty, so that a comparator that is never high gives code 0.
 
     Environment: that of :class:`MacroProof`. The flip-flops of the banks have no reset; the phase FLUSH shifts them
-    empty. With :attr:`Reset.ANY_TIME` or :attr:`Reset.FIRST` they hold anything when a reset begins it.
+    empty. With ``Reset.ANY_TIME`` or ``Reset.FIRST`` they hold anything when a reset begins it.
 
     Claims:
 

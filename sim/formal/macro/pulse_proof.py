@@ -18,10 +18,10 @@ class PulseProof(MacroProof):
     Claims, for a row of x, a row of h and a state cell that stand for all of them. Elapsed clocks of a window are
     counted from ``integrate``.
 
-    - On every clock of its window, the line of the code's sign is driven exactly if |code| exceeds the clocks that have
-      elapsed, and the other line never. Hence a pulse begins with the window and has no gap.
-    - When the window closes, the line was driven for |code| clocks; the code without a positive counterpart counts as
-      the largest magnitude.
+    - On every clock of its window, the line of the code's sign is driven exactly if ``|code|`` exceeds the clocks that
+      have elapsed, and the other line never. Hence a pulse begins with the window and has no gap.
+    - When the window closes, the line was driven for ``|code|`` clocks; the code without a positive counterpart
+      counts as the largest magnitude.
     - A row of x has the code that the x stream carried for it: step n's window drives the n-th step's codes, whatever
       loads meanwhile. A row of h has the code that left on the h stream in the step before, and is not driven in the
       first step of an utterance. A state cell has the pulse code that the monitor showed in this step.

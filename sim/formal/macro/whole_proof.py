@@ -20,9 +20,9 @@ class WholeProof(Proof):
     ``ready`` and h's ``ready`` are low; otherwise they are high. Any of the steps may be its utterance's last.
 
     Claims: every code of the gates, c and its pulse code, every code of the second conversion, and h are those of
-    :func:`step_reference`, beat by beat and unit by unit; lanes beyond the last code of h are zero; ``end`` marks the
-    last beat of a step, ``last`` shows what was sent with the step's x. The first step of an utterance takes h and c as
-    zero.
+    :func:`.step_reference.step_reference`, beat by beat and unit by unit; lanes beyond the last code of h are zero;
+    ``end`` marks the last beat of a step, ``last`` shows what was sent with the step's x. The first step of an
+    utterance takes h and c as zero.
 
     The check is bounded: it covers as many steps as fit the depth that it is run with, see :meth:`clocks`.
 
