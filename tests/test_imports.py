@@ -29,7 +29,7 @@ ROOMS = {
     "rtl": ("common", "macro", "network", "link", "emulation", "verilog"),
     "sim": (
         *("tools", "array", "checking", "amaranth", "bulk", "cocotb", "netlist", "montecarlo", "spice"),
-        *("formal.engine", "formal.macro", "formal.network", "formal.link", "formal.array", "formal"),
+        *("formal.engine", "formal.update", "formal.macro", "formal.network", "formal.link", "formal.array", "formal"),
     ),
     "boards": ("definitions", "flow", "host", "virtual"),
     "train": ("recipes", "data", "network", "run", "tasks"),

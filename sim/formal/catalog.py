@@ -7,7 +7,6 @@ from .array import array_proof
 from .engine.entry import Entry
 from .link import answer_proof, command_proof, uart_proof
 from .macro import (
-    arithmetic_proof,
     banks_proof,
     boundary_proof,
     capture_proof,
@@ -18,7 +17,6 @@ from .macro import (
     state_store_proof,
     stream_proof,
     unit_proof,
-    update_proof,
 )
 from .network import (
     argmax_proof,
@@ -29,6 +27,7 @@ from .network import (
     head_sums_proof,
     pacer_proof,
 )
+from .update import arithmetic_proof, update_proof
 
 #: What lists the proofs of a block, in the order of the table.
 BLOCKS = (

@@ -4,7 +4,7 @@
 import pytest
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.formal.engine.solver import Mode
-from crossramp.sim.formal.macro.arithmetic_proof import ArithmeticProof, proofs
+from crossramp.sim.formal.update.arithmetic_proof import ArithmeticProof, proofs
 
 from tests.support.planted import planted
 from tests.support.proving import all_hold, holds, is_violated

@@ -8,7 +8,7 @@ from crossramp.golden.spec.cells import Gate
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning
 from crossramp.sim.formal.engine.solver import Mode
-from crossramp.sim.formal.macro.update_proof import UpdateLanesProof, UpdateProof, proofs
+from crossramp.sim.formal.update.update_proof import UpdateLanesProof, UpdateProof, proofs
 
 from tests.support.planted import planted
 from tests.support.proving import all_hold, few, holds, is_violated

@@ -4,7 +4,7 @@
 from crossramp.golden.network.ramps import Ramp
 from crossramp.golden.spec.specification import Specification
 
-from .update_reference import MODULE, update_reference
+from ..update.update_reference import MODULE, update_reference
 
 #: The module's name, and that of its file.
 NAME = "crossramp_step_reference"

@@ -16,7 +16,7 @@ class UnitProof(MacroProof):
 
     Environment: that of :class:`MacroProof`. Comparators have any value on every clock; a comparator is seen alike by
     all flip-flops behind it (:mod:`.capture_proof` is about those that are not). The results of the cell update are
-    free, so that this holds for any arithmetic; :mod:`.update_proof` says what they are.
+    free, so that this holds for any arithmetic; :mod:`crossramp.sim.formal.update.update_proof` says what they are.
 
     Claims:
 

@@ -238,7 +238,7 @@ class HeadMultiplierProof(Proof):
 
 
 def any_of(stages, default: int = 0):
-    """Whether any of ``stages`` is present; ``default`` if there are none."""
+    """Whether any of ``stages`` is present; ``default`` for an empty list."""
     return Cat(present for present, *_ in stages).any() if stages else Const(default, 1)
 
 

@@ -22,7 +22,7 @@ async def read_sums(ctx, sums, spec) -> list[int]:
         ctx.set(sums.group, group)
         await ctx.tick()
         values += [ctx.get(sums.data[lane]) for lane in range(spec.lanes)]
-    # Low keeps what is there, whatever group is asked for.
+    # While it is low, the data stays the same for every group that is asked for.
     ctx.set(sums.enable, 0)
     ctx.set(sums.group, 0)
     await ctx.tick()
