@@ -22,9 +22,11 @@ from .network import (
     argmax_proof,
     calibrator_proof,
     fork_proof,
+    head_clocks_proof,
     head_multiplier_proof,
     head_proof,
     head_sums_proof,
+    network_clocks_proof,
     pacer_proof,
 )
 from .update import arithmetic_proof, update_proof
@@ -45,7 +47,9 @@ BLOCKS = (
     head_sums_proof.proofs,
     head_multiplier_proof.proofs,
     argmax_proof.proofs,
+    head_clocks_proof.proofs,
     head_proof.proofs,
+    network_clocks_proof.proofs,
     fork_proof.proofs,
     pacer_proof.proofs,
     projection_proof.proofs,

@@ -29,7 +29,7 @@ FAULTS = [
     ("with m.If(periphery.tick):", "with m.If(1):"),
     ("left.eq(self.hold_clocks)", "left.eq(0)"),
     ("m.d.comb += periphery.ready.eq(0)", "pass"),
-    ("m.d.sync += left.eq(0)", "m.d.sync += left.eq(now)"),
+    ("m.d.sync += left.eq(0)", "m.d.sync += left.eq(3)"),
 ]
 
 
