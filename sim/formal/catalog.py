@@ -5,7 +5,7 @@ from crossramp.golden.spec.specification import Specification
 
 from .array import array_proof
 from .engine.entry import Entry
-from .link import answer_proof, command_proof, uart_proof
+from .link import answer_proof, command_proof, results_proof, spaces_proof, uart_proof
 from .macro import (
     banks_proof,
     boundary_proof,
@@ -56,6 +56,8 @@ BLOCKS = (
     calibrator_proof.proofs,
     uart_proof.proofs,
     answer_proof.proofs,
+    results_proof.proofs,
+    spaces_proof.proofs,
     command_proof.proofs,
 )
 
