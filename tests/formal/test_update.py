@@ -78,6 +78,22 @@ FAULTS = [
 ]
 
 
+LANE_FAULTS = [
+    # old, new: as planted, a lane differs from one that is alone
+    ("f * self.c[lane]", "f * self.c[0]", "the c of a lane"),
+    ("getattr(self, gate)[lane]", "getattr(self, gate)[-1]", "of a lane is that"),
+    ("self.next_c[lane].eq(next_c)", "self.next_c[spec.lanes - 1 - lane].eq(next_c)", "of a lane is that"),
+    ("self.pulses[lane].eq(", "self.pulses[spec.lanes - 1 - lane].eq(", "the pulse code of a lane"),
+    ("self.h[lane].eq(h)", "self.h[lane].eq(h if lane == 0 else -h)", "the h of a lane"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), few(LANE_FAULTS, (0,)))
+def test_planted_faults_of_lanes(old, new, message):
+    with planted(UPDATE, old, new):
+        is_violated(UpdateLanesProof(widths(units=3, lanes=2), invariants=False), 3, message)
+
+
 @pytest.mark.parametrize(("file", "old", "new", "second", "message"), few(FAULTS))
 def test_planted_faults(file, old, new, second, message):
     with planted(file, old, new):

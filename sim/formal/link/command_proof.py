@@ -8,7 +8,7 @@ from crossramp.golden.spec.specification import Specification
 from ..engine.entry import Entry
 from ..engine.inspection import named
 from ..engine.proof import implies
-from .command_bench import ARGUMENTS, OK, PAYLOAD, STATUS_BYTES, CommandBench
+from .command_bench import ARGUMENTS, ECHO, OK, PAYLOAD, READ, RESET, STATUS, STATUS_BYTES, STEP, WRITE, CommandBench
 from .command_invariants import command_invariants
 from .link_build import link_build
 
@@ -193,9 +193,19 @@ class CommandProof(CommandBench):
                 self.claim(m, data == held, "READ answers the words")
 
     def _cover_answers(self, m: Module) -> None:
-        ends = self.taken & self.dut.request.answer.payload.last
-        self.cover(m, ends & (self.status == OK), "a request is answered OK")
+        ends = named(m, "answer_ends", self.taken & self.dut.request.answer.payload.last)
+        done, field = ends & (self.status == OK), self.taken & (self.number == PAYLOAD + 2)
         self.cover(m, ends & (self.status != OK), "a request is refused")
+        for group, reached, message in (
+            (ECHO, done & self.is_echo & (self.length != 0), "an ECHO of some bytes is answered"),
+            (STATUS, field & self.is_status, "a STATUS answers a field"),
+            (RESET, done & self.is_reset, "a RESET is done"),
+            (STEP, done & self.is_step & self.stepped & (self.handed != 0), "a STEP is handed over"),
+            (READ, done & self.is_read, "words are read"),
+            (WRITE, done & self.is_write & (self.stores != 0), "words are written"),
+        ):
+            if not self.asked or any(group in (command, command & ~0x0F) for command, _ in self.asked):
+                self.cover(m, reached, message)
 
     def _status_fields(self) -> list:
         """Bytes of the status block, from the table of docs/hostlink.md."""

@@ -9,6 +9,7 @@ from crossramp.rtl.network.network_top import NetworkTop
 
 from ..engine.entry import Entry
 from ..engine.proof import Proof, signal_inside
+from .head_clocks_proof import head_clocks
 
 
 class ForkProof(Proof):
@@ -79,8 +80,10 @@ class ForkProof(Proof):
             self.claim(m, tap.payload.as_value() == was, "the payload of a beat that waits at the tap stays")
             self.cover(m, moves["macro"], "a beat that waited at the tap moves")
         self.cover(m, waits & ~head.ready & tap.ready, "the head waits")
+        # A head that is ready for the last beat of an utterance stays so until it comes.
+        head_clocks(self, m, dut.head, fragment.find_subfragment("head"), claimed=False)
 
 
 def proofs(spec: Specification) -> list[Entry]:
     """The proof at the sizes of ``spec``."""
-    return [Entry("network", "head and tap both get every beat of h, once", lambda: ForkProof(spec), depth=3)]
+    return [Entry("network", "head and tap both get every beat of h, once", lambda: ForkProof(spec))]

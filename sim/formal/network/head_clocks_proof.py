@@ -66,8 +66,13 @@ def head_of(spec: Specification) -> tuple[Head, Fragment]:
     return head, Fragment.get(head, None)
 
 
-def head_clocks(proof: Proof, m: Module, head: Head, fragment: Fragment) -> Signal:
+def head_clocks(proof: Proof, m: Module, head: Head, fragment: Fragment, *, claimed: bool = True) -> Signal:
     """Claim the clocks of a head, with the invariants that these need.
+
+    Parameters
+    ----------
+    claimed : bool
+        False: they are invariants themselves, of a proof that claims something else.
 
     Returns
     -------
@@ -89,14 +94,15 @@ def head_clocks(proof: Proof, m: Module, head: Head, fragment: Fragment) -> Sign
         wraps = of_part == parts - 1
         m.d.sync += [clock.eq(clock + 1), of_part.eq(Mux(wraps, 0, of_part + 1)), of_class.eq(of_class + wraps)]
 
+    claim = proof.claim if claimed else proof.invariant
     # The logit of class k is due parts * (k + 1) + 2 clocks after clock 1.
     asked = spec.classes * parts
     due = named(m, "logit_due", (of_part == 2 % parts) & (clock >= parts + 3) & (clock <= asked + 3))
-    proof.claim(m, h.ready == ~(final & ~free), "the last beat of an utterance waits for head_clocks, no other beat")
-    proof.claim(m, logit.valid == due, "a logit on its clock, and on no other")
-    proof.claim(m, ~due | (logit.payload.last == (clock == asked + 3)), "the last logit behind those of all classes")
-    proof.claim(m, answer.valid == (clock == spec.head_clocks - 1), "the answer on its clock, and until it is taken")
-    proof.claim(m, head.busy == ~free, "busy until the answer is taken")
+    claim(m, h.ready == ~(final & ~free), "the last beat of an utterance waits for head_clocks, no other beat")
+    claim(m, logit.valid == due, "a logit on its clock, and on no other")
+    claim(m, ~due | (logit.payload.last == (clock == asked + 3)), "the last logit behind those of all classes")
+    claim(m, answer.valid == (clock == spec.head_clocks - 1), "the answer on its clock, and until it is taken")
+    claim(m, head.busy == ~free, "busy until the answer is taken")
 
     # ---- invariants: the multiplier's place follows from the clock
     passed = named(m, "passed", clock - 1)
