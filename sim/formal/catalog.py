@@ -5,7 +5,7 @@ from crossramp.golden.spec.specification import Specification
 
 from .array import array_proof
 from .engine.entry import Entry
-from .link import answer_proof, command_proof, results_proof, spaces_proof, uart_proof
+from .link import answer_proof, command_proof, recorder_proof, results_proof, spaces_proof, uart_proof
 from .macro import (
     banks_proof,
     boundary_proof,
@@ -58,6 +58,7 @@ BLOCKS = (
     answer_proof.proofs,
     results_proof.proofs,
     spaces_proof.proofs,
+    recorder_proof.proofs,
     command_proof.proofs,
 )
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from crossramp.golden.network.model_file import load_model
 from crossramp.sim.formal.catalog import proofs_of
-from hypothesis import given, settings
+from crossramp.sim.formal.engine.solver import Mode
+from hypothesis import Phase, given, settings
 
 from tests.support.proving import all_hold
 from tests.support.strategies import specifications
@@ -38,8 +39,12 @@ def test_the_page_shows_every_claim():
 
 
 @pytest.mark.slow
-@given(spec=specifications(max_units=5, max_inputs=4, max_bits=4))
-@settings(max_examples=12)
+@given(spec=specifications(max_units=4, max_inputs=4, max_bits=3))
+@settings(max_examples=5, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 def test_drawn_specifications(spec):
-    """Each induction goes through for specifications that nobody chose."""
-    all_hold([entry for entry in proofs_of(spec) if not entry.long])
+    """Each induction goes through for specifications that nobody chose; one takes about a minute.
+
+    What fails is not shrunk, which would take hours. Bounded checks are of sizes of their own.
+    """
+    entries = [entry for entry in proofs_of(spec) if not entry.long]
+    all_hold([entry for entry in entries if entry.mode is Mode.PROVE or entry.complete])

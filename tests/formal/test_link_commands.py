@@ -90,6 +90,8 @@ FAULTS = [
     ),
     (((Command.STATUS, 0),), "~self.x.ready)\n", "self.x.ready)\n", 12, "byte 0 of the status"),
     (((Command.STEP, 7),), "self.ours.eq(self.started & ~other_tag)", "self.ours.eq(~other_tag)", 14, JUDGED),
+    (STEPS, "(~x.ready, Status.BUSY)", "(0, Status.BUSY)", 26, JUDGED),
+    (STEPS, "self.bad_value.eq(byte[1:] != 0)", "self.bad_value.eq(0)", 26, JUDGED),
     (READS, "self.too_long | (self.length == 1)", "self.too_long", 12, JUDGED),
     (READS, "self.count.eq(byte)", "self.count.eq(byte[:1])", 12, JUDGED),
     (
