@@ -127,6 +127,30 @@ def test_planted_faults(fault):
         is_violated(ClocksProof(spec, invariants=False), depth, message)
 
 
+#: Loading x takes more clocks than everything else.
+LOADED = TINY.replace(inputs=30)
+PERIOD = "the period of steps"
+PERIOD_FAULTS = [
+    # file, old, new, sizes, the claim that breaks
+    ("rtl/macro/loader.py", "~self.full | self.take", "~self.full", LOADED, PERIOD),
+    ("rtl/macro/loader.py", "loaded == self.inputs - 1", "loaded == self.inputs - 2", LOADED, PERIOD),
+    (
+        SEQUENCER,
+        "                m.d.comb += [self.take.eq(1), following.eq(Phase.START)]\n            with m.Else",
+        "                m.d.comb += following.eq(Phase.IDLE)\n            with m.Else",
+        TINY,
+        "begins at once",
+    ),
+]
+
+
+@slow
+@pytest.mark.parametrize(("file", "old", "new", "spec", "message"), PERIOD_FAULTS)
+def test_planted_faults_of_the_period(file, old, new, spec, message):
+    with planted(file, old, new):
+        is_violated(PeriodProof(spec, invariants=False), 8 + 2 * (spec.inputs + spec.macro_clocks), message)
+
+
 BANK_FAULTS = [
     (SEQUENCER, "self.flush.eq(1)", "self.flush.eq(0)", "is empty"),
     (SEQUENCER, "waited == spec.beats - 1", "waited == spec.beats - 2", "is empty"),

@@ -122,7 +122,7 @@ class PeriodProof(ClocksProof):
 
     Claim: from the first clock of a step to that of the next it is exactly ``max(spec.macro_clocks, spec.inputs)``
     clocks.
-    With ``compact``, whose x loads from the second clock of hold on, they it is
+    With ``compact``, whose x loads from the second clock of hold on, it is
     ``max(spec.macro_clocks, spec.input_max + 3 + spec.inputs)``.
     """
 
@@ -143,7 +143,7 @@ class PeriodProof(ClocksProof):
         m.d.sync += [since.eq(clock + 1), started.eq(started | self.begins)]
 
         with m.If(started):
-            self.claim(m, implies(self.begins, since == period), "the period of steps is that of the specification")
+            self.claim(m, self.begins == (since == period), "the period of steps is that of the specification")
         with m.If(started | self.begins):
             self.invariant(m, clock < period, "period: clock of the step")
             self.invariant(m, implies(self.active, self.left == spec.macro_clocks - clock), "period: clocks left")
