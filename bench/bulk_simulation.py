@@ -110,7 +110,7 @@ def main():
     behind = ArraySetup(device(load(arguments.technology), spec, network.weights.macro, arguments.seed))
     bulk, bare, chips = [], [], []
     with tempfile.TemporaryDirectory() as name:
-        array = Programming.ideal(spec, network.weights.macro).write(Path(name) / "array")
+        array = Programming.ideal(spec, network.weights.macro, lines=network.weights.lines).write(Path(name) / "array")
         for _ in range(arguments.repeat):
             result = simulate_bulk(network, x, "verilator")
             bulk.append(result.clocks / result.processor_seconds)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from crossramp.golden.analog.cells.conductance_window import G_MAX
 from crossramp.golden.analog.cells.ramp_report import RampReport, gate_report, ramp_report
+from crossramp.golden.cell.library import CELLS
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.network.ramps import Ramp
 from crossramp.golden.spec.activations import REGISTRY, activation
-from crossramp.golden.spec.network_parameters import CELLS
 
 from ..inputs import options
 from ..output.tables import as_json, wrote

@@ -28,7 +28,7 @@ from ..common.errors import InvalidValue
 from ..network.ramps import ramps
 from ..network.weights import Weights
 from ..spec.boundary_wires import calibration_bits
-from ..spec.cells import SpecificationError
+from ..spec.gates import SpecificationError
 from ..spec.specification import Specification
 from .link_protocol import BAUD, VERSION, Space
 

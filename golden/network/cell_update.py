@@ -1,47 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cell update: from codes to c, from c to its pulse code, from codes to h; and the projection of h. Integers."""
+"""The cell update: from codes and the register to stored values, by the cell's program; and the projection of h.
+
+Integers. What a value of each format is made of stands in :mod:`crossramp.golden.spec.update_formats`.
+"""
+
+from collections.abc import Mapping
 
 import numpy as np
 
-from ..spec.lstm_cell import output_shift, state_shifts
+from ..cell.exact import Exact, evaluate
 from ..spec.specification import Specification
+from ..spec.update_formats import store_rule
 from .integers import exact_matmul, round_shift, saturate
 from .ramps import decode_integer
 
 
-def update_c(spec: Specification, codes: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """c ← sat(round(f·c + i·g)), rounded once, on the exact sum.
+def run_update(spec: Specification, update: int, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What an update of the cell stores: each value rounded once and saturated once, on the exact expression.
 
     Parameters
     ----------
-    codes : integer array, shape (..., columns)
-        Of the first conversion.
-    c : integer array, shape (..., units)
-        In units of 2**-state_frac_bits, as the result.
+    update : int
+        0, or 1 for the second one of a step.
+    values : mapping
+        Integer arrays of one shape, (..., units): the codes that the update reads, by their names, and the register
+        (c of an LSTM, in units of 2**-state_frac_bits) if it reads it.
+
+    Returns
+    -------
+    dict of int64 arrays
+        The values that it stores, by their names: of the register in the same units, of lines and rows pulse codes.
     """
-    i, f, g = (decode_integer(spec.of_bank(codes, gate), spec.bipolar(gate), spec.adc_bits) for gate in "ifg")
-    shifts = state_shifts(spec)
-    exact = (f * c << shifts.fc) + (i * g << shifts.ig)
-    return saturate(round_shift(exact, shifts.sum), spec.state_max)
+    cell, stored = spec.layout, {}
+
+    def leaf(name: str) -> Exact:
+        if name == cell.register:
+            return Exact(np.asarray(stored.get(name, values.get(name)), np.int64), spec.state_frac_bits)
+        gate = cell.gate_of(name)
+        return Exact(decode_integer(values[name], spec.bipolar(gate), spec.adc_bits), spec.value_shift(gate))
+
+    for store in cell.stores[update]:
+        rule = store_rule(spec, store)
+        exact = evaluate(store.expression, leaf).value
+        stored[store.name] = saturate(round_shift(exact * rule.multiplier, rule.shift), rule.limit)
+    return stored
 
 
-def state_pulses(spec: Specification, c: np.ndarray) -> np.ndarray:
-    """c as a pulse code within ±state_pulse_max: sat(round(c·M / 2**R))."""
+def line_pulses(spec: Specification, register: np.ndarray) -> np.ndarray:
+    """The pulse code of the lines that the register drives, as c of an LSTM does: sat(round(c·M / 2**R))."""
     multiplier, shift = spec.state_gain
-    return saturate(round_shift(c * multiplier, shift), spec.state_pulse_max)
-
-
-def update_h(spec: Specification, codes: np.ndarray, state_codes: np.ndarray) -> np.ndarray:
-    """h ← round(o·tanh(c)·input_max), a pulse code; cannot exceed ±input_max.
-
-    Parameters
-    ----------
-    codes, state_codes : integer arrays, shapes (..., columns) and (..., units)
-        Of the first conversion, and of the second.
-    """
-    o = decode_integer(spec.of_bank(codes, "o"), spec.bipolar("o"), spec.adc_bits)
-    t = decode_integer(state_codes, spec.bipolar("g"), spec.adc_bits)
-    return round_shift(o * t * spec.input_max, output_shift(spec))
+    return saturate(round_shift(register * multiplier, shift), spec.state_pulse_max)
 
 
 def project(spec: Specification, weights: np.ndarray, h: np.ndarray) -> np.ndarray:

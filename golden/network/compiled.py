@@ -13,7 +13,7 @@ import functools
 
 import numpy as np
 
-from ..spec.lstm_cell import LSTM
+from ..cell.library import LSTM
 
 _I, _F, _G, _O = map(LSTM.gates.index, "ifgo")  # constants of the compiled code
 

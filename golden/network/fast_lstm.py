@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..spec.lstm_cell import state_shifts
+from ..cell.exact import interval
 from ..spec.specification import Specification
+from ..spec.update_formats import leaf_interval
 from . import compiled
-from .cell_update import state_pulses
+from .cell_update import line_pulses
 from .ramps import Ramp, decode_integer
 
 _BLOCK = 512  # utterances run together: bounds the memory, and the buffers of a block stay near the core
@@ -95,7 +96,7 @@ class FastLstm:
             In the order of ``spec.ramps``.
         projection : int64 array, shape (hidden, units), or None
         """
-        if spec.state_bits > STATE_BITS_MAX:
+        if spec.cell != "lstm" or spec.state_bits > STATE_BITS_MAX:
             return None
         first = spec.rows * spec.weight_max * spec.input_max
         ends = [_table_ends(ramp, first) for ramp in ramps]
@@ -164,7 +165,7 @@ class FastLstm:
         """By c + state_max: g(c) decoded, times input_max, nudged for the rounding of h."""
         spec = self.spec
         c = np.arange(-spec.state_max, spec.state_max + 1)
-        t = decode_integer(ramp.convert(spec.state_cell * state_pulses(spec, c)), spec.bipolar("g"), ramp.bits)
+        t = decode_integer(ramp.convert(spec.state_cell * line_pulses(spec, c)), spec.bipolar("g"), ramp.bits)
         real = t * (spec.input_max / 2.0 ** spec.value_shift("g"))
         return (real * (1 + self.number.nudge)).astype(self.number.dtype)
 
@@ -278,8 +279,10 @@ def _table_ends(ramp: Ramp, mac_max: int) -> tuple[int, int]:
 
 def _update_bounds(spec: Specification) -> tuple[int, int, int]:
     """Largest magnitudes of f·c + i·g, o·t·input_max and the projection before rounding, in their smallest units."""
-    value = {gate: (1 << (spec.adc_bits + (not spec.bipolar(gate)))) - 1 for gate in spec.gate_names}
-    shifts = state_shifts(spec)
-    c = (value["f"] * spec.state_max << shifts.fc) + (value["i"] * value["g"] << shifts.ig)
+    bounds = {
+        store.name: interval(store.expression, lambda name: leaf_interval(spec, name)).magnitude
+        for stores in spec.layout.stores
+        for store in stores
+    }
     projected = spec.units * spec.head_weight_max * spec.input_max if spec.projection else 0
-    return c, value["o"] * value["g"] * spec.input_max, projected
+    return bounds[spec.layout.register], bounds[spec.layout.output] * spec.input_max, projected

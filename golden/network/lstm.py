@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The LSTM macro: what a step makes of the codes of any array. Integers; the one function that runs a step."""
+"""The macro: what a step of its cell makes of the codes of any array. Integers; the one function that runs a step."""
 
 from functools import cached_property
 
 import numpy as np
 
+from ..cell.description import INPUT
 from ..common.errors import InvalidValue
 from ..common.integer_arrays import check_integers
 from ..spec.specification import Specification
-from .array_protocol import Array, IdealArray, first_conversions, row_pulses
-from .cell_update import project, state_pulses, update_c, update_h
+from .array_protocol import Array, IdealArray, first_conversions, latched_banks, step_window
+from .cell_update import line_pulses, project, run_update
 from .fast_lstm import FastLstm
 from .trace import Trace
 from .weights import checked_array
@@ -55,7 +56,10 @@ class Lstm:
         return FastLstm.of(self.spec, array.weights, array.ramps, self.projection)
 
     def start(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
-        """(c, h) of a state reset: zeros, int64, shapes (batch, units) and (batch, hidden)."""
+        """(c, h) of a state reset: zeros, int64, shapes (batch, units) and (batch, hidden).
+
+        c is the register of the cell: s of a GRU; nothing reads it where the cell has none.
+        """
         return np.zeros((batch, self.spec.units), np.int64), np.zeros((batch, self.spec.hidden), np.int64)
 
     def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray, number: np.ndarray | int = 0) -> Trace:
@@ -70,16 +74,32 @@ class Lstm:
         number : int64 array, shape (batch,), or int
             Of the step's first conversion.
         """
-        spec = self.spec
+        spec, cell = self.spec, self.spec.layout
         numbers = np.broadcast_to(np.asarray(number, np.int64), len(x))
-        macs, codes = self.array.convert(row_pulses(spec, x, h), numbers)
-        c = update_c(spec, codes, c)
-        pulses = state_pulses(spec, c)
-        _, state_codes = self.array.convert(pulses, numbers + 1, second=True)
-        h = update_h(spec, codes, state_codes)
+        values = {INPUT: x, cell.output: h, cell.register: c}
+        if cell.line_value_is_state:
+            values[cell.line_value] = line_pulses(spec, c)  # which a line may drive before it is stored anew
+        windows, macs, codes = [], [], []
+        for k in range(len(spec.conversions)):
+            windows.append(step_window(spec, k, values))
+            seen, found = self.array.convert(windows, numbers + k)
+            macs.append(seen)
+            codes.append(found)
+            banks = latched_banks(spec, k).items()
+            values |= {spec.conversions[k][gate]: found[..., place] for gate, place in banks}
+            values |= run_update(spec, k, values)
+        h = values[cell.output]
         if self.projection is not None:
             h = project(spec, self.projection, h)
-        return Trace(codes, c, pulses, state_codes, h, macs=macs)
+        inner = [cell.line_value, *cell.inner_rows]
+        return Trace(
+            codes=codes[0],
+            c=None if cell.register is None else values[cell.register],
+            state_pulses=next((values[name] for name in inner if name is not None), None),
+            state_codes=codes[1] if len(codes) > 1 else None,
+            h=h,
+            macs=macs[0],
+        )
 
     def run(self, x: np.ndarray, first: np.ndarray | None = None) -> Trace:
         """A batch of utterances of equal length, each from a state reset, with the whole trace.
@@ -122,7 +142,7 @@ class Lstm:
         for t in range(steps):
             step = self.step(x[:, t], c, h, number + len(self.spec.conversions) * t)
             yield step
-            c, h = step.c, step.h
+            c, h = c if step.c is None else step.c, step.h
 
     def checked_inputs(self, x) -> np.ndarray:
         """``x`` as an integer array (its own type), or the InvalidValue of :meth:`run`."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole network: LSTM macro, dense head, argmax."""
+"""The whole network: macro, dense head, argmax."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from .weights import Weights
 
 
 class Network:
-    """LSTM macro and dense head, integer-exact, vectorized over a batch.
+    """A macro and its dense head, integer-exact, vectorized over a batch.
 
     Logits are Σ_u w[k, u]·S[u] + b[k]·N. With the readout ``"mean"``, S is the sum of h over the steps and N their
     number, so logits are the mean's times N and the argmax is the mean's; with ``"last"``, S is the last h and N is 1;
@@ -43,7 +43,7 @@ class Network:
     def __init__(self, spec: Specification, weights: Weights, array: Array | None = None):
         self.spec = spec
         self.weights = weights.checked(spec)
-        array = IdealArray(spec, self.weights.macro) if array is None else array
+        array = IdealArray(spec, self.weights.macro, lines=self.weights.lines) if array is None else array
         self.lstm = Lstm(spec, array, self.weights.projection)
 
     def behind(self, array: Array) -> "Network":

@@ -1,214 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a step of the hardware shows: one table of groups and fields, and the way from bits to arrays and back.
+"""What a step of the hardware shows, as bits: the way from records of :mod:`.step_groups` to arrays and back."""
 
-The monitor signature, the meanings and widths of ports, the logs of the free-running bench, the vectors of the
-self-checking testbench, the groups of wave files, and every bench's unpacking follow from :data:`GROUPS`.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..spec.cells import Cell
-from ..spec.lstm_cell import LSTM
 from ..spec.specification import Specification
+from .step_groups import Field, Group, step_groups
 from .trace import QUANTITIES, Trace
-
-
-def _one(spec: Specification) -> int:
-    return 1
-
-
-def _units(spec: Specification) -> int:
-    return spec.units
-
-
-@dataclass(frozen=True)
-class Field:
-    """Numbers of one kind in a beat.
-
-    Attributes
-    ----------
-    name : str
-    bits : callable
-        From a Specification to the bits of one number.
-    meaning : str
-        One line for port tables.
-    quantity : str or None
-        The field of a :class:`~.trace.Trace` that it is a part of; None for what only frames a record.
-    per_step : callable or None
-        From a Specification to how many of them a step has: each beat carries ``lanes`` of them, the lowest unit in the
-        lowest bits. None: a beat carries one.
-    signed : bool
-    """
-
-    name: str
-    bits: Callable[[Specification], int]
-    meaning: str
-    quantity: str | None = None
-    per_step: Callable[[Specification], int] | None = _units
-    signed: bool = False
-
-    @property
-    def per_lane(self) -> bool:
-        """Whether a beat carries ``lanes`` of them."""
-        return self.per_step is not None
-
-    def count(self, spec: Specification) -> int:
-        """Numbers in a beat."""
-        return spec.lanes if self.per_lane else 1
-
-
-@dataclass(frozen=True)
-class Group:
-    """Fields that appear together on one clock, a beat.
-
-    Attributes
-    ----------
-    name : str
-        Of its log, and of its vectors.
-    port : str
-        What the names of its ports begin with: ``"monitor"``, or the name of a stream.
-    meaning : str
-        Of the strobe.
-    fields : tuple of Field
-        The first in the lowest bits of a record.
-    beats : callable
-        From a Specification to the beats of a step; of logits and answers: of one answer.
-    waves : str
-        The group of a wave viewer that shows it.
-    answer : bool
-        Whether it comes with an answer, from the head, and not with each step.
-    """
-
-    name: str
-    port: str
-    meaning: str
-    fields: tuple[Field, ...]
-    beats: Callable[[Specification], int]
-    waves: str
-    answer: bool = False
-
-    @property
-    def monitored(self) -> bool:
-        """Whether it is on the monitor ports; otherwise it is a stream."""
-        return self.port == "monitor"
-
-    @property
-    def strobe(self) -> str:
-        """The port that is high with a beat. A stream's beat is taken once its ``ready`` is high too."""
-        return f"monitor_{self.name}" if self.monitored else f"{self.port}_valid"
-
-    def port_of(self, field: Field) -> str:
-        """The name of a field's port."""
-        return f"{self.port}_{field.name}"
-
-
-def _codes_read(cell: Cell, update: int) -> tuple[Field, ...]:
-    """The codes that an update of a cell reads."""
-    fields = []
-    for code in cell.updates[update]:
-        gate = cell.gate_of(code)
-        first = code in cell.conversions[0].values()
-        meaning = f"codes of bank {gate}" if first else f"codes of the second conversion, {gate}(c)"
-        fields.append(Field(code, lambda s: s.adc_bits, meaning, "codes" if first else "state_codes"))
-    return tuple(fields)
-
-
-def _beat_of(names: Sequence[str]) -> str:
-    """What the strobe of monitor ports means: "a beat of monitor_i, _f and _g is there"."""
-    *others, last = names
-    return f"a beat of monitor_{', _'.join(others)} and _{last} is there"
-
-
-def answer_bits(spec: Specification) -> int:
-    """Width of the answer's class index."""
-    return max((spec.classes - 1).bit_length(), 1)
-
-
-GROUPS = (
-    Group(
-        "gates",
-        "monitor",
-        _beat_of(LSTM.updates[0]),
-        _codes_read(LSTM, 0),
-        lambda s: s.beats,
-        "codes",
-    ),
-    Group(
-        "state",
-        "monitor",
-        _beat_of("cq"),
-        (
-            Field(
-                "c", lambda s: s.state_bits, "new cell state c, signed, units of 2**-state_frac_bits", "c", signed=True
-            ),
-            Field("q", lambda s: s.state_pulse_bits, "c as a signed pulse code", "state_pulses", signed=True),
-        ),
-        lambda s: s.beats,
-        "state",
-    ),
-    Group(
-        "output",
-        "monitor",
-        _beat_of(LSTM.updates[1]),
-        _codes_read(LSTM, 1),
-        lambda s: s.beats,
-        "output",
-    ),
-    Group(
-        "h",
-        "h",
-        "a beat of h is there",
-        (
-            Field(
-                "codes",
-                lambda s: s.input_bits,
-                "signed pulse codes of h, `lanes` units a beat, the lowest unit in the lowest bits",
-                "h",
-                lambda s: s.hidden,
-                signed=True,
-            ),
-            Field("end", _one, "last beat of a step", per_step=None),
-            Field("last", _one, "this step is the utterance's last", per_step=None),
-        ),
-        lambda s: s.h_beats,
-        "h stream",
-    ),
-    Group(
-        "logits",
-        "logit",
-        "a logit is there",
-        (
-            Field("value", lambda s: s.logit_bits, "signed logit, class 0 first", "logits", per_step=None, signed=True),
-            Field("last", _one, "logit of the last class", per_step=None),
-        ),
-        lambda s: s.classes,
-        "head",
-        answer=True,
-    ),
-    Group(
-        "answers",
-        "answer",
-        "an answer is there",
-        (
-            Field(
-                "index", answer_bits, "the class with the largest logit, the lowest on a tie", "answers", per_step=None
-            ),
-            Field(
-                "too_long",
-                _one,
-                "the utterance had more steps than max_steps: the answer means nothing",
-                per_step=None,
-            ),
-        ),
-        _one,
-        "head",
-        answer=True,
-    ),
-)
-"""Every group of a network, in the order in which a step shows them."""
 
 
 @dataclass(frozen=True)
@@ -287,14 +87,14 @@ def as_words(records: Sequence[int], bits: int) -> np.ndarray:
 
 
 def step_records(spec: Specification) -> dict[str, Record]:
-    """The record of each group of :data:`GROUPS` by its name."""
+    """The record of each group of :func:`.step_groups.step_groups` by its name."""
     return {
         group.name: Record(
             group.name,
             tuple(Slot(field.name, field.bits(spec), field.count(spec), field.signed) for field in group.fields),
             group.beats(spec),
         )
-        for group in GROUPS
+        for group in step_groups(spec)
     }
 
 
@@ -317,11 +117,12 @@ def step_values(spec: Specification, groups: Mapping[str, Mapping[str, np.ndarra
     Returns
     -------
     dict
-        Name in :data:`~.trace.QUANTITIES` to its array: ``codes`` (steps, columns), ``c``, ``state_pulses`` and
-        ``state_codes`` (steps, units), ``h`` (steps, hidden), ``logits`` (answers, classes), ``answers`` (answers,).
+        Name in :data:`~.trace.QUANTITIES` to its array: ``codes`` and ``state_codes`` (steps, columns that the
+        conversion latches), ``c`` and ``state_pulses`` (steps, units), ``h`` (steps, hidden), ``logits`` (answers,
+        classes), ``answers`` (answers,).
     """
     parts: dict[str, list[np.ndarray]] = {}
-    for group, field in _shown(groups):
+    for group, field in _shown(spec, groups):
         beats = groups[group.name][field.name]
         if field.per_lane:
             numbers = units_of(beats, spec, field.per_step(spec))
@@ -363,13 +164,13 @@ def expected_records(spec: Specification, trace: Trace) -> dict[str, dict[str, n
     The lanes beyond the last unit are zero, as a bench sees them.
     """
     batch, steps = trace.h.shape[:2]
-    records: dict[str, dict[str, np.ndarray]] = {group.name: {} for group in GROUPS}
-    taken = dict.fromkeys(QUANTITIES, 0)  # of a quantity's last axis: banks lie side by side
-    for group, field in _shown(records):
+    records: dict[str, dict[str, np.ndarray]] = {group.name: {} for group in step_groups(spec)}
+    for group, field in _shown(spec, records):
         values = getattr(trace, field.quantity)
         if field.per_lane:
-            start, taken[field.quantity] = taken[field.quantity], taken[field.quantity] + field.per_step(spec)
-            records[group.name][field.name] = _beats(values[..., start : taken[field.quantity]], spec.lanes)
+            count = field.per_step(spec)
+            banks = slice(field.place * count, (field.place + 1) * count)
+            records[group.name][field.name] = _beats(values[..., banks], spec.lanes)
         else:
             records[group.name][field.name] = values.reshape(-1, 1)
     lasts = np.tile(np.arange(steps) == steps - 1, batch)
@@ -378,9 +179,16 @@ def expected_records(spec: Specification, trace: Trace) -> dict[str, dict[str, n
     return records
 
 
-def _shown(groups) -> list[tuple[Group, Field]]:
-    """The fields of ``groups`` that are parts of a trace, in the order of the table."""
-    return [(group, field) for group in GROUPS if group.name in groups for field in group.fields if field.quantity]
+def _shown(spec: Specification, groups) -> list[tuple[Group, Field]]:
+    """The fields of ``groups`` that are parts of a trace; those of one quantity in the order in which they stand."""
+    found = [
+        (group, field)
+        for group in step_groups(spec)
+        if group.name in groups
+        for field in group.fields
+        if field.quantity
+    ]
+    return sorted(found, key=lambda pair: pair[1].place)
 
 
 def _beats(values: np.ndarray, lanes: int) -> np.ndarray:

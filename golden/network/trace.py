@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 STEP_QUANTITIES = ("codes", "c", "state_pulses", "state_codes", "h")
-"""What a macro shows of every step, in the order in which a difference would arise."""
+"""What a macro may show of every step, in the order in which a difference in an LSTM would arise."""
 
 QUANTITIES = (*STEP_QUANTITIES, "logits", "answers")
-"""What a network shows, in the same order; each is a field of :class:`Trace` and of :data:`.step_record.GROUPS`."""
+"""What a network may show, in the same order; each is a field of :class:`Trace`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,21 +21,21 @@ class Trace:
 
     Attributes
     ----------
-    codes : shape (batch, steps, columns)
-        First conversion, all banks.
+    codes : shape (batch, steps, columns that the first conversion latches)
+        All columns of an LSTM.
     c : shape (batch, steps, units)
-        Cell state, in units of 2**-state_frac_bits.
+        Cell state (s of a GRU), in units of 2**-state_frac_bits; None in cells without one.
     state_pulses : shape (batch, steps, units)
-        c as pulse codes.
-    state_codes : shape (batch, steps, units)
-        Second conversion.
+        Pulse codes that the second conversion drives: c of an LSTM, r·s or r·m of a GRU; None in cells without one.
+    state_codes : shape (batch, steps, columns that the second conversion latches)
+        One for each unit of an LSTM; None in cells with one conversion.
     h : shape (batch, steps, hidden)
         Pulse codes, projected where there is a projection.
     logits : shape (batch, classes); with the readout ``"step"`` (batch, steps, classes)
         None for a macro alone.
     answers : shape (batch,); with the readout ``"step"`` (batch, steps)
         Class indices. None for a macro alone.
-    macs : shape (batch, steps, columns)
+    macs : shape of codes
         What the comparators saw of the first conversion; float64 where the array is a device instance. Known to
         golden, and to simulators whose array records it.
     sums : shape (batch, hidden); with the readout ``"step"`` (batch, steps, hidden)

@@ -30,7 +30,7 @@ class WeightArray:
     shape, limit : callable
         From a Specification to the array's shape, and to the largest magnitude.
     needs : str
-        The parameter of the specification that networks with this array set; empty: every network has it.
+        What networks with this array have, an attribute of the specification; empty: every network has it.
     """
 
     field: str
@@ -57,6 +57,14 @@ ARRAYS = (
         lambda s: s.head_weight_max,
         "projection",
     ),
+    WeightArray(
+        "lines",
+        "line_weights",
+        np.dtype("<i1"),
+        lambda s: (s.trained_lines, s.units),
+        lambda s: s.weight_max,
+        "trained_lines",
+    ),
 )
 """Every array of a network, in the order of model files."""
 
@@ -70,19 +78,24 @@ class Weights:
     Attributes
     ----------
     macro : integer array, shape (rows, columns)
-        Levels, within ±weight_max. Rows: x, then h, then bias. Columns: the banks in their order.
+        Levels, within ±weight_max, zero where the cell has no memristors. Rows and columns: the groups and banks of the
+        cell in their order; of an LSTM x, h and bias, and i, f, g and o.
     head : integer array, shape (classes, hidden)
         Within ±head_weight_max.
     head_biases : integer array, shape (classes,)
         Within ±head_bias_max, in units of (head weight step) x (h step).
     projection : integer array, shape (hidden, units), or None
         Within ±head_weight_max; None where the specification has no projection.
+    lines : integer array, shape (trained line cells, units), or None
+        Levels of trained cells on lines (peepholes), within ±weight_max, in the order of ``spec.line_cells``; None
+        where the cell has none.
     """
 
     macro: np.ndarray
     head: np.ndarray
     head_biases: np.ndarray
     projection: np.ndarray | None = None
+    lines: np.ndarray | None = None
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Weights":
@@ -123,11 +136,18 @@ def checked_array(spec: Specification, field: str, values) -> np.ndarray | None:
     array = _BY_FIELD[field]
     if not array.present(spec):
         if values is not None:
-            raise InvalidValue(f"{array.name} are given, but the specification has no {array.needs}; leave them out")
+            needed = array.needs.replace("_", " ")
+            raise InvalidValue(f"{array.name} are given, but the specification has no {needed}; leave them out")
         return None
     if values is None:
         value = getattr(spec, array.needs) if array.needs else 0
-        raise InvalidValue(f"{array.name} are missing: the specification has a {array.needs} to {value}")
+        raise InvalidValue(f"{array.name} are missing: the specification has {array.needs} of {value}")
     values = checked_integers(array.name, values, array.shape(spec), array.limit(spec))
+    if field == "macro" and values[~spec.placed].any():
+        row, column = np.argwhere((values != 0) & ~spec.placed)[0]
+        raise InvalidValue(
+            f"weights[{row}, {column}] is {values[row, column]}, but the cell {spec.cell} has no memristor there: row "
+            f"{row} does not cross column {spec.column_name(column)}; write 0"
+        )
     values.setflags(write=False)
     return values

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Columns by bank: where the columns of a gate stand, and which gate, unit and ramp a column belongs to."""
+"""Columns by bank, rows and lines by group: where each stands, and which gate, unit and ramp a column belongs to."""
 
 from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
+from ..cell.description import BIAS, INPUT, Cell, LineCell
+from ..cell.library import CELLS
 from ..common.errors import InvalidValue
-from .cells import Cell
-from .network_parameters import CELLS
 
 
 class BankColumns:
-    """The part of a :class:`.specification.Specification` that places banks; it needs ``cell``, ``units``, and ramps.
+    """The part of a :class:`.specification.Specification` that places banks, rows and lines.
 
     A bank is the ``units`` adjacent columns of one gate. Every other module asks here by the gate's name, so that the
-    order and the number of banks stand in the cell's description alone.
+    order and the number of banks stand in the cell's description alone. It needs ``cell``, the sizes, and the ramps.
     """
 
     @property
@@ -34,8 +34,8 @@ class BankColumns:
         return self.layout.conversions
 
     @property
-    def state_gate(self) -> str:
-        """The gate whose columns carry the state cells."""
+    def state_gate(self) -> str | None:
+        """The gate whose columns carry the constant cells of the line value; None for a cell without lines."""
         return self.layout.state_gate
 
     @property
@@ -52,6 +52,22 @@ class BankColumns:
         """The columns of a gate."""
         first = self.gate_names.index(gate) * self.units
         return slice(first, first + self.units)
+
+    @property
+    def reset_groups(self) -> int:
+        """Reset wires of the integrators: one, and one more for banks that keep their charge between the windows."""
+        return 2 if self.layout.held else 1
+
+    @cached_property
+    def reset_columns(self) -> tuple[np.ndarray, ...]:
+        """For each reset wire: which columns it empties; bool, shape (columns,), read-only."""
+        held = np.zeros(self.columns, bool)
+        for gate in self.layout.held:
+            held[self.bank(gate)] = True
+        groups = (~held, held)[: self.reset_groups]
+        for group in groups:
+            group.setflags(write=False)
+        return groups
 
     def converted(self, second: bool) -> slice:
         """The columns that a conversion latches, which are adjacent: those of the first or the second one of a step."""
@@ -86,6 +102,70 @@ class BankColumns:
     def column_name(self, column: int) -> str:
         """A column as it is shown to people: gate and unit, such as ``"g3"``."""
         return f"{self.bank_of_column(column)}{self.unit_of_column(column)}"
+
+    # ---- rows and lines ---------------------------------------------------------------------------------------------
+
+    @property
+    def row_sizes(self) -> dict[str, int]:
+        """Rows of each group that the cell has, in the order of the rows: x, h, other row values, bias rows."""
+        sizes = {INPUT: self.inputs, self.layout.output: self.hidden, BIAS: self.bias_rows}
+        return {group: sizes.get(group, self.units) for group in self.layout.row_groups}
+
+    @property
+    def rows(self) -> int:
+        """Input lines of the array that cross the banks."""
+        return sum(self.row_sizes.values())
+
+    def rows_of(self, group: str) -> slice:
+        """The rows of a group."""
+        first = 0
+        for name, size in self.row_sizes.items():
+            if name == group:
+                return slice(first, first + size)
+            first += size
+        raise KeyError(group)
+
+    @cached_property
+    def placed(self) -> np.ndarray:
+        """Which rows have cells on which columns: bool, shape (rows, columns), read-only."""
+        placed = np.zeros((self.rows, self.columns), bool)
+        for gate, bank in self.layout.banks.items():
+            for group in bank.rows:
+                placed[self.rows_of(group), self.bank(gate)] = True
+        placed.setflags(write=False)
+        return placed
+
+    @property
+    def state_lines(self) -> int:
+        """Wires of the lines: ``units`` for each line of the cell."""
+        return len(self.layout.lines) * self.units
+
+    def wires_of(self, line: str) -> slice:
+        """The wires of a line among all lines'."""
+        first = self.layout.lines.index(line) * self.units
+        return slice(first, first + self.units)
+
+    @property
+    def line_cells(self) -> tuple[LineCell, ...]:
+        """The cells that lines have on banks, ``units`` each, in the order in which arrays hold them."""
+        return self.layout.line_cells
+
+    @property
+    def line_cell_count(self) -> int:
+        """Cells of all lines: ``units`` for each of :attr:`line_cells`."""
+        return len(self.line_cells) * self.units
+
+    @property
+    def trained_lines(self) -> int:
+        """How many of :attr:`line_cells` are trained."""
+        return len(self.layout.trained_line_cells)
+
+    def line_cell(self, cell: LineCell) -> slice:
+        """Where the cells of one line on one bank stand among all lines' cells."""
+        first = self.line_cells.index(cell) * self.units
+        return slice(first, first + self.units)
+
+    # ---- ramps ------------------------------------------------------------------------------------------------------
 
     def ramp_of(self, gate: str) -> int:
         """The index in ``ramps`` of the ramp that converts a gate's columns."""

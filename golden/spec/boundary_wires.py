@@ -9,7 +9,6 @@ the rules.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .lstm_cell import LSTM
 from .specification import Specification
 
 
@@ -21,6 +20,8 @@ def calibration_bits(spec: Specification) -> int:
 SIZES: dict[str, Callable[[Specification], int]] = {
     "rows": lambda spec: spec.rows,
     "units": lambda spec: spec.units,
+    "state_lines": lambda spec: spec.state_lines,
+    "resets": lambda spec: spec.reset_groups,
     "ticks": lambda spec: spec.ticks,
     "calibration": calibration_bits,
     "columns": lambda spec: spec.columns,
@@ -43,11 +44,11 @@ class BoundaryWire:
     to_array : bool
         Whether the periphery drives it.
     phase : bool
-        Whether it is one bit that says what the array does on a clock.
+        Whether it says what the array does on a clock.
     group : str
         Where wave viewers show it.
     init : int
-        Its value in reset.
+        The value of each of its bits in reset.
     """
 
     name: str
@@ -63,6 +64,10 @@ class BoundaryWire:
         """Its name as a port of generated Verilog."""
         return f"array_{self.name}"
 
+    def reset_value(self, spec: Specification) -> int:
+        """Its value in reset."""
+        return (1 << self.width(spec)) - 1 if self.init else 0
+
     def width(self, spec: Specification) -> int:
         """Bits; 0 for a bus that ``spec`` leaves empty."""
         return SIZES[self.size](spec) if self.size else 1
@@ -75,11 +80,13 @@ def _phase(name: str, meaning: str, group: str = "phase", init: int = 0) -> Boun
 BOUNDARY = (
     BoundaryWire("row_pos", "drive row r with the positive read voltage", "rows", group="pulses"),
     BoundaryWire("row_neg", "drive row r with the negative read voltage", "rows", group="pulses"),
-    BoundaryWire("state_pos", "drive the state cell of unit u positively", "units", group="pulses"),
-    BoundaryWire("state_neg", "drive the state cell of unit u negatively", "units", group="pulses"),
-    _phase("state", f"second conversion: only bank {LSTM.state_gate}'s columns matter"),
+    BoundaryWire("state_pos", "drive the state cell of unit u positively", "state_lines", group="pulses"),
+    BoundaryWire("state_neg", "drive the state cell of unit u negatively", "state_lines", group="pulses"),
+    _phase("state", "second conversion: only the columns that it latches matter"),
     _phase("integrate", "the integrators accumulate"),
-    _phase("reset", "the integrators are emptied", init=1),
+    BoundaryWire(
+        "reset", "the integrators are emptied; a second wire: those of banks that hold", "resets", phase=True, init=1
+    ),
     _phase("hold", "nothing is driven, the integrators keep their value"),
     _phase("ramp_reset", "the ramps go to their start", group="ramp"),
     _phase("tick", "all ramps go one step on", group="ramp"),
@@ -87,7 +94,7 @@ BOUNDARY = (
     BoundaryWire("calibration", "bias cells applied while array_ramp_reset is high", "calibration", group="ramp"),
     BoundaryWire(
         "comparators",
-        f"column c's value exceeds its ramp; asynchronous; banks {', '.join(LSTM.gates)}",
+        "column c's value exceeds its ramp; asynchronous",
         "columns",
         to_array=False,
         group="comparators",
@@ -100,4 +107,4 @@ PIN_NAMES = tuple(wire.name for wire in BOUNDARY if wire.to_array)
 """Names of what the periphery drives."""
 
 PHASES = tuple(wire.name for wire in BOUNDARY if wire.phase)
-"""Names of the one-bit outputs that say what the array does on a clock."""
+"""Names of the outputs that say what the array does on a clock."""

@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The converter: bits, ramps, and the scale of the cell state. A part of the specification on which answers depend."""
 
-import math
 import warnings
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 
+from ..cell.description import Gate
+from ..common.checks import integer
 from ..common.declared import declared
 from . import state_scale
 from .activations import Activation, activation
-from .cells import Gate, SpecificationError
-from .lstm_cell import LSTM
+from .gates import SpecificationError
+from .update_formats import line_gain, line_interval
+
+#: Bits of a fixed value that does not stay within ±1, where a specification leaves them out: sign and three before the
+#: point, eight behind.
+_STATE_BITS, _STATE_FRAC_BITS = 12, 8
+
+_STATE_BITS_MOST = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,18 +29,20 @@ class ConverterParameters:
     adc_bits, input_bits, weight_bits : int
         Resolution of the ramp (n), of the pulse codes of x and h, and of the weights, 2 to 8; the latter two include
         the sign.
-    gates : tuple of Gate
-        For each gate of the cell, in the order of the banks. Gates of one activation share one ramp, so they must
-        share one ``weight_range``.
-    state_bits, state_frac_bits : int
-        The cell state c is a signed fixed-point number of ``state_bits`` (3 to 24) with ``state_frac_bits`` behind the
-        point, saturating at ±(2**(state_bits - 1) - 1).
+    gates : tuple of Gate or None
+        For each gate of the cell, in the order of the banks; None: those of its description. Gates of one activation
+        share one ramp, so they must share one ``weight_range``.
+    state_bits, state_frac_bits : int or None
+        The cell state (c, or s of a GRU) is a signed fixed-point number of ``state_bits`` (3 to 24) with
+        ``state_frac_bits`` behind the point, saturating at ±(2**(state_bits - 1) - 1). None: 12 and 8; in cells whose
+        state stays within ±1, ``adc_bits`` + 3 behind the point and the sign. A cell without a state has neither.
     state_pulse_bits : int or None
-        Pulse code that drives c into the state cells, sign included, 2 to 10. None: ``input_bits`` + 1, and as many
-        more as c needs to reach the topmost tanh code (:func:`.state_scale.default_pulse_bits`).
+        Pulse code that drives the line value (c, or r·m of a GRU) into the state cells, sign included, 2 to 10. None:
+        ``input_bits`` + 1, and as many more as it needs to reach :func:`.state_scale.needed_full_scale`. A cell without
+        lines has none.
     state_cell : int or None
-        Weight levels of a state cell, 1 to the full-scale weight. None: the one that brings the full scale of c's pulse
-        code nearest to max(2, atanh(1 - 2**(1 - adc_bits))).
+        Weight levels of a state cell, 1 to the full-scale weight. None: the one that brings the full scale of the line
+        nearest to :func:`.state_scale.wanted_full_scale`.
     latch : str
         What the code of a column is where its comparator rises again, which an ideal one never does: ``"last_high"``:
         the last tick that it was high on; ``"first_trip"``: the tick before it was first low.
@@ -45,9 +53,9 @@ class ConverterParameters:
     adc_bits: int = declared("bits of a conversion", 2, 8, default=5)
     input_bits: int = declared("bits of a pulse code of x and h, sign included", 2, 8, default=5)
     weight_bits: int = declared("bits of a weight, sign included", 2, 8, default=5)
-    gates: tuple[Gate, ...] = declared("what each bank converts with", default=LSTM.default_gates)
-    state_bits: int = declared("bits of the cell state, sign included", 3, 24, default=12)
-    state_frac_bits: int = declared("bits of those behind the point", 0, lambda spec: spec.state_bits - 1, default=8)
+    gates: tuple[Gate, ...] | None = declared("what each bank converts with", default=None)
+    state_bits: int | None = declared("bits of the cell state, sign included", 3, _STATE_BITS_MOST, default=None)
+    state_frac_bits: int | None = declared("bits of those behind the point", 0, _STATE_BITS_MOST - 1, default=None)
     state_pulse_bits: int | None = declared(
         "bits of the cell state's pulse code, sign included", *state_scale.PULSE_BITS, default=None
     )
@@ -55,27 +63,51 @@ class ConverterParameters:
     latch: str = declared("last_high or first_trip", default="last_high", choices=("last_high", "first_trip"))
     calibration_cells: int = declared("bias cells of each ramp", 0, 16, default=5)
 
+    def _settle_state(self) -> None:
+        """Choose the format of the cell state where it was left out."""
+        names = ("state_bits", "state_frac_bits")
+        if self.layout.register is None:
+            self._refuse(names, "keeps no state")
+            return
+        bits, fraction = self.state_bits, self.state_frac_bits
+        if self.layout.integer_bits == 1:
+            fraction = (bits - 1 if bits else self.adc_bits + 3) if fraction is None else fraction
+            bits = max(fraction + 1, 3) if bits is None else bits
+        else:
+            bits = _STATE_BITS if bits is None else bits
+            fraction = _STATE_FRAC_BITS if fraction is None else fraction
+        integer("state_frac_bits", fraction, 0, bits - 1, SpecificationError)
+        object.__setattr__(self, "state_bits", bits)
+        object.__setattr__(self, "state_frac_bits", fraction)
+
     def _settle_state_scale(self) -> None:
-        """Choose what drives c into the second conversion where it was left out, and check how far it reaches."""
+        """Choose what drives the lines where it was left out, and check how far it reaches."""
+        names = ("state_pulse_bits", "state_cell")
+        if self.layout.line_value is None:
+            self._refuse(names, "drives no lines")
+            return
         if self.state_pulse_bits is None:
-            weight_range = self.gate(self.state_gate).weight_range
-            bits = state_scale.default_pulse_bits(self.adc_bits, self.input_bits, weight_range, self.input_max)
-            object.__setattr__(self, "state_pulse_bits", bits)
+            object.__setattr__(self, "state_pulse_bits", state_scale.default_pulse_bits(self))
         if self.state_cell is None:
-            pulse_scale = self.scale(self.state_gate) * self.state_pulse_max
-            object.__setattr__(
-                self, "state_cell", state_scale.default_cell(self.adc_bits, pulse_scale, self.weight_max)
-            )
+            object.__setattr__(self, "state_cell", state_scale.default_cell(self))
         if reason := state_scale.fault(self):
             raise SpecificationError(reason)
         if reason := state_scale.caution(self):
             warnings.warn(reason, state_scale.SpecificationWarning, stacklevel=4)
 
+    def _refuse(self, names: tuple[str, ...], why: str) -> None:
+        """SpecificationError for the first of ``names`` that is given although the cell has no use for it."""
+        for name in names:
+            if getattr(self, name) is not None:
+                raise SpecificationError(
+                    f"{name} is {getattr(self, name)}, but the cell {self.layout.name} {why}; leave it out"
+                )
+
     # ---- limits of the codes  ---------------------------------------------------------------------------------------
 
     @property
     def input_max(self) -> int:
-        """Largest pulse code of x and h, and the clocks of the integrate window."""
+        """Largest pulse code of a row."""
         return (1 << (self.input_bits - 1)) - 1
 
     @property
@@ -90,18 +122,27 @@ class ConverterParameters:
 
     @property
     def state_pulse_max(self) -> int:
-        """Largest pulse code of c, and the clocks of the second integrate window."""
-        return (1 << (self.state_pulse_bits - 1)) - 1
+        """Largest pulse code of the lines; 0 where there are none."""
+        return (1 << (self.state_pulse_bits - 1)) - 1 if self.state_pulse_bits else 0
 
     @property
     def state_full_scale(self) -> float:
-        """Real value of c that its largest pulse code stands for: beyond it c's pulse code saturates."""
-        return self.state_cell * self.scale(self.state_gate) * self.state_pulse_max
+        """Real value that the largest pulse code of a line stands for: beyond it the pulse code saturates."""
+        return self.state_cell * self.scale(self.state_gate) * self.state_pulse_max if self.state_cell else 0.0
 
     @property
     def state_limit(self) -> float:
         """Real value at which c itself saturates."""
         return self.state_max / (1 << self.state_frac_bits)
+
+    @cached_property
+    def windows(self) -> tuple[int, ...]:
+        """Clocks of each conversion's integrate window: as many as the longest pulse that may be in it."""
+        cell = self.layout
+        return tuple(
+            max(self.input_max * cell.drives_rows(k), self.state_pulse_max * cell.drives_lines(k))
+            for k in range(len(cell.conversions))
+        )
 
     @property
     def ticks(self) -> int:
@@ -138,26 +179,13 @@ class ConverterParameters:
         """Real pre-activation of one MAC unit: (weight step) x (input step)."""
         return self.gate(gate).weight_range / (self.weight_max * self.input_max)
 
-    # ---- the cell state  --------------------------------------------------------------------------------------------
+    # ---- codes and values -------------------------------------------------------------------------------------------
 
     def value_shift(self, gate: str) -> int:
-        """A decoded value of the gate is an odd integer over 2**value_shift."""
+        """A decoded value of the gate is an odd integer over 2**value_shift, times the end of its range."""
         return self.adc_bits + (0 if self.bipolar(gate) else 1)
 
     @cached_property
     def state_gain(self) -> tuple[int, int]:
-        """(M, R): c's pulse code is round(c * M / 2**R), c in units of 2**-state_frac_bits.
-
-        M / 2**R stands for 1 / (2**state_frac_bits * state_cell * scale("g")) with 8 significant bits, trailing zeros
-        dropped: a weight range that makes it a power of two gives M = 1 and needs no multiplier.
-        """
-        # In fractions: a weight range of 1 / 182.5 is a float just beside it, and its gain must not fall on the half.
-        levels = self.weight_max * self.input_max
-        pulse = 2**self.state_frac_bits * self.state_cell * Fraction(self.gate(self.state_gate).weight_range) / levels
-        gain, shift = 1 / pulse, 0
-        while gain * 2**shift < 128:
-            shift += 1
-        multiplier = math.floor(gain * 2**shift + Fraction(1, 2))  # halves away from zero, as everywhere
-        while multiplier % 2 == 0 and shift > 0:
-            multiplier, shift = multiplier // 2, shift - 1
-        return multiplier, shift
+        """(M, R): the pulse code of the lines is round(v * M / 2**R), see :func:`.update_formats.line_gain`."""
+        return line_gain(self, line_interval(self))

@@ -42,11 +42,11 @@ class ImplementationParameters:
     @property
     def analog_clocks_per_step(self) -> int:
         """Clocks that no periphery can avoid: the integrate window of each conversion, and its ramp."""
-        return self.input_max + self.state_pulse_max + len(self.conversions) * self.ticks
+        return sum(self.windows) + len(self.conversions) * self.ticks
 
     @property
     def update_clocks(self) -> int:
-        """Of ``rtl.macro.macro.Macro``, one update (c or h).
+        """Of ``rtl.macro.macro.Macro``, one update.
 
         One per beat, and one in the product register; one before, if comparators are registered: the last code lands.
         """

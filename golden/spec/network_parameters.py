@@ -3,11 +3,8 @@
 
 from dataclasses import dataclass
 
+from ..cell.library import CELLS
 from ..common.declared import declared
-from .lstm_cell import LSTM
-
-CELLS = {cell.name: cell for cell in (LSTM,)}
-"""Every cell by its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +20,7 @@ class NetworkParameters:
     bias_rows : int
         Rows driven at full scale in every step, 0 to 64.
     cell : str
-        ``"lstm"``: a name of :data:`CELLS`.
+        A name of :data:`.library.CELLS`: ``"lstm"``, ``"gru"``, ``"rnn_tanh"``, ...
     projection : int
         P, the codes that h is projected to by a digital unit (Sak, Senior and Beaufays, Interspeech 2014) before it is
         fed back, streamed out and seen by the head, 1 to ``units``; 0: none.
@@ -52,11 +49,6 @@ class NetworkParameters:
     def hidden(self) -> int:
         """Width of h: codes that a step feeds back on rows of their own, streams out, and shows to the head."""
         return self.projection or self.units
-
-    @property
-    def rows(self) -> int:
-        """Input lines of the array: x rows, then h rows, then bias rows."""
-        return self.inputs + self.hidden + self.bias_rows
 
     @property
     def projection_shift(self) -> int:

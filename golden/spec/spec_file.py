@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..common.declared import declarations
 from ..common.whole_file import whole_file
-from .cells import SpecificationError
+from .gates import SpecificationError
 from .specification import PARTS, Specification
 
 _TITLES = ("network", "converter", "implementation: clocks and cost, outside the hash")

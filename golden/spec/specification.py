@@ -6,14 +6,15 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..cell.library import CELLS
 from ..common.checks import integer
 from ..common.content_hash import content_hash
 from ..common.declared import check, declarations
 from .bank_columns import BankColumns
-from .cells import SpecificationError, checked_gates, gates_from
 from .converter_parameters import ConverterParameters
+from .gates import SpecificationError, checked_gates, gates_from
 from .implementation import ImplementationParameters
-from .network_parameters import CELLS, NetworkParameters
+from .network_parameters import NetworkParameters
 
 FORMAT = 2
 """The format of new specifications: their content hash leaves the implementation out."""
@@ -47,7 +48,8 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
     Raises
     ------
     SpecificationError
-        For any parameter out of range, and for a full scale of c's pulse code (``state_full_scale``) below 1.
+        For any parameter out of range, one that the cell has no use for, and for a full scale of the line's pulse code
+        (``state_full_scale``) below 1.
 
     Warns
     -----
@@ -60,15 +62,37 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
     def __post_init__(self):
         object.__setattr__(self, "format", integer("format", self.format, 1, FORMAT, SpecificationError))
         check(self, SpecificationError)
-        object.__setattr__(self, "gates", checked_gates(self.gates, self.gate_names))
+        gates = self.layout.default_gates if self.gates is None else self.gates
+        object.__setattr__(self, "gates", checked_gates(gates, self.layout))
+        self._settle_state()
         self._settle_state_scale()
 
     # ---- sizes to which several parts contribute ----------------------------------------------------------------
 
-    @property
+    @cached_property
     def mac_max(self) -> int:
-        """Largest magnitude of a MAC, of the first conversion or the second."""
-        return max(self.rows * self.weight_max * self.input_max, self.state_cell * self.state_pulse_max)
+        """Largest magnitude of a MAC, of any conversion: the charge of all windows that a bank holds by then."""
+        cell, sizes = self.layout, self.row_sizes
+        largest = 0
+        for number, codes in enumerate(cell.conversions):
+            for gate in codes:
+                bank, charge = cell.banks[gate], 0
+                for window in cell.windows(gate, number):
+                    driven = cell.steps[window][0].driven
+                    charge += sum(sizes[group] for group in bank.rows if group in driven) * self._row_charge
+                    levels = (
+                        self.weight_max if trained else self.state_cell
+                        for line, trained in bank.lines.items()
+                        if line in driven
+                    )
+                    charge += sum(levels) * self.state_pulse_max
+                largest = max(largest, charge)
+        return largest
+
+    @property
+    def _row_charge(self) -> int:
+        """The largest charge that one row brings to a column."""
+        return self.weight_max * self.input_max
 
     @property
     def mac_bits(self) -> int:
@@ -79,8 +103,8 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
     def devices(self) -> dict[str, int]:
         """Memristors by use: differential weight pairs, state pairs, ramp taps and calibration cells."""
         return {
-            "weights": 2 * self.rows * self.columns,
-            "state": 2 * self.units,
+            "weights": 2 * int(self.placed.sum()),
+            "state": 2 * self.line_cell_count,
             "ramp": len(self.ramps) * self.ticks,
             "calibration": len(self.ramps) * self.calibration_cells,
         }
@@ -121,13 +145,14 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
         """Parameters as plain ints, strings and nested dicts; gates keyed by name.
 
         ``format`` comes first, except in format 1, which has no such key. A parameter that is neutral, such as a
-        projection of 0, is left out: networks that were made before there was one keep their hash.
+        projection of 0, is left out: networks that were made before there was one keep their hash. So is one that the
+        cell has no use for.
         """
         declared = dict(declarations(type(self)))
         first, names = ({}, _FORMAT_1) if self.format == 1 else ({"format": self.format}, declared)
         content = first | {name: getattr(self, name) for name in names}
         for name in names:
-            if declared[name].neutral is not None and content[name] == declared[name].neutral:
+            if content[name] is None or content[name] == declared[name].neutral:
                 del content[name]
         content["gates"] = {
             name: {"activation": gate.activation, "weight_range": float(gate.weight_range)}

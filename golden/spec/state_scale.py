@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far the cell state c reaches on the second ramp: the full scale of its pulse code.
+"""How far the value of the lines reaches on its ramp: the full scale of its pulse code.
 
-The second conversion drives c into state cells on bank g. Its MAC is at most ``state_cell`` levels times the largest
-pulse code, so c reaches the topmost code of tanh(c) only if this full scale lies beyond the ramp's last threshold.
+In an LSTM the second conversion drives c into state cells on bank g. Its MAC is at most ``state_cell`` levels times the
+largest pulse code, so c reaches the topmost code of tanh(c) only if this full scale lies beyond the ramp's last
+threshold. In a GRU whose reset gate acts after the product, the lines add r·m to what bank n holds.
 """
 
 import math
 
 from ..common.errors import CrossrampWarning
 from .activations import Activation
+from .update_formats import line_interval
 
 #: Least and most bits of c's pulse code, sign included.
 PULSE_BITS = (2, 10)
@@ -32,48 +34,63 @@ def topmost_argument(activation: Activation, bits: int) -> float:
     return float(activation.inverse(activation.high - (activation.high - activation.low) / (1 << bits)))
 
 
-def wanted_full_scale(adc_bits: int) -> float:
-    """The full scale of c's pulse code that defaults aim at: max(2, atanh(1 - 2**(1 - adc_bits)))."""
-    return max(2.0, math.atanh(1 - 2.0 ** (1 - adc_bits)))
+def _natural_limit(spec) -> float:
+    """The real value that what drives the lines cannot exceed, unless it is a state that may grow."""
+    if spec.layout.line_value_is_state and spec.layout.integer_bits != 1:
+        return math.inf
+    exact = line_interval(spec)
+    return 1.0 if spec.layout.line_value_is_state else float(exact.span * exact.magnitude / 2**exact.shift)
 
 
-def default_pulse_bits(adc_bits: int, input_bits: int, weight_range: float, input_max: int) -> int:
-    """Bits of c's pulse code where a specification leaves them out.
+def needed_full_scale(spec) -> float:
+    """The full scale that defaults must exceed: max(1, atanh(1 - 2**(1 - adc_bits))), or what the value can reach."""
+    topmost = math.atanh(1 - 2.0 ** (1 - spec.adc_bits))
+    return max(LEAST_FULL_SCALE, min(topmost, _natural_limit(spec)))
 
-    One more than x and h have, since c reaches twice as far as they do. Where the largest state cell would not take c
-    to the topmost tanh code (or to a full scale of 1), as many more as that needs, up to 10; each doubles the second
-    integrate window.
 
-    Parameters
-    ----------
-    adc_bits, input_bits : int
-    weight_range : float
-        Of bank g: the real value of a full-scale weight, hence of the largest state cell.
-    input_max : int
-        The largest pulse code of x and h, full scale 1.0.
+def wanted_full_scale(spec) -> float:
+    """The full scale that defaults aim at.
+
+    max(2, atanh(1 - 2**(1 - adc_bits))), or what the value can reach if that is less. All that it can reach where it
+    adds to a charge that is held: then it need not lie within the ramp.
     """
-    needed = max(LEAST_FULL_SCALE, math.atanh(1 - 2.0 ** (1 - adc_bits)))
-    most = PULSE_BITS[1]
+    limit = _natural_limit(spec)
+    if spec.state_gate in spec.layout.held:
+        return limit
+    return min(max(2.0, math.atanh(1 - 2.0 ** (1 - spec.adc_bits))), limit)
+
+
+def default_pulse_bits(spec) -> int:
+    """Bits of the lines' pulse code where a specification leaves them out.
+
+    One more than x and h have, since c reaches twice as far as they do. Where the largest state cell would not take it
+    to :func:`needed_full_scale`, as many more as that needs, up to 10; each doubles the window.
+    """
+    needed, most = needed_full_scale(spec), PULSE_BITS[1]
+    weight_range = spec.gate(spec.state_gate).weight_range
     reach = (
-        bits for bits in range(input_bits + 1, most) if weight_range / input_max * ((1 << (bits - 1)) - 1) > needed
+        bits
+        for bits in range(spec.input_bits + 1, most)
+        if weight_range / spec.input_max * ((1 << (bits - 1)) - 1) > needed
     )
     return next(reach, most)
 
 
-def default_cell(adc_bits: int, pulse_scale: float, weight_max: int) -> int:
+def default_cell(spec) -> int:
     """Weight levels of a state cell where a specification leaves them out, 1 to ``weight_max``.
 
-    They bring the full scale of c's pulse code nearest to the wanted one; one level more where only that reaches the
-    topmost tanh code.
-
-    Parameters
-    ----------
-    pulse_scale : float
-        The real value of the largest pulse code on a state cell of one level.
+    They bring the full scale of the pulse code nearest to the wanted one; one level more where only that reaches
+    beyond the needed one.
     """
-    cell = round(wanted_full_scale(adc_bits) / pulse_scale)
-    cell += cell * pulse_scale <= math.atanh(1 - 2.0 ** (1 - adc_bits))
-    return min(max(cell, 1), weight_max)
+    pulse_scale = spec.scale(spec.state_gate) * spec.state_pulse_max
+    cell = round(wanted_full_scale(spec) / pulse_scale)
+    cell += cell * pulse_scale <= _beyond(spec)
+    return min(max(cell, 1), spec.weight_max)
+
+
+def _beyond(spec) -> float:
+    """What a full scale has to exceed for the topmost code."""
+    return min(math.atanh(1 - 2.0 ** (1 - spec.adc_bits)), _natural_limit(spec))
 
 
 def fault(spec) -> str:
@@ -83,16 +100,18 @@ def fault(spec) -> str:
     """
     if spec.state_full_scale >= LEAST_FULL_SCALE * (1 - _TOLERANCE):
         return ""
-    return f"{_made(spec)}; allowed: {LEAST_FULL_SCALE:g} and up; {_ADVICE}"
+    return f"{_made(spec)}; allowed: {LEAST_FULL_SCALE:g} and up; {_advice(spec)}"
 
 
 def caution(spec) -> str:
-    """Why c never reaches the topmost code of bank g's ramp; "" if it does."""
+    """Why c never reaches the topmost code of bank g's ramp; "" if it does, or need not."""
+    if spec.state_gate in spec.layout.held or math.isfinite(_natural_limit(spec)):
+        return ""  # the value is not meant to cross the whole ramp
     activation = spec.activation(spec.state_gate)
     needed = topmost_argument(activation, spec.adc_bits)
     wants = f"the topmost of {spec.ticks + 1} codes of {activation.text}(c) needs c above {needed:.4g}"
     if spec.state_full_scale <= needed:
-        return f"{_made(spec)}, but {wants}; {_ADVICE}"
+        return f"{_made(spec)}, but {wants}; {_advice(spec)}"
     if spec.state_limit <= needed:
         return (
             f"state_bits is {spec.state_bits} and state_frac_bits {spec.state_frac_bits}, so c saturates at "
@@ -101,11 +120,15 @@ def caution(spec) -> str:
     return ""
 
 
-_ADVICE = "raise state_pulse_bits, state_cell or the weight_range of gate g, or leave the former two out"
+def _advice(spec) -> str:
+    gate = spec.state_gate
+    return f"raise state_pulse_bits, state_cell or the weight_range of gate {gate}, or leave the former two out"
 
 
 def _made(spec) -> str:
+    cell = spec.layout
+    driven = f"{cell.register}'s" if cell.line_value_is_state else f"the line {cell.line_value}'s"
     return (
-        f"state_pulse_bits is {spec.state_pulse_bits} and state_cell {spec.state_cell}, so the full scale of c's pulse "
-        f"code is {spec.state_full_scale:.4g}"
+        f"state_pulse_bits is {spec.state_pulse_bits} and state_cell {spec.state_cell}, so the full scale of {driven} "
+        f"pulse code is {spec.state_full_scale:.4g}"
     )

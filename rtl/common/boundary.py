@@ -59,5 +59,8 @@ class ArraySignature(wiring.Signature):
     def __init__(self, spec: Specification):
         self.spec = spec
         super().__init__(
-            {wire.name: (Out if wire.to_array else In)(wire.width(spec), init=wire.init) for wire in BOUNDARY}
+            {
+                wire.name: (Out if wire.to_array else In)(wire.width(spec), init=wire.reset_value(spec))
+                for wire in BOUNDARY
+            }
         )

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shapes of :mod:`crossramp.golden.network.step_record` in Amaranth: payloads of streams, and the monitor ports."""
+"""The shapes of :mod:`crossramp.golden.network.step_groups` in Amaranth: payloads of streams, and the monitor ports."""
 
 from amaranth.hdl import ShapeLike, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
-from crossramp.golden.network.step_record import GROUPS, Field
+from crossramp.golden.network.step_groups import Field, step_groups
 from crossramp.golden.spec.specification import Specification
 
 
@@ -15,7 +15,7 @@ def field_shape(field: Field, spec: Specification) -> ShapeLike:
 
 
 def _payload(name: str, spec: Specification) -> data.StructLayout:
-    group = next(group for group in GROUPS if group.name == name)
+    group = next(group for group in step_groups(spec) if group.name == name)
     return data.StructLayout({field.name: field_shape(field, spec) for field in group.fields})
 
 
@@ -43,7 +43,7 @@ class MonitorSignature(wiring.Signature):
 
     def __init__(self, spec: Specification):
         members = {}
-        for group in GROUPS:
+        for group in step_groups(spec):
             if group.monitored:
                 members[group.name] = Out(1)
                 members |= {field.name: Out(field_shape(field, spec)) for field in group.fields}

@@ -37,6 +37,7 @@ class Loader(wiring.Component):
         inputs, bits = integer("inputs", inputs), integer("bits", bits)
         self.inputs = inputs
         self.bits = bits
+        self.lines = inputs
         self.shadow = shadow
         super().__init__(
             {

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The LSTM macro: the whole digital periphery of one crossbar."""
+"""The macro: the whole digital periphery of one crossbar, for any cell."""
 
-from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.cell.description import BIAS, FIXED, INPUT
+from crossramp.golden.network.step_groups import read_strobe, stored_strobe
 from crossramp.golden.network.weights import checked_array
 from crossramp.golden.spec.boundary_wires import PHASES, calibration_bits
 from crossramp.golden.spec.specification import Specification
@@ -17,7 +19,7 @@ from .projection import Projection
 from .pulses import PulseBank, PulseDriver
 from .ramp_counter import RampCounter
 from .sequencer import Sequencer
-from .update import CellUpdate, StateMemory, StateRing
+from .update import CellUpdate, StateMemory, StateRing, value_bits
 
 
 class Macro(wiring.Component):
@@ -104,8 +106,11 @@ class Macro(wiring.Component):
         for gate in spec.gate_names:
             bank = CaptureBank(spec.units, spec.adc_bits, lanes=spec.lanes, latch=spec.latch)
             m.submodules[f"capture_{gate}"] = banks[gate] = bank
-            # Banks that the second conversion does not latch keep their codes for its update, or stay cleared.
-            enable = latch if gate in spec.conversions[1] else latch & ~sequencer.second
+            # Banks that a conversion does not latch keep their codes for its update, or stay cleared.
+            latched = tuple(gate in codes for codes in spec.conversions)
+            enable = {(True, False): latch & ~sequencer.second, (False, True): latch & sequencer.second}.get(
+                latched, latch
+            )
             m.d.comb += [
                 bank.comparators.eq(comparators[spec.bank(gate)]),
                 bank.arm.eq(sequencer.ramp_start),
@@ -115,14 +120,12 @@ class Macro(wiring.Component):
         return banks, latch
 
     def _update(self, m: Module, sequencer: Sequencer, banks: dict[str, CaptureBank], latch: Signal):
-        """The update pipeline: groups of units leave the capture banks, and come out as c or h one clock later.
+        """The update pipeline: groups of units leave the capture banks, and their results come one clock later.
 
         Returns the cell update, and a signal that is high on each clock its results are taken.
         """
-        spec, second = self.spec, sequencer.second
+        spec, cell = self.spec, self.spec.layout
         m.submodules.update = update = CellUpdate(spec)
-        state = StateMemory if self.compact and spec.beats > 1 else StateRing
-        m.submodules.state = ring = state(spec.units, spec.state_bits, spec.lanes)
 
         beat = Signal(range(spec.beats + 1))  # groups that have entered
         entering = Signal()  # a group enters the product register
@@ -131,7 +134,8 @@ class Macro(wiring.Component):
         final = Signal()  # it is the last group
         # Codes that pass a register land on the first clock of the update, and are taken from the next on.
         update_begins = sequencer.update & ~latch if spec.comparator_registers else sequencer.update
-        taken = Const(1) if spec.projection else ~second | self.h.ready
+        emits = self._during(sequencer, [cell.update_of(cell.output)])
+        taken = Const(1) if spec.projection else ~emits | self.h.ready
         m.d.comb += [
             leaving.eq(occupied & taken),
             entering.eq(update_begins & (beat != spec.beats) & (~occupied | leaving)),
@@ -146,48 +150,53 @@ class Macro(wiring.Component):
             m.d.sync += beat.eq(0)
 
         for gate, bank in banks.items():
-            used = {(True, False): ~second, (False, True): second, (True, True): 1}[spec.layout.reads(gate)]
+            used = self._during(sequencer, [k for k, read in enumerate(cell.reads(gate)) if read])
             m.d.comb += bank.shift.eq(sequencer.flush | (entering & used))
-            m.d.comb += getattr(update, gate).eq(bank.codes)
-        m.d.comb += [
-            update.step.eq(entering),
-            update.second.eq(second),
-            update.c.eq(Mux(sequencer.first_step, 0, ring.bottom.as_value())),
-            ring.read.eq(entering & ~second),
-            ring.write.eq(leaving & ~second),
-            ring.top.eq(update.next_c),
-        ]
+            m.d.comb += getattr(update, f"code_{gate}").eq(bank.codes)
+        m.d.comb += [update.step.eq(entering), update.second.eq(sequencer.second)]
+        if cell.register:
+            state = StateMemory if self.compact and spec.beats > 1 else StateRing
+            m.submodules.state = ring = state(spec.units, spec.state_bits, spec.lanes)
+            reads = [k for k, read in enumerate(cell.register_reads) if read]
+            m.d.comb += [
+                update.register.eq(Mux(sequencer.first_step, 0, ring.bottom.as_value())),
+                ring.read.eq(entering & self._during(sequencer, reads)),
+                ring.write.eq(leaving & self._during(sequencer, [cell.update_of(cell.register)])),
+                ring.top.eq(getattr(update, f"new_{cell.register}")),
+            ]
 
         monitor = self.monitor
-        codes = [
-            [getattr(monitor, code).eq(banks[spec.layout.gate_of(code)].codes) for code in read]
-            for read in spec.layout.updates
-        ]
-        m.d.comb += [
-            monitor.gates.eq(entering & ~second),
-            *codes[0],
-            monitor.state.eq(leaving & ~second),
-            monitor.c.eq(update.next_c),
-            monitor.q.eq(update.pulses),
-            monitor.output.eq(entering & second),
-            *codes[1],
-            monitor.stalled.eq(sequencer.stalled),
-        ]
+        for number, (codes, stores) in enumerate(zip(cell.updates, cell.stores, strict=True)):
+            now = self._during(sequencer, [number])
+            m.d.comb += getattr(monitor, read_strobe(number)).eq(entering & now)
+            m.d.comb += [getattr(monitor, code).eq(banks[cell.gate_of(code)].codes) for code in codes]
+            stored = [store.name for store in stores if store.name != cell.output]
+            if stored:
+                m.d.comb += getattr(monitor, stored_strobe(number)).eq(leaving & now)
+                m.d.comb += [getattr(monitor, name).eq(getattr(update, f"new_{name}")) for name in stored]
+        m.d.comb += monitor.stalled.eq(sequencer.stalled)
+        out = getattr(update, f"new_{cell.output}")
         if not spec.projection:
             # h leaves as it is made; lanes beyond the last unit show zero.
             present = spec.units - (spec.beats - 1) * spec.lanes
             for lane in range(spec.lanes):
-                code = update.h[lane]
+                code = out[lane]
                 m.d.comb += self.h.payload.codes[lane].eq(code if lane < present else Mux(final, 0, code))
-            m.d.comb += [self.h.valid.eq(occupied & second), self.h.payload.end.eq(final)]
+            m.d.comb += [self.h.valid.eq(occupied & emits), self.h.payload.end.eq(final)]
         return update, leaving
+
+    def _during(self, sequencer: Sequencer, numbers: list[int]) -> Value:
+        """High in the conversions with these numbers, and in their updates."""
+        if len(numbers) == len(self.spec.conversions):
+            return Const(1)
+        return {(): Const(0), (0,): ~sequencer.second, (1,): sequencer.second}[tuple(numbers)]
 
     def _project(self, m: Module, sequencer: Sequencer, update: CellUpdate, leaving: Signal):
         """The projection takes h from the update, and what it makes leaves."""
         m.submodules.projection = projection = Projection(self.spec, self.projection_weights)
         m.d.comb += [
-            projection.write.eq(leaving & sequencer.second),
-            projection.codes.eq(update.h),
+            projection.write.eq(leaving & self._during(sequencer, [len(self.spec.conversions) - 1])),
+            projection.codes.eq(getattr(update, f"new_{self.spec.layout.output}")),
             projection.run.eq(sequencer.project),
             projection.ready.eq(self.h.ready),
             sequencer.project_done.eq(projection.done),
@@ -197,46 +206,72 @@ class Macro(wiring.Component):
         ]
 
     def _rows(self, m: Module, sequencer: Sequencer, update: CellUpdate, leaving: Signal):
-        """Pulse codes and drivers of the rows (x, h, bias) and of the state cells."""
-        spec, array, second = self.spec, self.array, sequencer.second
+        """Pulse codes and drivers of the rows and of the lines."""
+        spec, array, cell = self.spec, self.array, self.spec.layout
         m.submodules.loader = loader = Loader(spec.inputs, spec.input_bits, shadow=not self.compact)
         wiring.connect(m, wiring.flipped(self.x), loader.x)
         m.d.comb += [
             sequencer.x_full.eq(loader.full),
             sequencer.x_last.eq(loader.last),
             loader.take.eq(sequencer.take),
-            loader.release.eq(sequencer.hold & ~second),
+            loader.release.eq(sequencer.hold & self._during(sequencer, [0])),
         ]
-        m.submodules.h_codes = h_codes = PulseBank(spec.hidden, spec.input_bits, spec.lanes)
-        m.submodules.state_codes = state_codes = PulseBank(spec.units, spec.state_pulse_bits, spec.lanes)
-        m.d.comb += [
-            h_codes.shift.eq(self.h.valid & self.h.ready if spec.projection else leaving & second),
-            h_codes.codes.eq(self.h.payload.codes if spec.projection else update.h),
-            state_codes.shift.eq(leaving & ~second),
-            state_codes.codes.eq(update.pulses),
-        ]
+        codes = {INPUT: loader}
+        for name, form in cell.values.items():
+            lines, bits = (spec.hidden if name == cell.output else spec.units), value_bits(spec, form)
+            if form == FIXED or (name == cell.output and name not in cell.row_groups):
+                continue
+            m.submodules[self._bank_name(name)] = codes[name] = bank = PulseBank(lines, bits, spec.lanes)
+            if name == cell.output and spec.projection:
+                m.d.comb += [bank.shift.eq(self.h.valid & self.h.ready), bank.codes.eq(self.h.payload.codes)]
+            else:
+                stored = self._during(sequencer, [cell.update_of(name)])
+                m.d.comb += [bank.shift.eq(leaving & stored), bank.codes.eq(getattr(update, f"new_{name}"))]
 
-        drive_rows = sequencer.drive & ~second
-        m.submodules.x_driver = x_driver = PulseDriver(spec.inputs, spec.input_bits)
-        m.submodules.h_driver = h_driver = PulseDriver(spec.hidden, spec.input_bits)
-        m.submodules.state_driver = state_driver = PulseDriver(spec.units, spec.state_pulse_bits)
-        for driver, codes, drive in (
-            (x_driver, loader, drive_rows),
-            (h_driver, h_codes, drive_rows & ~sequencer.first_step),
-            (state_driver, state_codes, sequencer.drive & second),
-        ):
-            m.d.comb += [
-                driver.drive.eq(drive),
-                driver.count.eq(sequencer.count),
-                driver.negative.eq(codes.negative),
-                driver.magnitude.eq(codes.magnitude),
-            ]
-        bias = Signal()  # full scale: high for the whole window
-        driven = drive_rows & (sequencer.count != spec.input_max)
+        rows = {group: self._driver(m, sequencer, group, codes) for group in cell.row_groups if group != BIAS}
+        lines = [self._driver(m, sequencer, line, codes) for line in cell.lines]
+        bias = Signal()  # full scale: high for as long as the longest pulse of a row
+        driving = self._during(sequencer, [k for k in range(len(cell.steps)) if cell.driven_value(BIAS, k)])
+        driven = sequencer.drive & driving & self._within(sequencer, spec.input_bits)
+        if spec.windows[0] == spec.input_max:
+            driven = sequencer.drive & driving & (sequencer.count != spec.input_max)
         m.d.sync += bias.eq(driven & ~self.quiet if "quiet" in self.signature.members else driven)
         m.d.comb += [
-            array.row_pos.eq(Cat(x_driver.pos, h_driver.pos, bias.replicate(spec.bias_rows))),
-            array.row_neg.eq(Cat(x_driver.neg, h_driver.neg)),
-            array.state_pos.eq(state_driver.pos),
-            array.state_neg.eq(state_driver.neg),
+            array.row_pos.eq(
+                Cat(bias.replicate(spec.bias_rows) if group == BIAS else rows[group].pos for group in cell.row_groups)
+            ),
+            array.row_neg.eq(
+                Cat(Const(0, spec.bias_rows) if group == BIAS else rows[group].neg for group in cell.row_groups)
+            ),
+            array.state_pos.eq(Cat(line.pos for line in lines)),
+            array.state_neg.eq(Cat(line.neg for line in lines)),
         ]
+
+    def _bank_name(self, value: str) -> str:
+        """The submodule that holds the pulse codes of a value."""
+        return "state_codes" if value == self.spec.layout.line_value else f"{value}_codes"
+
+    def _driver(self, m: Module, sequencer: Sequencer, group: str, codes: dict) -> PulseDriver:
+        """The driver of a group of rows or of a line."""
+        spec, cell = self.spec, self.spec.layout
+        numbers = [k for k in range(len(cell.steps)) if cell.driven_value(group, k)]
+        value = cell.driven_value(group, numbers[0])
+        bank = codes[value]
+        name = "state" if cell.lines == (group,) else group
+        m.submodules[f"{name}_driver"] = driver = PulseDriver(bank.lines, bank.bits)
+        drive = sequencer.drive & self._during(sequencer, numbers)
+        if value in cell.values and cell.update_of(value) >= numbers[0]:
+            drive = drive & ~sequencer.first_step  # the value is that of the step before
+        if max(spec.windows[k] for k in numbers) > (1 << (bank.bits - 1)) - 1:
+            drive = drive & self._within(sequencer, bank.bits)
+        m.d.comb += [
+            driver.drive.eq(drive),
+            driver.count.eq(sequencer.count),
+            driver.negative.eq(bank.negative),
+            driver.magnitude.eq(bank.magnitude),
+        ]
+        return driver
+
+    def _within(self, sequencer: Sequencer, bits: int) -> Value:
+        """Low on the clocks of a window on which no pulse code of ``bits`` is driven any more."""
+        return ~sequencer.count[bits - 1 :].any() & (sequencer.count[: bits - 1] != (1 << (bits - 1)) - 1)

@@ -3,14 +3,14 @@
 
 import enum
 
-from amaranth import Module, Signal
+from amaranth import Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.spec.specification import Specification
 
 
 class Phase(enum.Enum):
-    """What the macro is doing. START to UPDATE occur twice a step: for the gates, then for the state."""
+    """What the macro is doing. START to UPDATE occur once for each conversion of a step."""
 
     FLUSH = 0  # after reset: shift the capture banks empty
     IDLE = 1  # wait for x
@@ -23,7 +23,9 @@ class Phase(enum.Enum):
 
 
 class Sequencer(wiring.Component):
-    """Orders one step: integrate, hold, ramp, update c; integrate c, hold, ramp, update h; project h.
+    """Orders one step: integrate, hold, ramp and update for each conversion of the cell, one or two; project h.
+
+    Of an LSTM the first update stores c, and the second h.
 
     The control lines of the array are flip-flops, set together with the phase, so they change with it and without
     glitches. The array's ``ready`` is waited for in START, in HOLD and on every tick.
@@ -38,13 +40,13 @@ class Sequencer(wiring.Component):
 
     def __init__(self, spec: Specification):
         self.spec = spec
-        window = max(spec.input_max, spec.state_pulse_max)
+        window = max(spec.windows)
         super().__init__(
             {
                 # the array's control lines, see boundary.ArraySignature
                 "state": Out(1),
                 "integrate": Out(1),
-                "reset": Out(1, init=1),
+                "reset": Out(spec.reset_groups, init=(1 << spec.reset_groups) - 1),
                 "hold": Out(1),
                 "ramp_reset": Out(1),
                 "tick": Out(1),
@@ -67,8 +69,8 @@ class Sequencer(wiring.Component):
                 "update_done": In(1),  # its last clock
                 "project": Out(1),  # phase PROJECT
                 "project_done": In(1),  # its last clock
-                "second": Out(1),  # the state's half of the step
-                "first_step": Out(1),  # of an utterance: c and h count as zero
+                "second": Out(1),  # the second conversion's half of the step; low where there is one
+                "first_step": Out(1),  # of an utterance: the state and h count as zero
                 "busy": Out(1),
                 "stalled": Out(1),  # only the array's ready is missing
             }
@@ -84,15 +86,21 @@ class Sequencer(wiring.Component):
         first_step = Signal(init=1)
         waited = Signal(range(max(spec.settle_clocks, spec.beats) + 1))  # clocks spent in FLUSH or HOLD
 
-        m.d.comb += [following.eq(phase), following_second.eq(self.second)]
-        m.d.sync += [phase.eq(following), self.second.eq(following_second), waited.eq(0)]
+        m.d.comb += following.eq(phase)
+        m.d.sync += [phase.eq(following), waited.eq(0)]
+        twice = len(spec.conversions) == 2
+        final = Const(1)
+        if twice:
+            m.d.comb += following_second.eq(self.second)
+            m.d.sync += self.second.eq(following_second)
+            final = self.second
 
-        window_over = self.count == spec.input_max
-        if spec.state_pulse_max != spec.input_max:
+        window_over = self.count == spec.windows[0]
+        if spec.windows[-1] != spec.windows[0]:
             window_over = Signal()
-            m.d.comb += window_over.eq(self.count == spec.input_max)
+            m.d.comb += window_over.eq(self.count == spec.windows[0])
             with m.If(self.second):
-                m.d.comb += window_over.eq(self.count == spec.state_pulse_max)
+                m.d.comb += window_over.eq(self.count == spec.windows[1])
 
         with m.Switch(phase):
             with m.Case(Phase.FLUSH):
@@ -133,16 +141,18 @@ class Sequencer(wiring.Component):
             with m.Case(Phase.UPDATE):
                 m.d.comb += self.update.eq(1)
                 with m.If(self.update_done):
-                    with m.If(~self.second):
-                        m.d.comb += [following.eq(Phase.START), following_second.eq(1)]
+                    if twice:
+                        with m.If(~self.second):
+                            m.d.comb += [following.eq(Phase.START), following_second.eq(1)]
                     if spec.projection:
-                        with m.Else():
+                        with m.If(final):
                             m.d.comb += following.eq(Phase.PROJECT)
             if spec.projection:
                 with m.Case(Phase.PROJECT):
                     m.d.comb += self.project.eq(1)
-        with m.If(self.project_done if spec.projection else self.update_done & self.second):  # the step is over
-            m.d.comb += following_second.eq(0)
+        with m.If(self.project_done if spec.projection else self.update_done & final):  # the step is over
+            if twice:
+                m.d.comb += following_second.eq(0)
             m.d.sync += first_step.eq(self.x_last)
             with m.If(self.x_full):
                 m.d.comb += [self.take.eq(1), following.eq(Phase.START)]
@@ -154,11 +164,15 @@ class Sequencer(wiring.Component):
         m.d.sync += [
             self.state.eq(following_second & converting),
             self.integrate.eq(following == Phase.INTEGRATE),
-            self.reset.eq(~converting),
+            self.reset[0].eq(~converting),
             self.hold.eq(holding),
             self.ramp_reset.eq(following == Phase.HOLD),
             self.tick.eq(self.ramp_start | (self.ramp_step & ~self.ramp_last)),
         ]
+        if spec.layout.held:
+            # From the first window up to the end of the second conversion these banks keep what they have.
+            between = Mux(following_second, following == Phase.START, following == Phase.UPDATE)
+            m.d.sync += self.reset[1].eq(~(converting | between))
         m.d.comb += [
             self.first_step.eq(first_step),
             self.busy.eq(~(first_step & ((phase == Phase.IDLE) | (phase == Phase.FLUSH)))),

@@ -1,96 +1,73 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cell update: c and h of ``lanes`` units per clock, from the codes alone."""
+"""The cell update: what a cell stores of ``lanes`` units per clock, and the memory of its register."""
 
-from amaranth import Const, Module, Mux, Signal, Value, signed
+from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.cell.description import FIXED, LINE, ROW
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.spec.lstm_cell import output_shift, state_shifts
 from crossramp.golden.spec.specification import Specification
 
 from ..common.access import UNCHECKED
-from ..common.arith import decode, round_shift, saturate
+from .update_lane import UpdateLane
 
 
 class CellUpdate(wiring.Component):
-    """One product register, then the sum: c ← sat(round(f·c + i·g)) and its pulse code, or h ← round(o·t·P).
+    """One product register, then sums: the program of the cell, such as c ← sat(round(f·c + i·g)) and h ← round(o·t·P).
 
-    The two updates never run at once and t comes from bank g, so i·g and o·t share a multiplier. The arithmetic is that
-    of :func:`~.cell_update.update_c`, :func:`~.cell_update.state_pulses` and :func:`~.cell_update.update_h`.
+    The arithmetic is that of :func:`~.cell_update.run_update`, and each lane is an :class:`.update_lane.UpdateLane`.
+    The two updates never run at once, so they share multipliers.
 
     Latency: one clock; the results belong to the operands of the last clock with ``step`` high, and stay until the
     next.
     Throughput: ``lanes`` units per clock; all units take ``spec.update_clocks``. Back-pressure is the caller's: it
     withholds ``step``.
-    Cost per lane: two multipliers, (n+1)x(n+1) and (n+1) x state_bits bits; adder, rounding and saturation.
+    Cost per lane, of an LSTM: two multipliers, (n+1)x(n+1) and (n+1) x state_bits bits; of a GRU one, of a plain
+    recurrent network none; adders, rounding, and saturation where a value can leave its range.
 
     Parameters
     ----------
     spec : Specification
+
+    Members
+    -------
+    step, second :
+        Take operands; of the second update, constant from the first operands to the last result.
+    code_i, code_f, ... :
+        The codes of each bank, of either conversion.
+    register :
+        The fixed value of the step before, such as c; absent in cells without one.
+    new_c, new_q, new_h, ... :
+        Each value that the program stores.
     """
 
     def __init__(self, spec: Specification):
         self.spec = spec
-        n, lanes = spec.adc_bits, spec.lanes
-        super().__init__(
-            {
-                "step": In(1),
-                "second": In(1),  # h, not c; constant from the first operands to the last result
-                "i": In(data.ArrayLayout(n, lanes)),
-                "f": In(data.ArrayLayout(n, lanes)),
-                "g": In(data.ArrayLayout(n, lanes)),  # codes of g, then those of t
-                "o": In(data.ArrayLayout(n, lanes)),
-                "c": In(data.ArrayLayout(signed(spec.state_bits), lanes)),
-                "next_c": Out(data.ArrayLayout(signed(spec.state_bits), lanes)),
-                "pulses": Out(data.ArrayLayout(signed(spec.state_pulse_bits), lanes)),
-                "h": Out(data.ArrayLayout(signed(spec.input_bits), lanes)),
-            }
-        )
+        cell, lanes = spec.layout, spec.lanes
+        ports = {"step": In(1), "second": In(1)}
+        ports |= {f"code_{gate}": In(data.ArrayLayout(spec.adc_bits, lanes)) for gate in cell.gates}
+        if cell.register:
+            ports["register"] = In(data.ArrayLayout(signed(spec.state_bits), lanes))
+        for name, form in cell.values.items():
+            ports[f"new_{name}"] = Out(data.ArrayLayout(signed(value_bits(spec, form)), lanes))
+        super().__init__(ports)
 
     def elaborate(self, platform):
         m = Module()
+        cell = self.spec.layout
         for lane in range(self.spec.lanes):
-            self._lane(m, lane)
+            codes = {gate: getattr(self, f"code_{gate}")[lane] for gate in cell.gates}
+            register = self.register[lane] if cell.register else None
+            made = UpdateLane(m, self.spec, lane, self.step, self.second, codes, register)
+            m.d.comb += [getattr(self, f"new_{name}")[lane].eq(value) for name, value in made.stored.items()]
         return m
 
-    def _lane(self, m: Module, lane: int):
-        spec = self.spec
-        i, f, g, o = (decode(getattr(self, gate)[lane], spec.bipolar(gate)) for gate in "ifgo")
 
-        # Stage 1: products.
-        fc_product = f * self.c[lane]
-        gate_product = Mux(self.second, o, i) * g
-        fc = Signal(fc_product.shape(), name=f"fc_{lane}", reset_less=True)
-        gated = Signal(gate_product.shape(), name=f"gated_{lane}", reset_less=True)
-        with m.If(self.step):
-            m.d.sync += [fc.eq(fc_product), gated.eq(gate_product)]
-
-        # Stage 2, c: both products in the finer of their units, rounded once.
-        shifts = state_shifts(spec)
-        exact = _signal(m, f"exact_{lane}", (fc << shifts.fc) + (gated << shifts.ig))
-        next_c = saturate(_signal(m, f"rounded_{lane}", round_shift(exact, shifts.sum)), spec.state_max)
-        multiplier, right = spec.state_gain
-        scaled_c = _signal(m, f"scaled_c_{lane}", self.next_c[lane] * Const(multiplier))
-        pulse = _signal(m, f"pulse_{lane}", round_shift(scaled_c, right))
-
-        # Stage 2, h: |o·t| < 1, so the product with the full scale (a shift and a subtraction) needs no saturation.
-        scaled = _signal(m, f"scaled_{lane}", (gated << (spec.input_bits - 1)) - gated)
-        h = round_shift(scaled, output_shift(spec))
-
-        m.d.comb += [
-            self.next_c[lane].eq(next_c),
-            self.pulses[lane].eq(saturate(pulse, spec.state_pulse_max)),
-            self.h[lane].eq(h),
-        ]
-
-
-def _signal(m: Module, name: str, value: Value) -> Signal:
-    """A signal that is ``value``: an expression used more than once would be written, and computed, as often."""
-    signal = Signal(value.shape(), name=name)
-    m.d.comb += signal.eq(value)
-    return signal
+def value_bits(spec: Specification, form: str) -> int:
+    """Width of a stored value of a format."""
+    return {FIXED: spec.state_bits, LINE: spec.state_pulse_bits, ROW: spec.input_bits}[form]
 
 
 class StateRing(wiring.Component):

@@ -20,7 +20,7 @@ from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.network.step_record import GROUPS
+from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 
 from .backend_text import cured
@@ -48,8 +48,14 @@ MEANINGS = {
     "monitor_stalled": "only array_ready is missing for the next clock of the step",
 }
 MEANINGS |= {wire.port: wire.meaning for wire in BOUNDARY}
-MEANINGS |= {group.strobe: group.meaning for group in GROUPS}
-MEANINGS |= {group.port_of(field): field.meaning for group in GROUPS for field in group.fields}
+
+
+def meanings(component: wiring.Component) -> dict[str, str]:
+    """The meaning of each port by its name: those that every component may have, and what its cell shows."""
+    spec = getattr(component, "spec", None)
+    groups = [] if spec is None else step_groups(spec)
+    strobes = {group.strobe: group.meaning for group in groups}
+    return MEANINGS | strobes | {group.port_of(field): field.meaning for group in groups for field in group.fields}
 
 
 @dataclass(frozen=True)
@@ -121,9 +127,10 @@ def port_table(component: wiring.Component) -> list[Port]:
     ValueError
         If two ports would get one name, or one a word of the language.
     """
-    ports = [Port("clk", "input", 1, MEANINGS["clk"]), Port("rst", "input", 1, MEANINGS["rst"])]
+    known = meanings(component)
+    ports = [Port("clk", "input", 1, known["clk"]), Port("rst", "input", 1, known["rst"])]
     for name, direction, value in _flat_ports(component):
-        ports.append(Port(name, direction, len(value), MEANINGS.get(name, "")))
+        ports.append(Port(name, direction, len(value), known.get(name, "")))
     names = [port.name for port in ports]
     for name in names:
         if names.count(name) > 1:

@@ -7,7 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.step_record import GROUPS, step_records
+from crossramp.golden.network.step_groups import step_groups
+from crossramp.golden.network.step_record import step_records
 from crossramp.golden.spec.boundary_wires import PHASES, PIN_NAMES
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.network.network_top import NetworkTop
@@ -24,21 +25,21 @@ _PATIENCE = 4
 class _Probe(wiring.Component):
     """The network with what a bench looks at on every clock in one word: one read of the simulator, not twenty."""
 
-    #: Bits of ``word``, lowest first: those of the boundary that say what the array does, those that announce a beat
-    #: of each group, x.ready.
-    CONTROLS = PHASES
-    EVENTS = tuple(group.name for group in GROUPS)
-
     def __init__(self, network: Network):
+        groups = step_groups(network.spec)
+        self.events = tuple(group.name for group in groups)
         self.top = NetworkTop.of(network)
         top, monitor = self.top, self.top.monitor
         strobes, self.beats = [], {}  # what a beat carries is read when it is there, which is rarely
-        for group in GROUPS:
+        for group in groups:
             source = monitor if group.monitored else getattr(top, group.port)
             strobes.append(getattr(monitor, group.name) if group.monitored else source.valid)
             fields = monitor if group.monitored else source.payload
             self.beats[group.name] = Cat(*(Value.cast(getattr(fields, field.name)) for field in group.fields))
-        self._word = Cat(*(getattr(top.array, name) for name in self.CONTROLS), *strobes, top.x.ready)
+        # Lowest first: what says what the array does, what announces a beat of each group, x.ready.
+        phases = [getattr(top.array, name) for name in PHASES]
+        self.controls = dict(zip(PHASES, map(len, phases), strict=True))
+        self._word = Cat(*phases, *strobes, top.x.ready)
         super().__init__({"word": Out(len(self._word))})
 
     def elaborate(self, platform):
@@ -51,12 +52,16 @@ class _Probe(wiring.Component):
 class _Pins:
     """The boundary for :class:`.python_array.ArrayModel`: controls from the word, buses read when they matter."""
 
-    def __init__(self, ctx, array):
+    def __init__(self, ctx, array, controls: dict[str, int]):
         self._ctx, self._array = ctx, array
+        offsets = np.cumsum([0, *controls.values()]).tolist()
+        self._fields = [
+            (name, offset, (1 << bits) - 1) for (name, bits), offset in zip(controls.items(), offsets, strict=False)
+        ]
 
     def load(self, word: int):
-        for bit, name in enumerate(_Probe.CONTROLS):
-            setattr(self, name, word >> bit & 1)
+        for name, offset, mask in self._fields:
+            setattr(self, name, word >> offset & mask)
 
     def __getattr__(self, name: str) -> int:
         if name not in PIN_NAMES:
@@ -95,7 +100,7 @@ class Bench:
             model = ArrayModel(network.spec, array.loaded(network), record=False, first=first)
         self._array = CheckedArray(model, network.spec.columns)
         self.payloads: list[int] = []
-        self.beats: dict[str, list[int]] = {name: [] for name in _Probe.EVENTS}
+        self.beats: dict[str, list[int]] = {name: [] for name in self._probe.events}
         self.ends: list[int] = []
         self.clock = 0
         self._simulator = None
@@ -114,11 +119,11 @@ class Bench:
     # edge, when all that the clock will bring is decided, since nothing it drives is known later.
     async def _run(self, ctx):
         probe, array, spec, payloads, beats = self._probe, self._array, self.spec, self.payloads, self.beats
-        top, controls = probe.top, len(_Probe.CONTROLS)
-        outputs = [(name, beats[name], probe.beats[name]) for name in _Probe.EVENTS]
+        top, controls = probe.top, sum(probe.controls.values())
+        outputs = [(name, beats[name], probe.beats[name]) for name in probe.events]
         x_payload = top.x.payload.as_value()
         patience = _PATIENCE * (spec.clocks_per_step + spec.inputs + spec.hidden)
-        pins, shown, was_ready, sent, quiet = _Pins(ctx, top.array), 0, 1, 0, 0
+        pins, shown, was_ready, sent, quiet = _Pins(ctx, top.array, probe.controls), 0, 1, 0, 0
         for signal in (top.array.ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
             ctx.set(signal, 1)
         ctx.set(top.calibration, self._calibration)

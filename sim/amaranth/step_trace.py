@@ -9,7 +9,8 @@ from amaranth.sim import Simulator
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.step_record import GROUPS, step_records, units_of
+from crossramp.golden.network.step_groups import step_groups
+from crossramp.golden.network.step_record import step_records, units_of
 from crossramp.golden.spec.boundary_wires import PHASES, PIN_NAMES
 from crossramp.rtl.network.network_top import NetworkTop
 
@@ -86,7 +87,7 @@ def trace_step(
     shape = len(spec.ramps), spec.calibration_cells
     chosen = np.zeros(shape, bool) if calibration is None else np.asarray(calibration, bool).reshape(shape)
     clocks, records = [], step_records(spec)
-    shown = [group for group in GROUPS if group.monitored]
+    shown = [group for group in step_groups(spec) if group.monitored]
     beats = {group.name: [] for group in shown}
 
     async def bench(ctx):
@@ -129,13 +130,13 @@ def trace_step(
         controls={name: np.array([getattr(p, name) for p in pins], bool) for name in PHASES},
         rows=np.array([to_bits(p.row_pos, spec.rows) - to_bits(p.row_neg, spec.rows) for p in pins], np.int8),
         state_rows=np.array(
-            [to_bits(p.state_pos, spec.units) - to_bits(p.state_neg, spec.units) for p in pins], np.int8
+            [to_bits(p.state_pos, spec.state_lines) - to_bits(p.state_neg, spec.state_lines) for p in pins], np.int8
         ),
         tap=np.array([p.tap.bit_length() - 1 for p in pins]),
         comparators=np.array([to_bits(entry[1], spec.columns) for entry in clocks], bool),
         values=np.array([entry[2] for entry in clocks]),
-        codes=np.concatenate([values[gate] for gate in spec.gate_names]),
-        state_codes=values["t"],
+        codes=np.concatenate([values[code] for code in spec.conversions[0].values()]),
+        state_codes=np.concatenate([values[code] for codes in spec.conversions[1:] for code in codes.values()] or [[]]),
         update=np.array([entry[3] for entry in clocks], bool),
         calibration=chosen,
     )

@@ -55,7 +55,7 @@ class ArraySetup:
             For content of another specification, or an Array, which is Python.
         """
         if self.content is None:
-            return Programming.ideal(network.spec, network.weights.macro)
+            return Programming.ideal(network.spec, network.weights.macro, lines=network.weights.lines)
         if not isinstance(self.content, Programming | DeviceInstance):
             raise InvalidValue(
                 f"a {type(self.content).__name__} cannot stand in a Verilog bench; give a Programming or a device "

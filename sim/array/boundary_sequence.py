@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pins of a correct periphery at the boundary, clock by clock: a stimulus for array models and checkers alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.specification import Specification
 
@@ -79,10 +80,11 @@ class DrivenArray:
     def __init__(self, spec: Specification, model: ArrayModel, calibration: int = 0):
         self.spec, self.model, self._calibration = spec, model, calibration
 
-    def convert(self, pulses: np.ndarray, numbers: np.ndarray, second: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def convert(self, windows: Sequence[Window], numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See :meth:`~crossramp.golden.network.array_protocol.Array.convert`; the model counts conversions itself."""
+        second = len(windows) > 1
         spec, columns = self.spec, self.spec.converted(second)
-        (codes,) = pulses
+        (codes,) = windows[-1].lines if second else windows[-1].rows
         comparators = run_conversion(spec, self.model, codes, state=second, calibration=self._calibration)
         macs = self.model.finish()[-1].macs
         return macs[None, columns], latch(comparators[:, columns], spec.latch)[None]

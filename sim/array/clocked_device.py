@@ -42,7 +42,7 @@ class ClockedDevice:
         self._tick = 0
         self.reset()
 
-    def reset(self):
+    def reset(self, wires: int = 1):
         """The integrators are emptied."""
         spec = self.device.spec
         self._charge = np.zeros(spec.columns)

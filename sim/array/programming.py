@@ -10,7 +10,9 @@ from crossramp.golden.analog.conversion.noise import SIZE, key, table
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.integer_arrays import checked_integers
+from crossramp.golden.network.array_protocol import line_levels
 from crossramp.golden.network.ramps import ramps
+from crossramp.golden.network.weights import checked_array
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.specification import Specification
 
@@ -54,8 +56,9 @@ class Programming:
     spec : Specification
     weights : shape (rows, columns)
         What one clock of a positive pulse on a row adds to each column's integrator.
-    state_cells : shape (units,)
-        What one clock of a positive state pulse adds to the unit's column of bank g.
+    state_cells : shape (line_cell_count,)
+        What one clock of a positive pulse on a line adds, for each cell of ``spec.line_cells`` and unit; of an LSTM to
+        the unit's column of bank g.
     ramp_start : shape (ramps,)
         The level of each ramp after ``ramp_reset``, before the first tick.
     ramp_steps : shape (ramps, ticks)
@@ -80,7 +83,7 @@ class Programming:
         spec, count = self.spec, len(self.spec.ramps)
         shapes = {
             "weights": (spec.rows, spec.columns),
-            "state_cells": (spec.units,),
+            "state_cells": (spec.line_cell_count,),
             "ramp_start": (count,),
             "ramp_steps": (count, spec.ticks),
             "calibration_cells": (count, spec.calibration_cells),
@@ -94,7 +97,7 @@ class Programming:
             object.__setattr__(self, name, values.astype(np.int64))
 
     @classmethod
-    def ideal(cls, spec: Specification, weights: np.ndarray, calibration_cells=None) -> "Programming":
+    def ideal(cls, spec: Specification, weights: np.ndarray, calibration_cells=None, lines=None) -> "Programming":
         """The integer-ideal array: converts exactly as the golden model.
 
         Parameters
@@ -103,6 +106,8 @@ class Programming:
             Within ±weight_max.
         calibration_cells : integer array, shape (ramps, calibration_cells), or None
             In MAC units; None: cells that add nothing.
+        lines : integer array, shape (trained line cells, units), or None
+            Levels of the trained cells on lines; None where the cell has none.
         """
         weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max)
         # One below every MAC: before the first tick each comparator is high.
@@ -113,7 +118,7 @@ class Programming:
         return cls(
             spec,
             weights,
-            np.full(spec.units, spec.state_cell, np.int64),
+            line_levels(spec, checked_array(spec, "lines", lines)),
             np.full(len(floors), start, np.int64),
             np.diff(floors, axis=1, prepend=start),
             np.asarray(calibration_cells),

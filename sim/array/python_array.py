@@ -7,6 +7,7 @@ from dataclasses import dataclass, make_dataclass
 import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.boundary_wires import PIN_NAMES
 from crossramp.golden.spec.specification import Specification
 
@@ -56,8 +57,8 @@ class ArrayModel:
     Parameters
     ----------
     spec : Specification
-    content : integer array of shape (rows, columns), Programming, or DeviceInstance
-        Weight levels of an ideal array, the integers of any other, or a chip that errs: then every conversion is that
+    content : integer array of shape (rows, columns), Weights, Programming, or DeviceInstance
+        Weight levels of an ideal array (Weights where the cell has trained lines), the integers of any other, or a chip that errs: then every conversion is that
         of :class:`~crossramp.golden.analog.conversion.device_array.DeviceArray` for the same instance, noise included.
     ready : callable or None
         ``ready(phase) -> bool``, asked once a clock in the phases ``"start"`` (reset), ``"hold"`` and ``"tick"``; False
@@ -66,7 +67,7 @@ class ArrayModel:
         What the comparators do other than they should; see :mod:`.comparator_faults`.
     garbage_seed : int or None
         Comparators show random bits, from this seed, on all clocks that nothing may latch (no tick, or not ready), and
-        in the second conversion on all columns but bank g's. None: they keep their value there.
+        on the columns that a conversion does not latch. None: they keep their value there.
     record : bool
         Keep every :class:`Conversion` in ``conversions``.
     first : int
@@ -86,7 +87,8 @@ class ArrayModel:
     ):
         self.spec = spec
         if not isinstance(content, (Programming, DeviceInstance)):
-            content = Programming.ideal(spec, content)
+            lines = content.lines if isinstance(content, Weights) else None
+            content = Programming.ideal(spec, content.macro if isinstance(content, Weights) else content, lines=lines)
         if content.spec != spec:
             raise InvalidValue(
                 f"the programming is for specification {content.spec.hardware_hash}, the model for "
@@ -122,7 +124,7 @@ class ArrayModel:
         self.clocks += 1
         if pins.reset:
             self._finish()
-            self._array.reset()
+            self._array.reset(pins.reset)
         elif pins.integrate:
             self._finish()
             self._measure(pins)
@@ -159,11 +161,11 @@ class ArrayModel:
         return self._array.number + 1
 
     def _measure(self, pins):
-        rows, units = self.spec.rows, self.spec.units
+        rows, lines = self.spec.rows, self.spec.state_lines
         self._state = bool(pins.state)
         self._array.integrate(
             to_bits(pins.row_pos, rows) - to_bits(pins.row_neg, rows),
-            to_bits(pins.state_pos, units) - to_bits(pins.state_neg, units),
+            to_bits(pins.state_pos, lines) - to_bits(pins.state_neg, lines),
             self._state,
         )
 
@@ -193,8 +195,9 @@ class ArrayModel:
         shown = self._shown
         if self._garbage is not None:
             noise = self._garbage.integers(0, 2, len(shown)).astype(bool)
-            if latching and self._state:
-                noise[self.spec.converted(True)] = shown[self.spec.converted(True)]
+            if latching:
+                latched = self.spec.converted(self._state)
+                noise[latched] = shown[latched]
                 shown = noise
             elif not latching:
                 shown = noise
@@ -214,19 +217,29 @@ class _Integers:
     def __init__(self, programming: Programming):
         self._programming = programming
         spec = programming.spec
-        self._bank_g = spec.bank(spec.state_gate)
+        self._groups = spec.reset_columns
+        # Cells of lines, each with its wires and its columns.
+        self._lines = [
+            (spec.wires_of(cell.line), spec.bank(cell.bank), programming.state_cells[spec.line_cell(cell)])
+            for cell in spec.line_cells
+        ]
         self._ramp_of_column = spec.ramp_of_column
         self._levels = programming.ramp_start.copy()
-        self.reset()
-
-    def reset(self):
-        self._row_clocks = np.zeros(self._programming.spec.rows, np.int64)
-        self._state_clocks = np.zeros(self._programming.spec.units, np.int64)
+        # Clocks since the last reset, for the columns of each reset wire.
+        self._row_clocks = np.zeros((len(self._groups), spec.rows), np.int64)
+        self._line_clocks = np.zeros((len(self._groups), spec.state_lines), np.int64)
         self._values = None
 
-    def integrate(self, rows: np.ndarray, state_rows: np.ndarray, state: bool):
+    def reset(self, wires: int):
+        for group in range(len(self._groups)):
+            if wires >> group & 1:
+                self._row_clocks[group] = 0
+                self._line_clocks[group] = 0
+        self._values = None
+
+    def integrate(self, rows: np.ndarray, lines: np.ndarray, state: bool):
         self._row_clocks += rows
-        self._state_clocks += state_rows
+        self._line_clocks += lines
         self._values = None
 
     def hold(self):
@@ -235,8 +248,12 @@ class _Integers:
     @property
     def values(self) -> np.ndarray:
         if self._values is None:
-            self._values = self._row_clocks @ self._programming.weights
-            self._values[self._bank_g] += self._state_clocks * self._programming.state_cells
+            by_group = self._row_clocks @ self._programming.weights
+            for wires, columns, levels in self._lines:
+                by_group[:, columns] += self._line_clocks[:, wires] * levels
+            self._values = by_group[0]
+            for group, columns in enumerate(self._groups[1:], start=1):
+                self._values[columns] = by_group[group, columns]
         return self._values
 
     def restart(self, chosen: np.ndarray):

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.network.step_record import GROUPS, Record, step_records
+from crossramp.golden.network.step_groups import step_groups
+from crossramp.golden.network.step_record import Record, step_records
 from crossramp.golden.spec.boundary_wires import BOUNDARY, calibration_bits
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.verilog.verilog_writer import Port
@@ -51,9 +52,10 @@ def _logs(spec: Specification) -> str:
     ``log_flush`` writes the files of all of them out; ``log_missing`` names those that expect more records.
     """
     counts = ("records", "mismatches", "unstable")
-    lines = [f"  localparam LOGS = {len(GROUPS)};\n"]
+    groups = step_groups(spec)
+    lines = [f"  localparam LOGS = {len(groups)};\n"]
     lines += [f"  wire [31:0] {', '.join(f'{name}[0:LOGS-1]' for name in counts)};\n  wire [LOGS-1:0] more;\n"]
-    for number, (group, record) in enumerate(zip(GROUPS, step_records(spec).values(), strict=True)):
+    for number, (group, record) in enumerate(zip(groups, step_records(spec).values(), strict=True)):
         parameters = {"NAME": f'"{group.name}"', "WIDTH": record.bits, "STREAM": int(not group.monitored)}
         if group.monitored and spec.units % spec.lanes:
             last = _last_beat(spec, record)
@@ -66,7 +68,7 @@ def _logs(spec: Specification) -> str:
         }
         lines.append(instance("crossramp_log", f"log_{group.name}", parameters, ports))
     for task, call in (("flush", "$fflush(log_{}.file)"), ("missing", "log_{}.name_missing")):
-        calls = "".join(f"      {call.format(group.name)};\n" for group in GROUPS)
+        calls = "".join(f"      {call.format(group.name)};\n" for group in groups)
         lines.append(f"  task log_{task};\n    begin\n{calls}    end\n  endtask\n")
     return "\n".join(lines)
 
@@ -127,7 +129,7 @@ def _named_otherwise(text: str) -> str:
 def generated_ports(spec: Specification, *, head: bool) -> list[Port]:
     """The ports of the generated network, or macro without head, as docs/boundary.md states them."""
     ports = []
-    answering = tuple(f"{group.port}_" for group in GROUPS if group.answer)
+    answering = tuple(f"{group.port}_" for group in step_groups(spec) if group.answer)
     for name, (direction, width) in _expected_ports(spec).items():
         if name.endswith("calibration"):
             width = calibration_bits(spec)
@@ -149,7 +151,7 @@ def _expected_ports(spec: Specification) -> dict[str, tuple[str, int]]:
     }
     for wire in BOUNDARY:
         ports[wire.port] = ("output" if wire.to_array else "input", max(wire.width(spec), 1))
-    for group in GROUPS:
+    for group in step_groups(spec):
         ports[group.strobe] = ("output", 1)
         if not group.monitored:
             ports[f"{group.port}_ready"] = ("input", 1)

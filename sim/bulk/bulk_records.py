@@ -4,7 +4,8 @@
 from pathlib import Path
 
 import numpy as np
-from crossramp.golden.network.step_record import GROUPS, Record, Slot, expected_records, step_records
+from crossramp.golden.network.step_groups import step_groups
+from crossramp.golden.network.step_record import Record, Slot, expected_records, step_records
 from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.specification import Specification
 
@@ -35,7 +36,7 @@ def write_expected(folder: Path, spec: Specification, traces: list[Trace], *, he
         for name, values in expected_records(spec, trace).items():
             digits = -(-records[name].bits // 4)
             lines[name] += [f"{number:0{digits}x}\n" for number in records[name].pack(values)]
-    for group in GROUPS:  # a macro alone has no answers
+    for group in step_groups(spec):  # a macro alone has no answers
         (folder / f"{group.name}.hex").write_text("".join(lines[group.name]) if head or not group.answer else "")
 
 

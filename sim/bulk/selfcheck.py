@@ -77,7 +77,7 @@ def write_selfcheck(
         f"// Self-checking testbench for specification {spec.hardware_hash}; RUN.md says how to start it.\n"
         + bench_verilog.top(spec, head=head, clock_input=False, utterances=utterances)
     )
-    Programming.ideal(spec, network.weights.macro).write(vectors / "array")
+    Programming.ideal(spec, network.weights.macro, lines=network.weights.lines).write(vectors / "array")
     write_stimulus_hex(vectors / "x.hex", spec, batches)
     write_expected(vectors, spec, [network.run(x) for x in batches], head=head)
     shown = "\n\n".join(f"With {tool}:\n\n```sh\n{text}\n```" for tool, text in commands(verilog).items())

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The format of a testbench's vector files in words, from the layouts that write them."""
 
-from crossramp.golden.network.step_record import GROUPS, step_records
+from crossramp.golden.network.step_groups import step_groups
+from crossramp.golden.network.step_record import step_records
 from crossramp.golden.spec.specification import Specification
 
 _TEXT = """\
@@ -26,7 +27,7 @@ def vectors_text(spec: Specification, head: bool) -> str:
     answer = "step" if spec.readout == "step" else "utterance"
     rows = [("x", "1 a code", spec.input_bits + 1, f"code {spec.input_bits} signed, x_last 1")]
     fields = []
-    for group, record in zip(GROUPS, step_records(spec).values(), strict=True):
+    for group, record in zip(step_groups(spec), step_records(spec).values(), strict=True):
         if head or not group.answer:
             parts = [f"{s.name} {f'{s.count} x ' * (s.count > 1)}{s.bits}{' signed' * s.signed}" for s in record.slots]
             each = f"a{'n' * (answer == 'utterance')} {answer}" if group.answer else "a step"

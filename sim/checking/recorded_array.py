@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.specification import Specification
 
@@ -25,8 +26,8 @@ class RecordedArray:
         self.spec = spec
         self._conversions = iter(conversions)
 
-    def convert(self, pulses: np.ndarray, numbers: np.ndarray, second: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def convert(self, windows: Sequence[Window], numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See :meth:`~crossramp.golden.network.array_protocol.Array.convert`."""
-        recorded, columns = next(self._conversions), self.spec.converted(second)
+        recorded, columns = next(self._conversions), self.spec.converted(len(windows) - 1)
         macs, comparators = recorded.macs[columns], recorded.comparators[:, columns]
         return np.asarray(macs)[None], latch(comparators, self.spec.latch)[None]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from crossramp.golden.common.errors import CrossrampError, ExitStatus
-from crossramp.golden.network.trace import QUANTITIES, Trace
+from crossramp.golden.network.step_groups import shown_quantities
+from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.specification import Specification
 
 #: Mismatches that a message lists.
@@ -17,7 +18,8 @@ LISTED = 5
 _KEPT = 100
 
 #: What the last axis of a quantity counts; answers have no such axis.
-_AXES = {"codes": "bank", "macs": "bank", "logits": "class", "answers": None}
+_AXES = {"codes": "first", "macs": "first", "state_codes": "second", "logits": "class", "answers": None}
+_CONVERSION = {"first": False, "second": True}
 
 
 class MismatchError(CrossrampError, AssertionError):
@@ -78,22 +80,24 @@ class Scoreboard:
         self._by_utterance: list[np.ndarray] = []  # (compared, mismatched, too) of each call
         self._first: list[Mismatch | None] = []
 
-    def compare(self, expected: Trace, got: Trace, quantities: Sequence[str] = QUANTITIES) -> None:
+    def compare(self, expected: Trace, got: Trace, quantities: Sequence[str] | None = None) -> None:
         """Compare the traces of one or more utterances; values that differ are kept, for :meth:`check`.
 
         Parameters
         ----------
         expected, got : Trace
             The golden trace, and that of the hardware.
-        quantities : sequence of str
-            Fields of a Trace: for a macro alone :data:`~crossramp.golden.network.trace.STEP_QUANTITIES`; with
-            ``"macs"`` also what the comparators saw, where the array records it.
+        quantities : sequence of str, or None
+            Fields of a Trace; None: all that a network of the specification shows
+            (:func:`~crossramp.golden.network.step_groups.shown_quantities`). With ``"macs"`` also what the comparators
+            saw, where the array records it.
 
         Raises
         ------
         MismatchError
             If a trace lacks one of the quantities, shapes differ, or no quantity is named.
         """
+        quantities = shown_quantities(self.spec) if quantities is None else quantities
         if not quantities:
             raise MismatchError("no quantity was named: nothing would be compared")
         pairs = {name: self._checked(name, getattr(expected, name), getattr(got, name)) for name in quantities}
@@ -136,8 +140,9 @@ class Scoreboard:
         axis, inner, unit, bank = _AXES.get(quantity, "unit"), index[1:], None, None
         if axis is not None:
             inner, unit = inner[:-1], inner[-1]
-        if axis == "bank":
-            bank, unit = self.spec.bank_of_column(unit), self.spec.unit_of_column(unit)
+        if axis in _CONVERSION:
+            column = self.spec.converted(_CONVERSION[axis]).start + unit
+            bank, unit = self.spec.bank_of_column(column), self.spec.unit_of_column(column)
         step = inner[0] if inner else None
         return Mismatch(quantity, begin + index[0], step, bank, unit, *values)
 
@@ -187,7 +192,7 @@ class Scoreboard:
 
 
 def compare_traces(
-    spec: Specification, expected: Sequence[Trace], got: Sequence[Trace], quantities: Sequence[str] = QUANTITIES
+    spec: Specification, expected: Sequence[Trace], got: Sequence[Trace], quantities: Sequence[str] | None = None
 ) -> Scoreboard:
     """Several batches: ``got``, as a simulator has them, against golden, see :func:`.golden_traces.expected_traces`.
 

@@ -4,7 +4,8 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from crossramp.golden.network.step_record import GROUPS, framing, step_values
+from crossramp.golden.network.step_groups import step_groups
+from crossramp.golden.network.step_record import framing, step_values
 from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.specification import Specification
 
@@ -71,7 +72,7 @@ def shown_values(
     """
     steps = len(lasts)
     answered = steps if spec.readout == "step" else int(np.count_nonzero(lasts))
-    for group in GROUPS:
+    for group in step_groups(spec):
         if group.name not in logs:
             continue
         expected = group.beats(spec) * (answered if group.answer else steps)
@@ -84,7 +85,7 @@ def shown_values(
 
 def _check_framing(spec: Specification, logs, lasts: np.ndarray):
     """Ends and lasts where they belong, no utterance too long, zero in the lanes beyond the last unit."""
-    streams = {group.name: group.port for group in GROUPS}
+    streams = {group.name: group.port for group in step_groups(spec)}
     for (group, field), want in framing(spec, lasts).items():
         if group not in logs:
             continue

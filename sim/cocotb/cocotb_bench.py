@@ -7,7 +7,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue
 from crossramp.golden.common.integer_arrays import checked_integers
-from crossramp.golden.network.step_record import GROUPS, Record, step_records
+from crossramp.golden.network.step_groups import step_groups
+from crossramp.golden.network.step_record import Record, step_records
 from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.boundary_wires import PIN_NAMES
 from crossramp.golden.spec.specification import Specification
@@ -108,7 +109,7 @@ class StepMonitor:
         self.spec = spec
         self._dut = dut
         self._records = step_records(spec)
-        self._groups = [group for group in GROUPS if group.monitored]
+        self._groups = [group for group in step_groups(spec) if group.monitored]
         self._beats: dict[str, list[int]] = {group.name: [] for group in self._groups}
         cocotb.start_soon(self._run())
 

@@ -11,7 +11,7 @@ from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
 from crossramp.golden.analog.fast.fast_device import FastDevice
 from crossramp.golden.inputs.text_codes import bits_per_character
-from crossramp.golden.network.array_protocol import first_conversions, row_pulses
+from crossramp.golden.network.array_protocol import Window, first_conversions, row_pulses
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.ramps import ramps
@@ -138,9 +138,9 @@ class _Bench:
         sample = self.sample
         number = len(self.spec.conversions) * np.arange(len(sample.pulses), dtype=np.int64)
         errors = []
-        both = (sample.pulses, sample.codes), (sample.state_pulses, sample.state_codes)
-        for second, (pulses, ideal) in enumerate(both):
-            _, codes = array.convert(pulses, number + second, bool(second))
+        windows = [Window(sample.pulses), Window(None, sample.state_pulses)]
+        for second, ideal in enumerate((sample.codes, sample.state_codes)):
+            _, codes = array.convert(windows[: second + 1], number + second)
             errors.append((codes - ideal).ravel())
         return float(np.sqrt(np.mean(np.square(np.concatenate(errors), dtype=float))))
 

@@ -12,6 +12,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 from crossramp.golden.analog.conversion.calibration import calibrate
 from crossramp.golden.analog.conversion.device_array import DeviceArray
+from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.network.step_record import step_records, step_values
 from crossramp.sim import StepMonitor, StreamSink, StreamSource, Watchdog, reset, stream_signals
 from crossramp.sim.cocotb.calibrating import calibrate_ramps, read_registers
@@ -97,7 +98,7 @@ def _silent(golden, first: int) -> np.ndarray:
         array = DeviceArray(DEVICE, cells)
         conversion = first + 2 * (k * PLAN.repeats + np.arange(PLAN.repeats))
         pulses = np.zeros((PLAN.repeats, SPEC.rows), np.int64)
-        codes.append(array.convert(pulses, conversion)[1])
+        codes.append(array.convert([Window(pulses)], conversion)[1])
     return np.concatenate(codes)
 
 

@@ -2,7 +2,7 @@
 """Proofs of the boundary's rules on the whole macro: at several sizes, from any reset; covers; planted faults."""
 
 import pytest
-from crossramp.golden.spec.cells import Gate
+from crossramp.golden.cell.description import Gate
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.formal.engine.proof import Reset
 from crossramp.sim.formal.engine.solver import Mode

@@ -4,7 +4,7 @@
 import warnings
 
 import pytest
-from crossramp.golden.spec.cells import Gate
+from crossramp.golden.cell.description import Gate
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning
 from crossramp.sim.formal.engine.solver import Mode

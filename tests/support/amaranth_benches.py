@@ -3,14 +3,13 @@
 
 import numpy as np
 from amaranth.sim import Simulator
-from crossramp.golden.network.step_record import GROUPS
+from crossramp.golden.network.step_groups import step_groups
+from crossramp.golden.network.step_record import expected_records
 from crossramp.rtl.macro.macro import Macro
 from crossramp.sim.array.python_array import ArrayModel, drive_array, random_stalls
 from crossramp.sim.checking.protocol import ProtocolChecker
 
 CLOCK_S = 1e-6
-
-_MONITORED = [group for group in GROUPS if group.monitored]
 
 
 def simulate(dut, *testbenches, background=(), clocks: int = 100_000):
@@ -96,9 +95,10 @@ class MacroRun:
         ready = random_stalls(int(rng.integers(1 << 32)), probability) if probability else None
         self.model = ArrayModel(spec, weights, ready=ready, fault=fault, garbage_seed=int(rng.integers(1 << 32)))
         self.checker = ProtocolChecker(spec)
-        self.beats = {field.name: [] for group in _MONITORED for field in group.fields}
+        self._monitored = [group for group in step_groups(spec) if group.monitored]
+        self.beats = {field.name: [] for group in self._monitored for field in group.fields}
         self.step_clocks = []
-        self.beat_clocks = {group.name: [] for group in _MONITORED}
+        self.beat_clocks = {group.name: [] for group in self._monitored}
         self._clock = 0
         steps = sum(len(utterance) for utterance in x)
 
@@ -122,13 +122,13 @@ class MacroRun:
 
     async def _watch(self, ctx):
         monitor, h = self.dut.monitor, self.dut.h
-        strobes = [getattr(monitor, group.name) for group in _MONITORED]
+        strobes = [getattr(monitor, group.name) for group in self._monitored]
         values = [getattr(monitor, name) for name in self.beats]
         ends = 0
         async for _, _, end, *sampled in ctx.tick().sample(h.valid & h.ready & h.payload.end, *strobes, *values):
             self._clock += 1
             shown = dict(zip(self.beats, sampled[len(strobes) :], strict=True))
-            for group, strobe in zip(_MONITORED, sampled, strict=False):
+            for group, strobe in zip(self._monitored, sampled, strict=False):
                 self.beat_clocks[group.name] += [self._clock] * strobe
                 for field in group.fields if strobe else ():
                     self.beats[field.name].append([shown[field.name][lane] for lane in range(self.spec.lanes)])
@@ -149,10 +149,12 @@ class MacroRun:
         return np.array(beats).reshape(-1, self.spec.beats * self.spec.lanes)[:, : self.spec.units]
 
     def assert_equals(self, trace):
-        """Every code, c, pulse code, t and h equal to the golden ``trace`` (batch of one utterance after another)."""
-        expected = {gate: np.concatenate([self.spec.of_bank(codes, gate) for codes in trace.codes]) for gate in "ifgo"}
-        for name, field in (("t", "state_codes"), ("c", "c"), ("q", "state_pulses"), ("h", "h")):
-            expected[name] = np.concatenate(list(getattr(trace, field)))
+        """Every code, stored value and h equal to the golden ``trace`` (batch of one utterance after another)."""
+        records = expected_records(self.spec, trace)
+        expected = {"h": np.concatenate(list(trace.h))}
+        for group in self._monitored:
+            for name, beats in records[group.name].items():
+                expected[name] = beats.reshape(-1, self.spec.beats * self.spec.lanes)[:, : self.spec.units]
         for name, value in expected.items():
             got = self.units(name)
             assert got.shape == value.shape

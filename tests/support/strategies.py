@@ -10,10 +10,10 @@
 import math
 
 import numpy as np
+from crossramp.golden.cell.description import Gate
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.activations import REGISTRY
-from crossramp.golden.spec.cells import Gate
 from crossramp.golden.spec.specification import Specification
 from hypothesis import strategies as st
 
@@ -123,10 +123,11 @@ def network_of(spec: Specification, seed: int) -> Network:
         return rng.integers(-limit, limit, shape, endpoint=True)
 
     weights = Weights(
-        uniform(spec.weight_max, (spec.rows, spec.columns)),
+        uniform(spec.weight_max, (spec.rows, spec.columns)) * spec.placed,
         uniform(spec.head_weight_max, (spec.classes, spec.hidden)),
         uniform(spec.head_bias_max, spec.classes),
         uniform(spec.head_weight_max, (spec.projection, spec.units)) if spec.projection else None,
+        uniform(spec.weight_max, (spec.trained_lines, spec.units)) if spec.trained_lines else None,
     )
     return Network(spec, weights)
 

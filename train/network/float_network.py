@@ -8,7 +8,7 @@ close to it.
 from __future__ import annotations
 
 import torch
-from crossramp.golden.spec.lstm_cell import LSTM
+from crossramp.golden.cell.library import LSTM
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor, nn
 

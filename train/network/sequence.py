@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from crossramp.golden.cell.library import LSTM
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.activations import Activation
-from crossramp.golden.spec.lstm_cell import LSTM, output_shift, state_shifts
 from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.update_formats import store_rule
 from torch import Tensor
 
 from .imperfections import Array
@@ -38,7 +39,8 @@ _ENTRIES = 1 << 21  # of all tables, where a MAC has several: places stay exact 
 
 def exact_dtype(spec: Specification) -> torch.dtype:
     """The narrowest floating type in which every integer and fraction of a step of ``spec`` is exact."""
-    fraction = state_shifts(spec).sum  # bits behind the point of f*C + i*g
+    stores = {store.name: store for part in spec.layout.stores for store in part}
+    fraction = store_rule(spec, stores["c"]).shift  # bits behind the point of f*C + i*g
     product = spec.value_shift("i") + spec.value_shift("g")
     whole = max(spec.state_bits, product, spec.state_frac_bits + 1) + 1
     multiplier, _ = spec.state_gain
@@ -46,7 +48,7 @@ def exact_dtype(spec: Specification) -> torch.dtype:
         spec.mac_bits + 4,  # places in the conversion tables: up to four ramps of twice the MACs, and a half
         whole + max(fraction, 1) + 1,
         spec.state_bits + multiplier.bit_length() + 1,
-        output_shift(spec) + spec.input_bits + 1,
+        store_rule(spec, stores["h"]).shift + spec.input_bits + 1,
         (spec.units * spec.head_weight_max * spec.input_max).bit_length() + 2 if spec.projection else 0,
     )
     return torch.float32 if bits <= 24 else torch.float64

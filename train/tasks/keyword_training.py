@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from crossramp.golden.cell.description import Gate
 from crossramp.golden.inputs.features import FeatureSettings, features, normalize, pulse_codes, step_values
 from crossramp.golden.network.model_file import Model
-from crossramp.golden.spec.cells import Gate
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor, nn
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from crossramp.golden.cell.description import Gate
 from crossramp.golden.network.ramps import Ramp, WrittenRamp, ramps
 from crossramp.golden.spec.activations import activation
-from crossramp.golden.spec.cells import Gate
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning
 

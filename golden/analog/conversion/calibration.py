@@ -28,6 +28,7 @@ from functools import cached_property
 
 import numpy as np
 from crossramp.golden.common.checks import integer
+from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.network.ramps import Ramp, ramps
 from crossramp.golden.spec.specification import Specification
 
@@ -236,7 +237,7 @@ def counter(device: DeviceInstance, plan: CalibrationPlan, first: int = 0) -> Co
     def count(step: int, registers: np.ndarray) -> np.ndarray:
         array = DeviceArray(device, selected(spec, registers))
         conversion = first + len(spec.conversions) * (step + np.arange(plan.repeats))
-        _, codes = array.convert(pulses, conversion)
+        _, codes = array.convert([Window(pulses)], conversion)
         return np.array(
             [
                 sum((spec.of_bank(codes, gate) >= tick).sum() for gate in gates)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One device instance as an array: what its comparators see, and the codes that they latch."""
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.network.ramps import latch
 
 from .device import DeviceInstance
@@ -49,8 +51,10 @@ class DeviceArray:
         self._lowest = np.minimum.accumulate(self.levels[:, ::-1], axis=1)[:, ::-1]
         self._falls = (self._highest != self._lowest).any(axis=1)
 
-    def convert(self, pulses: np.ndarray, numbers: np.ndarray, second: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def convert(self, windows: Sequence[Window], numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See :meth:`~.array_protocol.Array.convert`; ``macs`` are the columns' values v, float64."""
+        second = len(windows) > 1
+        pulses = windows[-1].lines if second else windows[-1].rows
         values = self.values(self.charge(pulses, second), pulses, numbers, second)
         return values, self.codes(values, numbers, second)
 

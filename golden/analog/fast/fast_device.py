@@ -10,7 +10,7 @@ import itertools
 
 import numpy as np
 from crossramp.golden.network.array_protocol import first_conversions
-from crossramp.golden.network.cell_update import state_pulses
+from crossramp.golden.network.cell_update import line_pulses
 from crossramp.golden.network.fast_lstm import STATE_BITS_MAX, FastProjection, Float, update_float
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.ramps import decode_integer
@@ -161,7 +161,7 @@ class FastDevice:
         spec, array, device = self.spec, self.array, self.device
         most = spec.state_pulse_max
         self.state_rows = (2 * most + 1) * np.arange(spec.units)[:, None]
-        self.pulse_of_c = state_pulses(spec, np.arange(-spec.state_max, spec.state_max + 1)) + most
+        self.pulse_of_c = line_pulses(spec, np.arange(-spec.state_max, spec.state_max + 1)) + most
         pulses = np.repeat(np.arange(-most, most + 1)[:, None], spec.units, axis=1)
         self.state_charge = array.charge(pulses, True).T.ravel()
         squares = np.square(pulses.astype(float)) * device.state_variance

@@ -2,7 +2,7 @@
 """What the host link of a specification is built for in proofs: as a board states it."""
 
 from crossramp.golden.link.board_memory import Build
-from crossramp.golden.spec.cells import SpecificationError
+from crossramp.golden.spec.gates import SpecificationError
 from crossramp.golden.spec.specification import Specification
 
 

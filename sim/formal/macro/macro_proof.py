@@ -60,7 +60,7 @@ class MacroProof(Proof):
         super().__init__(**options)
         self.spec, self.compact, self.quiet, self.values = spec, compact, quiet, values
         #: Clocks of the window of each conversion.
-        self.windows = (spec.input_max, spec.state_pulse_max)
+        self.windows = spec.windows
 
     def properties(self, m: Module) -> None:
         """Claims and covers, and the invariants that these need."""
@@ -72,10 +72,12 @@ class MacroProof(Proof):
         self.fragment = Fragment.get(self.dut, None)
         if self.spec.projection:
             free_projection_weights(self, m, self.fragment)
-        ports = ("step", "second", "i", "f", "g", "o", "c", "next_c", "pulses", "h")
-        self.update = {name: self.inside(f"update.{name}") for name in ports}
+        cell = self.spec.layout
+        ports = ["step", "second", *(f"code_{gate}" for gate in cell.gates), *(["register"] if cell.register else [])]
+        made = [f"new_{name}" for name in cell.values]
+        self.update = {name: self.inside(f"update.{name}") for name in (*ports, *made)}
         if not self.values:
-            results = [self.update[name] for name in ("next_c", "pulses", "h")]
+            results = [self.update[name] for name in made]
             self.fragment.subfragments.remove(next(one for one in self.fragment.subfragments if one[1] == "update"))
             m.d.comb += [signal.eq(self.free(m, len(signal), f"any_{signal.name}")) for signal in results]
         m.submodules.dut = self.fragment

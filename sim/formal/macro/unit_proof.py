@@ -175,10 +175,12 @@ class UnitProof(MacroProof):
         with m.If(self.step & ~self.of_h & (self.groups["c"] == self.group)):
             for code in "ifg":
                 self.claim(
-                    m, self._in_lane(self.update[code]) == self.codes[code], f"operand {code} is the unit's code"
+                    m,
+                    self._in_lane(self.update[f"code_{code}"]) == self.codes[code],
+                    f"operand {code} is the unit's code",
                 )
                 self.claim(m, self._in_lane(getattr(monitor, code)) == self.codes[code], f"monitor_{code} is its code")
-            operand = self._in_lane(self.update["c"])
+            operand = self._in_lane(self.update["register"])
             if self._has_ring:
                 self.claim(m, operand == Mux(utterance, kept, 0)[: len(kept)], "operand c is the unit's c")
                 self.cover(m, utterance & (kept == 1), "c of the step before")
@@ -188,7 +190,9 @@ class UnitProof(MacroProof):
             self.cover(m, (self.codes["i"] == 1) & (self.codes["g"] == 2), "codes of the first conversion")
         with m.If(self.step & self.of_h & (self.groups["h"] == self.group)):
             for operand, code in (("o", "o"), ("g", "t")):
-                self.claim(m, self._in_lane(self.update[operand]) == self.codes[code], f"operand {code} is its code")
+                self.claim(
+                    m, self._in_lane(self.update[f"code_{operand}"]) == self.codes[code], f"operand {code} is its code"
+                )
                 self.claim(m, self._in_lane(getattr(monitor, code)) == self.codes[code], f"monitor_{code} is its code")
             self.cover(m, (self.codes["o"] == 1) & (self.codes["t"] == 2), "codes of both conversions")
 
@@ -211,7 +215,7 @@ class UnitProof(MacroProof):
     def _results(self, m: Module) -> None:
         """Where the results of the update go."""
         spec, monitor, h = self.spec, self.dut.monitor, self.dut.h
-        next_c, pulses, made = (self.update[name] for name in ("next_c", "pulses", "h"))
+        next_c, pulses, made = (self.update[name] for name in ("new_c", "new_q", "new_h"))
         with m.If(monitor.state):
             self.claim(m, self._in_lane(monitor.c) == self._in_lane(next_c), "the monitor shows c as it is computed")
             self.claim(m, self._in_lane(monitor.q) == self._in_lane(pulses), "the monitor shows c's pulse code")

@@ -3,7 +3,7 @@
 
 from amaranth import Cat, Instance, Module, Mux, Signal, signed
 from crossramp.golden.network.ramps import Ramp
-from crossramp.golden.network.step_record import GROUPS
+from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
 
@@ -123,7 +123,7 @@ class WholeProof(Proof):
         }
 
         # ---- claims
-        for group in GROUPS:
+        for group in step_groups(spec):
             if group.monitored:
                 strobe = getattr(dut.monitor, group.name)
                 beat = self._beats(m, strobe, spec.beats, group.name)

@@ -2,14 +2,14 @@
 """Rounding, saturation, decoding, Gray codes and sums: each is what its definition says, for every number."""
 
 from amaranth import Cat, Const, Module, Mux, Signal, signed
-from crossramp.golden.spec.lstm_cell import output_shift, state_shifts
+from crossramp.golden.cell.exact import interval
 from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.update_formats import leaf_interval, store_rule
 from crossramp.rtl.common.arith import balanced_sum, decode, gray_to_binary, round_shift, saturate
 
 from ..engine.entry import Entry
 from ..engine.proof import Proof, implies
 from ..engine.solver import Mode
-from .update_reference import product_bits
 
 
 class ArithmeticProof(Proof):
@@ -85,13 +85,13 @@ class ArithmeticProof(Proof):
 
 def used_widths(spec: Specification) -> dict:
     """The parameters of :class:`ArithmeticProof` for all numbers of the hardware of ``spec``."""
-    shifts = state_shifts(spec)
-    fc_bits, gated_bits = product_bits(spec)
-    multiplier, right = spec.state_gain
-    exact = max(fc_bits + shifts.fc, gated_bits + shifts.ig) + 1
-    scaled = spec.state_bits + multiplier.bit_length()
-    rounded = [(exact, shifts.sum), (scaled, right), (gated_bits + spec.input_bits, output_shift(spec))]
-    limits = [(exact, spec.state_max), (scaled, spec.state_pulse_max)]
+    rounded, limits = [], []
+    for stores in spec.layout.stores:
+        for store in stores:
+            exact, rule = interval(store.expression, lambda name: leaf_interval(spec, name)), store_rule(spec, store)
+            bits = (exact.magnitude * rule.multiplier).bit_length() + 2
+            rounded.append((bits, rule.shift))
+            limits.append((bits, rule.limit))
     if spec.projection:
         total = (spec.units * spec.head_weight_max * spec.input_max).bit_length() + 1
         rounded.append((total, spec.projection_shift))

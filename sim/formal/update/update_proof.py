@@ -46,12 +46,12 @@ class UpdateProof(Proof):
         self.sources["update_reference.v"] = update_reference(spec)
         update = CellUpdate(spec)
         m.submodules.dut = dut = Fragment.get(update, None)
-        fc, gated = signal_inside(dut, "fc_0"), signal_inside(dut, "gated_0")
+        fc, gated = signal_inside(dut, "product_0_0"), signal_inside(dut, "product_1_0")
         step = self.free(m, 1, "step")
         codes = {gate: self.free(m, spec.adc_bits, f"{gate}_code") for gate in GATES}
         c = self.free(m, signed(spec.state_bits), "c")
-        m.d.comb += [update.step.eq(step), update.second.eq(Const(self.second)), update.c[0].eq(c)]
-        m.d.comb += [getattr(update, gate)[0].eq(code) for gate, code in codes.items()]
+        m.d.comb += [update.step.eq(step), update.second.eq(Const(self.second)), update.register[0].eq(c)]
+        m.d.comb += [getattr(update, f"code_{gate}")[0].eq(code) for gate, code in codes.items()]
 
         # ---- values: the multipliers below then see the same operands as the gateware's
         values = {gate: Signal(signed(value_bits(spec)), name=f"{gate}_value") for gate in GATES}
@@ -100,12 +100,12 @@ class UpdateProof(Proof):
         if self.second:
             one = value_scale(spec, "o") * value_scale(spec, "g")
             self.claim(m, (gated < one) & (gated > -one), "o·t is within ±1")
-            self.claim(m, update.h[0] == h, "h is the reference's")
-            self.cover(m, stepped & (update.h[0] != 0), "an h that is not zero")
+            self.claim(m, update.new_h[0] == h, "h is the reference's")
+            self.cover(m, stepped & (update.new_h[0] != 0), "an h that is not zero")
         else:
-            self.claim(m, update.next_c[0] == next_c, "c is the reference's")
-            self.claim(m, update.pulses[0] == pulse, "the pulse code of c is the reference's")
-            self.cover(m, stepped & (update.next_c[0] < 0) & (update.pulses[0] < 0), "a negative c")
+            self.claim(m, update.new_c[0] == next_c, "c is the reference's")
+            self.claim(m, update.new_q[0] == pulse, "the pulse code of c is the reference's")
+            self.cover(m, stepped & (update.new_c[0] < 0) & (update.new_q[0] < 0), "a negative c")
 
 
 class UpdateLanesProof(Proof):
@@ -132,16 +132,18 @@ class UpdateLanesProof(Proof):
         lanes = [CellUpdate(spec.replace(lanes=1)) for _ in range(spec.lanes)]
         step, second = self.free(m, 1, "step"), self.constant(m, 1, "second")
         m.d.comb += [update.step.eq(step), update.second.eq(second)]
-        operands = {name: self.free(m, getattr(update, name).shape(), name) for name in (*GATES, "c")}
+        cell = spec.layout
+        ports = [*(f"code_{gate}" for gate in cell.gates), *(["register"] if cell.register else [])]
+        operands = {name: self.free(m, getattr(update, name).shape(), name) for name in ports}
         m.d.comb += [getattr(update, name).eq(value) for name, value in operands.items()]
         for lane, alone in enumerate(lanes):
             m.submodules[f"lane_{lane}"] = alone
             m.d.comb += [alone.step.eq(step), alone.second.eq(second)]
             m.d.comb += [getattr(alone, name)[0].eq(value[lane]) for name, value in operands.items()]
-            for name, what in (("next_c", "c"), ("pulses", "pulse code"), ("h", "h")):
-                same = getattr(update, name)[lane] == getattr(alone, name)[0]
-                self.claim(m, same, f"the {what} of a lane is that of an update with one lane")
-        self.cover(m, update.h[-1] != 0, "the last lane gives something")
+            for name in cell.values:
+                same = getattr(update, f"new_{name}")[lane] == getattr(alone, f"new_{name}")[0]
+                self.claim(m, same, f"the {name} of a lane is that of an update with one lane")
+        self.cover(m, getattr(update, f"new_{cell.output}")[-1] != 0, "the last lane gives something")
 
 
 def proofs(spec: Specification) -> list[Entry]:

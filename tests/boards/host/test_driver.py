@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from crossramp.boards.host.exchange import LinkError, Refused
 from crossramp.boards.host.images import WrongModel
+from crossramp.golden.cell.description import Gate
 from crossramp.golden.link.board_memory import Build, thresholds_image, weights_image
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import ANSWER, Command, Fault, Frame, Space, Status, StatusBlock
 from crossramp.golden.network.array_protocol import IdealArray
 from crossramp.golden.network.ramps import WrittenRamp
-from crossramp.golden.spec.cells import Gate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -28,8 +28,8 @@ from crossramp.golden.link.link_protocol import (
     step_payload,
     write_payload,
 )
-from crossramp.golden.network.array_protocol import IdealArray, row_pulses
-from crossramp.golden.network.cell_update import state_pulses, update_c, update_h
+from crossramp.golden.network.array_protocol import IdealArray, Window, row_pulses
+from crossramp.golden.network.cell_update import run_update
 from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
@@ -135,13 +135,14 @@ def test_written_thresholds_convert_tick_by_tick(spec, seed):
     ideal = IdealArray(spec, network.weights.macro)
     c, h, hidden = np.zeros((1, spec.units), np.int64), np.zeros((1, spec.units), np.int64), []
     for codes in x:
-        macs, _ = ideal.convert(row_pulses(spec, codes[None], h), np.zeros(1, int))
+        macs, _ = ideal.convert([Window(row_pulses(spec, codes[None], h))], np.zeros(1, int))
         gates = np.empty_like(macs)
         for gate in "ifgo":
             gates[:, spec.bank(gate)] = convert(spec.of_bank(macs, gate), spec.ramp_of(gate))
-        c = update_c(spec, gates, c)
-        state = convert(spec.state_cell * state_pulses(spec, c), spec.ramp_of("g"))
-        h = update_h(spec, gates, state)
+        of = {gate: spec.of_bank(gates, gate) for gate in "ifgo"}
+        stored = run_update(spec, 0, of | {"c": c})
+        c, state = stored["c"], convert(spec.state_cell * stored["q"], spec.ramp_of("g"))
+        h = run_update(spec, 1, of | {"t": state})["h"]
         hidden.append(h[0])
     np.testing.assert_array_equal(asker.run(x), hidden)
 

@@ -19,7 +19,7 @@ from crossramp.cli.output import messages
 from crossramp.cli.output.messages import Progress
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import ModelFileError
-from crossramp.golden.spec.cells import SpecificationError
+from crossramp.golden.spec.gates import SpecificationError
 from crossramp.golden.spec.state_scale import SpecificationWarning
 
 import crossramp

@@ -9,12 +9,13 @@ import pytest
 from crossramp.golden.analog.chip.sampling import sample
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
 from crossramp.golden.analog.technologies.technology import TechnologyError, load
+from crossramp.golden.cell.description import Gate
 from crossramp.golden.common.checks import integer, real, told, whole
 from crossramp.golden.inputs.features import FeatureSettings
 from crossramp.golden.inputs.text_codes import TextSettings
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.network.ramps import Ramp
-from crossramp.golden.spec.cells import Gate, SpecificationError
+from crossramp.golden.spec.gates import SpecificationError
 from crossramp.golden.spec.specification import Specification
 from crossramp.train.recipes.settings import Hardware, RecipeError
 
@@ -61,6 +62,9 @@ CONSTRUCTED = {
 
 #: Values that a field takes, although another one refuses them.
 RIGHT = {
+    "gates": (None,),
+    "state_bits": (None,),
+    "state_frac_bits": (None,),
     "state_cell": (None,),
     "state_pulse_bits": (None,),
     "embedding": (None,),

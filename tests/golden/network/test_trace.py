@@ -5,7 +5,9 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from crossramp.golden.network.step_record import GROUPS, framing
+from crossramp.golden.cell.library import CELLS
+from crossramp.golden.network.step_groups import shown_quantities, step_groups
+from crossramp.golden.network.step_record import framing
 from crossramp.golden.network.trace import QUANTITIES, Trace
 from crossramp.golden.spec.specification import Specification
 
@@ -14,13 +16,18 @@ from tests.support.strategies import inputs_of, network_of
 SPEC = Specification(inputs=3, units=2, classes=3, adc_bits=3, input_bits=3)
 
 
-def test_the_quantities_are_those_of_the_step_record_in_its_order():
-    """Every field of a record is a part of one quantity, or frames the record."""
-    shown = [field.quantity for group in GROUPS for field in group.fields if field.quantity]
-    assert sorted(dict.fromkeys(shown), key=QUANTITIES.index) == list(QUANTITIES)
-    assert tuple(field.name for field in fields(Trace))[: len(QUANTITIES)] == QUANTITIES
-    rest = {(group.name, field.name) for group in GROUPS for field in group.fields if not field.quantity}
-    assert rest == set(framing(SPEC, np.array([True])))
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_quantities_are_those_of_the_step_record(cell, seed):
+    """Every field of a record is a part of one quantity, or frames the record; a trace has what is shown."""
+    spec = Specification(inputs=3, units=2, classes=3, adc_bits=3, input_bits=3, cell=cell)
+    trace = network_of(spec, seed).run(inputs_of(spec, seed))
+    shown = shown_quantities(spec)
+    assert {*shown, "macs", "sums"} == set(trace.known())
+    if cell == "lstm":
+        assert shown == QUANTITIES
+        assert tuple(field.name for field in fields(Trace))[: len(QUANTITIES)] == QUANTITIES
+    rest = {(group.name, field.name) for group in step_groups(spec) for field in group.fields if not field.quantity}
+    assert rest == set(framing(spec, np.array([True])))
 
 
 @pytest.mark.parametrize("readout", ["mean", "step"])

@@ -2,7 +2,7 @@
 """Columns by bank, against places worked out by hand."""
 
 import numpy as np
-from crossramp.golden.spec.cells import Gate
+from crossramp.golden.cell.description import Gate
 from crossramp.golden.spec.specification import Specification
 
 SPEC = Specification(

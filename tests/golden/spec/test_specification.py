@@ -7,10 +7,11 @@ import math
 from fractions import Fraction
 
 import pytest
+from crossramp.golden.cell.description import Gate
+from crossramp.golden.cell.library import SIGMOID, TANH
 from crossramp.golden.link.board_memory import Build, identity_image, read_identity
 from crossramp.golden.network.model_file import Model, load_model, save_model
-from crossramp.golden.spec.cells import Gate, SpecificationError
-from crossramp.golden.spec.lstm_cell import SIGMOID_GATE, TANH_GATE
+from crossramp.golden.spec.gates import SpecificationError
 from crossramp.golden.spec.spec_file import load_spec, save_spec, spec_text
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given
@@ -38,7 +39,7 @@ def test_ranges(name):
         with pytest.raises(SpecificationError, match=f"^{name} is {told}; allowed: integers, {low} to {high}$"):
             DEMO.replace(**{name: value})
     # A weight range of 64 takes even a pulse code of one clock to a full scale of 1.
-    gates = (SIGMOID_GATE, SIGMOID_GATE, Gate("tanh", 64.0), SIGMOID_GATE)
+    gates = (SIGMOID, SIGMOID, Gate("tanh", 64.0), SIGMOID)
     fitting = {"state_pulse_bits": None, "state_cell": None, "state_frac_bits": 0, "lanes": 1, "gates": gates}
     for value in (low, high):
         assert getattr(DEMO.replace(**fitting | {name: value}), name) == value
@@ -56,7 +57,7 @@ def test_ranges(name):
         ({"latch": "level"}, "latch is 'level'; allowed: last_high, first_trip"),
         ({"readout": "max"}, "readout is 'max'; allowed: mean, last, step"),
         ({"cell": "gru"}, "cell is 'gru'; allowed: lstm"),
-        ({"gates": (TANH_GATE,) * 3}, "gates has 3 entries; expected 4: i, f, g, o"),
+        ({"gates": (TANH,) * 3}, "gates has 3 entries; expected 4: i, f, g, o"),
         ({"gates": ("tanh",) * 4}, "gate i is 'tanh'; expected a Gate"),
     ],
 )
@@ -80,7 +81,7 @@ def test_choices_and_dependent_ranges(changes, message):
 )  # fmt: skip
 def test_gates_refused(gate, message):
     with pytest.raises(SpecificationError) as caught:
-        DEMO.replace(gates=(SIGMOID_GATE, SIGMOID_GATE, gate, SIGMOID_GATE))
+        DEMO.replace(gates=(SIGMOID, SIGMOID, gate, SIGMOID))
     assert str(caught.value).startswith(message)
 
 
@@ -220,7 +221,7 @@ def test_equal_content_and_only_that_has_an_equal_hash(spec):
 
 def test_every_parameter_is_in_its_hashes():
     other = {
-        "gates": (Gate("tanh", 4.0), SIGMOID_GATE, Gate("tanh", 4.0), SIGMOID_GATE), "state_cell": 6, "lanes": 3,
+        "gates": (Gate("tanh", 4.0), SIGMOID, Gate("tanh", 4.0), SIGMOID), "state_cell": 6, "lanes": 3,
         "latch": "first_trip", "readout": "last", "state_frac_bits": 7, "projection": 3, "input_bits": 4,
         "weight_bits": 4,
     }  # fmt: skip
@@ -234,7 +235,7 @@ def test_every_parameter_is_in_its_hashes():
 
 
 def test_two_forms_of_one_activation_are_one_content():
-    spelled = DEMO.replace(gates=(SIGMOID_GATE, Gate("sigmoid[0,1]", 2), TANH_GATE, Gate("sigmoid[0.0, 1]", 2.0)))
+    spelled = DEMO.replace(gates=(SIGMOID, Gate("sigmoid[0,1]", 2), TANH, Gate("sigmoid[0.0, 1]", 2.0)))
     assert spelled == DEMO
     assert spelled.content_hash == DEMO.content_hash
 

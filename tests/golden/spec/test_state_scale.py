@@ -7,10 +7,11 @@ import warnings
 
 import numpy as np
 import pytest
+from crossramp.golden.cell.description import Gate
+from crossramp.golden.cell.library import SIGMOID, TANH
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.network.ramps import Ramp
-from crossramp.golden.spec.cells import Gate, SpecificationError
-from crossramp.golden.spec.lstm_cell import SIGMOID_GATE, TANH_GATE
+from crossramp.golden.spec.gates import SpecificationError
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning, topmost_argument
 from hypothesis import given, settings
@@ -22,7 +23,7 @@ SIZES = {"inputs": 3, "units": 2, "classes": 2}
 
 
 def with_g(gate: Gate, **changes) -> Specification:
-    return Specification(**SIZES, gates=(SIGMOID_GATE, SIGMOID_GATE, gate, SIGMOID_GATE), **changes)
+    return Specification(**SIZES, gates=(SIGMOID, SIGMOID, gate, SIGMOID), **changes)
 
 
 def cautions(make) -> list[str]:
@@ -104,7 +105,7 @@ def test_a_topmost_code_out_of_reach_is_told():
     assert "state_cell 80" in told[0]
     assert "is 2.541, but the topmost of 256 codes of tanh(c) needs c above 2.771" in told[0]
     # Softsign gets to its last threshold late: y / (1 - y) at 15/16.
-    told = cautions(lambda: with_g(Gate("softsign", TANH_GATE.weight_range)))
+    told = cautions(lambda: with_g(Gate("softsign", TANH.weight_range)))
     assert "softsign(c) needs c above 15;" in told[0]
     # The format of c can be what ends too early.
     told = cautions(lambda: Specification(**SIZES, state_bits=8, state_frac_bits=7))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cell update and its ring against golden.lstm, at the extremes of every format."""
+"""The cell update of every cell and its ring against golden, at the extremes of every format."""
 
 import numpy as np
 import pytest
-from crossramp.golden.network.cell_update import state_pulses, update_c, update_h
-from crossramp.golden.spec.cells import Gate
+from crossramp.golden.cell.description import Gate
+from crossramp.golden.network.cell_update import run_update
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.update import CellUpdate, StateMemory, StateRing
 from hypothesis import given, settings
@@ -22,43 +22,41 @@ def extremes(rng, low, high, shape):
     return np.where(pick < 0.25, low, np.where(pick > 0.75, high, values))
 
 
-def run(spec, codes, c):
-    """(c, q, h) that the pipeline gives for codes (trials, gates, lanes) and c (trials, lanes); t is bank g's code."""
-    dut, results = CellUpdate(spec), []
+def check(spec, seed) -> dict[str, np.ndarray]:
+    """Every value that the pipeline stores, by name: equal to golden's, for codes and registers at their extremes."""
+    rng = np.random.default_rng(seed)
+    cell, dut = spec.layout, CellUpdate(spec)
+    shape, got, expected = (TRIALS, spec.lanes), {}, {}
 
     async def bench(ctx):
-        for trial in range(len(codes)):
-            row = []
-            for second in (0, 1):
-                ctx.set(dut.second, second)
-                for lane in range(spec.lanes):
-                    for k, gate in enumerate("ifgo"):
-                        ctx.set(getattr(dut, gate)[lane], int(codes[trial, k, lane]))
-                    ctx.set(dut.c[lane], int(c[trial, lane]))
+        for update, stores in enumerate(cell.stores):
+            values = {code: extremes(rng, 0, spec.ticks, shape) for code in cell.updates[update]}
+            if cell.register:
+                values[cell.register] = extremes(rng, -spec.state_max, spec.state_max, shape)
+            expected.update(run_update(spec, update, values))
+            ports = {code: f"code_{cell.gate_of(code)}" for code in cell.updates[update]} | {cell.register: "register"}
+            ctx.set(dut.second, update)
+            for store in stores:
+                got[store.name] = []
+            for trial in range(TRIALS):
+                for name, numbers in values.items():
+                    for lane in range(spec.lanes):
+                        ctx.set(getattr(dut, ports[name])[lane], int(numbers[trial, lane]))
                 ctx.set(dut.step, 1)
                 await ctx.tick()
                 ctx.set(dut.step, 0)
-                for gate in "ifgo":  # the product register holds its operands' products while nothing steps
-                    ctx.set(getattr(dut, gate)[0], 0)
+                for name in values:  # the registers hold their operands while nothing steps
+                    ctx.set(getattr(dut, ports[name])[0], 0)
                 await ctx.tick()
-                row += [[ctx.get(port[lane]) for lane in range(spec.lanes)] for port in (dut.next_c, dut.pulses, dut.h)]
-            results.append([row[0], row[1], row[5]])
+                for store in stores:
+                    port = getattr(dut, f"new_{store.name}")
+                    got[store.name].append([ctx.get(port[lane]) for lane in range(spec.lanes)])
 
     simulate(dut, bench)
-    return np.array(results).transpose(1, 0, 2)
-
-
-def check(spec, seed):
-    rng = np.random.default_rng(seed)
-    codes = extremes(rng, 0, spec.ticks, (TRIALS, 4, spec.lanes))
-    c = extremes(rng, -spec.state_max, spec.state_max, (TRIALS, spec.lanes))
-    got = run(spec, codes, c)
-    golden_spec = spec.replace(units=spec.lanes, projection=0)
-    expected_c = update_c(golden_spec, codes.reshape(TRIALS, -1), c)
-    np.testing.assert_array_equal(got[0], expected_c)
-    np.testing.assert_array_equal(got[1], state_pulses(spec, expected_c))
-    np.testing.assert_array_equal(got[2], update_h(golden_spec, codes.reshape(TRIALS, -1), codes[:, 2]))
-    return got
+    assert list(got) == list(cell.values)
+    for name, numbers in expected.items():
+        np.testing.assert_array_equal(np.array(got[name]), numbers, err_msg=name)
+    return {name: np.array(numbers) for name, numbers in got.items()}
 
 
 @given(spec=specifications(max_units=3), seed=seeds)
@@ -69,7 +67,7 @@ def test_every_specification(spec, seed):
 
 def test_c_saturates_and_never_wraps():
     spec = Specification(inputs=1, units=1, classes=1, state_bits=4, state_frac_bits=3, gates=(Gate("tanh", 1.0),) * 4)
-    c = check(spec, 3)[0]
+    c = check(spec, 3)["c"]
     assert {-7, 7} <= set(c.ravel().tolist())
 
 

@@ -6,7 +6,7 @@ import pytest
 from amaranth import Cat, Mux, Signal
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate, selected
 from crossramp.golden.analog.conversion.device import DeviceInstance
-from crossramp.golden.spec.cells import Gate
+from crossramp.golden.cell.description import Gate
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
 from crossramp.rtl.network import calibrator as module

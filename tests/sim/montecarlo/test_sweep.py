@@ -14,6 +14,7 @@ from crossramp.golden.analog.chip.ramp_linearity import Linearity
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate
 from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
 from crossramp.golden.analog.technologies import technology
+from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.network.weights import Weights
 from crossramp.sim.montecarlo import tasks
@@ -305,7 +306,8 @@ def code_error_of(network, lstm, codes) -> float:
         given, ideal = given.reshape(-1, given.shape[-1]), ideal.reshape(-1, ideal.shape[-1])
         for place in range(len(given)):
             number, one = np.array([2 * place + second]), given[place : place + 1]
-            _, codes = lstm.array.convert(one, number, second)
+            windows = [Window(None), Window(None, one)] if second else [Window(one)]
+            _, codes = lstm.array.convert(windows, number)
             differences += (codes[0] - ideal[place]).tolist()
     return (sum(d * d for d in differences) / len(differences)) ** 0.5
 

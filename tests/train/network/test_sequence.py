@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 import torch
+from crossramp.golden.cell.description import Gate
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.ramps import Ramp, ramps
-from crossramp.golden.spec.cells import Gate
 from crossramp.golden.spec.specification import Specification
 from crossramp.train.network.imperfections import Array, Imperfections
 from crossramp.train.network.quantized_network import QuantizedNetwork

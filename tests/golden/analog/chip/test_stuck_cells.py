@@ -8,7 +8,7 @@ from crossramp.golden.analog.chip.given_cells import Conductances
 from crossramp.golden.analog.chip.sampling import ALL, device, sample
 from crossramp.golden.analog.chip.stuck_cells import carried, healthy, lacking, pair_targets, shared, stuck_at
 from crossramp.golden.analog.technologies.technology import load
-from crossramp.golden.spec.cells import Gate
+from crossramp.golden.cell.description import Gate
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given
 from hypothesis import strategies as st

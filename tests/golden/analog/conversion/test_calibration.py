@@ -15,10 +15,10 @@ from crossramp.golden.analog.conversion.calibration import (
 from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits
 from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.technologies.technology import load, shipped
-from crossramp.golden.network.array_protocol import IdealArray
+from crossramp.golden.cell.description import Gate
+from crossramp.golden.network.array_protocol import IdealArray, Window
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.model_file import load_model
-from crossramp.golden.spec.cells import Gate
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -138,7 +138,7 @@ def test_counts_are_those_of_the_codes(seed):
     codes = []
     for step in (8, 9):
         pulses, conversion = np.zeros((1, SPEC.rows), int), np.array([100 + 2 * step])
-        codes.append(array.convert(pulses, conversion)[1][0])
+        codes.append(array.convert([Window(pulses)], conversion)[1][0])
     sigmoid = np.array(codes)[:, np.r_[0:12, 18:24]]
     expected = [np.count_nonzero(sigmoid >= 8), np.count_nonzero(np.array(codes)[:, 12:18] >= 8)]
     assert counter(device, plan, 100)(8, registers).tolist() == expected

@@ -8,7 +8,7 @@ import pytest
 from crossramp.golden.analog.conversion import noise
 from crossramp.golden.analog.conversion.device import DeviceError, DeviceInstance, grid_bits, on_grid
 from crossramp.golden.analog.conversion.device_array import DeviceArray
-from crossramp.golden.network.array_protocol import IdealArray, first_conversions
+from crossramp.golden.network.array_protocol import IdealArray, Window, first_conversions
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.specification import Specification
@@ -88,7 +88,8 @@ def test_conversions_are_the_arithmetic_written_out(spec, seed, effect):
     numbers = rng.integers(0, 2**20, 3)
     for second, most, count in ((False, spec.input_max, spec.rows), (True, spec.state_pulse_max, spec.units)):
         pulses = rng.integers(-most, most + 1, (3, count))
-        values, codes = array.convert(pulses, numbers, second)
+        windows = [Window(None), Window(None, pulses)] if second else [Window(pulses)]
+        values, codes = array.convert(windows, numbers)
         assert np.array_equal(codes, latch(array.comparators(values, numbers, second), spec.latch))
         expected = [written_out(device, p, int(n), second, calibration) for p, n in zip(pulses, numbers, strict=True)]
         assert codes.tolist() == expected
