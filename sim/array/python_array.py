@@ -58,8 +58,9 @@ class ArrayModel:
     ----------
     spec : Specification
     content : integer array of shape (rows, columns), Weights, Programming, or DeviceInstance
-        Weight levels of an ideal array (Weights where the cell has trained lines), the integers of any other, or a chip that errs: then every conversion is that
-        of :class:`~crossramp.golden.analog.conversion.device_array.DeviceArray` for the same instance, noise included.
+        Weight levels of an ideal array (Weights where the cell has trained lines), the integers of any other, or a
+        chip that errs: then every conversion is that of
+        :class:`~crossramp.golden.analog.conversion.device_array.DeviceArray` for the same instance, noise included.
     ready : callable or None
         ``ready(phase) -> bool``, asked once a clock in the phases ``"start"`` (reset), ``"hold"`` and ``"tick"``; False
         makes the periphery wait. None: always ready. :func:`random_stalls` makes one.
