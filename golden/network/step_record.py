@@ -161,10 +161,11 @@ def framing(spec: Specification, lasts: np.ndarray) -> dict[tuple[str, str], np.
 def expected_records(spec: Specification, trace: Trace) -> dict[str, dict[str, np.ndarray]]:
     """What the hardware shows of a network's trace: by group and field int64 arrays, shape (records, count).
 
-    The lanes beyond the last unit are zero, as a bench sees them.
+    The lanes beyond the last unit are zero, as a bench sees them. The trace of a macro alone has no logits and answers.
     """
     batch, steps = trace.h.shape[:2]
-    records: dict[str, dict[str, np.ndarray]] = {group.name: {} for group in step_groups(spec)}
+    head = trace.answers is not None
+    records: dict[str, dict[str, np.ndarray]] = {g.name: {} for g in step_groups(spec) if head or not g.answer}
     for group, field in _shown(spec, records):
         values = getattr(trace, field.quantity)
         if field.per_lane:
@@ -175,7 +176,8 @@ def expected_records(spec: Specification, trace: Trace) -> dict[str, dict[str, n
             records[group.name][field.name] = values.reshape(-1, 1)
     lasts = np.tile(np.arange(steps) == steps - 1, batch)
     for (group, field), values in framing(spec, lasts).items():
-        records[group][field] = values[:, None]
+        if group in records:
+            records[group][field] = values[:, None]
     return records
 
 

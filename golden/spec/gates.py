@@ -3,7 +3,7 @@
 
 import dataclasses
 
-from ..cell.description import Cell, Gate
+from ..cell.description import LINE, Cell, Gate
 from ..cell.expression import names
 from ..common.checks import real, told
 from ..common.errors import InvalidValue
@@ -14,18 +14,22 @@ class SpecificationError(InvalidValue):
     """A parameter is out of range; the message quotes it and the range."""
 
 
+def feeds_lines_only(cell: Cell, gate: str) -> bool:
+    """Whether all codes of a bank are read into lines alone, so that the range of its activation may be another."""
+    return all(
+        cell.values[store.name] == LINE
+        for stores in cell.stores
+        for store in stores
+        if any(cell.gate_of(code) == gate for code in names(store.expression) if code in cell.code_names)
+    )
+
+
 def _decodes(cell: Cell, gate: str, act: Activation, text: str) -> str:
     """Why a gate cannot decode the range of an activation; "" if it can."""
     if (act.low, act.high) in ((0, 1), (-1, 1)):
         return ""
     where = f"gate {gate}: activation {text!r} has the range [{act.low:g}, {act.high:g}]"
-    into_lines = all(
-        cell.values[store.name] == "line"
-        for stores in cell.stores
-        for store in stores
-        if any(cell.gate_of(code) == gate for code in names(store.expression) if code in cell.code_names)
-    )
-    if into_lines:
+    if feeds_lines_only(cell, gate):
         if act.low == -act.high or act.low == 0:
             return ""
         return f"{where}; a gate decodes [0, R] or [-R, R]"

@@ -80,11 +80,12 @@ def default_cell(spec) -> int:
     """Weight levels of a state cell where a specification leaves them out, 1 to ``weight_max``.
 
     They bring the full scale of the pulse code nearest to the wanted one; one level more where only that reaches
-    beyond the needed one.
+    beyond the needed one. A value that stays below 1 gets a full scale of 1 or more, as every other does.
     """
     pulse_scale = spec.scale(spec.state_gate) * spec.state_pulse_max
     cell = round(wanted_full_scale(spec) / pulse_scale)
     cell += cell * pulse_scale <= _beyond(spec)
+    cell = max(cell, math.ceil(LEAST_FULL_SCALE * (1 - _TOLERANCE) / pulse_scale))
     return min(max(cell, 1), spec.weight_max)
 
 

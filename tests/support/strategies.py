@@ -10,24 +10,35 @@
 import math
 
 import numpy as np
-from crossramp.golden.cell.description import Gate
+from crossramp.golden.cell.description import Cell, Gate
+from crossramp.golden.cell.library import CELLS
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.activations import REGISTRY
+from crossramp.golden.spec.gates import feeds_lines_only
 from crossramp.golden.spec.specification import Specification
 from hypothesis import strategies as st
 
 #: Seeds of what hypothesis does not draw number by number: weights and inputs.
 seeds = st.integers(0, 2**32 - 1)
 
+#: Every cell by its name.
+ALL_CELLS = tuple(CELLS)
+
 _RANGES = ((0.0, 1.0), (-1.0, 1.0))
 
+#: What a bank whose codes go into a line alone may have too: its range is a part of the line's unit.
+_LINE_RANGES = (*_RANGES, (-4.0, 4.0), (0.0, 3.0), (-0.75, 0.75))
 
-def gate_activations() -> list[str]:
-    """Every activation a gate can carry, with every range wiring decodes: the names a specification takes."""
+
+def gate_activations(ranges=_RANGES) -> list[str]:
+    """Every activation a gate can carry, with every one of ``ranges`` that it reaches: the names a specification takes.
+
+    By default the ranges are those that wiring decodes.
+    """
     texts = []
     for act in REGISTRY.values():
-        for low, high in _RANGES:
+        for low, high in ranges:
             if act.limit_low <= low and high <= act.limit_high:
                 default = (act.low, act.high) == (low, high)
                 texts.append(act.name if default else f"{act.name}[{low:g},{high:g}]")
@@ -40,7 +51,7 @@ ONCE = ("mean", "last")
 
 @st.composite
 def specifications(
-    draw, max_units: int = 7, max_inputs: int = 6, max_bits: int = 8, readouts=(*ONCE, "step"), **fixed
+    draw, max_units: int = 7, max_inputs: int = 6, max_bits: int = 8, readouts=(*ONCE, "step"), cells=("lstm",), **fixed
 ) -> Specification:
     """Whole specifications: every parameter drawn over its legal range, sizes up to the limits given.
 
@@ -50,8 +61,8 @@ def specifications(
         Largest network.
     max_bits : int
         Largest adc_bits, input_bits and weight_bits (2 to 8): each bit doubles the clocks a simulation runs.
-    readouts : sequence of str
-        What the readout is drawn from.
+    readouts, cells : sequence of str
+        What the readout and the cell are drawn from; :data:`ALL_CELLS` are all cells.
     fixed
         Parameters that are given, not drawn.
     """
@@ -60,18 +71,13 @@ def specifications(
         return fixed[name] if name in fixed else draw(strategy, label=name)
 
     bits = st.integers(2, max_bits)
+    name = pick("cell", st.sampled_from(cells))
+    cell = CELLS[name]
     units = pick("units", st.integers(1, max_units))
     input_bits, weight_bits = pick("input_bits", bits), pick("weight_bits", bits)
     input_max, weight_max = (1 << (input_bits - 1)) - 1, (1 << (weight_bits - 1)) - 1
-    pulse_bits = pick("state_pulse_bits", st.none() | st.integers(2, max_bits + 2))
-    # The full scale of c's pulse code has to be 1 or more: bank g's weights reach far enough, and a state cell holds
-    # enough levels. Where the bits are left out, they are to stay within max_bits + 2, for any adc_bits.
-    pulse_max = (1 << ((pulse_bits or max_bits + 2) - 1)) - 1
-    banks = pick("gates", gates((1 if pulse_bits else 2.8) * input_max / pulse_max))
-    full_cell = banks[2].weight_range * pulse_max / input_max
-    least_cell = min(math.ceil(weight_max / full_cell), weight_max) if pulse_bits else weight_max
-    state_bits = pick("state_bits", st.integers(3, 24))
     content = {
+        "cell": name,
         "inputs": pick("inputs", st.integers(1, max_inputs)),
         "units": units,
         "classes": pick("classes", st.integers(1, 5)),
@@ -79,11 +85,6 @@ def specifications(
         "adc_bits": pick("adc_bits", bits),
         "input_bits": input_bits,
         "weight_bits": weight_bits,
-        "gates": banks,
-        "state_bits": state_bits,
-        "state_frac_bits": pick("state_frac_bits", st.integers(0, state_bits - 1)),
-        "state_pulse_bits": pulse_bits,
-        "state_cell": pick("state_cell", st.none() | st.integers(least_cell, weight_max)),
         "lanes": pick("lanes", st.integers(1, units)),
         "latch": pick("latch", st.sampled_from(["last_high", "first_trip"])),
         "settle_clocks": pick("settle_clocks", st.integers(1, 4)),
@@ -93,19 +94,40 @@ def specifications(
         "head_weight_bits": pick("head_weight_bits", st.integers(2, 16)),
         "projection": pick("projection", st.just(0) | st.integers(0, units)),
     }
+    least_range = 2.0**-10
+    if cell.lines:
+        pulse_bits = content["state_pulse_bits"] = pick("state_pulse_bits", st.none() | st.integers(2, max_bits + 2))
+        # The full scale of the lines' pulse code has to be 1 or more: the weights of their bank reach far enough, and a
+        # state cell holds enough levels. Where the bits are left out, they are to stay within max_bits + 2, for any
+        # adc_bits.
+        pulse_max = (1 << ((pulse_bits or max_bits + 2) - 1)) - 1
+        least_range = (1 if pulse_bits else 2.8) * input_max / pulse_max
+    content["gates"] = banks = pick("gates", gates(cell, least_range))
+    if cell.lines:
+        full_cell = banks[cell.gates.index(cell.state_gate)].weight_range * pulse_max / input_max
+        least_cell = min(math.ceil(weight_max / full_cell), weight_max) if pulse_bits else weight_max
+        content["state_cell"] = pick("state_cell", st.none() | st.integers(least_cell, weight_max))
+    if cell.register:
+        state_bits = content["state_bits"] = pick("state_bits", st.integers(3, 24))
+        content["state_frac_bits"] = pick("state_frac_bits", st.integers(0, state_bits - 1))
     return Specification(**(fixed | content))
 
 
 @st.composite
-def gates(draw, least_g: float = 2.0**-10) -> tuple[Gate, Gate, Gate, Gate]:
-    """Banks i, f, g, o: any mix of activations; those of one activation share their weight range.
+def gates(draw, cell: Cell = CELLS["lstm"], least: float = 2.0**-10) -> tuple[Gate, ...]:
+    """Banks of a cell: any mix of activations that they decode; those of one activation share their weight range.
 
-    The weight range of bank g is ``least_g`` or more.
+    The weight range of the bank that lines give its unit is ``least`` or more.
     """
-    texts = draw(st.tuples(*[st.sampled_from(gate_activations())] * 4), label="activations")
-    least = dict.fromkeys(texts, 2.0 ** (-10)) | {texts[2]: least_g}
-    ranges = {text: draw(weight_ranges(least[text]), label=f"weight range of {text}") for text in sorted(set(texts))}
-    return tuple(Gate(text, ranges[text]) for text in texts)
+    texts = []
+    for gate in cell.gates:
+        ranges = _LINE_RANGES if feeds_lines_only(cell, gate) else _RANGES
+        texts.append(draw(st.sampled_from(gate_activations(ranges)), label=f"activation of {gate}"))
+    lower = dict.fromkeys(texts, 2.0**-10)
+    if cell.lines:
+        lower[texts[cell.gates.index(cell.state_gate)]] = least
+    drawn = {text: draw(weight_ranges(lower[text]), label=f"weight range of {text}") for text in sorted(set(texts))}
+    return tuple(Gate(text, drawn[text]) for text in texts)
 
 
 def weight_ranges(least: float) -> st.SearchStrategy[float]:

@@ -8,9 +8,10 @@ from crossramp.golden.network.cell_update import run_update
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.update import CellUpdate, StateMemory, StateRing
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.amaranth_benches import simulate
-from tests.support.strategies import seeds, specifications
+from tests.support.strategies import ALL_CELLS, seeds, specifications
 
 TRIALS = 24
 
@@ -53,16 +54,17 @@ def check(spec, seed) -> dict[str, np.ndarray]:
                     got[store.name].append([ctx.get(port[lane]) for lane in range(spec.lanes)])
 
     simulate(dut, bench)
-    assert list(got) == list(cell.values)
+    assert set(got) == set(expected) == set(cell.values)
     for name, numbers in expected.items():
         np.testing.assert_array_equal(np.array(got[name]), numbers, err_msg=name)
     return {name: np.array(numbers) for name, numbers in got.items()}
 
 
-@given(spec=specifications(max_units=3), seed=seeds)
-@settings(max_examples=60)
-def test_every_specification(spec, seed):
-    check(spec, seed)
+@pytest.mark.parametrize("cell", ALL_CELLS)
+@given(data=st.data(), seed=seeds)
+@settings(max_examples=20)
+def test_every_specification(cell, data, seed):
+    check(data.draw(specifications(max_units=3, cell=cell)), seed)
 
 
 def test_c_saturates_and_never_wraps():
