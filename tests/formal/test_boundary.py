@@ -116,10 +116,13 @@ def test_assumptions_are_needed(old, message):
         is_violated(BoundaryProof(SMALL, quiet=True, invariants=False), 16, message)
 
 
+#: What decides in which conversions a group of rows or a line is driven.
+DRIVE = "drive = sequencer.drive & self._during(sequencer, numbers)"
+
 FAULTS = [
     # file, old, new, what is proven otherwise, the rule that breaks
-    (SEQUENCER, "window_over = self.count == spec.input_max", "window_over = self.count == 1", {}, "window_length"),
-    (SEQUENCER, "window_over = self.count == spec.input_max", "window_over = self.count == 2", {}, "window_length"),
+    (SEQUENCER, "window_over = self.count == spec.windows[0]", "window_over = self.count == 1", {}, "window_length"),
+    (SEQUENCER, "window_over = self.count == spec.windows[0]", "window_over = self.count == 2", {}, "window_length"),
     (
         SEQUENCER,
         "with m.If(self.ready):\n                    m.d.comb += [self.drive",
@@ -161,8 +164,8 @@ FAULTS = [
     ),
     (SEQUENCER, "following.eq(Phase.HOLD)", "following.eq(Phase.UPDATE)", {}, "window_without_hold"),
     (SEQUENCER, "following_second & converting", "following_second", {}, "state_changes"),
-    (SEQUENCER, "self.reset.eq(~converting)", "self.reset.eq(1)", {}, "reset_in_conversion"),
-    (SEQUENCER, "self.reset.eq(~converting)", "self.reset.eq(following == Phase.START)", {}, "no_phase"),
+    (SEQUENCER, "self.reset[0].eq(~converting)", "self.reset[0].eq(1)", {}, "reset_in_conversion"),
+    (SEQUENCER, "self.reset[0].eq(~converting)", "self.reset[0].eq(following == Phase.START)", {}, "no_phase"),
     (SEQUENCER, "self.hold.eq(holding)", "self.hold.eq(following == Phase.HOLD)", {}, "tick_outside_hold"),
     (SEQUENCER, "self.ramp_reset.eq(following == Phase.HOLD)", "self.ramp_reset.eq(holding)", {}, "ramp_reset_outside"),
     (SEQUENCER, "self.ramp_reset.eq(following == Phase.HOLD)", "self.ramp_reset.eq(0)", {}, "ramp_reset_missing"),
@@ -189,10 +192,10 @@ FAULTS = [
     (PULSES, "plane & expression, plane | expression", "plane | expression, plane & expression", {}, "pulse_not_from"),
     (LOADER, "~self.full & ~needed", "~self.full", {"compact": True}, "pulse_"),
     (LOADER, "with m.Elif(self.release):", "with m.Else():", {"compact": True}, "pulse_"),
-    (MACRO, "drive_rows = sequencer.drive & ~second", "drive_rows = sequencer.drive", {}, "row_pulse_in_second"),
-    (MACRO, "state_codes, sequencer.drive & second", "state_codes, sequencer.drive", {}, "state_pulse_in_first"),
-    (MACRO, "drive_rows & (sequencer.count != spec.input_max)", "drive_rows", {}, "pulse_outside_window"),
-    (MACRO, "leaving & ~second),\n            state_codes", "1),\n            state_codes", {}, "pulse_not_from_start"),
+    (MACRO, DRIVE, f"{DRIVE[:-1]} if group in cell.lines else [0, 1])", {}, "row_pulse_in_second"),
+    (MACRO, DRIVE, f"{DRIVE[:-1]} if group in cell.row_groups else [0, 1])", {}, "state_pulse_in_first"),
+    (MACRO, "driving & (sequencer.count != spec.input_max)", "driving", {}, "pulse_outside_window"),
+    (MACRO, "bank.shift.eq(leaving & stored)", "bank.shift.eq(1)", {}, "pulse_not_from_start"),
     (
         MACRO,
         "array.calibration.eq(self.calibration)",

@@ -71,7 +71,7 @@ FAULTS = [
     # file, old, new, specification, the claim that breaks
     (SEQUENCER, "waited != spec.settle_clocks - 1", "waited != spec.settle_clocks", SMALL, "stalled"),
     (SEQUENCER, "waited != spec.settle_clocks - 1", "waited < spec.settle_clocks - 2", SMALL, "stalled"),
-    (SEQUENCER, "window_over = self.count == spec.input_max", "window_over = self.count == 2", SMALL, "step"),
+    (SEQUENCER, "window_over = self.count == spec.windows[0]", "window_over = self.count == 2", SMALL, "step"),
     (SEQUENCER, "self.stalled.eq(1)", "self.stalled.eq(0)", SMALL, "stalled"),
     (
         SEQUENCER,
@@ -111,7 +111,7 @@ FAULTS = [
     ),
     (MACRO, "final.eq(beat == spec.beats)", "final.eq(beat == spec.beats - 1)", SMALL, "step"),
     (MACRO, "(~occupied | leaving)", "~occupied", SMALL, "step"),
-    (MACRO, "~second | self.h.ready", "Const(1)", SMALL, "step"),
+    (MACRO, "~emits | self.h.ready", "Const(1)", SMALL, "step"),
     (MACRO, "self.h.payload.end.eq(final)", "self.h.payload.end.eq(0)", SMALL, "last beat of h"),
     (PROJECTION, "(~self.valid | self.ready)", "~self.valid", PROJECTED, "step"),
     (PROJECTION, "self.valid & self.ready & self.end", "self.valid & self.end", PROJECTED, "step"),

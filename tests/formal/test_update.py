@@ -13,7 +13,7 @@ from crossramp.sim.formal.update.update_proof import UpdateLanesProof, UpdatePro
 from tests.support.planted import planted
 from tests.support.proving import all_hold, few, holds, is_violated
 
-UPDATE, ARITH = "rtl/macro/update.py", "rtl/common/arith.py"
+LANE, ARITH, EXACT = "rtl/macro/update_lane.py", "rtl/common/arith.py", "golden/cell/exact.py"
 
 
 def widths(adc=3, pulses=3, weights=4, state=7, frac=4, state_pulses=4, activations="ssts", **more) -> Specification:
@@ -66,15 +66,21 @@ FAULTS = [
     (ARITH, "value < -limit, low", "value < -limit - 1, low", False, "pulse code of c is"),
     (ARITH, "top = ~code[-1] if bipolar else code[-1]", "top = code[-1]", False, "the value of a code of g"),
     (
-        UPDATE,
-        "(gated << (spec.input_bits - 1)) - gated",
-        "gated << (spec.input_bits - 1)",
+        LANE,
+        "(exact << (self.spec.input_bits - 1)) - exact",
+        "exact << (self.spec.input_bits - 1)",
         True,
         "h is the reference's",
     ),
-    (UPDATE, "Mux(self.second, o, i)", "Mux(self.second, i, o)", True, "holds o·t"),
-    (UPDATE, "with m.If(self.step):", "with m.If(self.step | 1):", False, "holds f·c"),
-    (UPDATE, "(gated << shifts.ig)", "gated", False, "c is the reference's"),
+    (LANE, "Mux(second, by_update[1], by_update[0])", "Mux(second, by_update[0], by_update[1])", True, "holds o·t"),
+    (
+        LANE,
+        "with self.m.If(self.step):\n            self.m.d.sync += register",
+        "with self.m.If(self.step | 1):\n            self.m.d.sync += register",
+        False,
+        "holds f·c",
+    ),
+    (EXACT, "left.at(finer) + right.at(finer)", "left.at(finer) + right.value", False, "c is the reference's"),
 ]
 
 
