@@ -31,6 +31,8 @@ class WeightArray:
         From a Specification to the array's shape, and to the largest magnitude.
     needs : str
         What networks with this array have, an attribute of the specification; empty: every network has it.
+    needed : str
+        That in words, after "the specification has".
     """
 
     field: str
@@ -39,6 +41,7 @@ class WeightArray:
     shape: Callable[[Specification], tuple[int, ...]]
     limit: Callable[[Specification], int]
     needs: str = ""
+    needed: str = ""
 
     def present(self, spec: Specification) -> bool:
         """Whether networks of ``spec`` have it."""
@@ -56,6 +59,7 @@ ARRAYS = (
         lambda s: (s.projection, s.units),
         lambda s: s.head_weight_max,
         "projection",
+        "a projection to {}",
     ),
     WeightArray(
         "lines",
@@ -64,6 +68,7 @@ ARRAYS = (
         lambda s: (s.trained_lines, s.units),
         lambda s: s.weight_max,
         "trained_lines",
+        "{} lines of trained cells",
     ),
 )
 """Every array of a network, in the order of model files."""
@@ -136,12 +141,12 @@ def checked_array(spec: Specification, field: str, values) -> np.ndarray | None:
     array = _BY_FIELD[field]
     if not array.present(spec):
         if values is not None:
-            needed = array.needs.replace("_", " ")
-            raise InvalidValue(f"{array.name} are given, but the specification has no {needed}; leave them out")
+            without = array.needs.replace("_", " ")
+            raise InvalidValue(f"{array.name} are given, but the specification has no {without}; leave them out")
         return None
     if values is None:
-        value = getattr(spec, array.needs) if array.needs else 0
-        raise InvalidValue(f"{array.name} are missing: the specification has {array.needs} of {value}")
+        needed = array.needed.format(getattr(spec, array.needs)) if array.needs else "them"
+        raise InvalidValue(f"{array.name} are missing: the specification has {needed}")
     values = checked_integers(array.name, values, array.shape(spec), array.limit(spec))
     if field == "macro" and values[~spec.placed].any():
         row, column = np.argwhere((values != 0) & ~spec.placed)[0]

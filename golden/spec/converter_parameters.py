@@ -55,13 +55,20 @@ class ConverterParameters:
     weight_bits: int = declared("bits of a weight, sign included", 2, 8, default=5)
     gates: tuple[Gate, ...] | None = declared("what each bank converts with", default=None)
     state_bits: int | None = declared("bits of the cell state, sign included", 3, _STATE_BITS_MOST, default=None)
-    state_frac_bits: int | None = declared("bits of those behind the point", 0, _STATE_BITS_MOST - 1, default=None)
+    state_frac_bits: int | None = declared(
+        "bits of those behind the point", 0, lambda spec: spec._state_bits_there - 1, default=None
+    )
     state_pulse_bits: int | None = declared(
         "bits of the cell state's pulse code, sign included", *state_scale.PULSE_BITS, default=None
     )
     state_cell: int | None = declared("weight levels of a state cell", 1, lambda spec: spec.weight_max, default=None)
     latch: str = declared("last_high or first_trip", default="last_high", choices=("last_high", "first_trip"))
     calibration_cells: int = declared("bias cells of each ramp", 0, 16, default=5)
+
+    @property
+    def _state_bits_there(self) -> int:
+        """Bits of the state, or the most that they may become."""
+        return self.state_bits or (_STATE_BITS if self.layout.integer_bits != 1 else _STATE_BITS_MOST)
 
     def _settle_state(self) -> None:
         """Choose the format of the cell state where it was left out."""

@@ -107,8 +107,8 @@ def test_a_float_is_told_as_one():
         SPEC.replace(adc_bits=True)
     with pytest.raises(SpecificationError, match=r"^adc_bits is 9; allowed: 2 to 8$"):
         SPEC.replace(adc_bits=np.int64(9))
-    with pytest.raises(SpecificationError, match=r"^gates is None; expected 4 of Gate"):
-        SPEC.replace(gates=None)
+    with pytest.raises(SpecificationError, match=r"^gates is 5; expected 4 of Gate"):
+        SPEC.replace(gates=5)
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.int64, np.uint16])

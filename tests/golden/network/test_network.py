@@ -298,7 +298,10 @@ FAULTS = {
         "decode_integer",
         lambda codes, bipolar, bits: 2 * codes + 1 - (0 if bipolar else (1 << bits)),
     ),
-    "no second conversion": ("state_pulses", lambda spec, c: np.zeros_like(c)),
+    "no second conversion": (
+        "run_update",
+        lambda spec, update, values: cell_update.run_update(spec, update, values | {"t": values["g"]}),
+    ),
     "no projection": ("project", lambda spec, weights, h: h[:, : spec.hidden]),
 }
 
@@ -311,7 +314,7 @@ def test_fault_in_the_model_is_noticed(monkeypatch, fault):
     network, x = network_of(spec, 5), inputs_of(spec, 5, batch=4, steps=6)
     assert differences(network, x) == []
     name, faulty = FAULTS[fault]
-    monkeypatch.setattr(lstm if name in ("state_pulses", "project") else cell_update, name, faulty)
+    monkeypatch.setattr(lstm if name in ("run_update", "project") else cell_update, name, faulty)
     assert differences(network, x) != []
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from tests.support.strategies import network_of, seeds, specifications
 
 SPEC = Specification(inputs=3, units=2, classes=3, projection=1)
+PEEPHOLE = SPEC.replace(cell="lstm_peephole")
 
 
 def test_the_table_names_every_field():
@@ -40,12 +41,13 @@ BY_HAND = {
     "head": ((3, 1), 127),
     "head_biases": ((3,), 2047),
     "projection": ((1, 2), 127),
+    "lines": ((3, 2), 15),
 }
 
 
 @pytest.mark.parametrize("array", ARRAYS, ids=lambda array: array.field)
 def test_each_array_is_refused_where_it_does_not_fit(array):
-    weights = network_of(SPEC, 1).weights
+    weights = network_of(PEEPHOLE, 1).weights
     good, (shape, limit) = getattr(weights, array.field), BY_HAND[array.field]
     assert good.shape == shape
     high, low = np.array(good), np.array(good)
@@ -58,7 +60,7 @@ def test_each_array_is_refused_where_it_does_not_fit(array):
         (low, rf"^{array.name}\[{', '.join(map(str, last))}\] is -{limit + 1}; allowed: -{limit} to {limit}$"),
     ):
         with pytest.raises(ValueError, match=message):
-            weights.replace(**{array.field: wrong}).checked(SPEC)
+            weights.replace(**{array.field: wrong}).checked(PEEPHOLE)
 
 
 def test_an_array_that_the_network_lacks_is_refused():
@@ -68,3 +70,18 @@ def test_an_array_that_the_network_lacks_is_refused():
     plain = SPEC.replace(projection=0)
     with pytest.raises(ValueError, match="projection_weights are given, but the specification has no projection"):
         network_of(plain, 1).weights.replace(projection=weights.projection).checked(plain)
+    peepholes = network_of(PEEPHOLE, 1).weights
+    with pytest.raises(ValueError, match="line_weights are missing: the specification has 3 lines of trained cells"):
+        peepholes.replace(lines=None).checked(PEEPHOLE)
+    with pytest.raises(ValueError, match="line_weights are given, but the specification has no trained lines"):
+        peepholes.checked(SPEC)
+
+
+def test_a_weight_without_a_memristor_is_refused():
+    spec = Specification(inputs=3, units=2, classes=3, cell="gru")
+    weights = network_of(spec, 1).weights
+    wrong = np.array(weights.macro)
+    wrong[spec.rows_of("h").start, spec.column("n", 1)] = 2
+    message = r"weights\[3, 5\] is 2, but the cell gru has no memristor there: row 3 does not cross column n1; write 0"
+    with pytest.raises(ValueError, match=message):
+        weights.replace(macro=wrong).checked(spec)

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import pytest
 from crossramp.golden.cell.description import Gate
-from crossramp.golden.cell.library import SIGMOID, TANH
+from crossramp.golden.cell.library import CELLS, SIGMOID, TANH
 from crossramp.golden.link.board_memory import Build, identity_image, read_identity
 from crossramp.golden.network.model_file import Model, load_model, save_model
 from crossramp.golden.spec.gates import SpecificationError
@@ -32,7 +32,7 @@ RANGES = {
 @pytest.mark.parametrize("name", RANGES)
 def test_ranges(name):
     low, high = RANGES[name]
-    for value in (low - 1, high + 1, "5", *([] if name == "state_pulse_bits" else [None])):
+    for value in (low - 1, high + 1, "5", *([] if name in ("state_bits", "state_pulse_bits") else [None])):
         with pytest.raises(SpecificationError, match=f"^{name} is {value!r}; allowed: {low} to {high}$"):
             DEMO.replace(**{name: value})
     for value, told in ((5.0, r"5\.0 \(float\)"), (True, r"True \(bool\)")):
@@ -56,7 +56,7 @@ def test_ranges(name):
         ({"state_cell": 16}, "state_cell is 16; allowed: 1 to 15"),
         ({"latch": "level"}, "latch is 'level'; allowed: last_high, first_trip"),
         ({"readout": "max"}, "readout is 'max'; allowed: mean, last, step"),
-        ({"cell": "gru"}, "cell is 'gru'; allowed: lstm"),
+        ({"cell": "elman"}, f"cell is 'elman'; allowed: {', '.join(CELLS)}"),
         ({"gates": (TANH,) * 3}, "gates has 3 entries; expected 4: i, f, g, o"),
         ({"gates": ("tanh",) * 4}, "gate i is 'tanh'; expected a Gate"),
     ],
