@@ -17,7 +17,7 @@ from ..cell.description import BIAS, INPUT
 from ..spec.specification import Specification
 from .integers import exact_matmul
 from .ramps import ramps as ideal_ramps
-from .weights import checked_array
+from .weights import Weights, checked_array
 
 
 class Window(NamedTuple):
@@ -169,6 +169,20 @@ def line_levels(spec: Specification, trained: np.ndarray | None) -> np.ndarray:
     return levels
 
 
+def array_levels(spec: Specification, weights: Weights | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Levels of everything that an array holds: those that cross the banks, and those of all cells on lines.
+
+    int64, shapes (rows, columns) and (line_cell_count,); raises what :class:`IdealArray` does.
+
+    Parameters
+    ----------
+    weights : Weights, or integer array of shape (rows, columns)
+        The array is enough where no line has trained cells.
+    """
+    macro, lines = (weights.macro, weights.lines) if isinstance(weights, Weights) else (weights, None)
+    return checked_array(spec, "macro", macro), line_levels(spec, checked_array(spec, "lines", lines))
+
+
 def step_window(spec: Specification, number: int, values: Mapping[str, np.ndarray]) -> Window:
     """The window of a conversion.
 
@@ -192,6 +206,15 @@ def step_window(spec: Specification, number: int, values: Mapping[str, np.ndarra
             if (driver := cell.driven_value(line, number)) is not None:
                 lines[..., spec.wires_of(line)] = values[driver]
     return Window(rows, lines)
+
+
+def undriven(spec: Specification, number: int, batch: int) -> Window:
+    """The window of a conversion in which nothing is driven, ``batch`` times."""
+    drives, lines = spec.layout.drives_rows(number), spec.layout.drives_lines(number)
+    return Window(
+        np.zeros((batch, spec.rows), np.int64) if drives else None,
+        np.zeros((batch, spec.state_lines), np.int64) if lines else None,
+    )
 
 
 def row_pulses(spec: Specification, x: np.ndarray, h: np.ndarray) -> np.ndarray:

@@ -135,6 +135,19 @@ class BankColumns:
         placed.setflags(write=False)
         return placed
 
+    @cached_property
+    def crossings(self) -> tuple[tuple[str, ...], ...]:
+        """The distinct sets of row groups that banks cross: each has a reference column in a single-ended array."""
+        return tuple(dict.fromkeys(map(self._crossed, self.gate_names)))
+
+    @property
+    def crossing_of_gate(self) -> tuple[int, ...]:
+        """For each gate, in the order of the banks: the index of its set of row groups in :attr:`crossings`."""
+        return tuple(self.crossings.index(self._crossed(gate)) for gate in self.gate_names)
+
+    def _crossed(self, gate: str) -> tuple[str, ...]:
+        return tuple(group for group in self.layout.row_groups if group in self.layout.banks[gate].rows)
+
     @property
     def state_lines(self) -> int:
         """Wires of the lines: ``units`` for each line of the cell."""
@@ -164,6 +177,15 @@ class BankColumns:
         """Where the cells of one line on one bank stand among all lines' cells."""
         first = self.line_cells.index(cell) * self.units
         return slice(first, first + self.units)
+
+    @cached_property
+    def line_columns(self) -> np.ndarray:
+        """For each cell of the lines the column that it is on: int64, shape (line_cell_count,), read-only."""
+        columns = np.empty(self.line_cell_count, np.int64)
+        for cell in self.line_cells:
+            columns[self.line_cell(cell)] = self.column(cell.bank, np.arange(self.units))
+        columns.setflags(write=False)
+        return columns
 
     # ---- ramps ------------------------------------------------------------------------------------------------------
 

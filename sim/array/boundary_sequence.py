@@ -13,9 +13,9 @@ from .python_array import ArrayModel, Pins, from_bits
 
 def conversion_pins(
     spec: Specification,
-    codes: np.ndarray,
+    window: Window,
     *,
-    state: bool = False,
+    second: bool = False,
     calibration: int = 0,
     start_clocks: int = 3,
 ) -> Iterator[tuple[Pins, bool]]:
@@ -23,17 +23,24 @@ def conversion_pins(
 
     Parameters
     ----------
-    codes : integer array
-        Pulse codes of the rows, shape (rows,), or with ``state`` of c, shape (units,).
+    window : Window
+        Of one utterance: pulse codes of the rows, shape (rows,), and of the lines' wires, shape (state_lines,); None
+        where none is driven.
+    second : bool
+        Whether it is the second conversion of a step: then banks that hold keep their charge.
     """
-    codes = np.asarray(codes)
-    lines = ("state_pos", "state_neg") if state else ("row_pos", "row_neg")
     common = {"calibration": calibration}
+    reset = 1 if second else (1 << spec.reset_groups) - 1
     for _ in range(start_clocks):
-        yield Pins(reset=1, **common), False
-    common["state"] = int(state)
-    for clock in range(spec.state_pulse_max if state else spec.input_max):
-        pulses = {name: from_bits(sign * codes > clock) for name, sign in zip(lines, (1, -1), strict=True)}
+        yield Pins(reset=reset, **common), False
+    common["state"] = int(second)
+    driven = [(name, codes) for name, codes in zip(("row", "state"), window, strict=True) if codes is not None]
+    for clock in range(spec.windows[second]):
+        pulses = {
+            f"{name}_{side}": from_bits(sign * np.asarray(codes) > clock)
+            for name, codes in driven
+            for side, sign in (("pos", 1), ("neg", -1))
+        }
         yield Pins(integrate=1, **pulses, **common), False
     for clock in range(spec.settle_clocks):
         yield Pins(hold=1, ramp_reset=1, **common), clock == spec.settle_clocks - 1
@@ -41,7 +48,7 @@ def conversion_pins(
         yield Pins(hold=1, tick=1, tap=1 << k, **common), True
 
 
-def run_conversion(spec: Specification, model, codes: np.ndarray, *, checker=None, **options) -> np.ndarray:
+def run_conversion(spec: Specification, model, window: Window, *, checker=None, **options) -> np.ndarray:
     """Drive ``model`` through one conversion, waiting for its ready.
 
     Returns
@@ -50,7 +57,7 @@ def run_conversion(spec: Specification, model, codes: np.ndarray, *, checker=Non
         The comparators as latched on each tick.
     """
     latched = []
-    for pins, waits in conversion_pins(spec, codes, **options):
+    for pins, waits in conversion_pins(spec, window, **options):
         while True:
             comparators, ready = model.clock(pins)
             if checker is not None:
@@ -83,8 +90,8 @@ class DrivenArray:
     def convert(self, windows: Sequence[Window], numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See :meth:`~crossramp.golden.network.array_protocol.Array.convert`; the model counts conversions itself."""
         second = len(windows) > 1
-        spec, columns = self.spec, self.spec.converted(second)
-        (codes,) = windows[-1].lines if second else windows[-1].rows
-        comparators = run_conversion(spec, self.model, codes, state=second, calibration=self._calibration)
+        columns = self.spec.converted(second)
+        window = Window(*(None if codes is None else codes[0] for codes in windows[-1]))
+        comparators = run_conversion(self.spec, self.model, window, second=second, calibration=self._calibration)
         macs = self.model.finish()[-1].macs
-        return macs[None, columns], latch(comparators[:, columns], spec.latch)[None]
+        return macs[None, columns], latch(comparators[:, columns], self.spec.latch)[None]

@@ -2,7 +2,8 @@
 """A device instance clock by clock: what the pins do to it, in exactly the arithmetic of :mod:`.device`."""
 
 import numpy as np
-from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits
+from crossramp.golden.analog.conversion.device_array import drooped, hold_gains
 from crossramp.golden.analog.conversion.noise import BOUND, at, key, normals
 
 
@@ -11,6 +12,7 @@ class ClockedDevice:
     it.
 
     A conversion is numbered, and draws its noise, on the first clock of ``hold`` after a window.
+    On the first clock of a window in which ``state`` is high, banks that hold lose what droops between the windows.
     A window that a reset cuts short does not count, and a ramp that starts again without a window repeats its noise.
 
     Parameters
@@ -29,7 +31,11 @@ class ClockedDevice:
         self.device = device
         self.number = first - 1
         spec, columns = device.spec, device.spec.columns
-        self._bank_g = spec.bank(spec.state_gate)
+        self._groups = spec.reset_columns
+        # Cells of lines, each with its wires, its columns and its place among all of them.
+        self._lines = [(spec.wires_of(c.line), spec.bank(c.bank), spec.line_cell(c)) for c in spec.line_cells]
+        self._crossings = np.repeat(spec.crossing_of_gate, spec.units)
+        self._hold_gains, self._charge_bits = hold_gains(device), sum(grid_bits(spec))
         self._ramp_of_column = spec.ramp_of_column
         self._origin = key(device.seed)
         # Where a conversion's normals begin: of the ramps' steps, of the decisions, of what all columns share.
@@ -40,37 +46,49 @@ class ClockedDevice:
         self._levels = device.ramp_start.copy()
         self._decided = np.zeros((spec.ticks, columns), bool)
         self._tick = 0
-        self.reset()
-
-    def reset(self, wires: int = 1):
-        """The integrators are emptied."""
-        spec = self.device.spec
-        self._charge = np.zeros(spec.columns)
-        self._row_clocks = np.zeros(spec.rows, np.int64)
-        self._state_clocks = np.zeros(spec.units, np.int64)
+        self._charge = np.zeros(columns)
+        # Clocks of each line, for the columns of each reset wire and by window, since that wire was high.
+        self._row_clocks = np.zeros((len(self._groups), 2, spec.rows), np.int64)
+        self._line_clocks = np.zeros((len(self._groups), 2, spec.state_lines), np.int64)
         self._clocks = 0
         self._held = False
 
-    def integrate(self, rows: np.ndarray, state_rows: np.ndarray, state: bool):
+    def reset(self, wires: int):
+        """The integrators of each wire that is high are emptied; a window begins where the first wire was high."""
+        for group, columns in enumerate(self._groups):
+            if wires >> group & 1:
+                self._charge[columns] = 0.0
+                self._row_clocks[group] = 0
+                self._line_clocks[group] = 0
+        if wires & 1:
+            self._clocks = 0
+        self._held = False
+
+    def integrate(self, rows: np.ndarray, lines: np.ndarray, state: bool):
         """One clock of the window.
 
         Parameters
         ----------
-        rows, state_rows : int64 arrays, shape (rows,) and (units,)
-            1, -1 or 0: how each line is driven.
+        rows, lines : int64 arrays, shape (rows,) and (state_lines,)
+            1, -1 or 0: how each row, and each wire of the lines, is driven.
         state : bool
             Whether it is the second conversion's window.
         """
         device = self.device
-        window, limit = (device.state_window, device.state_limit) if state else (device.window, device.limit)
+        second = bool(state) and device.state_window.size > 0
+        window, limit = (device.state_window, device.state_limit) if second else (device.window, device.limit)
+        if second and self._clocks == 0:
+            kept = self._groups[-1] if len(self._groups) > 1 else slice(0)
+            self._charge[kept] = drooped(self._charge[kept], self._hold_gains[kept], self._charge_bits)
         # A window that is too long goes on as its last clock: which clock it is counts from the reset.
         clock = min(self._clocks, len(window) - 1)
         self._clocks += 1
         self._held = False
-        self._row_clocks += rows
-        self._state_clocks += state_rows
+        self._row_clocks[:, int(second)] += rows
+        self._line_clocks[:, int(second)] += lines
         brought = rows @ device.weights if rows.any() else np.zeros(len(self._charge))
-        brought[self._bank_g] += state_rows * device.state_cells
+        for wires, columns, cells in self._lines:
+            brought[columns] += lines[wires] * device.state_cells[cells]
         self._charge = np.clip(self._charge + window[clock] * brought, -limit[clock], limit[clock])
 
     def hold(self):
@@ -136,16 +154,28 @@ class ClockedDevice:
 
     def _with_noise(self, charge: np.ndarray) -> np.ndarray:
         device = self.device
-        squares = np.square(self._row_clocks.astype(float))
-        if device.common_variance.any():
-            # The second conversion drives no row, so there it adds nothing.
-            charge = charge + np.sqrt(squares @ device.common_variance) * self._at(np.array([self._common]))
-        if device.variance.any() or device.state_variance.any() or device.noise_variance.any():
-            variance = squares @ device.variance
-            variance[self._bank_g] += np.square(self._state_clocks.astype(float)) * device.state_variance
+        own = device.variance.any() or device.state_variance.any() or device.noise_variance.any()
+        shared = device.common_variance.any()
+        if not own and not shared:
+            return charge
+        # Of the columns of each reset wire, which hold different windows.
+        rows = np.square(self._row_clocks.astype(float)).sum(axis=1)
+        if shared:
+            drawn = self._at(self._common + np.arange(device.common_variance.shape[1]))
+            noise = np.sqrt(rows @ device.common_variance) * drawn
+            charge = charge + self._by_wire(noise[:, self._crossings])
+        if own:
+            variance = rows @ device.variance
+            lines = np.square(self._line_clocks.astype(float)).sum(axis=1)
+            for wires, columns, cells in self._lines:
+                variance[:, columns] += lines[:, wires] * device.state_variance[cells]
             drawn = normals(self._origin, np.array(self.number), 0, len(charge))
-            charge = charge + np.sqrt(variance + device.noise_variance) * drawn
+            charge = charge + np.sqrt(self._by_wire(variance) + device.noise_variance) * drawn
         return charge
+
+    def _by_wire(self, values: np.ndarray) -> np.ndarray:
+        """Of ``values``, shape (reset wires, columns), those of each column's own wire."""
+        return np.select(list(self._groups), list(values))
 
     def _at(self, index: np.ndarray) -> np.ndarray:
         """Normals of this conversion."""

@@ -38,6 +38,7 @@ DEVICE_ARRAYS = (
     "ramp_noise",
     "rise",
     "delays",
+    "hold_gain",
 )
 
 

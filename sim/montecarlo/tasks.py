@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One task of a sweep: some device instances at one point of the plan."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -11,7 +12,7 @@ from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
 from crossramp.golden.analog.fast.fast_device import FastDevice
 from crossramp.golden.inputs.text_codes import bits_per_character
-from crossramp.golden.network.array_protocol import Window, first_conversions, row_pulses
+from crossramp.golden.network.array_protocol import Array, Window, first_conversions
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.ramps import ramps
@@ -57,12 +58,22 @@ def _bench(problem: Problem, point: int) -> "_Bench":
 
 @dataclass(frozen=True)
 class _Sample:
-    """Conversions of the ideal network: pulses and codes, of both conversions."""
+    """Steps of the ideal network: the window of each conversion, and its codes."""
 
-    pulses: np.ndarray
-    codes: np.ndarray
-    state_pulses: np.ndarray
-    state_codes: np.ndarray
+    windows: list[Window]
+    codes: list[np.ndarray]
+
+
+class _Watched:
+    """An array that keeps the window and the codes of every conversion."""
+
+    def __init__(self, array: Array):
+        self.spec, self._array, self.seen = array.spec, array, []
+
+    def convert(self, windows: Sequence[Window], numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        macs, codes = self._array.convert(windows, numbers)
+        self.seen.append((*windows[-1], codes))
+        return macs, codes
 
 
 class _Bench:
@@ -83,10 +94,17 @@ class _Bench:
         spec, codes = self.spec, self.problem.codes
         chosen = np.unique(np.linspace(0, len(codes) - 1, max(1, _SAMPLED // codes.shape[1])).astype(int))
         x = codes[chosen]
-        trace = self.network.run(x)
-        before = np.concatenate([np.zeros_like(trace.h[:, :1]), trace.h[:, :-1]], axis=1)
-        parts = row_pulses(spec, x, before), trace.codes, trace.state_pulses, trace.state_codes
-        return _Sample(*(part.reshape(-1, part.shape[-1]) for part in parts))
+        watched = _Watched(self.network.lstm.array)
+        self.network.behind(watched).run(x)
+        count = len(spec.conversions)
+
+        def joined(k, part):
+            """Of conversion k, all steps of all recordings; None for what it does not drive."""
+            steps = [seen[part] for seen in watched.seen[k::count]]
+            return None if steps[0] is None else np.stack(steps, axis=1).reshape(-1, steps[0].shape[-1])
+
+        windows = [Window(joined(k, 0), joined(k, 1)) for k in range(count)]
+        return _Sample(windows, [joined(k, 2) for k in range(count)])
 
     def measure(self, seed: int) -> dict:
         """The metrics of the instance with a seed."""
@@ -136,11 +154,10 @@ class _Bench:
 
     def _code_error(self, array: DeviceArray) -> float:
         sample = self.sample
-        number = len(self.spec.conversions) * np.arange(len(sample.pulses), dtype=np.int64)
+        number = len(self.spec.conversions) * np.arange(len(sample.codes[0]), dtype=np.int64)
         errors = []
-        windows = [Window(sample.pulses), Window(None, sample.state_pulses)]
-        for second, ideal in enumerate((sample.codes, sample.state_codes)):
-            _, codes = array.convert(windows[: second + 1], number + second)
+        for k, ideal in enumerate(sample.codes):
+            _, codes = array.convert(sample.windows[: k + 1], number + k)
             errors.append((codes - ideal).ravel())
         return float(np.sqrt(np.mean(np.square(np.concatenate(errors), dtype=float))))
 

@@ -11,6 +11,7 @@ import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.device_array import DeviceArray
+from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.specification import Specification
 
@@ -144,14 +145,16 @@ def golden_answers(
     converter = DeviceArray(device, waves.calibration)
     leak = tech["read.clock"] / tech["integrator.leakage_time"] if "leakage" in array.switches else 0.0
     found = []
+    windows = []
     for number, conversion in enumerate(conversions(waves)):
         second, chosen = conversion.second, _of(array, sorted(columns), conversion)
+        clocks = slice(*conversion.window)
+        pulses = (driven[clocks].sum(axis=0, dtype=np.int64)[None] for driven in (waves.rows, waves.state_rows))
+        windows.append(Window(*pulses))
         if not chosen:
             continue
-        driven = (waves.state_rows if second else waves.rows)[slice(*conversion.window)]
-        pulses = driven.sum(axis=0, dtype=np.int64)[None]
         index = np.array(chosen) - spec.converted(second).start
-        values = converter.values(converter.charge(pulses, second), pulses, np.array([number]), second)
+        values = converter.values(converter.charge(windows), windows, np.array([number]))
         shown = converter.comparators(values, np.array([number]), second)[:, 0, index].T
         ramp = spec.ramp_of_column[chosen]
         after = np.array(conversion.latched) + 1 - conversion.window[1]

@@ -7,7 +7,7 @@ from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.spec.specification import Specification
 
-#: Every kind of number of an instance that can err on its own.
+#: Every kind of number of an LSTM's instance that can err on its own.
 EFFECTS = (
     "weights",
     "state_cells",
@@ -30,35 +30,57 @@ EFFECTS = (
     "delays",
 )
 
+_EVERY = (*EFFECTS, "hold")
+
+#: The number of an effect that some cells lack.
+_NUMBERS = {
+    "state_cells": "state_cells",
+    "state_leak": "state_window",
+    "state_limit": "state_limit",
+    "state_variance": "state_variance",
+    "hold": "hold_gain",
+}
+
 #: Those by which two conversions of the same pulses may differ.
 NOISES = ("variance", "state_variance", "common_variance", "noise_variance", "ramp_noise", "comparator_noise")
 
 
-def device_of(spec: Specification, weights: np.ndarray, seed: int, effects=EFFECTS) -> DeviceInstance:
+def effects_of(spec: Specification) -> tuple[str, ...]:
+    """Every kind of number that an instance of ``spec`` has."""
+    shapes = DeviceInstance.shapes(spec)
+    return tuple(effect for effect in _EVERY if effect not in _NUMBERS or 0 not in shapes[_NUMBERS[effect]])
+
+
+def device_of(spec: Specification, weights: np.ndarray, seed: int, effects=None, lines=None) -> DeviceInstance:
     """An instance with ``effects``, whose sizes are drawn too; the falling ramp only where it is named alone.
 
     Parameters
     ----------
     weights : integer array, shape (rows, columns)
+    effects : collection of str, or None
+        None: all that the cell has; those that it lacks do nothing.
+    lines : integer array, shape (trained line cells, units), or None
     """
-    effects = set(effects)
+    effects = set(effects_of(spec) if effects is None else effects) & set(effects_of(spec))
     if len(effects) > 1:
         effects.discard("falling_ramp")
     rng = np.random.default_rng([seed, 3])
-    ideal = DeviceInstance.ideal(spec, weights)
+    ideal = DeviceInstance.ideal(spec, weights, lines=lines)
     shape = DeviceInstance.shapes(spec)
     cells, window = grid_bits(spec)
     # What one conversion's sums are like, and how far thresholds are apart.
     swing = max(float(np.abs(weights).mean() * spec.input_max * np.sqrt(spec.rows)), 1.0)
     step = swing / spec.ticks + 1
-    state_swing = max(spec.state_cell * spec.state_pulse_max, 1)
+    state_cell, second = spec.state_cell or 1, (*spec.windows, 0)[1]
+    only_lines = second and not spec.layout.drives_rows(1)
+    state_swing = max(state_cell * spec.state_pulse_max, 1) if only_lines else swing
 
     def normal(name, sigma):
         return rng.normal(0, sigma, shape[name])
 
     def falls(count, most):
         """Gains that rise to 1 along the window."""
-        return on_grid(1 - most * np.linspace(1, 0, count) if count > 1 else np.array([1 - most / 2]), window)
+        return on_grid(1 - most * (np.linspace(1, 0, count) if count > 1 else np.full(count, 0.5)), window)
 
     def variance(name, sigma):
         """Of one clock, where a whole window's noise has ``sigma``."""
@@ -68,7 +90,7 @@ def device_of(spec: Specification, weights: np.ndarray, seed: int, effects=EFFEC
 
     size = rng.uniform(0.3, 1.5)
     make = {
-        "weights": lambda: {"weights": on_grid(ideal.weights + normal("weights", 0.1 * size), cells)},
+        "weights": lambda: {"weights": on_grid(ideal.weights + spec.placed * normal("weights", 0.1 * size), cells)},
         "state_cells": lambda: {
             "state_cells": on_grid(ideal.state_cells * (1 + normal("state_cells", 0.2 * size)), cells)
         },
@@ -82,14 +104,14 @@ def device_of(spec: Specification, weights: np.ndarray, seed: int, effects=EFFEC
             "calibration_cells": on_grid(normal("calibration_cells", 2 * step), cells),
             "nominal": (rng.random(shape["nominal"]) < 0.5) | (np.arange(spec.calibration_cells) == 0),
         },
-        "leak": lambda: {"window": falls(spec.input_max, 0.3 * size)},
-        "state_leak": lambda: {"state_window": falls(spec.state_pulse_max, 0.3 * size)},
-        "limit": lambda: {"limit": swing * size * np.linspace(0.2, 0.4, spec.input_max)},
-        "state_limit": lambda: {"state_limit": state_swing * np.linspace(0.1, 0.2, spec.state_pulse_max) / size},
-        "variance": lambda: {"variance": variance("variance", 2 * step * size)},
+        "leak": lambda: {"window": falls(spec.windows[0], 0.3 * size)},
+        "state_leak": lambda: {"state_window": falls(second, 0.3 * size)},
+        "limit": lambda: {"limit": swing * size * np.linspace(0.2, 0.4, spec.windows[0])},
+        "state_limit": lambda: {"state_limit": state_swing * np.linspace(0.1, 0.2, second) / size},
+        "variance": lambda: {"variance": spec.placed * variance("variance", 2 * step * size)},
         "state_variance": lambda: {
             "state_variance": on_grid(
-                rng.random(spec.units) * min(spec.state_cell * size / 4, 1) ** 2, variance_bits(spec)
+                rng.random(spec.line_cell_count) * min(state_cell * size / 4, 1) ** 2, variance_bits(spec)
             )
         },
         "common_variance": lambda: {"common_variance": variance("common_variance", 2 * step * size)},
@@ -105,10 +127,11 @@ def device_of(spec: Specification, weights: np.ndarray, seed: int, effects=EFFEC
                 0, spec.ticks
             )
         },
+        "hold": lambda: {"hold_gain": rng.uniform(0.4, 0.95, shape["hold_gain"])},
     }
-    assert set(make) == set(EFFECTS)
+    assert set(make) == set(_EVERY)
     changes = {"seed": int(rng.integers(1 << 62))}
-    for effect in EFFECTS:
+    for effect in _EVERY:
         if effect in effects:
             changes |= make[effect]()
     return ideal.replace(**changes)

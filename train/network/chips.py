@@ -169,7 +169,7 @@ class DeviceArray(Array):
             None if variance is None else tensor(variance).split([spec.inputs, spec.hidden, spec.bias_rows])
         )
         self._state_variance = tensor(chip.state_variance) if self._constant is not None else None
-        common = chip.common_variance if noisy and chip.common_variance.any() else None
+        common = chip.common_variance[:, 0] if noisy and chip.common_variance.any() else None
         self._common = None if common is None else tensor(common).split([spec.inputs, spec.hidden, spec.bias_rows])
 
     def charge(self, codes: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 """What the cells of a technology are to be programmed to, and how far given cells are from that."""
 
 import numpy as np
-from crossramp.golden.common.integer_arrays import checked_integers
+from crossramp.golden.network.array_protocol import array_levels
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 from ..chip.given_cells import Conductances
@@ -15,7 +16,7 @@ TOLERANCE = 0.1
 _PAIRS = {"weights": ("positive", "negative"), "state cells": ("state_positive", "state_negative")}
 
 
-def targets(technology: Technology, spec: Specification, weights: np.ndarray) -> Conductances:
+def targets(technology: Technology, spec: Specification, weights: Weights | np.ndarray) -> Conductances:
     """What to program: the same for all chips, without any effect.
 
     Ramp cells are pairs where those of the technology are, and each bit of the calibration register has its cells
@@ -26,8 +27,8 @@ def targets(technology: Technology, spec: Specification, weights: np.ndarray) ->
     ----------
     technology : Technology
     spec : Specification
-    weights : integer array, shape (rows, columns)
-        Levels within ±weight_max.
+    weights : Weights, or integer array of shape (rows, columns)
+        Levels within ±weight_max; the array is enough where no line has trained cells.
 
     Returns
     -------
@@ -39,15 +40,15 @@ def targets(technology: Technology, spec: Specification, weights: np.ndarray) ->
     InvalidValue
         For weights out of range.
     """
-    weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max)
+    levels, line_levels = array_levels(spec, weights)
     chip = Chip(technology, spec, 0, frozenset(), None)
     ramps = chip.nominal_ramps()
     steps = {"calibration": ramps.calibration} if spec.calibration_cells else {}
     if technology.ramp_kind == "in-memory":
         steps["ramp"] = np.maximum(ramps.steps(ramps.thresholds), 0) * ramps.unit[:, None]
         steps["ramp_start"] = chip.start_targets(ramps)
-    positive, negative = chip.weight_cells(weights)
-    state_positive, state_negative = chip.state_cells()
+    positive, negative = chip.weight_cells(levels)
+    state_positive, state_negative = chip.state_cells(line_levels)
     cells = {"positive": positive, "negative": negative}
     cells |= {"state_positive": state_positive, "state_negative": state_negative}
     for name, wanted in steps.items():
@@ -57,7 +58,7 @@ def targets(technology: Technology, spec: Specification, weights: np.ndarray) ->
     return Conductances(**cells, source=f"targets of technology {technology.name}")
 
 
-def below_window(technology: Technology, spec: Specification, weights: np.ndarray) -> str | None:
+def below_window(technology: Technology, spec: Specification, weights: Weights | np.ndarray) -> str | None:
     """One line on ramp cells whose targets are smaller than the cells of ``technology`` can be; None without any."""
     if technology.read_mode == "charge":
         return None
@@ -73,7 +74,9 @@ def below_window(technology: Technology, spec: Specification, weights: np.ndarra
     )
 
 
-def gains(given: Conductances, technology: Technology, spec: Specification, weights: np.ndarray) -> dict[str, float]:
+def gains(
+    given: Conductances, technology: Technology, spec: Specification, weights: Weights | np.ndarray
+) -> dict[str, float]:
     """Least-squares gains of given cells against :func:`targets`: 1 where they are as large as they should be.
 
     Parameters

@@ -8,7 +8,7 @@ from crossramp.golden.spec.specification import Specification
 
 from ...common.errors import InvalidValue
 from ..technologies.technology import Technology
-from .sampling import nominal_ramps
+from .sampling import nominal_ramps, places_of
 
 #: A cell may lie beyond its technology's window, but not by more than this: then its unit is wrong.
 HEADROOM = 4.0
@@ -28,8 +28,10 @@ class Conductances:
     Parameters
     ----------
     positive, negative : float64 arrays, shape (rows, columns)
-        Of the weights; single-ended, ``negative`` is the reference column, (rows, 1).
-    state_positive, state_negative : float64 arrays, shape (units,)
+        Of the weights, 0 or NaN where the cell has none; single-ended, ``negative`` holds the reference columns, (rows,
+        crossings).
+    state_positive, state_negative : float64 arrays, shape (line_cell_count,)
+        Of the lines, in the order of ``spec.line_cells``.
     ramp : float64 array, shape (ramps, ticks)
         Of the taps.
     ramp_start : float64 array, shape (ramps, any)
@@ -131,6 +133,14 @@ class Conductances:
                 found = f"{self.source}: {name}{list(at)} is {values[at]:g} {unit}"
                 most = f"{limit:g} {unit}, {HEADROOM:g} times what a cell of technology {technology.name} has"
                 raise ConductanceError(f"{found}; allowed: 0 to {most}; is its unit right?")
+        for name, places in zip(("positive", "negative"), places_of(spec, technology), strict=True):
+            values = getattr(self, name)
+            if values is not None and (absent := ~places & (np.nan_to_num(values) != 0)).any():
+                at = tuple(map(int, np.argwhere(absent)[0]))
+                raise ConductanceError(
+                    f"{self.source}: {name}{list(at)} is {values[at]:g} {unit}, but the cell {spec.cell} has no "
+                    "memristor there; give 0, or leave it out"
+                )
 
 
 NAMES = tuple(f.name for f in fields(Conductances) if f.name != "source")
@@ -142,9 +152,9 @@ def shapes(spec: Specification, technology: Technology) -> dict[str, tuple]:
     count, cells = len(spec.ramps), (spec.rows, spec.columns)
     return {
         "positive": cells,
-        "negative": (spec.rows, 1) if technology.pair == "single-ended" else cells,
-        "state_positive": (spec.units,),
-        "state_negative": (spec.units,),
+        "negative": (spec.rows, len(spec.crossings)) if technology.pair == "single-ended" else cells,
+        "state_positive": (spec.line_cell_count,),
+        "state_negative": (spec.line_cell_count,),
         "ramp": (count, spec.ticks),
         "ramp_start": (count, None),
         "calibration": (count, spec.calibration_cells, None),

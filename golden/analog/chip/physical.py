@@ -25,8 +25,10 @@ class PhysicalArray:
         The effects that were switched on.
     seed : int
     positive, negative : shape (rows, columns)
-        Cells of the weights; single-ended: ``negative`` holds the reference column, (rows, 1).
-    state_positive, state_negative : shape (units,)
+        Cells of the weights, 0 where there are none (``spec.placed``); single-ended: ``negative`` holds the reference
+        columns, one for each set of row groups that banks cross, (rows, crossings).
+    state_positive, state_negative : shape (line_cell_count,)
+        Cells of the lines, in the order of ``spec.line_cells``.
     ramp : shape (ramps, ticks)
         Cells of the taps: tick k connects cell k - 1 for one clock. Positive direction.
     ramp_start : shape (ramps, start cells)
@@ -82,3 +84,11 @@ class PhysicalArray:
     ramp_capacitance: np.ndarray
     offset: np.ndarray
     delay: np.ndarray
+
+
+def subtracted(spec: Specification, negative: np.ndarray) -> np.ndarray:
+    """What each column subtracts, shape (rows, columns), of ``negative`` cells or reference columns."""
+    if negative.shape == spec.placed.shape:
+        return negative
+    crossings = np.repeat(spec.crossing_of_gate, spec.units)
+    return np.where(spec.placed, negative[:, crossings], 0.0)

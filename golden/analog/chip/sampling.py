@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from crossramp.golden.common.checks import told, whole
-from crossramp.golden.common.integer_arrays import checked_integers
+from crossramp.golden.network.array_protocol import array_levels
 from crossramp.golden.network.ramps import Ramp, ramps
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 from ...common.errors import InvalidValue
@@ -36,7 +37,7 @@ _STATE = ("state_positive", "state_negative")
 def device(
     technology: Technology,
     spec: Specification,
-    weights: np.ndarray,
+    weights: Weights | np.ndarray,
     seed: int,
     *,
     switches: frozenset = ALL,
@@ -49,7 +50,7 @@ def device(
 def sample(
     technology: Technology,
     spec: Specification,
-    weights: np.ndarray,
+    weights: Weights | np.ndarray,
     seed: int,
     *,
     switches: frozenset = ALL,
@@ -61,8 +62,8 @@ def sample(
     ----------
     technology : Technology
     spec : Specification
-    weights : integer array, shape (rows, columns)
-        Levels within ±weight_max.
+    weights : Weights, or integer array of shape (rows, columns)
+        Levels within ±weight_max; the array is enough where no line has trained cells.
     seed : int
         Which chip, 0 to 2**63 - 1; also the seed of its noise.
     switches : set of str
@@ -83,8 +84,7 @@ def sample(
     number = whole(seed)
     if number is None or not 0 <= number < 1 << 63:
         raise InvalidValue(f"device seed is {told(seed)}; allowed: integers from 0 to 2**63 - 1")
-    weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max)
-    return Chip(technology, spec, number, switches, conductances).array(weights)
+    return Chip(technology, spec, number, switches, conductances).array(*array_levels(spec, weights))
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,16 +134,19 @@ class Chip(Cells):
     # ---- the array -----------------------------------------------------------------------------------------------
 
     def weight_cells(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Positive and negative cells; single-ended: the second are the reference column's."""
+        """Positive and negative cells, 0 where there are none; single-ended: the second are the reference columns'."""
+        places = places_of(self.spec, self.technology)
         if self.technology.pair != "single-ended":
-            return self.pairs("weights", ("positive", "negative"), weights)
-        middle = sum(self.window) / 2
-        positive = self.cells("weights", "positive", middle + self.unit * weights)
-        return positive, self.cells("references", "negative", np.full((self.spec.rows, 1), middle))
+            cells = self.pairs("weights", ("positive", "negative"), weights)
+        else:
+            middle = sum(self.window) / 2
+            positive = self.cells("weights", "positive", middle + self.unit * weights)
+            cells = positive, self.cells("references", "negative", np.full(places[1].shape, middle))
+        return tuple(np.where(there, values, 0.0) for there, values in zip(places, cells, strict=True))
 
-    def state_cells(self) -> tuple[np.ndarray, np.ndarray]:
-        """Each state cell has a line of its own, which no reference column could share: always a pair."""
-        return self.pairs("state", _STATE, np.full(self.spec.units, self.spec.state_cell))
+    def state_cells(self, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Each cell of a line has a wire of its own, which no reference column could share: always a pair."""
+        return self.pairs("state", _STATE, levels)
 
     @property
     def unit(self) -> float:
@@ -151,20 +154,20 @@ class Chip(Cells):
         low, high = self.window
         return (high - low) / (self.spec.weight_max * (2 if self.technology.pair == "single-ended" else 1))
 
-    def array(self, weights: np.ndarray) -> PhysicalArray:
+    def array(self, weights: np.ndarray, line_levels: np.ndarray) -> PhysicalArray:
         tech, spec = self.technology, self.spec
         low, high = self.window
         unit = self.unit
         positive, negative = self.weight_cells(weights)
         state_unit = (high - low) / spec.weight_max
-        state = [cells * (unit / state_unit) for cells in self.state_cells()]
+        state = [cells * (unit / state_unit) for cells in self.state_cells(line_levels)]
         plan = self.nominal_ramps()
         ramp_unit = plan.unit
         volts = tech["integrator.swing"] / np.abs(plan.thresholds).max()
         start_cells = self.start_targets(plan)
         starts, calibration = self.ramp_cells("start", "ramp_start", start_cells), self._calibration(plan.calibration)
         error = self._start_error(plan.start * ramp_unit, start_cells, plan.calibration)
-        steps = plan.steps(self._converted(plan.thresholds, weights))
+        steps = plan.steps(self._converted(plan.thresholds, weights, line_levels))
         taps = self._taps(np.maximum(steps, 0) * ramp_unit[:, None], plan.ideal, ramp_unit, error)
         voltage, ramp_voltage = self._voltages()
         return PhysicalArray(
@@ -269,7 +272,7 @@ class Chip(Cells):
             error = error + (cells - partners)[:, -1] - calibration[:, -1].sum(axis=-1)
         return error
 
-    def _converted(self, thresholds: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def _converted(self, thresholds: np.ndarray, weights: np.ndarray, line_levels: np.ndarray) -> np.ndarray:
         """Where the ramps' levels must lie, in MAC units, for the columns to see ``thresholds``.
 
         As they are, unless thresholds are read back by conversions: then an exact ramp is converted by this chip as it
@@ -283,7 +286,7 @@ class Chip(Cells):
         now = {"ramp.scheme": 0.0, "operation.time": 0.0, "operation.supply": 1.0}
         now["operation.temperature"] = tech["operation.reference_temperature"]
         chip = Chip(tech.replace(now), self.spec, self.seed, self.switches - {"ramp_cells"}, self.given)
-        seen = seen_thresholds(to_device(chip.array(weights)), weights)
+        seen = seen_thresholds(to_device(chip.array(weights, line_levels)), weights)
         return np.stack([inverse(t, s, t) for t, s in zip(thresholds, seen, strict=True)])
 
     def _taps(self, targets: np.ndarray, ideal: list[Ramp], ramp_unit: np.ndarray, start_error: np.ndarray):
@@ -350,6 +353,20 @@ class Chip(Cells):
         # Ramp cells are driven in the first half of their clock, so that the second half can be latched.
         time = tech["read.clock"] * (0.5 if part == "ramp" else 1.0)
         return np.broadcast_to(tech["read.voltage"] * unit * time / volts, count) * spread
+
+
+def places_of(spec: Specification, technology: Technology) -> tuple[np.ndarray, np.ndarray]:
+    """Where there are positive and negative cells; bool, shape (rows, columns) each.
+
+    Single-ended: the second are the reference columns', one for each crossing, shape (rows, crossings).
+    """
+    if technology.pair != "single-ended":
+        return spec.placed, spec.placed
+    references = np.zeros((spec.rows, len(spec.crossings)), bool)
+    for column, groups in enumerate(spec.crossings):
+        for group in groups:
+            references[spec.rows_of(group), column] = True
+    return spec.placed, references
 
 
 def _largest_step(thresholds: np.ndarray) -> float:

@@ -4,9 +4,10 @@
 import math
 
 import numpy as np
+from crossramp.golden.spec.specification import Specification
 
 from ..conversion.device import DeviceError, DeviceInstance, grid_bits, on_grid, variance_bits
-from .physical import PhysicalArray
+from .physical import PhysicalArray, subtracted
 from .wire_resistance import effective
 
 BOLTZMANN = 1.380649e-23  # J/K, exact in the SI
@@ -49,7 +50,7 @@ class _Translation:
         )
         weights, state = self.cells()
         start_gain, step_gain, rise = self.droop()
-        window, state_window = (self.window(clocks) for clocks in (spec.input_max, spec.state_pulse_max))
+        window, state_window = (self.window(clocks) for clocks in (*spec.windows, 0)[:2])
         variance, common, state_variance = self.variances(columns)
         volts = array.volts_per_mac
         # The ramp moves in the first half of a clock and is latched at its end: half a clock of delay has no effect.
@@ -57,12 +58,13 @@ class _Translation:
         return DeviceInstance(
             spec=spec,
             weights=on_grid(weights * columns, self.cell_bits),
-            state_cells=on_grid(state * spec.of_bank(columns, spec.state_gate), self.cell_bits),
+            state_cells=on_grid(state * columns[spec.line_columns], self.cell_bits),
             ramp_start=on_grid(start * start_gain, self.cell_bits),
             ramp_steps=on_grid(ramp * step_gain, self.cell_bits),
             calibration_cells=on_grid(calibration * start_gain, self.cell_bits),
             window=on_grid(window[0], self.window_bits),
             state_window=on_grid(state_window[0], self.window_bits),
+            hold_gain=np.full(len(spec.layout.held), self.hold_gain()),
             limit=window[1],
             state_limit=state_window[1],
             variance=on_grid(variance, variance_bits(spec)),
@@ -105,6 +107,16 @@ class _Translation:
             limit = self.saturation() / self.array.volts_per_mac * np.exp(-leak * after)
         return np.exp(-leak * (after + 1 - self.arrival)), limit
 
+    def hold_gain(self) -> float:
+        """What a bank that holds keeps of a first window's charge up to the second one's end.
+
+        In between are the hold, the ramp and the update of the first conversion, and a clock of reset for the others:
+        as many clocks as a periphery takes that never waits. Within the second window it leaks as any column does.
+        """
+        spec = self.spec
+        between = spec.settle_clocks + spec.ticks + spec.update_clocks + 1
+        return math.exp(-self.leak(False) * between - self.leak(True) * (*spec.windows, 0)[1])
+
     def droop(self) -> tuple[float, np.ndarray, np.ndarray]:
         """Gains of the ramp's start and steps, and its rise, that make up for the columns' leak since the window.
 
@@ -134,7 +146,9 @@ class _Translation:
     def external(self):
         """A conventional ramp: nominal volts at any read voltage, with an error of its own on every step."""
         array, tech = self.array, self.tech
-        ideal = DeviceInstance.ideal(self.spec, np.zeros(array.positive.shape, np.int64))
+        spec = self.spec
+        lines = np.zeros((spec.trained_lines, spec.units), np.int64) if spec.trained_lines else None
+        ideal = DeviceInstance.ideal(spec, np.zeros(array.positive.shape, np.int64), lines=lines)
         random = np.random.default_rng(np.random.SeedSequence(array.seed, spawn_key=(7, 7, 0)))
         steps = np.diff(ideal.levels(), axis=1, prepend=ideal.levels()[:, :1])
         mean = steps.sum(axis=1, keepdims=True) / max(self.spec.ticks - 1, 1)
@@ -177,13 +191,15 @@ class _Current(_Translation):
             lines = np.stack([positive, negative], axis=2).reshape(len(positive), -1)
         lines = effective(lines, self.tech["wires.row_resistance"], self.tech["wires.column_resistance"])
         if self.tech.pair == "single-ended":
-            return lines[:, :-1], lines[:, -1:]
+            return lines[:, : self.spec.columns], lines[:, self.spec.columns :]
         return lines[:, 0::2], lines[:, 1::2]
 
     def cells(self) -> tuple[np.ndarray, np.ndarray]:
         array = self.array
         positive, negative = self._wires()
-        return (positive - negative) / array.unit, (array.state_positive - array.state_negative) / array.unit
+        return (positive - subtracted(self.spec, negative)) / array.unit, (
+            array.state_positive - array.state_negative
+        ) / array.unit
 
     def leak(self, connected: bool) -> float:
         leak = super().leak(connected)
@@ -241,10 +257,13 @@ class _Current(_Translation):
         array = self.array
         positive, negative = (self._read_noise(cells) ** 2 / array.unit**2 for cells in self._wires())
         state = sum(self._read_noise(cells) ** 2 for cells in (array.state_positive, array.state_negative))
-        state = state / array.unit**2 * self.spec.of_bank(columns, self.spec.state_gate) ** 2
+        state = state / array.unit**2 * columns[self.spec.line_columns] ** 2
+        count = len(self.spec.crossings)
         if self.tech.pair == "single-ended":
-            return positive * columns**2, negative[:, 0] * np.mean(columns) ** 2, state
-        return (positive + negative) * columns**2, np.zeros(self.spec.rows), state
+            crossings = np.repeat(self.spec.crossing_of_gate, self.spec.units)
+            gains = np.array([np.mean(columns[crossings == k]) for k in range(count)])
+            return positive * columns**2, negative * gains**2, state
+        return (positive + negative) * columns**2, np.zeros((self.spec.rows, count)), state
 
     def sampled_variance(self) -> np.ndarray:
         """Noise that resetting the integrator leaves."""
@@ -293,8 +312,7 @@ class _Charge(_Translation):
 
     def _line(self) -> float:
         """Capacitance of one line of a column: the unit capacitors of every cell hang on it, used or not; F."""
-        spec = self.spec
-        return (spec.rows * spec.weight_max + spec.state_cell) * self.tech["cell.capacitance"] * self._parasitic
+        return unit_capacitors(self.spec) * self.tech["cell.capacitance"] * self._parasitic
 
     def _loss(self, line, feedback):
         """A finite gain leaves charge on the line: the ratio of line and feedback capacitor counts."""
@@ -308,7 +326,8 @@ class _Charge(_Translation):
 
     def variances(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         spec = self.spec
-        return np.zeros((spec.rows, spec.columns)), np.zeros(spec.rows), np.zeros(spec.units)
+        shape = spec.rows, len(spec.crossings)
+        return np.zeros((spec.rows, spec.columns)), np.zeros(shape), np.zeros(spec.line_cell_count)
 
     def sampled_variance(self) -> np.ndarray:
         """The charge that each of the two lines samples, kT·C_line, seen on the feedback capacitor."""
@@ -319,6 +338,15 @@ class _Charge(_Translation):
 
     def ramp_noise(self, ramp_gain: np.ndarray) -> np.ndarray:
         return np.zeros(self.array.ramp.shape)
+
+
+def unit_capacitors(spec: Specification) -> int:
+    """Unit capacitors on one line of a column in charge mode: all columns are as long as those of the fullest bank."""
+    counts = []
+    for bank in spec.layout.banks.values():
+        lines = sum(spec.weight_max if trained else spec.state_cell for trained in bank.lines.values())
+        counts.append(sum(spec.row_sizes[group] for group in bank.rows) * spec.weight_max + lines)
+    return max(counts)
 
 
 def _middle(ramps: int, cells: int) -> np.ndarray:

@@ -5,7 +5,7 @@ Yang et al. (Nat. Commun. 16:1136) give each ramp some bias cells
 and shift it until the output for an input of zero is right.
 How the cells are found is ours:
 
-- The known MAC is 0: no row is driven, bias rows included.
+- The known MAC is 0: no row and no line is driven, bias rows included.
   Each ramp counts, over all columns that it serves and ``repeats`` conversions, the codes that reach K,
   the tick whose ideal threshold lies nearest to 0.
   More cells put the ramp higher, and fewer codes reach K. If half of them do, the columns' median stands on tick K.
@@ -28,7 +28,7 @@ from functools import cached_property
 
 import numpy as np
 from crossramp.golden.common.checks import integer
-from crossramp.golden.network.array_protocol import Window
+from crossramp.golden.network.array_protocol import latched_banks, undriven
 from crossramp.golden.network.ramps import Ramp, ramps
 from crossramp.golden.spec.specification import Specification
 
@@ -125,7 +125,7 @@ class CalibrationPlan:
 
     @property
     def steps(self) -> int:
-        """Steps of the macro, two conversions each."""
+        """Steps of the macro."""
         return self.settings * self.repeats
 
     def clocks(self, *, compact: bool = False) -> int:
@@ -232,15 +232,21 @@ def counter(device: DeviceInstance, plan: CalibrationPlan, first: int = 0) -> Co
     spec = device.spec
     if plan.spec != spec:
         raise ValueError("the plan is for another specification than the device")
-    pulses = np.zeros((plan.repeats, spec.rows), np.int64)
+    banks = {gate for codes in spec.conversions for gate in codes}
+    last = max(min(k for k, codes in enumerate(spec.conversions) if gate in codes) for gate in banks)
+    windows = [undriven(spec, k, plan.repeats) for k in range(last + 1)]
 
     def count(step: int, registers: np.ndarray) -> np.ndarray:
         array = DeviceArray(device, selected(spec, registers))
-        conversion = first + len(spec.conversions) * (step + np.arange(plan.repeats))
-        _, codes = array.convert([Window(pulses)], conversion)
+        number = first + len(spec.conversions) * (step + np.arange(plan.repeats))
+        found = {}
+        for k in range(len(windows)):
+            _, codes = array.convert(windows[: k + 1], number + k)
+            # A bank that converts twice counts once.
+            found |= {gate: codes[:, place] for gate, place in latched_banks(spec, k).items() if gate not in found}
         return np.array(
             [
-                sum((spec.of_bank(codes, gate) >= tick).sum() for gate in gates)
+                sum((found[gate] >= tick).sum() for gate in gates)
                 for gates, tick in zip(plan.gates, plan.ticks, strict=True)
             ]
         )
@@ -288,5 +294,5 @@ def search(plan: CalibrationPlan, count: Count) -> Calibration:
         failed=failed | (kept == full) | (registers != best),
         settings=np.array(settings),
         counts=np.array(counts),
-        conversions=2 * plan.steps,
+        conversions=len(plan.spec.conversions) * plan.steps,
     )

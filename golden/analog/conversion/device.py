@@ -5,12 +5,20 @@ One conversion, as :mod:`.device_array`, ``device_crossbar.sv`` and
 :class:`crossramp.sim.array.python_array.ArrayModel` all compute it
 (double precision; the operations in this order, so all agree in every bit):
 
-1. In clock t = 1 .. M of the window, each column gains ``window[t-1]``·Σ(±w) over the rows (or state cells) that are
-   driven, and is held within ±``limit[t-1]``. (Charge is counted as it will stand at the window's end, so a leaking
-   integrator has ``window`` < 1 for early clocks, and limits that shrink towards the start.)
-2. Noise of the conversion: q ← q + sqrt(Σ n²·variance + ``noise_variance``)·ξ, with n the clocks that a row was
-   driven, and ξ number c of the conversion's normals (:mod:`.noise`), c the column. In the first conversion, before
-   that, q ← q + sqrt(Σ n²·common_variance)·ξ with ξ number E, the same in all columns.
+1. In clock t = 1 .. M of a window, each column gains g[t-1]·(Σ ±w over the rows that are driven + Σ ±s over the cells
+   of the lines that are driven), and is held within ±l[t-1]. g and l are ``window`` and ``limit`` in the window of a
+   step's first conversion, ``state_window`` and ``state_limit`` in that of its second one. (Charge is counted as it
+   will stand at the window's end, so a leaking integrator has gains below 1 for early clocks, and limits that shrink
+   towards the start.) A column starts at 0. One of a bank that holds starts the second window at
+   q ← floor(q·h·2**(F + A) + 1/2) / 2**(F + A) of what the first one has brought, where h is the bank's ``hold_gain``,
+   q·h is rounded once, and the rest is exact: what is left of the charge at the second window's end. Nothing else
+   happens to it in between. (h is nominal: it counts the clocks of a periphery that never waits. A stall of a real
+   array lengthens the droop; here it changes nothing.)
+2. Noise of the conversion: q ← q + sqrt(Σ n²·variance + ``noise_variance``)·ξ, with n the clocks that a row or line
+   was driven in a window, and ξ number c of the conversion's normals (:mod:`.noise`), c the column. The sum goes over
+   all windows whose charge the column holds, each with its own n, and over rows (``variance``) and cells of lines
+   (``state_variance``). Before that, q ← q + sqrt(Σ n²·common_variance[:, j])·ξ, the sum over the same windows and all
+   rows, with ξ number E + j, where j is the crossing of the column's bank (``spec.crossing_of_gate``).
 3. Compression: y = ``|q|``·``compression``; v = q / (1 + y/2 + y²/12), which is (1 - exp(-y)) / compression within
    y⁵/720 of it. Then v ← v + ``offsets``.
 4. On tick k the ramp stands at L = ``ramp_start`` + Σ chosen calibration cells + Σ of the first k ``ramp_steps``, each
@@ -20,17 +28,30 @@ One conversion, as :mod:`.device_array`, ``device_crossbar.sv`` and
    droops while it waits sees a ramp that is higher.) Steps without ``ramp_noise`` anywhere draw nothing.
 5. What the comparator of column c shows on tick k is its decision of tick k - ``delays[c]``; high before that.
 
+At the pins, clock by clock:
+
+- A reset wire that is high empties the columns of ``spec.reset_columns`` of that wire, and their counts n. There is one
+  count for each row and wire of the lines, each reset wire, and each value of ``state``: n² of both values of ``state``
+  add up in 2.
+- Clock t of a window counts from the last clock on which wire 0 of ``reset`` was high; a window that is too long goes
+  on as its last clock. ``state`` selects the gains and limits.
+- The droop of banks that hold takes place on clock t = 1 of a window in which ``state`` is high, before its charge.
+- A conversion gets its number, and its noise, on the first clock of ``hold`` behind a window; the first one is 0.
+
 Sums in 1, of variances, and the ramp's without noise are exact in any order: their parts lie on grids of 2**-F
 (cells), 2**-A (window) and 2**-V (variances), see :func:`grid_bits` and :func:`variance_bits`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
+from crossramp.golden.cell.description import LineCell
 from crossramp.golden.common.checks import real, told, whole
-from crossramp.golden.common.integer_arrays import checked_integers
+from crossramp.golden.network.array_protocol import line_levels
 from crossramp.golden.network.ramps import ramps
+from crossramp.golden.network.weights import checked_array
 from crossramp.golden.spec.specification import Specification
 
 from ...common.errors import InvalidValue
@@ -60,8 +81,22 @@ def grid_bits(spec: Specification) -> tuple[int, int]:
 
 def variance_bits(spec: Specification) -> int:
     """V: bits behind the point of variances, for sums of n² of them below 2**52 grid units."""
-    clocks = max(spec.rows * spec.input_max**2, spec.state_pulse_max**2)
+    clocks = max(
+        sum(rows.stop - rows.start for rows in groups) * spec.input_max**2 + len(cells) * spec.state_pulse_max**2
+        for _, groups, cells in _gathered(spec)
+    )
     return min(_MANTISSA - (_variance_limit(spec) * clocks).bit_length(), 2 * _FINEST)
+
+
+def _gathered(spec: Specification) -> Iterator[tuple[str, list[slice], list[LineCell]]]:
+    """Each bank as each conversion latches it: the groups of rows and the cells of lines that have charged it."""
+    cell = spec.layout
+    for number, codes in enumerate(cell.conversions):
+        for gate in codes:
+            driven = [cell.steps[window][0].driven for window in cell.windows(gate, number)]
+            groups = [spec.rows_of(group) for names in driven for group in cell.banks[gate].rows if group in names]
+            lines = [one for names in driven for one in spec.line_cells if one.bank == gate and one.line in names]
+            yield gate, groups, lines
 
 
 def _variance_limit(spec: Specification) -> int:
@@ -82,21 +117,25 @@ class DeviceInstance:
     ----------
     spec : Specification
     weights : float64, shape (rows, columns)
-        What a clock of a positive pulse adds to each column.
-    state_cells : float64, shape (units,)
+        What a clock of a positive pulse adds to each column; 0 where the cell has no memristors (``spec.placed``).
+    state_cells : float64, shape (line_cell_count,)
+        The same of each cell of a line, in the order of ``spec.line_cells``.
     ramp_start : float64, shape (ramps,)
         Level of each ramp before the first tick, without calibration cells.
     ramp_steps : float64, shape (ramps, ticks)
     calibration_cells : float64, shape (ramps, calibration_cells)
         What each selected cell adds to the ramp's start.
-    window, state_window : float64, shape (input_max,) and (state_pulse_max,)
-        Gain of the charge of each clock of the window.
+    window, state_window : float64, shape (spec.windows[0],) and (spec.windows[1],)
+        Gain of the charge of each clock of the first conversion's window, and of the second's; the latter is empty
+        where a step has one conversion.
     limit, state_limit : float64, shapes of the windows
         Largest magnitude after each clock; infinite where nothing saturates.
-    variance, state_variance : float64, shape (rows, columns) and (units,)
+    hold_gain : float64, shape (banks that hold,)
+        Of each bank of ``spec.layout.held``: what is left of the first window's charge at the second one's end, 0 to 1.
+    variance, state_variance : float64, shapes of weights and state_cells
         Noise variance of one clock of each cell: a pulse of n clocks has n² of it. At most 4·weight_max².
-    common_variance : float64, shape (rows,)
-        The same of a reference column, whose noise all columns share.
+    common_variance : float64, shape (rows, crossings)
+        The same of a reference column, whose noise all columns share that cross the same rows.
     noise_variance : float64, shape (columns,)
         Variance that every conversion has.
     compression : float
@@ -140,6 +179,7 @@ class DeviceInstance:
     ramp_noise: np.ndarray
     rise: np.ndarray
     delays: np.ndarray
+    hold_gain: np.ndarray
     nominal: np.ndarray
     compression: float = 0.0
     comparator_noise: float = 0.0
@@ -149,24 +189,26 @@ class DeviceInstance:
     def shapes(spec: Specification) -> dict[str, tuple[int, ...]]:
         """Array name to shape."""
         count, cells = len(spec.ramps), (spec.rows, spec.columns)
+        window, state_window = (*spec.windows, 0)[:2]
         return {
             "weights": cells,
-            "state_cells": (spec.units,),
+            "state_cells": (spec.line_cell_count,),
             "ramp_start": (count,),
             "ramp_steps": (count, spec.ticks),
             "calibration_cells": (count, spec.calibration_cells),
-            "window": (spec.input_max,),
-            "state_window": (spec.state_pulse_max,),
-            "limit": (spec.input_max,),
-            "state_limit": (spec.state_pulse_max,),
+            "window": (window,),
+            "state_window": (state_window,),
+            "limit": (window,),
+            "state_limit": (state_window,),
             "variance": cells,
-            "state_variance": (spec.units,),
-            "common_variance": (spec.rows,),
+            "state_variance": (spec.line_cell_count,),
+            "common_variance": (spec.rows, len(spec.crossings)),
             "noise_variance": (spec.columns,),
             "offsets": (spec.columns,),
             "ramp_noise": (count, spec.ticks),
             "rise": (spec.ticks,),
             "delays": (spec.columns,),
+            "hold_gain": (len(spec.layout.held),),
             "nominal": (count, spec.calibration_cells),
         }
 
@@ -193,6 +235,10 @@ class DeviceInstance:
                 bad |= on_grid(values, cell_bits) != values
             elif name in ("window", "state_window"):
                 bad |= (values < 0) | (values > 1) | (on_grid(values, window_bits) != values)
+            elif name == "hold_gain":
+                bad |= (values < 0) | (values > 1)
+            if name in ("weights", "variance"):
+                bad |= (values != 0) & ~self.spec.placed
             if bad.any():
                 at = tuple(map(int, np.argwhere(bad)[0]))
                 raise DeviceError(
@@ -210,17 +256,19 @@ class DeviceInstance:
         if seed is None or not 0 <= seed < 1 << 63:
             raise DeviceError(f"seed is {told(self.seed)}; allowed: integers from 0 to 2**63 - 1")
         object.__setattr__(self, "seed", seed)
-        largest = max(
-            np.abs(self.weights).sum(axis=0).max() * self.spec.input_max,
-            np.abs(self.state_cells).max() * self.spec.state_pulse_max,
-        )
+        largest = 0.0
+        for gate, groups, cells in _gathered(self.spec):
+            weights = np.abs(self.spec.of_bank(self.weights, gate))
+            reach = sum(weights[rows].sum(axis=0) for rows in groups) * self.spec.input_max
+            lines = sum(np.abs(self.state_cells[self.spec.line_cell(cell)]) for cell in cells)
+            largest = max(largest, float(np.max(reach + lines * self.spec.state_pulse_max)))
         if largest >= 2.0 ** (_MANTISSA - cell_bits - window_bits):
             raise DeviceError(
                 f"a column reaches {largest:.4g} MAC; beyond {_HEADROOM} x {self.spec.mac_max} no sum is exact"
             )
 
     @classmethod
-    def ideal(cls, spec: Specification, weights: np.ndarray, calibration_cells: np.ndarray | None = None):
+    def ideal(cls, spec: Specification, weights: np.ndarray, calibration_cells: np.ndarray | None = None, lines=None):
         """The instance without any imperfection: its codes are the golden integers'.
 
         Parameters
@@ -229,27 +277,28 @@ class DeviceInstance:
             Within ±weight_max.
         calibration_cells : float array, shape (ramps, calibration_cells), or None
             In MAC units; None: cells that add nothing.
+        lines : integer array, shape (trained line cells, units), or None
+            Levels of the trained cells on lines; None where the cell has none.
         """
-        weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max).astype(float)
+        weights = checked_array(spec, "macro", weights).astype(float)
+        state_cells = line_levels(spec, checked_array(spec, "lines", lines)).astype(float)
         thresholds = np.stack([ramp.clipped_floors(spec.mac_max) for ramp in ramps(spec)]) + 0.5
         start = np.full(len(thresholds), -(spec.mac_max + 1) + 0.5)  # one below every MAC: all comparators are high
-        shape = {name: np.zeros(shape) for name, shape in cls.shapes(spec).items()}
+        empty = {name: np.zeros(shape) for name, shape in cls.shapes(spec).items()}
+        ones = ("window", "state_window", "rise", "hold_gain")
         filled = {
             "weights": weights,
-            "state_cells": np.full(spec.units, float(spec.state_cell)),
+            "state_cells": state_cells,
             "ramp_start": start,
             "ramp_steps": np.diff(thresholds, axis=1, prepend=start[:, None]),
-            "window": np.ones(spec.input_max),
-            "state_window": np.ones(spec.state_pulse_max),
-            "limit": np.full(spec.input_max, np.inf),
-            "state_limit": np.full(spec.state_pulse_max, np.inf),
-            "rise": np.ones(spec.ticks),
+            "limit": np.full(empty["limit"].shape, np.inf),
+            "state_limit": np.full(empty["state_limit"].shape, np.inf),
             "delays": np.zeros(spec.columns, np.int64),
             "nominal": np.zeros((len(thresholds), spec.calibration_cells), bool),
-        }
+        } | {name: np.ones_like(empty[name]) for name in ones}
         if calibration_cells is not None:
             filled["calibration_cells"] = on_grid(calibration_cells, grid_bits(spec)[0])
-        return cls(spec, **(shape | filled))
+        return cls(spec, **(empty | filled))
 
     def replace(self, **changes) -> "DeviceInstance":
         """A copy with some numbers changed, checked again."""

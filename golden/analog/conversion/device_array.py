@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """One device instance as an array: what its comparators see, and the codes that they latch."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.network.ramps import latch
+from crossramp.golden.spec.specification import Specification
 
-from .device import DeviceInstance
+from .device import DeviceInstance, grid_bits
 from .noise import BOUND, at, key, normals
 
 
@@ -41,10 +44,13 @@ class DeviceArray:
         self.ramp_first = -(-columns // 4) * 4
         self.decision_first = self.ramp_first + -(-len(spec.ramps) * spec.ticks // 4) * 4
         self.common_index = self.decision_first + -(-spec.ticks * columns // 4) * 4
-        self._row_charge = charges(device.window)
-        self._state_charge = charges(device.state_window)
-        # Written so that NaN, from zero times infinity, cannot arise: no bound on a column that never saturates.
-        self._saturates = bool(np.isfinite(device.limit).any()), bool(np.isfinite(device.state_limit).any())
+        #: For each window: what pulses of -M .. M clocks bring, gains, limits, and whether anything meets the limits.
+        gains, limits = (device.window, device.state_window), (device.limit, device.state_limit)
+        self._charges = [charges(gain) for gain in gains]
+        self._gains, self._limits = gains, limits
+        self._saturates = [bool(np.isfinite(limit).any()) for limit in limits]
+        # Columns of one bank, or of neighbors alike, by conversion: what they hold, and what shares their noise.
+        self._parts = [list(_parts(spec, number)) for number in range(len(spec.conversions))]
         # A ramp that falls somewhere: a value above all levels up to k is high on all these ticks, one below all
         # levels from k on is low on all of those. Both are the levels themselves where the ramp never falls.
         self._highest = np.maximum.accumulate(self.levels, axis=1)
@@ -53,62 +59,45 @@ class DeviceArray:
 
     def convert(self, windows: Sequence[Window], numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See :meth:`~.array_protocol.Array.convert`; ``macs`` are the columns' values v, float64."""
-        second = len(windows) > 1
-        pulses = windows[-1].lines if second else windows[-1].rows
-        values = self.values(self.charge(pulses, second), pulses, numbers, second)
-        return values, self.codes(values, numbers, second)
+        values = self.values(self.charge(windows), windows, numbers)
+        return values, self.codes(values, numbers, len(windows) > 1)
 
     # ---- parts of a conversion -----------------------------------------------------------------------------------
 
-    def charge(self, pulses: np.ndarray, second: bool = False) -> np.ndarray:
-        """What the integrators hold after the window (point 1 of :mod:`.device`), exact.
+    def charge(self, windows: Sequence[Window]) -> np.ndarray:
+        """What the integrators hold after the last of ``windows`` (point 1 of :mod:`.device`), exact.
 
         Parameters
         ----------
-        pulses : integer array, shape (batch, rows), or (batch, units) in the second conversion
-            Clocks that each line is driven, signed.
+        windows : sequence of Window
+            Those of the step so far, as :meth:`convert` takes them.
 
         Returns
         -------
-        float64 array, shape (batch, columns), or (batch, units) in the second conversion
+        float64 array, shape (batch, columns that the conversion latches)
         """
-        device = self.device
-        if second:
-            charged = self._state_charge[pulses + self.spec.state_pulse_max] * device.state_cells
-            if self._saturates[1]:
-                worst = np.abs(charged).max(axis=1) > device.state_limit.min()
-                charged[worst] = self._along(pulses[worst], device.state_window, device.state_limit, second)
-            return charged
-        drive = self._row_charge[pulses + self.spec.input_max]
-        charged = drive @ device.weights
-        if self._saturates[0]:
-            # No partial sum exceeds the sum of the parts of its sign.
-            worst = ((np.abs(drive) @ self._magnitudes + np.abs(charged)) > 2 * device.limit.min()).any(axis=1)
-            if worst.any():
-                charged[worst] = self._along(pulses[worst], device.window, device.limit, second)
-        return charged
+        spec, number = self.spec, len(windows) - 1
+        latched = spec.converted(number)
+        total = np.zeros((_batch(windows), latched.stop - latched.start))
+        for part in self._parts[number]:
+            for index in part.held:
+                if index != part.held[0]:
+                    total[:, part.place] = self._left(total[:, part.place], part.columns)
+                self._integrate(total[:, part.place], windows[index], index, part.columns)
+        return total
 
-    def values(
-        self, charge: np.ndarray, pulses: np.ndarray, conversion: np.ndarray, second: bool = False
-    ) -> np.ndarray:
+    def values(self, charge: np.ndarray, windows: Sequence[Window], numbers: np.ndarray) -> np.ndarray:
         """What the comparators see of ``charge``: with the conversion's noise, compressed, offset; float64.
 
         Parameters
         ----------
-        charge, pulses
+        charge, windows
             As in :meth:`charge`.
-        conversion : int64 array, shape (batch,)
+        numbers : int64 array, shape (batch,)
         """
-        device, spec = self.device, self.spec
-        bank = spec.converted(second)
-        squares = np.square(pulses.astype(float))
-        if not second and device.common_variance.any():
-            sigma = np.sqrt(squares @ device.common_variance)
-            charge = charge + (sigma * normals(self.origin, conversion, self.common_index, 1)[:, 0])[:, None]
-        if device.variance.any() or device.state_variance.any() or device.noise_variance.any():
-            cells = squares * device.state_variance if second else squares @ device.variance
-            sigma = np.sqrt(cells + device.noise_variance[bank])
-            charge = charge + sigma * self._column_noise(conversion, bank)
+        device, number = self.device, len(windows) - 1
+        bank = self.spec.converted(number)
+        charge = self._with_noise(charge, windows, numbers)
         if device.compression:
             y = np.abs(charge) * device.compression
             charge = charge / (1.0 + y / 2.0 + y * y / 12.0)
@@ -128,8 +117,14 @@ class DeviceArray:
 
     def comparators(self, values: np.ndarray, conversion: np.ndarray, second: bool = False) -> np.ndarray:
         """What every comparator shows on every tick; bool, shape ``(ticks, *values.shape)``."""
+        return self._shown(values, conversion, self.spec.converted(second))
+
+    # ---- inside --------------------------------------------------------------------------------------------------
+
+    def _shown(self, values: np.ndarray, conversion: np.ndarray, place: slice) -> np.ndarray:
+        """:meth:`comparators` of the columns ``place``."""
         spec, noisy = self.spec, self._ramp_levels(conversion)
-        columns = np.arange(spec.columns)[spec.converted(second)]
+        columns = np.arange(spec.columns)[place]
         ramp = spec.ramp_of_column[columns]
         level = np.repeat(self.levels[None], len(values), axis=0) if noisy is None else noisy
         level = level[:, ramp].transpose(2, 0, 1)  # ticks, batch, columns
@@ -141,22 +136,97 @@ class DeviceArray:
             seen = values + self.device.comparator_noise * drawn
         return self._late(seen > level, self.device.delays[columns])
 
-    # ---- inside --------------------------------------------------------------------------------------------------
-
     @cached_property
     def _magnitudes(self) -> np.ndarray:
         return np.abs(self.device.weights)
 
-    def _along(self, pulses: np.ndarray, window: np.ndarray, limit: np.ndarray, second: bool) -> np.ndarray:
-        """The charge where it meets its limits, clock by clock."""
-        cells = self.device.state_cells if second else self.device.weights
-        total = np.zeros((len(pulses), self.spec.units if second else self.spec.columns))
-        sign, length = np.sign(pulses).astype(float), np.abs(pulses)
-        for t, (gain, most) in enumerate(zip(window, limit, strict=True), start=1):
-            driven = np.where(length >= t, sign, 0.0)
-            total += gain * (driven * cells if second else driven @ cells)
+    def _integrate(self, total: np.ndarray, window: Window, index: int, columns: slice) -> None:
+        """Add one window's charge to ``total``, shape (batch, columns), which holds what came before it."""
+        device = self.device
+        charges, limit = self._charges[index], self._limits[index]
+        most, saturates = len(limit), self._saturates[index]
+        net, gross = np.zeros_like(total), np.zeros_like(total) if saturates else None
+        if window.rows is not None:
+            drive = charges[window.rows + most]
+            net += drive @ device.weights[:, columns]
+            if saturates:
+                gross += np.abs(drive) @ self._magnitudes[:, columns]
+        for place, wires, cells in self._lines(window, columns, device.state_cells):
+            brought = charges[window.lines[:, wires] + most] * cells
+            net[:, place] += brought
+            if saturates:
+                gross[:, place] += np.abs(brought)
+        if not saturates:
+            total += net
+            return
+        # No partial sum exceeds what was there and the sum of the parts of its sign.
+        worst = ((2 * np.abs(total) + gross + np.abs(net)) > 2 * limit.min()).any(axis=1)
+        along = self._along(total[worst], window, index, columns, worst)
+        total += net
+        total[worst] = along
+
+    def _lines(self, window: Window, columns: slice, values: np.ndarray):
+        """Cells of lines on ``columns``: where they are among these, their wires, and their part of ``values``."""
+        if window.lines is None:
+            return
+        spec = self.spec
+        for cell in spec.line_cells:
+            bank = spec.bank(cell.bank)
+            if columns.start <= bank.start < columns.stop:
+                place = slice(bank.start - columns.start, bank.stop - columns.start)
+                yield place, spec.wires_of(cell.line), values[spec.line_cell(cell)]
+
+    def _along(self, start: np.ndarray, window: Window, index: int, columns: slice, chosen: np.ndarray) -> np.ndarray:
+        """The charge from ``start`` on where it meets its limits, clock by clock, for the ``chosen`` of the batch."""
+        total = start.copy()
+
+        def driven(pulses, t):
+            return np.where(np.abs(pulses) >= t, np.sign(pulses), 0).astype(float)
+
+        rows = None if window.rows is None else window.rows[chosen]
+        cells_of = self._lines(window, columns, self.device.state_cells)
+        lines = [(place, window.lines[chosen, wires], cells) for place, wires, cells in cells_of]
+        for t, (gain, most) in enumerate(zip(self._gains[index], self._limits[index], strict=True), start=1):
+            rate = np.zeros_like(total) if rows is None else driven(rows, t) @ self.device.weights[:, columns]
+            for place, pulses, cells in lines:
+                rate[:, place] += driven(pulses, t) * cells
+            total += gain * rate
             np.clip(total, -most, most, out=total)
         return total
+
+    def _left(self, charge: np.ndarray, columns: slice) -> np.ndarray:
+        """What is left of a first window's charge at the end of the second, on the grid of charges."""
+        return drooped(charge, hold_gains(self.device)[columns], sum(grid_bits(self.spec)))
+
+    def _with_noise(self, charge: np.ndarray, windows: Sequence[Window], numbers: np.ndarray) -> np.ndarray:
+        """Point 2 of :mod:`.device`."""
+        device, number = self.device, len(windows) - 1
+        own = device.variance.any() or device.state_variance.any() or device.noise_variance.any()
+        shared = device.common_variance.any()
+        if not own and not shared:
+            return charge
+        rows = [None if w.rows is None else np.square(w.rows.astype(float)) for w in windows]
+        charge = charge.copy()
+        if shared:
+            drawn = normals(self.origin, numbers, self.common_index, device.common_variance.shape[1])
+            for part in self._parts[number]:
+                squares = sum(rows[index] for index in part.held if rows[index] is not None)
+                if isinstance(squares, np.ndarray):
+                    sigma = np.sqrt(squares @ device.common_variance[:, part.crossing])
+                    charge[:, part.place] += (sigma * drawn[:, part.crossing])[:, None]
+        if own:
+            variance = np.zeros_like(charge)
+            for part in self._parts[number]:
+                cells = variance[:, part.place]
+                for index in part.held:
+                    if rows[index] is not None:
+                        cells += rows[index] @ device.variance[:, part.columns]
+                    lines = self._lines(windows[index], part.columns, device.state_variance)
+                    for place, wires, variances in lines:
+                        cells[:, place] += np.square(windows[index].lines[:, wires].astype(float)) * variances
+            bank = self.spec.converted(number)
+            charge += np.sqrt(variance + device.noise_variance[bank]) * self._column_noise(numbers, bank)
+        return charge
 
     def _column_noise(self, conversion: np.ndarray, bank: slice) -> np.ndarray:
         start, stop, _ = bank.indices(self.spec.columns)
@@ -226,10 +296,7 @@ class DeviceArray:
 
     def _every_tick(self, gate: str, values: np.ndarray, conversion: np.ndarray) -> np.ndarray:
         """Codes by every decision, latched as the capture bank does."""
-        whole = np.zeros((len(values), self.spec.columns))
-        columns = self.spec.bank(gate)
-        whole[:, columns] = values
-        return latch(self.comparators(whole, conversion)[..., columns], self.spec.latch)
+        return latch(self._shown(values, conversion, self.spec.bank(gate)), self.spec.latch)
 
     @staticmethod
     def _late(decided: np.ndarray, delays: np.ndarray) -> np.ndarray:
@@ -239,6 +306,48 @@ class DeviceArray:
         ticks = np.arange(len(decided))[:, None, None] - delays
         shown = np.take_along_axis(decided, np.broadcast_to(np.maximum(ticks, 0), decided.shape), axis=0)
         return shown | (ticks < 0)
+
+
+class _Part(NamedTuple):
+    """Adjacent columns that a conversion latches, which hold the same windows and cross the same rows."""
+
+    columns: slice
+    place: slice  # among all that the conversion latches
+    held: tuple[int, ...]
+    crossing: int
+
+
+def _parts(spec: Specification, number: int) -> Iterator[_Part]:
+    start = spec.converted(number).start
+    crossings = dict(zip(spec.gate_names, spec.crossing_of_gate, strict=True))
+
+    def alike(gate):
+        return spec.layout.windows(gate, number), crossings[gate]
+
+    for (held, crossing), gates in itertools.groupby(spec.conversions[number], alike):
+        gates = list(gates)
+        columns = slice(spec.bank(gates[0]).start, spec.bank(gates[-1]).stop)
+        yield _Part(columns, slice(columns.start - start, columns.stop - start), held, crossing)
+
+
+def _batch(windows: Sequence[Window]) -> int:
+    return len(next(values for values in windows[-1] if values is not None))
+
+
+def hold_gains(device: DeviceInstance) -> np.ndarray:
+    """What each column has left of a first window's charge: ``hold_gain`` of its bank, 1 where the bank does not hold.
+
+    float64, shape (columns,).
+    """
+    gains = np.ones(device.spec.columns)
+    for gate, gain in zip(device.spec.layout.held, device.hold_gain, strict=True):
+        gains[device.spec.bank(gate)] = gain
+    return gains
+
+
+def drooped(charge: np.ndarray, gain: np.ndarray, bits: int) -> np.ndarray:
+    """floor(charge·gain·2**bits + 1/2) / 2**bits: what a bank that holds has left, where sums stay exact; float64."""
+    return np.floor(charge * gain * 2.0**bits + 0.5) * 2.0**-bits
 
 
 def charges(window: np.ndarray) -> np.ndarray:

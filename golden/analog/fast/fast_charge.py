@@ -45,7 +45,7 @@ class Window:
         self.most = self.spec.input_max
         self.weights = self._lines(device.weights)
         self.variance = self._lines(device.variance)
-        self.common_variance = self._lines(device.common_variance[:, None])[:, 0]
+        self.common_variance = self._lines(device.common_variance)[:, 0]
         self.row_charge = charges(device.window)
         self.plain = bool((device.window == 1).all())
         self.limit = float(device.limit.min())

@@ -9,6 +9,7 @@ bound; only there are they computed as :mod:`.device` says, in float64 (:mod:`.f
 import itertools
 
 import numpy as np
+from crossramp.golden.network import array_protocol
 from crossramp.golden.network.array_protocol import first_conversions
 from crossramp.golden.network.cell_update import line_pulses
 from crossramp.golden.network.fast_lstm import STATE_BITS_MAX, FastProjection, Float, update_float
@@ -33,8 +34,8 @@ class FastDevice:
 
     @classmethod
     def of(cls, lstm: Lstm) -> "FastDevice | None":
-        """The fast path of a macro in front of an instance; None for another array, or where its ranges allow none."""
-        if not isinstance(lstm.array, DeviceArray):
+        """The fast path of an LSTM in front of an instance; None for other cells and arrays, and ranges beyond it."""
+        if not isinstance(lstm.array, DeviceArray) or lstm.spec.cell != "lstm":
             return None
         spec, window = lstm.spec, Window(lstm.array.device)
         number = update_float(spec, 2 * spec.state_max + 1)
@@ -163,7 +164,8 @@ class FastDevice:
         self.state_rows = (2 * most + 1) * np.arange(spec.units)[:, None]
         self.pulse_of_c = line_pulses(spec, np.arange(-spec.state_max, spec.state_max + 1)) + most
         pulses = np.repeat(np.arange(-most, most + 1)[:, None], spec.units, axis=1)
-        self.state_charge = array.charge(pulses, True).T.ravel()
+        second = [array_protocol.Window(None), array_protocol.Window(None, pulses)]
+        self.state_charge = array.charge(second).T.ravel()
         squares = np.square(pulses.astype(float)) * device.state_variance
         self.state_sigma = np.sqrt(squares + device.noise_variance[self.state_bank.columns]).T.ravel()
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
@@ -142,8 +143,9 @@ def test_what_has_no_clock_is_refused_at_once(array, message):
 def converted(model, seed):
     """One whole step of ``model``: both conversions."""
     rng = np.random.default_rng(seed)
-    run_conversion(SPEC, model, rng.integers(-SPEC.input_max, SPEC.input_max + 1, SPEC.rows))
-    run_conversion(SPEC, model, rng.integers(-SPEC.state_pulse_max, SPEC.state_pulse_max + 1, SPEC.units), state=True)
+    run_conversion(SPEC, model, Window(rng.integers(-SPEC.input_max, SPEC.input_max + 1, SPEC.rows)))
+    state = rng.integers(-SPEC.state_pulse_max, SPEC.state_pulse_max + 1, SPEC.units)
+    run_conversion(SPEC, model, Window(None, state), second=True)
 
 
 class Recording(Minimal):
@@ -168,7 +170,7 @@ def test_what_an_array_recorded_is_read_and_forgotten(copies):
     first = checked.macs()
     assert first.shape == (1, SPEC.columns)
     # A conversion that a reset cuts short counts neither before nor after.
-    run_conversion(SPEC, checked, np.ones(SPEC.rows, int))
+    run_conversion(SPEC, checked, Window(np.ones(SPEC.rows, int)))
     checked.forget()
     assert checked.macs().shape == (0, SPEC.columns)
     converted(checked, 2)

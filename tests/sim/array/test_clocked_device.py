@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.device_array import DeviceArray
+from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.network.lstm import Lstm
-from crossramp.golden.network.trace import STEP_QUANTITIES, Trace
+from crossramp.golden.network.step_groups import shown_quantities
+from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.amaranth import amaranth_backend
 from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
@@ -37,7 +39,8 @@ def compare(spec, device, x, model, calibration=None, first=0) -> Scoreboard:
     network = network_of(spec, 1)  # its head only
     (golden,) = expected_traces(network, x, ArraySetup(device, calibration), first)
     driven = Lstm(spec, DrivenArray(spec, model, port))
-    board.compare(golden, Trace.join([driven.run(x[k : k + 1]) for k in range(len(x))]), ("macs", *STEP_QUANTITIES))
+    quantities = ("macs", *shown_quantities(spec, head=False))
+    board.compare(golden, Trace.join([driven.run(x[k : k + 1]) for k in range(len(x))]), quantities)
     return board
 
 
@@ -47,9 +50,10 @@ def compare(spec, device, x, model, calibration=None, first=0) -> Scoreboard:
     st.sets(st.sampled_from(EFFECTS)),
     st.booleans(),
 )
-@settings(max_examples=40)
+@settings(max_examples=80)
 def test_drawn_instances_of_drawn_specifications(spec, seed, effects, all_effects):
-    device = device_of(spec, network_of(spec, seed).weights.macro, seed, EFFECTS if all_effects else effects)
+    weights = network_of(spec, seed).weights
+    device = device_of(spec, weights.macro, seed, None if all_effects else {*effects, "hold"}, weights.lines)
     model = ArrayModel(spec, device, ready=random_stalls(seed, 0.1), garbage_seed=seed)
     compare(spec, device, inputs_of(spec, seed, batch=2, steps=2), model).check()
 
@@ -83,9 +87,11 @@ def test_every_decision(seed):
         second = bool(number % 2)
         most, count = (SPEC.state_pulse_max, SPEC.units) if second else (SPEC.input_max, SPEC.rows)
         pulses = rng.integers(-most, most + 1, (1, count))
-        shown = run_conversion(SPEC, model, pulses[0], state=second, calibration=port)
+        windows = [Window(None), Window(None, pulses)] if second else [Window(pulses)]
+        alone = Window(None, pulses[0]) if second else Window(pulses[0])
+        shown = run_conversion(SPEC, model, alone, second=second, calibration=port)
         conversion = np.array([number])
-        values = golden.values(golden.charge(pulses, second), pulses, conversion, second)
+        values = golden.values(golden.charge(windows), windows, conversion)
         expected = golden.comparators(values, conversion, second)[:, 0]
         columns = SPEC.converted(second)
         np.testing.assert_array_equal(shown[:, columns], expected)
@@ -112,7 +118,7 @@ def test_conversions_are_counted_by_windows_that_end(seed):
     x = inputs_of(SPEC, seed, batch=1, steps=2)
     model = ArrayModel(SPEC, device)
     pulses = np.full(SPEC.rows, SPEC.input_max)
-    sequence = [pins for pins, _ in conversion_pins(SPEC, pulses)]
+    sequence = [pins for pins, _ in conversion_pins(SPEC, Window(pulses))]
     window = 3 + SPEC.input_max
     for pins in sequence[: window - 2]:
         model.clock(pins)
@@ -125,7 +131,7 @@ def test_conversions_are_counted_by_windows_that_end(seed):
     assert model.converted == 1
     compare(SPEC, device, x, model, first=1).check()
     assert model.converted == 5
-    shown = [run_conversion(SPEC, model, pulses)]
+    shown = [run_conversion(SPEC, model, Window(pulses))]
     for ramp in range(2):
         ticks = []
         for pins in sequence[window:]:

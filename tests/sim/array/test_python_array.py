@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.cell.description import Gate
-from crossramp.golden.network.array_protocol import IdealArray
+from crossramp.golden.network.array_protocol import IdealArray, Window
 from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.array.boundary_sequence import conversion_pins, run_conversion
@@ -42,11 +42,11 @@ def test_converts_as_golden(name, device, seed):
     compared = 0
     for _ in range(4):
         codes = rng.integers(-spec.input_max, spec.input_max + 1, spec.rows)
-        latched = run_conversion(spec, model, codes)
+        latched = run_conversion(spec, model, Window(codes))
         macs = codes @ golden.weights
         np.testing.assert_array_equal(latch(latched, "last_high"), golden.codes(macs))
         q = rng.integers(-spec.state_pulse_max, spec.state_pulse_max + 1, spec.units)
-        latched = run_conversion(spec, model, q, state=True)
+        latched = run_conversion(spec, model, Window(None, q), second=True)
         bank_g = spec.bank("g")
         expected = golden.ramps[spec.ramp_of("g")].convert(spec.state_cell * q)
         np.testing.assert_array_equal(latch(latched, "first_trip")[bank_g], expected)
@@ -75,7 +75,7 @@ def test_faults_are_recorded_as_shown(fault, mode, seed):
     model = ArrayModel(spec, golden.weights, fault=fault)
     for _ in range(2):
         codes = rng.integers(-spec.input_max, spec.input_max + 1, spec.rows)
-        latched = run_conversion(spec, model, codes)
+        latched = run_conversion(spec, model, Window(codes))
         recorded = model.finish()[-1].comparators
         np.testing.assert_array_equal(recorded, latched)
         if isinstance(fault, Stuck):
@@ -93,7 +93,7 @@ def test_explicit_traces(seed):
     golden, _ = ideal(spec, seed)
     model = ArrayModel(spec, golden.weights, fault=Explicit(traces), ready=settling({"hold": 4, "tick": 2}))
     for trace in traces:
-        latched = run_conversion(spec, model, np.ones(spec.rows, int))
+        latched = run_conversion(spec, model, Window(np.ones(spec.rows, int)))
         np.testing.assert_array_equal(latched, trace)
 
 
@@ -104,14 +104,14 @@ def test_garbage_is_shown_wherever_nothing_is_latched(seed):
     codes = rng.integers(-spec.input_max, spec.input_max + 1, spec.rows)
     q = rng.integers(-spec.state_pulse_max, spec.state_pulse_max + 1, spec.units)
     all_columns, bank_g = (1 << spec.columns) - 1, ((1 << spec.units) - 1) << spec.bank("g").start
-    for values, state, looked_at in ((codes, False, all_columns), (q, True, bank_g)):
+    for window, second, looked_at in ((Window(codes), False, all_columns), (Window(None, q), True, bank_g)):
         # The same array with and without garbage, three clocks of waiting on each tick.
         clean, noisy = (
             ArrayModel(spec, golden.weights, ready=settling({"tick": 3}), garbage_seed=garbage)
             for garbage in (None, seed)
         )
         waiting, different, elsewhere = 0, 0, 0
-        for pins, waits in conversion_pins(spec, values, state=state):
+        for pins, waits in conversion_pins(spec, window, second=second):
             while True:
                 (held, ready), (shown, also_ready) = clean.clock(pins), noisy.clock(pins)
                 assert ready == also_ready
@@ -127,7 +127,7 @@ def test_garbage_is_shown_wherever_nothing_is_latched(seed):
         assert waiting == 3 * spec.ticks
         # Few columns agree by chance: in the state's conversion, one clock in eight.
         assert different > waiting // 2
-        assert (elsewhere > 0) == state
+        assert (elsewhere > 0) == second
 
 
 def test_settling_waits_as_long_as_asked():
@@ -156,7 +156,7 @@ def test_calibration_cells_shift_the_ramps(seed):
     cells = np.array([[5, -3], [11, 2]])
     model = ArrayModel(spec, Programming.ideal(spec, golden.weights, cells))
     codes = rng.integers(-spec.input_max, spec.input_max + 1, spec.rows)
-    latched = run_conversion(spec, model, codes, calibration=0b0110)
+    latched = run_conversion(spec, model, Window(codes), calibration=0b0110)
     # A ramp that starts higher is a MAC that is lower.
     shift = np.repeat(np.array([-3, 11])[list(spec.ramp_of_gate)], spec.units)
     np.testing.assert_array_equal(latch(latched, spec.latch), golden.codes(codes @ golden.weights - shift))

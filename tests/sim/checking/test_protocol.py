@@ -7,6 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.array.boundary_sequence import conversion_pins
@@ -31,8 +32,8 @@ END = RAMP2 + SPEC.ticks
 
 def step() -> list[list]:
     """[pins, ready] of each clock of a correct step, and two idle clocks."""
-    clocks = [[pins, 1] for pins, _ in conversion_pins(SPEC, ROW_CODES)]
-    clocks += [[pins, 1] for pins, _ in conversion_pins(SPEC, STATE_CODES, state=True)]
+    clocks = [[pins, 1] for pins, _ in conversion_pins(SPEC, Window(ROW_CODES))]
+    clocks += [[pins, 1] for pins, _ in conversion_pins(SPEC, Window(None, STATE_CODES), second=True)]
     assert len(clocks) == END
     return clocks + [[Pins(reset=1), 1] for _ in range(2)]
 

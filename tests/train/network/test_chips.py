@@ -9,6 +9,7 @@ from crossramp.golden.analog.conversion import device_array as golden_array
 from crossramp.golden.analog.conversion.calibration import calibrate
 from crossramp.golden.analog.technologies.constants import SWITCHES
 from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.spec.specification import Specification
 from crossramp.train.network.chips import DeviceArray, DeviceImperfections
 from crossramp.train.network.imperfections import Imperfections
@@ -90,7 +91,7 @@ def test_noise_has_the_instances_spread():
     array = golden_array.DeviceArray(chip)
     pulses = np.full((4000, SPEC.rows), SPEC.input_max)
     pulses[:, : SPEC.inputs], pulses[:, SPEC.inputs : -2] = x[:, 0].numpy(), 0
-    values = array.values(array.charge(pulses), pulses, np.arange(4000))
+    values = array.values(array.charge([Window(pulses)]), [Window(pulses)], np.arange(4000))
     expected = np.sqrt(values.var(axis=0) + chip.comparator_noise**2)
     assert np.allclose(found.std(axis=0) / expected, 1, atol=0.12)
     assert np.corrcoef(found[:, 0], found[:, 20])[0, 1] == pytest.approx(

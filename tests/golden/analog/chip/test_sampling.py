@@ -8,7 +8,7 @@ from crossramp.golden.analog.chip.translate import BOLTZMANN
 from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.technologies.constants import SWITCHES
 from crossramp.golden.analog.technologies.technology import load, shipped
-from crossramp.golden.network.array_protocol import IdealArray
+from crossramp.golden.network.array_protocol import IdealArray, Window
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.specification import Specification
@@ -213,7 +213,7 @@ def test_read_noise_of_a_pair(weights):
     chip = only(weights, "read_noise")[1]
     array = DeviceArray(chip)
     pulses = np.full((4000, SPEC.rows), 7)
-    values = array.values(array.charge(pulses), pulses, np.arange(4000))
+    values = array.values(array.charge([Window(pulses)]), [Window(pulses)], np.arange(4000))
     expected = 7 * np.sqrt(chip.variance.sum(axis=0))
     assert np.allclose(values.std(axis=0) / expected, 1, atol=5 / np.sqrt(8000))
 
@@ -241,7 +241,7 @@ def test_a_reference_columns_noise_is_common(weights):
     )[1]
     array = DeviceArray(chip)
     pulses = np.full((3000, SPEC.rows), 7)
-    values = array.values(array.charge(pulses), pulses, np.arange(3000))
+    values = array.values(array.charge([Window(pulses)]), [Window(pulses)], np.arange(3000))
     common = 49 * chip.common_variance.sum()
     covariance = np.cov(values[:, 0], values[:, 9])[0, 1]
     assert covariance == pytest.approx(common, rel=0.25)

@@ -11,6 +11,7 @@ from crossramp.golden.analog.chip.translate import to_device
 from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.cell.description import Gate
+from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.specification import Specification
 
@@ -41,7 +42,7 @@ def test_a_pulse_of_one_clock_leaks_from_the_middle_of_its_clock(name):
     # By the instance's own conversion: one row, one clock, which is the window's first one.
     array, pulses = DeviceArray(chip), np.zeros((1, SPEC.rows), int)
     pulses[0, 0] = 1
-    assert array.charge(pulses)[0] == pytest.approx(WEIGHTS[0] * math.exp(-14.5 / 50), rel=1e-4, abs=1e-3)
+    assert array.charge([Window(pulses)])[0] == pytest.approx(WEIGHTS[0] * math.exp(-14.5 / 50), rel=1e-4, abs=1e-3)
 
 
 @pytest.mark.parametrize(("name", "arrival"), [("rram", 0.25), ("charge", 0.0)])
@@ -218,7 +219,7 @@ def test_read_noise_grows_with_the_time_since_programming(time, read, factor):
 def test_read_noise_of_a_reference_column():
     array, chip = only("read_noise", pair="single-ended")
     assert chip.variance == pytest.approx(read_noise(array.positive) ** 2 / array.unit**2, rel=1e-3, abs=1e-6)
-    assert chip.common_variance == pytest.approx(read_noise(array.negative[:, 0]) ** 2 / array.unit**2, rel=1e-3)
+    assert chip.common_variance == pytest.approx(read_noise(array.negative) ** 2 / array.unit**2, rel=1e-3)
 
 
 @pytest.mark.parametrize("pair", ["differential", "single-ended"])
@@ -234,7 +235,7 @@ def test_noise_of_cells_is_amplified_as_their_currents_are(pair):
     state = read_noise(array.state_positive) ** 2 + read_noise(array.state_negative) ** 2
     assert chip.state_variance == pytest.approx(state / array.unit**2 * gain[24:36] ** 2, rel=1e-3, abs=1e-6)
     if pair == "single-ended":
-        common = read_noise(array.negative[:, 0]) ** 2 / array.unit**2 * gain.mean() ** 2
+        common = read_noise(array.negative) ** 2 / array.unit**2 * gain.mean() ** 2
         assert chip.common_variance == pytest.approx(common, rel=1e-3)
 
 

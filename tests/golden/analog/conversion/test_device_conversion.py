@@ -8,6 +8,7 @@ import pytest
 from crossramp.golden.analog.conversion import noise
 from crossramp.golden.analog.conversion.device import DeviceError, DeviceInstance, grid_bits, on_grid
 from crossramp.golden.analog.conversion.device_array import DeviceArray
+from crossramp.golden.cell.library import CELLS
 from crossramp.golden.network.array_protocol import IdealArray, Window, first_conversions
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.ramps import latch
@@ -15,13 +16,45 @@ from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.chips import EFFECTS, device_of, macro_of
+from tests.support.chips import device_of, effects_of, macro_of
 from tests.support.strategies import inputs_of, network_of, seeds, specifications
 
 
-def written_out(device: DeviceInstance, pulses, conversion: int, second: bool, calibration) -> list[int]:
-    """Codes of one conversion by :mod:`golden.analog.device`'s points 1 to 5, in plain loops."""
+def charged(device: DeviceInstance, windows, conversion: int, c: int, xi, common: int) -> float:
+    """The charge of one column, with noise: points 1 and 2 of :mod:`golden.analog.device`, in plain loops.
+
+    ``windows``: of a step so far, pulses of the rows and of the lines' wires, each a list or None.
+    """
     spec = device.spec
+    gate, unit = spec.bank_of_column(c), spec.unit_of_column(c)
+    bits = sum(grid_bits(spec))
+    held = spec.layout.windows(gate, conversion)
+    crossing = spec.crossing_of_gate[spec.gate_names.index(gate)]
+    q, variance, shared = 0.0, 0.0, 0.0
+    for index in held:
+        window, limit = [(device.window, device.limit), (device.state_window, device.state_limit)][index]
+        rows, lines = windows[index]
+        pulses = [] if rows is None else list(zip(rows, device.weights[:, c], device.variance[:, c], strict=True))
+        for number, cell in enumerate(spec.line_cells):
+            if lines is not None and cell.bank == gate:
+                wire = spec.layout.lines.index(cell.line) * spec.units + unit
+                place = number * spec.units + unit
+                pulses.append((lines[wire], device.state_cells[place], device.state_variance[place]))
+        if index != held[0]:
+            q = math.floor(q * float(device.hold_gain[spec.layout.held.index(gate)]) * 2**bits + 0.5) / 2**bits
+        for t in range(1, len(window) + 1):
+            driven = sum(math.copysign(cell, n * cell) for n, cell, _ in pulses if abs(n) >= t and cell)
+            q = min(max(q + window[t - 1] * driven, -limit[t - 1]), limit[t - 1])
+        variance += sum(float(n) ** 2 * v for n, _, v in pulses)
+        if rows is not None:
+            shared += sum(float(n) ** 2 * v for n, v in zip(rows, device.common_variance[:, crossing], strict=True))
+    q += math.sqrt(shared) * xi(common + crossing) if device.common_variance.any() else 0.0
+    return q + math.sqrt(variance + device.noise_variance[c]) * xi(c)
+
+
+def written_out(device: DeviceInstance, windows, conversion: int, calibration) -> list[int]:
+    """Codes of one conversion by :mod:`golden.analog.device`'s points 1 to 5, in plain loops."""
+    spec, second = device.spec, len(windows) - 1
 
     def groups(count):
         return -(-count // 4) * 4
@@ -34,7 +67,6 @@ def written_out(device: DeviceInstance, pulses, conversion: int, second: bool, c
         word = int(noise.words(noise.key(device.seed), np.array([conversion]), number // 4)[0])
         return float(noise.table()[word >> 16 * (number % 4) & 0xFFFF])
 
-    window, limit = (device.state_window, device.state_limit) if second else (device.window, device.limit)
     start = [
         device.ramp_start[r]
         + sum(cell for cell, on in zip(device.calibration_cells[r], calibration[r], strict=True) if on)
@@ -42,24 +74,7 @@ def written_out(device: DeviceInstance, pulses, conversion: int, second: bool, c
     ]
     codes = []
     for c in range(spec.columns)[spec.converted(second)]:
-        unit = spec.unit_of_column(c)
-        q = 0.0
-        for t in range(1, len(window) + 1):
-            driven = 0.0
-            lines = (
-                [(pulses[unit], device.state_cells[unit])] if second else zip(pulses, device.weights[:, c], strict=True)
-            )
-            for n, cell in lines:
-                if abs(n) >= t:
-                    driven += math.copysign(cell, n * cell) if cell else 0.0
-            q = min(max(q + window[t - 1] * driven, -limit[t - 1]), limit[t - 1])
-        if second:
-            variance = float(pulses[unit]) ** 2 * device.state_variance[unit]
-        else:
-            shared = sum(float(n) ** 2 * v for n, v in zip(pulses, device.common_variance, strict=True))
-            q += math.sqrt(shared) * xi(common) if device.common_variance.any() else 0.0
-            variance = sum(float(n) ** 2 * v for n, v in zip(pulses, device.variance[:, c], strict=True))
-        q += math.sqrt(variance + device.noise_variance[c]) * xi(c)
+        q = charged(device, windows, second, c, xi, common)
         y = abs(q) * device.compression
         v = q / (1.0 + y / 2.0 + y * y / 12.0) + device.offsets[c]
         r = int(spec.ramp_of_column[c])
@@ -77,29 +92,50 @@ def written_out(device: DeviceInstance, pulses, conversion: int, second: bool, c
     return codes
 
 
-@settings(max_examples=25)
-@given(specifications(max_units=3, max_inputs=4, max_bits=5), seeds, st.sampled_from([*EFFECTS, "all", "all", "all"]))
-def test_conversions_are_the_arithmetic_written_out(spec, seed, effect):
-    rng = np.random.default_rng(seed)
-    weights = rng.integers(-spec.weight_max, spec.weight_max + 1, (spec.rows, spec.columns))
-    device = device_of(spec, weights, seed, EFFECTS if effect == "all" else [effect])
+def pulses_of(spec, rng, batch: int) -> list[Window]:
+    """The windows of a step, each line driven by any pulse that its format allows."""
+    cell = spec.layout
+    return [
+        Window(
+            rng.integers(-spec.input_max, spec.input_max + 1, (batch, spec.rows)) if cell.drives_rows(k) else None,
+            rng.integers(-spec.state_pulse_max, spec.state_pulse_max + 1, (batch, spec.state_lines))
+            if cell.drives_lines(k)
+            else None,
+        )
+        for k in range(len(spec.conversions))
+    ]
+
+
+@settings(max_examples=60)
+@given(
+    specifications(max_units=3, max_inputs=4, max_bits=5),
+    seeds,
+    st.data(),
+)
+def test_conversions_are_the_arithmetic_written_out(spec, seed, data):
+    effects = effects_of(spec)
+    chosen = data.draw(st.sampled_from([(effect,) for effect in effects] + [effects] * 6), label="effects")
+    rng, weights = np.random.default_rng(seed), network_of(spec, seed).weights
+    device = device_of(spec, weights.macro, seed, chosen, weights.lines)
     calibration = rng.integers(0, 2, device.nominal.shape).astype(bool)
     array = DeviceArray(device, calibration)
     numbers = rng.integers(0, 2**20, 3)
-    for second, most, count in ((False, spec.input_max, spec.rows), (True, spec.state_pulse_max, spec.units)):
-        pulses = rng.integers(-most, most + 1, (3, count))
-        windows = [Window(None), Window(None, pulses)] if second else [Window(pulses)]
-        values, codes = array.convert(windows, numbers)
-        assert np.array_equal(codes, latch(array.comparators(values, numbers, second), spec.latch))
-        expected = [written_out(device, p, int(n), second, calibration) for p, n in zip(pulses, numbers, strict=True)]
+    windows = pulses_of(spec, rng, 3)
+    for k in range(len(windows)):
+        values, codes = array.convert(windows[: k + 1], numbers)
+        assert np.array_equal(codes, latch(array.comparators(values, numbers, k == 1), spec.latch))
+        expected = []
+        for b in range(3):
+            mine = [tuple(None if codes is None else codes[b].tolist() for codes in window) for window in windows]
+            expected.append(written_out(device, mine[: k + 1], int(numbers[b]), calibration))
         assert codes.tolist() == expected
 
 
-@settings(max_examples=30)
+@settings(max_examples=60)
 @given(specifications(max_units=5), seeds)
 def test_the_ideal_instance_is_the_ideal_macro(spec, seed):
     network, x = network_of(spec, seed), inputs_of(spec, seed, batch=3, steps=4)
-    device = DeviceInstance.ideal(spec, network.weights.macro)
+    device = DeviceInstance.ideal(spec, network.weights.macro, lines=network.weights.lines)
     ideal = network.run(x)
     lstm = macro_of(device, projection=network.weights.projection)
     real = lstm.run(x)
@@ -108,6 +144,18 @@ def test_the_ideal_instance_is_the_ideal_macro(spec, seed):
         with pytest.raises(ValueError, match="projection_weights are missing"):
             macro_of(device)
     assert all(np.array_equal(getattr(ideal, name), getattr(real, name)) for name in real.known())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_effect_of_every_cell_shows_in_codes(cell, seed):
+    spec = Specification(inputs=5, units=4, classes=3, cell=cell)
+    weights, x = network_of(spec, seed).weights, inputs_of(spec, seed, batch=20, steps=10)
+    ideal = Lstm(spec, IdealArray(spec, weights.macro, lines=weights.lines)).run(x)
+    shown = [name for name in ("codes", "state_codes") if name in ideal.known()]
+    for effect in effects_of(spec):
+        if effect != "calibration":
+            real = macro_of(device_of(spec, weights.macro, seed, [effect], weights.lines)).run(x)
+            assert any(not np.array_equal(getattr(ideal, name), getattr(real, name)) for name in shown), effect
 
 
 SPEC = Specification(inputs=5, units=4, classes=3)
@@ -138,14 +186,6 @@ def test_another_seed_is_other_noise(weights, rng):
     codes = [macro_of(device.replace(seed=seed)).run(x).codes for seed in (1, 1, 2)]
     assert np.array_equal(codes[0], codes[1])
     assert not np.array_equal(codes[0], codes[2])
-
-
-@pytest.mark.parametrize("effect", [effect for effect in EFFECTS if effect != "calibration"])
-def test_every_effect_shows_in_codes(weights, rng, effect):
-    device = device_of(SPEC, weights, 5, [effect])
-    x = rng.integers(-15, 16, (20, 10, SPEC.inputs))
-    ideal, real = Lstm(SPEC, IdealArray(SPEC, weights)).run(x), macro_of(device).run(x)
-    assert not (np.array_equal(ideal.codes, real.codes) and np.array_equal(ideal.state_codes, real.state_codes))
 
 
 @pytest.mark.parametrize(
@@ -179,13 +219,13 @@ def test_sums_are_exact_in_any_order(weights, rng):
     array = DeviceArray(device)
     pulses = rng.integers(-15, 16, (1, SPEC.rows))
     sums = set()
-    parts = array._row_charge[pulses[0] + 15][:, None] * device.weights
+    parts = array._charges[0][pulses[0] + 15][:, None] * device.weights
     for _ in range(10_000):
         total = np.zeros(SPEC.columns)
         for part in parts[rng.permutation(len(parts))]:
             total += part
         sums.add(total.tobytes())
-    assert sums == {array.charge(pulses)[0].tobytes()}
+    assert sums == {array.charge([Window(pulses)])[0].tobytes()}
 
 
 def test_the_grid_is_far_below_any_error():
@@ -201,7 +241,7 @@ def test_a_limit_that_is_met_on_the_way_alone_counts():
     device = DeviceInstance.ideal(SPEC, weights)
     pulses = np.zeros((1, SPEC.rows), int)
     pulses[0, :2] = 3, 15
-    assert (DeviceArray(device).charge(pulses) == 15).all()
-    assert (DeviceArray(device.replace(limit=np.full(15, 20.0))).charge(pulses) == 8).all()
-    assert (DeviceArray(device.replace(limit=np.full(15, 27.0))).charge(pulses) == 15).all()
-    assert (DeviceArray(device.replace(limit=np.full(15, 20.0))).charge(-pulses) == -8).all()
+    assert (DeviceArray(device).charge([Window(pulses)]) == 15).all()
+    assert (DeviceArray(device.replace(limit=np.full(15, 20.0))).charge([Window(pulses)]) == 8).all()
+    assert (DeviceArray(device.replace(limit=np.full(15, 27.0))).charge([Window(pulses)]) == 15).all()
+    assert (DeviceArray(device.replace(limit=np.full(15, 20.0))).charge([Window(-pulses)]) == -8).all()

@@ -6,6 +6,7 @@ import pytest
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.fast.fast_charge import Charges, Window
+from crossramp.golden.network import array_protocol
 from crossramp.golden.spec.specification import Specification
 
 from tests.support.strategies import network_of
@@ -33,7 +34,7 @@ def test_every_charge_converts_as_the_exact_one(seed, share, end_share):
     charges = Charges(window, batch, np.float64, DOUBT, ends)
     found = np.empty((SPEC.columns, batch))
     charges.charge(pulses, found)
-    exact = DeviceArray(device).charge(pulses.T.astype(np.int64)).T
+    exact = DeviceArray(device).charge([array_protocol.Window(pulses.T.astype(np.int64))]).T
     unlimited = window.weights.T @ pulses
     met = np.abs(exact - unlimited) > DOUBT
     assert met.mean() > 0.01  # limits were met, or nothing was tested
