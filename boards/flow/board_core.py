@@ -83,6 +83,8 @@ class BoardCore(wiring.Component):
             wiring.connect(m, pacer.array, emulator.array)
             wiring.connect(m, link.weights, emulator.weights)
             wiring.connect(m, link.thresholds, emulator.thresholds)
+            if spec.trained_lines:
+                wiring.connect(m, link.line_weights, emulator.line_weights)
         else:
             wiring.connect(m, pacer.array, wiring.flipped(self.array))
 

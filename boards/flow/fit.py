@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 
+from crossramp.golden.cell.description import INPUT
 from crossramp.golden.link.board_memory import Build, identity_image
 from crossramp.golden.link.link_protocol import Space
 from crossramp.golden.spec.specification import Specification
@@ -26,9 +27,16 @@ class TooLarge(BoardError):
 
 def register_bits(spec: Specification) -> int:
     """Flip-flops that the periphery of ``spec`` has at least: codes, cell state, pulse codes, and what drives rows."""
+    cell = spec.layout
     capture = spec.columns * spec.adc_bits
-    state = spec.units * (spec.state_bits + spec.state_pulse_bits + 2)
-    return capture + state + (spec.inputs + spec.units) * (spec.input_bits + 2)
+    state = spec.units * (spec.state_bits if cell.register else 0)
+    codes = {INPUT: spec.inputs * spec.input_bits} | {name: spec.units * spec.input_bits for name in cell.inner_rows}
+    if cell.output in cell.row_groups:
+        codes[cell.output] = spec.hidden * spec.input_bits
+    if cell.line_value:
+        codes[cell.line_value] = spec.units * spec.state_pulse_bits
+    wires = spec.rows - spec.bias_rows + spec.state_lines
+    return capture + state + sum(codes.values()) + 2 * wires
 
 
 #: Memories that are read only, whose bits are cheaper in logic: yosys's cost of a bit of ROM.
@@ -51,15 +59,18 @@ def memory_words(build: Build) -> dict[str, tuple[int, int]]:
         "h": (spec.beats, codes),
         "logits": (spec.classes, spec.logit_bits),
     }
-    if spec.beats > 1:
+    if spec.beats > 1 and spec.layout.register:
         found["states"] = (spec.beats, spec.lanes * spec.state_bits)
     if build.columns_per_clock:
         found["weights"] = (build.words(Space.WEIGHTS), build.columns_per_clock * spec.weight_bits)
         found["thresholds"] = (build.words(Space.THRESHOLDS), spec.mac_bits)
         found["macs"] = (len(spec.gate_names) * build.groups, build.columns_per_clock * spec.mac_bits)
         found["row pulses"] = (spec.input_max, 2 * spec.rows)
-        found["state pulses"] = (spec.state_pulse_max, 2 * spec.units)
+        if spec.state_lines:
+            found["state pulses"] = (spec.state_pulse_max, 2 * spec.state_lines)
         found["row codes"] = (spec.rows, spec.input_bits)
+        if spec.trained_lines:
+            found["line weights"] = (build.words(Space.LINES), build.columns_per_clock * spec.weight_bits)
     return found
 
 

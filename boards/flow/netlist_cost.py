@@ -19,6 +19,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from crossramp.golden.cell.description import BIAS
+from crossramp.golden.cell.library import CELLS
+
 from ..definitions.families import TOP
 
 #: Cell types of a family, what they are counted as; beginnings of names. Pads count as nothing.
@@ -43,14 +46,17 @@ _KINDS = {
     },
 }
 
+#: What is driven in some cell: groups of rows, lines, and the line of a cell that has but one.
+_DRIVEN = (
+    *dict.fromkeys(group for cell in CELLS.values() for group in (*cell.row_groups, *cell.lines) if group != BIAS),
+    "state",
+)
+
 #: The scopes of the core, below the top, and the row of the table that they are counted in; the longest one counts.
 _ROWS = {
     "network.macro.capture_": "capture",
-    "network.macro.x_driver": "row drivers",
-    "network.macro.h_driver": "row drivers",
-    "network.macro.state_driver": "row drivers",
-    "network.macro.h_codes": "row drivers",
-    "network.macro.state_codes": "row drivers",
+    **{f"network.macro.{name}_driver": "row drivers" for name in _DRIVEN},
+    **{f"network.macro.{name}_codes": "row drivers" for name in _DRIVEN},
     "network.macro.loader": "loader of x",
     "network.macro.update": "cell update",
     "network.macro.state": "cell state",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from crossramp.golden.analog.conversion.calibration_setting import nominal_port
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.integer_arrays import check_integers
-from crossramp.golden.link.board_memory import Build, head_image, thresholds_image, weights_image
+from crossramp.golden.link.board_memory import Build, head_image, lines_image, thresholds_image, weights_image
 from crossramp.golden.link.link_protocol import Space
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.boundary_wires import calibration_bits
@@ -33,7 +33,8 @@ def check_specification(build: Build, spec: Specification, port: str) -> None:
     if have == want:
         return
     board, model = _flat(have), _flat(want)
-    names = [name for name in model if board[name] != model[name]]
+    # Another cell has other gates and perhaps no state: only what both have can be told beside it.
+    names = [name for name in model if name in board and board[name] != model[name]]
     differ = [f"{name} is {board[name]} there and {model[name]} in the model" for name in names]
     raise WrongModel(
         f"the board on {port} ({build.board}) was built for another specification: {'; '.join(differ)}; "
@@ -42,7 +43,7 @@ def check_specification(build: Build, spec: Specification, port: str) -> None:
 
 
 def _flat(spec: Specification) -> dict:
-    content = {"projection": 0} | spec.replace(format=FORMAT).to_dict()  # whatever their formats leave out
+    content = {"cell": spec.cell, "projection": 0} | spec.replace(format=FORMAT).to_dict()  # whatever their formats leave out
     for gate, table in content.pop("gates").items():
         content |= {f"{name} of gate {gate}": value for name, value in table.items()}
     return content
@@ -75,6 +76,8 @@ def network_images(build: Build, network: Network, thresholds: Sequence | None =
         thresholds = check_integers("thresholds", thresholds, (len(spec.ramps), spec.ticks), limit)
     images[Space.WEIGHTS] = weights_image(build, network.weights.macro)
     images[Space.THRESHOLDS] = thresholds_image(build, thresholds)
+    if spec.trained_lines:
+        images[Space.LINES] = lines_image(build, network.weights.lines)
     return images
 
 

@@ -5,17 +5,19 @@
 space      words                          a word
 ========== ============================== ====================================================================
 IDENTITY   as many as it takes            1 byte: of the text that :func:`identity_image` makes
-WEIGHTS    4 x groups x rows              ``columns_per_clock`` weights of 1 byte; word (group * rows + row)
+WEIGHTS    banks x groups x rows          ``columns_per_clock`` weights of 1 byte; word (group * rows + row)
 THRESHOLDS ramps x 2**adc_bits            floor of a threshold; word (ramp * 2**adc_bits + tick), ticks from 0; the
                                           last word of a ramp is not used
 HEAD       classes x (units + 1)          a weight of the head, or a bias; word (class * (units + 1) + unit)
 SETTINGS   2 + calibration                2 bytes: hold clocks, tick clocks, then 16 calibration cells per word
 H          beats                          ``lanes`` codes of 1 byte
 LOGITS     classes                        an exact logit
+LINES      trained line cells x groups    ``columns_per_clock`` levels of 1 byte; word (cell * groups + group)
 ========== ============================== ====================================================================
 
 Numbers are signed (settings are not), least significant byte first, in the fewest bytes that hold their range. A group
-is ``columns_per_clock`` columns of one bank, the last one of a bank filled up with zeros.
+is ``columns_per_clock`` columns of one bank, the last one of a bank filled up with zeros. Weights where the cell has no
+memristors have to be zero: what a board computes of others is undefined.
 """
 
 import json
@@ -103,6 +105,7 @@ class Build:
             Space.SETTINGS: 2,
             Space.H: spec.lanes,
             Space.LOGITS: -(-spec.logit_bits // 8),
+            Space.LINES: self.columns_per_clock,
         }[space]
 
     def words(self, space: Space) -> int:
@@ -116,6 +119,7 @@ class Build:
             Space.SETTINGS: 2 + -(-calibration_bits(spec) // 16),
             Space.H: spec.beats,
             Space.LOGITS: spec.classes,
+            Space.LINES: spec.trained_lines * self.groups,
         }[space]
 
 
@@ -177,6 +181,17 @@ def weight_words(spec: Specification, weights: np.ndarray, columns_per_clock: in
     return padded.reshape(spec.rows, -1, columns_per_clock).transpose(1, 0, 2).reshape(-1, columns_per_clock)
 
 
+def line_weight_words(spec: Specification, lines: np.ndarray, columns_per_clock: int) -> np.ndarray:
+    """Levels of trained line cells, integer, shape (trained line cells, units), in the order of the emulator's memory.
+
+    Returns int64, shape (words, lanes): word (cell * groups + group) has those of ``columns_per_clock`` units.
+    """
+    groups = -(-spec.units // columns_per_clock)
+    padded = np.zeros((spec.trained_lines, groups * columns_per_clock), np.int64)
+    padded[:, : spec.units] = lines
+    return padded.reshape(-1, columns_per_clock)
+
+
 def threshold_words(spec: Specification, floors=None) -> list[int]:
     """Thresholds in the order of the emulator's memory: tick k (from 0) of ramp r at r * 2**adc_bits + k.
 
@@ -195,6 +210,11 @@ def threshold_words(spec: Specification, floors=None) -> list[int]:
 def weights_image(build: Build, weights: np.ndarray) -> bytes:
     """All words of WEIGHTS for ``weights``, integer, shape (rows, columns)."""
     return weight_words(build.spec, weights, build.columns_per_clock).astype(np.int8).tobytes()
+
+
+def lines_image(build: Build, lines: np.ndarray) -> bytes:
+    """All words of LINES for the levels of trained line cells, integer, shape (trained line cells, units)."""
+    return line_weight_words(build.spec, lines, build.columns_per_clock).astype(np.int8).tobytes()
 
 
 def thresholds_image(build: Build, floors=None) -> bytes:

@@ -20,7 +20,10 @@ from ..network.ramps import WrittenRamp
 from .board_memory import Build, identity_image, unpacked
 from .link_protocol import ANSWER, Command, Decoder, Fault, Frame, Space, Status, StatusBlock, encode
 
-WRITABLE = (Space.WEIGHTS, Space.THRESHOLDS, Space.HEAD, Space.SETTINGS)
+WRITABLE = (Space.WEIGHTS, Space.THRESHOLDS, Space.HEAD, Space.SETTINGS, Space.LINES)
+
+#: Spaces whose words are numbers of one byte each, within ±weight_max.
+_LEVELS = (Space.WEIGHTS, Space.LINES)
 
 
 class LinkModel:
@@ -156,7 +159,7 @@ class LinkModel:
         (word,) = struct.unpack_from("<I", payload)
         _require(word + count <= self.build.words(space), Status.ADDRESS)
         low, high = self._range(space)
-        values = unpacked(payload[4:], 1 if space == Space.WEIGHTS else size)
+        values = unpacked(payload[4:], 1 if space in _LEVELS else size)
         _require(((low <= values) & (values <= high)).all(), Status.VALUE)
         self.memories[space][word * size : (word + count) * size] = payload[4:]
         self._lstm = None
@@ -165,7 +168,7 @@ class LinkModel:
     def _range(self, space: Space) -> tuple[int, int]:
         """Least and greatest number that ``space`` takes."""
         spec = self.build.spec
-        if space == Space.WEIGHTS:
+        if space in _LEVELS:
             return -spec.weight_max, spec.weight_max
         bits = {Space.THRESHOLDS: spec.mac_bits, Space.HEAD: spec.head_bias_bits, Space.SETTINGS: 16}[space]
         return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
@@ -190,7 +193,7 @@ class LinkModel:
         if self._lstm is None:
             self._lstm = self._written_lstm()
         trace = self._lstm.step(x[None], self._c, self._h_before)
-        self._c, self._h_before, self._h = trace.c, trace.h, trace.h[0]
+        self._c, self._h_before, self._h = self._c if trace.c is None else trace.c, trace.h, trace.h[0]
         mean = self.build.spec.readout == "mean"
         self._sums = self._sums + self._h if mean else self._h
         self.accepted += 1
@@ -208,10 +211,14 @@ class LinkModel:
         words = unpacked(bytes(self.memories[Space.WEIGHTS]), 1)
         words = words.reshape(len(spec.gate_names), build.groups, spec.rows, build.columns_per_clock)
         banks = words.transpose(2, 0, 1, 3).reshape(spec.rows, len(spec.gate_names), -1)
-        weights = banks[..., : spec.units].reshape(spec.rows, spec.columns)
+        weights = banks[..., : spec.units].reshape(spec.rows, spec.columns) * spec.placed
         floors = unpacked(bytes(self.memories[Space.THRESHOLDS]), build.word_bytes(Space.THRESHOLDS))
         ramps = [WrittenRamp(ramp[: spec.ticks], spec.latch) for ramp in floors.reshape(len(spec.ramps), -1)]
-        return Lstm(spec, IdealArray(spec, weights, ramps))
+        lines = None
+        if spec.trained_lines:
+            levels = unpacked(bytes(self.memories[Space.LINES]), 1).reshape(spec.trained_lines, -1)
+            lines = levels[:, : spec.units]
+        return Lstm(spec, IdealArray(spec, weights, ramps, lines))
 
     def _head(self, count: int) -> np.ndarray:
         """Logits of the sums, with the head that the memory holds; they wrap, which no legal head makes them do."""

@@ -52,6 +52,7 @@ class Space(enum.IntEnum):
     SETTINGS = 4
     H = 5  # read only: of the last step
     LOGITS = 6  # read only: of the last utterance
+    LINES = 7  # of cells with trained line cells
 
 
 class Status(enum.IntEnum):

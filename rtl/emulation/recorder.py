@@ -24,11 +24,14 @@ class PulseRecorder(wiring.Component):
     ----------
     lines, bits : int
         Input lines, and the width of a length with its sign.
+    stops : bool
+        ``record`` may stay high for longer, and what lies beyond those clocks is not recorded. Without it, no hardware.
     """
 
-    def __init__(self, lines: int, bits: int):
+    def __init__(self, lines: int, bits: int, *, stops: bool = False):
         lines, bits = integer("lines", lines), integer("bits", bits)
         self.lines = lines
+        self.stops = stops
         self.window = (1 << (bits - 1)) - 1
         super().__init__(
             {
@@ -53,18 +56,26 @@ class PulseRecorder(wiring.Component):
         line = Signal(range(self.lines))
         finished = Signal()
         counting = Signal()
+        record = self.record
+        if self.stops:
+            recorded = Signal()
+            record = self.record & ~recorded
+            with m.If(self.clear):
+                m.d.sync += recorded.eq(0)
+            with m.Elif(record & (clock == self.window - 1)):
+                m.d.sync += recorded.eq(1)
         m.d.comb += [
             write.addr.eq(clock),
             write.data[: self.lines].eq(self.pos),
             write.data[self.lines :].eq(self.neg),
-            write.en.eq(self.record & ~finished),
+            write.en.eq(record & ~finished),
             read.addr.eq(clock),
             counting.eq(self.count & ~finished),
         ]
         # The same counter goes through the window once to record it, then once for each line.
         with m.If(self.clear):
             m.d.sync += [clock.eq(0), line.eq(0), finished.eq(0)]
-        with m.Elif(self.record | counting):
+        with m.Elif(record | counting):
             m.d.sync += clock.eq(clock + 1)
             with m.If(clock == self.window - 1):
                 m.d.sync += clock.eq(0)

@@ -31,7 +31,8 @@ class HostLink(wiring.Component):
     Parameters
     ----------
     build : Build
-        With ``columns_per_clock`` 0, there are no members ``weights`` and ``thresholds``.
+        With ``columns_per_clock`` 0, there are no members ``weights``, ``thresholds`` and ``line_weights``; without
+        trained line cells there is no ``line_weights``.
 
     Members
     -------
@@ -39,7 +40,7 @@ class HostLink(wiring.Component):
         The line.
     x, h, logit, answer : streams
         Of the network.
-    weights, thresholds, head : AccessSignature
+    weights, thresholds, line_weights, head : AccessSignature
         Used only between steps.
     stalled : 1 bit
         The network waits for its array.
@@ -75,7 +76,7 @@ class HostLink(wiring.Component):
             "computing": Out(1),
             "error": Out(1),
         }
-        self.passed = [name for name in ("weights", "thresholds", "head") if name in spaces]
+        self.passed = [name for name in ("weights", "thresholds", "line_weights", "head") if name in spaces]
         self.settings = ("hold_clocks", "tick_clocks", "calibration")
         members |= {name: spaces[name] for name in (*self.passed, *self.settings)}
         super().__init__(members)

@@ -62,7 +62,7 @@ class WordSignature(wiring.Signature):
         words = max(build.words(space) for space in spaces)
         super().__init__(
             {
-                "space": Out(range(len(Space))),
+                "space": Out(range(max(spaces) + 1)),
                 "address": Out(range(words + 1)),
                 "word_bytes": In(range(longest + 1)),
                 "beyond": In(1),
@@ -83,12 +83,13 @@ class Spaces(wiring.Component):
     Parameters
     ----------
     build : Build
-        With ``columns_per_clock`` 0, there are no members ``weights`` and ``thresholds``.
+        With ``columns_per_clock`` 0, there are no members ``weights``, ``thresholds`` and ``line_weights``; without
+        trained line cells there is no ``line_weights``.
 
     Members
     -------
     request : WordSignature
-    weights, thresholds, head, hidden, logits : AccessSignature
+    weights, thresholds, line_weights, head, hidden, logits : AccessSignature
         The memories of the others.
     hold_clocks, tick_clocks, calibration :
         What is in SETTINGS; 0 at power-up.
@@ -110,6 +111,8 @@ class Spaces(wiring.Component):
             weight = data.ArrayLayout(signed(spec.weight_bits), build.columns_per_clock)
             members["weights"] = Out(AccessSignature(build.words(Space.WEIGHTS), weight))
             members["thresholds"] = Out(AccessSignature(build.words(Space.THRESHOLDS), signed(spec.mac_bits)))
+            if build.words(Space.LINES):
+                members["line_weights"] = Out(AccessSignature(build.words(Space.LINES), weight))
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -125,6 +128,8 @@ class Spaces(wiring.Component):
         accesses = {Space.HEAD: self.head, Space.H: self.hidden, Space.LOGITS: self.logits}
         if build.columns_per_clock:
             accesses |= {Space.WEIGHTS: self.weights, Space.THRESHOLDS: self.thresholds}
+        if build.words(Space.LINES):
+            accesses[Space.LINES] = self.line_weights
         for space, access in accesses.items():
             read[space], wrong[space] = self._connect(m, space, access)
 
@@ -150,7 +155,7 @@ class Spaces(wiring.Component):
             shown, values, given = [access.data], [access.value], [filled]
         m.d.comb += [access.address.eq(request.address), access.write.eq(request.write & (request.space == space))]
         m.d.comb += [value.eq(number) for value, number in zip(values, given, strict=True)]
-        limit = self.build.spec.weight_max if space == Space.WEIGHTS else None
+        limit = self.build.spec.weight_max if space in (Space.WEIGHTS, Space.LINES) else None
         wrong = Cat(out_of_range(number, len(value), limit) for value, number in zip(values, given, strict=True))
         padded = []
         for number, wide in zip(shown, given, strict=True):

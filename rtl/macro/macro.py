@@ -43,7 +43,8 @@ class Macro(wiring.Component):
         step then takes at least ``input_max`` + 3 + ``inputs`` clocks. Nothing else differs.
     quiet : bool
         Adds the input ``quiet``: while it is high, no bias row is driven, so that x = 0 in the first step of an
-        utterance is a MAC of 0. Without it, no hardware.
+        utterance is a MAC of 0. If a bank is latched in the second conversion alone, nothing is driven in that one
+        either, so that it is a MAC of 0 there. Without it, no hardware.
     projection_weights : integer array, shape (hidden, units), or None
         Of the projection, see :class:`.projection.Projection`; None where the specification has none.
 
@@ -260,6 +261,9 @@ class Macro(wiring.Component):
         name = "state" if cell.lines == (group,) else group
         m.submodules[f"{name}_driver"] = driver = PulseDriver(bank.lines, bank.bits)
         drive = sequencer.drive & self._during(sequencer, numbers)
+        late = len(cell.conversions) == 2 and any(gate not in cell.conversions[0] for gate in cell.gates)
+        if "quiet" in self.signature.members and late and 1 in numbers:
+            drive = drive & ~self.quiet
         if value in cell.values and cell.update_of(value) >= numbers[0]:
             drive = drive & ~sequencer.first_step  # the value is that of the step before
         if max(spec.windows[k] for k in numbers) > (1 << (bank.bits - 1)) - 1:

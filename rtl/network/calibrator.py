@@ -7,6 +7,7 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
+from crossramp.golden.network.step_groups import read_strobe
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.specification import Specification
 
@@ -66,9 +67,9 @@ class Calibrator(wiring.Component):
     """Stands between the macro and its streams. Its golden model is :func:`~.conversion.calibration.calibrate`.
 
     Idle, it passes x, h and the registers on. A calibration runs ``plan.steps`` utterances of one step, of x = 0 with
-    ``quiet`` high, takes their h away, and counts the codes on the monitor ports, a beat at a time; codes of the second
-    conversions do not matter, nor do lanes beyond the last unit. All ramps are settled at once. Afterwards the next
-    step is the first of an utterance, as before.
+    ``quiet`` high, takes their h away, and counts the codes on the monitor ports, a beat at a time. Of each bank those
+    of its first conversion in a step count; lanes beyond the last unit do not. All ramps are settled at once.
+    Afterwards the next step is the first of an utterance, as before.
 
     Clocks: ``busy`` is high for ``plan.clocks()`` of them, and as long as the array is not ready or an
     utterance under way. Latency of x and h otherwise: none. Back-pressure: x waits while ``busy``, except for an
@@ -179,7 +180,10 @@ class Calibrator(wiring.Component):
     def _counting(self, m: Module) -> Value:
         """Which lanes of this beat count."""
         spec = self.plan.spec
-        strobe = self.monitor.gates | self.monitor.output
+        # Codes of the first conversion that the second update reads are shown on beats of their own.
+        strobe = self._shown(0)
+        if len(spec.conversions) == 2:
+            strobe |= self._shown(1)
         present = spec.units - (spec.beats - 1) * spec.lanes
         last = Const(0)
         if present != spec.lanes:
@@ -188,6 +192,10 @@ class Calibrator(wiring.Component):
             with m.If(strobe):
                 m.d.sync += beat.eq(Mux(last, 0, beat + 1))
         return Cat(strobe if lane < present else strobe & ~last for lane in range(spec.lanes))
+
+    def _shown(self, update: int) -> Value:
+        """High on a beat of the codes that an update reads."""
+        return getattr(self.monitor, read_strobe(update))
 
     def _ramp(self, m: Module, ramp: int, phase: Signal, bit: Signal, counting: Value):
         plan = self.plan
@@ -252,18 +260,17 @@ class Calibrator(wiring.Component):
 
     def _hits(self, ramp: int, counting: Value) -> Value:
         """How many codes of this beat, in the columns of ``ramp``, reach K."""
-        tick = self.plan.ticks[ramp]
-        serves = self.plan.gates[ramp]
+        tick, cell = self.plan.ticks[ramp], self.plan.spec.layout
+        codes = [self.plan.spec.conversions[self.plan.conversion_of(gate)][gate] for gate in self.plan.gates[ramp]]
         bits = []
         for lane in range(self.plan.spec.lanes):
-            reaches = {gate: getattr(self.monitor, gate)[lane] >= tick for gate in serves}
-            # Codes of the first conversion that the second update reads are shown on beats of their own.
-            late = [gate for gate in serves if not self.plan.spec.layout.reads(gate)[0]]
-            first = [reaches[gate] for gate in serves if gate not in late]
-            for gate in late:
+            reaches = {code: getattr(self.monitor, code)[lane] >= tick for code in codes}
+            late = [code for code in codes if code not in cell.updates[0]]
+            first = [reaches[code] for code in codes if code not in late]
+            for code in late:
                 shared = first.pop(0) if first else Const(0)
-                bits.append(counting[lane] & Mux(self.monitor.output, reaches[gate], shared))
-            bits += [counting[lane] & self.monitor.gates & reached for reached in first]
+                bits.append(counting[lane] & Mux(self._shown(1), reaches[code], shared))
+            bits += [counting[lane] & self._shown(0) & reached for reached in first]
         return _sum(bits)
 
 

@@ -8,6 +8,9 @@ How the cells are found is ours:
 - The known MAC is 0: no row and no line is driven, bias rows included.
   Each ramp counts, over all columns that it serves and ``repeats`` conversions, the codes that reach K,
   the tick whose ideal threshold lies nearest to 0.
+  A bank counts in the first conversion of a step that latches it.
+  A bank that only the second one latches counts there, with what it holds from a first window without pulses,
+  and after a second one in which no row and no line is driven either.
   More cells put the ramp higher, and fewer codes reach K. If half of them do, the columns' median stands on tick K.
 - Cells are tried one after the other, the largest first, beginning with none:
   one is kept while more than half of the codes still reach K. The result is the setting whose count
@@ -125,7 +128,7 @@ class CalibrationPlan:
 
     @property
     def steps(self) -> int:
-        """Steps of the macro."""
+        """Steps of the macro, with as many conversions each as the cell has."""
         return self.settings * self.repeats
 
     def clocks(self, *, compact: bool = False) -> int:
@@ -142,7 +145,7 @@ class CalibrationPlan:
         spec = self.spec
         step = spec.macro_clocks + 2
         # From one step's last code to the next's: the longer of converting and loading.
-        pace = max(step, spec.inputs + (spec.input_max + 3 if compact else 0))
+        pace = max(step, spec.inputs + (spec.windows[0] + 3 if compact else 0))
         return spec.inputs + (self.steps - 1) * pace + step + self.settings + 1
 
     @cached_property
@@ -159,6 +162,10 @@ class CalibrationPlan:
         """The gates whose banks each ramp serves."""
         spec = self.spec
         return tuple(tuple(gate for gate in spec.gate_names if spec.ramp_of(gate) == r) for r in range(len(spec.ramps)))
+
+    def conversion_of(self, gate: str) -> int:
+        """The conversion of a step in which a bank counts: the first that latches it."""
+        return next(number for number, codes in enumerate(self.spec.conversions) if gate in codes)
 
     @property
     def columns(self) -> tuple[int, ...]:
@@ -232,24 +239,19 @@ def counter(device: DeviceInstance, plan: CalibrationPlan, first: int = 0) -> Co
     spec = device.spec
     if plan.spec != spec:
         raise ValueError("the plan is for another specification than the device")
-    banks = {gate for codes in spec.conversions for gate in codes}
-    last = max(min(k for k, codes in enumerate(spec.conversions) if gate in codes) for gate in banks)
-    windows = [undriven(spec, k, plan.repeats) for k in range(last + 1)]
+    windows = [undriven(spec, number, plan.repeats) for number in range(len(spec.conversions))]
 
     def count(step: int, registers: np.ndarray) -> np.ndarray:
         array = DeviceArray(device, selected(spec, registers))
-        number = first + len(spec.conversions) * (step + np.arange(plan.repeats))
-        found = {}
-        for k in range(len(windows)):
-            _, codes = array.convert(windows[: k + 1], number + k)
-            # A bank that converts twice counts once.
-            found |= {gate: codes[:, place] for gate, place in latched_banks(spec, k).items() if gate not in found}
-        return np.array(
-            [
-                sum((found[gate] >= tick).sum() for gate in gates)
-                for gates, tick in zip(plan.gates, plan.ticks, strict=True)
-            ]
-        )
+        first_of_step = first + len(spec.conversions) * (step + np.arange(plan.repeats))
+        found = np.zeros(len(spec.ramps), np.int64)
+        for number in sorted(set(map(plan.conversion_of, spec.gate_names))):
+            _, codes = array.convert(windows[: number + 1], first_of_step + number)
+            for gate, place in latched_banks(spec, number).items():
+                if plan.conversion_of(gate) == number:
+                    ramp = spec.ramp_of(gate)
+                    found[ramp] += (codes[:, place] >= plan.ticks[ramp]).sum()
+        return found
 
     return count
 
