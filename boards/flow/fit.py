@@ -30,7 +30,7 @@ def register_bits(spec: Specification) -> int:
     cell = spec.layout
     capture = spec.columns * spec.adc_bits
     state = spec.units * (spec.state_bits if cell.register else 0)
-    codes = {INPUT: spec.inputs * spec.input_bits} | {name: spec.units * spec.input_bits for name in cell.inner_rows}
+    codes = {INPUT: spec.inputs * spec.input_bits} | dict.fromkeys(cell.inner_rows, spec.units * spec.input_bits)
     if cell.output in cell.row_groups:
         codes[cell.output] = spec.hidden * spec.input_bits
     if cell.line_value:

@@ -43,7 +43,8 @@ def check_specification(build: Build, spec: Specification, port: str) -> None:
 
 
 def _flat(spec: Specification) -> dict:
-    content = {"cell": spec.cell, "projection": 0} | spec.replace(format=FORMAT).to_dict()  # whatever their formats leave out
+    # Whatever their formats leave out.
+    content = {"cell": spec.cell, "projection": 0} | spec.replace(format=FORMAT).to_dict()
     for gate, table in content.pop("gates").items():
         content |= {f"{name} of gate {gate}": value for name, value in table.items()}
     return content

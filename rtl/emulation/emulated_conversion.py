@@ -62,7 +62,8 @@ class EmulatedConversion:
     def hold_clocks(self) -> int:
         """Clocks of a hold in which the sums are computed."""
         spec = self.spec
-        measuring = spec.rows * spec.input_max * self.has_rows + spec.state_lines * spec.state_pulse_max * self.has_lines
+        measuring = spec.rows * spec.input_max if self.has_rows else 0
+        measuring += spec.state_lines * spec.state_pulse_max if self.has_lines else 0
         if self.is_direct:
             return measuring + 4
         group = 1 + 2 * self.loads + (spec.rows + 1) * self.has_rows + (len(spec.line_cells) + 1) * self.has_lines

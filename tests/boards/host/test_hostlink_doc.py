@@ -30,7 +30,8 @@ def test_every_command_has_an_example():
     for kind in (Command.READ, Command.WRITE):
         assert {kind + space for space in Space} & shown
     for space in Space:
-        assert {Command.READ + space, Command.WRITE + space} & shown
+        if module.BUILD.words(space):
+            assert {Command.READ + space, Command.WRITE + space} & shown
 
 
 def test_the_conversation_ends_as_the_network_does():

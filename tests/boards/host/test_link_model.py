@@ -3,10 +3,12 @@
 
 import numpy as np
 import pytest
+from crossramp.golden.cell.library import CELLS
 from crossramp.golden.link.board_memory import (
     Build,
     head_image,
     identity_image,
+    lines_image,
     read_identity,
     thresholds_image,
     unpacked,
@@ -85,6 +87,8 @@ class Asker:
         if self.build.columns_per_clock:
             self.write(Space.WEIGHTS, weights_image(self.build, network.weights.macro))
             self.write(Space.THRESHOLDS, thresholds_image(self.build, floors))
+            if self.build.words(Space.LINES):
+                self.write(Space.LINES, lines_image(self.build, network.weights.lines))
         self.write(Space.HEAD, head_image(self.build, network.weights))
 
     def run(self, x, tag: int = 9) -> np.ndarray:
@@ -116,6 +120,33 @@ def test_an_utterance_through_the_link_is_the_network_s(spec, seed, data):
         status = asker.status()
         assert (status.answer, status.answered) == (trace.answers[k], True)
         assert (status.accepted, status.done, status.computing) == (3, 3, False)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_through_the_link(cell, seed):
+    spec = Specification(cell=cell, inputs=3, units=5, classes=4, lanes=2, adc_bits=3, input_bits=4, weight_bits=4)
+    build = Build("any", spec, 2, 12_000_000)
+    asker, network, x = Asker(build), network_of(spec, seed), inputs_of(spec, seed, batch=2)
+    assert bool(build.words(Space.LINES)) == (cell == "lstm_peephole")
+    asker.load(network)
+    trace = network.run(x)
+    for k, codes in enumerate(x):
+        np.testing.assert_array_equal(asker.run(codes), trace.h[k])
+        np.testing.assert_array_equal(asker.logits(), trace.logits[k])
+
+
+def test_levels_of_line_cells_decide_and_have_limits(seed):
+    spec = Specification(cell="lstm_peephole", inputs=3, units=5, classes=4, adc_bits=3, input_bits=4, weight_bits=4)
+    build = Build("any", spec, 2, 12_000_000)
+    asker, network, x = Asker(build), network_of(spec, seed), inputs_of(spec, seed, batch=1, steps=4)[0]
+    asker.load(network)
+    before = asker.run(x)
+    write = Command.WRITE + Space.LINES
+    assert asker.answer(write, write_payload(8, bytes([0, 8]))) == bytes([Status.VALUE])  # 3 cells of 3 groups
+    assert asker.answer(write, write_payload(9, bytes(2))) == bytes([Status.ADDRESS])
+    np.testing.assert_array_equal(asker.run(x), before)
+    asker.write(Space.LINES, lines_image(build, -network.weights.lines))
+    assert (asker.run(x) != before).any()
 
 
 @settings(max_examples=30)

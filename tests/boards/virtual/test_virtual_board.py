@@ -24,6 +24,7 @@ from crossramp.golden.link.link_protocol import (
     step_payload,
 )
 from crossramp.golden.network.network import Network
+from crossramp.golden.spec.specification import Specification
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -98,6 +99,21 @@ def test_drawn_specification(models, spec, seed, columns):
                 network = network_of(spec, seed + shift)
                 board.load(network)
                 assert not wrong(board, network, inputs_of(spec, seed + shift, batch=3, steps=min(4, spec.max_steps)))
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm_peephole", "rnn_tanh"])
+def test_other_cells(models, cell, seed):
+    """Rows in two windows and held banks, trained line cells, and a single conversion."""
+    spec = Specification(cell=cell, inputs=3, units=5, classes=4, lanes=2, adc_bits=3, input_bits=4, weight_bits=4)
+    build = Build("cell", spec, 2, 25_000_000, 2_080_000)
+    network, x = network_of(spec, seed), inputs_of(spec, seed, batch=3)
+    weights = network.weights.macro.copy()
+    weights[spec.rows_of(spec.layout.row_groups[-2])] *= -1
+    with virtual_board(build, "verilator", models, optimize=False) as port:
+        with driver(port, build) as board:
+            board.load(network)
+            assert wrong(board, network, x) == set()
+            assert "h" in wrong(board, Network(spec, network.weights.replace(macro=weights)), x)
 
 
 def test_wrong_memories_show(odd, seed):

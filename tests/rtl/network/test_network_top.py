@@ -18,13 +18,22 @@ from hypothesis import strategies as st
 from tests.support.amaranth_benches import pauses, receive, send, simulate, x_payloads
 from tests.support.strategies import inputs_of, network_of, seeds, specifications
 
-
 #: Cells whose boundary rules the protocol checker has.
 CHECKED = ("lstm", "lstm_coupled")
 
 
 def run(
-    spec, network, x, *, rng, columns_per_clock=1, probability=0.0, weights=None, lines=None, reset_after=None, spoil=None
+    spec,
+    network,
+    x,
+    *,
+    rng,
+    columns_per_clock=1,
+    probability=0.0,
+    weights=None,
+    lines=None,
+    reset_after=None,
+    spoil=None,
 ):
     """(h, logits, answers) of network top and emulator; ``reset_after`` clocks of another utterance come first.
 
