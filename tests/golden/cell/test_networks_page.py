@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of docs/networks.md name every cell, and its clocks are those of the specifications."""
+
+import re
+
+from crossramp.golden.cell.library import CELLS
+
+from tools.cell_tables import PAGE, written
+
+
+def test_the_clocks_are_those_of_the_specifications():
+    text = PAGE.read_text(encoding="utf-8")
+    assert written(text) == text, "run python tools/cell_tables.py --write"
+
+
+def test_every_table_names_every_cell():
+    tables = re.findall(r"(?:^\|.*\n)+", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(tables) == 3
+    for table in tables:
+        assert re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines()[2:])) == list(CELLS)

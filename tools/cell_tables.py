@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of docs/networks.md: clocks and memristors of a step of every cell, from their specifications.
+
+``python tools/cell_tables.py`` prints it, ``--write`` writes it into the page; a test compares.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from crossramp.cli.output.tables import markdown
+from crossramp.golden.cell.library import CELLS
+from crossramp.golden.spec.specification import Specification
+
+PAGE = Path(__file__).parents[1] / "docs" / "networks.md"
+_BEGIN, _END = "<!-- clocks: python tools/cell_tables.py --write -->", "<!-- end of clocks -->"
+_BITS = (3, 4, 5, 8)
+
+
+def _spec(cell: str, bits: int) -> Specification:
+    return Specification(
+        inputs=40, units=32, classes=12, lanes=16, adc_bits=bits, input_bits=bits, weight_bits=bits, cell=cell
+    )
+
+
+def table() -> str:
+    """A row for each cell, as Markdown."""
+    rows = []
+    for cell in CELLS:
+        specs = [_spec(cell, bits) for bits in _BITS]
+        clocks = [f"{spec.analog_clocks_per_step} / {spec.macro_clocks}" for spec in specs]
+        five = specs[_BITS.index(5)]
+        cells = sum(count for use, count in five.devices.items() if use in ("weights", "state"))
+        rows.append((f"`{cell}`", *clocks, len(five.gate_names), f"{cells:,}"))
+    head = ("`cell`", *(f"{bits} bits" for bits in _BITS), "banks", "memristors, without ramps")
+    return markdown(head, rows)
+
+
+def written(text: str) -> str:
+    """``text``, the page, with its table made anew."""
+    if _BEGIN not in text or _END not in text:
+        raise ValueError(f"{PAGE.name}: the marks of the table are gone")
+    pattern = f"{re.escape(_BEGIN)}.*?{re.escape(_END)}"
+    return re.sub(pattern, lambda _: f"{_BEGIN}\n{table()}\n{_END}", text, flags=re.S)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print(table())
