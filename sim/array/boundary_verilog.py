@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The analog boundary in SystemVerilog, from :mod:`crossramp.golden.spec.boundary_wires`: sizes, ports, instances."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from crossramp.golden.spec.boundary_wires import BOUNDARY, SIZES, BoundaryWire
 from crossramp.golden.spec.specification import Specification
@@ -68,16 +68,26 @@ def instance(module: str, name: str, parameters: Mapping[str, object], connectio
     return f"  {module} " + (f"#(\n{given}\n  ) " if given else "") + f"{name} (\n{ports}\n  );\n"
 
 
+def _bytes(numbers: Iterable[int]) -> str:
+    """A Verilog constant with 8 bits for each number, the first one lowest."""
+    data = bytes(numbers) or bytes(1)
+    return f"{8 * len(data)}'h{int.from_bytes(data, 'little'):0{2 * len(data)}x}"
+
+
 def array_instance(spec: Specification) -> str:
     """Verilog of ``crossbar``, an array model in the sizes of ``spec``, on ``clk`` and :func:`boundary_wires`."""
-    bank_ramps = sum(ramp << 8 * bank for bank, ramp in enumerate(spec.ramp_of_gate))
+    banks, lines = spec.gate_names, spec.layout.lines
+    held = sum(1 << bank for bank, gate in enumerate(banks) if gate in spec.layout.held)
     parameters = sizes(spec) | {
         "RAMPS": len(spec.ramps),
         "CALIBRATION_CELLS": spec.calibration_cells,
-        "BANKS": len(spec.gate_names),
-        "RAMP_OF_BANK": f"{8 * len(spec.gate_names)}'h{bank_ramps:0{2 * len(spec.gate_names)}x}",
-        "STATE_COLUMN": spec.bank(spec.state_gate).start,
-        "INPUT_MAX": spec.input_max,
-        "STATE_PULSE_MAX": spec.state_pulse_max,
+        "BANKS": len(banks),
+        "RAMP_OF_BANK": _bytes(spec.ramp_of_gate),
+        "HELD_BANKS": f"{len(banks)}'b{held:0{len(banks)}b}",
+        "LINE_CELLS": len(spec.line_cells),
+        "LINE_OF_CELL": _bytes(lines.index(cell.line) for cell in spec.line_cells),
+        "BANK_OF_CELL": _bytes(banks.index(cell.bank) for cell in spec.line_cells),
+        "FIRST_WINDOW": spec.windows[0],
+        "SECOND_WINDOW": spec.windows[-1],
     }
     return instance("crossramp_crossbar", "crossbar", parameters, {"clk": "clk"} | CONNECTIONS)

@@ -24,11 +24,14 @@ module crossramp_crossbar #(
     parameter CALIBRATION_CELLS = 0,  // of each ramp
     parameter BANKS = 1,  // of UNITS adjacent columns each
     parameter [8*BANKS-1:0] RAMP_OF_BANK = 0,  // 8 bits each, the first bank lowest
-    parameter STATE_COLUMN = 0,  // the first column of the bank with the state cells
+    parameter [BANKS-1:0] HELD_BANKS = 0,  // those that the second reset wire empties
+    parameter LINE_CELLS = 0,  // banks that a line has cells on: UNITS cells each, in the order of state_cells
+    parameter LINE_OF_CELL = 8'h0,  // 8 bits each, the first one lowest
+    parameter BANK_OF_CELL = 8'h0,
     // For device_crossbar.sv, whose integrators forget; not needed here, nor is the pin `state`.
     /* verilator lint_off UNUSEDPARAM */
-    parameter INPUT_MAX = 1,
-    parameter STATE_PULSE_MAX = 1
+    parameter FIRST_WINDOW = 1,
+    parameter SECOND_WINDOW = 1
     /* verilator lint_on UNUSEDPARAM */
 ) (
     input clk,
@@ -48,17 +51,19 @@ module crossramp_crossbar #(
 `else
   real weight[0:ROWS*COLUMNS-1];
 `endif
-  real state_cell[0:UNITS-1];
+  localparam CELLS = LINE_CELLS > 0 ? LINE_CELLS * UNITS : 1;
+  real state_cell[0:CELLS-1];
   real ramp_start[0:RAMPS-1];
   real ramp_step[0:RAMPS*TICKS-1];
   real calibration_cell[0:CALIBRATION-1];
 
-  // Clocks each line was driven in this window, by polarity: bit k of every line's count is in element k.
+  // Clocks each row and line was driven since it counted from zero, by polarity: bit k of every count is in element k.
+  // It counts from zero behind every reset; what a bank brought along that this reset did not empty is in `kept`.
   localparam PLANES = 32;
   localparam NEGATIVE = ROWS;  // where the rows' negative lines begin, behind their positive ones
-  localparam STATE = 2 * ROWS;  // where the state cells' positive lines begin
-  localparam STATE_NEGATIVE = STATE + UNITS;
-  localparam LINES = STATE + 2 * UNITS;
+  localparam STATE = 2 * ROWS;  // where the lines' positive wires begin
+  localparam STATE_NEGATIVE = STATE + STATE_LINES;
+  localparam LINES = STATE + 2 * STATE_LINES;
   reg [LINES-1:0] line_clocks[0:PLANES-1];
   reg [LINES-1:0] carry, was;
   integer planes;  // elements from here on are zero
@@ -66,6 +71,10 @@ module crossramp_crossbar #(
   reg summed;  // value[] belongs to the clocks counted
   reg empty;  // no clock was counted since the reset
   real value[0:COLUMNS-1];
+  localparam KEEPS = RESETS > 1;
+  real kept[0:COLUMNS-1];
+  reg keeping;  // one of them is not zero
+  reg [RESETS-1:0] was_reset;
   real level[0:RAMPS-1];
   real charge;
   reg [TICKS-1:0] expected_tap;  // the one after the tick before
@@ -83,7 +92,7 @@ module crossramp_crossbar #(
   string folder;
   integer stall;
   reg [31:0] random;
-  integer r, u, c, k, b;
+  integer r, u, c, k, b, line;
 
   // ---- content ---------------------------------------------------------------------------------------------------
   // Integers are read as 32-bit words into one array that is long enough for any file.
@@ -135,11 +144,16 @@ module crossramp_crossbar #(
     summed = 0;
     anew = 1;
     empty = 1;
+    keeping = 0;
+    was_reset = 0;
     expected_tap = 1;
     expected = 0;
     planes = PLANES;
     forget;
-    for (c = 0; c < COLUMNS; c = c + 1) value[c] = 0.0;
+    for (c = 0; c < COLUMNS; c = c + 1) begin
+      value[c] = 0.0;
+      kept[c] = 0.0;
+    end
     if (!$value$plusargs("array=%s", folder)) folder = "vectors/array";
     if (!$value$plusargs("array_stall=%d", stall)) stall = 0;
     if (!$value$plusargs("seed=%d", random)) random = 1;
@@ -150,9 +164,9 @@ module crossramp_crossbar #(
 `ifdef __ICARUS__
     k = 0;
     for (r = 0; r < ROWS; r = r + 1) begin
-      for (c = 0; c < UNITS; c = c + 1) begin
-        sums[128*c+:128] = {words[k+3], words[k+2], words[k+1], words[k]};
-        k = k + 4;
+      for (c = 0; c < COLUMNS; c = c + 1) begin
+        sums[32*c+:32] = words[k];
+        k = k + 1;
       end
       weights[r] = sums - ((sums & {COLUMNS{32'h8000_0000}}) << 1);  // a negative one borrows from the next column
     end
@@ -160,8 +174,8 @@ module crossramp_crossbar #(
     for (k = 0; k < ROWS * COLUMNS; k = k + 1) weight[k] = $itor(words[k]);
 `endif
     path = {folder, "/state_cells.hex"};
-    read_integers(UNITS);
-    for (k = 0; k < UNITS; k = k + 1) state_cell[k] = $itor(words[k]);
+    read_integers(LINE_CELLS * UNITS);
+    for (k = 0; k < LINE_CELLS * UNITS; k = k + 1) state_cell[k] = $itor(words[k]);
     path = {folder, "/ramp_start.hex"};
     read_integers(RAMPS);
     for (k = 0; k < RAMPS; k = k + 1) ramp_start[k] = $itor(words[k]);
@@ -194,35 +208,9 @@ module crossramp_crossbar #(
     end
   endtask
 
-  // Bank b, whose ramp is at `charge`: which of its columns in `above` still exceed it.
-  task compare;
+  // What the integrators hold, of the clocks that were counted.
+  task add_up;
     begin
-      k = b * UNITS;
-      for (u = b * UNITS; u < b * UNITS + remaining[b]; u = u + 1) begin
-        c = above[u];
-        if (value[c] > charge) begin
-          if (k == b * UNITS || value[c] < lowest_above) lowest_above = value[c];
-          above[k] = c;
-          k = k + 1;
-        end else exceeds[c] = 1'b0;
-      end
-      remaining[b] = k - b * UNITS;
-      lowest[b] = lowest_above;
-    end
-  endtask
-
-  // ---- the array -------------------------------------------------------------------------------------------------
-  always @(negedge clk) begin
-    if (reset) begin
-      if (!empty) forget;
-      empty = 1;
-      summed = 0;
-    end else if (integrate) begin
-      count;
-      empty = 0;
-      summed = 0;
-    end else if (hold && !summed) begin
-      // The window has closed: add up once what its clocks brought.
 `ifdef __ICARUS__
       sums = 0;
       for (k = planes - 1; k >= 0; k = k - 1) begin
@@ -251,17 +239,71 @@ module crossramp_crossbar #(
         end
       end
 `endif
-      for (u = 0; u < UNITS; u = u + 1) begin
-        driven = 0;
-        for (k = 0; k < planes; k = k + 1) begin
-          if (line_clocks[k][STATE+u]) driven = driven + (1 << k);
-          if (line_clocks[k][STATE_NEGATIVE+u]) driven = driven - (1 << k);
+      for (b = 0; b < LINE_CELLS; b = b + 1) begin
+        line = UNITS * {24'd0, LINE_OF_CELL[8*b+:8]};
+        c = UNITS * {24'd0, BANK_OF_CELL[8*b+:8]};
+        for (u = 0; u < UNITS; u = u + 1) begin
+          driven = 0;
+          for (k = 0; k < planes; k = k + 1) begin
+            if (line_clocks[k][STATE+line+u]) driven = driven + (1 << k);
+            if (line_clocks[k][STATE_NEGATIVE+line+u]) driven = driven - (1 << k);
+          end
+          if (driven != 0) value[c+u] = value[c+u] + $itor(driven) * state_cell[b*UNITS+u];
         end
-        if (driven != 0) value[STATE_COLUMN+u] = value[STATE_COLUMN+u] + $itor(driven) * state_cell[u];
       end
+      if (KEEPS && keeping) for (c = 0; c < COLUMNS; c = c + 1) value[c] = value[c] + kept[c];
+    end
+  endtask
+
+  // A reset of some banks: the others keep what they hold, and the count starts anew for all.
+  task keep;
+    begin
+      if (!summed) add_up;
+      keeping = 0;
+      for (b = 0; b < BANKS; b = b + 1)
+        for (c = b * UNITS; c < b * UNITS + UNITS; c = c + 1) begin
+          kept[c] = (HELD_BANKS[b] ? reset[RESETS-1] : reset[0]) ? 0.0 : value[c];
+          if (kept[c] != 0.0) keeping = 1;
+        end
+    end
+  endtask
+
+  // Bank b, whose ramp is at `charge`: which of its columns in `above` still exceed it.
+  task compare;
+    begin
+      k = b * UNITS;
+      for (u = b * UNITS; u < b * UNITS + remaining[b]; u = u + 1) begin
+        c = above[u];
+        if (value[c] > charge) begin
+          if (k == b * UNITS || value[c] < lowest_above) lowest_above = value[c];
+          above[k] = c;
+          k = k + 1;
+        end else exceeds[c] = 1'b0;
+      end
+      remaining[b] = k - b * UNITS;
+      lowest[b] = lowest_above;
+    end
+  endtask
+
+  // ---- the array -------------------------------------------------------------------------------------------------
+  always @(negedge clk) begin
+    if (reset != 0) begin
+      if (KEEPS && (!empty || (keeping && reset != was_reset))) keep;
+      if (!empty) forget;
+      empty = 1;
+      summed = 0;
+    end else if (integrate) begin
+      count;
+      empty = 0;
+      summed = 0;
+    end else if (hold && !summed) begin
+      // The window has closed.
+      add_up;
       summed = 1;
       anew = 1;
     end
+
+    if (KEEPS) was_reset = reset;
 
     if (ramp_reset) begin
       expected_tap = 1;

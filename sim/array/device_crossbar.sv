@@ -23,9 +23,12 @@ module crossramp_crossbar #(
     parameter CALIBRATION_CELLS = 0,  // of each ramp
     parameter BANKS = 1,  // of UNITS adjacent columns each
     parameter [8*BANKS-1:0] RAMP_OF_BANK = 0,  // 8 bits each, the first bank lowest
-    parameter STATE_COLUMN = 0,  // the first column of the bank with the state cells
-    parameter INPUT_MAX = 1,  // clocks of the first conversion's window
-    parameter STATE_PULSE_MAX = 1  // of the second's
+    parameter [BANKS-1:0] HELD_BANKS = 0,  // those that the second reset wire empties
+    parameter LINE_CELLS = 0,  // banks that a line has cells on: UNITS cells each, in the order of state_cells
+    parameter LINE_OF_CELL = 8'h0,  // 8 bits each, the first one lowest
+    parameter BANK_OF_CELL = 8'h0,
+    parameter FIRST_WINDOW = 1,  // clocks of the first conversion's window
+    parameter SECOND_WINDOW = 1  // of the second's
 ) (
     input clk,
 `include "array_ports.svh"
@@ -35,6 +38,7 @@ module crossramp_crossbar #(
   localparam DECISIONS = COLUMNS + (RAMPS * TICKS + 3) / 4 * 4;
   localparam COMMON = DECISIONS + TICKS * COLUMNS;
   localparam QUANTILES = 32768;
+  localparam STATE_COLUMN = UNITS * BANK_OF_CELL[7:0];
 
   // ---- the instance: MAC units -----------------------------------------------------------------------------------
   real weight[0:ROWS*COLUMNS-1];
@@ -42,10 +46,10 @@ module crossramp_crossbar #(
   real ramp_start[0:RAMPS-1];
   real ramp_step[0:RAMPS*TICKS-1];
   real calibration_cell[0:CALIBRATION-1];
-  real window[0:INPUT_MAX-1];
-  real state_window[0:STATE_PULSE_MAX-1];
-  real limit[0:INPUT_MAX-1];
-  real state_limit[0:STATE_PULSE_MAX-1];
+  real window[0:FIRST_WINDOW-1];
+  real state_window[0:SECOND_WINDOW-1];
+  real limit[0:FIRST_WINDOW-1];
+  real state_limit[0:SECOND_WINDOW-1];
   real variance[0:ROWS*COLUMNS-1];
   real state_variance[0:UNITS-1];
   real common_variance[0:ROWS-1];
@@ -86,7 +90,7 @@ module crossramp_crossbar #(
 
   // ---- content ---------------------------------------------------------------------------------------------------
   // Words of 64 bits, most significant byte first: their number, then the doubles in the order of the reads below.
-  localparam WORDS = 4 + 2 * (ROWS * COLUMNS + UNITS + RAMPS * TICKS + INPUT_MAX + STATE_PULSE_MAX) + RAMPS
+  localparam WORDS = 4 + 2 * (ROWS * COLUMNS + UNITS + RAMPS * TICKS + FIRST_WINDOW + SECOND_WINDOW) + RAMPS
       + RAMPS * CALIBRATION_CELLS + ROWS + 3 * COLUMNS + TICKS + QUANTILES;
   reg [63:0] words[0:WORDS-1];
   integer file, found, position;
@@ -141,10 +145,10 @@ module crossramp_crossbar #(
     for (k = 0; k < RAMPS; k = k + 1) ramp_start[k] = take(0);
     for (k = 0; k < RAMPS * TICKS; k = k + 1) ramp_step[k] = take(0);
     for (k = 0; k < RAMPS * CALIBRATION_CELLS; k = k + 1) calibration_cell[k] = take(0);
-    for (k = 0; k < INPUT_MAX; k = k + 1) window[k] = take(0);
-    for (k = 0; k < STATE_PULSE_MAX; k = k + 1) state_window[k] = take(0);
-    for (k = 0; k < INPUT_MAX; k = k + 1) limit[k] = take(0);
-    for (k = 0; k < STATE_PULSE_MAX; k = k + 1) state_limit[k] = take(0);
+    for (k = 0; k < FIRST_WINDOW; k = k + 1) window[k] = take(0);
+    for (k = 0; k < SECOND_WINDOW; k = k + 1) state_window[k] = take(0);
+    for (k = 0; k < FIRST_WINDOW; k = k + 1) limit[k] = take(0);
+    for (k = 0; k < SECOND_WINDOW; k = k + 1) state_limit[k] = take(0);
     row_noise = 0;
     for (k = 0; k < ROWS * COLUMNS; k = k + 1) begin
       variance[k] = take(0);
@@ -252,11 +256,11 @@ module crossramp_crossbar #(
         for (u = 0; u < UNITS; u = u + 1) state_clocks[u] = state_clocks[u] + state_pos[u] - state_neg[u];
       // A window that is too long goes on as its last clock.
       if (state) begin
-        k = clocks < STATE_PULSE_MAX ? clocks : STATE_PULSE_MAX - 1;
+        k = clocks < SECOND_WINDOW ? clocks : SECOND_WINDOW - 1;
         gain = state_window[k];
         most = state_limit[k];
       end else begin
-        k = clocks < INPUT_MAX ? clocks : INPUT_MAX - 1;
+        k = clocks < FIRST_WINDOW ? clocks : FIRST_WINDOW - 1;
         gain = window[k];
         most = limit[k];
       end

@@ -13,17 +13,19 @@ RULES = {
     "unknown_value": "a pin is X or Z",
     "integrate_in_ramp": "integrate is high together with hold, ramp_reset or tick",
     "reset_in_conversion": "reset is high together with integrate or hold",
-    "no_phase": "none of reset, integrate and hold is high: the integrators float",
+    "no_phase": "none of reset, integrate and hold is high: the integrators float; or a held bank's, outside its step",
     "reset_too_short": "a window opens after fewer than 3 clocks of reset",
+    "held_reset": "banks that hold their charge are reset between a step's two conversions",
     "ready_ignored": "a window, a ramp or a tick begins although ready was low on the clock before",
-    "conversion_order": "conversions do not alternate: gates, state, gates, state",
-    "window_length": "a window is not input_max (of the state: state_pulse_max) clocks long",
+    "conversion_order": "state is not low in each first conversion of a step and high in each second one",
+    "window_length": "a window is not as long as the longest pulse of what its conversion drives",
     "window_without_hold": "a window closes and hold does not follow at once",
-    "pulse_outside_window": "a row or a state cell is driven while integrate is low",
-    "pulse_both_polarities": "a line is driven with both polarities at once",
+    "pulse_outside_window": "a row or a line is driven while integrate is low",
+    "pulse_both_polarities": "a row or a line is driven with both polarities at once",
     "pulse_not_from_start": "a pulse rises after the first clock of its window",
-    "state_pulse_in_first_conversion": "a state cell is driven while state is low",
-    "row_pulse_in_second_conversion": "a row is driven while state is high",
+    "pulse_too_long": "a row or a line is driven for more clocks than its largest pulse code",
+    "row_not_driven": "a row is driven in a conversion that does not drive it",
+    "line_not_driven": "a line is driven in a conversion that does not drive it",
     "hold_without_window": "hold rises and no window closed on that clock",
     "hold_dropped": "hold falls before the last tick's comparators are latched",
     "state_changes": "state changes within window, hold and ramp, or is high outside",
@@ -38,6 +40,15 @@ RULES = {
     "ramp_pauses": "after a tick's comparators are latched, neither the next tick nor the end of hold follows at once",
     "calibration_changes": "the calibration cells change within hold and ramp",
 }
+
+
+def driven_pins(spec: Specification, conversion: int) -> tuple[int, int]:
+    """The rows and the wires of lines that a conversion may drive: bit r is row r, bit w is wire w."""
+    cell = spec.layout
+    rows = [spec.rows_of(group) for group in cell.row_groups if cell.driven_value(group, conversion)]
+    lines = [spec.wires_of(line) for line in cell.lines if cell.driven_value(line, conversion)]
+    masks = [sum((1 << part.stop) - (1 << part.start) for part in parts) for parts in (rows, lines)]
+    return masks[0], masks[1]
 
 
 class ProtocolError(CrossrampError, AssertionError):
@@ -81,6 +92,7 @@ class ProtocolChecker:
     def __init__(self, spec: Specification, *, strict: bool = True):
         self.spec = spec
         self.strict = strict
+        self._driven = [driven_pins(spec, k) for k in range(len(spec.conversions))]
         self.violations: list[Violation] = []
         self.clocks = 0
         self.conversions = 0
@@ -92,7 +104,7 @@ class ProtocolChecker:
         self._was["ready"] = 1
         self._lines = dict.fromkeys(("row_pos", "row_neg", "state_pos", "state_neg"), 0)
         self._resets = self._window = self._holds = self._ticks = 0
-        self._pending = False
+        self._pending = self._keeping = False
         self._second = 0
 
     def clock(self, pins, ready: int):
@@ -149,43 +161,59 @@ class ProtocolChecker:
         ramping = now["ramp_reset"] or tick
         rule("integrate_in_ramp", integrate and (hold or ramping))
         rule("reset_in_conversion", reset and (integrate or hold))
-        rule("no_phase", not (reset or integrate or hold or ramping))
+        # Between the conversions of a step, banks that hold have no phase: their integrators keep their value.
+        keeping = self._keeping and not self._is_over(now)
+        needed = 1 if keeping else (1 << self.spec.reset_groups) - 1
+        rule("no_phase", reset & needed != needed and not (integrate or hold or ramping), f"reset is {reset:#b}")
+        rule("held_reset", keeping and reset >> 1 and not (integrate or hold))
         self._check_window(now, rule)
         self._check_pulses(now, rule)
         self._check_hold(now, rule)
         self._check_ramp(now, rule)
         return broken
 
+    def _is_over(self, now) -> bool:
+        """Whether the second conversion of a step ended with the clock before."""
+        return bool(self._was["hold"] and self._was["state"] and not now["hold"])
+
+    def _conversion(self, state: int) -> int:
+        """The number of the conversion that ``state`` shows, within its step."""
+        return min(state, len(self.spec.windows) - 1)
+
     def _check_window(self, now, rule):
         was, spec = self._was, self.spec
         if now["integrate"]:
             if not was["integrate"]:
                 rule("reset_too_short", self._resets < 3, f"{self._resets} clocks")
-                rule("ready_ignored", was["reset"] and not was["ready"], "window")
+                rule("ready_ignored", was["reset"] & 1 and not was["ready"], "window")
                 rule("conversion_order", now["state"] != self._second, f"state is {now['state']}")
                 self._window = 0
             self._window += 1
-            longest = spec.state_pulse_max if now["state"] else spec.input_max
+            longest = spec.windows[self._conversion(now["state"])]
             rule("window_length", self._window > longest, f"more than {longest} clocks")
         elif was["integrate"]:
-            expected = spec.state_pulse_max if was["state"] else spec.input_max
+            expected = spec.windows[self._conversion(was["state"])]
             rule("window_length", self._window != expected, f"{self._window} clocks; expected {expected}")
             rule("window_without_hold", not now["hold"])
 
     def _check_pulses(self, now, rule):
-        lines = self._lines
-        rows, cells = now["row_pos"] | now["row_neg"], now["state_pos"] | now["state_neg"]
+        spec, before = self.spec, self._lines
+        rows, lines = now["row_pos"] | now["row_neg"], now["state_pos"] | now["state_neg"]
         for pos, neg in (("row_pos", "row_neg"), ("state_pos", "state_neg")):
             both = now[pos] & now[neg]
             rule("pulse_both_polarities", both, f"{pos} and {neg}, lines {both:#x}")
         if not now["integrate"]:
-            rule("pulse_outside_window", rows or cells, f"rows {rows:#x}, state cells {cells:#x}")
+            rule("pulse_outside_window", rows or lines, f"rows {rows:#x}, lines {lines:#x}")
             return
-        rule("state_pulse_in_first_conversion", cells and not now["state"], f"state cells {cells:#x}")
-        rule("row_pulse_in_second_conversion", rows and now["state"], f"rows {rows:#x}")
+        number = self._conversion(now["state"])
+        driven_rows, driven_lines = self._driven[number]
+        for name, idle in (("row", rows & ~driven_rows), ("line", lines & ~driven_lines)):
+            rule(f"{name}_not_driven", idle, f"{name}s {idle:#x}, conversion {number + 1}")
+        for name, driven, longest in (("rows", rows, spec.input_max), ("lines", lines, spec.state_pulse_max)):
+            rule("pulse_too_long", driven and self._window > longest, f"{name} {driven:#x}, clock {self._window}")
         if self._was["integrate"]:
-            for name, before in lines.items():
-                rises = now[name] & ~before
+            for name, lately in before.items():
+                rises = now[name] & ~lately
                 rule("pulse_not_from_start", rises, f"{name}, lines {rises:#x}, clock {self._window} of the window")
 
     def _check_hold(self, now, rule):
@@ -231,7 +259,11 @@ class ProtocolChecker:
             self._pending = False
             if self._ticks == self.spec.ticks:
                 self.conversions += 1
-                self._second = 1 - now["state"]
-        self._resets = self._resets + 1 if now["reset"] else 0
+                self._second = int(len(self.spec.conversions) == 2 and not now["state"])
+        if now["integrate"] and not now["state"]:
+            self._keeping = self.spec.reset_groups == 2
+        elif self._is_over(now):
+            self._keeping = False
+        self._resets = self._resets + 1 if now["reset"] & 1 else 0
         self._was = {name: now[name] for name in self._was if name != "ready"} | {"ready": ready}
         self._lines = {name: now[name] for name in self._lines}

@@ -17,9 +17,18 @@
 /* verilator lint_off DECLFILENAME */  // modules begin with crossramp_, files do not
 
 module crossramp_protocol #(
+    /* verilator lint_off UNUSEDPARAM */
 `include "boundary_sizes.svh"
-    parameter INPUT_MAX = 1,  // clocks of the first conversion's window
-    parameter STATE_PULSE_MAX = 1,  // of the second's
+    /* verilator lint_on UNUSEDPARAM */
+    parameter CONVERSIONS = 1,  // of a step
+    parameter FIRST_WINDOW = 1,  // clocks of the first conversion's window
+    parameter SECOND_WINDOW = 1,  // of the second's; where there is one conversion, these are those of the first
+    parameter [ROWS-1:0] FIRST_ROWS = {ROWS{1'b0}},  // which rows the first conversion may drive
+    parameter [ROWS-1:0] SECOND_ROWS = {ROWS{1'b0}},
+    parameter [STATE_LINES-1:0] FIRST_LINES = {STATE_LINES{1'b0}},  // and which wires of lines
+    parameter [STATE_LINES-1:0] SECOND_LINES = {STATE_LINES{1'b0}},
+    parameter LONGEST_ROW = 1,  // clocks of a row's longest pulse
+    parameter LONGEST_LINE = 1,
     parameter SETTLE_CLOCKS = 1  // of hold, before the first tick
 ) (
     input clk,
@@ -31,16 +40,18 @@ module crossramp_protocol #(
 `include "checker_ports.svh"
     /* verilator lint_on UNUSEDSIGNAL */
 );
-  localparam LONGEST = INPUT_MAX > STATE_PULSE_MAX ? INPUT_MAX : STATE_PULSE_MAX;
+  localparam LONGEST = FIRST_WINDOW > SECOND_WINDOW ? FIRST_WINDOW : SECOND_WINDOW;
+  localparam HELD = RESETS > 1;  // some banks hold their charge between the conversions of a step
 
   // Of the clock before.
   reg was_reset, was_integrate, was_hold, was_ready, was_state;
   reg [ROWS-1:0] was_row_pos, was_row_neg;
-  reg [UNITS-1:0] was_state_pos, was_state_neg;
+  reg [STATE_LINES-1:0] was_state_pos, was_state_neg;
   reg [TICKS-1:0] was_tap;
   reg [CALIBRATION-1:0] was_calibration;
   // Of the conversion under way.
   integer resets;  // at most 3
+  reg keeping;  // such banks keep what the first window has brought
   integer window;  // at most LONGEST + 1
   integer holds;  // at most SETTLE_CLOCKS
   integer ticks;  // at most TICKS + 1
@@ -62,6 +73,10 @@ module crossramp_protocol #(
 `endif
 
   // What is wide is looked at in the phase that needs it: the checker runs on every clock of bulk simulations.
+  wire emptied = reset[0];
+  wire held_emptied = HELD && reset[RESETS-1];
+  wire over = was_hold && was_state && !hold;  // the second conversion of a step
+  wire kept = keeping && !over;
   wire driven = (row_pos | row_neg) != 0 || (state_pos | state_neg) != 0;
 `include "unknown.svh"
 `include "checker_state_values.svh"
@@ -80,6 +95,7 @@ module crossramp_protocol #(
       was_tap = 0;
       was_calibration = 0;
       resets = 0;
+      keeping = 0;
       window = 0;
       holds = 0;
       ticks = 0;
@@ -96,11 +112,13 @@ module crossramp_protocol #(
 
   task check;
     begin
-      if (!(reset || integrate || hold || ramp_reset || tick)) now[NO_PHASE] = 1;
+      if (!(integrate || hold || ramp_reset || tick))
+        now[NO_PHASE] = !emptied || (HELD && !kept && !held_emptied);
+      if (HELD && !integrate && !hold) now[HELD_RESET] = kept && held_emptied;
       if (integrate) check_window;
       else begin
         if (was_integrate) begin
-          now[WINDOW_LENGTH] = window != (was_state ? STATE_PULSE_MAX : INPUT_MAX);
+          now[WINDOW_LENGTH] = window != (was_state ? SECOND_WINDOW : FIRST_WINDOW);
           now[WINDOW_WITHOUT_HOLD] = !hold;
         end
         if (driven) check_stray;
@@ -121,7 +139,7 @@ module crossramp_protocol #(
   task check_window;
     begin
       now[INTEGRATE_IN_RAMP] = hold || ramp_reset || tick;
-      if (reset) now[RESET_IN_CONVERSION] = 1;
+      if (emptied || held_emptied) now[RESET_IN_CONVERSION] = 1;
       if (!was_integrate) begin
         now[RESET_TOO_SHORT] = resets < 3;
         now[READY_IGNORED] = was_reset && !was_ready;
@@ -133,10 +151,17 @@ module crossramp_protocol #(
         if (state != was_state) now[STATE_CHANGES] = 1;
       end
       if (window <= LONGEST) window = window + 1;
-      now[WINDOW_LENGTH] = window > (state ? STATE_PULSE_MAX : INPUT_MAX);
+      now[WINDOW_LENGTH] = window > (state ? SECOND_WINDOW : FIRST_WINDOW);
       now[PULSE_BOTH_POLARITIES] = (row_pos & row_neg) != 0 || (state_pos & state_neg) != 0;
-      if (state) now[ROW_PULSE_IN_SECOND_CONVERSION] = (row_pos | row_neg) != 0;
-      else now[STATE_PULSE_IN_FIRST_CONVERSION] = (state_pos | state_neg) != 0;
+      if (state) begin
+        now[ROW_NOT_DRIVEN] = ((row_pos | row_neg) & ~SECOND_ROWS) != 0;
+        now[LINE_NOT_DRIVEN] = ((state_pos | state_neg) & ~SECOND_LINES) != 0;
+      end else begin
+        now[ROW_NOT_DRIVEN] = ((row_pos | row_neg) & ~FIRST_ROWS) != 0;
+        now[LINE_NOT_DRIVEN] = ((state_pos | state_neg) & ~FIRST_LINES) != 0;
+      end
+      if (window > LONGEST_ROW && (row_pos | row_neg) != 0) now[PULSE_TOO_LONG] = 1;
+      if (window > LONGEST_LINE && (state_pos | state_neg) != 0) now[PULSE_TOO_LONG] = 1;
       was_row_pos = row_pos;
       was_row_neg = row_neg;
       was_state_pos = state_pos;
@@ -153,7 +178,7 @@ module crossramp_protocol #(
 
   task check_ramp;
     begin
-      if (reset) now[RESET_IN_CONVERSION] = 1;
+      if (emptied || held_emptied) now[RESET_IN_CONVERSION] = 1;
       if (!was_hold) begin
         now[HOLD_WITHOUT_WINDOW] = !was_integrate;
         holds = 0;
@@ -187,13 +212,17 @@ module crossramp_protocol #(
           pending = 0;
           if (ticks == TICKS) begin
             conversions = conversions + 1;
-            second = !state;
+            second = CONVERSIONS > 1 && !state;
           end
         end
       end else pending = 0;
-      if (!reset) resets = 0;
+      if (!emptied) resets = 0;
       else if (resets < 3) resets = resets + 1;
-      was_reset = reset;
+      if (HELD) begin
+        if (integrate && !state) keeping = 1;
+        else if (over) keeping = 0;
+      end
+      was_reset = emptied;
       was_integrate = integrate;
       was_hold = hold;
       was_ready = ready;

@@ -6,7 +6,7 @@ from crossramp.golden.spec.specification import Specification
 
 from ..array.boundary_verilog import CONNECTIONS, LISTS, instance, sizes
 from ..tools.sources import completed
-from .protocol import RULES
+from .protocol import RULES, driven_pins
 
 #: Where the checker is.
 CHECKER = "protocol.sv"
@@ -15,7 +15,9 @@ CHECKER = "protocol.sv"
 #: The checker's state by name, and the bits of each: proofs read it from the outputs ``state_NAME``.
 STATE = {
     **dict.fromkeys(("resets", "window", "holds", "ticks"), 32),
-    **dict.fromkeys(("pending", "second", "was_reset", "was_integrate", "was_hold", "was_ready", "was_state"), 1),
+    **dict.fromkeys(
+        ("pending", "keeping", "second", "was_reset", "was_integrate", "was_hold", "was_ready", "was_state"), 1
+    ),
 }
 
 
@@ -71,9 +73,19 @@ def checker_source() -> str:
 
 def checker_parameters(spec: Specification) -> dict[str, int]:
     """The parameters of the checker for ``spec``."""
+    (first_rows, first_lines), (second_rows, second_lines) = (
+        driven_pins(spec, k) for k in (0, len(spec.conversions) - 1)
+    )
     return sizes(spec) | {
-        "INPUT_MAX": spec.input_max,
-        "STATE_PULSE_MAX": spec.state_pulse_max,
+        "CONVERSIONS": len(spec.conversions),
+        "FIRST_WINDOW": spec.windows[0],
+        "SECOND_WINDOW": spec.windows[-1],
+        "FIRST_ROWS": first_rows,
+        "SECOND_ROWS": second_rows,
+        "FIRST_LINES": first_lines,
+        "SECOND_LINES": second_lines,
+        "LONGEST_ROW": spec.input_max,
+        "LONGEST_LINE": spec.state_pulse_max,
         "SETTLE_CLOCKS": spec.settle_clocks,
     }
 
@@ -84,4 +96,8 @@ def checker_instance(spec: Specification) -> str:
     Its outputs are connected to ``broken`` and ``conversions``, 32 bits each.
     """
     others = {name: name for name in ("clk", "rst", "broken", "conversions")}
-    return instance("crossramp_protocol", "protocol", checker_parameters(spec), others | CONNECTIONS)
+    parameters: dict[str, object] = dict(checker_parameters(spec))
+    for name, bits in (("ROWS", spec.rows), ("LINES", max(spec.state_lines, 1))):
+        for mask in (f"FIRST_{name}", f"SECOND_{name}"):
+            parameters[mask] = f"{bits}'h{parameters[mask]:x}"
+    return instance("crossramp_protocol", "protocol", parameters, others | CONNECTIONS)

@@ -86,7 +86,65 @@ SPECS = {
         state_pulse_bits=10,
         head_weight_bits=16,
     ),
+    # Rows that the second conversion alone drives, on a bank that holds.
+    "gru": Specification(
+        cell="gru",
+        inputs=3,
+        units=5,
+        classes=3,
+        lanes=2,
+        adc_bits=4,
+        input_bits=4,
+        weight_bits=4,
+        calibration_cells=2,
+        latch="first_trip",
+        readout="last",
+    ),
+    # A line on a bank that holds, and a ramp of its own for a linear bank.
+    "gru_after": Specification(
+        cell="gru_reset_after",
+        inputs=4,
+        units=4,
+        classes=3,
+        lanes=3,
+        adc_bits=4,
+        input_bits=4,
+        weight_bits=4,
+        calibration_cells=1,
+        settle_clocks=2,
+        readout="step",
+        comparator_registers=1,
+    ),
+    # Trained cells on two lines, with rows in the same window that are shorter.
+    "peephole": Specification(
+        cell="lstm_peephole",
+        inputs=2,
+        units=5,
+        classes=2,
+        lanes=2,
+        adc_bits=3,
+        input_bits=3,
+        weight_bits=4,
+        state_pulse_bits=5,
+        calibration_cells=1,
+    ),
+    # One conversion a step, and a projection.
+    "rnn": Specification(
+        cell="rnn_tanh",
+        inputs=3,
+        units=5,
+        classes=3,
+        lanes=2,
+        adc_bits=4,
+        input_bits=4,
+        weight_bits=4,
+        calibration_cells=1,
+        projection=3,
+    ),
 }
+
+CELLS = ("gru", "gru_after", "peephole", "rnn")
+"""Those of :data:`SPECS` whose cell is not the LSTM."""
 
 
 def network_of(name: str, seed: int) -> Network:
@@ -100,10 +158,11 @@ def network_of(name: str, seed: int) -> Network:
     # Not spread evenly: sums of many rows would only saturate.
     weights = np.rint(rng.normal(0, spec.weight_max / 2, (spec.rows, spec.columns)))
     drawn = Weights(
-        np.clip(weights, -spec.weight_max, spec.weight_max).astype(np.int64),
+        np.clip(weights, -spec.weight_max, spec.weight_max).astype(np.int64) * spec.placed,
         draw(spec.head_weight_max, spec.classes, spec.hidden),
         draw(spec.head_bias_max, spec.classes),
         draw(spec.head_weight_max, spec.projection, spec.units) if spec.projection else None,
+        draw(spec.weight_max, spec.trained_lines, spec.units) if spec.trained_lines else None,
     )
     return Network(spec, drawn)
 

@@ -18,7 +18,7 @@ from crossramp.sim.tools.simulators import SimulationError
 
 from tests.support.bare_verilog import strip_initial
 from tests.support.comparison import compared
-from tests.support.designs import SPECS, network_of, utterances_of
+from tests.support.designs import CELLS, SPECS, network_of, utterances_of
 
 NETWORK_SEED = 1
 
@@ -35,6 +35,8 @@ LENGTHS = {
     ("text", "icarus"): (6, 1, 2),
     ("projected", "icarus"): (6, 1, 2),
     ("projected", "verilator"): (40, 1, 7),
+    **{(cell, "icarus"): (6, 1, 2) for cell in CELLS},
+    **{(cell, "verilator"): (40, 1, 7) for cell in CELLS},
 }
 
 
@@ -55,9 +57,9 @@ def test_every_value(name, simulator, seed, models):
         board = compared(network, batches, result)
         board.check()
         steps = sum(lengths)
-        assert board.compared["codes"] == steps * spec.columns
+        assert board.compared["codes"] == steps * len(spec.conversions[0]) * spec.units
         assert result.violations == ()
-        assert result.conversions == 2 * steps
+        assert result.conversions == len(spec.conversions) * steps
         if not pauses:
             assert result.clocks_per_step == spec.clocks_per_step
             assert result.pauses == dict.fromkeys(PAUSES, 0)
