@@ -9,7 +9,7 @@ from crossramp.golden.network.integers import exact_matmul, round_shift, saturat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.reference_lstm import rounded
+from tests.support.references.exact_numbers import rounded
 
 
 @given(st.integers(-(2**50), 2**50), st.integers(0, 60))

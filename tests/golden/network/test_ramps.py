@@ -11,7 +11,7 @@ from crossramp.golden.spec.activations import REGISTRY, Activation, activation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support import reference_lstm as reference
+from tests.support.references import exact_numbers as reference
 from tests.support.strategies import gate_activations, specifications
 
 EVERY = [(name, bits) for name in REGISTRY for bits in range(2, 9)]

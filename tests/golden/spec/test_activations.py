@@ -8,7 +8,7 @@ from crossramp.golden.spec.activations import REGISTRY, Activation, activation, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import reference_lstm as reference
+from tests.support.references import exact_numbers as reference
 
 NAMES = sorted(REGISTRY)
 

@@ -17,7 +17,7 @@ from crossramp.golden.spec.specification import Specification
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import reference_lstm as reference
+from tests.support.references import exact_numbers as reference
 from tests.support.strategies import network_of, seeds, specifications
 
 DEMO = Specification(inputs=40, units=32, classes=12)

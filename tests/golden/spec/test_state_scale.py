@@ -16,7 +16,7 @@ from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning, topmost_argument
 from hypothesis import given, settings
 
-from tests.support import reference_lstm as reference
+from tests.support.references import exact_numbers as reference
 from tests.support.strategies import specifications
 
 SIZES = {"inputs": 3, "units": 2, "classes": 2}
