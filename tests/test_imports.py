@@ -23,7 +23,17 @@ ALLOWED = {
 #: Rooms of a package, each of which may import only those before it. cli's top is :mod:`crossramp.cli` itself.
 ROOMS = {
     "golden": (
-        *("common", "spec", "inputs", "network", "link", "analog.technologies", "analog.conversion", "analog.chip"),
+        *(
+            "common",
+            "cell",
+            "spec",
+            "inputs",
+            "network",
+            "link",
+            "analog.technologies",
+            "analog.conversion",
+            "analog.chip",
+        ),
         *("analog.cells", "analog.fast"),
     ),
     "rtl": ("common", "macro", "network", "link", "emulation", "verilog"),
