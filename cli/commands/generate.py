@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     files = generate(model, Path(args.output), wanted, args.force)
     spec = model.spec
     cells = technology or unnamed()
-    caution = below_window(cells, spec, model.weights.macro)
+    caution = below_window(cells, spec, model.weights)
     if caution is not None:
         LOGGER.warning("%s", caution)
     if args.json:

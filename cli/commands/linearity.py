@@ -139,7 +139,7 @@ def _macros(args) -> tuple[Model | None, list[tuple[Specification, np.ndarray]]]
             what = " ".join(args.activation) or f"--bits {args.bits}"
             raise UserError(f"{what} and --model {args.model} exclude each other; leave one out")
         model = load_model(args.model)
-        return model, [(model.spec, model.weights.macro)]
+        return model, [(model.spec, model.weights)]
     names = args.activation or ["sigmoid", "tanh"]
     if "all" in names:
         names = list(REGISTRY)

@@ -78,7 +78,7 @@ def to_toml(tech: Technology) -> str:
 def consequences(tech: Technology, model: Model) -> list[tuple[str, float, str, str]]:
     """What the constants come to for a model: (name, value, unit, meaning)."""
     spec = model.spec
-    array = sample(tech, spec, model.weights.macro, 1, switches=frozenset())
+    array = sample(tech, spec, model.weights, 1, switches=frozenset())
     volts = array.volts_per_mac
     found = [
         ("mac", volts, "V", "of one MAC unit at an integrator"),

@@ -39,7 +39,7 @@ class Given:
         from crossramp.golden.analog.cells.conductance_tables import load_conductances
         from crossramp.golden.analog.cells.targets import gains, warning
 
-        spec, weights = model.spec, model.weights.macro
+        spec, weights = model.spec, model.weights
         cells = load_conductances(files, spec, technology, weights, g_max)
         found = gains(cells, technology, spec, weights)
         return cls(cells, files, found, warning(cells, found, technology))
@@ -111,9 +111,7 @@ def given_at(args: argparse.Namespace, arrays: Iterable[tuple[Technology, Networ
     files, g_max = files_of(args)
     found, known = [], {}
     for technology, network in arrays if files else ():
-        made = [
-            origin(kind, network.spec, technology, network.weights.macro)["targets"] for kind in ("weights", "ramps")
-        ]
+        made = [origin(kind, network.spec, technology, network.weights)["targets"] for kind in ("weights", "ramps")]
         key = (technology.name, network.spec.content_hash, *made)
         if key not in known:
             known[key] = Given.of(files, technology, network, g_max)

@@ -59,7 +59,7 @@ class Devices:
         from crossramp.golden.analog.chip.sampling import sample
 
         options = {"switches": self.switches, "conductances": self.conductances}
-        return sample(self.technology, model.spec, model.weights.macro, self.seed, **options)
+        return sample(self.technology, model.spec, model.weights, self.seed, **options)
 
     def instance(self, model: Model) -> DeviceInstance:
         """The same in MAC units, as golden model and array models compute with it."""

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 from crossramp.golden.analog.cells.conductance_window import G_MAX, G_MIN
 from crossramp.golden.analog.cells.origin import lines, origin
+from crossramp.golden.analog.cells.table_names import line_cell_names, reference_names, row_names
 from crossramp.golden.analog.cells.targets import targets
 from crossramp.golden.analog.chip.given_cells import Conductances
-from crossramp.golden.analog.chip.sampling import Ramps, nominal_ramps
+from crossramp.golden.analog.chip.sampling import Ramps, nominal_ramps, places_of
 from crossramp.golden.analog.technologies.technology import Technology, load
+from crossramp.golden.network.array_protocol import array_levels
 from crossramp.golden.network.model_file import Model
-from crossramp.golden.spec.specification import Specification
 
 #: Constants of the window that is written for where no technology is named; all others are those of BASE.
 UNNAMED = {"cell.g_min": G_MIN, "cell.g_max": G_MAX, "ramp.pairs": 0.0, "ramp.full_scale": 1.0}
@@ -53,12 +54,12 @@ def write_ramps(path: Path, model: Model, technology: Technology) -> None:
     the ramp together to where its first tick begins.
     """
     spec, unit = model.spec, _unit(technology)
-    ramps, cells = nominal_ramps(technology, spec), targets(technology, spec, model.weights.macro)
+    ramps, cells = nominal_ramps(technology, spec), targets(technology, spec, model.weights)
     paired = cells.calibration_negative is not None or cells.ramp_negative is not None
     names = [f"conductance_{suffix}{unit}" for suffix in (("pos_", "neg_") if paired else ("",))]
     volts = technology["integrator.swing"] / np.abs(ramps.thresholds).max()
     with path.open("w", newline="", encoding="utf-8") as file:
-        file.write(lines(origin("ramps", spec, technology, model.weights.macro)))
+        file.write(lines(origin("ramps", spec, technology, model.weights)))
         writer = csv.DictWriter(file, (*_RAMP_TEXTS, *names), restval="", lineterminator="\n")
         writer.writeheader()
         for index, act in enumerate(spec.ramps):
@@ -103,13 +104,14 @@ def _arrays(cells: Conductances, name: str) -> list[np.ndarray]:
 
 
 def write_conductances(path: Path, model: Model, technology: Technology) -> None:
-    """One row a pair of cells: the weights, row by row, then the state cells on the columns of bank g.
+    """One row a pair of cells: the weights that there are, row by row, then the cells of the lines.
 
-    Single-ended, a weight is one cell, and each row has one more line, of its reference cell.
+    Single-ended, a weight is one cell, and each row has one more line for each of its reference cells.
     """
     spec, unit = model.spec, _unit(technology)
-    cells = targets(technology, spec, model.weights.macro)
-    shared = technology.pair == "single-ended"
+    cells = targets(technology, spec, model.weights)
+    _, line_levels = array_levels(spec, model.weights)
+    shared, (_, places) = technology.pair == "single-ended", places_of(spec, technology)
     columns = [f"{c},{spec.bank_of_column(c)},{spec.unit_of_column(c)}" for c in range(spec.columns)]
     texts = {}  # few conductances occur, so that their text is made once
 
@@ -119,26 +121,31 @@ def write_conductances(path: Path, model: Model, technology: Technology) -> None
         return texts[value]
 
     with path.open("w", newline="", encoding="utf-8") as file:
-        file.write(lines(origin("weights", spec, technology, model.weights.macro)))
+        file.write(lines(origin("weights", spec, technology, model.weights)))
         file.write(",".join((*_WEIGHT_TEXTS, f"conductance_pos_{unit}", f"conductance_neg_{unit}")) + "\n")
-        for row, use in enumerate(_row_uses(spec)):
-            levels, positive, negative = (
-                values[row].tolist() for values in (model.weights.macro, cells.positive, cells.negative)
+        for row, use in enumerate(row_names(spec)):
+            levels, positive, negative, there = (
+                values[row].tolist() for values in (model.weights.macro, cells.positive, cells.negative, spec.placed)
             )
             partners = [""] * spec.columns if shared else map(text, negative)
-            for column, level, cell, partner in zip(columns, levels, positive, partners, strict=True):
-                file.write(f"{row},{use},{column},{level},{text(cell)},{partner}\n")
+            rows = zip(columns, levels, positive, partners, there, strict=True)
+            for column, level, cell, partner, placed in rows:
+                if placed:
+                    file.write(f"{row},{use},{column},{level},{text(cell)},{partner}\n")
             if shared:
-                file.write(f"{row},{use},reference,,,,,{text(negative[0])}\n")
-        bank_g = columns[spec.bank(spec.state_gate)]
-        pairs = zip(bank_g, cells.state_positive.tolist(), cells.state_negative.tolist(), strict=True)
-        for number, (column, cell, partner) in enumerate(pairs):
-            file.write(f",state{number},{column},{spec.state_cell},{text(cell)},{text(partner)}\n")
-
-
-def _row_uses(spec: Specification) -> list[str]:
-    counts = {"x": spec.inputs, "h": spec.hidden, "bias": spec.bias_rows}
-    return [f"{what}{k}" for what, count in counts.items() for k in range(count)]
+                for name, cell, placed in zip(reference_names(spec), negative, places[row].tolist(), strict=True):
+                    if placed:
+                        file.write(f"{row},{use},{name},,,,,{text(cell)}\n")
+        pairs = zip(
+            line_cell_names(spec),
+            spec.line_columns.tolist(),
+            line_levels.tolist(),
+            cells.state_positive.tolist(),
+            cells.state_negative.tolist(),
+            strict=True,
+        )
+        for wire, column, level, cell, partner in pairs:
+            file.write(f",{wire},{columns[column]},{level},{text(cell)},{text(partner)}\n")
 
 
 def _unit(technology: Technology) -> str:

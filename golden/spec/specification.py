@@ -72,21 +72,24 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
     @cached_property
     def mac_max(self) -> int:
         """Largest magnitude of a MAC, of any conversion: the charge of all windows that a bank holds by then."""
+        return max(map(self.bank_reach, self.gate_names))
+
+    def bank_reach(self, gate: str) -> int:
+        """Largest magnitude of a MAC in the bank of a gate, of any conversion that latches it."""
         cell, sizes = self.layout, self.row_sizes
-        largest = 0
-        for number, codes in enumerate(cell.conversions):
-            for gate in codes:
-                bank, charge = cell.banks[gate], 0
-                for window in cell.windows(gate, number):
-                    driven = cell.steps[window][0].driven
-                    charge += sum(sizes[group] for group in bank.rows if group in driven) * self._row_charge
-                    levels = (
-                        self.weight_max if trained else self.state_cell
-                        for line, trained in bank.lines.items()
-                        if line in driven
-                    )
-                    charge += sum(levels) * self.state_pulse_max
-                largest = max(largest, charge)
+        bank, largest = cell.banks[gate], 0
+        for number in (k for k, codes in enumerate(cell.conversions) if gate in codes):
+            charge = 0
+            for window in cell.windows(gate, number):
+                driven = cell.steps[window][0].driven
+                charge += sum(sizes[group] for group in bank.rows if group in driven) * self._row_charge
+                levels = (
+                    self.weight_max if trained else self.state_cell
+                    for line, trained in bank.lines.items()
+                    if line in driven
+                )
+                charge += sum(levels) * self.state_pulse_max
+            largest = max(largest, charge)
         return largest
 
     @property

@@ -233,5 +233,5 @@ class Chip:
         """The chip of ``chips`` with a seed, its bias cells chosen; InvalidValue as :func:`evaluate_chips` raises."""
         calibration.check(network.spec)
         options = {"switches": chips.switches, "conductances": chips.conductances}
-        instance = device(chips.technology, network.spec, network.weights.macro, seed, **options)
+        instance = device(chips.technology, network.spec, network.weights, seed, **options)
         return cls(instance, calibration.settle(instance, chips.technology))

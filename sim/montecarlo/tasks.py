@@ -110,7 +110,7 @@ class _Bench:
         """The metrics of the instance with a seed."""
         point, metrics = self.point, self.problem.metrics
         options = {"switches": point.switches, "conductances": self.cells}
-        chip = device(point.technology, self.spec, self.network.weights.macro, seed, **options)
+        chip = device(point.technology, self.spec, self.network.weights, seed, **options)
         cells = point.calibration.settle(chip, point.technology).cells
         lstm = Lstm(self.spec, DeviceArray(chip, cells), self.network.weights.projection)
         found = {}

@@ -39,6 +39,10 @@ class Fusion:
             raise ConductanceError(f"{path}: AIHWKit's conductances have no meaning in {technology.read_mode} mode")
         if technology.pair != "differential":
             raise ConductanceError(f"{path}: AIHWKit's conductances are pairs; technology {technology.name} has none")
+        if not spec.placed.all() or spec.layout.output not in spec.row_sizes:
+            raise ConductanceError(
+                f"{path}: AIHWKit's layers cross all gates with x and h; the banks of the cell {spec.cell} do not"
+            )
         count, heads = len(lines[0]), len(_LINES)
         if len(lines) != heads + 1 + count:
             raise ConductanceError(

@@ -5,8 +5,10 @@
 charge mode F or fF.
 
 ``.csv``: the layouts that ``crossramp generate`` writes, so that what was programmed and what was measured look alike.
-Weights and state cells: columns ``row`` (empty for state cells), ``row_use`` (needed for those: state0, state1, ..),
-``column`` (``reference`` for the reference cell of a single-ended row), ``conductance_pos_UNIT`` and
+Weights and state cells: columns ``row`` (empty for state cells), ``row_use`` (needed for those: state0, state1, ..; the
+wires of the lines), ``column`` (``reference`` for the reference cell of a single-ended row, or ``reference0``,
+``reference1``, .. where banks cross different rows; needed for state cells whose wire has several),
+``conductance_pos_UNIT`` and
 ``conductance_neg_UNIT``. Ramps: ``ramp``, ``tick`` (from 1) and ``conductance_UNIT``, or ``conductance_pos_UNIT`` and
 ``conductance_neg_UNIT`` for pairs; with a column ``cell`` that says ``start`` or ``calibration`` instead of ``tap``,
 ``tick`` counts those cells from 0, and ``part`` the parallel cells of one calibration bit. UNIT is siemens,
@@ -23,12 +25,15 @@ from zipfile import BadZipFile
 from zlib import error as ZlibError
 
 import numpy as np
+from crossramp.golden.network.array_protocol import array_levels
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 from ..chip.given_cells import NAMES, ConductanceError, Conductances, shapes
 from ..technologies.technology import Technology
 from .aihwkit import Fusion
 from .origin import mismatch, origin, parse
+from .table_names import line_cell_names, reference_names
 
 _UNITS = {"S": 1.0, "mS": 1e-3, "uS": 1e-6, "µS": 1e-6, "nS": 1e-9, "F": 1.0, "fF": 1e-15}
 _SUFFIXES = {"siemens": 1.0, "microsiemens": 1e-6, "farad": 1.0, "femtofarad": 1e-15}
@@ -50,7 +55,6 @@ _RAMP_TEXTS = {
     "step_preactivation",
 }
 _SINGLE, _PAIR = ("conductance",), ("conductance_pos", "conductance_neg")
-_REFERENCE = "reference"  # column of a single-ended array
 _LEVEL = "level"  # tick of an external ramp, which has no cell
 _MOST = 1 << 16  # cells in parallel
 _RAMP_CELLS = {"tap": "ramp", "start": "ramp_start", "calibration": "calibration"}
@@ -73,7 +77,7 @@ _BROKEN = (
 
 
 def load_conductances(
-    paths, spec: Specification, technology: Technology, weights: np.ndarray, g_max: float | None = None
+    paths, spec: Specification, technology: Technology, weights: Weights | np.ndarray, g_max: float | None = None
 ) -> Conductances:
     """The cells that files give, checked.
 
@@ -84,8 +88,8 @@ def load_conductances(
     spec : Specification
     technology : Technology
         Whose window AIHWKit's conductances are scaled to.
-    weights : integer array, shape (rows, columns)
-        Levels of the model; used for AIHWKit's files alone.
+    weights : Weights, or integer array of shape (rows, columns)
+        Levels of the model: what tables must be for, and the scale of AIHWKit's files.
     g_max : float or None
         Conductance of a full-scale weight in AIHWKit's files, in siemens; None: 40 µS for magnitudes, 25 µS for pairs.
 
@@ -97,7 +101,7 @@ def load_conductances(
     given, files = {}, []
     for path in [paths] if isinstance(paths, str | Path) else paths:
         path = Path(path)
-        found = _read(path, spec, technology, np.asarray(weights), g_max)
+        found = _read(path, spec, technology, weights, g_max)
         Conductances(**found, source=str(path)).check(spec, technology)
         for name, values in found.items():
             for other, earlier in files:
@@ -163,7 +167,8 @@ def _read(path: Path, spec, technology, weights, g_max) -> dict[str, np.ndarray]
         _check_origin(path, told, origin("ramps", spec, technology, weights))
         return _ramp_table(path, header, numbered[1:], spec, technology)
     if all(text.strip().isdigit() for text in header):
-        return Fusion(path, [line for _, line in numbered], spec, technology, weights, g_max).arrays()
+        macro, _ = array_levels(spec, weights)
+        return Fusion(path, [line for _, line in numbered], spec, technology, macro, g_max).arrays()
     raise ConductanceError(
         f"{path}: its first line, {','.join(header)[:60]!r}, has neither row and column, nor ramp and tick, nor the "
         "numbers of AIHWKit's layers"
@@ -221,45 +226,45 @@ def _weight_table(path, header, lines, spec, technology) -> dict[str, np.ndarray
     expected = shapes(spec, technology)
     arrays = {name: np.full(expected[name], np.nan) for name in NAMES[:4]}
     shared = technology.pair == "single-ended"
+    references = {name: k for k, name in enumerate(reference_names(spec))}
+    names_of_lines = line_cell_names(spec)
+    crossings = np.repeat(spec.crossing_of_gate, spec.units).tolist()
     seen = set()
     for number, line in lines:
         entry = _entry(path, number, header, line)
-        state, reference = entry["row"] == "", entry["column"] == _REFERENCE
+        state, reference = entry["row"] == "", references.get(entry["column"])
         if state:
-            use = entry.get("row_use", "")
-            unit = use.removeprefix("state")
-            if not (use.startswith("state") and unit.isdecimal() and int(unit) < spec.units):
-                raise ConductanceError(
-                    f"{path} line {number}: row is empty and row_use {use!r}; state cells are state0 to "
-                    f"state{spec.units - 1}"
-                )
-            place = (int(unit),)
+            place = (_line_cell(path, number, entry, spec, names_of_lines),)
         else:
             row = _index(path, number, "row", entry["row"], 0, spec.rows)
-            if reference and not shared:
+            if reference is not None and not shared:
                 raise ConductanceError(
-                    f"{path} line {number}: column is {_REFERENCE!r}, but the cells of technology {technology.name} "
-                    "are differential pairs"
+                    f"{path} line {number}: column is {entry['column']!r}, but the cells of technology "
+                    f"{technology.name} are differential pairs"
                 )
-            place = (row, -1 if reference else _index(path, number, "column", entry["column"], 0, spec.columns))
+            column = _index(path, number, "column", entry["column"], 0, spec.columns) if reference is None else None
+            place = (row, -1 - reference if column is None else column)
         if place in seen:
-            raise ConductanceError(f"{path} line {number}: the cells of {_where(place)} appear twice")
+            raise ConductanceError(f"{path} line {number}: the cells of {_where(spec, place)} appear twice")
         seen.add(place)
-        if not any(entry[column] for column in columns[1 if reference else 0 :]):
-            what = columns[-1 if reference else 0]
+        partners_only = not state and reference is not None
+        if not any(entry[column] for column in columns[1 if partners_only else 0 :]):
+            what = columns[-1 if partners_only else 0]
             raise ConductanceError(f"{path} line {number}: {what} is ''; expected a number, or leave the line out")
         for name, column in zip(("positive", "negative"), columns, strict=True):
             if entry[column] == "":
                 continue  # drawn, or given on another line
-            if reference and name == "positive":
+            if partners_only and name == "positive":
                 raise ConductanceError(
                     f"{path} line {number}: {column} is {entry[column]!r}; a reference cell is subtracted: give "
                     f"{columns[1]} alone"
                 )
             value = _number(path, number, column, entry[column]) * scale
             target = arrays[f"state_{name}" if state else name]
-            # Single-ended: the reference column, which any column of a row may repeat.
-            at = (place[0], 0) if target.shape == (spec.rows, 1) else place
+            at = place
+            if shared and not state and name == "negative":
+                # The reference column, which any column of a row may repeat.
+                at = (place[0], -1 - place[1] if partners_only else crossings[place[1]])
             if not (np.isnan(target[at]) or target[at] == value):
                 raise ConductanceError(
                     f"{path} line {number}: {column} is {entry[column]}, and {target[at] / scale:g} on an earlier "
@@ -383,10 +388,27 @@ def _number(path, number, name, text) -> float:
     return value
 
 
-def _where(place: tuple) -> str:
+def _line_cell(path, number: int, entry: dict[str, str], spec: Specification, names: list[str]) -> int:
+    """Which of the lines' cells a line of a table means: by its wire, and by its column where that has several."""
+    use = entry.get("row_use", "")
+    found = [place for place, name in enumerate(names) if name == use]
+    if not found:
+        known = f"state cells are {names[0]} to {names[-1]}" if names else f"the cell {spec.cell} has no lines"
+        raise ConductanceError(f"{path} line {number}: row is empty and row_use {use!r}; {known}")
+    if len(found) == 1:
+        return found[0]
+    column = _index(path, number, "column", entry["column"], 0, spec.columns)
+    columns = spec.line_columns[found].tolist()
+    if column not in columns:
+        told = ", ".join(map(str, columns))
+        raise ConductanceError(f"{path} line {number}: column is {column}; {use} has cells on the columns {told}")
+    return found[columns.index(column)]
+
+
+def _where(spec: Specification, place: tuple) -> str:
     if len(place) == 1:
-        return f"state{place[0]}"
-    return f"row {place[0]}, column {_REFERENCE if place[1] < 0 else place[1]}"
+        return f"{line_cell_names(spec)[place[0]]} on column {spec.line_columns[place[0]]}"
+    return f"row {place[0]}, column {reference_names(spec)[-1 - place[1]] if place[1] < 0 else place[1]}"
 
 
 def _without_empty(arrays: dict) -> dict:

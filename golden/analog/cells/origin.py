@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 from ...common.content_hash import content_hash
@@ -27,7 +28,7 @@ _WINDOW = ("cell.g_min", "cell.g_max", "cell.capacitance")
 _CONSTANTS = {"weights": _WINDOW, "ramps": (*_WINDOW, "ramp.pairs", "ramp.full_scale", "ramp.calibration_range")}
 
 
-def origin(kind: str, spec: Specification, technology: Technology, weights: np.ndarray) -> dict[str, str]:
+def origin(kind: str, spec: Specification, technology: Technology, weights: Weights | np.ndarray) -> dict[str, str]:
     """What cells of ``kind`` (``"weights"``, state cells included, or ``"ramps"``) are made for.
 
     Keys and values of the lines: hashes of what the cells depend on and of nothing else (not of ``lanes``, or of the
@@ -35,14 +36,20 @@ def origin(kind: str, spec: Specification, technology: Technology, weights: np.n
 
     Parameters
     ----------
-    weights : integer array, shape (rows, columns)
-        Levels; ``"ramps"`` do not depend on them.
+    weights : Weights, or integer array of shape (rows, columns)
+        Levels; ``"ramps"`` do not depend on them. The array is enough where no line has trained cells.
     """
     content = spec.to_dict()
     shape = {name: content.get(name) for name in _FIELDS[kind]}
+    if spec.cell != Specification.cell:  # tables that were made before there was a choice keep their hash
+        shape["cell"] = spec.cell
     structure = (technology.pair,) if kind == "weights" else (technology.ramp_kind,)
     values = {name: technology[name] for name in _CONSTANTS[kind] if name in technology.names}
-    levels = {"weights": content_hash(np.ascontiguousarray(weights, "<i8").tobytes())} if kind == "weights" else {}
+    levels = {}
+    if kind == "weights":
+        parts = (weights.macro, weights.lines) if isinstance(weights, Weights) else (weights, None)
+        data = b"".join(np.ascontiguousarray(part, "<i8").tobytes() for part in parts if part is not None)
+        levels = {"weights": content_hash(data)}
     return {
         "technology": technology.name,
         "window": window(technology),

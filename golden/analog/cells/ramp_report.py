@@ -185,9 +185,8 @@ def ramp_report(ramp: Ramp, g_max: float = G_MAX, mac_max: int | None = None) ->
 
 
 def gate_report(spec: Specification, gate: str, g_max: float = G_MAX) -> RampReport:
-    """:func:`ramp_report` of a gate's bank, with the reach of its crossbar (and of its state cells)."""
-    mac_max = spec.mac_max if gate == spec.state_gate else spec.rows * spec.weight_max * spec.input_max
-    return ramp_report(Ramp.of_gate(spec, gate), g_max, mac_max)
+    """:func:`ramp_report` of a gate's bank, with the reach of its rows and lines."""
+    return ramp_report(Ramp.of_gate(spec, gate), g_max, spec.bank_reach(gate))
 
 
 def _missing(ramp: Ramp, mac_max: int | None) -> np.ndarray:

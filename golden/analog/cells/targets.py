@@ -7,6 +7,7 @@ from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 from ..chip.given_cells import Conductances
+from ..chip.physical import subtracted
 from ..chip.sampling import Chip
 from ..technologies.technology import Technology
 
@@ -98,6 +99,8 @@ def gains(
         pairs = [(getattr(given, name), getattr(wanted, name)) for name in names]
         if all(cells is None for cells, _ in pairs):
             continue
+        if label == "weights":
+            pairs[1] = tuple(None if cells is None else subtracted(spec, cells) for cells in pairs[1])
         # A partner that is not given is as it should be.
         cells = [target if cells is None else np.where(np.isnan(cells), target, cells) for cells, target in pairs]
         known = np.logical_or(*(np.zeros(1, bool) if cells is None else ~np.isnan(cells) for cells, _ in pairs))

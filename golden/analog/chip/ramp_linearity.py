@@ -14,7 +14,9 @@ from functools import cached_property
 
 import numpy as np
 from crossramp.golden.cell.description import Gate
+from crossramp.golden.network.array_protocol import array_levels
 from crossramp.golden.network.ramps import Ramp, WrittenRamp, ramps
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.activations import activation
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning
@@ -138,7 +140,7 @@ def probe(activation_text: str, bits: int) -> Specification:
 def linearity_of(
     chips: ChipSample,
     spec: Specification,
-    weights: np.ndarray,
+    weights: Weights | np.ndarray,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[CalibrationSetting, list[Linearity]]:
     """Linearity of each ramp of ``spec`` over sampled chips, under each of their calibrations.
@@ -148,7 +150,8 @@ def linearity_of(
     chips : ChipSample
         Its switches may include effects of comparators, but these effects stay off.
     spec : Specification
-    weights : integer array, shape (rows, columns)
+    weights : Weights, or integer array of shape (rows, columns)
+        The array is enough where no line has trained cells.
     progress : callable
         Called with the number of chips done.
 
@@ -164,11 +167,12 @@ def linearity_of(
     """
     options = {"switches": chips.switches - COMPARATORS, "conductances": chips.conductances}
     found = {setting: [] for setting in chips.calibrations}
+    levels, _ = array_levels(spec, weights)
     for number, seed in enumerate(chips.seeds, 1):
         device = to_device(sample(chips.technology, spec, weights, seed, **options))
         for setting, rows in found.items():
             cells = setting.settle(device, chips.technology).cells
-            rows.append(seen_thresholds(device, weights, cells))
+            rows.append(seen_thresholds(device, levels, cells))
         progress(number)
     ideal = ramps(spec)
     return {
@@ -204,7 +208,7 @@ class SupplyErrors:
     worst: dict[str, np.ndarray]
 
 
-def supply_errors(chips: ChipSample, spec: Specification, weights: np.ndarray, supplies) -> SupplyErrors:
+def supply_errors(chips: ChipSample, spec: Specification, weights: Weights | np.ndarray, supplies) -> SupplyErrors:
     """Codes of the first ramp against the ideal ones, for MACs evenly spread as far as :class:`Linearity` looks.
 
     The read voltage drives the ramp in memory as it drives the columns; it does not drive the external ramp.

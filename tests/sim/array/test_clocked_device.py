@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from tests.support.chips import EFFECTS, NOISES, device_of, macro_of
 from tests.support.comparison import compared
-from tests.support.strategies import inputs_of, network_of, seeds, specifications
+from tests.support.strategies import ALL_CELLS, inputs_of, network_of, seeds, specifications
 
 #: Of planted faults: with these draws each of them matters.
 FAULT_SEED = 1
@@ -45,7 +45,7 @@ def compare(spec, device, x, model, calibration=None, first=0) -> Scoreboard:
 
 
 @given(
-    specifications(max_units=4, max_inputs=5, max_bits=6, projection=0),
+    specifications(max_units=4, max_inputs=5, max_bits=6, projection=0, cells=ALL_CELLS),
     seeds,
     st.sets(st.sampled_from(EFFECTS)),
     st.booleans(),

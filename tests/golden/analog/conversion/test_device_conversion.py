@@ -8,7 +8,6 @@ import pytest
 from crossramp.golden.analog.conversion import noise
 from crossramp.golden.analog.conversion.device import DeviceError, DeviceInstance, grid_bits, on_grid
 from crossramp.golden.analog.conversion.device_array import DeviceArray
-from crossramp.golden.cell.library import CELLS
 from crossramp.golden.network.array_protocol import IdealArray, Window, first_conversions
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.ramps import latch
@@ -17,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.chips import device_of, effects_of, macro_of
-from tests.support.strategies import inputs_of, network_of, seeds, specifications
+from tests.support.strategies import ALL_CELLS, inputs_of, network_of, seeds, specifications
 
 
 def charged(device: DeviceInstance, windows, conversion: int, c: int, xi, common: int) -> float:
@@ -108,7 +107,7 @@ def pulses_of(spec, rng, batch: int) -> list[Window]:
 
 @settings(max_examples=60)
 @given(
-    specifications(max_units=3, max_inputs=4, max_bits=5),
+    specifications(max_units=3, max_inputs=4, max_bits=5, cells=ALL_CELLS),
     seeds,
     st.data(),
 )
@@ -132,7 +131,7 @@ def test_conversions_are_the_arithmetic_written_out(spec, seed, data):
 
 
 @settings(max_examples=60)
-@given(specifications(max_units=5), seeds)
+@given(specifications(max_units=5, cells=ALL_CELLS), seeds)
 def test_the_ideal_instance_is_the_ideal_macro(spec, seed):
     network, x = network_of(spec, seed), inputs_of(spec, seed, batch=3, steps=4)
     device = DeviceInstance.ideal(spec, network.weights.macro, lines=network.weights.lines)
@@ -146,7 +145,7 @@ def test_the_ideal_instance_is_the_ideal_macro(spec, seed):
     assert all(np.array_equal(getattr(ideal, name), getattr(real, name)) for name in real.known())
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ALL_CELLS)
 def test_every_effect_of_every_cell_shows_in_codes(cell, seed):
     spec = Specification(inputs=5, units=4, classes=3, cell=cell)
     weights, x = network_of(spec, seed).weights, inputs_of(spec, seed, batch=20, steps=10)
