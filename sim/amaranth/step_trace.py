@@ -11,7 +11,8 @@ from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.network.step_record import step_records, units_of
-from crossramp.golden.spec.boundary_wires import PHASES, PIN_NAMES
+from crossramp.golden.spec.boundary_wires import BOUNDARY, PIN_NAMES
+from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.network.network_top import NetworkTop
 
 from ..array.python_array import ArrayModel, Pins, from_bits, to_bits
@@ -24,18 +25,18 @@ class StepWaves:
     Attributes
     ----------
     controls : dict of bool arrays, shape (clocks,)
-        state, integrate, reset, hold, ramp_reset, tick.
+        state, integrate, reset, hold, ramp_reset, tick; where a cell has a second reset wire, also reset_1.
     rows : int8 array, shape (clocks, rows)
         1 driven positively, -1 negatively, 0 not.
-    state_rows : int8 array, shape (clocks, units)
-        The same of the state cells.
+    state_rows : int8 array, shape (clocks, state_lines)
+        The same of the lines.
     tap : int64 array, shape (clocks,)
         Index of the ramp cell that is on; -1 for none.
     comparators : bool array, shape (clocks, columns)
     values : array, shape (clocks, columns)
         What the integrators hold, in MAC units; int64, or float64 where a device instance answered.
-    codes, state_codes : int64 arrays, shape (columns,) and (units,)
-        What the gateware's monitor ports showed: codes of the banks, and of the second conversion.
+    codes, state_codes : int64 arrays, shape (columns that the conversion latches,)
+        What the gateware's monitor ports showed: codes of the first conversion, and of the second.
     update : bool array, shape (clocks,)
         A beat of the cell update, of c or h, is under way.
     calibration : bool array, shape (ramps, calibration_cells)
@@ -83,7 +84,7 @@ def trace_step(
         raise InvalidValue(f"step is {step}; the utterance has steps 0 to {len(x) - 1}")
     spec = network.spec
     top = NetworkTop.of(network)
-    model = ArrayModel(spec, network.weights.macro if device is None else device, record=False)
+    model = ArrayModel(spec, network.weights if device is None else device, record=False)
     shape = len(spec.ramps), spec.calibration_cells
     chosen = np.zeros(shape, bool) if calibration is None else np.asarray(calibration, bool).reshape(shape)
     clocks, records = [], step_records(spec)
@@ -127,7 +128,7 @@ def trace_step(
     for name, found in beats.items():
         values |= {field: units_of(numbers, spec)[0] for field, numbers in records[name].unpack_integers(found).items()}
     return StepWaves(
-        controls={name: np.array([getattr(p, name) for p in pins], bool) for name in PHASES},
+        controls=_controls(spec, pins),
         rows=np.array([to_bits(p.row_pos, spec.rows) - to_bits(p.row_neg, spec.rows) for p in pins], np.int8),
         state_rows=np.array(
             [to_bits(p.state_pos, spec.state_lines) - to_bits(p.state_neg, spec.state_lines) for p in pins], np.int8
@@ -140,3 +141,14 @@ def trace_step(
         update=np.array([entry[3] for entry in clocks], bool),
         calibration=chosen,
     )
+
+
+def _controls(spec: Specification, pins: list[Pins]) -> dict[str, np.ndarray]:
+    """Each wire that says what the array does, by its name; those of a bus, behind the first, with their numbers."""
+    found = {}
+    for wire in BOUNDARY:
+        if wire.phase:
+            values = np.array([getattr(p, wire.name) for p in pins])
+            for bit in range(wire.width(spec)):
+                found[f"{wire.name}_{bit}" if bit else wire.name] = (values >> bit & 1).astype(bool)
+    return found

@@ -18,3 +18,10 @@ def test_every_table_names_every_cell():
     assert len(tables) == 3
     for table in tables:
         assert re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines()[2:])) == list(CELLS)
+
+
+def test_every_cell_has_a_picture_of_its_step():
+    text = PAGE.read_text(encoding="utf-8")
+    pictures = re.findall(r"\(images/step-(\w+)\.svg\)", text)
+    assert sorted([*pictures, "rnn_relu"]) == sorted(CELLS)
+    assert all((PAGE.parent / "images" / f"step-{cell}.svg").exists() for cell in pictures)
