@@ -145,6 +145,16 @@ class BankColumns:
         """For each gate, in the order of the banks: the index of its set of row groups in :attr:`crossings`."""
         return tuple(self.crossings.index(self._crossed(gate)) for gate in self.gate_names)
 
+    @cached_property
+    def crossed(self) -> np.ndarray:
+        """Which rows belong to each of :attr:`crossings`: bool, shape (rows, crossings), read-only."""
+        crossed = np.zeros((self.rows, len(self.crossings)), bool)
+        for place, groups in enumerate(self.crossings):
+            for group in groups:
+                crossed[self.rows_of(group), place] = True
+        crossed.setflags(write=False)
+        return crossed
+
     def _crossed(self, gate: str) -> tuple[str, ...]:
         return tuple(group for group in self.layout.row_groups if group in self.layout.banks[gate].rows)
 

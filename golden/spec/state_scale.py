@@ -106,8 +106,9 @@ def fault(spec) -> str:
 
 def caution(spec) -> str:
     """Why c never reaches the topmost code of bank g's ramp; "" if it does, or need not."""
-    if spec.state_gate in spec.layout.held or math.isfinite(_natural_limit(spec)):
-        return ""  # the value is not meant to cross the whole ramp
+    cell = spec.layout
+    if cell.line_value is None or spec.state_gate in cell.held or math.isfinite(_natural_limit(spec)):
+        return ""  # nothing is meant to cross the whole ramp
     activation = spec.activation(spec.state_gate)
     needed = topmost_argument(activation, spec.adc_bits)
     wants = f"the topmost of {spec.ticks + 1} codes of {activation.text}(c) needs c above {needed:.4g}"

@@ -114,7 +114,7 @@ def device_of(spec: Specification, weights: np.ndarray, seed: int, effects=None,
                 rng.random(spec.line_cell_count) * min(state_cell * size / 4, 1) ** 2, variance_bits(spec)
             )
         },
-        "common_variance": lambda: {"common_variance": variance("common_variance", 2 * step * size)},
+        "common_variance": lambda: {"common_variance": spec.crossed * variance("common_variance", 2 * step * size)},
         "noise_variance": lambda: {"noise_variance": (step * size * rng.random(spec.columns)) ** 2},
         "compression": lambda: {"compression": 0.5 * size / swing},
         "offsets": lambda: {"offsets": normal("offsets", 2 * step * size)},

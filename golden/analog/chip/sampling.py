@@ -360,13 +360,7 @@ def places_of(spec: Specification, technology: Technology) -> tuple[np.ndarray, 
 
     Single-ended: the second are the reference columns', one for each crossing, shape (rows, crossings).
     """
-    if technology.pair != "single-ended":
-        return spec.placed, spec.placed
-    references = np.zeros((spec.rows, len(spec.crossings)), bool)
-    for column, groups in enumerate(spec.crossings):
-        for group in groups:
-            references[spec.rows_of(group), column] = True
-    return spec.placed, references
+    return spec.placed, spec.crossed if technology.pair == "single-ended" else spec.placed
 
 
 def _largest_step(thresholds: np.ndarray) -> float:

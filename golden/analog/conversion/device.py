@@ -135,7 +135,7 @@ class DeviceInstance:
     variance, state_variance : float64, shapes of weights and state_cells
         Noise variance of one clock of each cell: a pulse of n clocks has n² of it. At most 4·weight_max².
     common_variance : float64, shape (rows, crossings)
-        The same of a reference column, whose noise all columns share that cross the same rows.
+        The same of a reference column, whose noise all columns share that cross the same rows (``spec.crossed``).
     noise_variance : float64, shape (columns,)
         Variance that every conversion has.
     compression : float
@@ -239,6 +239,8 @@ class DeviceInstance:
                 bad |= (values < 0) | (values > 1)
             if name in ("weights", "variance"):
                 bad |= (values != 0) & ~self.spec.placed
+            if name == "common_variance":
+                bad |= (values != 0) & ~self.spec.crossed
             if bad.any():
                 at = tuple(map(int, np.argwhere(bad)[0]))
                 raise DeviceError(

@@ -193,6 +193,64 @@ def test_a_wrong_number_is_seen(fault):
     assert board.mismatched["codes"] + board.mismatched["state_codes"] > 0
 
 
+HELD = Specification(inputs=8, units=3, classes=2, cell="gru_reset_after")
+
+
+def emptied(model):
+    """The second reset wire follows the first: the bank that holds loses its charge before its conversion."""
+    reset = model._array.reset
+    model._array.reset = lambda wires: reset(0b11 if wires else 0)
+
+
+def forgetful(model):
+    """Noise of the second window's pulses alone."""
+    integrate = model._array.integrate
+
+    def last_alone(rows, lines, state):
+        if state:
+            model._array._row_clocks[:, 0] = 0
+        integrate(rows, lines, state)
+
+    model._array.integrate = last_alone
+
+
+def swapped(model):
+    """Columns take the noise of another crossing's reference column."""
+    model._array._crossings = np.roll(model._array._crossings, HELD.units)
+
+
+def instance(**changes):
+    """An array with another number."""
+
+    def spoil(model):
+        device = model._array.device
+        model._array.__init__(device.replace(**{name: make(device) for name, make in changes.items()}))
+
+    return spoil
+
+
+#: What is wrong with an array whose bank holds, and the effects that show it.
+WRONG_HOLDS = {
+    "no droop": (("hold",), instance(hold_gain=lambda d: np.ones(1))),
+    "droop twice": (("hold",), instance(hold_gain=lambda d: d.hold_gain**2)),
+    "nothing held": ((), emptied),
+    "noise of one window": (("variance",), forgetful),
+    "common noise of one window": (("common_variance",), forgetful),
+    "reference columns swapped": (("common_variance",), swapped),
+    "gains of the first window": (("state_leak",), instance(state_window=lambda d: np.ones_like(d.state_window))),
+}
+
+
+@pytest.mark.parametrize("fault", [None, *WRONG_HOLDS])
+def test_a_wrong_hold_is_seen(fault):
+    effects, spoil = WRONG_HOLDS.get(fault, (None, lambda model: None))
+    device = device_of(HELD, network_of(HELD, FAULT_SEED).weights.macro, FAULT_SEED, effects)
+    model = ArrayModel(HELD, device)
+    spoil(model)
+    board = compare(HELD, device, inputs_of(HELD, FAULT_SEED, batch=3, steps=5), model)
+    assert (board.mismatched["state_codes"] > 0) == (fault is not None)
+
+
 #: Normals that are drawn from the wrong place.
 WRONG_PLACES = {
     "conversion": ("number", NOISES),

@@ -14,7 +14,7 @@ from crossramp.golden.analog.chip.ramp_linearity import Linearity
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate
 from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
 from crossramp.golden.analog.technologies import technology
-from crossramp.golden.network.array_protocol import Window
+from crossramp.golden.network.array_protocol import step_window
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.network.weights import Weights
 from crossramp.sim.montecarlo import tasks
@@ -23,6 +23,7 @@ from crossramp.sim.montecarlo.problem import Problem
 from crossramp.sim.montecarlo.summary import Spread, summarize
 
 from tests.support.chips import macro_of
+from tests.support.strategies import ALL_CELLS
 from tests.support.sweeps import PLAN, all_rows, problem_of
 
 MACS = range(-4000, 4001)  # beyond every threshold of these small ramps
@@ -238,16 +239,24 @@ def test_the_hash_of_the_model_follows_each_of_its_numbers(projection):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"readout": "last"}, {"state_bits": 20}, {"projection": 2}]
-)  # 20: no fast path
+    "changes",
+    [
+        {},
+        {"readout": "last"},
+        {"state_bits": 20},  # no fast path, as for every cell but the LSTM
+        {"projection": 2},
+        *({"cell": cell, "state_pulse_bits": None} for cell in ALL_CELLS[1:]),
+    ],
+)
 def test_metrics_are_those_of_the_instance(changes):
     every = PLAN.replace('["flips", "code_error", "inl"]', json.dumps(list(METRICS)))
     problem = problem_of(every, labels=True, **changes)
+    assert problem.cautions() == []
     for point in (2, 3):  # 4 bits, without and with calibration
         (row,) = tasks.run_task(problem, {"point": point, "first": 2, "count": 1})
         network = problem.network(problem.points[point])
         tech = problem.points[point].technology
-        chip = sampling.device(tech, network.spec, network.weights.macro, 7)
+        chip = sampling.device(tech, network.spec, network.weights, 7)
         plan = CalibrationPlan.of(network.spec, tech["ramp.calibration_range"])
         cells = calibrate(chip, plan).cells if point == 3 else None
         lstm = macro_of(chip, cells, network.weights.projection)
@@ -298,17 +307,19 @@ def linearity_of(network, chip, cells) -> dict:
 def code_error_of(network, lstm, codes) -> float:
     """Root of the mean square of the differences in codes, the array being given the ideal network's pulses."""
     spec, trace, differences = network.spec, network.run(codes), []
-    pulses = np.full((*codes.shape[:2], spec.rows), spec.input_max)
-    pulses[..., : spec.inputs] = codes
-    before = np.concatenate([np.zeros_like(trace.h[:, :1]), trace.h[:, :-1]], axis=1)
-    pulses[..., spec.inputs : spec.inputs + spec.hidden] = before
-    for second, given, ideal in ((False, pulses, trace.codes), (True, trace.state_pulses, trace.state_codes)):
-        given, ideal = given.reshape(-1, given.shape[-1]), ideal.reshape(-1, ideal.shape[-1])
-        for place in range(len(given)):
-            number, one = np.array([2 * place + second]), given[place : place + 1]
-            windows = [Window(None), Window(None, one)] if second else [Window(one)]
-            _, codes = lstm.array.convert(windows, number)
-            differences += (codes[0] - ideal[place]).tolist()
+    inner = next((name for name in (spec.layout.line_value, *spec.layout.inner_rows) if name), "none")
+    place = 0
+    for utterance in range(len(codes)):
+        h, pulses = np.zeros((1, spec.hidden), int), np.zeros((1, spec.units), int)
+        for step in range(codes.shape[1]):
+            windows = []
+            for k, ideal in enumerate((trace.codes, trace.state_codes)[: len(spec.conversions)]):
+                if k == 1:
+                    pulses = trace.state_pulses[utterance, step][None]
+                windows.append(step_window(spec, k, {"x": codes[utterance, step][None], "h": h, inner: pulses}))
+                _, found = lstm.array.convert(windows, np.array([len(spec.conversions) * place + k]))
+                differences += (found[0] - ideal[utterance, step]).tolist()
+            h, place = trace.h[utterance, step][None], place + 1
     return (sum(d * d for d in differences) / len(differences)) ** 0.5
 
 

@@ -98,10 +98,8 @@ def test_a_bank_that_holds_droops_up_to_its_own_conversion(cell, name, seed):
     rows = np.random.default_rng(seed).integers(-15, 16, (50, spec.rows))
     array, first, second = DeviceArray(chip), undriven(spec, 0, 50), undriven(spec, 1, 50)
     windows = [first._replace(rows=rows), second]
-    gains = np.exp(-(np.arange(14, -1, -1) + 0.5) / tau)
-    if len(chip.window) > 15:
-        gains = np.exp(-(np.arange(len(chip.window) - 1, -1, -1) + 0.5) / tau)
-    fresh = np.concatenate([-np.cumsum(gains)[14::-1], [0.0], np.cumsum(gains)[:15]])[rows + 15] @ chip.weights
+    gains = np.exp(-(np.arange(len(chip.window) - 1, -1, -1) + 0.5) / tau)
+    fresh = np.sign(rows) * np.append(0.0, np.cumsum(gains))[np.abs(rows)] @ chip.weights
     bank = spec.bank(spec.layout.held[0])
     place = slice(bank.start - spec.converted(1).start, bank.stop - spec.converted(1).start)
     left = array.charge(windows)[:, place]

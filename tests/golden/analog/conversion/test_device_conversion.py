@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from crossramp.golden.analog.conversion import noise
 from crossramp.golden.analog.conversion.device import DeviceError, DeviceInstance, grid_bits, on_grid
-from crossramp.golden.analog.conversion.device_array import DeviceArray
+from crossramp.golden.analog.conversion.device_array import DeviceArray, drooped
 from crossramp.golden.network.array_protocol import IdealArray, Window, first_conversions
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.ramps import latch
@@ -198,6 +198,7 @@ def test_another_seed_is_other_noise(weights, rng):
         ({"variance": np.full((10, 16), 901.0)}, r"variance\[0, 0\]"),
         ({"window": np.full(15, 1.5)}, r"window\[0\]"),
         ({"limit": np.full(15, -1.0)}, r"limit\[0\]"),
+        ({"hold_gain": np.ones(1)}, r"hold_gain has the shape \(1,\); expected \(0,\)"),
         ({"compression": -1.0}, "compression is -1.0"),
         ({"comparator_noise": np.inf}, "comparator_noise is inf"),
         ({"seed": -1}, "seed is -1"),
@@ -210,6 +211,34 @@ def test_numbers_that_mean_nothing_are_refused(weights, changes, message):
     ideal = DeviceInstance.ideal(SPEC, weights)
     with pytest.raises(DeviceError, match=message):
         ideal.replace(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weights": np.ones((15, 12))}, r"weights\[5, 8\] is 1.0"),
+        ({"variance": np.ones((15, 12))}, r"variance\[5, 8\] is 1.0"),
+        ({"common_variance": np.ones((15, 2))}, r"common_variance\[5, 1\] is 1.0"),
+        ({"hold_gain": np.full(1, 1.5)}, r"hold_gain\[0\] is 1.5"),
+        ({"hold_gain": np.full(1, -0.5)}, r"hold_gain\[0\] is -0.5"),
+    ],
+)
+def test_numbers_where_a_gru_has_none_are_refused(changes, message):
+    spec = Specification(inputs=5, units=4, classes=3, cell="gru", bias_rows=2)
+    with pytest.raises(DeviceError, match=message):
+        DeviceInstance.ideal(spec, network_of(spec, 1).weights.macro).replace(**changes)
+
+
+def test_what_a_bank_that_holds_has_left_is_on_the_grid(rng):
+    """A factor of any value: sums of what is left and what comes stay exact, in any order; 1 changes nothing."""
+    spec = Specification(inputs=5, units=4, classes=3, cell="gru")
+    bits = sum(grid_bits(spec))
+    charge = np.rint(rng.uniform(-1000, 1000, 10_000) * 2.0**bits) * 2.0**-bits
+    for gain in (1.0, 0.0, 0.1, *rng.random(20)):
+        left = drooped(charge, gain, bits)
+        assert np.array_equal(left * 2.0**bits, np.rint(left * 2.0**bits))
+        assert np.abs(left - charge * gain).max() <= 2.0 ** -(bits + 1) + 1e-12
+    assert np.array_equal(drooped(charge, 1.0, bits), charge)
 
 
 def test_sums_are_exact_in_any_order(weights, rng):

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.chips import EFFECTS, device_of, macro_of
-from tests.support.strategies import inputs_of, network_of, seeds, specifications
+from tests.support.strategies import ALL_CELLS, inputs_of, network_of, seeds, specifications
 
 KEYWORDS = Specification(inputs=12, units=9, classes=3, bias_rows=2, state_pulse_bits=6)
 
@@ -97,6 +97,13 @@ def test_where_no_type_is_exact_there_is_no_fast_path(seed):
     assert FastDevice.of(lstm_of(KEYWORDS.replace(state_bits=20), seed, ())) is None
     squeezed = lstm_of(KEYWORDS, seed, ()).array.device.replace(compression=1.0)
     assert FastDevice.of(macro_of(squeezed)) is None
+
+
+@pytest.mark.parametrize("cell", ALL_CELLS[1:])
+def test_cells_but_the_lstm_take_the_general_path(cell, seed):
+    spec = Specification(inputs=5, units=4, classes=3, cell=cell)
+    weights = network_of(spec, seed).weights
+    assert FastDevice.of(macro_of(device_of(spec, weights.macro, seed, lines=weights.lines))) is None
 
 
 def test_inputs_are_checked_as_the_instance_checks_them(seed):
