@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crossramp.golden.cell.library import CELLS
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.common.installation import how_to_install
 from crossramp.golden.network.model_file import Model, save_model
@@ -43,7 +44,7 @@ all is done, or not at all. The same command continues an interrupted run from i
 """
 
 _KWS_DESCRIPTION = """\
-Train an LSTM that spots spoken words, for a crossbar with ramp converters.
+Train a recurrent network that spots spoken words, for a crossbar with ramp converters.
 
 DATA is a folder of recordings in the layout of Google Speech Commands (WORD/*.wav, _background_noise_/*.wav; 16 kHz,
 mono, 16 bit), or a folder of log-mel spectrograms (gray images, listed in index.csv by path, word and split).
@@ -58,7 +59,7 @@ examples:
   crossramp train kws speech_commands_v0.02 -o aware.npz --recipe kws-aware"""
 
 _TEXT_DESCRIPTION = """\
-Train an LSTM that predicts the next character, for a crossbar with ramp converters.
+Train a recurrent network that predicts the next character, for a crossbar with ramp converters.
 
 DATA is any text in UTF-8, or a folder of them (*.txt); its end validates and tests. First a float network is trained,
 then it is fine-tuned in the hardware's own integer arithmetic, or on chips of a technology, as the recipe says. The
@@ -154,7 +155,8 @@ def _add_changes(parser: argparse.ArgumentParser):
     add("--qat-learning-rate", type=_real(0, 1), metavar="R", help="learning rate of fine-tuning")
     add("--batch", type=_count(2, 65536), metavar="N", help="examples per batch")
     add("--seed", type=_count(0, 2**31 - 1), metavar="S", help="seed of everything random")
-    add("--units", type=_count(1, 65536), metavar="N", help="units of the LSTM")
+    add("--cell", choices=tuple(CELLS), metavar="NAME", help=f"recurrent cell: {', '.join(CELLS)}")
+    add("--units", type=_count(1, 65536), metavar="N", help="units of the cell")
     add("--adc-bits", type=_count(2, 8), metavar="N", help="bits of the ramp")
     add("--input-bits", type=_count(2, 8), metavar="N", help="bits of pulse codes, with sign")
     add("--weight-bits", type=_count(2, 8), metavar="N", help="bits of weights, with sign")

@@ -13,6 +13,7 @@ A test compares both where nothing is drawn.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -76,14 +77,15 @@ class DeviceImperfections(Imperfections):
         if every not in _EVERY:
             raise InvalidValue(f"every is {every!r}; allowed: {', '.join(_EVERY)}")
         seed = integer("seed", seed, 0, _LAST_SEED)
-        self.spec, self.technology, self.switches = spec, technology, frozenset(switches)
+        super().__init__(spec)
+        self.technology, self.switches = technology, frozenset(switches)
         self.calibrated, self.every, self.seed = calibrated, every, seed
         self._drawn = self._validated = 0
         self._noise = torch.Generator().manual_seed(seed)
         self._validation_noise = torch.Generator()
         self.restart()
 
-    def draw(self, levels: Tensor, training: bool) -> DeviceArray:
+    def draw(self, levels: Tensor, training: bool, lines: Tensor | None = None) -> DeviceArray:
         if training:
             number = _first_training_chip(self.seed) + self._drawn
             self._drawn += self.every == "batch"
@@ -146,8 +148,8 @@ class DeviceArray(Array):
         self._device = levels.device
         real = self._tensor(chip.weights, levels.dtype)
         # The value of the cells, the gradient of the levels.
-        super().__init__(levels + (real - levels).detach())
-        self.chip, self.spec, self.dtype, self.noise = chip, chip.spec, levels.dtype, noise
+        super().__init__(chip.spec, levels + (real - levels).detach())
+        self.chip, self.dtype, self.noise = chip, levels.dtype, noise
         spec, tensor = self.spec, lambda values: self._tensor(values, levels.dtype)
         self.thresholds = list(self._levels(calibration))
         self._charges = None if (chip.window == 1).all() else tensor(charges(chip.window))
@@ -193,9 +195,11 @@ class DeviceArray(Array):
             parts.append(squares @ x + bias.sum(0) * full)
         return torch.cat(parts, dim=-1)
 
-    def first(self, macs: Tensor, hidden: Tensor, variance: Tensor | None) -> Tensor:
+    def seen(self, number: int, macs: Tensor, pulses: Mapping[str, Tensor], variance: Tensor | None) -> Tensor:
+        if number:
+            return self._second(macs, pulses[self.spec.layout.line_value])
         columns = self.spec.columns
-        squares = hidden.square() if variance is not None else None
+        squares = pulses[self.spec.layout.output].square() if variance is not None else None
         if self._common is not None:
             shared = variance[..., columns:] + (squares @ self._common[1])[..., None]
             macs = macs + shared.sqrt_() * self._normal(shared)
@@ -206,17 +210,19 @@ class DeviceArray(Array):
             macs = macs + own.sqrt() * self._normal(macs)
         return self._seen(macs, self._limits[0], slice(None))
 
-    def second(self, pulses: Tensor, cell: int) -> Tensor:
+    def line(self, number: int, pulses: Tensor) -> Tensor:
         index = (pulses + self.spec.state_pulse_max).to(torch.int64)
-        macs = self._state_charges[index] * self._state_cells
+        return self._state_charges[index] * self._state_cells
+
+    def _second(self, macs: Tensor, pulses: Tensor) -> Tensor:
         if self._constant is not None:
             own = pulses.square() * self._state_variance + self._constant[self._bank_g]
             macs = macs + own.sqrt_() * self._normal(macs)
         return self._seen(macs, self._limits[1], self._bank_g)
 
-    def late(self, values: Tensor, second: bool) -> None:
+    def late(self, values: Tensor, number: int) -> None:
         if self._late_by is not None:
-            columns = self._bank_g if second else slice(None)
+            columns = self.spec.converted(number)
             torch.minimum(values.add_(self._late_by[columns]), self._late_end[columns], out=values)
 
     def _seen(self, macs: Tensor, limit: float, columns: slice) -> Tensor:

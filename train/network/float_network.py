@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network before quantization: `torch.nn.LSTM`, a linear head on the mean, the last or each of its hidden states.
+"""The network before quantization: a cell in float, a linear head on the mean, the last or each of its hidden states.
 
+An LSTM is `torch.nn.LSTM`, which is fast; :mod:`.float_cell` runs every other cell by its description.
 Its weights are held within the real ranges that the crossbar will have, so that the quantized network starts
 close to it.
 """
@@ -13,13 +14,13 @@ from crossramp.golden.spec.specification import Specification
 from torch import Tensor, nn
 
 from .alphabet import Alphabet
-from .sequence import State
+from .float_cell import FloatCell, MacroWeights, State, run_cell
 
 __all__ = ["FloatNetwork"]
 
 
 class FloatNetwork(nn.Module):
-    """An LSTM classifier in float arithmetic.
+    """A classifier in float arithmetic.
 
     Parameters
     ----------
@@ -32,19 +33,35 @@ class FloatNetwork(nn.Module):
     def __init__(self, spec: Specification, alphabet: Alphabet | None = None) -> None:
         super().__init__()
         self.alphabet = alphabet
-        units = spec.units
-        self.lstm = nn.LSTM(spec.inputs, units, batch_first=True, proj_size=spec.projection)
+        self.spec = spec
+        self.lstm = self.cell = None
+        if spec.layout == LSTM:
+            self.lstm = nn.LSTM(spec.inputs, spec.units, batch_first=True, proj_size=spec.projection)
+        else:
+            self.cell = FloatCell(spec)
         self.head = nn.Linear(spec.hidden, spec.classes)
-        self.projected = spec.projection > 0
-        self.readout = spec.readout
-        # Bank g's range differs by a rounding that depends on resolutions; one float network may serve them all.
-        self.register_buffer("limit", torch.full((spec.columns, 1), spec.gates[0].weight_range))
+        # The range of the bank that gives lines their unit differs from the first bank's by a rounding that depends on
+        # resolutions; one float network may serve them all.
+        named = zip(spec.gate_names, spec.gates, strict=True)
+        ranges = [(spec.gates[0] if name == spec.state_gate else gate).weight_range for name, gate in named]
+        self.register_buffer("limit", torch.tensor(ranges).repeat_interleave(spec.units)[:, None])
         # torch has two bias vectors; together they may be what all bias rows can add up to.
         self.register_buffer("bias_limit", self.limit[:, 0] * (spec.bias_rows / 2))
-        with torch.no_grad():
-            # A forget gate that starts open learns long spans sooner.
-            self.lstm.bias_ih_l0[spec.bank("f")].fill_(0.5)
-            self.lstm.bias_hh_l0[spec.bank("f")].fill_(0.5)
+        if self.lstm is not None:
+            with torch.no_grad():
+                # A forget gate that starts open learns long spans sooner.
+                self.lstm.bias_ih_l0[spec.bank("f")].fill_(0.5)
+                self.lstm.bias_hh_l0[spec.bank("f")].fill_(0.5)
+
+    @property
+    def macro_weights(self) -> MacroWeights:
+        """The weights of the cell where the macro has them."""
+        if self.lstm is None:
+            return self.cell.weights
+        lstm = self.lstm
+        rows = torch.cat([lstm.weight_ih_l0, lstm.weight_hh_l0], dim=1).t()
+        projection = lstm.weight_hr_l0 if self.spec.projection else None
+        return MacroWeights(rows, lstm.bias_ih_l0 + lstm.bias_hh_l0, None, projection)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of :meth:`run`, from a state reset."""
@@ -67,37 +84,27 @@ class FloatNetwork(nn.Module):
             logits: shape (batch, classes), with the readout ``"step"`` (batch, steps, classes).
         """
         values = x if self.alphabet is None else self.alphabet(x)
-        if self.projected:
-            hidden, state = self._projected(values, state)
+        if self.lstm is None or self.spec.projection:  # torch's own projection does not saturate, as pulse codes do
+            hidden, state = run_cell(self.spec, values, self.macro_weights, state)
         else:
             before = None if state is None else (state[1][None], state[0][None])  # torch's order is h, c
             hidden, (h, c) = self.lstm(values, before)
             state = c[0].detach(), h[0].detach()
-        seen = {"mean": lambda: hidden.mean(1), "last": lambda: hidden[:, -1], "step": lambda: hidden}[self.readout]()
+        seen = {"mean": lambda: hidden.mean(1), "last": lambda: hidden[:, -1], "step": lambda: hidden}
+        seen = seen[self.spec.readout]()
         return self.head(seen), state
-
-    def _projected(self, values: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """What torch's own LSTM with a projection computes, but that it saturates at ±1, as pulse codes do."""
-        lstm, batch = self.lstm, len(values)
-        if state is None:
-            state = values.new_zeros(batch, lstm.hidden_size), values.new_zeros(batch, lstm.proj_size)
-        (c, h), out = state, []
-        drives = nn.functional.linear(values, lstm.weight_ih_l0, lstm.bias_ih_l0 + lstm.bias_hh_l0)
-        for drive in drives.unbind(1):
-            i, f, g, o = torch.addmm(drive, h, lstm.weight_hh_l0.t()).chunk(len(LSTM.gates), 1)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            h = nn.functional.linear(o.sigmoid() * c.tanh(), lstm.weight_hr_l0).clamp(-1, 1)
-            out.append(h)
-        return torch.stack(out, 1), (c.detach(), h.detach())
 
     @torch.no_grad()
     def limit_weights(self) -> None:
         """Clips every weight to what the crossbar can hold."""
-        for weight in (self.lstm.weight_ih_l0, self.lstm.weight_hh_l0):
-            torch.minimum(torch.maximum(weight, -self.limit), self.limit, out=weight)
-        for bias in (self.lstm.bias_ih_l0, self.lstm.bias_hh_l0):
-            torch.minimum(torch.maximum(bias, -self.bias_limit), self.bias_limit, out=bias)
-        if self.projected:
-            self.lstm.weight_hr_l0.clamp_(-1, 1)
+        if self.lstm is None:
+            self.cell.limit(self.limit[:, 0])
+        else:
+            for weight in (self.lstm.weight_ih_l0, self.lstm.weight_hh_l0):
+                torch.minimum(torch.maximum(weight, -self.limit), self.limit, out=weight)
+            for bias in (self.lstm.bias_ih_l0, self.lstm.bias_hh_l0):
+                torch.minimum(torch.maximum(bias, -self.bias_limit), self.bias_limit, out=bias)
+            if self.spec.projection:
+                self.lstm.weight_hr_l0.clamp_(-1, 1)
         if self.alphabet is not None:
             self.alphabet.limit()

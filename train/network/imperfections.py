@@ -11,20 +11,29 @@ Autograd differentiates what an array does to the weights, so write it in torch 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from crossramp.golden.spec.specification import Specification
 from torch import Tensor
 
 __all__ = ["Array", "Imperfections"]
 
 
 class Array:
-    """The ideal array: every method gives back what it was given.
+    """The ideal array: charges, MACs and values are what the levels make of the pulses.
+
+    Parameters
+    ----------
+    spec : Specification
+    weights : float tensor, shape (rows, columns)
+        Programmed levels.
+    lines : float tensor, shape (trained line cells, units), or None
 
     Attributes
     ----------
-    weights : float tensor, shape (rows, columns)
+    weights, lines : float tensors
         What the array holds in place of the programmed levels; differentiable in them.
     thresholds : list of float64 arrays, shape (2**adc_bits - 1,), or None
         What each ramp of the specification ticks at, in MAC units; None: at its ideal thresholds. Where one decreases,
@@ -36,46 +45,65 @@ class Array:
     thresholds: list[np.ndarray] | None = None
     resolution = 1
 
-    def __init__(self, weights: Tensor) -> None:
-        self.weights = weights
+    def __init__(self, spec: Specification, weights: Tensor, lines: Tensor | None = None) -> None:
+        self.spec, self.weights, self.lines = spec, weights, lines
+        trained = iter(range(spec.trained_lines))
+        self._line_levels = [lines[next(trained)] if cell.trained else spec.state_cell for cell in spec.line_cells]
 
     def charge(self, codes: Tensor) -> Tensor:
-        """What pulses of the first conversion bring, in clocks; any shape."""
+        """What pulses of rows bring, in clocks; any shape."""
         return codes
+
+    def line(self, number: int, pulses: Tensor) -> Tensor:
+        """MACs, shape (batch, units), that pulses of a line bring through cell ``number`` of ``spec.line_cells``."""
+        return pulses * self._line_levels[number]
 
     def variance(self, codes: Tensor) -> Tensor | None:
         """Noise variance that the pulses of x and bias rows bring; (..., inputs) -> (..., columns), None for none."""
         return None
 
-    def first(self, macs: Tensor, hidden: Tensor, variance: Tensor | None) -> Tensor:
-        """What the comparators see in place of the MACs of the first conversion, shape (batch, columns).
+    def seen(self, number: int, macs: Tensor, pulses: Mapping[str, Tensor], variance: Tensor | None) -> Tensor:
+        """What the comparators see in place of the MACs of a conversion, shape (batch, columns that it latches).
 
-        ``hidden``, shape (batch, units), are the pulse codes of h, and ``variance`` is the step's of :meth:`variance`.
+        Parameters
+        ----------
+        number : int
+            0, or 1 for the second conversion of a step.
+        pulses : mapping
+            Pulse codes of what drives rows and lines, shape (batch, hidden) of h, (batch, units) of others; by names.
+        variance : tensor or None
+            The step's of :meth:`variance`.
         """
         return macs
 
-    def second(self, pulses: Tensor, cell: int) -> Tensor:
-        """What the comparators see of c's pulses, shape (batch, units), through state cells of ``cell`` levels."""
-        return pulses.mul_(cell)
-
-    def late(self, values: Tensor, second: bool) -> None:
-        """Changes decoded values, shape (batch, columns) or (batch, units), to what late comparators make of them."""
+    def late(self, values: Tensor, number: int) -> None:
+        """Changes decoded values of a conversion, shape of its MACs, to what late comparators make of them."""
 
 
 class Imperfections:
-    """Draws the ideal array, every time."""
+    """Draws the ideal array, every time.
 
-    def draw(self, levels: Tensor, training: bool) -> Array:
+    Parameters
+    ----------
+    spec : Specification
+    """
+
+    def __init__(self, spec: Specification) -> None:
+        self.spec = spec
+
+    def draw(self, levels: Tensor, training: bool, lines: Tensor | None = None) -> Array:
         """The array of one forward pass.
 
         Parameters
         ----------
         levels : float tensor, shape (rows, columns)
-            Integer weight levels; rows are x, h, then bias rows, columns are banks i, f, g, o.
+            Integer weight levels: groups of rows and banks of columns in the cell's order.
         training : bool
             Whether the pass is for training, else for validation.
+        lines : float tensor, shape (trained line cells, units), or None
+            Integer levels; None where the cell has no such cells.
         """
-        return Array(levels)
+        return Array(self.spec, levels, lines)
 
     def restart(self) -> None:
         """A validation begins: it draws what the one before it drew."""

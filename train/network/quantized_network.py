@@ -6,21 +6,24 @@ from __future__ import annotations
 import copy
 
 import torch
+from crossramp.golden.cell.description import BIAS, INPUT
 from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor, nn
 
 from .alphabet import Alphabet
+from .conversion_tables import ConversionTables
+from .float_cell import State
 from .float_network import FloatNetwork
 from .imperfections import Array, Imperfections
 from .rounding import round_through
-from .sequence import Conversions, ConversionTables, State, Trace, exact_dtype, run_sequence
+from .sequence import Conversions, Trace, exact_dtype, run_sequence
 
 __all__ = ["QuantizedNetwork"]
 
 
 class QuantizedNetwork(nn.Module):
-    """LSTM macro and dense head; each forward pass rounds the master weights and computes in integers.
+    """A macro of any cell and a dense head; each forward pass rounds the master weights and computes in integers.
 
     Parameters
     ----------
@@ -43,14 +46,26 @@ class QuantizedNetwork(nn.Module):
         super().__init__()
         self.spec = spec
         self.dtype = exact_dtype(spec)
-        self.imperfections = imperfections or Imperfections()
+        self.imperfections = imperfections or Imperfections(spec)
         columns, units = spec.columns, spec.units
         levels_per_one = [spec.weight_max / gate.weight_range for gate in spec.gates for _ in range(units)]
         self.register_buffer("levels_per_one", torch.tensor(levels_per_one, dtype=torch.float32))
         self.register_buffer("head_levels_per_one", torch.tensor(spec.head_weight_max / head_range))
         bound = 1 / (spec.rows**0.5)
-        self.weight = nn.Parameter(torch.empty(spec.inputs + spec.hidden, columns).uniform_(-bound, bound))
+        self.bias_rows = spec.row_sizes.get(BIAS, 0)
+        rows = spec.rows - self.bias_rows
+        biased = [BIAS in bank.rows for bank in spec.layout.banks.values() for _ in range(units)]
+        self.register_buffer("placed", torch.tensor(spec.placed[:rows]), persistent=False)
+        self.register_buffer("biased", torch.tensor(biased), persistent=False)
+        self.weight = nn.Parameter(torch.empty(rows, columns).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(columns))  # the sum of the bias rows
+        self.line_weight = None
+        if spec.trained_lines:
+            self.line_weight = nn.Parameter(torch.empty(spec.trained_lines, units).uniform_(-bound, bound))
+            # A line's value has the unit that the constant cells give it: a level of another bank is so much of it.
+            unit = spec.state_cell * spec.scale(spec.state_gate)
+            levels = [unit / spec.scale(cell.bank) for cell in spec.layout.trained_line_cells]
+            self.register_buffer("line_levels_per_one", torch.tensor(levels)[:, None])
         self.head_weight = nn.Parameter(torch.empty(spec.classes, spec.hidden).uniform_(-1, 1))
         self.head_bias = nn.Parameter(torch.zeros(spec.classes))
         self.projection_weight = None
@@ -68,28 +83,42 @@ class QuantizedNetwork(nn.Module):
         """A quantized network that starts at the float network's weights."""
         widest = max(network.head.weight.abs().max().item(), network.head.bias.abs().max().item())
         quantized = cls(spec, 1.25 * widest, imperfections, copy.deepcopy(network.alphabet))
-        lstm = network.lstm
         with torch.no_grad():
-            quantized.weight.copy_(torch.cat([lstm.weight_ih_l0, lstm.weight_hh_l0], dim=1).t())
-            quantized.bias.copy_(lstm.bias_ih_l0 + lstm.bias_hh_l0)
+            found = network.macro_weights
+            quantized.weight.copy_(found.rows)
+            quantized.bias.copy_(found.bias)
+            if spec.trained_lines:
+                quantized.line_weight.copy_(found.lines)
             if spec.projection:
-                quantized.projection_weight.copy_(lstm.weight_hr_l0)
+                quantized.projection_weight.copy_(found.projection)
             quantized.head_weight.copy_(network.head.weight)
             quantized.head_bias.copy_(network.head.bias)
         return quantized
 
     def weight_levels(self) -> Tensor:
-        """Integer levels of the x and h rows, shape (inputs + hidden, columns); gradients pass the rounding."""
-        return round_through((self.weight * self.levels_per_one).clamp(-self.spec.weight_max, self.spec.weight_max))
+        """Integer levels of all rows but bias rows, shape (rows, columns); gradients pass the rounding.
+
+        Zero, and without a gradient, where the cell has no memristors.
+        """
+        levels = round_through((self.weight * self.levels_per_one).clamp(-self.spec.weight_max, self.spec.weight_max))
+        return levels if self.spec.placed.all() else levels * self.placed
+
+    def line_levels(self) -> Tensor | None:
+        """Integer levels of trained cells on lines, shape (trained line cells, units), or None without any."""
+        if self.line_weight is None:
+            return None
+        limit = self.spec.weight_max
+        return round_through((self.line_weight * self.line_levels_per_one).clamp(-limit, limit))
 
     def bias_levels(self) -> Tensor:
         """Integer levels that the bias rows add up to, shape (columns,)."""
-        limit = self.spec.weight_max * self.spec.bias_rows
-        return round_through((self.bias * self.levels_per_one).clamp(-limit, limit))
+        limit = self.spec.weight_max * self.bias_rows
+        levels = round_through((self.bias * self.levels_per_one).clamp(-limit, limit))
+        return levels if self.biased.all() else levels * self.biased
 
     def bias_row_levels(self) -> Tensor:
         """The bias split as evenly as integers allow, shape (bias_rows, columns)."""
-        rows = self.spec.bias_rows
+        rows = self.bias_rows
         total = self.bias_levels().detach()
         size = total.abs()
         share = (
@@ -122,6 +151,7 @@ class QuantizedNetwork(nn.Module):
             "head": head,
             "head_biases": head_biases,
             "projection": self.projection_levels(),
+            "lines": self.line_levels(),
         }
         plain = {
             name: None if levels is None else levels.round().to(torch.int64).cpu().numpy()
@@ -163,8 +193,11 @@ class QuantizedNetwork(nn.Module):
         """Integer logits, the state after the last step, and the trace if asked for; ``x`` as in :meth:`run`."""
         spec = self.spec
         levels = torch.cat([self.weight_levels(), self._bias_rows_through()]).to(self.dtype)
-        array = self.imperfections.draw(levels, self.training)
-        x_levels, h_levels, bias = array.weights.split([spec.inputs, spec.hidden, spec.bias_rows])
+        lines = self.line_levels()
+        lines = None if lines is None else lines.to(self.dtype)
+        array = self.imperfections.draw(levels, self.training, lines)
+        rows = dict(zip(spec.row_sizes, array.weights.split(list(spec.row_sizes.values())), strict=True))
+        x_levels, bias = rows.pop(INPUT), rows.pop(BIAS, levels.new_zeros(0, spec.columns))
         batch, steps = x.shape[:2]
         if self.alphabet is None:
             codes = x.to(self.dtype).transpose(0, 1).reshape(steps * batch, spec.inputs)
@@ -172,7 +205,10 @@ class QuantizedNetwork(nn.Module):
             codes = self.alphabet.codes(spec.input_max).to(self.dtype)
         variance = array.variance(codes)
         full = array.charge(codes.new_tensor(float(spec.input_max)))
-        drive = torch.addmm(bias.sum(0) * full, array.charge(codes), x_levels)
+        bias = bias.sum(0) * full
+        driven = [BIAS in conversion.driven for conversion, _ in spec.layout.steps]
+        first = bias if driven[0] else torch.zeros_like(bias)
+        drive = torch.addmm(first, array.charge(codes), x_levels)
         if self.alphabet is not None:
             # A symbol always brings the same, which is computed once.
             place = x.t().reshape(-1)
@@ -184,7 +220,8 @@ class QuantizedNetwork(nn.Module):
         projection = self.projection_levels()
         projection = None if projection is None else projection.to(self.dtype)
         tables = self.tables(array)
-        conversions = Conversions(spec, array, tables, drive, h_levels, variance)
+        later = bias if any(driven[1:]) else None
+        conversions = Conversions(spec, array, tables, drive, rows, array.lines, later, variance)
         hidden, state, kept = run_sequence(conversions, projection, state, trace)
         weight, head_bias = (tensor.to(self.head_dtype) for tensor in self.head_levels())
         if spec.readout == "mean":
@@ -205,7 +242,7 @@ class QuantizedNetwork(nn.Module):
         return self._tables
 
     def _bias_rows_through(self) -> Tensor:
-        rows = self.spec.bias_rows
+        rows = self.bias_rows
         if rows == 0:
             return self.bias.new_zeros(0, self.spec.columns)
         total = self.bias_levels()
@@ -218,7 +255,10 @@ class QuantizedNetwork(nn.Module):
         spec = self.spec
         reach = spec.weight_max / self.levels_per_one
         torch.minimum(torch.maximum(self.weight, -reach), reach, out=self.weight)
-        torch.minimum(torch.maximum(self.bias, -reach * spec.bias_rows), reach * spec.bias_rows, out=self.bias)
+        torch.minimum(torch.maximum(self.bias, -reach * self.bias_rows), reach * self.bias_rows, out=self.bias)
+        if self.line_weight is not None:
+            line_reach = spec.weight_max / self.line_levels_per_one
+            torch.minimum(torch.maximum(self.line_weight, -line_reach), line_reach, out=self.line_weight)
         if self.projection_weight is not None:
             projection_reach = spec.head_weight_max / 2**spec.projection_shift
             self.projection_weight.clamp_(-projection_reach, projection_reach)

@@ -1,127 +1,69 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract's LSTM over a whole utterance, in exact integers, with straight-through gradients.
+"""The contract's cell over a whole utterance, in exact integers, with straight-through gradients.
 
 The forward pass computes what `crossramp.golden` computes, bit for bit (a test compares them),
 in floating-point tensors that hold integers: every sum stays below 2**24, or else float64 is used.
-The backward pass is backpropagation through time written out by hand.
+The backward pass is backpropagation through time, the cell's program in reverse.
 It takes each rounding as the identity (the straight-through estimator, Bengio et al.,
 arXiv:1308.3432) and each conversion as the activation that it approximates.
 One autograd function for the whole utterance spares autograd's graph some thousand small operations.
-
-Activations are looked up by MAC in tables made from the golden ramps.
-Software gets them quickly that way; the hardware has no such table.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from crossramp.golden.cell.library import LSTM
-from crossramp.golden.network.ramps import ramps
-from crossramp.golden.spec.activations import Activation
+from crossramp.golden.cell.description import FIXED, LINE
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.update_formats import store_rule
 from torch import Tensor
 
+from .conversion_tables import ConversionTables
+from .float_cell import State
 from .imperfections import Array
+from .sequence_backward import PROJECTION, Kept, Weights, backward
+from .step_plan import Run, StepPlan, step_plan
+from .update_program import BEFORE, StoreProgram, round_half_away, significant_bits
 
-__all__ = ["ConversionTables", "Conversions", "State", "Trace", "exact_dtype", "run_sequence"]
-
-State = tuple[Tensor, Tensor]
-"""c and h of a batch, shapes (batch, units) and (batch, hidden)."""
-
-_HALF = torch.tensor(0.5)
-
-_ENTRIES = 1 << 21  # of all tables, where a MAC has several: places stay exact in float32
+__all__ = ["Conversions", "State", "Trace", "exact_dtype", "run_sequence"]
 
 
 def exact_dtype(spec: Specification) -> torch.dtype:
     """The narrowest floating type in which every integer and fraction of a step of ``spec`` is exact."""
-    stores = {store.name: store for part in spec.layout.stores for store in part}
-    fraction = store_rule(spec, stores["c"]).shift  # bits behind the point of f*C + i*g
-    product = spec.value_shift("i") + spec.value_shift("g")
-    whole = max(spec.state_bits, product, spec.state_frac_bits + 1) + 1
-    multiplier, _ = spec.state_gain
     bits = max(
-        spec.mac_bits + 4,  # places in the conversion tables: up to four ramps of twice the MACs, and a half
-        whole + max(fraction, 1) + 1,
-        spec.state_bits + multiplier.bit_length() + 1,
-        store_rule(spec, stores["h"]).shift + spec.input_bits + 1,
+        spec.mac_bits + 2 + (2 * len(spec.ramps) - 1).bit_length(),  # places in the tables: all ramps', and a half
+        significant_bits(spec),
         (spec.units * spec.head_weight_max * spec.input_max).bit_length() + 2 if spec.projection else 0,
     )
     return torch.float32 if bits <= 24 else torch.float64
 
 
-class ConversionTables:
-    """Decoded value and slope for every MAC near the thresholds, one table per ramp, laid end to end.
-
-    Parameters
-    ----------
-    spec : Specification
-    dtype : torch.dtype
-        Of the values and slopes.
-    array : Array
-        Asked for thresholds and resolution.
-    """
-
-    def __init__(self, spec: Specification, dtype: torch.dtype, array: Array) -> None:
-        self.ideal, self.resolution = array.thresholds is None, array.resolution
-        all_ramps = ramps(spec)
-        given = [ramp.thresholds for ramp in all_ramps] if self.ideal else array.thresholds
-        thresholds = [np.sort(ticks) for ticks in given]
-        # MACs beyond twice the outermost threshold convert as that one does.
-        self.reach = int(min(2 * spec.mac_max, 2 * np.abs(thresholds).max() + 8))
-        while self.resolution > 1 and len(all_ramps) * 2 * self.reach * self.resolution >= _ENTRIES:
-            self.resolution //= 2
-        macs = np.arange(-self.reach * self.resolution, self.reach * self.resolution + 1) / self.resolution
-        values, slopes = [], []
-        for ramp, ticks in zip(all_ramps, thresholds, strict=True):
-            values.append(ramp.decode(np.searchsorted(ticks, macs, side="left")))
-            slopes.append(_slope(ramp.activation, macs * ramp.scale) * ramp.scale)
-        device = array.weights.device
-        self.values = torch.from_numpy(np.concatenate(values)).to(device, dtype)
-        self.slopes = torch.from_numpy(np.concatenate(slopes)).to(device, dtype)
-        # Where MAC 0 is, plus one half: truncation then rounds a real MAC to the nearest entry.
-        start = [number * len(macs) + self.reach * self.resolution + 0.5 for number in spec.ramp_of_gate]
-        self.column_start = torch.tensor(start, dtype=dtype, device=device).repeat_interleave(spec.units)
-        self.state_start = start[spec.gate_names.index(spec.state_gate)]
-
-    def convert(self, macs: Tensor, values: Tensor, slopes: Tensor) -> None:
-        """Writes the first conversion's values and slopes (per MAC unit); shapes (batch, columns)."""
-        self._look_up(self._place(macs).add_(self.column_start), values, slopes)
-
-    def convert_state(self, macs: Tensor, values: Tensor, slopes: Tensor) -> None:
-        """Writes the second conversion's, by bank g's ramp; shapes (batch, units)."""
-        self._look_up(self._place(macs).add_(self.state_start), values, slopes)
-
-    def _place(self, macs: Tensor) -> Tensor:
-        place = macs.clamp(-self.reach, self.reach)
-        return place if self.resolution == 1 else place.mul_(self.resolution)
-
-    def _look_up(self, place: Tensor, values: Tensor, slopes: Tensor) -> None:
-        # index_select by int32 takes a third of the time of indexing by int64, here the greatest cost of a step.
-        index = place.to(torch.int32).view(-1)
-        torch.index_select(self.values, 0, index, out=values.view(-1))
-        torch.index_select(self.slopes, 0, index, out=slopes.view(-1))
-
-
 @dataclass
 class Trace:
-    """What `run_sequence` keeps of every step on request; integers in floating-point tensors, (steps, batch, ...)."""
+    """What `run_sequence` keeps of every step on request; integers in floating-point tensors, (steps, batch, ...).
 
-    macs: Tensor  # (..., columns)
-    values: Tensor  # decoded values of the first conversion, (..., columns), real
-    state: Tensor  # c, (..., units)
-    state_macs: Tensor  # (..., units)
-    state_values: Tensor  # decoded tanh(c), (..., units), real
-    hidden: Tensor  # h, pulse codes, (..., hidden): projected where there is a projection
+    Attributes
+    ----------
+    macs, values : list of tensors, shape (..., columns that the conversion latches)
+        For each conversion: what the comparators saw, and decoded values, within [0, 1] or [-1, 1].
+    state : tensor, shape (..., units), or None
+        The register; None in cells without one.
+    inner : dict of tensors, shape (..., units)
+        Pulse codes of the values that drive lines or inner rows.
+    hidden : tensor, shape (..., hidden)
+        h, pulse codes: projected where there is a projection.
+    """
+
+    macs: list[Tensor]
+    values: list[Tensor]
+    state: Tensor | None
+    inner: dict[str, Tensor]
+    hidden: Tensor
 
 
 @dataclass
 class Conversions:
-    """What the step functions of one pass convert with: the array with its ramps, as golden's `Array.convert` is.
+    """What the steps of one pass convert with: the array with its ramps, as golden's `Array.convert` is.
 
     Two things differ from golden, for speed: what x and bias rows bring to all steps is summed at once before
     (`drive`), and codes leave decoded, with the slope of the activation beside them.
@@ -134,9 +76,13 @@ class Conversions:
     tables : ConversionTables
         Of its ramps.
     drive : float tensor of `exact_dtype`, shape (steps, batch, columns)
-        What the x rows and the bias rows add to each MAC: integers.
-    recurrent : float tensor, shape (hidden, columns)
-        Levels of the h rows: integers, unless imperfections make them real.
+        What the x rows and the bias rows add to each MAC of the first window: integers.
+    rows : dict of float tensors, shape (rows of the group, columns)
+        Levels of the rows that values drive, by their groups: integers, unless imperfections make them real.
+    lines : float tensor, shape (trained line cells, units), or None
+        Levels of the trained cells on lines.
+    bias : float tensor, shape (columns,), or None
+        What the bias rows add in a later window that drives them.
     variance : float tensor, shape (steps, batch, any), or None
         Of the array's noise, from x and bias rows: its own :meth:`~.imperfections.Array.variance`.
     """
@@ -145,107 +91,199 @@ class Conversions:
     array: Array
     tables: ConversionTables
     drive: Tensor
-    recurrent: Tensor
+    rows: dict[str, Tensor]
+    lines: Tensor | None = None
+    bias: Tensor | None = None
     variance: Tensor | None = None
 
-    def first(self, step: int, hidden: Tensor, values: Tensor, slopes: Tensor) -> Tensor:
-        """The first conversion of a step, of x and of ``hidden``, shape (batch, hidden): what the comparators saw.
+    def convert(
+        self, step: int, number: int, pulses: dict[str, Tensor], held: Tensor, values: Tensor, slopes: Tensor
+    ) -> Tensor:
+        """Conversion ``number`` of a step: what the comparators saw, shape (batch, columns that it latches).
 
-        Writes decoded values and slopes; all of shape (batch, columns).
+        Writes decoded values and slopes, of the same shape.
+
+        Parameters
+        ----------
+        pulses : dict of tensors
+            Pulse codes of all values that drive rows or lines, by their names; the register's of the step before are
+            under :data:`~.update_program.BEFORE`.
+        held : tensor, shape (batch, columns)
+            Charge of the first window, of rows alone; what is converted of it may be overwritten.
         """
-        array, variance = self.array, None if self.variance is None else self.variance[step]
-        macs = torch.addmm(self.drive[step], array.charge(hidden), self.recurrent)
-        macs = array.first(macs, hidden, variance)
-        self.tables.convert(macs, values, slopes)
-        array.late(values, False)
+        array, found = self.array, []
+        for run in step_plan(self.spec).runs[number]:
+            found.append(self._charge(run, pulses, held))
+        macs = found[0] if len(found) == 1 else torch.cat(found, dim=1)
+        macs = array.seen(number, macs, pulses, None if self.variance is None else self.variance[step])
+        self.tables.convert(number, macs, values, slopes)
+        array.late(values, number)
         return macs
 
-    def second(self, pulses: Tensor, values: Tensor, slopes: Tensor) -> Tensor:
-        """The second conversion, of c's ``pulses``; writes what `first` writes; all of shape (batch, units)."""
-        macs = self.array.second(pulses, self.spec.state_cell)
-        self.tables.convert_state(macs, values, slopes)
-        self.array.late(values, True)
-        return macs
+    def first_window(self, step: int, pulses: dict[str, Tensor], plan: StepPlan) -> Tensor:
+        """What rows bring in the first window, shape (batch, columns); a tensor of its own where lines add to it."""
+        charge, rows = self.drive[step], plan.windows[0].rows
+        for group, value in rows.items():
+            charge = torch.addmm(charge, self.array.charge(pulses[value]), self.rows[group])
+        return charge if rows or not plan.windows[0].lines else charge.clone()
+
+    def _charge(self, run: Run, pulses: dict[str, Tensor], held: Tensor) -> Tensor:
+        charge = None
+        if run.home:
+            whole = run.columns.stop - run.columns.start == held.shape[1]
+            charge = held if whole else held[:, run.columns]
+        for group, value in run.rows:
+            brought, levels = self.array.charge(pulses[value]), self.rows[group][:, run.columns]
+            charge = torch.mm(brought, levels) if charge is None else torch.addmm(charge, brought, levels)
+        if run.bias:
+            added = self.bias[run.columns].expand(len(held), -1)
+            charge = added.clone() if charge is None else charge + added
+        for line in run.lines:
+            brought = self.array.line(line.number, pulses[BEFORE if line.is_start else line.value])
+            if charge is None and brought.shape[1] == run.columns.stop - run.columns.start:
+                charge = brought
+                continue
+            if charge is None:
+                charge = brought.new_zeros(len(brought), run.columns.stop - run.columns.start)
+            charge[:, line.within].add_(brought)
+        return charge
+
+
+def _kept(plan: StepPlan, conversions: Conversions, start: State | None, trace: bool) -> Kept:
+    """Tensors for everything, empty but for the state before the first step."""
+    spec, drive = conversions.spec, conversions.drive
+    cell, (steps, batch, _) = spec.layout, drive.shape
+    new, units = drive.new_empty, (steps, batch, spec.units)
+    inner = [
+        store.name
+        for store in (store for part in plan.programs for store in part)
+        if store.name not in (cell.register, cell.output) and (store.form != LINE or trace or spec.trained_lines)
+    ]
+    widths = [columns.stop - columns.start for columns in map(spec.converted, range(len(spec.conversions)))]
+    hidden = drive.new_zeros(steps + 1, batch, spec.hidden)
+    state = drive.new_zeros(steps + 1, batch, spec.units) if cell.register else None
+    if start is not None:
+        hidden[0] = start[1]
+        if state is not None:
+            state[0] = start[0]
+    rows = [store for part in plan.programs for store in part if store.form not in (FIXED, LINE)]
+    within = {store.name: new(units) for store in rows if store.saturates}
+    if spec.projection:
+        within[PROJECTION] = torch.empty_like(hidden[1:])
+    return Kept(
+        hidden,
+        state,
+        [new(steps, batch, width) for width in widths],
+        [new(steps, batch, width) for width in widths],
+        {name: drive.new_zeros(steps + 1, batch, spec.units) for name in inner},
+        within,
+        new(units) if spec.projection else None,
+        [new(steps, batch, width) for width in widths] if trace else [],
+    )
 
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, drive, recurrent, projection, conversions, start, trace):
-        steps, batch, columns = drive.shape
-        spec, units = conversions.spec, conversions.spec.units
-        one = float(1 << spec.state_frac_bits)
-        multiplier, shift = spec.state_gain
-        gain = multiplier / 2.0**shift
-        new = drive.new_empty
-        values, slopes = new(steps, batch, columns), new(steps, batch, columns)
-        state = drive.new_zeros(steps + 1, batch, units)
-        state_values, state_slopes = new(steps, batch, units), new(steps, batch, units)
-        hidden = drive.new_zeros(steps + 1, batch, spec.hidden)
-        wide, held = (new(steps, batch, size) if spec.projection else None for size in (units, spec.projection))
-        if start is not None:
-            state[0], hidden[0] = start
-        kept = Trace(new(steps, batch, columns), values, state[1:], new(steps, batch, units), state_values, hidden[1:])
-        # What autograd differentiates must be its own argument; here both are without a graph.
-        conversions = replace(conversions, drive=drive, recurrent=recurrent)
-        # Line by line what `golden.network.lstm.Lstm.step` does.
-        for t in range(steps):
-            macs = conversions.first(t, hidden[t], values[t], slopes[t])
-            i, f, g, o = _by_gate(values[t])
-            update = torch.mul(f, state[t]).add_(torch.mul(i, g), alpha=one)
-            torch.clamp(_round(update), -spec.state_max, spec.state_max, out=state[t + 1])
-            pulses = _round(state[t + 1] * gain).clamp_(-spec.state_pulse_max, spec.state_pulse_max)
-            state_macs = conversions.second(pulses, state_values[t], state_slopes[t])
-            pulses = _round(torch.mul(o, state_values[t]).mul_(spec.input_max))
-            if projection is not None:
-                wide[t] = pulses
-                sums = _round(torch.mm(pulses, projection.t()).mul_(0.5**spec.projection_shift))
-                pulses = sums.clamp(-spec.input_max, spec.input_max)
-                torch.eq(sums, pulses, out=held[t])
-            hidden[t + 1] = pulses
-            if trace:
-                kept.macs[t], kept.state_macs[t] = macs, state_macs
-        ctx.spec, ctx.gain, ctx.one = spec, gain, one
+    def forward(ctx, conversions, start, trace, drive, projection, lines, bias, *rows):
+        plan, spec = step_plan(conversions.spec), conversions.spec
+        # What autograd differentiates must be its own argument; here all are without a graph.
+        named = dict(zip(conversions.rows, rows, strict=True))
+        conversions = replace(conversions, drive=drive, rows=named, lines=lines, bias=bias)
+        kept = _kept(plan, conversions, start, trace)
+        _forward(plan, conversions, projection, kept)
+        ctx.plan, ctx.spec, ctx.groups = plan, spec, list(named)
+        ctx.inner, ctx.within = list(kept.inner), list(kept.within)
         ctx.save_for_backward(
-            recurrent, projection, values, slopes, state, state_values, state_slopes, hidden, wide, held
+            *(projection, lines, bias, kept.hidden, kept.state, kept.wide),
+            *rows,
+            *kept.values,
+            *kept.slopes,
+            *kept.inner.values(),
+            *kept.within.values(),
         )
         # Copies: what autograd saved must not be an output under a second name.
-        copies = [state[-1].clone(), *(tensor.clone() for tensor in vars(kept).values() if trace)]
+        register = start[0] if kept.state is None and start is not None else drive.new_zeros(drive.shape[1], spec.units)
+        copies = [register.clone() if kept.state is None else kept.state[-1].clone()]
+        if trace:
+            copies += [tensor.clone() for tensor in (*kept.macs, *kept.values)]
+            copies += [] if kept.state is None else [kept.state[1:].clone()]
+            copies += [tensor[1:].clone() for tensor in kept.inner.values()] + [kept.hidden[1:].clone()]
         ctx.mark_non_differentiable(*copies)
-        return (hidden[1:], *copies)
+        return (kept.hidden[1:], *copies)
 
     @staticmethod
     def backward(ctx, hidden_gradient, *_):
-        recurrent, projection, values, slopes, state, state_values, state_slopes, hidden, wide, held = ctx.saved_tensors
-        spec = ctx.spec
-        steps, _, columns = values.shape
-        drive_gradient = torch.empty_like(values)
-        sums_gradient = None if projection is None else torch.empty_like(held)
-        through = recurrent.t().contiguous()
-        dh = torch.zeros_like(hidden[0])
-        dc = torch.zeros_like(state[0])
-        for t in reversed(range(steps)):
-            dh = dh + hidden_gradient[t]
-            if projection is not None:
-                # Nothing passes where the code saturates.
-                torch.mul(held[t], dh, out=sums_gradient[t]).mul_(0.5**spec.projection_shift)
-                dh = sums_gradient[t] @ projection
-            dh.mul_(spec.input_max)
-            i, f, g, o = _by_gate(values[t])
-            di, df, dg, do = _by_gate(drive_gradient[t])
-            torch.mul(dh, state_values[t], out=do)
-            # Where c's pulse code saturates the slope is small already; it is let through so that c can come back.
-            dc = dc.addcmul_(dh.mul_(o), state_slopes[t], value=spec.state_cell * ctx.gain)
-            dc.masked_fill_(state[t + 1].abs() >= spec.state_max, 0.0)
-            torch.mul(dc, state[t], out=df)
-            torch.mul(dc, g, out=di).mul_(ctx.one)
-            torch.mul(dc, i, out=dg).mul_(ctx.one)
-            drive_gradient[t].mul_(slopes[t])
-            dc = dc * f
-            dh = drive_gradient[t] @ through
-        flat = drive_gradient.view(-1, columns)
-        recurrent_gradient = hidden[:-1].reshape(-1, spec.hidden).t() @ flat
-        projection_gradient = None if projection is None else sums_gradient.flatten(0, 1).t() @ wide.flatten(0, 1)
-        return drive_gradient, recurrent_gradient, projection_gradient, None, None, None
+        saved = list(ctx.saved_tensors)
+        projection, lines, bias, hidden, state, wide = (saved.pop(0) for _ in range(6))
+        count = len(ctx.spec.conversions)
+
+        def taken(names):
+            return {name: saved.pop(0) for name in names}
+
+        rows, values, slopes = taken(ctx.groups), taken(range(count)), taken(range(count))
+        inner, within = taken(ctx.inner), taken(ctx.within)
+        kept = Kept(hidden, state, list(values.values()), list(slopes.values()), inner, within, wide, [])
+        weights = Weights(rows, lines, bias, projection)
+        drive, found = backward(ctx.plan, ctx.spec, kept, weights, hidden_gradient)
+        rows = [found.rows[group] for group in ctx.groups]
+        return None, None, None, drive, found.projection, found.lines, found.bias, *rows
+
+
+def _forward(plan: StepPlan, conversions: Conversions, projection: Tensor | None, kept: Kept) -> None:
+    """Fills ``kept``: line by line what `golden.network.lstm.Lstm.step` does."""
+    spec, cell = conversions.spec, conversions.spec.layout
+    codes = [
+        {name: kept.values[k][:, :, place].unbind(0) for name, place in names.items()}
+        for k, names in enumerate(plan.codes)
+    ]
+    values, slopes = ([tensor.unbind(0) for tensor in tensors] for tensors in (kept.values, kept.slopes))
+    hidden, states = kept.hidden.unbind(0), None if kept.state is None else kept.state.unbind(0)
+    before = None
+    if plan.has_start_lines:
+        before = _saturated(plan.line_program, plan.line_program.rounded({cell.register: kept.state[0]}))
+        kept.inner[cell.line_value][0] = before
+    for t in range(len(conversions.drive)):
+        pulses, found = {cell.output: hidden[t], BEFORE: before}, {}
+        if states is not None:
+            found[BEFORE] = states[t]
+        held = conversions.first_window(t, pulses, plan)
+        for k, stores in enumerate(plan.programs):
+            macs = conversions.convert(t, k, pulses, held, values[k][t], slopes[k][t])
+            if kept.macs:
+                kept.macs[k][t] = macs
+            for name, steps in codes[k].items():
+                found[name] = steps[t]
+            for store in stores:
+                value = store.rounded(found)
+                if store.form == FIXED:
+                    torch.clamp(value, -store.limit, store.limit, out=states[t + 1])
+                    found[store.name] = states[t + 1]
+                    continue
+                if store.name in kept.within:
+                    within = value.clamp(-store.limit, store.limit)
+                    torch.eq(value, within, out=kept.within[store.name][t])
+                    value = within
+                if store.name == cell.output:
+                    hidden[t + 1].copy_(value if projection is None else _projected(spec, projection, kept, t, value))
+                    continue
+                pulses[store.name] = _saturated(store, value)
+                if store.name in kept.inner:
+                    kept.inner[store.name][t + 1] = pulses[store.name]
+        if before is not None:
+            before = pulses[cell.line_value]
+
+
+def _saturated(store: StoreProgram, value: Tensor) -> Tensor:
+    return value.clamp_(-store.limit, store.limit) if store.saturates else value
+
+
+def _projected(spec: Specification, projection: Tensor, kept: Kept, step: int, value: Tensor) -> Tensor:
+    """Pulse codes of the projection; keeps what it was made of, and where it did not saturate."""
+    kept.wide[step] = value
+    sums = round_half_away(torch.mm(value, projection.t()).mul_(0.5**spec.projection_shift))
+    codes = sums.clamp(-spec.input_max, spec.input_max)
+    torch.eq(sums, codes, out=kept.within[PROJECTION][step])
+    return codes
 
 
 def run_sequence(
@@ -259,31 +297,26 @@ def run_sequence(
     projection : float tensor, shape (hidden, units), or None
         Integer weights of the projection, where the specification has one.
     start : pair of float tensors, shapes (batch, units) and (batch, hidden), or None
-        c and h before the first step, in which nothing is differentiated; None: zeros, a state reset.
+        The register and h before the first step, in which nothing is differentiated; None: zeros, a state reset.
     trace : bool
         Whether to keep all the inner values as well.
 
     Returns
     -------
     (hidden, end, trace)
-        hidden: pulse codes, shape (steps, batch, hidden), differentiable in ``drive``, ``recurrent`` and
-        ``projection``; end: c and h after the last step, which the next part of the same sequences starts from.
+        hidden: pulse codes, shape (steps, batch, hidden), differentiable in ``drive``, ``rows``, ``lines``, ``bias``
+        and ``projection``; end: register and h after the last step, from which the next part of the same sequences
+        starts.
     """
-    drive, recurrent = conversions.drive, conversions.recurrent
-    hidden, c, *kept = _Sequence.apply(drive, recurrent, projection, conversions, start, trace)
-    return hidden, (c, hidden[-1].detach()), Trace(*kept) if trace else None
-
-
-def _by_gate(values: Tensor) -> list[Tensor]:
-    """Views of the banks i, f, g, o of ``values``, shape (batch, columns)."""
-    banks = dict(zip(LSTM.gates, values.chunk(len(LSTM.gates), 1), strict=True))
-    return [banks[gate] for gate in "ifgo"]
-
-
-def _round(value: Tensor) -> Tensor:
-    return torch.copysign(_HALF, value).add_(value).trunc_()
-
-
-def _slope(activation: Activation, argument: np.ndarray) -> np.ndarray:
-    width = 1e-4
-    return (activation(argument + width) - activation(argument - width)) / (2 * width)
+    given = conversions
+    hidden, register, *kept = _Sequence.apply(
+        given, start, trace, given.drive, projection, given.lines, given.bias, *given.rows.values()
+    )
+    found = None
+    if trace:
+        spec, count = given.spec, len(given.spec.conversions)
+        macs, values, rest = kept[:count], kept[count : 2 * count], kept[2 * count :]
+        state = rest.pop(0) if spec.layout.register else None
+        names = [name for name in spec.layout.values if name not in (spec.layout.register, spec.layout.output)]
+        found = Trace(macs, values, state, dict(zip(names, rest[:-1], strict=True)), rest[-1])
+    return hidden, (register, hidden[-1].detach()), found

@@ -80,7 +80,7 @@ class Recipe:
         """All that the task knows as JSON types, named as in the file."""
         content: dict[str, Any] = {"task": self.task, "seed": self.seed, "words": list(self.words)}
         features = {name: value for name, value in self.features.to_dict().items() if name not in _FITTED}
-        content |= {"hardware": dataclasses.asdict(self.hardware), "features": features}
+        content |= {"hardware": self.hardware.to_dict(), "features": features}
         content |= {"augmentation": dataclasses.asdict(self.augmentation), "text": dataclasses.asdict(self.text)}
         for phase in (self.float_phase, self.quantized_phase):
             content[phase.name] = {name: value for name, value in dataclasses.asdict(phase).items() if name != "name"}

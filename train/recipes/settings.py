@@ -6,6 +6,7 @@ It imports the standard library and the golden model only, so that a recipe is r
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from crossramp.golden.analog.technologies.constants import SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, TechnologyError, load
+from crossramp.golden.cell.library import CELLS, LSTM
 from crossramp.golden.common.declared import check, declared
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.wording import suggestion
@@ -31,6 +33,9 @@ EVERY = ("batch", "epoch", "never")
 """When training takes another chip."""
 
 
+_OF_FLOAT = ("cell", "units", "bias_rows", "sigmoid_range")
+
+
 class RecipeError(InvalidValue):
     """A recipe is wrong: one line with the key, its value and what is allowed."""
 
@@ -39,18 +44,30 @@ class RecipeError(InvalidValue):
 class Hardware:
     """The macro that is trained for; see :class:`~crossramp.golden.spec.specification.Specification`."""
 
-    units: int = declared("units of the LSTM", 1, 65536, default=32)
+    units: int = declared("units of the cell", 1, 65536, default=32)
     adc_bits: int = declared("bits of the ramps", 2, 8, default=5)
     input_bits: int = declared("bits of pulse codes, with sign", 2, 8, default=5)
     weight_bits: int = declared("bits of weights, with sign", 2, 8, default=5)
     bias_rows: int = declared("rows driven at full scale", 1, 64, default=2)
     sigmoid_range: float = declared(
-        "real weight at full scale, of the gates with a sigmoid", 2**-10, 2**10, default=1.0
+        "real weight at full scale; that of the bank with constant line cells lies near it", 2**-10, 2**10, default=1.0
     )
     lanes: int = declared("units updated in one clock; changes no answer", 1, 65536, default=1)
+    cell: str = declared("the recurrent cell", default="lstm", choices=tuple(CELLS))
 
     def __post_init__(self) -> None:
         check(self, RecipeError, "hardware")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields; ``cell`` is left out for an LSTM, so that recipes keep the hash from before there were others."""
+        content = dataclasses.asdict(self)
+        if self.cell == LSTM.name:
+            del content["cell"]
+        return content
+
+    def float_part(self) -> dict[str, Any]:
+        """Those fields of :meth:`to_dict` on which the float network depends."""
+        return {name: value for name, value in self.to_dict().items() if name in _OF_FLOAT}
 
 
 @dataclass(frozen=True)

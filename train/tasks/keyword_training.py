@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from crossramp.golden.cell.description import Gate
+from crossramp.golden.cell.description import Cell, Gate
+from crossramp.golden.cell.expression import names
+from crossramp.golden.cell.library import CELLS
 from crossramp.golden.inputs.features import FeatureSettings, features, normalize, pulse_codes, step_values
 from crossramp.golden.network.model_file import Model
+from crossramp.golden.spec.activations import activation
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor, nn
 
@@ -47,18 +51,22 @@ _BLOCK_CLIPS = 4096  # of the statistics: bounds their memory
 
 
 def keyword_specification(hardware: Hardware, inputs: int, classes: int, steps: int) -> Specification:
-    """The specification of a recipe's hardware, whose state conversion needs no multiplier.
+    """The specification of a recipe's hardware; what drives the lines needs no multiplier.
 
-    The weight range of bank g is near the other banks', and such that a state cell of whole levels makes one clock of
-    c's pulse worth a power of two, 2**-(state_pulse_bits - 2): c's pulse code spans nearly ±2 and is a mere shift of c.
+    All banks have one weight range. But that of the bank with constant line cells (g of an LSTM) is such that a cell of
+    whole levels makes one clock of the line's pulse worth a power of two: the pulse code spans nearly ±2 where the
+    register drives it, and is a mere shift of c; elsewhere it spans what the value can reach, r·m of a GRU.
     """
-    weight_max, input_max = (1 << (hardware.weight_bits - 1)) - 1, (1 << (hardware.input_bits - 1)) - 1
-    state_pulse_bits = hardware.input_bits + 1  # c reaches twice as far as x and h do
-    pulse = 2.0 ** -(state_pulse_bits - 2)
-    cell = min(max(round(weight_max * input_max * pulse / hardware.sigmoid_range), 1), weight_max)
-    sigmoid = Gate("sigmoid", hardware.sigmoid_range)
-    tanh = Gate("tanh", weight_max * input_max * pulse / cell)
+    cell = CELLS[hardware.cell]
+    gates = [Gate(gate.activation, hardware.sigmoid_range) for gate in cell.default_gates]
+    line = {}
+    if cell.line_value:
+        line = _line_format(hardware, cell)
+        gates[cell.gates.index(cell.state_gate)] = Gate(
+            cell.banks[cell.state_gate].gate.activation, line.pop("weight_range")
+        )
     return Specification(
+        cell=cell.name,
         inputs=inputs,
         units=hardware.units,
         classes=classes,
@@ -66,11 +74,33 @@ def keyword_specification(hardware: Hardware, inputs: int, classes: int, steps: 
         adc_bits=hardware.adc_bits,
         input_bits=hardware.input_bits,
         weight_bits=hardware.weight_bits,
-        gates=(sigmoid, sigmoid, tanh, sigmoid),
-        state_pulse_bits=state_pulse_bits,
-        state_cell=cell,
+        gates=tuple(gates),
         lanes=hardware.lanes,
         max_steps=steps,
+        **line,
+    )
+
+
+def _line_format(hardware: Hardware, cell: Cell) -> dict[str, Any]:
+    """Bits of the line's pulse code, levels of its constant cells, and the weight range of their bank."""
+    weight_max, input_max = (1 << (hardware.weight_bits - 1)) - 1, (1 << (hardware.input_bits - 1)) - 1
+    state_pulse_bits = hardware.input_bits + 1  # c reaches twice as far as x and h do
+    pulse = _line_reach(cell) * 2.0 ** (1 - state_pulse_bits)
+    levels = min(max(round(weight_max * input_max * pulse / hardware.sigmoid_range), 1), weight_max)
+    return {
+        "state_pulse_bits": state_pulse_bits,
+        "state_cell": levels,
+        "weight_range": weight_max * input_max * pulse / levels,
+    }
+
+
+def _line_reach(cell: Cell) -> float:
+    """What the pulse code of the lines spans: 2 of a register, else the range of the code that is multiplied."""
+    if cell.line_value_is_state:
+        return 2.0
+    (store,) = (store for stores in cell.stores for store in stores if store.name == cell.line_value)
+    return math.prod(
+        activation(cell.banks[cell.gate_of(code)].gate.activation).high for code in names(store.expression)
     )
 
 
@@ -144,7 +174,7 @@ def train(
         return QuantizedNetwork.from_float(made["float"], spec, chips(recipe, spec))
 
     content = recipe.to_dict()
-    hardware = {key: content["hardware"][key] for key in ("units", "bias_rows", "sigmoid_range")}
+    hardware = recipe.hardware.float_part()
     learning = {**{key: content[key] for key in ("seed", "words", "features", "augmentation", "float")}, **hardware}
     stages = [
         Stage(recipe.float_phase, lambda _: FloatNetwork(spec), lambda: task(0), None, learning),

@@ -97,7 +97,7 @@ def train_text(
         check_streams(corpus, phase)
     spec = specification(recipe, len(corpus.vocabulary))
     content = recipe.to_dict()
-    hardware = {key: content["hardware"][key] for key in ("units", "bias_rows", "sigmoid_range")}
+    hardware = recipe.hardware.float_part()
     learning = {**{key: content[key] for key in ("seed", "text", "float")}, **hardware}
 
     def float_network(_: Mapping[str, nn.Module]) -> nn.Module:

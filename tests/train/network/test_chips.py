@@ -29,9 +29,10 @@ class One(Imperfections):
     """One chip of a technology, without noise."""
 
     def __init__(self, technology, switches):
+        super().__init__(SPEC)
         self.technology, self.switches = technology, switches
 
-    def draw(self, levels, training):
+    def draw(self, levels, training, lines=None):
         integers = levels.detach().to(torch.int64).numpy()
         self.chip = device(self.technology, SPEC, integers, CHIP, switches=self.switches)
         return DeviceArray(self.chip, levels, None, None)
@@ -43,6 +44,11 @@ def network_with(imperfections) -> QuantizedNetwork:
     nn.init.normal_(network.weight, std=0.6)
     nn.init.normal_(network.bias, std=0.8)
     return network
+
+
+def second(array, pulses):
+    """What the comparators see of c's pulses."""
+    return array.seen(1, array.line(0, pulses), {"q": pulses}, None)
 
 
 def inputs(batch=30, steps=12):
@@ -60,7 +66,7 @@ def test_the_graph_is_the_instance(name, switches):
         _, _, trace = network.integer_logits(inputs(), trace=True)
     golden = macro_of(one.chip).run(inputs().numpy())
     step = (trace.hidden.transpose(0, 1).numpy() != golden.h).any(axis=2)
-    first = trace.macs.transpose(0, 1).numpy()[:, 0] - golden.macs[:, 0]
+    first = trace.macs[0].transpose(0, 1).numpy()[:, 0] - golden.macs[:, 0]
     assert np.abs(first).max() < 1e-2 + 1e-5 * np.abs(golden.macs).max()
     assert step[:, 0].mean() <= (0 if not switches else 0.1)
     # A value that lies so near moves h by one, and most utterances go on as if nothing had happened.
@@ -86,7 +92,7 @@ def test_noise_has_the_instances_spread():
     network.train()
     with torch.no_grad():
         _, _, trace = network.integer_logits(x, trace=True)
-    found = trace.macs[0].double().numpy()
+    found = trace.macs[0][0].double().numpy()
     chip = network.imperfections.draw(torch.cat([network.weight_levels(), network.bias_row_levels()]), True).chip
     array = golden_array.DeviceArray(chip)
     pulses = np.full((4000, SPEC.rows), SPEC.input_max)
@@ -149,8 +155,10 @@ def test_validation_draws_the_same_noise_every_time():
 
     def drawn():
         array = one.draw(levels, False)
-        first = array.first(torch.zeros(3, SPEC.columns), torch.ones(3, SPEC.units), array.variance(torch.ones(3, 12)))
-        return [torch.from_numpy(np.stack(array.thresholds)), first, array.second(torch.full((3, SPEC.units), 9.0), 7)]
+        first = array.seen(
+            0, torch.zeros(3, SPEC.columns), {"h": torch.ones(3, SPEC.units)}, array.variance(torch.ones(3, 12))
+        )
+        return [torch.from_numpy(np.stack(array.thresholds)), first, second(array, torch.full((3, SPEC.units), 9.0))]
 
     one.restart()
     kept = [drawn() for _ in range(2)]
@@ -169,7 +177,7 @@ def test_noise_of_states_and_ramps_has_the_instances_spread():
     array = imperfections.draw(torch.zeros(SPEC.rows, SPEC.columns), True)
     chip = array.chip
     for pulse in (0.0, 9.0, -31.0):
-        found = array.second(torch.full((3000, SPEC.units), pulse), SPEC.state_cell).double()
+        found = second(array, torch.full((3000, SPEC.units), pulse)).double()
         constant = (chip.noise_variance + chip.comparator_noise**2)[16:24]
         expected = np.sqrt(pulse**2 * chip.state_variance + constant)
         assert found.std(0).numpy() / expected == pytest.approx(np.ones(SPEC.units), abs=0.07)
@@ -177,7 +185,7 @@ def test_noise_of_states_and_ramps_has_the_instances_spread():
     # Of the first conversion: x rows and bias rows as told, and h's rows by the codes at hand.
     hidden = torch.full((3000, SPEC.units), 13.0)
     told = array.variance(torch.full((1, SPEC.inputs), 7.0)).expand(3000, -1)
-    found = array.first(torch.zeros(3000, SPEC.columns), hidden, told).double()
+    found = array.seen(0, torch.zeros(3000, SPEC.columns), {"h": hidden}, told).double()
     clocks = np.repeat([7.0, 13.0, 15.0], [SPEC.inputs, SPEC.units, 2])
     expected = np.sqrt(clocks**2 @ chip.variance + chip.noise_variance + chip.comparator_noise**2)
     assert found.std(0).numpy() / expected == pytest.approx(np.ones(SPEC.columns), abs=0.07)

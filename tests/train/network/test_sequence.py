@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 import torch
 from crossramp.golden.cell.description import Gate
+from crossramp.golden.network.array_protocol import latched_banks
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.ramps import Ramp, ramps
 from crossramp.golden.spec.specification import Specification
+from crossramp.train.network.conversion_tables import ConversionTables
 from crossramp.train.network.imperfections import Array, Imperfections
 from crossramp.train.network.quantized_network import QuantizedNetwork
-from crossramp.train.network.sequence import Conversions, ConversionTables, exact_dtype, run_sequence
+from crossramp.train.network.sequence import Conversions, exact_dtype, run_sequence
 from hypothesis import given, settings
 from torch import nn
 
@@ -21,17 +23,19 @@ KWS = Specification(inputs=40, units=32, classes=12, bias_rows=2)
 
 def quantized_of(golden: Network) -> QuantizedNetwork:
     """A training network whose master weights lie on the golden network's levels."""
-    spec = golden.spec
+    spec, weights = golden.spec, golden.weights
     network = QuantizedNetwork(spec)
-    rows = spec.inputs + spec.hidden
+    rows = len(network.weight)
     with torch.no_grad():
-        network.weight.copy_(torch.tensor(golden.weights.macro[:rows]) / network.levels_per_one)
-        network.bias.copy_(torch.tensor(golden.weights.macro[rows:].sum(axis=0)) / network.levels_per_one)
+        network.weight.copy_(torch.tensor(weights.macro[:rows]) / network.levels_per_one)
+        network.bias.copy_(torch.tensor(weights.macro[rows:].sum(axis=0)) / network.levels_per_one)
+        if spec.trained_lines:
+            network.line_weight.copy_(torch.tensor(weights.lines) / network.line_levels_per_one)
         if spec.projection:
-            network.projection_weight.copy_(torch.tensor(golden.weights.projection) / 2**spec.projection_shift)
-        network.head_weight.copy_(torch.tensor(golden.weights.head) / network.head_levels_per_one)
+            network.projection_weight.copy_(torch.tensor(weights.projection) / 2**spec.projection_shift)
+        network.head_weight.copy_(torch.tensor(weights.head) / network.head_levels_per_one)
         step = network.head_levels_per_one * spec.input_max
-        network.head_bias.copy_(torch.tensor(golden.weights.head_biases) / step)
+        network.head_bias.copy_(torch.tensor(weights.head_biases) / step)
     return network
 
 
@@ -39,23 +43,29 @@ def exported(network: QuantizedNetwork) -> Network:
     return Network(network.spec, network.weights())
 
 
+def decoded(golden: Network, number: int, codes: np.ndarray) -> np.ndarray:
+    """Codes of a conversion as real values, each as its share of the end of its range."""
+    spec, ramps = golden.spec, golden.lstm.array.ramps
+    values = []
+    for gate, place in latched_banks(spec, number).items():
+        ramp = ramps[spec.ramp_of(gate)]
+        values.append(ramp.decode(codes[..., place]) / ramp.activation.high)
+    return np.concatenate(values, axis=-1)
+
+
 def differences(network: QuantizedNetwork, golden: Network, x: np.ndarray) -> list[str]:
     """Names of what differs anywhere between the training graph and the golden model."""
     with torch.no_grad():
         logits, _, trace = network.integer_logits(torch.from_numpy(x), trace=True)
-    expected = golden.run(x)
-    steps = expected
-    ramps = golden.lstm.array.ramps
-    spec = golden.spec
-    values = [ramps[spec.ramp_of(gate)].decode(spec.of_bank(steps.codes, gate)) for gate in spec.gate_names]
-    pairs = {
-        "macs": (trace.macs, steps.macs),
-        "codes": (trace.values, np.concatenate(values, axis=-1)),
-        "c": (trace.state, steps.c),
-        "state_macs": (trace.state_macs, steps.state_pulses * spec.state_cell),
-        "state_codes": (trace.state_values, ramps[spec.ramp_of("g")].decode(steps.state_codes)),
-        "h": (trace.hidden, steps.h),
-    }
+    expected, cell = golden.run(x), golden.spec.layout
+    pairs = {"macs": (trace.macs[0], expected.macs), "codes": (trace.values[0], decoded(golden, 0, expected.codes))}
+    if cell.register:
+        pairs["c"] = (trace.state, expected.c)
+    if len(cell.conversions) == 2:
+        inner = cell.line_value or cell.inner_rows[0]
+        pairs["state_pulses"] = (trace.inner[inner], expected.state_pulses)
+        pairs["state_codes"] = (trace.values[1], decoded(golden, 1, expected.state_codes))
+    pairs["h"] = (trace.hidden, expected.h)
     wrong = [name for name, (found, want) in pairs.items() if not np.array_equal(found.transpose(0, 1).numpy(), want)]
     if not np.array_equal(logits.numpy(), expected.logits):
         wrong.append("logits")
@@ -100,12 +110,12 @@ def test_comparison_notices_one_weight_level():
 
 
 def test_comparison_notices_halves_rounded_to_even(monkeypatch):
-    from crossramp.train.network import sequence
+    from crossramp.train.network import update_program
 
     torch.manual_seed(5)
     network = QuantizedNetwork(KWS)
     x = np.random.default_rng(5).integers(-15, 16, (50, 20, 40))
-    monkeypatch.setattr(sequence, "_round", torch.round)
+    monkeypatch.setattr(update_program, "round_half_away", torch.round)
     assert "c" in differences(network, exported(network), x)
 
 
@@ -113,12 +123,12 @@ def drawing(change) -> Imperfections:
     """Imperfections that draw an ideal array and let ``change`` change it."""
 
     class Drawing(Imperfections):
-        def draw(self, levels, training):
-            array = Array(levels)
+        def draw(self, levels, training, lines=None):
+            array = Array(self.spec, levels, lines)
             change(array)
             return array
 
-    return Drawing()
+    return Drawing(KWS)
 
 
 def test_comparison_notices_a_shifted_threshold():
@@ -142,27 +152,28 @@ def test_every_conversion_passes_the_array():
         def variance(self, codes):
             seen.append(("variance", tuple(codes.shape)))
 
-        def first(self, macs, hidden, variance):
-            seen.append(("first", tuple(macs.shape), tuple(hidden.shape), variance))
+        def line(self, number, pulses):
+            seen.append(("line", number, tuple(pulses.shape)))
+            return super().line(number, pulses)
+
+        def seen(self, number, macs, pulses, variance):
+            driven = {name: tuple(codes.shape) for name, codes in pulses.items() if codes is not None}
+            seen.append(("seen", number, tuple(macs.shape), driven, variance))
             return macs
 
-        def second(self, pulses, cell):
-            seen.append(("second", tuple(pulses.shape), cell))
-            return super().second(pulses, cell)
-
-        def late(self, values, second):
-            seen.append(("late", second))
+        def late(self, values, number):
+            seen.append(("late", number))
 
     class Spying(Imperfections):
-        def draw(self, levels, training):
-            seen.append(("draw", tuple(levels.shape), training))
-            return Spy(levels)
+        def draw(self, levels, training, lines=None):
+            seen.append(("draw", tuple(levels.shape), training, lines))
+            return Spy(self.spec, levels)
 
-    network = QuantizedNetwork(KWS, imperfections=Spying())
+    network = QuantizedNetwork(KWS, imperfections=Spying(KWS))
     assert differences(network, exported(network), np.zeros((3, 2, 40), np.int64)) == []
-    step = [("charge", (3, 32)), ("first", (3, 128), (3, 32), None), ("late", False)]
-    step += [("second", (3, 32), KWS.state_cell), ("late", True)]
-    begin = [("draw", (74, 128), True), ("variance", (6, 40)), ("charge", ()), ("charge", (6, 40))]
+    step = [("charge", (3, 32)), ("seen", 0, (3, 128), {"h": (3, 32)}, None), ("late", 0)]
+    step += [("line", 0, (3, 32)), ("seen", 1, (3, 32), {"h": (3, 32), "q": (3, 32)}, None), ("late", 1)]
+    begin = [("draw", (74, 128), True, None), ("variance", (6, 40)), ("charge", ()), ("charge", (6, 40))]
     assert seen == [*begin, *step, *step]
 
 
@@ -178,15 +189,15 @@ def test_a_finer_table_changes_nothing():
 
 def test_noisy_weights_and_macs_pass_gradients():
     class Noisy(Array):
-        def first(self, macs, hidden, variance):
-            return macs + 2 * torch.randn_like(macs)
+        def seen(self, number, macs, pulses, variance):
+            return macs if number else macs + 2 * torch.randn_like(macs)
 
     class Drawing(Imperfections):
-        def draw(self, levels, training):
-            return Noisy(levels + 0.3 * torch.randn_like(levels))
+        def draw(self, levels, training, lines=None):
+            return Noisy(self.spec, levels + 0.3 * torch.randn_like(levels))
 
     torch.manual_seed(7)
-    network = QuantizedNetwork(KWS, imperfections=Drawing())
+    network = QuantizedNetwork(KWS, imperfections=Drawing(KWS))
     network(torch.randint(-15, 16, (4, 6, 40))).square().sum().backward()
     for parameter in network.parameters():
         assert torch.isfinite(parameter.grad).all()
@@ -232,8 +243,6 @@ class _Surrogate:
 
 @pytest.mark.parametrize("projected", [0, 2])
 def test_gradients_are_the_straight_through_ones(projected):
-    from crossramp.train.network.sequence import Conversions, ConversionTables, run_sequence
-
     # 24 bits of state: with float64, the comparison is not blurred by rounding errors.
     spec = Specification(
         inputs=1,
@@ -252,9 +261,9 @@ def test_gradients_are_the_straight_through_ones(projected):
     if projected:
         projection = torch.from_numpy(random.integers(-127, 128, (projected, 3)).astype(float)).requires_grad_()
         inputs.append(projection)
-    array = Array(recurrent)
+    array = Array(spec, recurrent)
     tables = ConversionTables(spec, torch.float64, array)
-    found, _, _ = run_sequence(Conversions(spec, array, tables, drive, recurrent), projection)
+    found, _, _ = run_sequence(Conversions(spec, array, tables, drive, {"h": recurrent}), projection)
     expected = _Surrogate(spec).hidden(drive, recurrent, projection)
     assert torch.equal(found.detach(), expected.detach().round())
     assert not projected or (expected.abs() == spec.input_max).any()
@@ -291,11 +300,11 @@ def test_no_gradient_passes_a_saturated_c():
     """Two steps at 200 MAC bring c beyond 1, where it saturates here: only o's columns of the second step learn."""
     spec = Specification(inputs=1, units=2, classes=1, state_bits=9, state_frac_bits=8)
     dtype = exact_dtype(spec)
-    array = Array(torch.zeros(spec.rows, spec.columns, dtype=dtype))
+    array = Array(spec, torch.zeros(spec.rows, spec.columns, dtype=dtype))
     drive = torch.full((2, 1, spec.columns), 200.0, dtype=dtype, requires_grad=True)
     recurrent = torch.zeros(spec.hidden, spec.columns, dtype=dtype)
     tables = ConversionTables(spec, dtype, array)
-    hidden, _, trace = run_sequence(Conversions(spec, array, tables, drive, recurrent), trace=True)
+    hidden, _, trace = run_sequence(Conversions(spec, array, tables, drive, {"h": recurrent}), trace=True)
     assert (trace.state[0] < spec.state_max).all()
     assert (trace.state[1] == spec.state_max).all()
     hidden[1].sum().backward()
@@ -303,7 +312,7 @@ def test_no_gradient_passes_a_saturated_c():
     assert all((spec.of_bank(drive.grad[1], gate) == 0).all() for gate in "ifg")
     assert (drive.grad[0] == 0).all()
     drive.grad = None
-    hidden, _, _ = run_sequence(Conversions(spec, array, tables, drive, recurrent))
+    hidden, _, _ = run_sequence(Conversions(spec, array, tables, drive, {"h": recurrent}))
     hidden[0].sum().backward()
     assert all((spec.of_bank(drive.grad[0], gate) > 0).all() for gate in "igo")
 
@@ -312,7 +321,7 @@ def test_no_gradient_passes_a_saturated_c():
 def test_a_table_rounds_a_mac_to_its_nearest_entry(resolution):
     """A threshold between two MACs is off by half an entry at most, and by no more on one side than on the other."""
     ideal = [ramp.thresholds for ramp in ramps(KWS)]
-    array = Array(torch.zeros(KWS.rows, KWS.columns, dtype=torch.float64))
+    array = Array(KWS, torch.zeros(KWS.rows, KWS.columns, dtype=torch.float64))
     array.thresholds, array.resolution = [ticks + 0.3 for ticks in ideal], resolution
     tables = ConversionTables(KWS, torch.float64, array)
     assert tables.resolution == resolution
@@ -323,6 +332,6 @@ def test_a_table_rounds_a_mac_to_its_nearest_entry(resolution):
         for k, tick in enumerate(np.sort(ticks)):
             macs = torch.full((1, KWS.columns), tick + beyond, dtype=torch.float64)
             values, slopes = torch.empty_like(macs), torch.empty_like(macs)
-            tables.convert(macs, values, slopes)
+            tables.convert(0, macs, values, slopes)
             expected = ramps(KWS)[ramp].decode(np.array([k + count]))[0]
             assert (KWS.of_bank(values[0], "f") == expected).all(), (tick, beyond)
