@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from crossramp.golden.cell.library import CELLS
 from crossramp.golden.inputs.features import FeatureSettings
 from crossramp.train.data.augment import Augmenter
 from crossramp.train.data.datasets import Corpus
@@ -53,6 +54,32 @@ def test_at_high_resolution_it_answers_as_the_float_network(projection, readout)
             bias.zero_()
             assert (network(codes.float() / 127) - found).abs().max() > 0.1
             bias.copy_(kept)
+
+
+#: Codes of m span ±4, so they are coarser than those of the other banks.
+COARSE = {"gru_reset_after": 0.06}
+
+
+@pytest.mark.parametrize("projection", [0, 4])
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_answers_as_its_float_network(cell, projection):
+    spec = keyword_specification(Hardware(5, 8, 8, 8, bias_rows=3, sigmoid_range=2.0, cell=cell), 6, 3, 8)
+    spec = spec.replace(head_weight_bits=12, projection=projection)
+    if cell == "lstm_peephole":  # whose c passes ±2, where the pulse code that peepholes see ends
+        spec = spec.replace(state_pulse_bits=10)
+    network = float_network(spec)
+    quantized = QuantizedNetwork.from_float(network, spec)
+    codes = torch.from_numpy(np.random.default_rng(1).integers(-127, 128, (40, 8, 6)))
+    with torch.no_grad():
+        expected, found = network(codes.float() / 127), quantized(codes)
+        error = (found - expected).abs().max()
+        assert error < COARSE.get(cell, 0.04)
+        # Any part of the weights left out shows.
+        for parameter in network.parameters():
+            kept = parameter.clone()
+            parameter.zero_()
+            assert (network(codes.float() / 127) - found).abs().max() > 2 * error
+            parameter.copy_(kept)
 
 
 def test_its_levels_are_the_float_networks_weights():
