@@ -21,14 +21,18 @@ import torch
 from crossramp.golden.analog.chip.sampling import ALL, device
 from crossramp.golden.analog.conversion.calibration import calibrate
 from crossramp.golden.analog.conversion.device import DeviceInstance
-from crossramp.golden.analog.conversion.device_array import charges
+from crossramp.golden.analog.conversion.device_array import charges, hold_gains
 from crossramp.golden.analog.technologies.technology import Technology
+from crossramp.golden.cell.description import BIAS, INPUT
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor
 
 from .imperfections import Array, Imperfections
+from .step_plan import Run, step_plan
+from .update_program import BEFORE
 
 __all__ = ["RESOLUTION", "DeviceArray", "DeviceImperfections"]
 
@@ -92,14 +96,16 @@ class DeviceImperfections(Imperfections):
         else:
             number = _VALIDATION_SEEDS[0] + self._validated % _VALIDATION_SEEDS[1]
             self._validated += 1
-        return self.array(levels, number, self._noise if training else self._validation_noise)
+        return self.array(levels, number, self._noise if training else self._validation_noise, lines)
 
-    def array(self, levels: Tensor, number: int, noise: torch.Generator | None) -> DeviceArray:
+    def array(
+        self, levels: Tensor, number: int, noise: torch.Generator | None, lines: Tensor | None = None
+    ) -> DeviceArray:
         """The chip of seed ``number``; without ``noise``, what it does when no noise is drawn."""
-        integers = levels.detach().round().to(torch.int64).cpu().numpy()
-        chip = device(self.technology, self.spec, integers, number, switches=self.switches)
+        programmed = integers(levels) if lines is None else Weights(integers(levels), None, None, lines=integers(lines))
+        chip = device(self.technology, self.spec, programmed, number, switches=self.switches)
         cells = calibrate(chip).cells if self.calibrated and self.spec.calibration_cells else None
-        return DeviceArray(chip, levels, cells, noise)
+        return DeviceArray(chip, levels, cells, noise, lines)
 
     def next_epoch(self) -> None:
         """An epoch of training is over."""
@@ -116,6 +122,11 @@ class DeviceImperfections(Imperfections):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._drawn = int(state["drawn"])
         self._noise.set_state(state["noise"])
+
+
+def integers(levels: Tensor) -> np.ndarray:
+    """Levels as golden takes them, int64."""
+    return levels.detach().round().to(torch.int64).cpu().numpy()
 
 
 def _first_training_chip(seed: int) -> int:
@@ -138,100 +149,152 @@ class DeviceArray(Array):
         None: the chip's nominal cells.
     noise : torch.Generator or None
         None: none is drawn.
+    lines : float tensor, shape (trained line cells, units), or None
+        What the trained cells on lines were programmed with.
     """
 
     resolution = RESOLUTION
 
     def __init__(
-        self, chip: DeviceInstance, levels: Tensor, calibration: np.ndarray | None, noise: torch.Generator | None
+        self,
+        chip: DeviceInstance,
+        levels: Tensor,
+        calibration: np.ndarray | None,
+        noise: torch.Generator | None,
+        lines: Tensor | None = None,
     ) -> None:
-        self._device = levels.device
-        real = self._tensor(chip.weights, levels.dtype)
-        # The value of the cells, the gradient of the levels.
-        super().__init__(chip.spec, levels + (real - levels).detach())
-        self.chip, self.dtype, self.noise = chip, levels.dtype, noise
-        spec, tensor = self.spec, lambda values: self._tensor(values, levels.dtype)
+        self._device, self.dtype = levels.device, levels.dtype
+        spec = chip.spec
+        cells = self._tensor(chip.state_cells).view(-1, spec.units)
+        trained = None
+        if lines is not None:
+            trained = _seen(lines, cells[[number for number, part in enumerate(spec.line_cells) if part.trained]])
+        super().__init__(spec, _seen(levels, self._tensor(chip.weights)), trained)
+        self.chip, self.noise, self._cells = chip, noise, cells
         self.thresholds = list(self._levels(calibration))
-        self._charges = None if (chip.window == 1).all() else tensor(charges(chip.window))
-        self._state_charges = tensor(charges(chip.state_window))
-        self._state_cells = tensor(chip.state_cells)
-        self._limits = [float(limit[-1]) for limit in (chip.limit, chip.state_limit)]
-        self._bank_g = spec.bank(spec.state_gate)
-        self._offsets = tensor(chip.offsets) if chip.offsets.any() else None
-        steps = [float(act.high - act.low) / (1 << spec.adc_bits) for act in map(spec.activation, spec.gate_names)]
-        ends = [float(act.high) for act in map(spec.activation, spec.gate_names)]
-        self._late_by = tensor(np.repeat(steps, spec.units) * chip.delays) if chip.delays.any() else None
-        self._late_end = tensor(np.repeat(np.array(ends) - np.array(steps) / 2, spec.units))
-        noisy = noise is not None
-        self._constant = tensor(chip.noise_variance + chip.comparator_noise**2) if noisy else None
-        if noisy and not (self._constant.any() or chip.variance.any() or chip.state_variance.any()):
-            self._constant = None
-        variance = chip.variance if self._constant is not None and chip.variance.any() else None
-        self._row_variance = (
-            None if variance is None else tensor(variance).split([spec.inputs, spec.hidden, spec.bias_rows])
-        )
-        self._state_variance = tensor(chip.state_variance) if self._constant is not None else None
-        common = chip.common_variance[:, 0] if noisy and chip.common_variance.any() else None
-        self._common = None if common is None else tensor(common).split([spec.inputs, spec.hidden, spec.bias_rows])
+        windows = (chip.window, chip.state_window)
+        # Those of the first window are left out where every clock counts alike.
+        self._charges = [
+            None if (gains == 1).all() and not k else self._tensor(charges(gains)) for k, gains in enumerate(windows)
+        ]
+        self._limits = [float(limit[-1]) if len(limit) else np.inf for limit in (chip.limit, chip.state_limit)]
+        self._left = self._tensor(hold_gains(chip)) if (hold_gains(chip) != 1).any() else None
+        self._offsets = self._tensor(chip.offsets) if chip.offsets.any() else None
+        # In shares of the ends of ranges, as decoded values are.
+        lows = np.array([act.low / act.high for act in map(spec.activation, spec.gate_names)])
+        steps = (1 - lows) / (1 << spec.adc_bits)
+        self._late_by = self._tensor(np.repeat(steps, spec.units) * chip.delays) if chip.delays.any() else None
+        self._late_end = self._tensor(np.repeat(1 - steps / 2, spec.units))
+        self._set_noise()
 
-    def charge(self, codes: Tensor) -> Tensor:
-        if self._charges is None:
-            return codes
-        return self._charges[(codes + self.spec.input_max).to(torch.int64)]
+    def _set_noise(self) -> None:
+        """Variances by group of rows and by line cell; None where nothing is drawn."""
+        chip, spec, noisy = self.chip, self.spec, self.noise is not None
+        tensor, sizes = self._tensor, spec.row_sizes
+
+        def by_group(table: np.ndarray) -> dict[str, Tensor]:
+            return dict(zip(sizes, tensor(table).split(list(sizes.values())), strict=True))
+
+        constant = chip.noise_variance + chip.comparator_noise**2
+        drawn = noisy and bool(constant.any() or chip.variance.any() or chip.state_variance.any())
+        self._constant = tensor(constant) if drawn else None
+        self._row_variance = by_group(chip.variance) if drawn and chip.variance.any() else None
+        self._line_variance = tensor(chip.state_variance).view(-1, spec.units) if drawn else None
+        self._common = by_group(chip.common_variance) if noisy and chip.common_variance.any() else None
+        self._shared = [_shared(spec, number) for number in range(len(spec.conversions))]
+
+    def charge(self, codes: Tensor, window: int = 0) -> Tensor:
+        table = self._charges[window]
+        return codes if table is None else table[(codes + (len(table) // 2)).to(torch.int64)]
+
+    def line(self, number: int, pulses: Tensor, window: int) -> Tensor:
+        return self.charge(pulses, window) * self._cells[number]
+
+    def hold(self, charge: Tensor, columns: slice) -> Tensor:
+        return charge if self._left is None else charge * self._left[columns]
 
     def variance(self, codes: Tensor) -> Tensor | None:
-        """Columns' variances; with a reference column, its own as one more."""
+        """Columns' variances; with reference columns, those of their crossings behind them."""
         if self._row_variance is None and self._common is None:
             return None
-        squares, full = codes.square(), self.spec.input_max**2
+        spec, squares = self.spec, codes.square()
+        biased = BIAS in spec.layout.steps[0][0].driven
         parts = []
-        for split in (self._row_variance, self._common):
-            if split is None:
-                parts.append(
-                    codes.new_zeros(*codes.shape[:-1], self.spec.columns if split is self._row_variance else 1)
-                )
+        for table, width in ((self._row_variance, spec.columns), (self._common, len(spec.crossings))):
+            if table is None:
+                parts.append(codes.new_zeros(*codes.shape[:-1], width))
                 continue
-            x, _, bias = (part if part.ndim == 2 else part[:, None] for part in split)
-            parts.append(squares @ x + bias.sum(0) * full)
+            bias = table[BIAS].sum(0) * spec.input_max**2 if biased else 0.0
+            parts.append(squares @ table[INPUT] + bias)
         return torch.cat(parts, dim=-1)
 
     def seen(self, number: int, macs: Tensor, pulses: Mapping[str, Tensor], variance: Tensor | None) -> Tensor:
-        if number:
-            return self._second(macs, pulses[self.spec.layout.line_value])
-        columns = self.spec.columns
-        squares = pulses[self.spec.layout.output].square() if variance is not None else None
-        if self._common is not None:
-            shared = variance[..., columns:] + (squares @ self._common[1])[..., None]
-            macs = macs + shared.sqrt_() * self._normal(shared)
+        spec, columns = self.spec, self.spec.converted(number)
+        if self._common is not None and self._shared[number]:
+            first = variance[..., spec.columns :]
+            crossings = [
+                self._gathered(self._common, run, slice(j, j + 1), pulses, first) for run, j, _ in self._shared[number]
+            ]
+            shared = torch.cat(crossings, dim=1)
+            shared = shared.sqrt_() * self._normal(shared)
+            macs = macs.clone()
+            for k, (_, _, place) in enumerate(self._shared[number]):
+                macs[:, place] += shared[:, k : k + 1]
         if self._constant is not None:
-            own = self._constant.expand_as(macs)
-            if self._row_variance is not None:
-                own = variance[..., :columns] + squares @ self._row_variance[1] + own
-            macs = macs + own.sqrt() * self._normal(macs)
-        return self._seen(macs, self._limits[0], slice(None))
-
-    def line(self, number: int, pulses: Tensor) -> Tensor:
-        index = (pulses + self.spec.state_pulse_max).to(torch.int64)
-        return self._state_charges[index] * self._state_cells
-
-    def _second(self, macs: Tensor, pulses: Tensor) -> Tensor:
-        if self._constant is not None:
-            own = pulses.square() * self._state_variance + self._constant[self._bank_g]
-            macs = macs + own.sqrt_() * self._normal(macs)
-        return self._seen(macs, self._limits[1], self._bank_g)
-
-    def late(self, values: Tensor, number: int) -> None:
-        if self._late_by is not None:
-            columns = self.spec.converted(number)
-            torch.minimum(values.add_(self._late_by[columns]), self._late_end[columns], out=values)
-
-    def _seen(self, macs: Tensor, limit: float, columns: slice) -> Tensor:
+            macs = macs + self._own_variance(number, pulses, variance).sqrt() * self._normal(macs)
+        limit = self._limits[number]
         if np.isfinite(limit):
             macs = macs.clamp(-limit, limit)
         if self.chip.compression:
             y = macs.abs() * self.chip.compression
             macs = macs / (1 + y / 2 + y * y / 12)
         return macs if self._offsets is None else macs + self._offsets[columns]
+
+    def _own_variance(self, number: int, pulses: Mapping[str, Tensor], variance: Tensor | None) -> Tensor:
+        """Of each column that a conversion latches."""
+        found = []
+        for run in step_plan(self.spec).runs[number]:
+            own = None
+            if self._row_variance is not None:
+                own = self._gathered(self._row_variance, run, run.columns, pulses, variance)
+            for line in run.lines:
+                square = pulses[BEFORE if line.is_start else line.value].square() * self._line_variance[line.number]
+                if own is None and square.shape[1] == run.columns.stop - run.columns.start:
+                    own = square
+                    continue
+                own = (
+                    square.new_zeros(len(square), run.columns.stop - run.columns.start) if own is None else own.clone()
+                )
+                own[:, line.within] += square
+            constant = self._constant[run.columns]
+            batch = len(next(codes for codes in pulses.values() if codes is not None))
+            found.append(constant.expand(batch, -1) if own is None else own + constant)
+        return found[0] if len(found) == 1 else torch.cat(found, dim=1)
+
+    def _gathered(
+        self, table: Mapping[str, Tensor], run: Run, columns: slice, pulses: Mapping[str, Tensor], first: Tensor | None
+    ) -> Tensor | None:
+        """Σ n²·variance of a run's rows, over all windows that it holds; None where it holds none of rows.
+
+        ``columns`` of the table, and of ``first``, which is what x and bias rows bring in the first window.
+        """
+        found = None
+        if run.home:
+            found = first[..., columns]
+            for group, value in step_plan(self.spec).windows[0].rows.items():
+                found = found + pulses[value].square() @ table[group][:, columns]
+        for group, value in run.rows:
+            brought = pulses[value].square() @ table[group][:, columns]
+            found = brought if found is None else found + brought
+        if run.bias:
+            bias = table[BIAS][:, columns].sum(0) * self.spec.input_max**2
+            found = bias.expand(len(pulses[self.spec.layout.output]), -1) if found is None else found + bias
+        return found
+
+    def late(self, values: Tensor, number: int) -> None:
+        if self._late_by is not None:
+            columns = self.spec.converted(number)
+            torch.minimum(values.add_(self._late_by[columns]), self._late_end[columns], out=values)
 
     def _levels(self, calibration: np.ndarray | None) -> np.ndarray:
         chip = self.chip
@@ -244,5 +307,27 @@ class DeviceArray(Array):
     def _normal(self, like: Tensor) -> Tensor:
         return torch.randn(like.shape, generator=self.noise, dtype=like.dtype).to(like.device)
 
-    def _tensor(self, values: np.ndarray, dtype: torch.dtype) -> Tensor:
-        return torch.from_numpy(np.array(values, float)).to(self._device, dtype)
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.array(values, float)).to(self._device, self.dtype)
+
+
+def _seen(levels: Tensor, real: Tensor) -> Tensor:
+    """The value of the cells, the gradient of the levels."""
+    return levels + (real - levels).detach()
+
+
+def _shared(spec: Specification, number: int) -> list[tuple[Run, int, slice]]:
+    """Runs of a conversion that rows reach, by crossing: the run, the crossing, and its place among what is latched."""
+    found = []
+    start = spec.converted(number).start
+    for run in step_plan(spec).runs[number]:
+        if not (run.home or run.rows or run.bias):
+            continue
+        for gate, crossing in zip(spec.gate_names, spec.crossing_of_gate, strict=True):
+            bank = spec.bank(gate)
+            if run.columns.start <= bank.start < run.columns.stop:
+                place = slice(bank.start - start, bank.stop - start)
+                if found and found[-1][:2] == (run, crossing):
+                    place = slice(found.pop()[2].start, place.stop)
+                found.append((run, crossing, place))
+    return found

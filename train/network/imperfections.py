@@ -50,13 +50,17 @@ class Array:
         trained = iter(range(spec.trained_lines))
         self._line_levels = [lines[next(trained)] if cell.trained else spec.state_cell for cell in spec.line_cells]
 
-    def charge(self, codes: Tensor) -> Tensor:
-        """What pulses of rows bring, in clocks; any shape."""
+    def charge(self, codes: Tensor, window: int = 0) -> Tensor:
+        """What pulses of rows bring in a window, in clocks; any shape."""
         return codes
 
-    def line(self, number: int, pulses: Tensor) -> Tensor:
+    def line(self, number: int, pulses: Tensor, window: int) -> Tensor:
         """MACs, shape (batch, units), that pulses of a line bring through cell ``number`` of ``spec.line_cells``."""
         return pulses * self._line_levels[number]
+
+    def hold(self, charge: Tensor, columns: slice) -> Tensor:
+        """What is left of the first window's charge at the end of the second, in ``columns`` that hold it."""
+        return charge
 
     def variance(self, codes: Tensor) -> Tensor | None:
         """Noise variance that the pulses of x and bias rows bring; (..., inputs) -> (..., columns), None for none."""

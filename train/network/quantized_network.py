@@ -205,9 +205,9 @@ class QuantizedNetwork(nn.Module):
             codes = self.alphabet.codes(spec.input_max).to(self.dtype)
         variance = array.variance(codes)
         full = array.charge(codes.new_tensor(float(spec.input_max)))
-        bias = bias.sum(0) * full
+        bias = bias.sum(0)
         driven = [BIAS in conversion.driven for conversion, _ in spec.layout.steps]
-        first = bias if driven[0] else torch.zeros_like(bias)
+        first = bias * full if driven[0] else torch.zeros_like(bias)
         drive = torch.addmm(first, array.charge(codes), x_levels)
         if self.alphabet is not None:
             # A symbol always brings the same, which is computed once.
@@ -220,7 +220,7 @@ class QuantizedNetwork(nn.Module):
         projection = self.projection_levels()
         projection = None if projection is None else projection.to(self.dtype)
         tables = self.tables(array)
-        later = bias if any(driven[1:]) else None
+        later = bias * array.charge(codes.new_tensor(float(spec.input_max)), 1) if any(driven[1:]) else None
         conversions = Conversions(spec, array, tables, drive, rows, array.lines, later, variance)
         hidden, state, kept = run_sequence(conversions, projection, state, trace)
         weight, head_bias = (tensor.to(self.head_dtype) for tensor in self.head_levels())

@@ -113,7 +113,7 @@ class Conversions:
         """
         array, found = self.array, []
         for run in step_plan(self.spec).runs[number]:
-            found.append(self._charge(run, pulses, held))
+            found.append(self._charge(number, run, pulses, held))
         macs = found[0] if len(found) == 1 else torch.cat(found, dim=1)
         macs = array.seen(number, macs, pulses, None if self.variance is None else self.variance[step])
         self.tables.convert(number, macs, values, slopes)
@@ -127,19 +127,21 @@ class Conversions:
             charge = torch.addmm(charge, self.array.charge(pulses[value]), self.rows[group])
         return charge if rows or not plan.windows[0].lines else charge.clone()
 
-    def _charge(self, run: Run, pulses: dict[str, Tensor], held: Tensor) -> Tensor:
+    def _charge(self, number: int, run: Run, pulses: dict[str, Tensor], held: Tensor) -> Tensor:
         charge = None
         if run.home:
             whole = run.columns.stop - run.columns.start == held.shape[1]
             charge = held if whole else held[:, run.columns]
+            if number:
+                charge = self.array.hold(charge, run.columns)
         for group, value in run.rows:
-            brought, levels = self.array.charge(pulses[value]), self.rows[group][:, run.columns]
+            brought, levels = self.array.charge(pulses[value], number), self.rows[group][:, run.columns]
             charge = torch.mm(brought, levels) if charge is None else torch.addmm(charge, brought, levels)
         if run.bias:
             added = self.bias[run.columns].expand(len(held), -1)
             charge = added.clone() if charge is None else charge + added
         for line in run.lines:
-            brought = self.array.line(line.number, pulses[BEFORE if line.is_start else line.value])
+            brought = self.array.line(line.number, pulses[BEFORE if line.is_start else line.value], line.window)
             if charge is None and brought.shape[1] == run.columns.stop - run.columns.start:
                 charge = brought
                 continue

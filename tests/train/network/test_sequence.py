@@ -146,16 +146,16 @@ def test_every_conversion_passes_the_array():
     seen = []
 
     class Spy(Array):
-        def charge(self, codes):
+        def charge(self, codes, window=0):
             seen.append(("charge", tuple(codes.shape)))
             return codes
 
         def variance(self, codes):
             seen.append(("variance", tuple(codes.shape)))
 
-        def line(self, number, pulses):
-            seen.append(("line", number, tuple(pulses.shape)))
-            return super().line(number, pulses)
+        def line(self, number, pulses, window):
+            seen.append(("line", number, tuple(pulses.shape), window))
+            return super().line(number, pulses, window)
 
         def seen(self, number, macs, pulses, variance):
             driven = {name: tuple(codes.shape) for name, codes in pulses.items() if codes is not None}
@@ -173,7 +173,7 @@ def test_every_conversion_passes_the_array():
     network = QuantizedNetwork(KWS, imperfections=Spying(KWS))
     assert differences(network, exported(network), np.zeros((3, 2, 40), np.int64)) == []
     step = [("charge", (3, 32)), ("seen", 0, (3, 128), {"h": (3, 32)}, None), ("late", 0)]
-    step += [("line", 0, (3, 32)), ("seen", 1, (3, 32), {"h": (3, 32), "q": (3, 32)}, None), ("late", 1)]
+    step += [("line", 0, (3, 32), 1), ("seen", 1, (3, 32), {"h": (3, 32), "q": (3, 32)}, None), ("late", 1)]
     begin = [("draw", (74, 128), True, None), ("variance", (6, 40)), ("charge", ()), ("charge", (6, 40))]
     assert seen == [*begin, *step, *step]
 
