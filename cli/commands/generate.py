@@ -54,7 +54,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         "--top",
         choices=TOPS,
         default="network",
-        help="generate the network with its head (default), or the LSTM macro alone",
+        help="generate the network with its head (default), or the macro alone",
     )
     options.add_lanes(parser)
     parser.add_argument(

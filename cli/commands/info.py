@@ -46,8 +46,7 @@ def describe(model: Model) -> dict:
         "model_hash": model.content_hash,
         "clocks_per_step": spec.clocks_per_step,
         "analog_clocks_per_step": spec.analog_clocks_per_step,
-        "state_full_scale": spec.state_full_scale,
-        "topmost_code_needs": topmost_argument(spec.activation(spec.state_gate), spec.adc_bits),
+        **_line_scale(spec),
         "rows": spec.rows,
         "columns": spec.columns,
         "ramps": [act.text for act in spec.ramps],
@@ -58,6 +57,16 @@ def describe(model: Model) -> dict:
         "features": model.features,
         "provenance": model.provenance,
     }
+
+
+def _line_scale(spec: Specification) -> dict[str, float]:
+    """The full scale of the lines, and what the topmost code needs where their value alone is converted."""
+    if not spec.layout.lines:
+        return {}
+    found = {"state_full_scale": spec.state_full_scale}
+    if spec.state_gate not in spec.layout.held:
+        found["topmost_code_needs"] = topmost_argument(spec.activation(spec.state_gate), spec.adc_bits)
+    return found
 
 
 def units(spec: Specification) -> str:
@@ -71,10 +80,13 @@ def _text(model: Model, name: str) -> str:
     gates = ", ".join(f"{g} {spec.activation(g).text}" for g in spec.gate_names)
     facts = [
         ("model", f"{name}, content {model.content_hash}, specification {spec.hashes}"),
-        ("network", f"{spec.cell.upper()}, {spec.inputs} inputs, {units(spec)}, {spec.classes} classes"),
+        (
+            "network",
+            f"{spec.cell.upper().replace('_', ' ')}, {spec.inputs} inputs, {units(spec)}, {spec.classes} classes",
+        ),
         ("gates", gates),
         ("bits", f"{spec.adc_bits} ramp, {spec.input_bits} pulse code, {spec.weight_bits} weight"),
-        ("cell state", _cell_state(spec)),
+        *_cell_values(spec),
         ("crossbar", f"{spec.rows} rows x {spec.columns} columns, {len(spec.ramps)} ramps of {spec.ticks} ticks"),
         ("memristors", ", ".join(f"{count:,} {use}" for use, count in spec.devices.items())),
         ("clocks per step", f"{spec.clocks_per_step}, {ratio:.3f} of the array's own {spec.analog_clocks_per_step}"),
@@ -94,12 +106,22 @@ def _text(model: Model, name: str) -> str:
     return table(("", ""), facts).strip("\n ")
 
 
-def _cell_state(spec: Specification) -> str:
-    """The full scale of c's pulse code beside what the topmost code of the second conversion needs."""
-    needed = topmost_argument(spec.activation(spec.state_gate), spec.adc_bits)
-    pulse = f"pulse code of {spec.state_pulse_bits} bits on {spec.state_cell} levels"
-    topmost = f"the topmost code of {spec.activation(spec.state_gate).text}(c) needs {needed:.3g}"
-    return f"{pulse}: full scale {spec.state_full_scale:.3g}; {topmost}"
+def _cell_values(spec: Specification) -> list[tuple[str, str]]:
+    """The format of the register, and the full scale of what drives lines; a cell may have neither."""
+    cell, found = spec.layout, []
+    if cell.register:
+        limit = f"up to {spec.state_limit:.4g}"
+        found.append(
+            ("register", f"{cell.register}: {spec.state_bits} bits, {spec.state_frac_bits} behind the point, {limit}")
+        )
+    if cell.lines:
+        driven = cell.register if cell.line_value_is_state else cell.line_value
+        pulse = f"pulse code of {spec.state_pulse_bits} bits on {spec.state_cell} levels"
+        line = f"{pulse}: full scale {spec.state_full_scale:.3g}"
+        if needed := _line_scale(spec).get("topmost_code_needs"):
+            line += f"; the topmost code of {spec.activation(spec.state_gate).text}({driven}) needs {needed:.3g}"
+        found.append(("cell state" if cell.line_value_is_state else f"line {driven}", line))
+    return found
 
 
 def _short(value) -> str:

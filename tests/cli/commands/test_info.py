@@ -3,14 +3,17 @@
 
 import json
 
+import pytest
 from crossramp.cli.commands import doctor, info
 from crossramp.cli.process import tools
+from crossramp.golden.cell.library import CELLS
 from crossramp.golden.inputs.text_codes import TextSettings
 from crossramp.golden.network.model_file import load_model, save_model
 from crossramp.golden.spec.specification import Specification
 
 from tests.cli.conftest import is_refusal, small_model
 from tests.golden.inputs.test_text_codes import text_model
+from tests.support.strategies import ALL_CELLS
 
 
 def test_info_json_has_the_whole_specification(run, model_file):
@@ -60,6 +63,25 @@ def test_the_full_scale_of_the_cell_state_is_shown(run, tmp_path):
     content = json.loads(run("info", tmp_path / "m.npz", "--json")[1])
     assert content["state_full_scale"] == model.spec.state_full_scale
     assert abs(content["topmost_code_needs"] - 2.7707) < 1e-4
+
+
+@pytest.mark.parametrize("cell", ALL_CELLS)
+def test_info_shows_what_a_cell_has(cell, run, tmp_path):
+    """The format of a register, and a full scale of lines, where there are any."""
+    more = {} if CELLS[cell].lines else {"state_pulse_bits": None}
+    model = small_model(cell=cell, **more)
+    save_model(tmp_path / "m.npz", model)
+    status, out, _ = run("info", tmp_path / "m.npz")
+    assert status == 0
+    spec, layout = model.spec, model.spec.layout
+    assert f"{cell.upper().replace('_', ' ')}, 5 inputs" in out
+    register = f"{layout.register}: {spec.state_bits} bits, {spec.state_frac_bits} behind the point, up to"
+    assert (register in out) == (layout.register is not None)
+    assert ("pulse code of 4 bits on" in out) == bool(layout.lines)
+    assert ("topmost code of tanh(c) needs" in out) == layout.line_value_is_state
+    content = json.loads(run("info", tmp_path / "m.npz", "--json")[1])
+    assert ("state_full_scale" in content) == bool(layout.lines)
+    assert ("topmost_code_needs" in content) == layout.line_value_is_state
 
 
 def test_info_of_the_shipped_model(run):

@@ -20,7 +20,7 @@ from crossramp.train.recipes.recipe import (
     parse_recipe,
     shipped_recipes,
 )
-from crossramp.train.recipes.settings import Devices, RecipeError, Text
+from crossramp.train.recipes.settings import Devices, Hardware, RecipeError, Text
 
 
 def test_shipped_recipes():
@@ -49,6 +49,16 @@ def test_shipped_recipes():
             assert found.quantized_phase.epochs == (16 if kind else 60)
             same = dataclasses.replace(found, quantized_phase=Recipe().quantized_phase)
             assert same == dataclasses.replace(Recipe(), hardware=hardware, devices=chips)
+
+
+def test_recipes_of_other_cells():
+    for name, cell in (("kws-gru", "gru"), ("kws-rnn", "rnn_tanh")):
+        found = load_recipe(name)
+        assert found == dataclasses.replace(Recipe(), hardware=Hardware(cell=cell))
+        assert parse_recipe(found.to_toml(), "written") == found
+        assert found.content_hash != Recipe().content_hash
+    # The hash of a recipe of an LSTM is that from before there were other cells.
+    assert parse_recipe('[hardware]\ncell = "lstm"', "x").content_hash == Recipe().content_hash == "9a91c3c91c8077f6"
 
 
 def test_written_recipes_read_back_equal():
@@ -100,6 +110,8 @@ def test_technology_file_beside_the_recipe(tmp_path):
         ("[float]\ndistillation = 0.5", "float.distillation is 0.5; must be 0"),
         ("[augmentation]\nnoise_gain_db = [3, -3]", "augmentation.noise_gain_db is [3, -3]; allowed: 2 rising"),
         ("[augmentation]\nnoise_gain_db = 3", "augmentation.noise_gain_db is 3; allowed: 2 rising"),
+        ('[hardware]\ncell = "gruu"', "hardware.cell is 'gruu'; allowed: lstm, lstm_peephole, lstm_coupled, gru,"),
+        ("[hardware]\ncell = 3", "hardware.cell is 3; allowed: lstm,"),
         ("[features]\nband_gain = 3", "features.band_gain is unknown"),
         ("[features]\nhop_samples = 0", "hop_samples is 0"),
         ("seed = -1", "seed is -1; allowed"),
@@ -189,11 +201,13 @@ def test_the_guide_lists_every_key_with_its_value_and_range():
     known = recipe.to_dict()
     flat = {key for key, value in known.items() if not isinstance(value, dict)}
     flat |= {f"{table}.{key}" for table, value in known.items() if isinstance(value, dict) for key in value}
-    assert set(listed) == flat
+    assert set(listed) == flat | {"hardware.cell"}  # which a recipe of an LSTM leaves out
+    known["hardware"]["cell"] = recipe.hardware.cell
     parts = {"hardware": recipe.hardware, "augmentation": recipe.augmentation}
     for name, part in (parts | {"float": recipe.float_phase, "quantized": recipe.quantized_phase}).items():
         for item, said in declarations(type(part)):
-            assert listed[f"{name}.{item}"] == (json.dumps(known[name][item]), said.bounds)
+            bounds = ", ".join(said.choices) or said.bounds
+            assert listed[f"{name}.{item}"] == (json.dumps(known[name][item]), bounds)
     for key, value in known["features"].items():
         assert listed[f"features.{key}"][0] == json.dumps(value)
 
