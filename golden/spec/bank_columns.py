@@ -146,6 +146,13 @@ class BankColumns:
         return tuple(self.crossings.index(self._crossed(gate)) for gate in self.gate_names)
 
     @cached_property
+    def crossing_of_column(self) -> np.ndarray:
+        """For every column the index of its bank's crossing: int64, shape (columns,), read-only."""
+        crossings = np.repeat(np.array(self.crossing_of_gate, np.int64), self.units)
+        crossings.setflags(write=False)
+        return crossings
+
+    @cached_property
     def crossed(self) -> np.ndarray:
         """Which rows belong to each of :attr:`crossings`: bool, shape (rows, crossings), read-only."""
         crossed = np.zeros((self.rows, len(self.crossings)), bool)

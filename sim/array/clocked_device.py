@@ -34,7 +34,7 @@ class ClockedDevice:
         self._groups = spec.reset_columns
         # Cells of lines, each with its wires, its columns and its place among all of them.
         self._lines = [(spec.wires_of(c.line), spec.bank(c.bank), spec.line_cell(c)) for c in spec.line_cells]
-        self._crossings = np.repeat(spec.crossing_of_gate, spec.units)
+        self._crossings = spec.crossing_of_column
         self._hold_gains, self._charge_bits = hold_gains(device), sum(grid_bits(spec))
         self._ramp_of_column = spec.ramp_of_column
         self._origin = key(device.seed)

@@ -228,7 +228,6 @@ def _weight_table(path, header, lines, spec, technology) -> dict[str, np.ndarray
     shared = technology.pair == "single-ended"
     references = {name: k for k, name in enumerate(reference_names(spec))}
     names_of_lines = line_cell_names(spec)
-    crossings = np.repeat(spec.crossing_of_gate, spec.units).tolist()
     seen = set()
     for number, line in lines:
         entry = _entry(path, number, header, line)
@@ -264,7 +263,7 @@ def _weight_table(path, header, lines, spec, technology) -> dict[str, np.ndarray
             at = place
             if shared and not state and name == "negative":
                 # The reference column, which any column of a row may repeat.
-                at = (place[0], -1 - place[1] if partners_only else crossings[place[1]])
+                at = (place[0], -1 - place[1] if partners_only else spec.crossing_of_column[place[1]])
             if not (np.isnan(target[at]) or target[at] == value):
                 raise ConductanceError(
                     f"{path} line {number}: {column} is {entry[column]}, and {target[at] / scale:g} on an earlier "

@@ -90,5 +90,4 @@ def subtracted(spec: Specification, negative: np.ndarray) -> np.ndarray:
     """What each column subtracts, shape (rows, columns), of ``negative`` cells or reference columns."""
     if negative.shape == spec.placed.shape:
         return negative
-    crossings = np.repeat(spec.crossing_of_gate, spec.units)
-    return np.where(spec.placed, negative[:, crossings], 0.0)
+    return np.where(spec.placed, negative[:, spec.crossing_of_column], 0.0)

@@ -260,8 +260,7 @@ class _Current(_Translation):
         state = state / array.unit**2 * columns[self.spec.line_columns] ** 2
         count = len(self.spec.crossings)
         if self.tech.pair == "single-ended":
-            crossings = np.repeat(self.spec.crossing_of_gate, self.spec.units)
-            gains = np.array([np.mean(columns[crossings == k]) for k in range(count)])
+            gains = np.array([np.mean(columns[self.spec.crossing_of_column == k]) for k in range(count)])
             return positive * columns**2, negative * gains**2, state
         return (positive + negative) * columns**2, np.zeros((self.spec.rows, count)), state
 

@@ -14,7 +14,7 @@ from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 
-from tests.support.strategies import seeds, specifications
+from tests.support.strategies import ALL_CELLS, network_of, seeds, specifications
 
 SPEC = Specification(inputs=5, units=3, classes=2, bias_rows=2, adc_bits=3)
 NONE = frozenset()
@@ -43,12 +43,11 @@ def save(path, array, unit="S", scale=1.0, **changes):
 # ---- archives --------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=15)
-@given(specifications(max_units=4, calibration_cells=3), seeds)
+@settings(max_examples=30)
+@given(specifications(max_units=4, calibration_cells=3, cells=ALL_CELLS), seeds)
 def test_what_was_measured_is_what_is_simulated(tmp_path_factory, spec, seed):
     """A chip's cells, written and read, make the same chip of another seed."""
-    tech, rng = load("rram"), np.random.default_rng(seed)
-    weights = rng.integers(-spec.weight_max, spec.weight_max + 1, (spec.rows, spec.columns))
+    tech, weights = load("rram"), network_of(spec, seed).weights
     chip = sample(tech, spec, weights, 3, switches=MEASURED)
     path = save(tmp_path_factory.mktemp("given") / "g.npz", chip)
     given_cells = load_conductances(path, spec, tech, weights)
@@ -218,6 +217,73 @@ def test_wrong_tables_are_refused(tmp_path, tech, weights, content, message):
         load_conductances(tmp_path / "g.csv", SPEC, tech, weights)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cell", "changes", "content", "message"),
+    [
+        ("gru", {}, WEIGHTS + ",state0,0,1e-5,1e-5\n", "row_use 'state0'; the cell gru has no lines"),
+        (
+            "gru",
+            {},
+            WEIGHTS + "5,h0,6,1e-5,1e-5\n",
+            "positive[5, 6] is 1e-05 S, but the cell gru has no memristor there; give 0, or leave it out",
+        ),
+        (
+            "gru",
+            {"pair": "single-ended"},
+            WEIGHTS + "5,h0,reference1,,1e-5\n",
+            "negative[5, 1] is 1e-05 S, but the cell gru has no memristor there",
+        ),
+        (
+            "gru",
+            {"pair": "single-ended"},
+            WEIGHTS + "5,h0,reference0,,1e-5\n" * 2,
+            "line 3: the cells of row 5, column reference0 appear twice",
+        ),
+        ("gru", {"pair": "single-ended"}, WEIGHTS + "5,h0,reference,,1e-5\n", "column is 'reference'; allowed: 0 to 8"),
+        (
+            "lstm_peephole",
+            {},
+            WEIGHTS + ",state1,7,1e-5,1e-5\n",
+            "line 2: column is 7; state1 has cells on the columns 1, 4",
+        ),
+        (
+            "lstm_peephole",
+            {},
+            WEIGHTS + ",state6,1,1e-5,1e-5\n",
+            "row_use 'state6'; state cells are state0 to state5",
+        ),
+        (
+            "lstm_peephole",
+            {},
+            WEIGHTS + ",state1,4,1e-5,1e-5\n" * 2,
+            "line 3: the cells of state1 on column 4 appear twice",
+        ),
+        ("gru", {}, "1\nx\n", "AIHWKit's layers cross all gates with x and h; the banks of the cell gru do not"),
+        ("dense", {}, "1\nx\n", "AIHWKit's layers cross all gates with x and h; the banks of the cell dense do not"),
+    ],
+)
+def test_wrong_tables_of_cells_are_refused(tmp_path, tech, cell, changes, content, message):
+    spec = Specification(inputs=5, units=3, classes=2, bias_rows=2, adc_bits=3, cell=cell)
+    (tmp_path / "g.csv").write_text(content)
+    with pytest.raises(ValueError, match=r"g\.csv") as caught:
+        load_conductances(tmp_path / "g.csv", spec, tech.replace(changes), network_of(spec, 1).weights)
+    assert message in str(caught.value)
+
+
+def test_cells_of_peepholes_are_told_by_wire_and_column(tmp_path, tech):
+    """Line a has cells on i and f, line q on g and o; each cell goes to its own place."""
+    spec = Specification(inputs=5, units=3, classes=2, bias_rows=2, adc_bits=3, cell="lstm_peephole")
+    lines = [f",state{wire},{column},{column + 1}e-6,0" for wire, column in ((0, 0), (0, 3), (2, 5), (3, 6), (5, 11))]
+    (tmp_path / "g.csv").write_text(WEIGHTS + "\n".join(lines) + "\n")
+    weights = network_of(spec, 1).weights
+    found = load_conductances(tmp_path / "g.csv", spec, tech, weights)
+    given = np.flatnonzero(~np.isnan(found.state_positive))
+    assert spec.line_columns[given].tolist() == [0, 3, 5, 6, 11]
+    assert found.state_positive[given] == pytest.approx((spec.line_columns[given] + 1) * 1e-6)
+    chip = sample(tech, spec, weights, 1, switches=NONE, conductances=found)
+    assert np.array_equal(chip.state_positive[given], found.state_positive[given])
 
 
 def test_no_cell_comes_from_two_files(tmp_path, tech, weights):
