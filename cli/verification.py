@@ -127,7 +127,7 @@ def verify(
         if checking is not None:
             checking(begin)
         # The noise of an utterance depends on how many conversions came before it.
-        (trace,) = expected_traces(network, x[block], array, 2 * x.shape[1] * begin)
+        (trace,) = expected_traces(network, x[block], array, len(network.spec.conversions) * x.shape[1] * begin)
         board.compare(trace, observed.utterances(block))
         golden.append(Trace(logits=trace.logits, answers=trace.answers))
     ideal = None if array.device is None else network.answers(x)

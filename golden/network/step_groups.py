@@ -227,15 +227,16 @@ _STREAMS = (
 
 
 @cache
-def _groups(name: str) -> tuple[Group, ...]:
-    return (*_monitored(CELLS[name]), *_STREAMS)
+def groups_of(cell: str) -> tuple[Group, ...]:
+    """:func:`step_groups` of any network with the cell of this name."""
+    return (*_monitored(CELLS[cell]), *_STREAMS)
 
 
 def step_groups(spec: Specification) -> tuple[Group, ...]:
     """Every group of a network, in the order in which a step shows them: for each update the codes that it reads and
     the values that it stores; then h, the logits and the answers.
     """
-    return _groups(spec.cell)
+    return groups_of(spec.cell)
 
 
 def shown_quantities(spec: Specification, *, head: bool = True) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ def _simulate_shared(network: Network, x: np.ndarray, array: ArraySetup, jobs: i
     # Small portions, so that no process waits long for the last one, and progress moves. Each array goes on with the
     # number of conversions that those before it have done.
     parts = np.array_split(np.arange(len(x)), min(len(x), 4 * jobs))
-    portions = [(x[part], 2 * x.shape[1] * int(part[0])) for part in parts]
+    portions = [(x[part], len(spec.conversions) * x.shape[1] * int(part[0])) for part in parts]
     if jobs == 1:
         parts = []
         for portion in portions:

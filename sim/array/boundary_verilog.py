@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from crossramp.golden.analog.conversion.device import grid_bits
 from crossramp.golden.spec.boundary_wires import BOUNDARY, SIZES, BoundaryWire
 from crossramp.golden.spec.specification import Specification
 
@@ -87,7 +88,10 @@ def array_instance(spec: Specification) -> str:
         "LINE_CELLS": len(spec.line_cells),
         "LINE_OF_CELL": _bytes(lines.index(cell.line) for cell in spec.line_cells),
         "BANK_OF_CELL": _bytes(banks.index(cell.bank) for cell in spec.line_cells),
+        "CROSSINGS": len(spec.crossings),
+        "CROSSING_OF_BANK": _bytes(spec.crossing_of_gate),
         "FIRST_WINDOW": spec.windows[0],
-        "SECOND_WINDOW": spec.windows[-1],
+        "SECOND_WINDOW": (*spec.windows, 0)[1],
+        "CHARGE_BITS": sum(grid_bits(spec)),
     }
     return instance("crossramp_crossbar", "crossbar", parameters, {"clk": "clk"} | CONNECTIONS)

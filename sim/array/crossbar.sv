@@ -28,10 +28,13 @@ module crossramp_crossbar #(
     parameter LINE_CELLS = 0,  // banks that a line has cells on: UNITS cells each, in the order of state_cells
     parameter LINE_OF_CELL = 8'h0,  // 8 bits each, the first one lowest
     parameter BANK_OF_CELL = 8'h0,
-    // For device_crossbar.sv, whose integrators forget; not needed here, nor is the pin `state`.
+    // For device_crossbar.sv, with noise and integrators that forget; not needed here, nor is the pin `state`.
     /* verilator lint_off UNUSEDPARAM */
+    parameter CROSSINGS = 1,
+    parameter CROSSING_OF_BANK = 8'h0,
     parameter FIRST_WINDOW = 1,
-    parameter SECOND_WINDOW = 1
+    parameter SECOND_WINDOW = 0,
+    parameter CHARGE_BITS = 0
     /* verilator lint_on UNUSEDPARAM */
 ) (
     input clk,

@@ -8,6 +8,7 @@
 // rounds. So no compiler may fuse a multiplication and an addition into one rounding (-ffp-contract=off).
 //
 // A conversion is numbered, and draws its noise, on the first clock of `hold` behind a window; the first one is 0.
+// Banks that hold droop on the first clock of a second conversion's window.
 //
 // `+array_stall=PERCENT` (with `+seed=N`) holds `ready` low on that share of the clocks that may wait.
 
@@ -27,32 +28,39 @@ module crossramp_crossbar #(
     parameter LINE_CELLS = 0,  // banks that a line has cells on: UNITS cells each, in the order of state_cells
     parameter LINE_OF_CELL = 8'h0,  // 8 bits each, the first one lowest
     parameter BANK_OF_CELL = 8'h0,
+    parameter CROSSINGS = 1,  // sets of rows that banks have cells on: each has noise that its columns share
+    parameter CROSSING_OF_BANK = 8'h0,  // 8 bits each
     parameter FIRST_WINDOW = 1,  // clocks of the first conversion's window
-    parameter SECOND_WINDOW = 1  // of the second's
+    parameter SECOND_WINDOW = 0,  // of the second's; 0 where a step has one
+    parameter CHARGE_BITS = 0  // behind the point of a charge
 ) (
     input clk,
 `include "array_ports.svh"
 );
-  // Which normals of a conversion are the ramps' steps', the decisions', and the one that all columns share; COLUMNS,
-  // where the columns' own end, is a multiple of 4 as all of them are.
-  localparam DECISIONS = COLUMNS + (RAMPS * TICKS + 3) / 4 * 4;
-  localparam COMMON = DECISIONS + TICKS * COLUMNS;
+  // Which normals of a conversion are the ramps' steps', the decisions', and those that columns share. Each of them
+  // begins at a multiple of 4, behind the columns' own.
+  localparam STEPS = (COLUMNS + 3) / 4 * 4;
+  localparam DECISIONS = STEPS + (RAMPS * TICKS + 3) / 4 * 4;
+  localparam COMMON = DECISIONS + (TICKS * COLUMNS + 3) / 4 * 4;
   localparam QUANTILES = 32768;
-  localparam STATE_COLUMN = UNITS * BANK_OF_CELL[7:0];
+  localparam CELLS = LINE_CELLS * UNITS;
+  localparam HELD = RESETS - 1;  // the reset wire of banks that hold, and their number among the counts
+  localparam HOLDS = $countones(HELD_BANKS);
 
   // ---- the instance: MAC units -----------------------------------------------------------------------------------
   real weight[0:ROWS*COLUMNS-1];
-  real state_cell[0:UNITS-1];
+  real state_cell[0:CELLS > 0 ? CELLS - 1 : 0];
   real ramp_start[0:RAMPS-1];
   real ramp_step[0:RAMPS*TICKS-1];
   real calibration_cell[0:CALIBRATION-1];
   real window[0:FIRST_WINDOW-1];
-  real state_window[0:SECOND_WINDOW-1];
+  real state_window[0:SECOND_WINDOW > 0 ? SECOND_WINDOW - 1 : 0];
   real limit[0:FIRST_WINDOW-1];
-  real state_limit[0:SECOND_WINDOW-1];
+  real state_limit[0:SECOND_WINDOW > 0 ? SECOND_WINDOW - 1 : 0];
+  real hold_gain[0:BANKS-1];  // 1 of banks that do not hold
   real variance[0:ROWS*COLUMNS-1];
-  real state_variance[0:UNITS-1];
-  real common_variance[0:ROWS-1];
+  real state_variance[0:CELLS > 0 ? CELLS - 1 : 0];
+  real common_variance[0:ROWS*CROSSINGS-1];
   real noise_variance[0:COLUMNS-1];
   real offset[0:COLUMNS-1];
   real ramp_noise[0:RAMPS*TICKS-1];
@@ -65,15 +73,19 @@ module crossramp_crossbar #(
   reg row_noise, state_noise, column_noise, common_noise, ramp_noisy, late;
 
   // ---- what the pins have made of it -----------------------------------------------------------------------------
-  integer row_clocks[0:ROWS-1];  // that each line was driven: positive minus negative
-  integer state_clocks[0:UNITS-1];
+  // Clocks that each row and line was driven, positive minus negative, since each reset wire was high: of the first
+  // one with `state` low, then high, and the same of the second one, whose banks may hold two windows.
+  integer row_clocks[0:2*RESETS*ROWS-1];
+  integer line_clocks[0:2*RESETS*STATE_LINES-1];
+  reg [RESETS-1:0] filled, emptied;  // some clock was counted since that wire was high; the wires that empty now
   reg [ROWS-1:0] last_pos, last_neg;  // what is driven in `rate`
-  reg [UNITS-1:0] last_state_pos, last_state_neg;
+  reg [STATE_LINES-1:0] last_state_pos, last_state_neg;
   real rate[0:COLUMNS-1];  // what one clock of the lines that are driven brings
   real charge[0:COLUMNS-1];
   integer clocks;  // of windows since the reset
   reg held;  // value[] belongs to the charge
   reg [31:0] number;  // of the conversion
+  real row_squares[0:RESETS*ROWS-1];  // of the counts, for each reset wire
   real squares[0:COLUMNS-1];
   real value[0:COLUMNS-1];
   real lowest[0:COLUMNS-1];  // value with the largest noise of either sign
@@ -85,13 +97,14 @@ module crossramp_crossbar #(
 
   integer stall;
   reg [31:0] random;
-  integer r, u, c, k, b;
-  real gain, most, more, noise, y, threshold;
+  integer r, u, c, k, b, g, line;
+  real gain, most, more, noise, y, threshold, scale;
+  wire second = state && SECOND_WINDOW > 0;
 
   // ---- content ---------------------------------------------------------------------------------------------------
   // Words of 64 bits, most significant byte first: their number, then the doubles in the order of the reads below.
-  localparam WORDS = 4 + 2 * (ROWS * COLUMNS + UNITS + RAMPS * TICKS + FIRST_WINDOW + SECOND_WINDOW) + RAMPS
-      + RAMPS * CALIBRATION_CELLS + ROWS + 3 * COLUMNS + TICKS + QUANTILES;
+  localparam WORDS = 4 + 2 * (ROWS * COLUMNS + CELLS + RAMPS * TICKS + FIRST_WINDOW + SECOND_WINDOW) + RAMPS
+      + RAMPS * CALIBRATION_CELLS + ROWS * CROSSINGS + 3 * COLUMNS + TICKS + HOLDS + QUANTILES;
   reg [63:0] words[0:WORDS-1];
   integer file, found, position;
   string folder, path;
@@ -107,7 +120,10 @@ module crossramp_crossbar #(
   initial begin
     comparators = 0;
     ready = 1;
+    filled = {RESETS{1'b1}};
+    emptied = {RESETS{1'b1}};
     empty;
+    clocks = 0;
     held = 0;
     count = 0;
     number = 32'hffffffff;
@@ -141,7 +157,7 @@ module crossramp_crossbar #(
     compression = take(0);
     comparator_noise = take(0);
     for (k = 0; k < ROWS * COLUMNS; k = k + 1) weight[k] = take(0);
-    for (k = 0; k < UNITS; k = k + 1) state_cell[k] = take(0);
+    for (k = 0; k < CELLS; k = k + 1) state_cell[k] = take(0);
     for (k = 0; k < RAMPS; k = k + 1) ramp_start[k] = take(0);
     for (k = 0; k < RAMPS * TICKS; k = k + 1) ramp_step[k] = take(0);
     for (k = 0; k < RAMPS * CALIBRATION_CELLS; k = k + 1) calibration_cell[k] = take(0);
@@ -155,12 +171,12 @@ module crossramp_crossbar #(
       if (variance[k] != 0.0) row_noise = 1;
     end
     state_noise = 0;
-    for (k = 0; k < UNITS; k = k + 1) begin
+    for (k = 0; k < CELLS; k = k + 1) begin
       state_variance[k] = take(0);
       if (state_variance[k] != 0.0) state_noise = 1;
     end
     common_noise = 0;
-    for (k = 0; k < ROWS; k = k + 1) begin
+    for (k = 0; k < ROWS * CROSSINGS; k = k + 1) begin
       common_variance[k] = take(0);
       if (common_variance[k] != 0.0) common_noise = 1;
     end
@@ -181,6 +197,8 @@ module crossramp_crossbar #(
       delay[k] = $rtoi(take(0));
       if (delay[k] != 0) late = 1;
     end
+    for (b = 0; b < BANKS; b = b + 1) hold_gain[b] = HELD_BANKS[b] ? take(0) : 1.0;
+    scale = 2.0 ** CHARGE_BITS;
     for (k = 0; k < QUANTILES; k = k + 1) quantile[k] = take(0);
     for (k = 0; k < RAMPS; k = k + 1) level[k] = ramp_start[k];
   end
@@ -213,17 +231,20 @@ module crossramp_crossbar #(
   // ---- the window ------------------------------------------------------------------------------------------------
   task empty;
     begin
-      for (r = 0; r < ROWS; r = r + 1) row_clocks[r] = 0;
-      for (u = 0; u < UNITS; u = u + 1) state_clocks[u] = 0;
-      for (c = 0; c < COLUMNS; c = c + 1) begin
-        rate[c] = 0.0;
-        charge[c] = 0.0;
-      end
+      for (g = 0; g < RESETS; g = g + 1)
+        if (emptied[g]) begin
+          for (k = 2 * g * ROWS; k < 2 * (g + 1) * ROWS; k = k + 1) row_clocks[k] = 0;
+          for (k = 2 * g * STATE_LINES; k < 2 * (g + 1) * STATE_LINES; k = k + 1) line_clocks[k] = 0;
+        end
+      for (b = 0; b < BANKS; b = b + 1)
+        if (HELD_BANKS[b] ? emptied[HELD] : emptied[0])
+          for (c = b * UNITS; c < (b + 1) * UNITS; c = c + 1) charge[c] = 0.0;
+      for (c = 0; c < COLUMNS; c = c + 1) rate[c] = 0.0;
       last_pos = 0;
       last_neg = 0;
       last_state_pos = 0;
       last_state_neg = 0;
-      clocks = 0;
+      filled = filled & ~emptied;
     end
   endtask
 
@@ -235,9 +256,13 @@ module crossramp_crossbar #(
           more = $itor(row_pos[r]) - $itor(row_neg[r]) - $itor(last_pos[r]) + $itor(last_neg[r]);
           for (c = 0; c < COLUMNS; c = c + 1) rate[c] = rate[c] + more * weight[r*COLUMNS+c];
         end
-      for (u = 0; u < UNITS; u = u + 1) begin
-        more = $itor(state_pos[u]) - $itor(state_neg[u]) - $itor(last_state_pos[u]) + $itor(last_state_neg[u]);
-        rate[STATE_COLUMN+u] = rate[STATE_COLUMN+u] + more * state_cell[u];
+      for (b = 0; b < LINE_CELLS; b = b + 1) begin
+        line = UNITS * {24'd0, LINE_OF_CELL[8*b+:8]};
+        c = UNITS * {24'd0, BANK_OF_CELL[8*b+:8]};
+        for (u = line; u < line + UNITS; u = u + 1) begin
+          more = $itor(state_pos[u]) - $itor(state_neg[u]) - $itor(last_state_pos[u]) + $itor(last_state_neg[u]);
+          rate[c+u-line] = rate[c+u-line] + more * state_cell[b*UNITS+u-line];
+        end
       end
       last_pos = row_pos;
       last_neg = row_neg;
@@ -251,11 +276,18 @@ module crossramp_crossbar #(
       if (row_pos != last_pos || row_neg != last_neg || state_pos != last_state_pos || state_neg != last_state_neg)
         change_rate;
       if (|row_pos || |row_neg)
-        for (r = 0; r < ROWS; r = r + 1) row_clocks[r] = row_clocks[r] + row_pos[r] - row_neg[r];
+        for (g = 0; g < RESETS; g = g + 1) begin
+          k = (2 * g + (second ? 1 : 0)) * ROWS;
+          for (r = 0; r < ROWS; r = r + 1) row_clocks[k+r] = row_clocks[k+r] + row_pos[r] - row_neg[r];
+        end
       if (|state_pos || |state_neg)
-        for (u = 0; u < UNITS; u = u + 1) state_clocks[u] = state_clocks[u] + state_pos[u] - state_neg[u];
+        for (g = 0; g < RESETS; g = g + 1) begin
+          k = (2 * g + (second ? 1 : 0)) * STATE_LINES;
+          for (u = 0; u < STATE_LINES; u = u + 1) line_clocks[k+u] = line_clocks[k+u] + state_pos[u] - state_neg[u];
+        end
+      if (HOLDS > 0 && second && clocks == 0) droop;
       // A window that is too long goes on as its last clock.
-      if (state) begin
+      if (second) begin
         k = clocks < SECOND_WINDOW ? clocks : SECOND_WINDOW - 1;
         gain = state_window[k];
         most = state_limit[k];
@@ -270,7 +302,16 @@ module crossramp_crossbar #(
         if (charge[c] < -most) charge[c] = -most;
       end
       clocks = clocks + 1;
+      filled = {RESETS{1'b1}};
     end
+  endtask
+
+  // What is left, at the second window's end, of what banks that hold have from the first one.
+  task droop;
+    for (b = 0; b < BANKS; b = b + 1)
+      if (HELD_BANKS[b])
+        for (c = b * UNITS; c < (b + 1) * UNITS; c = c + 1)
+          charge[c] = $floor(charge[c] * hold_gain[b] * scale + 0.5) / scale;
   endtask
 
   // ---- what the comparators see ----------------------------------------------------------------------------------
@@ -279,6 +320,7 @@ module crossramp_crossbar #(
       for (c = 0; c < COLUMNS; c = c + 1) value[c] = charge[c];
       if (clocks != 0) begin
         number = number + 1;
+        if (common_noise || row_noise) square_rows;
         if (common_noise) add_common_noise;
         if (column_noise) add_column_noise;
       end
@@ -294,12 +336,27 @@ module crossramp_crossbar #(
     end
   endtask
 
+  // A column may hold two windows: the squares of both add up.
+  task square_rows;
+    for (g = 0; g < RESETS; g = g + 1)
+      for (r = 0; r < ROWS; r = r + 1) begin
+        k = 2 * g * ROWS + r;
+        row_squares[g*ROWS+r] = $itor(row_clocks[k] * row_clocks[k] + row_clocks[k+ROWS] * row_clocks[k+ROWS]);
+      end
+  endtask
+
   task add_common_noise;
-    begin
-      noise = 0.0;
-      for (r = 0; r < ROWS; r = r + 1) noise = noise + $itor(row_clocks[r] * row_clocks[r]) * common_variance[r];
-      noise = $sqrt(noise) * normal(COMMON);
-      for (c = 0; c < COLUMNS; c = c + 1) value[c] = value[c] + noise;
+    for (b = 0; b < BANKS; b = b + 1) begin
+      g = HELD_BANKS[b] ? HELD : 0;
+      k = {24'd0, CROSSING_OF_BANK[8*b+:8]};
+      // Neighbors that share their rows and their reset share the sum.
+      if (b == 0 || CROSSING_OF_BANK[8*b+:8] != CROSSING_OF_BANK[8*(b>0?b-1:0)+:8]
+          || HELD_BANKS[b] != HELD_BANKS[b>0?b-1:0]) begin
+        noise = 0.0;
+        for (r = 0; r < ROWS; r = r + 1) noise = noise + row_squares[g*ROWS+r] * common_variance[r*CROSSINGS+k];
+        noise = $sqrt(noise) * normal(COMMON + k);
+      end
+      for (c = b * UNITS; c < (b + 1) * UNITS; c = c + 1) value[c] = value[c] + noise;
     end
   endtask
 
@@ -308,13 +365,24 @@ module crossramp_crossbar #(
       for (c = 0; c < COLUMNS; c = c + 1) squares[c] = 0.0;
       if (row_noise)
         for (r = 0; r < ROWS; r = r + 1)
-          if (row_clocks[r] != 0) begin
-            more = $itor(row_clocks[r] * row_clocks[r]);
-            for (c = 0; c < COLUMNS; c = c + 1) squares[c] = squares[c] + more * variance[r*COLUMNS+c];
+          if (row_squares[r] != 0.0 || row_squares[HELD*ROWS+r] != 0.0) begin
+            more = row_squares[r];
+            for (c = 0; c < COLUMNS; c = c + 1) begin
+              if (HOLDS > 0 && c % UNITS == 0) more = row_squares[(HELD_BANKS[c/UNITS]?HELD*ROWS : 0)+r];
+              squares[c] = squares[c] + more * variance[r*COLUMNS+c];
+            end
           end
       if (state_noise)
-        for (u = 0; u < UNITS; u = u + 1)
-          squares[STATE_COLUMN+u] = squares[STATE_COLUMN+u] + $itor(state_clocks[u] * state_clocks[u]) * state_variance[u];
+        for (b = 0; b < LINE_CELLS; b = b + 1) begin
+          c = UNITS * {24'd0, BANK_OF_CELL[8*b+:8]};
+          g = HELD_BANKS[c/UNITS] ? HELD : 0;
+          k = 2 * g * STATE_LINES + UNITS * {24'd0, LINE_OF_CELL[8*b+:8]};
+          for (u = 0; u < UNITS; u = u + 1) begin
+            more = $itor(line_clocks[k+u] * line_clocks[k+u]
+                + line_clocks[k+STATE_LINES+u] * line_clocks[k+STATE_LINES+u]);
+            squares[c+u] = squares[c+u] + more * state_variance[b*UNITS+u];
+          end
+        end
       for (c = 0; c < COLUMNS; c = c + 1) value[c] = value[c] + $sqrt(squares[c] + noise_variance[c]) * normal(c);
     end
   endtask
@@ -328,7 +396,7 @@ module crossramp_crossbar #(
         if (tap[k])
           for (r = 0; r < RAMPS; r = r + 1) begin
             more = ramp_step[r*TICKS+k];
-            if (ramp_noisy) more = more + ramp_noise[r*TICKS+k] * normal(COLUMNS + r * TICKS + k);
+            if (ramp_noisy) more = more + ramp_noise[r*TICKS+k] * normal(STEPS + r * TICKS + k);
             level[r] = level[r] + more;
           end
     end
@@ -358,8 +426,10 @@ module crossramp_crossbar #(
   endtask
 
   always @(negedge clk) begin
-    if (reset) begin
-      if (clocks != 0) empty;
+    if (reset != 0) begin
+      emptied = reset & filled;
+      if (emptied != 0) empty;
+      if (reset[0]) clocks = 0;
       held = 0;
     end else if (integrate) begin
       integrate_clock;

@@ -36,7 +36,7 @@ def vectors_text(spec: Specification, head: bool) -> str:
     ramps = len(spec.ramps)
     arrays = {
         "weights": f"{spec.rows} rows x {spec.columns} columns",
-        "state_cells": f"{spec.units} units",
+        "state_cells": _line_cells(spec),
         "ramp_start": f"{ramps} ramps",
         "ramp_steps": f"{ramps} ramps x {spec.ticks} ticks",
         "calibration_cells": f"{ramps} ramps x {spec.calibration_cells} cells",
@@ -49,6 +49,16 @@ def vectors_text(spec: Specification, head: bool) -> str:
         fields="\n".join(fields),
         lanes=spec.lanes,
     )
+
+
+def _line_cells(spec: Specification) -> str:
+    """What the words of the cells of lines are."""
+    if not spec.line_cells:
+        return "a zero that nothing reads: the cell has no lines"
+    if len(spec.line_cells) == 1:
+        return f"{spec.units} units"
+    names = ", ".join(f"{cell.line} on bank {cell.bank}" for cell in spec.line_cells)
+    return f"{len(spec.line_cells)} cells of lines ({names}) x {spec.units} units"
 
 
 def _table(header, rows) -> str:

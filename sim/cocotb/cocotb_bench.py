@@ -306,5 +306,5 @@ class MacroBench:
         logs = self.monitor.logs()
         logs |= {name: stream_log(sink.beats, records[name]) for name, sink in streams.items() if sink is not None}
         macs = self._array.macs()
-        others = {} if macs is None else {"macs": macs}
+        others = {} if macs is None else {"macs": macs[:, self.spec.converted(False)]}
         return shown_traces(self.spec, logs, [(1, length) for length in self._lengths], **others)

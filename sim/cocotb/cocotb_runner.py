@@ -134,7 +134,7 @@ class CocotbBuild:
         if dump is not None:
             if self.simulator == "verilator" and (results / "dump.vcd").exists():
                 (results / "dump.vcd").replace(dump)
-            write_gtkwave(dump, self.top)
+            write_gtkwave(dump, self.top, sorted(self.folder.glob("*v")))
         return _passed(xml, log)
 
 

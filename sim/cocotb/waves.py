@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """GTKWave save files: the signals of a generated macro or network, grouped by what they do."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
-from crossramp.golden.network.step_record import GROUPS as STEP_GROUPS
+from crossramp.golden.cell.library import CELLS
+from crossramp.golden.network.step_groups import groups_of
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 from vcd.gtkw import GTKWSave
 
 
 def _grouped() -> dict[str, tuple[str, ...]]:
-    """Port names by what they do, in the order shown: clock, x, the boundary, what a step shows."""
+    """Port names by what they do, in the order shown: clock, x, the boundary, what a step of any cell shows."""
     groups = {
         "clock and reset": ["clk", "rst", "busy"],
         "x stream": ["x_valid", "x_ready", "x_code", "x_last"],
@@ -21,27 +24,29 @@ def _grouped() -> dict[str, tuple[str, ...]]:
     for wire in BOUNDARY:
         groups[wire.group].append(wire.port)
     groups["ramp"].append("calibration")
-    for group in STEP_GROUPS:
+    for group in (group for cell in CELLS for group in groups_of(cell)):
         ready = [] if group.monitored else [f"{group.port}_ready"]
         groups.setdefault(group.waves, []).extend(
             [group.strobe, *ready, *(group.port_of(field) for field in group.fields)]
         )
-    return {name: tuple(ports) for name, ports in groups.items()}
+    return {name: tuple(dict.fromkeys(ports)) for name, ports in groups.items()}
 
 
-#: Group to port names, in the order shown.
+#: Group to port names, in the order shown; a module has those of its own cell.
 GROUPS = _grouped()
 
 
-def write_gtkwave(dump: Path, top: str) -> Path:
+def write_gtkwave(dump: Path, top: str, sources: Iterable[Path]) -> Path:
     """Write ``dump`` with the suffix ``.gtkw``, for the ports of module ``top``; its path.
 
     Parameters
     ----------
     dump : Path
         The wave file: FST as Icarus names signals (``top.port``), or VCD, whose names are read from its header.
+    sources : iterable of Path
+        Verilog, one of which declares ``top``; read for an FST.
     """
-    left = _vcd_ports(dump, top) if dump.suffix == ".vcd" else _source_ports(top)
+    left = _vcd_ports(dump, top) if dump.suffix == ".vcd" else _source_ports(top, sources)
     path = dump.with_suffix(".gtkw")
     with path.open("w") as file:
         save = GTKWSave(file)
@@ -78,6 +83,9 @@ def _vcd_ports(dump: Path, top: str) -> dict[str, str]:
     return ports
 
 
-def _source_ports(top: str) -> dict[str, str]:
-    # GTKWave finds a vector by its plain name in an FST; the names are those of docs/boundary.md.
-    return {name: f"{top}.{name}" for ports in GROUPS.values() for name in ports if name != "calibration"}
+def _source_ports(top: str, sources: Iterable[Path]) -> dict[str, str]:
+    """Port name to the full name, from the header of ``top``; GTKWave finds a vector by its plain name in an FST."""
+    header = rf"^\s*module\s+{re.escape(top)}\b[^;]*;"
+    found = (re.search(header, path.read_text(errors="replace"), re.MULTILINE) for path in sources)
+    declared = {name for match in found if match for name in re.findall(r"\w+", match[0])}
+    return {name: f"{top}.{name}" for ports in GROUPS.values() for name in ports if name in declared}

@@ -11,7 +11,7 @@ from itertools import count
 import cocotb
 import pytest
 from cocotb.triggers import ClockCycles
-from crossramp.golden.network.trace import QUANTITIES, STEP_QUANTITIES
+from crossramp.golden.network.step_groups import shown_quantities
 from crossramp.sim import (
     ArrayError,
     ArrayModel,
@@ -41,6 +41,8 @@ NETWORK_SEED = 1  # of the weights, which the Verilog's head holds
 SEED = cocotb.RANDOM_SEED
 NETWORK = network_of(DESIGN, NETWORK_SEED)
 SPEC = NETWORK.spec
+SHOWN = shown_quantities(SPEC)
+CONVERSIONS = len(SPEC.conversions)  # of a step
 
 
 async def run(dut, model, lengths, **options):
@@ -54,7 +56,7 @@ async def run(dut, model, lengths, **options):
     return bench, batches
 
 
-def compare(bench, batches, array=IDEAL, first=0, quantities: Sequence[str] = ("macs", *QUANTITIES)) -> Scoreboard:
+def compare(bench, batches, array=IDEAL, first=0, quantities: Sequence[str] = ("macs", *SHOWN)) -> Scoreboard:
     """Every value of a run against the golden network with the same array."""
     return compare_traces(SPEC, expected_traces(NETWORK, batches, array, first), bench.traces(), quantities)
 
@@ -62,7 +64,7 @@ def compare(bench, batches, array=IDEAL, first=0, quantities: Sequence[str] = ("
 @cocotb.test()
 async def every_value(dut):
     """No pauses: all values, and a board that would notice one wrong bit."""
-    bench, batches = await run(dut, ArrayModel(SPEC, NETWORK.weights.macro), (3, 1, 2))
+    bench, batches = await run(dut, ArrayModel(SPEC, NETWORK.weights), (3, 1, 2))
     board = compare(bench, batches)
     board.check()
     assert board.compared["answers"] == sum(len(x[0]) if SPEC.readout == "step" else 1 for x in batches)
@@ -93,7 +95,7 @@ async def every_value(dut):
 @cocotb.test()
 async def pauses_everywhere(dut):
     """Idle x, back-pressure on every output, an array that stalls and shows garbage whenever it may."""
-    model = ArrayModel(SPEC, NETWORK.weights.macro, ready=random_stalls(SEED, 0.2), garbage_seed=SEED)
+    model = ArrayModel(SPEC, NETWORK.weights, ready=random_stalls(SEED, 0.2), garbage_seed=SEED)
     bench, batches = await run(
         dut,
         model,
@@ -111,14 +113,14 @@ async def pauses_everywhere(dut):
 @cocotb.test()
 async def device_instance(dut):
     """An array with every imperfection: all is golden's for the same instance, also after a reset within a ramp."""
-    device = device_of(SPEC, NETWORK.weights.macro, SEED)
+    device = device_of(SPEC, NETWORK.weights.macro, SEED, lines=NETWORK.weights.lines)
     array = ArraySetup(device)
     model = ArrayModel(SPEC, device, ready=random_stalls(SEED, 0.1), garbage_seed=SEED)
     bench, batches = await run(dut, model, (2, 1), calibration=array.port(SPEC))
     compare(bench, batches, array).check()
     assert compare(bench, batches).mismatched["codes"] > 0
     bench.send(utterances_of(DESIGN, SEED + 1, (2,))[0][0])
-    while model.converted == 2 * 3:
+    while model.converted == 3 * CONVERSIONS:
         await ClockCycles(dut.clk, 1)
     await ClockCycles(dut.clk, 5)
     await bench.restart()
@@ -126,7 +128,7 @@ async def device_instance(dut):
     bench.send(batches[0][0])
     await bench.finish()
     # The conversion that was cut short counts, its noise is gone.
-    compare(bench, batches, array, 7).check()
+    compare(bench, batches, array, 3 * CONVERSIONS + 1).check()
 
 
 @cocotb.test()
@@ -139,11 +141,11 @@ async def faulty_comparators(dut, kind):
         "late": Late(columns[::2], 2),
         "chatter": Chatter(SEED, 0.3),
     }
-    model = ArrayModel(SPEC, NETWORK.weights.macro, fault=faults[kind], ready=random_stalls(SEED, 0.1))
+    model = ArrayModel(SPEC, NETWORK.weights, fault=faults[kind], ready=random_stalls(SEED, 0.1))
     bench, batches = await run(dut, model, (2, 1))
     lengths = [x.shape[1] for x in batches]
     expected = expected_from_comparators(SPEC, model.finish(), lengths, NETWORK.weights.projection)
-    compare_traces(SPEC, expected, bench.traces(), STEP_QUANTITIES).check()
+    compare_traces(SPEC, expected, bench.traces(), shown_quantities(SPEC, head=False)).check()
 
 
 @cocotb.test()
@@ -151,7 +153,7 @@ async def slow_x_is_not_silence(dut):
     """Steps' worth of clocks in which nothing but x moves: the watchdog sees that it does."""
     pace = SPEC.clocks_per_step
     pauses = (clock % pace != 0 for clock in count())
-    model = ArrayModel(SPEC, NETWORK.weights.macro)
+    model = ArrayModel(SPEC, NETWORK.weights)
     bench, batches = await run(dut, model, (1,), pauses=StreamPauses(x=pauses), watchdog_clocks=pace * 3 // 2)
     compare(bench, batches).check()
 
@@ -159,7 +161,7 @@ async def slow_x_is_not_silence(dut):
 @cocotb.test()
 async def reset_in_the_middle(dut):
     """A reset of one clock, at any time, leaves nothing behind: the next utterance is as good as the first."""
-    bench = MacroBench(dut, SPEC, ArrayModel(SPEC, NETWORK.weights.macro))
+    bench = MacroBench(dut, SPEC, ArrayModel(SPEC, NETWORK.weights))
     await bench.start()
     loaded, done = SPEC.inputs, SPEC.inputs + SPEC.macro_clocks
     ramp = loaded + 3 + SPEC.input_max + SPEC.settle_clocks + SPEC.ticks // 2
@@ -179,7 +181,7 @@ class OnlyClock:
     """An array of another class, which has nothing but ``clock``."""
 
     def __init__(self, change=lambda answer: answer):
-        self._array, self._change = ArrayModel(SPEC, NETWORK.weights.macro), change
+        self._array, self._change = ArrayModel(SPEC, NETWORK.weights), change
 
     def clock(self, pins):
         return self._change(self._array.clock(pins))
@@ -192,14 +194,14 @@ async def clock_is_enough(dut):
         MacroBench(dut, SPEC, NETWORK.weights.macro)
     other = SPEC.replace(adc_bits=SPEC.adc_bits + 1)
     with pytest.raises(ArrayError, match=f"the array is for specification {other.hardware_hash}, the bench for"):
-        MacroBench(dut, SPEC, ArrayModel(other, NETWORK.weights.macro))
+        MacroBench(dut, SPEC, ArrayModel(other, NETWORK.weights))
     bench = MacroBench(dut, SPEC, OnlyClock())
     await bench.start()
     for number in range(2):
         x = utterances_of(DESIGN, SEED + number, (2,))[0]
         bench.send(x[0])
         await bench.finish()
-        compare(bench, [x], quantities=QUANTITIES).check()
+        compare(bench, [x], quantities=SHOWN).check()
         assert bench.traces()[0].macs is None
         await bench.restart()
 
@@ -215,5 +217,5 @@ async def an_array_that_is_too_wide(dut):
 @cocotb.test()
 async def after_the_reset(dut):
     """What the test before left is gone."""
-    bench, batches = await run(dut, ArrayModel(SPEC, NETWORK.weights.macro), (2,))
+    bench, batches = await run(dut, ArrayModel(SPEC, NETWORK.weights), (2,))
     compare(bench, batches).check()

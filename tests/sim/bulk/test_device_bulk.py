@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.support.chips import EFFECTS, NOISES, device_of
 from tests.support.comparison import compared
-from tests.support.designs import network_of, utterances_of
+from tests.support.designs import CELLS, network_of, utterances_of
 from tests.support.strategies import inputs_of, seeds, specifications
 from tests.support.strategies import network_of as drawn_network
 
@@ -88,6 +88,15 @@ def test_effects_alone_and_together(simulator, seed, models):
     assert result.pauses["array_stalled"] > 0
 
 
+@pytest.mark.parametrize(("name", "simulator"), [(name, sim) for name in CELLS for sim in ("icarus", "verilator")])
+def test_every_cell(name, simulator, seed, models):
+    """All effects together, banks that hold and their droop among them."""
+    network, batches = network_of(name, 1), utterances_of(name, seed, (2, 1))
+    device = device_of(network.spec, network.weights.macro, seed, lines=network.weights.lines)
+    _, result = check(network, device, batches, simulator, models, pauses=Pauses(**EVERYWHERE, seed=seed))
+    assert compared(network, batches, result).mismatched["codes"] > 0
+
+
 @given(specifications(max_units=5, max_inputs=5, max_bits=5), seeds)
 @settings(
     deadline=None,
@@ -103,6 +112,16 @@ def test_drawn_specifications(tmp_path_factory, spec, seed):
     check(network, device, x, "icarus", tmp_path_factory.getbasetemp() / "drawn", pauses=Pauses(array_stall=5))
 
 
+#: The same of cells with banks that hold: the cell comes first.
+CELL_FAULTS = {
+    "droop": ("gru", "charge[c] * hold_gain[b]", "charge[c]", ("hold",)),
+    "held bank emptied": ("gru_after", "HELD_BANKS[b] ? emptied[HELD] : emptied[0]", "emptied[0]", ("hold",)),
+    "crossing": ("gru", "normal(COMMON + k)", "normal(COMMON)", ("common_variance",)),
+    "two windows": ("gru", "row_clocks[k+ROWS] * row_clocks[k+ROWS]", "0", ("common_variance", "variance")),
+    "line of a cell": ("peephole", "line = UNITS * {24'd0, LINE_OF_CELL[8*b+:8]}", "line = 0", ("leak",)),
+}
+
+
 #: What the SystemVerilog could have wrong: the text, what stands there instead, and the effects that show it.
 FAULTS = {
     "seed": ("origin = words[1]", "origin = words[1] + 1", NOISES),
@@ -113,7 +132,7 @@ FAULTS = {
     "clock of the window": ("clocks = clocks + 1", "clocks = clocks + 2", ("leak",)),
     "compression": ("y / 2.0", "y / 3.0", ("compression",)),
     "variance": ("squares[c] + more * variance", "squares[c] - more * variance", ("variance",)),
-    "ramp noise": ("normal(COLUMNS + r * TICKS + k)", "normal(COLUMNS + k)", ("ramp_noise",)),
+    "ramp noise": ("normal(STEPS + r * TICKS + k)", "normal(STEPS + k)", ("ramp_noise",)),
     "decision noise": ("(count - 1) * COLUMNS + c", "count * COLUMNS + c", ("comparator_noise",)),
     "undrawn decisions": ("lowest[c] = value[c] - ", "lowest[c] = value[c] - 0.1 * ", ("comparator_noise",)),
     "droop": ("rise[count-1]", "rise[0]", ("rise",)),
@@ -121,9 +140,9 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [*FAULTS, *CELL_FAULTS])
 def test_a_fault_in_the_crossbar_is_seen(fault, models, monkeypatch):
-    before, after, effects = FAULTS[fault]
+    name, before, after, effects = CELL_FAULTS.get(fault) or ("odd", *FAULTS[fault])
     original = bulk_bench.bulk_sources
 
     def spoiled(*arguments, **options):
@@ -132,10 +151,10 @@ def test_a_fault_in_the_crossbar_is_seen(fault, models, monkeypatch):
         return sources | {DEVICE_ARRAY: sources[DEVICE_ARRAY].replace(before, after)}
 
     monkeypatch.setattr(bulk_bench, "bulk_sources", spoiled)
-    network = odd()
-    device = device_of(network.spec, network.weights.macro, FAULT_SEED, effects)
+    network = network_of(name, 1)
+    device = device_of(network.spec, network.weights.macro, FAULT_SEED, effects, network.weights.lines)
     with pytest.raises(MismatchError, match="differ from the golden model"):
-        check(network, device, utterances_of("odd", FAULT_SEED, (6,)), "icarus", models)
+        check(network, device, utterances_of(name, FAULT_SEED, (6,)), "icarus", models)
 
 
 def test_a_folder_of_another_array_is_refused(models, monkeypatch):

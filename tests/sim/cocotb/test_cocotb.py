@@ -7,12 +7,15 @@ import pytest
 from crossramp.sim.bulk.bulk_bench import network_verilog
 from crossramp.sim.cocotb.cocotb_runner import CocotbError, build_cocotb
 
-from tests.support.designs import network_of
+from tests.support.designs import CELLS, network_of
 
 TESTS = 11
 
 
-@pytest.mark.parametrize(("design", "simulator"), [("odd", "icarus"), ("odd", "verilator"), ("projected", "icarus")])
+@pytest.mark.parametrize(
+    ("design", "simulator"),
+    [("odd", "icarus"), ("odd", "verilator"), *((name, "icarus") for name in ("projected", *CELLS))],
+)
 def test_network(design, simulator, seed, models, waves, tmp_path):
     verilog, _ = network_verilog(network_of(design, 1))
     build = build_cocotb(simulator, {"network.v": verilog}, "network", waves=waves is not None, folder=models)
