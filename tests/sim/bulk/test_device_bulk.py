@@ -154,7 +154,7 @@ def test_a_fault_in_the_crossbar_is_seen(fault, models, monkeypatch):
     network = network_of(name, 1)
     device = device_of(network.spec, network.weights.macro, FAULT_SEED, effects, network.weights.lines)
     with pytest.raises(MismatchError, match="differ from the golden model"):
-        check(network, device, utterances_of(name, FAULT_SEED, (6,)), "icarus", models)
+        check(network, device, utterances_of(name, FAULT_SEED, (30,)), "icarus", models)
 
 
 def test_a_folder_of_another_array_is_refused(models, monkeypatch):

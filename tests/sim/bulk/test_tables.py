@@ -14,7 +14,7 @@ from tests.mutation.run import lay_out
 ROOT = Path(__file__).parents[3]
 
 WIRE = '    BoundaryWire("word_select", "connects row r to its driver", "rows", group="pulses"),\n'
-FIELD = '(Field("spare", lambda s: s.adc_bits, "codes of a spare bank", "codes"),) + '
+FIELD = '((Field("spare", lambda s: s.adc_bits, "codes of a spare bank", "codes"),) if update else ()) + '
 
 #: What a changed tree makes: texts by where they are.
 TEXTS = """
@@ -109,8 +109,8 @@ def _copy(source: Path, target: Path, changed: Path, text: str):
     [
         ("golden/spec/boundary_wires.py", '    BoundaryWire(\n        "comparators"', WIRE, "word_select", {"vectors"}),
         (
-            "golden/network/step_record.py",
-            "_codes_read(LSTM, 1)",
+            "golden/network/step_groups.py",
+            "_codes_read(cell, update)),",
             FIELD,
             "spare",
             {"crossbar.sv", "device_crossbar.sv", "protocol.sv", "Python pins"},
