@@ -142,7 +142,9 @@ class Scoreboard:
             inner, unit = inner[:-1], inner[-1]
         if axis in _CONVERSION:
             column = self.spec.converted(_CONVERSION[axis]).start + unit
-            bank, unit = self.spec.bank_of_column(column), self.spec.unit_of_column(column)
+            unit = self.spec.unit_of_column(column)
+            if len(self.spec.conversions[_CONVERSION[axis]]) > 1:  # a single bank goes without saying
+                bank = self.spec.bank_of_column(column)
         step = inner[0] if inner else None
         return Mismatch(quantity, begin + index[0], step, bank, unit, *values)
 
