@@ -2,6 +2,7 @@
 """A macro with its calibrator around a device instance, in Amaranth's simulator; instances worth calibrating."""
 
 import numpy as np
+from amaranth import Cat
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
 from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits, on_grid
 from crossramp.golden.spec.specification import Specification
@@ -11,6 +12,9 @@ from crossramp.sim.checking.protocol import ProtocolChecker
 
 from tests.support.amaranth_benches import receive, send, simulate, x_payloads
 from tests.support.strategies import network_of
+
+#: Cells whose boundary rules the protocol checker has.
+CHECKED = ("lstm", "lstm_coupled")
 
 
 def instance(spec: Specification, seed: int, *, noisy: bool = True, reach: float = 0.6) -> DeviceInstance:
@@ -27,7 +31,8 @@ def instance(spec: Specification, seed: int, *, noisy: bool = True, reach: float
     cells[fate < 0.1] = 0.0
     cells[fate > 0.9] = 1.3 * lsb * 2.0 ** (width - 1)
     half = lsb * 2.0 ** (width - 1)
-    ideal = DeviceInstance.ideal(spec, network_of(spec, seed).weights.macro)
+    weights = network_of(spec, seed).weights
+    ideal = DeviceInstance.ideal(spec, weights.macro, lines=weights.lines)
     bits, _ = grid_bits(spec)
     late = np.where(rng.random(columns) < 0.1, rng.integers(1, 3, columns), 0)
     changes = {
@@ -67,8 +72,8 @@ class CalibratorRun:
         That ``busy`` was high.
     h : list
         Beats of the utterances' h.
-    rows : int
-        All rows that were ever driven while the calibration ran.
+    rows, lines : int
+        All rows, and all wires of lines, that were ever driven while the calibration ran.
     """
 
     def __init__(
@@ -79,10 +84,10 @@ class CalibratorRun:
         if dut is None:
             dut = CalibratedMacro(plan, compact=compact, projection_weights=network_of(spec, 1).weights.projection)
         self.dut = dut
-        self.plan, self.clocks, self.rows, self.h = plan, 0, 0, []
+        self.plan, self.clocks, self.rows, self.lines, self.h = plan, 0, 0, 0, []
         ready = random_stalls(int(rng.integers(1 << 32)), stall) if stall else None
         self.model = ArrayModel(spec, content, ready=ready, garbage_seed=int(rng.integers(1 << 32)), first=first)
-        self.checker = ProtocolChecker(spec)
+        self.checker = ProtocolChecker(spec) if spec.cell in CHECKED else None
         width, payloads = spec.calibration_cells, x_payloads(utterances)
         beats = sum(len(x) for x in utterances) * spec.h_beats
 
@@ -94,11 +99,13 @@ class CalibratorRun:
 
         async def watch(ctx):
             port = dut.array
-            async for _, _, busy, quiet, rows in ctx.tick().sample(
-                dut.calibrate.busy, dut.calibrator.quiet, port.row_pos | port.row_neg
+            driven = Cat(port.row_pos | port.row_neg), Cat(port.state_pos | port.state_neg)
+            async for _, _, busy, quiet, rows, lines in ctx.tick().sample(
+                dut.calibrate.busy, dut.calibrator.quiet, *driven
             ):
                 self.clocks += busy
                 self.rows |= rows if quiet else 0
+                self.lines |= lines if quiet else 0
 
         async def host(ctx):
             await send(ctx, dut.x, payloads[:start_after], pause)
