@@ -71,6 +71,8 @@ class BoardCore(wiring.Component):
             wiring.connect(m, getattr(network, stream), getattr(link, stream))
         wiring.connect(m, link.x, network.x)
         wiring.connect(m, link.head, network.program)
+        if spec.projection:
+            wiring.connect(m, link.project, network.project)
         m.d.comb += [
             link.stalled.eq(network.monitor.stalled),
             pacer.hold_clocks.eq(link.hold_clocks),

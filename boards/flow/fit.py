@@ -56,9 +56,12 @@ def memory_words(build: Build) -> dict[str, tuple[int, int]]:
         "sums": (2 << (spec.h_beats - 1).bit_length(), spec.lanes * sum_bits),
         "identity": (len(identity_image(build)), 8),
         "frame": (build.payload + 8, 8),
-        "h": (spec.beats, codes),
+        "h": (spec.h_beats, codes),
         "logits": (spec.classes, spec.logit_bits),
     }
+    if spec.projection:
+        found["projection"] = (build.words(Space.PROJECTION), spec.lanes * spec.head_weight_bits)
+        found["codes to project"] = (spec.beats, codes)
     if spec.beats > 1 and spec.layout.register:
         found["states"] = (spec.beats, spec.lanes * spec.state_bits)
     if build.columns_per_clock:

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 
 from crossramp.golden.link.board_memory import Build
-from crossramp.golden.link.link_protocol import Command, Frame, StatusBlock, encode, step_payload
+from crossramp.golden.link.link_protocol import Command, Frame, Space, StatusBlock, encode, read_payload, step_payload
 
 #: Bits on the line of one byte.
 _BITS = 10
@@ -24,7 +24,8 @@ class UtteranceTime:
     clocks : int
         Of all steps and the answer.
     link_bytes : int
-        Both ways: RESET, a frame and its answer a step, and the STATUS that tells the answer.
+        Both ways: RESET, a frame and its answer a step, and the STATUS that tells the answer. With the readout
+        ``"step"``, a STATUS and the logits for each step.
     seconds : float
         Clocks and bytes one after the other: what the host adds, and USB, is not in it.
     """
@@ -46,6 +47,11 @@ def utterance_time(build: Build, steps: int) -> UtteranceTime:
     reset_bytes = len(encode(Frame(0, Command.RESET, b"\0"))) + answer
     status_bytes = len(encode(Frame(0, Command.STATUS))) + len(encode(Frame(0, 0, bytes(1 + StatusBlock.SIZE))))
     link_bytes = reset_bytes + steps * step_bytes + status_bytes
+    if spec.readout == "step":
+        ask = len(encode(Frame(0, Command.READ + Space.LOGITS, read_payload(0, 1))))
+        logits = len(encode(Frame(0, 0, bytes(1 + build.words(Space.LOGITS) * build.word_bytes(Space.LOGITS)))))
+        link_bytes += steps * (ask + logits) + (steps - 1) * status_bytes
+        clocks = steps * (step + spec.head_clocks)  # the host sends a step when the one before has its answer
     return UtteranceTime(steps, step, clocks, link_bytes, clocks / build.clock + link_bytes * _BITS / build.baud)
 
 

@@ -39,10 +39,11 @@ class Answer:
 
     Attributes
     ----------
-    answer : int
-        Class index.
-    logits : int64 array, shape (classes,)
-    h : int64 array, shape (units,), or (steps, units)
+    answer : int, or int64 array, shape (steps,)
+        Class index; with the readout ``"step"``, of every step.
+    logits : int64 array, shape (classes,), or (steps, classes)
+        With the readout ``"step"``, of every step.
+    h : int64 array, shape (hidden,), or (steps, hidden)
         Pulse codes of the last step, or of every step.
     clocks, waiting : int
         Clocks that the board computed, and those of them on which its array made the periphery wait.
@@ -50,7 +51,7 @@ class Answer:
         How often the utterance was begun again, the board having lost it.
     """
 
-    answer: int
+    answer: int | np.ndarray
     logits: np.ndarray
     h: np.ndarray
     clocks: int
@@ -187,11 +188,14 @@ class BoardDriver(BoardMemories):
         return StatusBlock.unpack(self.exchange.ask(Command.STATUS, length=StatusBlock.SIZE))
 
     def h(self) -> np.ndarray:
-        """h of the last step, pulse codes, int64, shape (units,); waits while a step is being computed."""
-        return unpacked(self.read(Space.H), 1)[: self.build.spec.units]
+        """h of the last step, pulse codes, int64, shape (hidden,); waits while a step is being computed."""
+        return unpacked(self.read(Space.H), 1)[: self.build.spec.hidden]
 
     def logits(self) -> np.ndarray:
-        """Logits of the last utterance, int64, shape (classes,); waits while the board computes."""
+        """Logits of the last utterance, int64, shape (classes,); waits while the board computes.
+
+        With the readout ``"step"``, of the last step.
+        """
         return unpacked(self.read(Space.LOGITS), self.build.word_bytes(Space.LOGITS))
 
     def reset(self) -> None:
@@ -284,22 +288,38 @@ class BoardDriver(BoardMemories):
 
     def _run(self, x: np.ndarray, every_step: bool, restarts: int) -> Answer:
         self.reset()
-        hidden = []
+        hidden, answers, logits = [], [], []
+        answers_each_step = self.build.spec.readout == "step"
         for step, codes in enumerate(x):
-            self.step(codes, step == len(x) - 1)
+            last = step == len(x) - 1
+            self.step(codes, last)
             self.exchange.doing = f"after step {step + 1} of utterance {self._utterance}"
             if every_step:
                 hidden.append(self.h())
+            if answers_each_step and not last:
+                answers.append(self._finished(last=False).answer)
+                logits.append(self.logits())
         before = self._finished()
-        logits, h = self.logits(), self.h()
+        answers.append(before.answer)
+        logits.append(self.logits())
+        h = self.h()
         after = self._finished()
         # What was read is of this utterance only if nothing happened meanwhile.
         self._require(after, replace(after, faults=before.faults, dropped=before.dropped) == before)
-        h = np.stack(hidden) if every_step else h
-        return Answer(after.answer, logits, h, after.clocks, after.waiting, restarts)
+        return Answer(
+            np.array(answers) if answers_each_step else answers[-1],
+            np.stack(logits) if answers_each_step else logits[-1],
+            np.stack(hidden) if every_step else h,
+            after.clocks,
+            after.waiting,
+            restarts,
+        )
 
-    def _finished(self) -> StatusBlock:
-        """The status, once the answer is complete; Disturbed if it is not that of this utterance."""
+    def _finished(self, last: bool = True) -> StatusBlock:
+        """The status, once the answer is complete; Disturbed if it is not that of this utterance, or of its last step.
+
+        With ``last`` False, that of a step before the last one.
+        """
         until, seen = time.monotonic() + self.exchange.patience, None
         while (status := self.status()).computing and status.tag == self._tag:
             if (found := self._progress(status)) != seen:
@@ -310,7 +330,7 @@ class BoardDriver(BoardMemories):
                     f"{self.exchange.doing} without any progress; does its array hold `ready` low?"
                 )
         counts = (status.tag, status.accepted, status.done, status.answered)
-        self._require(status, counts == (self._tag, self._accepted, self._accepted, True))
+        self._require(status, counts == (self._tag, self._accepted, self._accepted, last))
         return status
 
     def _progress(self, status: StatusBlock) -> tuple:

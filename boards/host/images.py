@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from crossramp.golden.analog.conversion.calibration_setting import nominal_port
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.integer_arrays import check_integers
-from crossramp.golden.link.board_memory import Build, head_image, lines_image, thresholds_image, weights_image
+from crossramp.golden.link.board_memory import (
+    Build,
+    head_image,
+    lines_image,
+    projection_image,
+    thresholds_image,
+    weights_image,
+)
 from crossramp.golden.link.link_protocol import Space
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.boundary_wires import calibration_bits
@@ -68,6 +75,8 @@ def network_images(build: Build, network: Network, thresholds: Sequence | None =
     """
     spec = build.spec
     images = {Space.HEAD: head_image(build, network.weights)}
+    if spec.projection:
+        images[Space.PROJECTION] = projection_image(build, network.weights.projection)
     if not build.columns_per_clock:
         if thresholds is not None:
             raise InvalidValue(f"{build.board}: its array has ramps of its own; leave out the thresholds")

@@ -8,11 +8,14 @@ IDENTITY   as many as it takes            1 byte: of the text that :func:`identi
 WEIGHTS    banks x groups x rows          ``columns_per_clock`` weights of 1 byte; word (group * rows + row)
 THRESHOLDS ramps x 2**adc_bits            floor of a threshold; word (ramp * 2**adc_bits + tick), ticks from 0; the
                                           last word of a ramp is not used
-HEAD       classes x (units + 1)          a weight of the head, or a bias; word (class * (units + 1) + unit)
+HEAD       classes x (hidden + 1)         a weight of the head, or a bias; word (class * (hidden + 1) + unit). With the
+                                          readout "step": classes x (h beats + 1) words of ``lanes`` weights, the last
+                                          one of a class the bias and zeros
 SETTINGS   2 + calibration                2 bytes: hold clocks, tick clocks, then 16 calibration cells per word
-H          beats                          ``lanes`` codes of 1 byte
+H          h beats                        ``lanes`` codes of 1 byte
 LOGITS     classes                        an exact logit
 LINES      trained line cells x groups    ``columns_per_clock`` levels of 1 byte; word (cell * groups + group)
+PROJECTION projection x beats             ``lanes`` weights of the projection; word (code * beats + beat)
 ========== ============================== ====================================================================
 
 Numbers are signed (settings are not), least significant byte first, in the fewest bytes that hold their range. A group
@@ -54,11 +57,6 @@ class Build:
     made_by : str
         Name and version of the program that made it.
 
-    Raises
-    ------
-    SpecificationError
-        For the readout ``"step"``, since the host link has one answer an utterance; for a projection, whose weights no
-        space of the host link holds.
     """
 
     board: str
@@ -71,16 +69,6 @@ class Build:
     def __post_init__(self):
         for name, low in (("columns_per_clock", 0), ("clock", 1), ("baud", 1)):
             object.__setattr__(self, name, integer(name, getattr(self, name), low, error=SpecificationError))
-        if self.spec.projection:
-            raise SpecificationError(
-                f"the specification has a projection to {self.spec.projection}, and boards have none; give a model "
-                "without one, or simulate this one"
-            )
-        if self.spec.readout == "step":
-            raise SpecificationError(
-                "the readout is 'step', and a board answers once an utterance; give a model whose readout is mean "
-                "or last, or simulate this one"
-            )
 
     @property
     def payload(self) -> int:
@@ -101,11 +89,12 @@ class Build:
             Space.IDENTITY: 1,
             Space.WEIGHTS: self.columns_per_clock,
             Space.THRESHOLDS: -(-spec.mac_bits // 8),
-            Space.HEAD: -(-spec.head_bias_bits // 8),
+            Space.HEAD: spec.head_lanes * -(-spec.head_bias_bits // 8),
             Space.SETTINGS: 2,
             Space.H: spec.lanes,
             Space.LOGITS: -(-spec.logit_bits // 8),
             Space.LINES: self.columns_per_clock,
+            Space.PROJECTION: spec.lanes * -(-spec.head_weight_bits // 8) if spec.projection else 0,
         }[space]
 
     def words(self, space: Space) -> int:
@@ -115,11 +104,12 @@ class Build:
             Space.IDENTITY: len(identity_image(self)) if space == Space.IDENTITY else 0,
             Space.WEIGHTS: len(spec.gate_names) * self.groups * spec.rows,
             Space.THRESHOLDS: len(spec.ramps) << spec.adc_bits if self.columns_per_clock else 0,
-            Space.HEAD: spec.classes * (spec.units + 1),
+            Space.HEAD: spec.classes * (-(-spec.hidden // spec.head_lanes) + 1),
             Space.SETTINGS: 2 + -(-calibration_bits(spec) // 16),
-            Space.H: spec.beats,
+            Space.H: spec.h_beats,
             Space.LOGITS: spec.classes,
             Space.LINES: spec.trained_lines * self.groups,
+            Space.PROJECTION: spec.projection * spec.beats,
         }[space]
 
 
@@ -224,8 +214,32 @@ def thresholds_image(build: Build, floors=None) -> bytes:
 
 def head_image(build: Build, weights: Weights) -> bytes:
     """All words of HEAD."""
-    rows = zip(weights.head, weights.head_biases, strict=True)
-    return _packed([int(w) for row, bias in rows for w in [*row, bias]], build.word_bytes(Space.HEAD))
+    spec, lanes = build.spec, build.spec.head_lanes
+    parts = -(-spec.hidden // lanes)
+    words = np.zeros((spec.classes, (parts + 1) * lanes), np.int64)
+    words[:, : spec.hidden] = weights.head
+    words[:, parts * lanes] = weights.head_biases
+    return _packed(words.ravel().tolist(), build.word_bytes(Space.HEAD) // lanes)
+
+
+def head_arrays(build: Build, image: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """(weights, biases) of all words of HEAD: int64, shapes (classes, hidden) and (classes,)."""
+    spec, lanes = build.spec, build.spec.head_lanes
+    words = unpacked(image, build.word_bytes(Space.HEAD) // lanes).reshape(spec.classes, -1, lanes)
+    return words[:, :-1].reshape(spec.classes, -1)[:, : spec.hidden], words[:, -1, 0]
+
+
+def projection_words(spec: Specification, weights: np.ndarray) -> np.ndarray:
+    """Weights of a projection, integer, shape (hidden, units), in the order of its memory: int64, (words, lanes)."""
+    padded = np.zeros((spec.projection, spec.beats * spec.lanes), np.int64)
+    padded[:, : spec.units] = weights
+    return padded.reshape(-1, spec.lanes)
+
+
+def projection_image(build: Build, weights: np.ndarray) -> bytes:
+    """All words of PROJECTION for weights, integer, shape (hidden, units)."""
+    words = projection_words(build.spec, weights)
+    return _packed(words.ravel().tolist(), build.word_bytes(Space.PROJECTION) // build.spec.lanes)
 
 
 def unpacked(data: bytes, word_bytes: int) -> np.ndarray:

@@ -17,12 +17,12 @@ from ..network.array_protocol import Array, IdealArray
 from ..network.integers import exact_matmul
 from ..network.lstm import Lstm
 from ..network.ramps import WrittenRamp
-from .board_memory import Build, identity_image, unpacked
+from .board_memory import Build, head_arrays, identity_image, unpacked
 from .link_protocol import ANSWER, Command, Decoder, Fault, Frame, Space, Status, StatusBlock, encode
 
-WRITABLE = (Space.WEIGHTS, Space.THRESHOLDS, Space.HEAD, Space.SETTINGS, Space.LINES)
+WRITABLE = (Space.WEIGHTS, Space.THRESHOLDS, Space.HEAD, Space.SETTINGS, Space.LINES, Space.PROJECTION)
 
-#: Spaces whose words are numbers of one byte each, within ±weight_max.
+#: Spaces of levels, within ±weight_max.
 _LEVELS = (Space.WEIGHTS, Space.LINES)
 
 
@@ -53,16 +53,18 @@ class LinkModel:
         self._identity = identity_image(build)
         self._array = array
         self._lstm: Lstm | None = None  # with the weights and thresholds as written; None: made when needed
-        self._h = np.zeros(build.spec.units, np.int64)
+        self._h = np.zeros(build.spec.hidden, np.int64)
         self._logits = np.zeros(build.spec.classes, np.int64)
         self._tag: int | None = None  # before the first RESET
         self._start()
 
     def _start(self):
+        spec = self.build.spec
         self.accepted = 0
         self.answer: int | None = None
-        self._c, self._h_before = (np.zeros((1, self.build.spec.units), np.int64) for _ in range(2))
-        self._sums = np.zeros(self.build.spec.units, np.int64)
+        self._complete = False  # the utterance's last step is there
+        self._c, self._h_before = np.zeros((1, spec.units), np.int64), np.zeros((1, spec.hidden), np.int64)
+        self._sums = np.zeros(spec.hidden, np.int64)
 
     def feed(self, data: bytes) -> bytes:
         """What the board sends when it receives ``data``, which may be any bytes."""
@@ -104,7 +106,7 @@ class LinkModel:
         """As the answer to STATUS holds it; ``clocks`` and ``waiting`` are 0."""
         return StatusBlock(
             computing=False,
-            answered=self.answer is not None,
+            answered=self._complete,
             too_long=False,
             full=False,
             tag=self._tag or 0,
@@ -140,7 +142,7 @@ class LinkModel:
             return self._identity
         if space == Space.H:
             padded = np.zeros(build.words(Space.H) * build.spec.lanes, np.int8)
-            padded[: build.spec.units] = self._h
+            padded[: build.spec.hidden] = self._h
             return padded.tobytes()
         if space == Space.LOGITS:
             size = build.word_bytes(space)
@@ -159,17 +161,26 @@ class LinkModel:
         (word,) = struct.unpack_from("<I", payload)
         _require(word + count <= self.build.words(space), Status.ADDRESS)
         low, high = self._range(space)
-        values = unpacked(payload[4:], 1 if space in _LEVELS else size)
+        values = unpacked(payload[4:], size // self._numbers(space))
         _require(((low <= values) & (values <= high)).all(), Status.VALUE)
         self.memories[space][word * size : (word + count) * size] = payload[4:]
         self._lstm = None
         return b""
+
+    def _numbers(self, space: Space) -> int:
+        """Numbers in a word of ``space``."""
+        build = self.build
+        if space in _LEVELS:
+            return build.columns_per_clock
+        return {Space.HEAD: build.spec.head_lanes, Space.PROJECTION: build.spec.lanes}.get(space, 1)
 
     def _range(self, space: Space) -> tuple[int, int]:
         """Least and greatest number that ``space`` takes."""
         spec = self.build.spec
         if space in _LEVELS:
             return -spec.weight_max, spec.weight_max
+        if space == Space.PROJECTION:
+            return -spec.head_weight_max, spec.head_weight_max
         bits = {Space.THRESHOLDS: spec.mac_bits, Space.HEAD: spec.head_bias_bits, Space.SETTINGS: 16}[space]
         return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
@@ -182,7 +193,7 @@ class LinkModel:
         _require(tag == self._tag, Status.ORDER)
         if self.accepted and step == self.accepted - 1:  # asked again: the answer was lost on its way
             return b""
-        _require(self.answer is None and step == self.accepted, Status.ORDER)
+        _require(not self._complete and step == self.accepted, Status.ORDER)
         _require(step < spec.max_steps, Status.ADDRESS)
         x = unpacked(payload[6:], 1)
         _require(last <= 1 and (np.abs(x) <= spec.input_max).all(), Status.VALUE)
@@ -197,7 +208,8 @@ class LinkModel:
         mean = self.build.spec.readout == "mean"
         self._sums = self._sums + self._h if mean else self._h
         self.accepted += 1
-        if last:
+        self._complete = last
+        if last or self.build.spec.readout == "step":
             self._logits = self._head(self.accepted if mean else 1)
             self.answer = int(self._logits.argmax())
 
@@ -207,7 +219,7 @@ class LinkModel:
         if Space.WEIGHTS not in self.memories:
             silent = IdealArray(spec, np.zeros((spec.rows, spec.columns), np.int64))
             array = silent if self._array is None else self._array
-            return Lstm(array.spec, array)
+            return Lstm(array.spec, array, self._projection())
         words = unpacked(bytes(self.memories[Space.WEIGHTS]), 1)
         words = words.reshape(len(spec.gate_names), build.groups, spec.rows, build.columns_per_clock)
         banks = words.transpose(2, 0, 1, 3).reshape(spec.rows, len(spec.gate_names), -1)
@@ -218,15 +230,22 @@ class LinkModel:
         if spec.trained_lines:
             levels = unpacked(bytes(self.memories[Space.LINES]), 1).reshape(spec.trained_lines, -1)
             lines = levels[:, : spec.units]
-        return Lstm(spec, IdealArray(spec, weights, ramps, lines))
+        return Lstm(spec, IdealArray(spec, weights, ramps, lines), self._projection())
+
+    def _projection(self) -> np.ndarray | None:
+        """The weights that the memory holds; None without a projection."""
+        build, spec = self.build, self.build.spec
+        if not spec.projection:
+            return None
+        words = unpacked(bytes(self.memories[Space.PROJECTION]), build.word_bytes(Space.PROJECTION) // spec.lanes)
+        return words.reshape(spec.projection, -1)[:, : spec.units]
 
     def _head(self, count: int) -> np.ndarray:
         """Logits of the sums, with the head that the memory holds; they wrap, which no legal head makes them do."""
         spec = self.build.spec
-        words = unpacked(bytes(self.memories[Space.HEAD]), self.build.word_bytes(Space.HEAD))
-        words = words.reshape(spec.classes, spec.units + 1)
-        bound = (spec.units * spec.sum_max) << (spec.head_bias_bits - 1)
-        logits = exact_matmul(self._sums, words[:, :-1].T, bound) + words[:, -1] * count
+        weights, biases = head_arrays(self.build, bytes(self.memories[Space.HEAD]))
+        bound = (spec.hidden * spec.sum_max) << (spec.head_bias_bits - 1)
+        logits = exact_matmul(self._sums, weights.T, bound) + biases * count
         half = 1 << (spec.logit_bits - 1)
         return (logits + half) % (2 * half) - half
 

@@ -51,8 +51,9 @@ class Space(enum.IntEnum):
     HEAD = 3
     SETTINGS = 4
     H = 5  # read only: of the last step
-    LOGITS = 6  # read only: of the last utterance
+    LOGITS = 6  # read only: of the last utterance; with the readout "step", of the last step
     LINES = 7  # of cells with trained line cells
+    PROJECTION = 8  # of networks with a projection
 
 
 class Status(enum.IntEnum):
@@ -86,7 +87,7 @@ class StatusBlock:
     computing : bool
         A step or an answer is under way.
     answered : bool
-        The utterance is complete, and ``answer`` is its class.
+        The utterance is complete, and ``answer`` is its class; with the readout ``"step"``, its last step's.
     too_long : bool
         The answer means nothing. Never set: the link takes no steps beyond ``max_steps``.
     full : bool
@@ -96,7 +97,7 @@ class StatusBlock:
     accepted, done : int
         Steps taken from the link, and steps whose h is there.
     answer : int
-        Class index.
+        Class index; with the readout ``"step"``, of the last step that has one.
     clocks : int
         Clocks spent computing, since RESET.
     waiting : int

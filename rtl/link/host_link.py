@@ -40,8 +40,8 @@ class HostLink(wiring.Component):
         The line.
     x, h, logit, answer : streams
         Of the network.
-    weights, thresholds, line_weights, head : AccessSignature
-        Used only between steps.
+    weights, thresholds, line_weights, project, head : AccessSignature
+        Used only between steps; ``project`` where there is a projection.
     stalled : 1 bit
         The network waits for its array.
     reset : 1 bit
@@ -76,7 +76,7 @@ class HostLink(wiring.Component):
             "computing": Out(1),
             "error": Out(1),
         }
-        self.passed = [name for name in ("weights", "thresholds", "line_weights", "head") if name in spaces]
+        self.passed = [name for name in ("weights", "thresholds", "line_weights", "project", "head") if name in spaces]
         self.settings = ("hold_clocks", "tick_clocks", "calibration")
         members |= {name: spaces[name] for name in (*self.passed, *self.settings)}
         super().__init__(members)

@@ -23,9 +23,9 @@ class ProgressSignature(wiring.Signature):
     complete : 1 bit
         The last step was handed over.
     computing : 1 bit
-        A step or, after the last one, the answer is not there yet.
+        A step or, after the last one, the answer is not there yet; with the readout ``"step"``, that of any step.
     answered, index, too_long :
-        The answer.
+        The answer; with the readout ``"step"``, that of the last step, which ``answered`` waits for.
     clocks, waiting : 32 bits
         Clocks of ``computing``, and those of them on which the network waited for its array.
 
@@ -57,7 +57,8 @@ class Results(wiring.Component):
     """Takes everything that leaves a network, at once, and keeps it until the next step or utterance.
 
     Latency: ``done`` counts a step, and ``answered`` rises, on the clock after the last beat.
-    Cost: two memories, of ``beats`` words of h and of ``classes`` logits; two counters of 32 bits.
+    Cost: two memories, of ``h_beats`` words of h and of ``classes`` logits; two counters of 32 bits. With the readout
+    ``"step"`` a counter of answers.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ class Results(wiring.Component):
                 "stalled": In(1),
                 "clear": In(1),
                 "progress": Out(ProgressSignature(spec)),
-                "hidden": In(AccessSignature(spec.beats, h_layout(spec)["codes"].shape)),
+                "hidden": In(AccessSignature(spec.h_beats, h_layout(spec)["codes"].shape)),
                 "logits": In(AccessSignature(spec.classes, logit_layout(spec)["value"].shape)),
             }
         )
@@ -93,15 +94,16 @@ class Results(wiring.Component):
         m = Module()
         spec, progress = self.spec, self.progress
 
+        answered_steps, answered = self._answers(m)
         m.d.comb += [
             self.h.ready.eq(1),
             self.logit.ready.eq(1),
             self.answer.ready.eq(1),
             progress.computing.eq(
-                (progress.accepted_steps != progress.done_steps) | (progress.complete & ~progress.answered),
+                (progress.accepted_steps != answered_steps) | (progress.complete & ~progress.answered),
             ),
         ]
-        self._keep(m, "hidden", self.h, self.h.payload.codes, spec.beats, self.h.payload.end)
+        self._keep(m, "hidden", self.h, self.h.payload.codes, spec.h_beats, self.h.payload.end)
         self._keep(m, "logits", self.logit, self.logit.payload.value, spec.classes, self.logit.payload.last)
 
         with m.If(progress.accepted):
@@ -110,7 +112,7 @@ class Results(wiring.Component):
             m.d.sync += progress.done_steps.eq(progress.done_steps + 1)
         with m.If(self.answer.valid):
             m.d.sync += [
-                progress.answered.eq(1),
+                progress.answered.eq(answered),
                 progress.index.eq(self.answer.payload.index),
                 progress.too_long.eq(self.answer.payload.too_long),
             ]
@@ -131,6 +133,18 @@ class Results(wiring.Component):
                 )
             ]
         return m
+
+    def _answers(self, m: Module):
+        """Steps that nothing is missing of, and whether an answer that comes now is the utterance's last one."""
+        progress = self.progress
+        if self.spec.readout != "step":
+            return progress.done_steps, 1
+        count = Signal.like(progress.done_steps, name="answered_steps")
+        with m.If(self.clear):
+            m.d.sync += count.eq(0)
+        with m.Elif(self.answer.valid):
+            m.d.sync += count.eq(count + 1)
+        return count, progress.complete & (count + 1 == progress.accepted_steps)
 
     def _keep(self, m: Module, name: str, source, value, words: int, end):
         """Writes the stream's beats to words 0, 1, ... of a memory that ``name`` reads."""

@@ -11,6 +11,7 @@ from crossramp.golden.spec.boundary_wires import calibration_bits
 
 from ..common.access import AccessSignature
 from ..common.record_layout import h_layout, logit_layout
+from ..macro.projection import projection_signature
 from ..network.head_multiplier import program_signature
 
 _READ_ONLY = (Space.IDENTITY, Space.H, Space.LOGITS)
@@ -89,8 +90,8 @@ class Spaces(wiring.Component):
     Members
     -------
     request : WordSignature
-    weights, thresholds, line_weights, head, hidden, logits : AccessSignature
-        The memories of the others.
+    weights, thresholds, line_weights, project, head, hidden, logits : AccessSignature
+        The memories of the others; ``project`` where there is a projection.
     hold_clocks, tick_clocks, calibration :
         What is in SETTINGS; 0 at power-up.
     """
@@ -101,7 +102,7 @@ class Spaces(wiring.Component):
         members = {
             "request": In(WordSignature(build)),
             "head": Out(program_signature(spec)),
-            "hidden": Out(AccessSignature(spec.beats, h_layout(spec)["codes"].shape)),
+            "hidden": Out(AccessSignature(spec.h_beats, h_layout(spec)["codes"].shape)),
             "logits": Out(AccessSignature(spec.classes, logit_layout(spec)["value"].shape)),
             "hold_clocks": Out(16),
             "tick_clocks": Out(16),
@@ -113,6 +114,8 @@ class Spaces(wiring.Component):
             members["thresholds"] = Out(AccessSignature(build.words(Space.THRESHOLDS), signed(spec.mac_bits)))
             if build.words(Space.LINES):
                 members["line_weights"] = Out(AccessSignature(build.words(Space.LINES), weight))
+        if build.words(Space.PROJECTION):
+            members["project"] = Out(projection_signature(spec))
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -130,6 +133,8 @@ class Spaces(wiring.Component):
             accesses |= {Space.WEIGHTS: self.weights, Space.THRESHOLDS: self.thresholds}
         if build.words(Space.LINES):
             accesses[Space.LINES] = self.line_weights
+        if build.words(Space.PROJECTION):
+            accesses[Space.PROJECTION] = self.project
         for space, access in accesses.items():
             read[space], wrong[space] = self._connect(m, space, access)
 
@@ -148,14 +153,18 @@ class Spaces(wiring.Component):
         """Ties a memory to address and word; returns its word as bytes, and whether ``word`` does not fit it."""
         request, size = self.request, self.build.word_bytes(space)
         filled = request.word[-8 * size :]
-        if isinstance(access.data, data.View):  # lanes of a byte each
-            shown, values = [access.data[k] for k in range(size)], [access.value[k] for k in range(size)]
-            given = [filled[8 * k : 8 * k + 8] for k in range(size)]
+        if isinstance(access.data, data.View):  # lanes of whole bytes
+            lanes = access.data.shape().length
+            bits = 8 * size // lanes
+            shown, values = [access.data[k] for k in range(lanes)], [access.value[k] for k in range(lanes)]
+            given = [filled[bits * k : bits * (k + 1)] for k in range(lanes)]
         else:
             shown, values, given = [access.data], [access.value], [filled]
         m.d.comb += [access.address.eq(request.address), access.write.eq(request.write & (request.space == space))]
         m.d.comb += [value.eq(number) for value, number in zip(values, given, strict=True)]
-        limit = self.build.spec.weight_max if space in (Space.WEIGHTS, Space.LINES) else None
+        spec = self.build.spec
+        limits = {Space.WEIGHTS: spec.weight_max, Space.LINES: spec.weight_max, Space.PROJECTION: spec.head_weight_max}
+        limit = limits.get(space)
         wrong = Cat(out_of_range(number, len(value), limit) for value, number in zip(values, given, strict=True))
         padded = []
         for number, wide in zip(shown, given, strict=True):

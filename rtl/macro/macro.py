@@ -15,7 +15,7 @@ from ..common.record_layout import MonitorSignature, h_layout
 from .capture import CaptureBank
 from .comparator_register import ComparatorRegister
 from .loader import Loader, x_layout
-from .projection import Projection
+from .projection import Projection, projection_signature
 from .pulses import PulseBank, PulseDriver
 from .ramp_counter import RampCounter
 from .sequencer import Sequencer
@@ -47,6 +47,8 @@ class Macro(wiring.Component):
         either, so that it is a MAC of 0 there. Without it, no hardware.
     projection_weights : integer array, shape (hidden, units), or None
         Of the projection, see :class:`.projection.Projection`; None where the specification has none.
+    programmable : bool
+        A projection's weights are written at run time, through the member ``program``.
 
     Raises
     ------
@@ -54,12 +56,24 @@ class Macro(wiring.Component):
         For weights of the projection that do not fit the specification, or are missing.
     """
 
-    def __init__(self, spec: Specification, *, compact: bool = False, quiet: bool = False, projection_weights=None):
+    def __init__(
+        self,
+        spec: Specification,
+        *,
+        compact: bool = False,
+        quiet: bool = False,
+        projection_weights=None,
+        programmable: bool = False,
+    ):
         self.spec = spec
-        self.projection_weights = checked_array(spec, "projection", projection_weights)
+        self.programmable = programmable and bool(spec.projection)
+        if not self.programmable:
+            projection_weights = checked_array(spec, "projection", projection_weights)
+        self.projection_weights = projection_weights
         self.compact = compact
         super().__init__(
             ({"quiet": In(1)} if quiet else {})
+            | ({"program": In(projection_signature(spec))} if self.programmable else {})
             | {
                 "x": In(stream.Signature(x_layout(spec.input_bits))),
                 "h": Out(stream.Signature(h_layout(spec))),
@@ -195,6 +209,8 @@ class Macro(wiring.Component):
     def _project(self, m: Module, sequencer: Sequencer, update: CellUpdate, leaving: Signal):
         """The projection takes h from the update, and what it makes leaves."""
         m.submodules.projection = projection = Projection(self.spec, self.projection_weights)
+        if self.programmable:
+            wiring.connect(m, wiring.flipped(self.program), projection.program)
         m.d.comb += [
             projection.write.eq(leaving & self._during(sequencer, [len(self.spec.conversions) - 1])),
             projection.codes.eq(getattr(update, f"new_{self.spec.layout.output}")),

@@ -7,11 +7,18 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.link.board_memory import projection_words
 from crossramp.golden.network.weights import checked_array
 from crossramp.golden.spec.specification import Specification
 
-from ..common.access import UNCHECKED
+from ..common.access import UNCHECKED, AccessSignature
 from ..common.arith import balanced_sum, round_shift, saturate
+
+
+def projection_signature(spec: Specification) -> AccessSignature:
+    """Access to the weights of a projection that is programmed at run time."""
+    weights = data.ArrayLayout(signed(spec.head_weight_bits), spec.lanes)
+    return AccessSignature(spec.projection * spec.beats, weights)
 
 
 class Projection(wiring.Component):
@@ -30,10 +37,14 @@ class Projection(wiring.Component):
     ----------
     spec : Specification
         With a projection.
-    weights : integer array, shape (hidden, units)
+    weights : integer array, shape (hidden, units), or None
+        Given, they are in a ROM. None: the member ``program`` writes them; the order of the words is that of
+        :func:`.board_memory.projection_words`.
 
     Members
     -------
+    program : AccessSignature
+        Without weights only: writes and reads them while ``run`` is low.
     write, codes :
         A group of codes of the cell update, in order; not while ``run`` is high.
     run : 1 bit
@@ -51,12 +62,16 @@ class Projection(wiring.Component):
 
     def __init__(self, spec: Specification, weights):
         self.spec = spec
-        self.weights = checked_array(spec, "projection", weights)
-        if self.weights is None:
+        if not spec.projection:
             raise InvalidValue("projection is 0: there is nothing to project; give a specification with a projection")
+        self.programmable = weights is None
+        if self.programmable:
+            weights = np.zeros((spec.hidden, spec.units), int)
+        self.words = projection_words(spec, checked_array(spec, "projection", weights)).tolist()
         codes = data.ArrayLayout(signed(spec.input_bits), spec.lanes)
         super().__init__(
-            {
+            ({"program": In(projection_signature(spec))} if self.programmable else {})
+            | {
                 "write": In(1),
                 "codes": In(codes),
                 "run": In(1),
@@ -71,9 +86,7 @@ class Projection(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         spec, lanes = self.spec, self.spec.lanes
-        padded = np.zeros((spec.projection, spec.beats * lanes), int)
-        padded[:, : spec.units] = self.weights
-        words = padded.reshape(-1, lanes).tolist()
+        words = self.words
         m.submodules.weights = weights = Memory(
             shape=data.ArrayLayout(signed(spec.head_weight_bits), lanes), depth=len(words), init=words, attrs=UNCHECKED
         )
@@ -102,6 +115,16 @@ class Projection(wiring.Component):
             weight_read.en.eq(go),
             kept_read.en.eq(go),
         ]
+        if self.programmable:
+            program, program_write = self.program, weights.write_port()
+            with m.If(~self.run):
+                m.d.comb += [weight_read.addr.eq(program.address), weight_read.en.eq(1)]
+            m.d.comb += [
+                program_write.addr.eq(program.address),
+                program_write.data.eq(program.value),
+                program_write.en.eq(program.write),
+                program.data.eq(weight_read.data),
+            ]
         with m.If(addressed):
             m.d.sync += [word.eq(word + 1), group.eq(Mux(group == spec.beats - 1, 0, group + 1))]
         stages = [

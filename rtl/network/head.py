@@ -38,14 +38,12 @@ class Head(wiring.Component):
     Raises
     ------
     InvalidValue
-        For weights of another shape, or none with the readout ``"step"``.
+        For weights of another shape.
     """
 
     def __init__(self, spec: Specification, weights=None, biases=None):
         self.spec = spec
         self.programmable = weights is None and biases is None
-        if self.programmable and spec.readout == "step":
-            raise InvalidValue("the readout is 'step': its head's weights are in a ROM; give weights and biases")
         shapes = (np.shape(weights), np.shape(biases))
         if not self.programmable and shapes != ((spec.classes, spec.hidden), (spec.classes,)):
             raise InvalidValue(

@@ -14,8 +14,13 @@ from .head_sums import SumsSignature
 
 
 def program_signature(spec: Specification) -> AccessSignature:
-    """Access to the weights and biases of a head that is programmed at run time."""
-    return AccessSignature(spec.classes * (spec.hidden + 1), signed(spec.head_bias_bits))
+    """Access to the weights and biases of a head that is programmed at run time.
+
+    A word is a number; with ``head_lanes`` above 1 as many numbers.
+    """
+    weight = signed(spec.head_bias_bits)
+    words = spec.classes * (-(-spec.hidden // spec.head_lanes) + 1)
+    return AccessSignature(words, weight if spec.head_lanes == 1 else data.ArrayLayout(weight, spec.head_lanes))
 
 
 def class_logit_layout(spec: Specification) -> data.StructLayout:

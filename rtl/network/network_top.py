@@ -14,6 +14,7 @@ from ..common.boundary import ArraySignature
 from ..common.record_layout import MonitorSignature, answer_layout, h_layout, logit_layout
 from ..macro.loader import x_layout
 from ..macro.macro import Macro
+from ..macro.projection import projection_signature
 from .calibrator import CalibratedMacro, CalibrateSignature
 from .head import Head
 from .head_multiplier import program_signature
@@ -33,7 +34,8 @@ class NetworkTop(wiring.Component):
     spec : Specification
     weights : Weights or None
         Those of the head, and of a projection, are in ROMs; the macro's are the array's. None: the head's are written
-        at run time through the member ``program``, see :class:`.head.Head`.
+        at run time through the member ``program``, see :class:`.head.Head`, and those of a projection through the
+        member ``project``, see :class:`.projection.Projection`.
     compact : bool
         See :class:`.macro.Macro`.
     plan : CalibrationPlan or None
@@ -67,8 +69,11 @@ class NetworkTop(wiring.Component):
             "array": Out(ArraySignature(spec)),
             "monitor": Out(MonitorSignature(spec)),
         }
+        self.programs_projection = weights is None and bool(spec.projection)
         if self.head.programmable:
             members["program"] = In(program_signature(spec))
+        if self.programs_projection:
+            members["project"] = In(projection_signature(spec))
         super().__init__(members)
 
     @classmethod
@@ -78,10 +83,11 @@ class NetworkTop(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        options = {"compact": self.compact, "projection_weights": self.projection_weights}
         if self.plan is None:
-            macro = Macro(self.spec, compact=self.compact, projection_weights=self.projection_weights)
+            macro = Macro(self.spec, programmable=self.programs_projection, **options)
         else:
-            macro = CalibratedMacro(self.plan, compact=self.compact, projection_weights=self.projection_weights)
+            macro = CalibratedMacro(self.plan, **options)
         m.submodules.macro = macro
         m.submodules.head = head = self.head
 
@@ -92,6 +98,8 @@ class NetworkTop(wiring.Component):
         wiring.connect(m, head.answer, wiring.flipped(self.answer))
         if head.programmable:
             wiring.connect(m, wiring.flipped(self.program), head.program)
+        if self.programs_projection:
+            wiring.connect(m, wiring.flipped(self.project), macro.program)
         if self.plan is None:
             m.d.comb += macro.calibration.eq(self.calibration)
         else:

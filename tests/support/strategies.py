@@ -45,13 +45,15 @@ def gate_activations(ranges=_RANGES) -> list[str]:
     return texts
 
 
-#: Of the networks that a board serves: those that answer once an utterance.
-ONCE = ("mean", "last")
-
-
 @st.composite
 def specifications(
-    draw, max_units: int = 7, max_inputs: int = 6, max_bits: int = 8, readouts=(*ONCE, "step"), cells=("lstm",), **fixed
+    draw,
+    max_units: int = 7,
+    max_inputs: int = 6,
+    max_bits: int = 8,
+    readouts=("mean", "last", "step"),
+    cells=("lstm",),
+    **fixed,
 ) -> Specification:
     """Whole specifications: every parameter drawn over its legal range, sizes up to the limits given.
 

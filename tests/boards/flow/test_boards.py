@@ -27,6 +27,7 @@ from crossramp.boards.flow.fit import (
 )
 from crossramp.boards.flow.utterance_clocks import utterance_time
 from crossramp.cli.inputs.subjects import SPECIFICATIONS
+from crossramp.golden.cell.library import CELLS
 from crossramp.golden.link.board_memory import identity_image, read_identity
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.spec_file import load_spec
@@ -35,7 +36,7 @@ from hypothesis import given
 
 from tests.support import board_baseline as baseline
 from tests.support.amaranth_benches import simulate
-from tests.support.strategies import ONCE, specifications
+from tests.support.strategies import specifications
 
 KWS = load_model("kws").spec
 ARRAY = load_spec(SPECIFICATIONS / "array8x8.toml")
@@ -166,7 +167,7 @@ def test_nothing_is_connected_to_the_low_voltage_bank_of_the_tang_nano():
         assert (wires.attributes.get("IO_TYPE") == "LVCMOS18") == (signal in low)
 
 
-@given(spec=specifications(readouts=ONCE, projection=0))
+@given(spec=specifications(cells=tuple(CELLS)))
 def test_build_keeps_all_but_the_lanes(spec):
     for board in boards().values():
         if board.columns_per_clock:
@@ -174,13 +175,6 @@ def test_build_keeps_all_but_the_lanes(spec):
             assert build.spec == spec.replace(lanes=min(board.lanes, spec.units))
             assert build.columns_per_clock == min(board.columns_per_clock, spec.units)
             assert read_identity(identity_image(build)) == build
-
-
-def test_logits_after_every_step_and_projections_are_refused():
-    with pytest.raises(ValueError, match="the readout is 'step', and a board answers once an utterance; give a model"):
-        boards()["ulx3s-85f"].build(KWS.replace(readout="step"))
-    with pytest.raises(ValueError, match="the specification has a projection to 8, and boards have none; give a model"):
-        boards()["ulx3s-85f"].build(KWS.replace(projection=8))
 
 
 def test_what_the_pins_cannot_take():

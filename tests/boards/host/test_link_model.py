@@ -9,6 +9,7 @@ from crossramp.golden.link.board_memory import (
     head_image,
     identity_image,
     lines_image,
+    projection_image,
     read_identity,
     thresholds_image,
     unpacked,
@@ -37,7 +38,7 @@ from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.strategies import ONCE, inputs_of, network_of, seeds, specifications
+from tests.support.strategies import inputs_of, network_of, seeds, specifications
 
 SPEC = Specification(inputs=3, units=5, classes=4, lanes=2, adc_bits=3, input_bits=4, weight_bits=4, max_steps=6)
 BUILD = Build("tiny", SPEC, 2, 12_000_000)
@@ -89,15 +90,18 @@ class Asker:
             self.write(Space.THRESHOLDS, thresholds_image(self.build, floors))
             if self.build.words(Space.LINES):
                 self.write(Space.LINES, lines_image(self.build, network.weights.lines))
+        if self.build.words(Space.PROJECTION):
+            self.write(Space.PROJECTION, projection_image(self.build, network.weights.projection))
         self.write(Space.HEAD, head_image(self.build, network.weights))
 
     def run(self, x, tag: int = 9) -> np.ndarray:
-        """h of every step."""
+        """h of every step; ``shown`` gets the logits and the answer after each."""
         assert self.data(Command.RESET, bytes([tag])) == b""
-        hidden = []
+        hidden, self.shown = [], []
         for step, codes in enumerate(x):
             assert self.data(Command.STEP, step_payload(tag, step, step == len(x) - 1, codes)) == b""
-            hidden.append(unpacked(self.read(Space.H), 1)[: self.build.spec.units])
+            hidden.append(unpacked(self.read(Space.H), 1)[: self.build.spec.hidden])
+            self.shown.append((self.logits().tolist(), self.status().answer, self.status().answered))
         return np.array(hidden)
 
     def logits(self) -> np.ndarray:
@@ -108,7 +112,7 @@ class Asker:
 
 
 @settings(max_examples=30)
-@given(specifications(readouts=ONCE, projection=0), seeds, st.data())
+@given(specifications(cells=tuple(CELLS)), seeds, st.data())
 def test_an_utterance_through_the_link_is_the_network_s(spec, seed, data):
     build = Build("any", spec, data.draw(st.integers(1, spec.units)), 12_000_000)
     asker, network, x = Asker(build), network_of(spec, seed), inputs_of(spec, seed, batch=2)
@@ -116,9 +120,12 @@ def test_an_utterance_through_the_link_is_the_network_s(spec, seed, data):
     trace = network.run(x)
     for k, codes in enumerate(x):
         np.testing.assert_array_equal(asker.run(codes), trace.h[k])
-        np.testing.assert_array_equal(asker.logits(), trace.logits[k])
+        logits, answers, answered = zip(*asker.shown, strict=True)
+        assert answered == (False, False, True)
+        every_step = spec.readout == "step"
+        np.testing.assert_array_equal(logits if every_step else logits[-1], trace.logits[k])
+        np.testing.assert_array_equal(answers if every_step else answers[-1], trace.answers[k])
         status = asker.status()
-        assert (status.answer, status.answered) == (trace.answers[k], True)
         assert (status.accepted, status.done, status.computing) == (3, 3, False)
 
 
@@ -150,7 +157,7 @@ def test_levels_of_line_cells_decide_and_have_limits(seed):
 
 
 @settings(max_examples=30)
-@given(specifications(max_bits=5, readouts=ONCE, projection=0), seeds)
+@given(specifications(max_bits=5, projection=0), seeds)
 def test_written_thresholds_convert_tick_by_tick(spec, seed):
     """Against a loop over ticks: comparators first, then what the latch makes of them."""
     rng = np.random.default_rng(seed)
@@ -292,7 +299,9 @@ W, T, H, S = (Command.WRITE + space for space in (Space.WEIGHTS, Space.THRESHOLD
 #: BUILD's words: 4 banks of 3 groups of 9 rows; 2 ramps of 8; 4 classes of 6; 3 with the calibration cells.
 REFUSED = {
     "command": (0x00, b"", Status.UNKNOWN),
-    "space": (Command.READ + 7, read_payload(0, 1), Status.UNKNOWN),
+    "space": (Command.READ + 9, read_payload(0, 1), Status.UNKNOWN),
+    "space of another cell": (Command.READ + Space.LINES, read_payload(0, 1), Status.UNKNOWN),
+    "space of a projection": (Command.WRITE + Space.PROJECTION, write_payload(0, b"aa"), Status.UNKNOWN),
     "identity is read only": (Command.WRITE + Space.IDENTITY, write_payload(0, b"a"), Status.UNKNOWN),
     "h is read only": (Command.WRITE + Space.H, write_payload(0, b"aa"), Status.UNKNOWN),
     "logits are read only": (Command.WRITE + Space.LOGITS, write_payload(0, b"aa"), Status.UNKNOWN),
@@ -324,9 +333,9 @@ REFUSED = {
 def test_refusals_change_nothing(command, payload, status, seed):
     asker = Asker()
     asker.load(network_of(SPEC, seed))
-    before = {space: asker.read(space) for space in Space}, asker.status()
+    before = {space: asker.read(space) for space in Space if BUILD.words(space)}, asker.status()
     assert asker.answer(command, payload) == bytes([status])
-    assert ({space: asker.read(space) for space in Space}, asker.status()) == before
+    assert ({space: asker.read(space) for space in Space if BUILD.words(space)}, asker.status()) == before
 
 
 def test_a_write_with_one_wrong_value_writes_none():

@@ -10,6 +10,7 @@ import serial
 from crossramp.boards.host.driver import BoardDriver
 from crossramp.boards.host.images import network_images
 from crossramp.boards.virtual.simulated_board import virtual_board
+from crossramp.golden.cell.library import CELLS
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.link.link_protocol import (
     ANSWER,
@@ -31,7 +32,7 @@ from hypothesis import strategies as st
 from tests.support.designs import SPECS
 from tests.support.link_fuzz import Conversation, Requests, flood, untimed
 from tests.support.serial_line import Disturbance, Line
-from tests.support.strategies import ONCE, inputs_of, network_of, seeds, specifications
+from tests.support.strategies import inputs_of, network_of, seeds, specifications
 
 # Lanes and columns that do not divide the units, and a rate that does not divide the clock: 5.04 clocks a bit.
 ODD = Build("odd", SPECS["odd"], 2, 12_000_000, 2_380_000)
@@ -77,9 +78,7 @@ def wrong(board: BoardDriver, network: Network, x: np.ndarray) -> set[str]:
 # A failure is reported as drawn: shrinking would build a model for each try. What is drawn first is the least of
 # everything, which the filter keeps out.
 @given(
-    specifications(max_units=5, max_inputs=6, max_bits=5, readouts=ONCE, projection=0).filter(
-        lambda spec: spec.units > 2
-    ),
+    specifications(max_units=5, max_inputs=6, max_bits=5, cells=tuple(CELLS)).filter(lambda spec: spec.units > 2),
     seeds,
     st.integers(2, 5),
 )
@@ -114,6 +113,21 @@ def test_other_cells(models, cell, seed):
             board.load(network)
             assert wrong(board, network, x) == set()
             assert "h" in wrong(board, Network(spec, network.weights.replace(macro=weights)), x)
+
+
+def test_answers_of_every_step_and_a_projection(models, seed):
+    """Also a wrong weight of the projection."""
+    spec = Specification(
+        inputs=3, units=5, classes=4, lanes=2, adc_bits=3, input_bits=4, weight_bits=4, readout="step", projection=3
+    )
+    build = Build("steps", spec, 2, 25_000_000, 2_080_000)
+    network, x = network_of(spec, seed), inputs_of(spec, seed, batch=3)
+    other = network.weights.replace(projection=-network.weights.projection)
+    with virtual_board(build, "verilator", models, optimize=False) as port:
+        with driver(port, build) as board:
+            board.load(network)
+            assert wrong(board, network, x) == set()
+            assert "h" in wrong(board, Network(spec, other), x)
 
 
 def test_wrong_memories_show(odd, seed):

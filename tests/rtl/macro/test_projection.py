@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from crossramp.golden.network.cell_update import project
 from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.macro.macro import Macro
 from crossramp.rtl.macro.projection import Projection
 from hypothesis import given, settings
 
@@ -99,6 +100,6 @@ def test_refusals():
     with pytest.raises(ValueError, match="projection is 0: there is nothing to project"):
         Projection(SPEC.replace(projection=0), None)
     with pytest.raises(ValueError, match="projection_weights are missing"):
-        Projection(SPEC, None)
+        Macro(SPEC)
     with pytest.raises(ValueError, match=r"projection_weights has the shape \(5, 3\); expected \(3, 5\)"):
         Projection(SPEC, np.zeros((5, 3), int))

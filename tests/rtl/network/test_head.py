@@ -178,5 +178,3 @@ def test_refuses_weights_of_another_shape():
     spec = Specification(inputs=1, units=3, classes=2)
     with pytest.raises(ValueError, match=r"must have the shape \(2, 3\)"):
         Head(spec, np.zeros((2, 4), int), np.zeros(2, int))
-    with pytest.raises(ValueError, match="the readout is 'step': its head's weights are in a ROM"):
-        Head(spec.replace(readout="step"))
