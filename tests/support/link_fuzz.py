@@ -84,11 +84,11 @@ class Requests:
 
     def _write(self):
         space, word = self._space()
-        size = self.build.word_bytes(space)
+        size = max(self.build.word_bytes(space), 1)  # also of a space that the board has not
         count = min(1 + self._below(12), (self.build.payload - 4) // size)
         if space == Space.SETTINGS:  # short ones: long holds and ticks are another test's
             data = b"".join(bytes([self._below(8), 0]) for _ in range(count))
-        elif space == Space.WEIGHTS:
+        elif space in (Space.WEIGHTS, Space.LINES):
             limit = self.build.spec.weight_max + (self.rng.random() < 0.1)
             data = self.rng.integers(-limit, limit, count * size, endpoint=True).astype(np.int8).tobytes()
         else:
