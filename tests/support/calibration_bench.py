@@ -13,9 +13,6 @@ from crossramp.sim.checking.protocol import ProtocolChecker
 from tests.support.amaranth_benches import receive, send, simulate, x_payloads
 from tests.support.strategies import network_of
 
-#: Cells whose boundary rules the protocol checker has.
-CHECKED = ("lstm", "lstm_coupled")
-
 
 def instance(spec: Specification, seed: int, *, noisy: bool = True, reach: float = 0.6) -> DeviceInstance:
     """A chip whose ramps start anywhere within ``reach`` of half their cells' range, with all that disturbs counts.
@@ -87,7 +84,7 @@ class CalibratorRun:
         self.plan, self.clocks, self.rows, self.lines, self.h = plan, 0, 0, 0, []
         ready = random_stalls(int(rng.integers(1 << 32)), stall) if stall else None
         self.model = ArrayModel(spec, content, ready=ready, garbage_seed=int(rng.integers(1 << 32)), first=first)
-        self.checker = ProtocolChecker(spec) if spec.cell in CHECKED else None
+        self.checker = ProtocolChecker(spec)
         width, payloads = spec.calibration_cells, x_payloads(utterances)
         beats = sum(len(x) for x in utterances) * spec.h_beats
 

@@ -39,8 +39,7 @@ def assert_equals_golden(run: CalibratorRun, device: DeviceInstance, first: int 
     golden = calibrate(device, run.plan, first)
     assert (run.registers, run.failed) == (golden.registers.tolist(), golden.failed.tolist())
     assert run.rows == 0  # a MAC of 0
-    if run.checker is not None:
-        run.checker.check_finished()
+    run.checker.check_finished()
     return golden
 
 

@@ -18,9 +18,6 @@ from hypothesis import strategies as st
 from tests.support.amaranth_benches import pauses, receive, send, simulate, x_payloads
 from tests.support.strategies import inputs_of, network_of, seeds, specifications
 
-#: Cells whose boundary rules the protocol checker has.
-CHECKED = ("lstm", "lstm_coupled")
-
 
 def run(
     spec,
@@ -55,13 +52,13 @@ def run(
     if spoil is not None:
         spoil(both, top, emulator)
     m.submodules.both = ResetInserter(reset)(both)
-    checker = ProtocolChecker(spec) if spec.cell in CHECKED else None
+    checker = ProtocolChecker(spec)
     found = {}
     steps = sum(map(len, x))
     answers = steps if spec.readout == "step" else len(x)
 
     async def check(ctx):
-        while checker is not None:
+        while True:
             if ctx.get(reset):
                 checker.reset()
             else:
