@@ -130,9 +130,10 @@ def generated_ports(spec: Specification, *, head: bool) -> list[Port]:
     """The ports of the generated network, or macro without head, as docs/boundary.md states them."""
     ports = []
     answering = tuple(f"{group.port}_" for group in step_groups(spec) if group.answer)
+    # What the specification leaves empty has no port.
+    widths = {"calibration": calibration_bits(spec)} | {wire.port: wire.width(spec) for wire in BOUNDARY}
     for name, (direction, width) in _expected_ports(spec).items():
-        if name.endswith("calibration"):
-            width = calibration_bits(spec)
+        width = widths.get(name, width)
         if head or not name.startswith(answering):
             ports.append(Port(name, direction, width, ""))
     return [*ports, *(Port(name, "output", 1, "") for name in ("busy", "monitor_stalled"))]  # which no bench reads
