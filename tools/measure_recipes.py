@@ -39,6 +39,7 @@ MODELS = {
     **{f"kws{bits}": ("rram", "charge") for bits in BITS if bits},
     **{f"kws-aware{bits}": ("rram",) for bits in BITS if bits},
     **{f"kws-charge{bits}": ("charge",) for bits in BITS if bits},
+    **dict.fromkeys(result_pages.CELLS, ()),
 }
 #: Chips a figure, by technology. Bad chips of rram are rare, so that the resolution that is shipped has many; 8 bits
 #: take four times as long, and a text takes as long on one chip as speech on ten.
@@ -119,6 +120,9 @@ def jobs(args: argparse.Namespace) -> list[Job]:
             chips = (*chips_of(name, "rram"), "--set", "cell.fault_aware=0")
             inputs = (model, technology_file("rram"))
             found.append(Job(f"measure {name} on rram with faults unknown", (*evaluate, *chips), output, inputs))
+        if name in result_pages.CELLS:
+            output = work / f"{name}.rtl.json"
+            found.append(Job(f"RTL of {name}", (*evaluate, "--rtl"), output, (model,)))
         if name in SHIPPED:
             output, picture = work / f"{name}.rtl.json", work / f"{name}.rtl.png"
             how = "nominal" if name == "kws-aware" else "both"  # aware networks are meant to do without

@@ -16,6 +16,7 @@ BEGIN, END = "<!-- begin: written by tools/measure_recipes.py -->", "<!-- end: w
 BITS = {3: "-3", 4: "-4", 5: "", 8: "-8"}
 AWARE = {"rram": "kws-aware", "charge": "kws-charge"}
 CALIBRATIONS = {"nominal": "as made", "found": "calibrated"}
+CELLS = ("kws-gru", "kws-rnn")  # recipes of other cells than the LSTM
 TEXTS = ("text", "text-aware", "text-projection")
 PICTURED = ("kws", "kws-aware")  # confusion matrices of their RTL
 NOTHING = "–"
@@ -37,6 +38,7 @@ def write(work: Path, docs: Path, done: set[str]) -> None:
         *validation(measured),
         *claim(measured),
         *spread(measured),
+        *cells(measured),
         *text(measured),
         *hardware(measured),
         *origins(measured),
@@ -174,6 +176,28 @@ def spread(measured: Measured) -> list[str]:
     return [*lines, ""]
 
 
+def cells(measured: Measured) -> list[str]:
+    """Other cells beside the LSTM: what they take, and how good they are."""
+    lines = ["### Other cells", ""]
+    lines += [
+        "Accuracy in percent at 5 bits, 32 units, on the ideal array: of the golden model, and of the Verilog.",
+        "",
+    ]
+    head = ["model", "cell", "clocks per step", "of the array", "memristors", "float", "ideal", "Verilog"]
+    lines += [_row(head), "| --- | --- " + "| ---: " * (len(head) - 2) + "|"]
+    for name in ("kws", *CELLS):
+        model, evaluation, content = measured.model(name), measured.evaluation(name), measured.json(f"{name}.rtl")
+        facts = [NOTHING] * 4
+        if model is not None:
+            spec = model.spec
+            clocks = [str(spec.clocks_per_step), str(spec.analog_clocks_per_step)]
+            facts = [f"`{spec.cell}`", *clocks, f"{sum(spec.devices.values()):,}"]
+        shares = [evaluation.get("float_accuracy"), evaluation.get("golden_accuracy")]
+        shares.append(content["hardware"][0]["accuracy"] if content else None)
+        lines.append(_row([f"`{name}`", *facts, *map(_percent, shares)]))
+    return [*lines, ""]
+
+
 def text(measured: Measured) -> list[str]:
     """Bits per character."""
     found = measured.on("text", "rram", "nominal")
@@ -221,7 +245,7 @@ def origins(measured: Measured) -> list[str]:
         _row(["model", "content", "recipe", "data", "torch"]),
         "| --- | --- | --- | --- | --- |",
     ]
-    names = [*(f"kws{suffix}" for suffix in BITS.values()), *TEXTS]
+    names = [*(f"kws{suffix}" for suffix in BITS.values()), *CELLS, *TEXTS]
     names += [f"{aware}{suffix}" for aware in AWARE.values() for suffix in BITS.values()]
     for name in names:
         model = measured.model(name)

@@ -9,6 +9,7 @@ from crossramp.golden.network.network import Network
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.specification import Specification
 from crossramp.train.network.conversion_tables import ConversionTables
+from crossramp.train.network.float_network import FloatNetwork
 from crossramp.train.network.imperfections import Array, Imperfections
 from crossramp.train.network.quantized_network import QuantizedNetwork
 from crossramp.train.network.sequence import Conversions, exact_dtype, run_sequence
@@ -203,6 +204,27 @@ def test_noisy_weights_and_macs_pass_gradients():
     for parameter in network.parameters():
         assert torch.isfinite(parameter.grad).all()
         assert parameter.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("cell", ALL_CELLS)
+def test_a_run_in_two_parts_is_one_run(cell):
+    """Register and h are handed on, and with them what a line brings to the first conversion."""
+    spec = Specification(inputs=4, units=6, classes=3, bias_rows=2, cell=cell, readout="last")
+    torch.manual_seed(9)
+    network, float_network = QuantizedNetwork(spec), FloatNetwork(spec)
+    nn.init.normal_(network.weight, std=0.6)
+    x = torch.from_numpy(np.random.default_rng(9).integers(-15, 16, (8, 11, 4)))
+    for trained, inputs in ((network, x), (float_network, x.float() / 15)):
+        with torch.no_grad():
+            whole, end = trained.run(inputs)
+            _, state = trained.run(inputs[:, :4])
+            parts, after = trained.run(inputs[:, 4:], state)
+            torch.testing.assert_close(parts, whole)
+            for one, other in zip(after, end, strict=True):
+                torch.testing.assert_close(one, other)
+            # The state matters, but to a layer that has none.
+            afresh, _ = trained.run(inputs[:, 4:])
+            assert torch.allclose(afresh, whole, atol=1e-5) == (cell == "dense")
 
 
 def test_limit_weights_brings_masters_back_into_reach():
