@@ -82,6 +82,21 @@ def test_every_cell_answers_as_its_float_network(cell, projection):
             parameter.copy_(kept)
 
 
+@pytest.mark.parametrize("cell", ["gru", "gru_reset_after"])
+def test_what_has_no_memristor_has_no_weight(cell):
+    spec = keyword_specification(Hardware(5, cell=cell), 6, 3, 8)
+    quantized = QuantizedNetwork(spec)
+    with torch.no_grad():
+        quantized.weight.fill_(1.0)
+        quantized.bias.fill_(1.0)
+    placed = torch.tensor(spec.placed[: -spec.bias_rows])
+    assert torch.equal(quantized.weight_levels() != 0, placed)
+    assert np.array_equal(quantized.weights().macro != 0, spec.placed)
+    codes = torch.from_numpy(np.random.default_rng(1).integers(-15, 16, (9, 8, 6)))
+    quantized(codes).square().sum().backward()
+    assert (quantized.weight.grad[~placed] == 0).all()
+
+
 def test_its_levels_are_the_float_networks_weights():
     network, spec = float_network(), FINE
     quantized = QuantizedNetwork.from_float(network, spec)
