@@ -4,6 +4,7 @@
 import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits, on_grid, variance_bits
 from crossramp.golden.analog.conversion.device_array import DeviceArray
+from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.spec.specification import Specification
 
@@ -140,3 +141,17 @@ def device_of(spec: Specification, weights: np.ndarray, seed: int, effects=None,
 def macro_of(device: DeviceInstance, cells: np.ndarray | None = None, projection: np.ndarray | None = None) -> Lstm:
     """The golden macro in front of an instance; ``cells``: selected bias cells, None for the nominal ones."""
     return Lstm(device.spec, DeviceArray(device, cells), projection)
+
+
+def windows_of(spec: Specification, rng: np.random.Generator, batch: int) -> list[Window]:
+    """The windows of a step, each line driven by any pulse that its format allows."""
+    cell = spec.layout
+    return [
+        Window(
+            rng.integers(-spec.input_max, spec.input_max + 1, (batch, spec.rows)) if cell.drives_rows(k) else None,
+            rng.integers(-spec.state_pulse_max, spec.state_pulse_max + 1, (batch, spec.state_lines))
+            if cell.drives_lines(k)
+            else None,
+        )
+        for k in range(len(spec.conversions))
+    ]

@@ -22,7 +22,7 @@ from crossramp.sim.checking.scoreboard import MismatchError, Scoreboard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.chips import EFFECTS, NOISES, device_of, macro_of
+from tests.support.chips import EFFECTS, NOISES, device_of, macro_of, windows_of
 from tests.support.comparison import compared
 from tests.support.strategies import ALL_CELLS, inputs_of, network_of, seeds, specifications
 
@@ -77,25 +77,25 @@ def test_each_effect_alone_and_all(mode, seed):
         compare(spec, device, x, ArrayModel(spec, device)).check()
 
 
-def test_every_decision(seed):
-    """What each comparator shows on each tick: the codes alone would not tell all of them."""
-    device = device_of(SPEC, network_of(SPEC, seed).weights.macro, seed)
-    golden, model = DeviceArray(device), ArrayModel(SPEC, device)
-    port = calibration_port(SPEC, None, device)
-    rng = np.random.default_rng(seed)
-    for number in range(4):
-        second = bool(number % 2)
-        most, count = (SPEC.state_pulse_max, SPEC.units) if second else (SPEC.input_max, SPEC.rows)
-        pulses = rng.integers(-most, most + 1, (1, count))
-        windows = [Window(None), Window(None, pulses)] if second else [Window(pulses)]
-        alone = Window(None, pulses[0]) if second else Window(pulses[0])
-        shown = run_conversion(SPEC, model, alone, second=second, calibration=port)
-        conversion = np.array([number])
-        values = golden.values(golden.charge(windows), windows, conversion)
-        expected = golden.comparators(values, conversion, second)[:, 0]
-        columns = SPEC.converted(second)
-        np.testing.assert_array_equal(shown[:, columns], expected)
-        np.testing.assert_array_equal(model.finish()[-1].macs[columns], values[0])
+@pytest.mark.parametrize("cell", ALL_CELLS)
+def test_every_decision(cell, seed):
+    """What each comparator shows on each tick, for any pulses on any line: the codes alone would not tell all of it."""
+    spec = Specification(inputs=8, units=3, classes=2, calibration_cells=3, cell=cell)
+    weights, rng = network_of(spec, seed).weights, np.random.default_rng(seed)
+    device = device_of(spec, weights.macro, seed, lines=weights.lines)
+    golden, model = DeviceArray(device), ArrayModel(spec, device)
+    port, number = calibration_port(spec, None, device), np.zeros(1, np.int64)
+    for _ in range(2):
+        windows = windows_of(spec, rng, 1)
+        for k, window in enumerate(windows):
+            alone = Window(*(None if pulses is None else pulses[0] for pulses in window))
+            shown = run_conversion(spec, model, alone, second=k == 1, calibration=port)
+            values = golden.values(golden.charge(windows[: k + 1]), windows[: k + 1], number)
+            expected = golden.comparators(values, number, k == 1)[:, 0]
+            columns = spec.converted(k)
+            np.testing.assert_array_equal(shown[:, columns], expected)
+            np.testing.assert_array_equal(model.finish()[-1].macs[columns], values[0])
+            number += 1
 
 
 def test_calibration_cells_are_the_ones_chosen(seed):

@@ -8,14 +8,14 @@ import pytest
 from crossramp.golden.analog.conversion import noise
 from crossramp.golden.analog.conversion.device import DeviceError, DeviceInstance, grid_bits, on_grid
 from crossramp.golden.analog.conversion.device_array import DeviceArray, drooped
-from crossramp.golden.network.array_protocol import IdealArray, Window, first_conversions
+from crossramp.golden.network.array_protocol import IdealArray, Window, first_conversions, undriven
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.chips import device_of, effects_of, macro_of
+from tests.support.chips import device_of, effects_of, macro_of, windows_of
 from tests.support.strategies import ALL_CELLS, inputs_of, network_of, seeds, specifications
 
 
@@ -51,8 +51,8 @@ def charged(device: DeviceInstance, windows, conversion: int, c: int, xi, common
     return q + math.sqrt(variance + device.noise_variance[c]) * xi(c)
 
 
-def written_out(device: DeviceInstance, windows, conversion: int, calibration) -> list[int]:
-    """Codes of one conversion by :mod:`golden.analog.device`'s points 1 to 5, in plain loops."""
+def written_out(device: DeviceInstance, windows, conversion: int, calibration) -> tuple[list[float], list[int]]:
+    """Values and codes of one conversion by :mod:`golden.analog.device`'s points 1 to 5, in plain loops."""
     spec, second = device.spec, len(windows) - 1
 
     def groups(count):
@@ -71,11 +71,12 @@ def written_out(device: DeviceInstance, windows, conversion: int, calibration) -
         + sum(cell for cell, on in zip(device.calibration_cells[r], calibration[r], strict=True) if on)
         for r in range(len(spec.ramps))
     ]
-    codes = []
+    seen, codes = [], []
     for c in range(spec.columns)[spec.converted(second)]:
         q = charged(device, windows, second, c, xi, common)
         y = abs(q) * device.compression
         v = q / (1.0 + y / 2.0 + y * y / 12.0) + device.offsets[c]
+        seen.append(v)
         r = int(spec.ramp_of_column[c])
         level, decided = start[r], []
         for k in range(1, spec.ticks + 1):
@@ -88,21 +89,7 @@ def written_out(device: DeviceInstance, windows, conversion: int, calibration) -
         late = device.delays[c]
         shown = [True] * min(late, spec.ticks) + decided[: max(spec.ticks - late, 0)]
         codes.append(int(latch(np.array(shown)[:, None], spec.latch)[0]))
-    return codes
-
-
-def pulses_of(spec, rng, batch: int) -> list[Window]:
-    """The windows of a step, each line driven by any pulse that its format allows."""
-    cell = spec.layout
-    return [
-        Window(
-            rng.integers(-spec.input_max, spec.input_max + 1, (batch, spec.rows)) if cell.drives_rows(k) else None,
-            rng.integers(-spec.state_pulse_max, spec.state_pulse_max + 1, (batch, spec.state_lines))
-            if cell.drives_lines(k)
-            else None,
-        )
-        for k in range(len(spec.conversions))
-    ]
+    return seen, codes
 
 
 @settings(max_examples=60)
@@ -119,7 +106,7 @@ def test_conversions_are_the_arithmetic_written_out(spec, seed, data):
     calibration = rng.integers(0, 2, device.nominal.shape).astype(bool)
     array = DeviceArray(device, calibration)
     numbers = rng.integers(0, 2**20, 3)
-    windows = pulses_of(spec, rng, 3)
+    windows = windows_of(spec, rng, 3)
     for k in range(len(windows)):
         values, codes = array.convert(windows[: k + 1], numbers)
         assert np.array_equal(codes, latch(array.comparators(values, numbers, k == 1), spec.latch))
@@ -127,7 +114,7 @@ def test_conversions_are_the_arithmetic_written_out(spec, seed, data):
         for b in range(3):
             mine = [tuple(None if codes is None else codes[b].tolist() for codes in window) for window in windows]
             expected.append(written_out(device, mine[: k + 1], int(numbers[b]), calibration))
-        assert codes.tolist() == expected
+        assert [(v.tolist(), found.tolist()) for v, found in zip(values, codes, strict=True)] == expected
 
 
 @settings(max_examples=60)
@@ -273,3 +260,21 @@ def test_a_limit_that_is_met_on_the_way_alone_counts():
     assert (DeviceArray(device.replace(limit=np.full(15, 20.0))).charge([Window(pulses)]) == 8).all()
     assert (DeviceArray(device.replace(limit=np.full(15, 27.0))).charge([Window(pulses)]) == 15).all()
     assert (DeviceArray(device.replace(limit=np.full(15, 20.0))).charge([Window(-pulses)]) == -8).all()
+
+
+def test_a_limit_counts_from_what_a_bank_holds():
+    """15 are held; 10 in one clock, and -1 for 15 clocks: 10 in the end; held at 20 on the way, 6."""
+    spec = Specification(inputs=2, units=2, classes=2, cell="gru")
+    weights = np.zeros((spec.rows, spec.columns), int)
+    n, k = spec.bank("n"), spec.rows_of("k")
+    weights[0, n], weights[k.start, n], weights[k.start + 1, n] = 1, 10, -1
+    device = DeviceInstance.ideal(spec, weights)
+    windows = [undriven(spec, number, 1) for number in range(2)]
+    windows[0].rows[0, 0] = 15
+    windows[1].rows[0, k] = 1, 15
+    assert (DeviceArray(device).charge(windows) == 10).all()
+    held = device.replace(state_limit=np.full(15, 20.0))
+    assert (DeviceArray(held).charge(windows) == 6).all()
+    assert (DeviceArray(held.replace(hold_gain=np.zeros(1))).charge(windows) == -5).all()
+    lower = device.replace(limit=np.full(15, 12.0))
+    assert (DeviceArray(lower).charge(windows) == 7).all()
