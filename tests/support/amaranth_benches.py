@@ -109,9 +109,7 @@ class MacroRun:
             self.h = await receive(ctx, self.dut.h, steps * spec.h_beats, pauses(rng, probability))
 
         async def array(ctx):
-            # The rules that the checker knows are those of an LSTM's conversions.
-            checker = self.checker if spec.cell == "lstm" else None
-            await drive_array(ctx, self.dut.array, self.model, checker=checker)
+            await drive_array(ctx, self.dut.array, self.model, checker=self.checker)
 
         slowest = spec.clocks_per_step + spec.inputs + 100
         simulate(
