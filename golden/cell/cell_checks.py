@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which descriptions are cells: each check names the offender."""
 
+import re
+from collections.abc import Iterator
+
 from ..common.errors import InvalidValue
-from .description import FIXED, INPUT, LINE, ROW, Cell, Conversion
-from .expression import names
+from .description import BIAS, FIXED, INPUT, LINE, ROW, Cell, Conversion, Store
+from .expression import names, products
 
 FORMATS = (FIXED, LINE, ROW)
 MOST_CONVERSIONS = 2
+
+#: What codes and values may not be called: the inputs, and what the monitor ports have beside them.
+RESERVED = (INPUT, "gates", "state", "output", "memory", "stalled", "signature")
 
 
 def check(cell: Cell) -> Cell:
@@ -17,7 +23,7 @@ def check(cell: Cell) -> Cell:
     InvalidValue
         For the first fault; the message names the cell and the offender.
     """
-    for part in (_program, _values, _banks, _drives, _windows, _codes, _stores, _output):
+    for part in (_program, _expressions, _names, _values, _banks, _drives, _windows, _codes, _stores, _output, _uses):
         part(cell)
     return cell
 
@@ -37,6 +43,30 @@ def _program(cell: Cell):
             _refuse(cell, f"conversion {number} has no Store behind it")
 
 
+def _expressions(cell: Cell):
+    for store in _all_stores(cell):
+        try:
+            read = names(store.expression)
+        except InvalidValue as error:
+            _refuse(cell, f"{store.name}: {error}")
+        if not read:
+            _refuse(cell, f"{store.name} is computed from {store.text!r}, which names no code and no value")
+
+
+def _all_stores(cell: Cell) -> Iterator[Store]:
+    return (store for stores in cell.stores for store in stores)
+
+
+def _names(cell: Cell):
+    lines = [line for line in cell.lines if line not in (INPUT, BIAS)]  # those are rows, of which no bank has cells
+    for kind, found in (("code", cell.code_names), ("value", cell.values), ("line", lines)):
+        for name in found:
+            if not re.fullmatch("[a-z][a-z0-9_]*", name):
+                _refuse(cell, f"the {kind} {name!r} has not a name of lower-case letters, digits and _")
+            if name in RESERVED:
+                _refuse(cell, f"a {kind} cannot be called {name}; reserved are {', '.join(RESERVED)}")
+
+
 def _values(cell: Cell):
     for name, form in cell.values.items():
         if form not in FORMATS:
@@ -52,11 +82,13 @@ def _values(cell: Cell):
 def _banks(cell: Cell):
     rows = {INPUT, "1", *(name for name, form in cell.values.items() if form == ROW)}
     for name, bank in cell.banks.items():
-        if len(name) != 1 or not name.isalpha():
-            _refuse(cell, f"bank {name!r} has not a name of one letter, as columns (g3) need")
+        if not re.fullmatch("[a-z]", name):
+            _refuse(cell, f"bank {name!r} has not a name of one lower-case letter, as columns (g3) need")
         for group in bank.rows:
             if group not in rows:
                 _refuse(cell, f"bank {name} has cells on {group!r}, which is no group of rows; a line is {group}. or *")
+            if not any(group in conversion.driven for conversion, _ in cell.steps):
+                _refuse(cell, f"bank {name} has cells on {group!r}, which no conversion drives")
         if not any(name in codes for codes in cell.conversions):
             _refuse(cell, f"bank {name} is latched by no conversion")
         for line in bank.lines:
@@ -71,8 +103,11 @@ def _banks(cell: Cell):
             _refuse(cell, f"conversion {number} latches {', '.join(codes) or 'nothing'}: banks that are not adjacent")
     constant = [c.bank for c in cell.line_cells if not c.trained]
     if cell.line_value and len(constant) != 1:
-        found = " and ".join(constant) or "no bank"
-        _refuse(cell, f"{found} has constant cells for the value {cell.line_value}; one bank must, to give it a unit")
+        found = f"{' and '.join(constant)} have" if constant else "no bank has"
+        _refuse(
+            cell,
+            f"{found} constant cells for the value {cell.line_value}; one bank must have them, to give it a unit",
+        )
 
 
 def _drives(cell: Cell):
@@ -147,3 +182,31 @@ def _output(cell: Cell):
         _refuse(cell, f"the output {cell.output} is no row value")
     if cell.update_of(cell.output) != len(cell.stores) - 1:
         _refuse(cell, f"the output {cell.output} is stored by update 1; the last update stores it")
+
+
+def _uses(cell: Cell):
+    """What is read, driven and multiplied must be there by then, and every value must be of use."""
+    place = {store.name: (k, n) for k, stores in enumerate(cell.stores) for n, store in enumerate(stores)}
+    for number, (conversion, _) in enumerate(cell.steps):
+        for group, value in conversion.driven.items():
+            if value in (INPUT, BIAS, cell.output) or place[value][0] < number:
+                continue
+            at = f"conversion {number + 1} drives {group} with {value}, which is stored later"
+            if not (cell.values[value] == LINE and cell.line_value_is_state):
+                _refuse(
+                    cell, f"{at}; only {cell.output} and the pulse code of a fixed value are kept for the next step"
+                )
+            if place[value] < place[cell.register]:
+                _refuse(cell, f"{at}, and before {cell.register}: in the next step it would be an old one")
+    for name in cell.inner_rows:
+        if name not in cell.row_groups:
+            _refuse(cell, f"value {name} drives no row that a bank has cells on, and does not leave")
+    register = cell.register
+    if register and not any(register in names(store.expression) for store in _all_stores(cell)):
+        _refuse(cell, f"value {register} is stored, but nothing is computed from it")
+    for store in _all_stores(cell):
+        fresh = register and place[register][0] == place[store.name][0] and place[register] < place[store.name]
+        if fresh and any(register in names(product) for product in products(store.expression)):
+            _refuse(
+                cell, f"{store.name} multiplies {register}, which the same update stores before; let the next one do so"
+            )

@@ -249,6 +249,12 @@ class Cell:
         return any(store.expression == Name(self.register) for store in stores)
 
     @cached_property
+    def inner_values(self) -> tuple[str, ...]:
+        """The pulse codes that do not leave, of lines and of rows, in the order in which a step stores them."""
+        pulses = [s.name for stores in self.stores for s in stores if self.values[s.name] != FIXED]
+        return tuple(name for name in pulses if name != self.output)
+
+    @cached_property
     def inner_rows(self) -> tuple[str, ...]:
         """The row values that do not leave: they drive rows of their own within the step."""
         return tuple(name for name, form in self.values.items() if form == ROW and name != self.output)

@@ -100,3 +100,19 @@ def interval(expression: Expression, leaf: Callable[[str], Interval]) -> Interva
     if expression.negative:
         right = Interval(-right.high, -right.low, finer, right.span)
     return Interval(left.low + right.low, left.high + right.high, finer, left.span)
+
+
+def largest(expression: Expression, leaf: Callable[[str], Interval]) -> Interval:
+    """An interval around 0 with every value that occurs on the way: that of a blend is not narrowed."""
+    if isinstance(expression, Name):
+        found = leaf(expression.name)
+        return Interval(-found.magnitude, found.magnitude, found.shift)
+    if isinstance(expression, Number):
+        return Interval(-expression.value, expression.value, 0)
+    left, right = largest(expression.left, leaf), largest(expression.right, leaf)
+    if isinstance(expression, Product):
+        both = left.high * right.high
+        return Interval(-both, both, left.shift + right.shift)
+    finer = max(left.shift, right.shift)
+    both = left.at(finer).high + right.at(finer).high
+    return Interval(-both, both, finer)

@@ -85,11 +85,12 @@ def names(expression: Expression) -> list[str]:
 
 
 def products(expression: Expression) -> list[Product]:
-    """The products of an expression, from left to right; one within another comes first."""
+    """The products that an expression adds up, from left to right; those within a factor of another are part of it."""
     if isinstance(expression, Name | Number):
         return []
-    inner = products(expression.left) + products(expression.right)
-    return [*inner, expression] if isinstance(expression, Product) else inner
+    if isinstance(expression, Product):
+        return [expression]
+    return products(expression.left) + products(expression.right)
 
 
 def blended(expression: Expression) -> tuple[Expression, Expression, Expression] | None:

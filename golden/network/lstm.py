@@ -91,11 +91,11 @@ class Lstm:
         h = values[cell.output]
         if self.projection is not None:
             h = project(spec, self.projection, h)
-        inner = [cell.line_value, *cell.inner_rows]
+        inner = [values[name] for name in cell.inner_values]
         return Trace(
             codes=codes[0],
             c=None if cell.register is None else values[cell.register],
-            state_pulses=next((values[name] for name in inner if name is not None), None),
+            state_pulses=np.concatenate(inner, axis=-1) if inner else None,
             state_codes=codes[1] if len(codes) > 1 else None,
             h=h,
             macs=macs[0],

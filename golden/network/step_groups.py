@@ -40,7 +40,7 @@ class Field:
         lowest bits. None: a beat carries one.
     signed : bool
     place : int
-        Of a code: which of its conversion's banks it belongs to.
+        Of a code: which of its conversion's banks it belongs to; of a pulse code within the step: which of these it is.
     """
 
     name: str
@@ -146,10 +146,12 @@ def _values_stored(cell: Cell, update: int) -> tuple[Field, ...]:
             fields.append(Field(name, lambda s: s.state_bits, meaning, "c", signed=True))
         elif form == LINE:
             meaning = f"{store.text} as a signed pulse code"
-            fields.append(Field(name, lambda s: s.state_pulse_bits, meaning, "state_pulses", signed=True))
+            place = cell.inner_values.index(name)
+            fields.append(Field(name, lambda s: s.state_pulse_bits, meaning, "state_pulses", signed=True, place=place))
         else:
             meaning = f"{store.text} as a signed pulse code of rows"
-            fields.append(Field(name, lambda s: s.input_bits, meaning, "state_pulses", signed=True))
+            place = cell.inner_values.index(name)
+            fields.append(Field(name, lambda s: s.input_bits, meaning, "state_pulses", signed=True, place=place))
     return tuple(fields)
 
 

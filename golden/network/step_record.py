@@ -118,8 +118,8 @@ def step_values(spec: Specification, groups: Mapping[str, Mapping[str, np.ndarra
     -------
     dict
         Name in :data:`~.trace.QUANTITIES` to its array: ``codes`` and ``state_codes`` (steps, columns that the
-        conversion latches), ``c`` and ``state_pulses`` (steps, units), ``h`` (steps, hidden), ``logits`` (answers,
-        classes), ``answers`` (answers,).
+        conversion latches), ``c`` (steps, units), ``state_pulses`` (steps, units for each value), ``h`` (steps,
+        hidden), ``logits`` (answers, classes), ``answers`` (answers,).
     """
     parts: dict[str, list[np.ndarray]] = {}
     for group, field in _shown(spec, groups):

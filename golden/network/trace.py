@@ -25,8 +25,9 @@ class Trace:
         All columns of an LSTM.
     c : shape (batch, steps, units)
         Cell state (s of a GRU), in units of 2**-state_frac_bits; None in cells without one.
-    state_pulses : shape (batch, steps, units)
-        Pulse codes that the second conversion drives: c of an LSTM, r·s or r·m of a GRU; None in cells without one.
+    state_pulses : shape (batch, steps, units for each value)
+        Pulse codes that drive lines or rows within the step, in the order in which it stores them: c of an LSTM, r·s or
+        r·m of a GRU; None in cells without one.
     state_codes : shape (batch, steps, columns that the second conversion latches)
         One for each unit of an LSTM; None in cells with one conversion.
     h : shape (batch, steps, hidden)

@@ -10,11 +10,13 @@ from ..cell.library import CELLS
 from ..common.checks import integer
 from ..common.content_hash import content_hash
 from ..common.declared import check, declarations
+from ..common.errors import InvalidValue
 from .bank_columns import BankColumns
 from .converter_parameters import ConverterParameters
 from .gates import SpecificationError, checked_gates, gates_from
 from .implementation import ImplementationParameters
 from .network_parameters import NetworkParameters
+from .update_formats import store_rule
 
 FORMAT = 2
 """The format of new specifications: their content hash leaves the implementation out."""
@@ -66,6 +68,12 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
         object.__setattr__(self, "gates", checked_gates(gates, self.layout))
         self._settle_state()
         self._settle_state_scale()
+        for stores in self.layout.stores:
+            for store in stores:
+                try:
+                    store_rule(self, store)
+                except InvalidValue as error:
+                    raise SpecificationError(str(error)) from None
 
     # ---- sizes to which several parts contribute ----------------------------------------------------------------
 

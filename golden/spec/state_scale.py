@@ -55,7 +55,7 @@ def wanted_full_scale(spec) -> float:
     adds to a charge that is held: then it need not lie within the ramp.
     """
     limit = _natural_limit(spec)
-    if spec.state_gate in spec.layout.held:
+    if spec.state_gate in spec.layout.held and math.isfinite(limit):
         return limit
     return min(max(2.0, math.atanh(1 - 2.0 ** (1 - spec.adc_bits))), limit)
 

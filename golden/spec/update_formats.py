@@ -10,10 +10,15 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..cell.description import FIXED, LINE, Store
-from ..cell.exact import Interval, interval
+from ..cell.exact import Interval, interval, largest
+from ..common.errors import InvalidValue
 
 if TYPE_CHECKING:
     from .specification import Specification
+
+
+#: Bits that the exact value of a store may take.
+MOST_BITS = 62
 
 
 class StoreRule(NamedTuple):
@@ -48,8 +53,18 @@ def leaf_interval(spec: "Specification", name: str) -> Interval:
 
 
 def store_rule(spec: "Specification", store: Store) -> StoreRule:
-    """What a store does; raises InvalidValue where its expression adds values of different ranges."""
-    exact = interval(store.expression, lambda name: leaf_interval(spec, name))
+    """What a store does.
+
+    Raises
+    ------
+    InvalidValue
+        Where its expression adds values of different ranges, or takes more bits than the golden model's integers have.
+    """
+
+    def leaf(name: str) -> Interval:
+        return leaf_interval(spec, name)
+
+    exact = interval(store.expression, leaf)
     form = spec.layout.values[store.name]
     if form == FIXED:
         down = exact.shift - spec.state_frac_bits
@@ -59,6 +74,12 @@ def store_rule(spec: "Specification", store: Store) -> StoreRule:
     else:
         multiplier, shift, limit = spec.input_max, exact.shift, spec.input_max
     half = 1 << (shift - 1) if shift else 0
+    bits = (largest(store.expression, leaf).high * multiplier + half).bit_length() + 1
+    if bits > MOST_BITS:
+        raise InvalidValue(
+            f"cell {spec.cell}: {store.name} = {store.text} takes {bits} bits; allowed: {MOST_BITS}; lower adc_bits or "
+            "state_bits, or multiply less at once"
+        )
     return StoreRule(multiplier, shift, limit, (exact.magnitude * multiplier + half) >> shift > limit)
 
 

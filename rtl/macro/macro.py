@@ -172,18 +172,24 @@ class Macro(wiring.Component):
         if cell.register:
             state = StateMemory if self.compact and spec.beats > 1 else StateRing
             m.submodules.state = ring = state(spec.units, spec.state_bits, spec.lanes)
-            reads = [k for k, read in enumerate(cell.register_reads) if read]
+            stored = cell.update_of(cell.register)
+            # The ring turns as it is read: also in the update that writes, if nothing is computed from it there.
+            turns = [k for k, read in enumerate(cell.register_reads) if read or k == stored]
+            before = sequencer.first_step
+            if any(cell.register_reads[stored + 1 :]):
+                before = before & self._during(sequencer, list(range(stored + 1)))
             m.d.comb += [
-                update.register.eq(Mux(sequencer.first_step, 0, ring.bottom.as_value())),
-                ring.read.eq(entering & self._during(sequencer, reads)),
-                ring.write.eq(leaving & self._during(sequencer, [cell.update_of(cell.register)])),
+                update.register.eq(Mux(before, 0, ring.bottom.as_value())),
+                ring.read.eq(entering & self._during(sequencer, turns)),
+                ring.write.eq(leaving & self._during(sequencer, [stored])),
                 ring.top.eq(getattr(update, f"new_{cell.register}")),
             ]
 
         monitor = self.monitor
         for number, (codes, stores) in enumerate(zip(cell.updates, cell.stores, strict=True)):
             now = self._during(sequencer, [number])
-            m.d.comb += getattr(monitor, read_strobe(number)).eq(entering & now)
+            if codes:
+                m.d.comb += getattr(monitor, read_strobe(number)).eq(entering & now)
             m.d.comb += [getattr(monitor, code).eq(banks[cell.gate_of(code)].codes) for code in codes]
             stored = [store.name for store in stores if store.name != cell.output]
             if stored:
@@ -248,9 +254,10 @@ class Macro(wiring.Component):
         rows = {group: self._driver(m, sequencer, group, codes) for group in cell.row_groups if group != BIAS}
         lines = [self._driver(m, sequencer, line, codes) for line in cell.lines]
         bias = Signal()  # full scale: high for as long as the longest pulse of a row
-        driving = self._during(sequencer, [k for k in range(len(cell.steps)) if cell.driven_value(BIAS, k)])
+        biased = [k for k in range(len(cell.steps)) if cell.driven_value(BIAS, k)]
+        driving = self._during(sequencer, biased)
         driven = sequencer.drive & driving & self._within(sequencer, spec.input_bits)
-        if spec.windows[0] == spec.input_max:
+        if all(spec.windows[k] == spec.input_max for k in biased):
             driven = sequencer.drive & driving & (sequencer.count != spec.input_max)
         m.d.sync += bias.eq(driven & ~self.quiet if "quiet" in self.signature.members else driven)
         m.d.comb += [
@@ -280,8 +287,11 @@ class Macro(wiring.Component):
         late = len(cell.conversions) == 2 and any(gate not in cell.conversions[0] for gate in cell.gates)
         if "quiet" in self.signature.members and late and 1 in numbers:
             drive = drive & ~self.quiet
-        if value in cell.values and cell.update_of(value) >= numbers[0]:
+        before = [k for k in numbers if value in cell.values and cell.update_of(value) >= k]
+        if before == numbers:
             drive = drive & ~sequencer.first_step  # the value is that of the step before
+        elif before:
+            drive = drive & ~(sequencer.first_step & self._during(sequencer, before))
         if max(spec.windows[k] for k in numbers) > (1 << (bank.bits - 1)) - 1:
             drive = drive & self._within(sequencer, bank.bits)
         m.d.comb += [

@@ -94,7 +94,7 @@ class UpdateLane:
             for store in stores:
                 for product in products(store.expression):
                     operands[update, product] = tuple(
-                        evaluate(side, self._operand).value for side in (product.left, product.right)
+                        Value.cast(evaluate(side, self._operand).value) for side in (product.left, product.right)
                     )
         slots, self.place = multiplier_slots(operands)
         self.products = [self._product(number, slot, second) for number, slot in enumerate(slots)]
