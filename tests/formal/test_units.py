@@ -60,7 +60,7 @@ FAULTS = [
     (MACRO, "comparators[spec.bank(gate)]", 'comparators[spec.bank("i")]', "operand"),
 ]
 MORE_FAULTS = [
-    (MACRO, "Mux(sequencer.first_step, 0, ring.bottom.as_value())", "ring.bottom.as_value()", "operand c"),
+    (MACRO, "Mux(before, 0, ring.bottom.as_value())", "ring.bottom.as_value()", "operand c"),
     (MACRO, "getattr(update, gate).eq(bank.codes)", 'getattr(update, gate).eq(banks["i"].codes)', "operand"),
     (MACRO, "(entering & used)", "entering", "operand o"),
     (MACRO, "(entering & used)", "(leaving & used)", ""),

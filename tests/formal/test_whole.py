@@ -66,7 +66,7 @@ FAULTS = [
     (PULSES, "Mux(self.drive, expression, 0)", "Mux(self.drive & (self.count != 0), expression, 0)", ""),
 ]
 MORE_FAULTS = [
-    (MACRO, "Mux(sequencer.first_step, 0, ring.bottom.as_value())", "ring.bottom.as_value()", "c is golden's"),
+    (MACRO, "Mux(before, 0, ring.bottom.as_value())", "ring.bottom.as_value()", "c is golden's"),
     (MACRO, "drive_rows & ~sequencer.first_step", "drive_rows", ""),
     (MACRO, "latch if gate in spec.conversions[1] else", 'latch if gate in "go" else', ""),
     (UPDATE, "(gated << (spec.input_bits - 1)) - gated", "gated << (spec.input_bits - 1)", ""),
