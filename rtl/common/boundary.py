@@ -11,7 +11,7 @@ class ArraySignature(wiring.Signature):
     """The wires between the digital periphery and the array, seen from the periphery.
 
     Every output is a flip-flop's, so an analog circuit sees no glitch. Clock by clock, a conversion is: ``reset`` falls
-    and ``integrate`` rises; the window lasts ``input_max`` clocks (``state_pulse_max`` in the second conversion);
+    and ``integrate`` rises; the window lasts ``spec.windows[0]`` clocks (``spec.windows[1]`` in the second conversion);
     ``hold`` follows at once, for ``settle_clocks`` clocks or until ``ready``; then the ticks. ``docs/boundary.md`` has
     the timing diagram and the rules, each of which the protocol checker holds.
 
@@ -23,15 +23,17 @@ class ArraySignature(wiring.Signature):
     ----------------------------
     row_pos, row_neg : rows bits each
         Drive row r with the positive or the negative read voltage: high for as many clocks as the pulse code's
-        magnitude, from the first clock of the window on. Never both.
-    state_pos, state_neg : units bits each
-        The same for the state cell on column u of bank g; only in the second conversion.
+        magnitude, from the first clock of the window on. Never both. Only in conversions that drive the row.
+    state_pos, state_neg : state_lines bits each
+        The same for the wires of lines, ``units`` for each; of an LSTM the state cells of bank g in the second
+        conversion. Absent in cells without lines.
     state : 1 bit
-        High throughout the second conversion (window, hold, ramp): only bank g's columns matter.
+        High throughout the second conversion (window, hold, ramp): only the columns that it latches matter.
     integrate : 1 bit
         The integrators accumulate.
-    reset : 1 bit
-        The integrators of all columns are emptied. At least 3 clocks before every window.
+    reset : reset_groups bits, 1 or 2
+        The integrators are emptied. At least 3 clocks before every window. A second bit is that of banks that hold
+        their charge: low from the first window to the end of the second conversion.
     hold : 1 bit
         Nothing is driven, the integrators keep their value; high until the last tick's comparators are latched.
     ramp_reset : 1 bit
