@@ -159,16 +159,16 @@ def test_a_symbols_drive_is_that_of_its_codes():
 class One(Imperfections):
     """One chip of RRAM, without noise."""
 
-    def draw(self, levels, training):
+    def draw(self, levels, training, lines=None):
         chip = device(load("rram"), self.spec, levels.detach().to(torch.int64).numpy(), 7)
         return DeviceArray(chip, levels, None, None)
 
 
 @pytest.mark.parametrize("embedding", [0, 7])
 def test_a_symbols_drive_on_a_chip(embedding):
-    one = One()
+    one = One(network_of(embedding).spec)
     short, long = network_of(embedding, imperfections=one), network_of(embedding, imperfections=one)
-    one.spec, long.alphabet = short.spec, None
+    long.alphabet = None
     with torch.no_grad():
         logits, _ = short.run(places())
         expected, _ = long.run(short.alphabet.codes(15)[places()])
