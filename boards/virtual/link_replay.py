@@ -28,6 +28,7 @@ from crossramp.sim.netlist.pin_replay import Act, Design, LinkTiming, replay
 from crossramp.sim.tools.run_options import BUILD, BuildOptions
 
 from ..definitions.board import BoardError
+from ..flow.utterance_clocks import utterance_time
 from ..host.images import network_images, settings_image
 
 #: Clocks that the reset is held at the start.
@@ -206,15 +207,12 @@ def compare(
     SimulatorMissing, SimulationError
         As :func:`crossramp.sim.netlist.pin_replay.replay` does.
     """
-    spec = build.spec
-    # Of a step, generously: the emulator multiplies every row and compares on every tick, group after group.
-    step = spec.clocks_per_step + len(spec.gate_names) * (build.groups + 1) * (spec.rows + 2 * spec.ticks + 8)
     bit = divisor(build.clock, build.baud)
     timing = LinkTiming(
         clocks_per_bit=bit,
         patience=20 * bit + 8 * build.payload + 4096,
         # A step, the one in the buffer, and the head.
-        limit=4 * (step + spec.classes * (spec.units + 16)) + 400 * bit,
+        limit=4 * utterance_time(build, 1).clocks + 400 * bit,
     )
     result = replay(design, session.acts, timing, seed=seed, build=options)
     differences, counters = [], []
