@@ -16,6 +16,7 @@ from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits
 from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.technologies.technology import load, shipped
 from crossramp.golden.cell.description import Gate
+from crossramp.golden.cell.library import CELLS
 from crossramp.golden.network.array_protocol import IdealArray, Window
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.model_file import load_model
@@ -181,3 +182,18 @@ def test_another_specification_is_refused():
     device = DeviceInstance.ideal(SPEC, network_of(SPEC, 1).weights.macro)
     with pytest.raises(ValueError, match="another specification"):
         calibrate(device, CalibrationPlan(SPEC.replace(units=7)))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_chips_of_every_cell_are_calibrated(cell, seed):
+    """Each ramp ends nearer to its place than it begins; as many conversions as the cell has a step."""
+    spec = Specification(cell=cell, inputs=8, units=16, classes=2)
+    technology = load("rram")
+    plan = CalibrationPlan.of(spec, technology["ramp.calibration_range"], 1)
+    chip = sampled(technology, spec, network_of(spec, seed).weights, seed)
+    low = chip.replace(ramp_start=chip.ramp_start - 6 * np.array(plan.lsb))
+    before, after = calibrate(chip, plan), calibrate(low, plan)
+    assert not before.failed.any()
+    assert not after.failed.any()
+    np.testing.assert_allclose(after.registers - before.registers, 6, atol=3)
+    assert before.conversions == len(spec.conversions) * plan.steps
