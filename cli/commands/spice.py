@@ -142,7 +142,7 @@ def choose(model: Model, which: str, seed: int) -> list[int]:
     if not 1 <= int(which) <= count:
         raise UserError(
             f"--columns is {which}; the macro has {count}: give 1 to {count}, or names as in "
-            f"i0,{model.spec.state_gate}3"
+            f"{model.spec.column_name(0)},{model.spec.column_name(count - 1)}"
         )
     integer("--seed", seed, 0)
     return sorted(np.random.default_rng(seed).choice(count, int(which), replace=False).tolist())

@@ -120,10 +120,10 @@ def _first(group: list[float], gap: float) -> float:
 
 
 def _chosen(array: PhysicalArray, golden: Sequence[Answers]) -> tuple[list[int], int]:
-    """Up to four columns that share a ramp, those of bank g first: these convert twice; spread by their values."""
-    spec, answers = array.spec, golden[0]
+    """Up to four columns that share a ramp, those of the last conversion first; spread by their values."""
+    spec, answers = array.spec, golden[-1]
     ramps = spec.ramp_of_column[list(answers.columns)].tolist()
-    ramp = spec.ramp_of(spec.state_gate) if spec.ramp_of(spec.state_gate) in ramps else ramps[0]
+    ramp = ramps[0]
     order = [k for k in np.argsort(answers.window, kind="stable") if ramps[k] == ramp]
     places = np.unique(np.linspace(0, len(order) - 1, min(len(order), len(_COLORS))).round().astype(int))
     return [answers.columns[order[place]] for place in places], ramp

@@ -37,7 +37,7 @@ def report(
             raise ValueError(f"the answers are of columns {ours.columns} and {theirs.columns}")
         parts.append(_conversion(array, waves, decks, conversion, ours, theirs))
     return {
-        "columns": [array.spec.column_name(column) for column in spice[0].columns],
+        "columns": [array.spec.column_name(k) for k in sorted({k for part in spice for k in part.columns})],
         "microvolts_per_mac": array.volts_per_mac * 1e6,
         "smallest_ramp_step_mac": _smallest_step(array, golden),
         "conversions": parts,

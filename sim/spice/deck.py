@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
+from crossramp.golden.analog.chip.translate import unit_capacitors
 from crossramp.golden.common.errors import InvalidValue
 
 from ..amaranth.step_trace import StepWaves
 from . import subcircuits
-from .pin_voltages import conversions, corners, first_halves, start_levels, tap_levels
+from .pin_voltages import conversions, corners, first_halves, line_cells, start_levels, tap_levels
 from .resistor_network import REFERENCE, Lines, lump
 
 #: Edges of the pins and the longest time step, as parts of a clock; docs/spice.md has what they change.
@@ -132,7 +133,9 @@ class _Writer:
         self.clock = self.tech["read.clock"]
         self.edge = (max(accuracy.edge, CHARGE_EDGE) if self.charge else accuracy.edge) * self.clock
         self.ramps = tuple(sorted({int(spec.ramp_of_column[column]) for column in columns}))
-        self.units = [spec.unit_of_column(column) for column in columns if spec.in_bank(column, spec.state_gate)]
+        #: Of each column: the wires of lines, and the cells that they have on it.
+        self.line_cells = {column: list(line_cells(spec, column)) for column in columns}
+        self.resets = ("reset", "reset_1")[: spec.reset_groups]
         self.lines: list[str] = []
 
     # ---- the whole ---------------------------------------------------------------------------------------------------
@@ -185,7 +188,8 @@ class _Writer:
 
     def controls(self) -> None:
         controls = self.waves.controls
-        self.source("reset", controls["reset"])
+        for name in self.resets:
+            self.source(name, controls[name])
         if not self.charge:
             self.source("integrate", controls["integrate"])
         if self.external:
@@ -217,8 +221,19 @@ class _Writer:
     def row_drivers(self) -> None:
         for row in range(self.spec.rows):
             self.driver(f"row{row}", self.waves.rows[:, row])
-        for unit in self.units:
-            self.driver(f"state{unit}", self.waves.state_rows[:, unit])
+        for wire in sorted({wire for cells in self.line_cells.values() for wire, _ in cells}):
+            self.driver(self.wire_name(wire), self.waves.state_rows[:, wire])
+
+    def wire_name(self, wire: int) -> str:
+        """The node of a wire of the lines."""
+        lines, units = self.spec.layout.lines, self.spec.units
+        line = next(line for line in lines if self.spec.wires_of(line).start <= wire < self.spec.wires_of(line).stop)
+        return f"{'state' if len(lines) == 1 else line}{wire - lines.index(line) * units}"
+
+    def reset_of(self, column: int) -> str:
+        """The reset wire of a column."""
+        groups = self.spec.reset_columns
+        return next(name for name, columns in zip(self.resets, groups, strict=True) if columns[column])
 
     def driver(self, node: str, pulses: np.ndarray) -> None:
         volts = float(self.array.read_voltage)
@@ -227,9 +242,10 @@ class _Writer:
             return
         # A staircase: each clock of the pulse brings one step's charge, and the line stays there until the reset. It
         # steps in the middle of the clock: at the edge, the first step's charge would go through the reset's switch.
+        # With banks that hold, it stays until these are reset too, or it would take their charge back.
         level, halves = 0, np.zeros(2 * len(pulses))
         for clock, pulse in enumerate(pulses.tolist()):
-            level = 0 if self.waves.controls["reset"][clock] else level
+            level = 0 if self.waves.controls[self.resets[-1]][clock] else level
             halves[2 * clock] = level
             level += pulse
             halves[2 * clock + 1] = level
@@ -271,15 +287,16 @@ class _Writer:
         self.state_cells("R", lambda siemens: 1 / siemens)
         if REFERENCE in wires.names:
             self.note("the reference line's current, copied for every column")
-            self.lines.append(f"V{REFERENCE} line_{REFERENCE} 0 0")
-            for column in self.columns:
+            ends = {column: wires.ends(spec, column)[1] for column in self.columns}
+            self.lines += [f"V{reference} line_{reference} 0 0" for reference in sorted(set(ends.values()))]
+            for column, reference in ends.items():
                 name = spec.column_name(column)
-                self.lines.append(f"F{REFERENCE}_{name} 0 line_{name}n V{REFERENCE} 1")
+                self.lines.append(f"F{reference}_{name} 0 line_{name}n V{reference} 1")
 
     def charge_cells(self) -> None:
         """Capacitors from rows to lines, and what else hangs on a line."""
         array, spec, tech = self.array, self.spec, self.tech
-        line = (spec.rows * spec.weight_max + spec.state_cell) * tech["cell.capacitance"]
+        line = unit_capacitors(spec) * tech["cell.capacitance"]
         line *= 1 + tech["wires.parasitic"]
         self.state_cells("C", lambda farad: farad)
         for column in self.columns:
@@ -290,20 +307,24 @@ class _Writer:
             ):
                 self.note(f"line {name}{sign}; Crest: its wire, and the unit capacitors that no weight uses")
                 used = cells[:, column].sum()
-                used += state[spec.unit_of_column(column)] if spec.in_bank(column, spec.state_gate) else 0
+                used += sum(state[cell] for _, cell in self.line_cells[column])
                 for row in np.flatnonzero(cells[:, column]):
                     farad = cells[row, column].item()
                     self.lines.append(f"Ccell{row}_{name}{sign} row{row} line_{name}{sign} {farad!r}")
                 self.lines.append(f"Crest_{name}{sign} line_{name}{sign} 0 {line - used.item()!r}")
 
     def state_cells(self, element: str, value) -> None:
-        for unit in self.units:
-            name = self.spec.column_name(self.spec.column(self.spec.state_gate, unit))
-            for sign, cells in (("p", self.array.state_positive), ("n", self.array.state_negative)):
-                if cells[unit]:
-                    self.lines.append(
-                        f"{element}state_{name}{sign} state{unit} line_{name}{sign} {value(cells[unit].item())!r}"
-                    )
+        """The cells of lines; those of one line on a column are called by it, if the cell has several lines."""
+        for column, cells in self.line_cells.items():
+            name = self.spec.column_name(column)
+            for wire, cell in cells:
+                node = self.wire_name(wire)
+                label = node.rstrip("0123456789")
+                for sign, held in (("p", self.array.state_positive), ("n", self.array.state_negative)):
+                    if held[cell]:
+                        self.lines.append(
+                            f"{element}{label}_{name}{sign} {node} line_{name}{sign} {value(held[cell].item())!r}"
+                        )
 
     # ---- circuits ----------------------------------------------------------------------------------------------------
 
@@ -326,10 +347,10 @@ class _Writer:
         for column in self.columns:
             name = spec.column_name(column)
             parameters = self.parameters(array.column_capacitance[column].item(), True)
-            ramp = spec.ramp_of_column[column]
+            ramp, reset = spec.ramp_of_column[column], self.reset_of(column)
             offset = array.offset[column].item() if "offset" in array.switches else 0.0
             self.lines += [
-                f"Xcolumn_{name} line_{name}p line_{name}n out_{name}{enable} reset integrator {parameters}",
+                f"Xcolumn_{name} line_{name}p line_{name}n out_{name}{enable} {reset} integrator {parameters}",
                 f"Xcmp_{name} out_{name} ramp{ramp} cmp_{name} comparator offset={offset!r}",
             ]
 

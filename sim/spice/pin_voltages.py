@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pins of a simulated step as voltages over time: the drive of a deck, and the times at which its answers are read."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from crossramp.golden.spec.specification import Specification
 
 from ..amaranth.step_trace import StepWaves
 
@@ -15,7 +17,7 @@ class ConversionClocks:
     Attributes
     ----------
     second : bool
-        Whether it converts the cell state.
+        Whether it is the second one of the step.
     window : tuple of int
         First clock of the integrate window, and the one behind its last.
     first_tick : int
@@ -31,13 +33,13 @@ class ConversionClocks:
 
 
 def conversions(waves: StepWaves) -> list[ConversionClocks]:
-    """The conversions of a step; ValueError unless they are two, with a tick for every tap.
+    """The conversions of a step, one or two; ValueError unless each is whole, with a tick for every tap.
 
     The waves are those of an array that is always ready, so that a tick is latched at the end of its own clock.
     """
     integrate, tick, state = (waves.controls[name] for name in ("integrate", "tick", "state"))
     found = []
-    for second in (False, True):
+    for second in (False, True)[: 2 if len(waves.state_codes) else 1]:
         window = np.flatnonzero(integrate & (state == second))
         ticks = np.flatnonzero(tick & (state == second))
         if not len(window) or not len(ticks) or (waves.tap[ticks] != np.arange(len(ticks))).any():
@@ -47,6 +49,14 @@ def conversions(waves: StepWaves) -> list[ConversionClocks]:
             ConversionClocks(second, (int(window[0]), int(window[-1]) + 1), int(ticks[0]), tuple(ticks.tolist()))
         )
     return found
+
+
+def line_cells(spec: Specification, column: int) -> Iterator[tuple[int, int]]:
+    """(wire, cell) of each memristor pair that a line has on a column: places among the wires, and among the cells."""
+    bank, unit = spec.bank_of_column(column), spec.unit_of_column(column)
+    for cell in spec.line_cells:
+        if cell.bank == bank:
+            yield spec.wires_of(cell.line).start + unit, spec.line_cell(cell).start + unit
 
 
 def tap_levels(waves: StepWaves, cell: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 """The resistor network of a current-mode array: its lines, the part of it in a deck, and its exact solution.
 
 A *line* is one physical column wire: two for each logical column (positive, negative),
-or one for each and a reference line after the last.
+or one for each and reference lines after the last: one for each set of row groups that banks cross.
 Rows run across all lines, from the driver's side; lines end below the last row.
 """
 
@@ -13,8 +13,13 @@ from crossramp.golden.analog.chip.physical import PhysicalArray
 from crossramp.golden.analog.chip.wire_resistance import ladder
 from crossramp.golden.spec.specification import Specification
 
-#: Name of the reference line of single-ended arrays.
+#: Name of the first reference line of single-ended arrays; the others have a number behind it.
 REFERENCE = "ref"
+
+
+def reference_name(crossing: int) -> str:
+    """Name of the reference line of the banks with this crossing (``spec.crossing_of_gate``)."""
+    return f"{REFERENCE}{crossing}" if crossing else REFERENCE
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +29,7 @@ class Lines:
     Attributes
     ----------
     names : tuple of str
-        ``"g3p"``, ``"g3n"``; :data:`REFERENCE` for the reference line.
+        ``"g3p"``, ``"g3n"``; :func:`reference_name` for reference lines.
     cells : float64 array, shape (rows, lines)
         S; 0: no cell.
     """
@@ -34,18 +39,22 @@ class Lines:
 
     @classmethod
     def of(cls, array: PhysicalArray) -> "Lines":
-        """The lines of ``array``: pairs side by side, or single lines and the reference behind them."""
+        """The lines of ``array``: pairs side by side, or single lines and the references behind them."""
         names = [array.spec.column_name(column) for column in range(array.spec.columns)]
         if array.technology.pair == "single-ended":
             cells = np.concatenate([array.positive, array.negative], axis=1)
-            return cls((*(f"{name}p" for name in names), REFERENCE), cells)
+            references = map(reference_name, range(array.negative.shape[1]))
+            return cls((*(f"{name}p" for name in names), *references), cells)
         cells = np.stack([array.positive, array.negative], axis=2).reshape(len(array.positive), -1)
         return cls(tuple(f"{name}{sign}" for name in names for sign in "pn"), cells)
 
     def ends(self, spec: Specification, column: int) -> tuple[str, str]:
         """Names of the positive and the negative line of a column."""
         name = spec.column_name(column)
-        return f"{name}p", REFERENCE if REFERENCE in self.names else f"{name}n"
+        if REFERENCE not in self.names:
+            return f"{name}p", f"{name}n"
+        crossing = spec.crossing_of_gate[spec.gate_names.index(spec.bank_of_column(column))]
+        return f"{name}p", reference_name(crossing)
 
 
 @dataclass(frozen=True, eq=False)

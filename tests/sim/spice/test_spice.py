@@ -14,12 +14,12 @@ from crossramp.golden.network.network import Network
 from crossramp.sim.amaranth.step_trace import trace_step
 from crossramp.sim.spice.agreement import report
 from crossramp.sim.spice.column_equation import window_volts
-from crossramp.sim.spice.deck import Accuracy, Deck, build
+from crossramp.sim.spice.deck import OPTIONS, Accuracy, Deck, build
 from crossramp.sim.spice.pin_voltages import conversions
 from crossramp.sim.spice.resistor_network import Lines
 from crossramp.sim.spice.spice_step import NOISE, decks, golden_answers, simulate, spice_answers
 
-from tests.support.designs import SPECS, network_of
+from tests.support.designs import CELLS, SPECS, network_of
 from tests.support.strategies import network_of as drawn_network
 
 EFFECTS = ALL - NOISE
@@ -33,7 +33,7 @@ def shipped() -> Network:
 def chip(network, technology, effects, seed, step=1, changes=None):
     """One chip, and a step of a random utterance with it behind the gateware."""
     tech = load(technology).replace(changes or {})
-    array = sample(tech, network.spec, network.weights.macro, seed, switches=frozenset(effects))
+    array = sample(tech, network.spec, network.weights, seed, switches=frozenset(effects))
     device = to_device(array)
     limit = network.spec.input_max
     x = np.random.default_rng(seed).integers(-limit, limit, (step + 1, network.spec.inputs), endpoint=True)
@@ -117,6 +117,35 @@ def test_a_deck_of_all_columns_is_the_exact_network(seed):
     bare = chip(small.network, "rram", (), seed).array
     drop = np.abs(window_volts(bare, small.waves, columns, window) - exact).max()
     assert np.abs(spice[0].window - exact).max() < 25e-6 < drop / 40
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize(
+    ("technology", "changes"),
+    [("rram", {}), ("rram", {"pair": "single-ended"}), ("charge", {})],
+    ids=["rram", "single-ended", "charge"],
+)
+def test_other_cells_agree(seed, name, technology, changes):
+    """All columns: banks that hold, lines of one cell or several, rows that do not cross every bank."""
+    leaks = {"integrator.leakage_time": 4e-5}  # the droop between the windows shows
+    other = chip(network_of(name, seed), technology, EFFECTS - {"wires"}, seed, changes=changes | leaks)
+    # Small networks use the whole swing: finer than for the shipped one, whose columns stay near the middle.
+    fine = Accuracy(options=OPTIONS.replace("reltol=1e-4", "reltol=1e-5"))
+    content, spice, _ = compared(other, range(other.network.spec.columns), accuracy=fine)
+    print(f"seed {seed}: {content['largest_mac']:.4f} MAC apart, {content['unexplained_mac']:.4f} unexplained")
+    assert content["agrees"]
+    spec = other.network.spec
+    assert [len(part.columns) for part in spice] == [len(codes) * spec.units for codes in spec.conversions]
+    assert all(part["gateware_differ"] == 0 for part in content["conversions"])
+
+
+@pytest.mark.parametrize("technology", ["rram", "charge"])
+def test_a_bank_that_is_reset_between_its_windows_is_found_out(seed, technology):
+    real = chip(network_of("gru", seed), technology, (), seed)
+    held = [real.network.spec.column("n", unit) for unit in range(real.network.spec.units)]
+    assert compared(real, held)[0]["agrees"]
+    content, _, _ = compared(real, held, change=lambda text: text.replace(" reset_1 integrator", " reset integrator"))
+    assert not content["agrees"]
 
 
 @pytest.mark.parametrize(
