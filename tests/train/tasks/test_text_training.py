@@ -15,6 +15,7 @@ from crossramp.golden.network.model_file import load_model, save_model
 from crossramp.train.data.text_data import TextCorpus, streams
 from crossramp.train.network.alphabet import Alphabet
 from crossramp.train.network.chips import DeviceArray
+from crossramp.train.network.float_cell import run_cell
 from crossramp.train.network.float_network import FloatNetwork
 from crossramp.train.network.imperfections import Imperfections
 from crossramp.train.network.quantized_network import QuantizedNetwork
@@ -254,7 +255,7 @@ def test_float_projection_is_torchs_within_full_scale():
     assert hidden.abs().max() < 1
     torch.testing.assert_close(network.run(places())[0], network.head(hidden))
     torch.nn.init.constant_(network.lstm.weight_hr_l0, 1.0)
-    full, _ = network._projected(values, None)
+    full, _ = run_cell(network.spec, values, network.macro_weights)
     assert full.abs().max() == 1
 
 
