@@ -186,7 +186,8 @@ def _kept(plan: StepPlan, conversions: Conversions, start: State | None, trace: 
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, conversions, start, trace, drive, projection, lines, bias, *rows):
+    def forward(ctx, conversions, start, trace, *given):
+        drive, projection, lines, bias, *rows = given
         plan, spec = step_plan(conversions.spec), conversions.spec
         # What autograd differentiates must be its own argument; here all are without a graph.
         named = dict(zip(conversions.rows, rows, strict=True))
