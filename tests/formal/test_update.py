@@ -13,7 +13,7 @@ from crossramp.sim.formal.update.update_proof import UpdateLanesProof, UpdatePro
 from tests.support.planted import planted
 from tests.support.proving import all_hold, few, holds, is_violated
 
-LANE, ARITH, EXACT = "rtl/macro/update_lane.py", "rtl/common/arith.py", "golden/cell/exact.py"
+UPDATE, LANE, ARITH, EXACT = "rtl/macro/update.py", "rtl/macro/update_lane.py", "rtl/common/arith.py", "golden/cell/exact.py"
 
 
 def widths(adc=3, pulses=3, weights=4, state=7, frac=4, state_pulses=4, activations="ssts", **more) -> Specification:
@@ -84,13 +84,15 @@ FAULTS = [
 ]
 
 
+MADE = 'getattr(self, f"new_{name}")[lane].eq(value)'
+CODES = 'getattr(self, f"code_{gate}")[lane]'
 LANE_FAULTS = [
     # old, new: as planted, a lane differs from one that is alone
-    ("f * self.c[lane]", "f * self.c[0]", "the c of a lane"),
-    ("getattr(self, gate)[lane]", "getattr(self, gate)[-1]", "of a lane is that"),
-    ("self.next_c[lane].eq(next_c)", "self.next_c[spec.lanes - 1 - lane].eq(next_c)", "of a lane is that"),
-    ("self.pulses[lane].eq(", "self.pulses[spec.lanes - 1 - lane].eq(", "the pulse code of a lane"),
-    ("self.h[lane].eq(h)", "self.h[lane].eq(h if lane == 0 else -h)", "the h of a lane"),
+    ("self.register[lane]", "self.register[0]", "the c of a lane"),
+    (CODES, CODES.replace("[lane]", "[-1]"), "of a lane is that"),
+    (MADE, MADE.replace("[lane]", "[self.spec.lanes - 1 - lane]"), "of a lane is that"),
+    (MADE, MADE.replace("(value)", '(value if name != "q" or lane == 0 else -value)'), "the q of a lane"),
+    (MADE, MADE.replace("(value)", '(value if name != "h" or lane == 0 else -value)'), "the h of a lane"),
 ]
 
 
