@@ -13,7 +13,8 @@ from crossramp.sim.formal.update.update_proof import UpdateLanesProof, UpdatePro
 from tests.support.planted import planted
 from tests.support.proving import all_hold, few, holds, is_violated
 
-UPDATE, LANE, ARITH, EXACT = "rtl/macro/update.py", "rtl/macro/update_lane.py", "rtl/common/arith.py", "golden/cell/exact.py"
+UPDATE, LANE = "rtl/macro/update.py", "rtl/macro/update_lane.py"
+ARITH, EXACT = "rtl/common/arith.py", "golden/cell/exact.py"
 
 
 def widths(adc=3, pulses=3, weights=4, state=7, frac=4, state_pulses=4, activations="ssts", **more) -> Specification:
