@@ -10,6 +10,7 @@ from crossramp.sim.formal.array.array_proof import clocks_of_a_conversion, proof
 from crossramp.sim.formal.engine.solver import Mode, Status, find_prover, solve
 
 from tests.support.proving import few
+from tests.support.small_specs import small_spec
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "formal_array.sv"
 SPEC = Specification(
@@ -34,6 +35,34 @@ def changed(old: str, new: str) -> str:
 
 def test_the_example_holds(tmp_path):
     cover, claims = (entry.attempt(tmp_path / "proof") for entry in entries())
+    assert (cover.status, claims.status) == (Status.REACHED, Status.BOUNDED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cell", "edits"),
+    [
+        ("rnn_tanh", [("    input [UNITS-1:0] state_pos,\n", ""), ("    input [UNITS-1:0] state_neg,\n", "")]),
+        (
+            "gru",
+            [
+                ("    input [UNITS-1:0] state_pos,\n", ""),
+                ("    input [UNITS-1:0] state_neg,\n", ""),
+                ("input reset", "input [1:0] reset"),
+                ("if (reset)", "if (reset[0])"),
+            ],
+        ),
+    ],
+)
+def test_an_array_of_another_cell(cell, edits, tmp_path):
+    source = EXAMPLE.read_text()
+    for old, new in edits:
+        assert source.count(old) == 1, old
+        source = source.replace(old, new)
+    spec = small_spec(cell=cell)
+    clocks = clocks_of_a_conversion(spec) + 2 * spec.ticks
+    found = proofs(spec, [("formal_array.sv", source)], "formal_array", find_prover(), ready_within=4, clocks=clocks)
+    cover, claims = (entry.attempt(tmp_path / "proof") for entry in found)
     assert (cover.status, claims.status) == (Status.REACHED, Status.BOUNDED)
 
 

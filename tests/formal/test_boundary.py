@@ -3,13 +3,15 @@
 
 import pytest
 from crossramp.golden.cell.description import Gate
+from crossramp.golden.cell.library import CELLS
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.formal.engine.proof import Reset
 from crossramp.sim.formal.engine.solver import Mode
 from crossramp.sim.formal.macro.boundary_proof import BoundaryProof, proofs
 
 from tests.support.planted import planted
-from tests.support.proving import all_hold, holds, is_violated
+from tests.support.proving import all_hold, few, holds, is_violated
+from tests.support.small_specs import small_spec
 
 
 def sized(**changes) -> Specification:
@@ -192,8 +194,8 @@ FAULTS = [
     (PULSES, "plane & expression, plane | expression", "plane | expression, plane & expression", {}, "pulse_not_from"),
     (LOADER, "~self.full & ~needed", "~self.full", {"compact": True}, "pulse_"),
     (LOADER, "with m.Elif(self.release):", "with m.Else():", {"compact": True}, "pulse_"),
-    (MACRO, DRIVE, f"{DRIVE[:-1]} if group in cell.lines else [0, 1])", {}, "row_pulse_in_second"),
-    (MACRO, DRIVE, f"{DRIVE[:-1]} if group in cell.row_groups else [0, 1])", {}, "state_pulse_in_first"),
+    (MACRO, DRIVE, f"{DRIVE[:-1]} if group in cell.lines else [0, 1])", {}, "row_not_driven"),
+    (MACRO, DRIVE, f"{DRIVE[:-1]} if group in cell.row_groups else [0, 1])", {}, "line_not_driven"),
     (MACRO, "driving & (sequencer.count != spec.input_max)", "driving", {}, "pulse_outside_window"),
     (MACRO, "bank.shift.eq(leaving & stored)", "bank.shift.eq(1)", {}, "pulse_not_from_start"),
     (
@@ -213,3 +215,37 @@ def test_planted_faults(fault):
     file, old, new, options, message = fault
     with planted(file, old, new):
         is_violated(BoundaryProof(**({"spec": SMALL} | options), invariants=False), 30, message)
+
+
+BETWEEN = "Mux(following_second, following == Phase.START, following == Phase.UPDATE)"
+#: Of what other cells have: banks that hold, rows of an inner value, pulses that are shorter than their window.
+FAULTS_OF_CELLS = [
+    ("gru", SEQUENCER, BETWEEN, "following == Phase.UPDATE", "held_reset"),
+    ("gru", SEQUENCER, BETWEEN, "following == Phase.START", "held_reset"),
+    ("gru", SEQUENCER, "self.reset[1].eq(~(converting | between))", "self.reset[1].eq(0)", "no_phase"),
+    ("gru", SEQUENCER, "self.reset[1].eq(~(converting | between))", "self.reset[1].eq(1)", "reset_in_conversion"),
+    ("gru", MACRO, DRIVE, "drive = sequencer.drive", "row_not_driven"),
+    ("lstm_peephole", MACRO, "drive = drive & self._within(sequencer, bank.bits)", "drive = drive", "pulse_"),
+]
+
+
+@pytest.mark.parametrize("cell", few([name for name in CELLS if name != "lstm"], ()))
+def test_cells(cell):
+    all_hold(proofs(small_spec(cell=cell, units=2)))
+
+
+def test_banks_that_hold():
+    holds(BoundaryProof(small_spec(cell="gru", units=2), compact=True, reset=Reset.ANY_TIME), Mode.PROVE, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["gru", "lstm_peephole", "rnn_relu"])
+def test_covers_of_cells_are_reached(cell):
+    holds(BoundaryProof(small_spec(cell=cell)), Mode.COVER, 60)
+
+
+@pytest.mark.parametrize(("cell", "file", "old", "new", "message"), few(FAULTS_OF_CELLS, (0,)))
+def test_planted_faults_of_cells(cell, file, old, new, message):
+    spec = small_spec(cell=cell, **({"state_pulse_bits": 3} if cell == "lstm_peephole" else {}))
+    with planted(file, old, new):
+        is_violated(BoundaryProof(spec, invariants=False), 30, message)

@@ -7,7 +7,7 @@ from crossramp.sim.formal.engine.solver import Mode
 from crossramp.sim.formal.macro.unit_proof import UnitProof, proofs
 
 from tests.support.planted import planted
-from tests.support.proving import all_hold, holds, is_violated
+from tests.support.proving import all_hold, few, holds, is_violated
 from tests.support.small_specs import small_spec
 
 MACRO, UPDATE, SEQUENCER, CAPTURE = (f"rtl/macro/{name}.py" for name in ("macro", "update", "sequencer", "capture"))
@@ -61,17 +61,27 @@ FAULTS = [
 ]
 MORE_FAULTS = [
     (MACRO, "Mux(before, 0, ring.bottom.as_value())", "ring.bottom.as_value()", "operand c"),
-    (MACRO, "getattr(update, gate).eq(bank.codes)", 'getattr(update, gate).eq(banks["i"].codes)', "operand"),
+    (MACRO, 'f"code_{gate}").eq(bank.codes)', 'f"code_{gate}").eq(banks["i"].codes)', "operand"),
     (MACRO, "(entering & used)", "entering", "operand o"),
     (MACRO, "(entering & used)", "(leaving & used)", ""),
-    (MACRO, "ring.write.eq(leaving & ~second)", "ring.write.eq(leaving)", "store of c is written"),
-    (MACRO, "ring.read.eq(entering & ~second)", "ring.read.eq(entering)", "store of c is read"),
-    (MACRO, "ring.top.eq(update.next_c)", "ring.top.eq(ring.bottom)", "c is stored"),
+    (
+        MACRO,
+        "leaving & self._during(sequencer, [stored])",
+        "leaving",
+        "the store is written",
+    ),
+    (MACRO, "entering & self._during(sequencer, turns)", "entering", "the store is read"),
+    (MACRO, 'getattr(update, f"new_{cell.register}")', "ring.bottom", "c is stored"),
     (MACRO, "update.step.eq(entering)", "update.step.eq(sequencer.update)", ""),
-    (MACRO, "update.second.eq(second)", "update.second.eq(~second)", "knows its half"),
-    (MACRO, "monitor.gates.eq(entering & ~second)", "monitor.gates.eq(entering)", "monitor shows"),
-    (MACRO, "monitor.state.eq(leaving & ~second)", "monitor.state.eq(entering & ~second)", ""),
-    (MACRO, "monitor.q.eq(update.pulses)", "monitor.q.eq(update.next_c)", "pulse code"),
+    (MACRO, "update.second.eq(sequencer.second)", "update.second.eq(~sequencer.second)", "knows its half"),
+    (MACRO, "read_strobe(number)).eq(entering & now)", "read_strobe(number)).eq(entering)", "monitor shows"),
+    (MACRO, "stored_strobe(number)).eq(leaving & now)", "stored_strobe(number)).eq(entering & now)", ""),
+    (
+        MACRO,
+        'getattr(monitor, name).eq(getattr(update, f"new_{name}"))',
+        'getattr(monitor, name).eq(getattr(update, f"new_{stored[0]}"))',
+        "shows q as it is computed",
+    ),
     (MACRO, "code if lane < present else Mux(final, 0, code)", "code", "lanes beyond"),
     (MACRO, "(~occupied | leaving)", "1", ""),
     (MACRO, "(beat != spec.beats) & ", "", ""),
@@ -83,6 +93,28 @@ MORE_FAULTS = [
     (CAPTURE, "codes[self.lanes * bits :]", "codes[bits:]", "operand"),
     (CAPTURE, "gray_to_binary(gray)", "gray", "operand"),
 ]
+
+
+#: Of an update that another cell has: the register read by both updates of a GRU, a bank that the second one reads.
+FAULTS_OF_CELLS = [
+    ("gru", MACRO, "if read or k == stored]", "if k == stored]", "store is read"),
+    ("gru", MACRO, "Mux(before, 0, ring.bottom.as_value())", "ring.bottom.as_value()", "operand s"),
+    ("gru", MACRO, "(False, True): latch & sequencer.second", "(False, True): latch", "operand n"),
+    ("lstm_peephole", MACRO, "(entering & used)", "entering", "operand"),
+    ("rnn_tanh", MACRO, "comparators[spec.bank(gate)]", "comparators[spec.bank(gate)][::-1]", "operand a"),
+]
+
+
+@pytest.mark.parametrize("cell", few(["gru", "lstm_peephole", "rnn_tanh", "gru_reset_after"], (0,)))
+def test_cells(cell):
+    for compact in (False, True):
+        holds(UnitProof(small_spec(cell=cell, units=3, lanes=2), compact=compact), Mode.PROVE, 2)
+
+
+@pytest.mark.parametrize(("cell", "file", "old", "new", "message"), few(FAULTS_OF_CELLS, (0,)))
+def test_planted_faults_of_cells(cell, file, old, new, message):
+    with planted(file, old, new):
+        is_violated(UnitProof(small_spec(cell=cell, units=3, lanes=2), invariants=False), 40, message)
 
 
 @pytest.mark.parametrize(("file", "old", "new", "message"), FAULTS)

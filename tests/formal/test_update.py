@@ -5,9 +5,11 @@ import warnings
 
 import pytest
 from crossramp.golden.cell.description import Gate
+from crossramp.golden.cell.library import CELLS
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning
 from crossramp.sim.formal.engine.solver import Mode
+from crossramp.sim.formal.update.cell_equations import EQUATIONS
 from crossramp.sim.formal.update.update_proof import UpdateLanesProof, UpdateProof, proofs
 
 from tests.support.planted import planted
@@ -55,33 +57,60 @@ def test_widest(frac):
 
 
 def test_covers_are_reached():
-    for proof in (UpdateProof(widths(), second=False), UpdateProof(widths(), second=True)):
-        holds(proof, Mode.COVER, 3)
+    for update in range(2):
+        holds(UpdateProof(widths(), update), Mode.COVER, 3)
     holds(UpdateLanesProof(widths(units=3, lanes=2)), Mode.COVER, 3)
 
 
+def of_cell(cell: str, bits: int = 3, **changes) -> Specification:
+    """A specification of another cell with few bits."""
+    sizes = {"inputs": 1, "units": 2, "classes": 2, "adc_bits": bits, "input_bits": bits, "weight_bits": bits}
+    return Specification(cell=cell, **(sizes | changes))
+
+
+def test_every_cell_has_equations():
+    assert EQUATIONS.keys() == CELLS.keys()
+
+
+@pytest.mark.parametrize("cell", few(["gru", "rnn_relu", "lstm_coupled", "gru_reset_after", "lstm_peephole"], (0, 1)))
+def test_cells(cell):
+    all_hold(proofs(of_cell(cell)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", [name for name in CELLS if name != "lstm"])
+def test_cells_at_drawn_widths(cell, rng):
+    register = CELLS[cell].register is not None
+    bits, whole, frac = int(rng.integers(2, 7)), int(rng.integers(1, 4)), int(rng.integers(2, 12))
+    changes = {"state_bits": whole + frac, "state_frac_bits": frac} if register else {}
+    spec = of_cell(cell, bits, input_bits=int(rng.integers(2, 7)), lanes=int(rng.integers(1, 3)), **changes)
+    all_hold(proofs(spec))
+    for update in range(len(spec.conversions)):
+        holds(UpdateProof(spec, update), Mode.COVER, 3)
+
+
 FAULTS = [
-    # file, old, new, whether in h, the claim that breaks
-    (ARITH, "- value[-1]", "", False, "c is the reference's"),
-    (ARITH, "Const(1 << (shift - 1))", "Const(1 << shift)", True, "h is the reference's"),
-    (ARITH, "value < -limit, low", "value < -limit - 1, low", False, "pulse code of c is"),
-    (ARITH, "top = ~code[-1] if bipolar else code[-1]", "top = code[-1]", False, "the value of a code of g"),
+    # file, old, new, the update, the claim that breaks
+    (ARITH, "- value[-1]", "", 0, "new_c is the reference's"),
+    (ARITH, "Const(1 << (shift - 1))", "Const(1 << shift)", 1, "new_h is the reference's"),
+    (ARITH, "value < -limit, low", "value < -limit - 1, low", 0, "new_q is"),
+    (ARITH, "top = ~code[-1] if bipolar else code[-1]", "top = code[-1]", 0, "the value of a code of g"),
     (
         LANE,
         "(exact << (self.spec.input_bits - 1)) - exact",
         "exact << (self.spec.input_bits - 1)",
-        True,
-        "h is the reference's",
+        1,
+        "new_h is the reference's",
     ),
-    (LANE, "Mux(second, by_update[1], by_update[0])", "Mux(second, by_update[0], by_update[1])", True, "holds o·t"),
+    (LANE, "Mux(second, by_update[1], by_update[0])", "Mux(second, by_update[0], by_update[1])", 1, "holds o · g"),
     (
         LANE,
         "with self.m.If(self.step):\n            self.m.d.sync += register",
         "with self.m.If(self.step | 1):\n            self.m.d.sync += register",
-        False,
-        "holds f·c",
+        0,
+        "holds f · c",
     ),
-    (EXACT, "left.at(finer) + right.at(finer)", "left.at(finer) + right.value", False, "c is the reference's"),
+    (EXACT, "left.at(finer) + right.at(finer)", "left.at(finer) + right.value", 0, "new_c is the reference's"),
 ]
 
 
@@ -103,7 +132,23 @@ def test_planted_faults_of_lanes(old, new, message):
         is_violated(UpdateLanesProof(widths(units=3, lanes=2), invariants=False), 3, message)
 
 
-@pytest.mark.parametrize(("file", "old", "new", "second", "message"), few(FAULTS))
-def test_planted_faults(file, old, new, second, message):
+FAULTS_OF_CELLS = [
+    ("gru", EXACT, "left.at(finer) - right.at(finer)", "left.at(finer) - right.value", 1, "holds z · apart"),
+    ("gru", EXACT, "left.at(finer) - right.at(finer)", "left.at(finer) + right.at(finer)", 1, "holds z · apart"),
+    ("gru", LANE, "fresh[name] if name in fresh else self._keep(name)", "self._keep(name)", 1, "new_h is"),
+    ("gru_reset_after", LANE, "exact * rule.multiplier", "exact * (rule.multiplier + 1)", 0, "new_q is"),
+    ("lstm_coupled", LANE, "sync += kept.eq(operand.value)", "comb += kept.eq(operand.value)", 0, "holds c"),
+    ("rnn_tanh", LANE, "(exact << (self.spec.input_bits - 1)) - exact", "exact << self.spec.input_bits", 0, "new_h"),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "update", "message"), few(FAULTS))
+def test_planted_faults(file, old, new, update, message):
     with planted(file, old, new):
-        is_violated(UpdateProof(widths(), second, invariants=False), 3, message)
+        is_violated(UpdateProof(widths(), update, invariants=False), 3, message)
+
+
+@pytest.mark.parametrize(("cell", "file", "old", "new", "update", "message"), few(FAULTS_OF_CELLS, (0,)))
+def test_planted_faults_of_cells(cell, file, old, new, update, message):
+    with planted(file, old, new):
+        is_violated(UpdateProof(of_cell(cell), update, invariants=False), 3, message)

@@ -10,7 +10,7 @@ from tests.support.planted import planted
 from tests.support.proving import holds, is_violated
 from tests.support.small_specs import small_spec
 
-MACRO, PULSES, SEQUENCER, UPDATE = (f"rtl/macro/{name}.py" for name in ("macro", "pulses", "sequencer", "update"))
+MACRO, PULSES, SEQUENCER, LANE = (f"rtl/macro/{n}.py" for n in ("macro", "pulses", "sequencer", "update_lane"))
 THREE_BITS = {"input_bits": 3, "weight_bits": 3, "state_bits": 5, "state_frac_bits": 3, "state_pulse_bits": 3}
 WEIGHTS = np.array([[1, -1]])
 
@@ -67,11 +67,11 @@ FAULTS = [
 ]
 MORE_FAULTS = [
     (MACRO, "Mux(before, 0, ring.bottom.as_value())", "ring.bottom.as_value()", "c is golden's"),
-    (MACRO, "drive_rows & ~sequencer.first_step", "drive_rows", ""),
-    (MACRO, "latch if gate in spec.conversions[1] else", 'latch if gate in "go" else', ""),
-    (UPDATE, "(gated << (spec.input_bits - 1)) - gated", "gated << (spec.input_bits - 1)", ""),
+    (MACRO, "drive = drive & ~sequencer.first_step", "drive = drive", ""),
+    (MACRO, "(True, False): latch & ~sequencer.second", "(True, False): latch", ""),
+    (LANE, "(exact << (self.spec.input_bits - 1)) - exact", "exact << (self.spec.input_bits - 1)", ""),
     (SEQUENCER, "first_step.eq(self.x_last)", "first_step.eq(0)", ""),
-    (MACRO, "ring.write.eq(leaving & ~second)", "ring.write.eq(leaving)", ""),
+    (MACRO, "leaving & self._during(sequencer, [stored])", "leaving", ""),
 ]
 
 

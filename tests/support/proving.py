@@ -7,9 +7,15 @@ from crossramp.sim.formal.engine.proof import Proof
 from crossramp.sim.formal.engine.solver import Mode, Outcome, Status, solve
 
 
-def few(cases: list[tuple], quick: tuple[int, ...] = (0, 1)) -> list:
-    """The cases of a parametrized test, all but those with the numbers ``quick`` marked slow."""
-    return [case if k in quick else pytest.param(*case, marks=pytest.mark.slow) for k, case in enumerate(cases)]
+def few(cases: list, quick: tuple[int, ...] = (0, 1)) -> list:
+    """The cases of a parametrized test, tuples or single values, all but those numbered ``quick`` marked slow."""
+    return [
+        case if k in quick else _slow(*(case if isinstance(case, tuple) else (case,))) for k, case in enumerate(cases)
+    ]
+
+
+def _slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 def holds(proof: Proof, mode: Mode, depth: int, folder=None) -> Outcome:

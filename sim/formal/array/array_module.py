@@ -33,15 +33,16 @@ class ArrayModule:
     sources : dict
         File name to text, of all files.
     parameters : dict
-        The sizes that it takes as parameters (ROWS, UNITS, TICKS, CALIBRATION, COLUMNS), with their values.
-    has_reset : bool
-        Whether it has the port ``rst``.
+        The sizes of the boundary that it takes as parameters, such as ROWS or STATE_LINES, with their values.
+    ports : frozenset of str
+        The wires of the boundary that it has, of which it may lack those that the specification leaves empty; ``clk``,
+        and perhaps ``rst``.
     """
 
     top: str
     sources: dict[str, str]
     parameters: dict[str, int]
-    has_reset: bool
+    ports: frozenset[str]
 
 
 def array_module(spec: Specification, sources: Sequence[tuple[str, str]], top: str, prover: Prover) -> ArrayModule:
@@ -74,7 +75,7 @@ def array_module(spec: Specification, sources: Sequence[tuple[str, str]], top: s
     tops = [module for module in made.values() if int(module["attributes"].get("top", "0"), 2)]
     ports = {name: (port["direction"], len(port["bits"])) for name, port in tops[0]["ports"].items()}
     _check(top, ports, spec)
-    return ArrayModule(top, texts, parameters, RESET in ports)
+    return ArrayModule(top, texts, parameters, frozenset(ports))
 
 
 def _check(top: str, ports: Mapping[str, tuple[str, int]], spec: Specification) -> None:

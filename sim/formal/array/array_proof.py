@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A user's array: it does its part for everything that the periphery may do within the boundary's rules."""
 
-from amaranth import Const, Instance, Module, Signal
+from amaranth import Const, Instance, Module, Mux, Signal
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 from crossramp.golden.spec.specification import Specification
 
@@ -22,13 +22,13 @@ class ArrayProof(Proof):
     Claims:
 
     - ``ready`` is low for at most ``ready_within`` clocks in a row while the periphery may be waiting for it: while
-      ``reset`` or ``hold`` is high.
+      ``hold`` or the first wire of ``reset`` is high.
     - A column's comparator that was low on a tick does not rise again in the same ramp, on the clocks on which the
-      periphery latches it: the array's ramp rises, and its columns hold their values. Of the second conversion, the
-      columns of the state's bank alone.
+      periphery latches it: the array's ramp rises, and its columns hold their values. Of each conversion, the
+      columns that it latches.
     - Every assertion of the array's own sources.
 
-    Covers: both conversions end.
+    Covers: a conversion ends.
 
     Parameters
     ----------
@@ -54,10 +54,10 @@ class ArrayProof(Proof):
                 pins[wire.name] = self.constant(m, width, wire.name)
             else:
                 pins[wire.name] = self.free(m, width, wire.name)
-        inputs = {f"i_{wire.name}": pins[wire.name] for wire in BOUNDARY if wire.to_array}
-        if not spec.calibration_cells:
-            del inputs["i_calibration"]
-        resets = {f"i_{RESET}": self.initial} if self.array.has_reset else {}
+        inputs = {
+            f"i_{wire.name}": pins[wire.name] for wire in BOUNDARY if wire.to_array and wire.name in self.array.ports
+        }
+        resets = {f"i_{RESET}": self.initial} if RESET in self.array.ports else {}
         m.submodules.dut = Instance(
             self.array.top,
             **{f"p_{name}": value for name, value in self.array.parameters.items()},
@@ -82,19 +82,25 @@ class ArrayProof(Proof):
 
         hold, ready = pins["hold"], pins["ready"]
         waited = Signal(range(self.ready_within + 2))
-        with m.If(ready | ~(hold | pins["reset"]) | self.initial):
+        with m.If(ready | ~(hold | pins["reset"][0]) | self.initial):
             m.d.sync += waited.eq(0)
         with m.Elif(waited <= self.ready_within):
             m.d.sync += waited.eq(waited + 1)
         self.claim(m, waited <= self.ready_within, f"ready rises within {self.ready_within} clocks")
 
         column = self.choice(m, spec.columns, "column")
-        bank = spec.bank(spec.state_gate)
-        is_of_state = Signal()
-        m.d.comb += is_of_state.eq((column >= bank.start) & (column < bank.stop))
+        of_conversion = [Signal(name=f"converts_{k}") for k in range(2)]  # whether it latches the column
+        for second, concerned in enumerate(of_conversion[: len(spec.conversions)]):
+            banks = spec.converted(bool(second))
+            m.d.comb += concerned.eq((column >= banks.start) & (column < banks.stop))
         latched, high = Signal(), Signal()
         m.d.comb += [
-            latched.eq(hold & ready & (pins["tick"] | state["pending"]) & (~pins["state"] | is_of_state)),
+            latched.eq(
+                hold
+                & ready
+                & (pins["tick"] | state["pending"])
+                & Mux(pins["state"], of_conversion[1], of_conversion[0])
+            ),
             high.eq(pins["comparators"].bit_select(column, 1)),
         ]
         fell = Signal()
@@ -111,7 +117,7 @@ class ArrayProof(Proof):
 
 def clocks_of_a_conversion(spec: Specification) -> int:
     """Clocks from power-up to the end of the first conversion, with an array that is always ready."""
-    return 3 + spec.input_max + spec.settle_clocks + spec.ticks + 2
+    return 3 + spec.windows[0] + spec.settle_clocks + spec.ticks + 2
 
 
 def proofs(

@@ -159,10 +159,15 @@ def implies(condition: Value, consequence: Value) -> Value:
     return ~condition | consequence
 
 
-def signal_inside(fragment: Fragment, path: str) -> Signal:
+def signal_inside(fragment: Fragment, path: str, domain: str | None = None) -> Signal:
     """A signal of an elaborated design, by the names of the submodules and its own: ``"sequencer.phase"``.
 
     Parts without a handle are found so, and nothing in the design has to name them.
+
+    Parameters
+    ----------
+    domain : str or None
+        Only a signal that this clock domain drives, such as ``"sync"``, where a flip-flop and a port share a name.
 
     Raises
     ------
@@ -177,8 +182,8 @@ def signal_inside(fragment: Fragment, path: str) -> Signal:
         fragment = inner[0]
     driven: dict[int, Signal] = {}
     used: dict[int, Signal] = {}
-    for statements in fragment.statements.values():
-        for statement in statements:
+    for name_of_domain, statements in fragment.statements.items():
+        for statement in statements if domain in (None, name_of_domain) else ():
             driven |= {id(signal): signal for signal in statement._lhs_signals() if signal.name == name}
             used |= {id(signal): signal for signal in statement._rhs_signals() if signal.name == name}
     found = driven or used

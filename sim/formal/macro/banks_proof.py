@@ -28,7 +28,7 @@ class BanksProof(MacroProof):
         spec = self.spec
         flush, ramp, update = (self.in_phase(phase) for phase in (Phase.FLUSH, Phase.RAMP, Phase.UPDATE))
         before_ramp = self.in_phase(Phase.START, Phase.INTEGRATE, Phase.HOLD)
-        halves = (~self.second, self.second)
+        halves = [self.during(number) for number in range(len(spec.conversions))]
         for gate in spec.gate_names:
             held = self._held(gate)
             name, empty = f"bank {gate}", held == 0
@@ -44,7 +44,7 @@ class BanksProof(MacroProof):
                 elif reads:
                     self._shifts(m, held, update & half, self.beat, f"{name} is read")
                     full = False
-        self.cover(m, self.second & self.in_phase(Phase.HOLD), "the second conversion")
+        self.cover(m, self.final & self.in_phase(Phase.HOLD), "the last conversion of a step")
         self.cover(m, self.in_phase(Phase.IDLE) & ~self.first_step, "a second step")
 
     def _shifts(self, m: Module, held: Value, shifting: Value, groups: Value, message: str) -> None:

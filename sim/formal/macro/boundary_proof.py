@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The analog boundary: the macro keeps every rule of the checker ``protocol.sv``, which is itself the property."""
 
-from amaranth import ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal
+from amaranth import ClockSignal, Const, Instance, Module, Mux, ResetSignal, Signal, Value
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.sequencer import Phase
@@ -58,6 +58,7 @@ class BoundaryProof(MacroProof):
         holds,
         ticks,
         pending,
+        keeping,
         second,
         was_reset,
         was_integrate,
@@ -72,7 +73,7 @@ class BoundaryProof(MacroProof):
         least = Mux(self.beat < 3, self.beat, 3)
         for condition, message in (
             (resets <= 3, "resets"),
-            (window <= max(self.windows) + 1, "window"),
+            (window <= max(spec.windows) + 1, "window"),
             (holds <= spec.settle_clocks, "holds"),
             (ticks <= spec.ticks, "ticks"),
             (implies(update, resets >= least), "resets in an update"),
@@ -92,9 +93,17 @@ class BoundaryProof(MacroProof):
             (implies(~ramp, ~pending), "nothing is pending outside a ramp"),
             (implies(was_hold, hold | ramp | (update & (ticks == spec.ticks))), "hold ends"),
             (implies(resting, ~was_hold & ~was_integrate), "at rest"),
-            (second == Mux(update, ~self.second, self.second & ~is_in(Phase.PROJECT)), "which conversion follows"),
+            (second == Mux(update, ~self.final, self.second & ~is_in(Phase.PROJECT)), "which conversion follows"),
+            *([(keeping == self._keeps(opening, was_hold), "banks that hold")] if spec.layout.held else []),
         ):
             self.invariant(m, condition, f"of the checker: {message}")
+
+    def _keeps(self, opening: Value, was_hold: Value) -> Value:
+        """Whether banks hold what the first window of the step has brought, as the checker has seen it so far."""
+        is_in = self.in_phase
+        first = is_in(Phase.HOLD, Phase.RAMP, Phase.UPDATE) | (is_in(Phase.INTEGRATE) & ~opening)
+        second = is_in(Phase.START, Phase.INTEGRATE, Phase.HOLD, Phase.RAMP) | (is_in(Phase.UPDATE) & was_hold)
+        return Mux(self.second, second, first)
 
 
 def proofs(spec: Specification) -> list[Entry]:

@@ -106,9 +106,9 @@ class ClocksProof(MacroProof):
             + (self.inside("comparator_register.latch_sampled") if spec.comparator_registers else 0)
             - self.beat,
         }
-        # After the first conversion the second follows, and after that the projection.
-        second = 1 + self.windows[1] + hold
-        after = Mux(self.second, 0, second) + spec.projection_clocks
+        # After the first conversion the second follows, if there is one, and after the last the projection.
+        second = 1 + spec.windows[-1] + hold
+        after = Mux(self.final, 0, second) + spec.projection_clocks
         left = Const(0)
         for phase, clocks in in_conversion.items():
             left = Mux(self.in_phase(phase), clocks + after, left)
@@ -122,8 +122,8 @@ class PeriodProof(ClocksProof):
 
     Claim: from the first clock of a step to that of the next it is exactly ``max(spec.macro_clocks, spec.inputs)``
     clocks.
-    With ``compact``, whose x loads from the second clock of hold on, it is
-    ``max(spec.macro_clocks, spec.input_max + 3 + spec.inputs)``.
+    With ``compact``, whose x loads from the second clock of the first hold on, it is
+    ``max(spec.macro_clocks, spec.windows[0] + 3 + spec.inputs)``.
     """
 
     def covers(self, m: Module, was_ends: Value, was_waits: Value) -> None:
@@ -135,7 +135,7 @@ class PeriodProof(ClocksProof):
         super().properties(m)
         spec, dut = self.spec, self.dut
         self.assume(m, dut.array.ready & dut.h.ready & dut.x.valid)
-        loads_from = spec.input_max + 2 if self.compact else -1  # clock of the step on which no code is loaded yet
+        loads_from = spec.windows[0] + 2 if self.compact else -1  # clock of the step on which no code is loaded yet
         period = max(spec.macro_clocks, loads_from + 1 + spec.inputs)
         clock = Signal(range(period + 1), name="clock")
         since = Signal.like(clock, name="since")  # the first clock of the present step

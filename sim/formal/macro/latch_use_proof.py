@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The macro uses its capture banks as :mod:`.capture_proof` assumes, with registered comparators as well."""
 
-from amaranth import Module, Signal
+from amaranth import Module, Mux, Signal
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.sequencer import Phase
 
@@ -42,7 +42,8 @@ class LatchUseProof(MacroProof):
             enable, shift, bank_count, comparators = (
                 self.inside(f"{bank}.{name}") for name in ("enable", "shift", "count", "comparators")
             )
-            concerned = ~of_second if gate not in spec.conversions[1] else 1
+            latched = [gate in codes for codes in spec.conversions]  # by each conversion
+            concerned = Mux(of_second, latched[-1], latched[0])
             self.claim(m, ~(enable & shift), f"bank {gate} never latches and shifts at once")
             if spec.latch == "first_trip":
                 self.claim(m, ~(enable & self.inside(f"{bank}.arm")), f"bank {gate} is never armed while it latches")

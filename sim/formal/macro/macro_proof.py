@@ -2,6 +2,7 @@
 """The base of all proofs about the whole macro: its environment, its inner signals, and what they have in common."""
 
 from amaranth import Cat, Const, Fragment, Module, Mux, Signal, Value
+from crossramp.golden.cell.description import BIAS
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
 from crossramp.rtl.macro.sequencer import Phase
@@ -24,6 +25,7 @@ class MacroProof(Proof):
       every clock. What then holds, holds for every arithmetic; and the proof is much shorter.
     - ``calibration`` changes only while ``busy`` is low (docs/boundary.md: between utterances).
     - ``quiet``, where there is one, does not fall while ``integrate`` is high.
+    - The comparators of all banks are free, of those too that a conversion does not latch.
 
     Invariants, asserted for every subclass (:meth:`structure`): the control lines, counters, pulses and the update
     pipeline as functions of the sequencer's phase.
@@ -31,7 +33,7 @@ class MacroProof(Proof):
     Parameters
     ----------
     spec, compact, quiet
-        As those of :class:`Macro`.
+        As those of :class:`Macro`. Any cell will do, with one conversion a step or two.
     values : bool
         Whether the cell update computes what it does.
 
@@ -41,7 +43,9 @@ class MacroProof(Proof):
     fragment : Fragment
         The elaborated macro, for :meth:`inside`.
     phase, second, count, waited, first_step : Signal
-        Of the sequencer.
+        Of the sequencer; ``second`` is 0 in a cell with one conversion.
+    twice : bool
+        Whether a step has two conversions.
     number : Signal
         Of the tick, 1 to ``spec.ticks`` in the phase RAMP.
     beat, occupied : Signal
@@ -59,8 +63,7 @@ class MacroProof(Proof):
     ):
         super().__init__(**options)
         self.spec, self.compact, self.quiet, self.values = spec, compact, quiet, values
-        #: Clocks of the window of each conversion.
-        self.windows = spec.windows
+        self.twice = len(spec.conversions) == 2
 
     def properties(self, m: Module) -> None:
         """Claims and covers, and the invariants that these need."""
@@ -73,9 +76,10 @@ class MacroProof(Proof):
         if self.spec.projection:
             free_projection_weights(self, m, self.fragment)
         cell = self.spec.layout
-        ports = ["step", "second", *(f"code_{gate}" for gate in cell.gates), *(["register"] if cell.register else [])]
+        ports = ["step", *(f"code_{gate}" for gate in cell.gates), *(["register"] if cell.register else [])]
         made = [f"new_{name}" for name in cell.values]
         self.update = {name: self.inside(f"update.{name}") for name in (*ports, *made)}
+        self.update["second"] = self.inside("second")  # a lane without two uses of a multiplier does not read it
         if not self.values:
             results = [self.update[name] for name in made]
             self.fragment.subfragments.remove(next(one for one in self.fragment.subfragments if one[1] == "update"))
@@ -110,9 +114,9 @@ class MacroProof(Proof):
 
     # ---- inner signals  ---------------------------------------------------------------------------------------------
 
-    def inside(self, path: str) -> Signal:
+    def inside(self, path: str, domain: str | None = None) -> Signal:
         """A signal inside the macro, such as ``"sequencer.phase"``."""
-        return signal_inside(self.fragment, path)
+        return signal_inside(self.fragment, path, domain)
 
     def in_phase(self, *phases: Phase) -> Value:
         """Whether the sequencer is in one of these phases; one bit."""
@@ -121,15 +125,39 @@ class MacroProof(Proof):
     @property
     def window(self) -> Value:
         """Clocks of the window of the present conversion."""
-        return Mux(self.second, self.windows[1], self.windows[0])
+        return Mux(self.second, self.spec.windows[-1], self.spec.windows[0])
+
+    def during(self, *numbers: int) -> Value:
+        """Whether the conversion under way, or the update behind it, has one of these numbers; one bit."""
+        halves = (~self.second, self.second) if self.twice else (Const(1, 1),)
+        return Cat(halves[number] for number in numbers).any()
+
+    @property
+    def final(self) -> Value:
+        """Whether the conversion under way, or the update behind it, is the step's last; one bit."""
+        return self.during(len(self.spec.conversions) - 1)
+
+    def conversions_of(self, group: str) -> list[int]:
+        """The conversions that drive a group of rows or a line."""
+        cell = self.spec.layout
+        return [number for number in range(len(cell.steps)) if cell.driven_value(group, number)]
+
+    def before_it_is_stored(self, group: str) -> list[int]:
+        """The conversions that drive a group of rows or a line with a value of the step before."""
+        cell, numbers = self.spec.layout, self.conversions_of(group)
+        value = cell.driven_value(group, numbers[0])
+        return [number for number in numbers if value in cell.values and cell.update_of(value) >= number]
+
+    def driver_of(self, group: str) -> str:
+        """The submodule that drives a group of rows or a line."""
+        return "state_driver" if self.spec.layout.lines == (group,) else f"{group}_driver"
 
     def _find(self, m: Module) -> None:
-        sequencer = ("phase", "second", "count", "waited", "take")
-        self.phase, self.second, self.count, self.waited, self.take = (
-            self.inside(f"sequencer.{name}") for name in sequencer
-        )
-        top = ("first_step", "beat", "occupied", "leaving")
-        self.first_step, self.beat, self.occupied, self.leaving = (self.inside(name) for name in top)
+        sequencer = ("phase", "count", "waited", "take")
+        self.phase, self.count, self.waited, self.take = (self.inside(f"sequencer.{name}") for name in sequencer)
+        self.second = self.inside("sequencer.second") if self.twice else Const(0, 1)
+        self.first_step = self.inside("sequencer.first_step", "sync")
+        self.beat, self.occupied, self.leaving = (self.inside(name) for name in ("beat", "occupied", "leaving"))
         self.loaded, self.full = self.inside("loader.loaded"), self.inside("loader.full")
         gray = self.inside("ramp.count")
         self.number = Signal(len(gray), name="number")
@@ -158,19 +186,21 @@ class MacroProof(Proof):
     def _control_lines(self, m: Module) -> None:
         """What the sequencer shows the array follows from its phase."""
         array, is_in = self.dut.array, self.in_phase
-        converting = Signal()
+        converting, held = Signal(), self.spec.layout.held
         m.d.comb += converting.eq(is_in(Phase.INTEGRATE, Phase.HOLD, Phase.RAMP))
+        between = Mux(self.second, is_in(Phase.START), is_in(Phase.UPDATE))  # from the first window to the second
         last = Phase.PROJECT if self.spec.projection else Phase.UPDATE
         for condition, message in (
             (self.phase <= last.value, "phase"),
             (array.integrate == is_in(Phase.INTEGRATE), "integrate"),
             (array.hold == is_in(Phase.HOLD, Phase.RAMP), "hold"),
-            (array.reset == ~converting, "reset"),
+            (array.reset[0] == ~converting, "reset"),
+            *([(array.reset[1] == ~(converting | between), "reset of banks that hold")] if held else []),
             (array.ramp_reset == is_in(Phase.HOLD), "ramp_reset"),
             (array.state == (self.second & converting), "state"),
             (implies(array.tick, is_in(Phase.RAMP)), "tick"),
             (implies(is_in(Phase.FLUSH, Phase.IDLE), ~self.second), "no second conversion between steps"),
-            (implies(is_in(Phase.PROJECT), self.second), "the projection is in the second half"),
+            (implies(is_in(Phase.PROJECT), self.final), "the projection is in the last conversion's half"),
             (implies(is_in(Phase.FLUSH), self.first_step), "a reset begins an utterance"),
         ):
             self.invariant(m, condition, f"of the sequencer: {message}")
@@ -207,13 +237,19 @@ class MacroProof(Proof):
 
         Stated so, solvers compare no magnitude more often than the drivers do: a fifth of the time for 320 lines.
         """
-        second, integrate = self.second, self.in_phase(Phase.INTEGRATE)
-        for driver, gate in (("x", ~second), ("h", ~second & ~self.first_step), ("state", second)):
+        cell, integrate = self.spec.layout, self.in_phase(Phase.INTEGRATE)
+        for group in (*cell.row_groups, *cell.lines):
+            if group == BIAS:
+                continue
+            driver = self.driver_of(group)
+            gate = self.during(*self.conversions_of(group))
+            if before := self.before_it_is_stored(group):
+                gate = gate & ~(self.first_step & self.during(*before))
             negative, pos, neg, above = (
-                self.inside(f"{driver}_driver.{name}") for name in ("negative", "pos", "neg", "above")
+                self.inside(f"{driver}.{name}") for name in ("negative", "pos", "neg", "above")
             )
-            driven = Signal.like(above, name=f"{driver}_driven")
-            minus = Signal.like(negative, name=f"{driver}_minus")
+            driven = Signal.like(above, name=f"{group}_driven")
+            minus = Signal.like(negative, name=f"{group}_minus")
             m.d.sync += [driven.eq(above), minus.eq(negative)]
             for condition, message in (
                 (pos == (driven & ~minus), "positive pulses"),
@@ -222,10 +258,20 @@ class MacroProof(Proof):
                 (implies(~(integrate & gate), driven == 0), "no pulse outside its window"),
                 (implies(integrate & gate, (above & ~driven) == 0), "no pulse rises"),
             ):
-                self.invariant(m, condition, f"{driver}_driver: {message}")
-        window = integrate & ~second
-        bias = self.inside("bias")
-        self.invariant(m, bias == (window & ~self.was_quiet if self.quiet else window), "the bias row's pulse")
+                self.invariant(m, condition, f"{driver}: {message}")
+            longest = self.longest_pulse(group)
+            if longest < max(self.spec.windows):
+                self.invariant(m, implies(self.count > longest, driven == 0), f"{driver}: the longest pulse")
+        self.invariant(m, self.inside("bias") == self.bias_driven(integrate, self.count - 1), "the bias rows' pulse")
+
+    def longest_pulse(self, group: str) -> int:
+        """Clocks of the longest pulse of a group of rows or a line."""
+        return self.spec.input_max if group in self.spec.layout.row_groups else self.spec.state_pulse_max
+
+    def bias_driven(self, integrate: Value, elapsed: Value) -> Value:
+        """Whether the bias rows are driven, so many clocks after the first one of a window; one bit."""
+        driven = integrate & self.during(*self.conversions_of(BIAS)) & (elapsed < self.spec.input_max)
+        return driven & ~self.was_quiet if self.quiet else driven
 
     def _loader(self, m: Module) -> None:
         self.invariant(m, self.loaded < self.spec.inputs, "loader: codes loaded")
@@ -242,7 +288,7 @@ class MacroProof(Proof):
         """Invariants: the beats of h of a step that have left, which a proof counted, follow from the counters."""
         spec = self.spec
         if not spec.projection:
-            leaving = self.in_phase(Phase.UPDATE) & self.second
+            leaving = self.in_phase(Phase.UPDATE) & self.final
             self.invariant(m, beat == Mux(leaving, self.beat - self.occupied, 0), "h: beats that have left")
             return
         valid, end, code, lane = (self.inside(f"projection.{name}") for name in ("valid", "end", "code", "lane"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where c is kept between steps: every unit reads what was written for it, from a ring as from a memory."""
+"""Where the register is kept between steps: every unit reads what was written for it, from a ring as from a memory."""
 
 from amaranth import Fragment, Module, Mux, Signal
 from crossramp.golden.spec.specification import Specification
@@ -15,7 +15,8 @@ class StateStoreProof(Proof):
 
     Environment: an update reads every group once and writes every group once. Reads and writes come at any time, but
     a group is written before the next but one is read: together with the next read, or with nothing read between.
-    Values are any. The next update begins at any time after the last write. A memory shows any value where a row is
+    Values are any. The next update begins at any time after the last write. With ``reads_twice``, an update that reads
+    every group once and writes none may come before any other. A memory shows any value where a row is
     read on the clock on which it is written.
 
     Claims, for a group that stands for all of them: when it is read, the store shows the values that were written for
@@ -26,11 +27,13 @@ class StateStoreProof(Proof):
     units, bits, lanes : int
     memory : bool
         :class:`~.update.StateMemory`; otherwise :class:`~.update.StateRing`.
+    reads_twice : bool
+        Whether an update of the cell reads the register that another one stores, as a GRU's reset gate does.
     """
 
-    def __init__(self, units: int, bits: int, lanes: int, *, memory: bool, **options):
+    def __init__(self, units: int, bits: int, lanes: int, *, memory: bool, reads_twice: bool = False, **options):
         super().__init__(**options)
-        self.sizes, self.memory = (units, bits, lanes), memory
+        self.sizes, self.memory, self.reads_twice = (units, bits, lanes), memory, reads_twice
 
     def describe(self, m: Module) -> None:
         _, bits, lanes = self.sizes
@@ -43,15 +46,21 @@ class StateStoreProof(Proof):
         reads, writes = Signal(range(groups + 1)), Signal(range(groups + 1))
         occupied = Signal()  # a group was read and not written yet
         top = self.free(m, width, "top_value")
+        looks = Signal()  # an update that reads alone
         m.d.comb += [
-            occupied.eq(reads != writes),
+            occupied.eq((reads != writes) & ~looks),
             write.eq(self.free(m, 1, "may_write") & occupied),
             read.eq(self.free(m, 1, "may_read") & (reads != groups) & (~occupied | write)),
             *(store.read.eq(read), store.write.eq(write), store.top.as_value().eq(top)),
         ]
         m.d.sync += [reads.eq(reads + read), writes.eq(writes + write)]
-        with m.If(write & (writes == groups - 1)):
+        ends = Signal()
+        m.d.comb += ends.eq((write & (writes == groups - 1)) | (read & looks & (reads == groups - 1)))
+        with m.If(ends):
             m.d.sync += [reads.eq(0), writes.eq(0)]
+        if self.reads_twice:
+            with m.If(ends | ((reads == 0) & ~read)):
+                m.d.sync += looks.eq(self.free(m, 1, "looks_next"))
 
         # ---- scoreboard of one group
         group = self.choice(m, groups, "group")
@@ -65,10 +74,13 @@ class StateStoreProof(Proof):
             if groups > 1:
                 self.cover(m, (group != 0) & write, "a unit reads while another is written")
         self.cover(m, read & known & (reads == group) & (kept == 1) & (group == groups - 1), "the last group reads")
+        if self.reads_twice:
+            self.cover(m, read & known & looks & (reads == groups - 1), "an update reads alone")
 
         # ---- invariants
         self.invariant(m, (reads <= groups) & (writes < groups), "reads and writes of an update")
-        self.invariant(m, (reads == writes) | (reads == writes + 1), "at most one group is on its way")
+        self.invariant(m, looks | (reads == writes) | (reads == writes + 1), "at most one group is on its way")
+        self.invariant(m, ~looks | (writes == 0), "nothing is written while an update reads alone")
         self.invariant(m, (reads != groups) | occupied, "the next update begins after the last write")
         away = Signal()  # the group is on its way
         m.d.comb += away.eq(occupied & (writes == group))
@@ -109,12 +121,18 @@ class StateStoreProof(Proof):
 
 
 def proofs(spec: Specification) -> list[Entry]:
-    """The proofs of what keeps c at the sizes of ``spec``: the ring, and if there are two groups the memory."""
-    sizes = (spec.units, spec.state_bits, spec.lanes)
-    claim = "c of every unit comes back as it was written, from the"
-    entries = [Entry("state", f"{claim} ring", lambda: StateStoreProof(*sizes, memory=False))]
+    """The proofs of what keeps the register at the sizes of ``spec``: the ring, and the memory if it has two groups."""
+    cell = spec.layout
+    if not cell.register:
+        return []
+    sizes, name = (spec.units, spec.state_bits, spec.lanes), cell.register
+    twice = any(read and number != cell.update_of(name) for number, read in enumerate(cell.register_reads))
+    claim = f"{name} of every unit comes back as it was written, from the"
+
+    def proof(memory: bool) -> StateStoreProof:
+        return StateStoreProof(*sizes, memory=memory, reads_twice=twice)
+
+    entries = [Entry("state", f"{claim} ring", lambda: proof(memory=False))]
     if spec.beats > 1:
-        entries.append(
-            Entry("state", f"{claim} memory of compact hardware", lambda: StateStoreProof(*sizes, memory=True))
-        )
+        entries.append(Entry("state", f"{claim} memory of compact hardware", lambda: proof(memory=True)))
     return entries

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One step of golden's arithmetic in Verilog, written from docs/arithmetic.md: sums, thresholds, projection."""
+"""One step of an LSTM's golden arithmetic in Verilog, written from docs/arithmetic.md: sums, thresholds, projection."""
 
 from crossramp.golden.network.ramps import Ramp
 from crossramp.golden.spec.specification import Specification
 
-from ..update.update_reference import MODULE, update_reference
+from ..update.update_reference import UpdateReference
 
 #: The module's name, and that of its file.
 NAME = "crossramp_step_reference"
@@ -23,6 +23,7 @@ def step_reference(spec: Specification, projection=None) -> dict[str, str]:
     projection : integer array, shape (hidden, units), or None
     """
     n, wb, ib, sb, pb = spec.adc_bits, spec.weight_bits, spec.input_bits, spec.state_bits, spec.state_pulse_bits
+    updates = [UpdateReference(spec, number) for number in range(2)]
     units, columns, wide = spec.units, spec.columns, max(spec.mac_bits + 2, ib + 1, pb + 1)
 
     def code_of(value: str, gate: str) -> str:
@@ -56,15 +57,15 @@ def step_reference(spec: Specification, projection=None) -> dict[str, str]:
         ]
     lines += [f"  wire [{units * ib - 1}:0] made;"]
     for u in range(units):
-        gates = {gate: f"codes[{(k * units + u) * n} +: {n}]" for k, gate in enumerate(spec.gate_names)}
-        before = {"c": f"c[{u * sb} +: {sb}]"}
-        state = {"next_c": f"next_c[{u * sb} +: {sb}]", "pulse": f"q[{u * pb} +: {pb}]"}
-        output = {"g": f"t[{u * n} +: {n}]", "h": f"made[{u * ib} +: {ib}]"}
+        code = {gate: f"codes[{(k * units + u) * n} +: {n}]" for k, gate in enumerate(spec.gate_names)}
+        operands = {"i_code": code["i"], "f_code": code["f"], "g_code": code["g"], "c": f"c[{u * sb} +: {sb}]"}
+        stored = {"new_c": f"next_c[{u * sb} +: {sb}]", "new_q": f"q[{u * pb} +: {pb}]"}
+        output = {"g_code": f"t[{u * n} +: {n}]", "o_code": code["o"], "new_h": f"made[{u * ib} +: {ib}]"}
         lines += [
-            f"  {MODULE} c_{u} ({_ports(gates | before | state)});",
+            f"  {updates[0].module} c_{u} ({_ports(operands | stored)});",
             f"  wire signed [{wide - 1}:0] state_{u} = {number('q', pb, u)} * {spec.state_cell};",
             f"  assign t[{u * n} +: {n}] = {code_of(f'state_{u}', 'g')};",
-            f"  {MODULE} h_{u} ({_ports(gates | before | output)});",
+            f"  {updates[1].module} h_{u} ({_ports(output)});",
         ]
     if projection is None:
         lines += ["  assign next_h = made;"]
@@ -79,7 +80,7 @@ def step_reference(spec: Specification, projection=None) -> dict[str, str]:
                 f"  assign next_h[{p * ib} +: {ib}] = sum_{p} < 0 ? -held_{p} : held_{p};",
             ]
     lines += ["endmodule", ""]
-    return {f"{MODULE}.v": update_reference(spec), f"{NAME}.v": "\n".join(lines)}
+    return {f"{update.module}.v": update.source() for update in updates} | {f"{NAME}.v": "\n".join(lines)}
 
 
 def _ports(wires: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 """One unit through its steps: its codes, its c and its h meet in the cell update, whatever the array answers."""
 
 from amaranth import Cat, Const, Module, Mux, Signal, signed
+from crossramp.golden.network.step_groups import read_strobe, stored_strobe
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.capture import SEGMENT
 from crossramp.rtl.macro.sequencer import Phase
@@ -20,17 +21,17 @@ class UnitProof(MacroProof):
 
     Claims:
 
-    - When the unit's group enters the update of c, the operands i, f and g in its lane are golden's codes of its three
-      comparators' traces in the first conversion (:func:`crossramp.golden.network.ramps.latch`), and c is what the
-      monitor showed for this unit in the step before, or 0 in the first step of an utterance.
-    - When it enters the update of h, o is the code of the first conversion, and t that of the second one.
-    - The monitor shows these codes with the group, and c and its pulse code as they are computed. Without a projection
-      h leaves as it is computed, in the order of the units, and lanes beyond the last unit are 0; with one, the
+    - When the unit's group enters an update, every operand in its lane that the update reads is golden's code of its
+      comparator's trace in the conversion that latches the bank
+      (:func:`crossramp.golden.network.ramps.latch`). The register, such as c of an LSTM, is what the monitor showed for
+      this unit when it was stored last, or 0 in the first step of an utterance.
+    - The monitor shows these codes with the group, and stored values as they are computed. Without a projection h
+      leaves as it is computed, in the order of the units, and lanes beyond the last unit are 0; with one, the
       projection gets it so.
-    - Every group enters once in each half of a step, and its results leave before the next group's operands replace
-      them. The store of c is read and written as :mod:`.state_store_proof` assumes.
+    - Every group enters every update of a step once, and its results leave before the next group's operands replace
+      them. The store of the register is read and written as :mod:`.state_store_proof` assumes.
 
-    With ``compact``, that c comes back from the memory is the claim of :mod:`.state_store_proof`.
+    With ``compact``, that the register comes back from the memory is the claim of :mod:`.state_store_proof`.
     """
 
     def properties(self, m: Module) -> None:
@@ -106,129 +107,164 @@ class UnitProof(MacroProof):
     # ---- groups in and out of the update  ---------------------------------------------------------------------------
 
     def _halves(self, m: Module) -> None:
-        """Groups that entered each half of a step, and whose results left; from the first window of the step on."""
-        spec, array, monitor, beats = self.spec, self.dut.array, self.dut.monitor, self.spec.beats
-        self.step, self.of_h = self.update["step"], Signal(name="of_h")
+        """Groups that entered each update of a step, and whose results left; from the first window of the step on."""
+        spec, cell, array, beats = self.spec, self.spec.layout, self.dut.array, self.spec.beats
+        step, self.of_second, last = self.update["step"], Signal(name="of_second_update"), len(spec.conversions) - 1
         first, other = Signal(name="first_window"), Signal(name="second_window")
         m.d.comb += [first.eq(array.integrate & ~array.state), other.eq(array.integrate & array.state)]
         with m.If(first | other):
-            m.d.sync += self.of_h.eq(other)
-        left = self.inside("projection.write") if spec.projection else self.dut.h.valid & self.dut.h.ready
-        counted = {"c": self.step & ~self.of_h, "c_left": monitor.state, "h": self.step & self.of_h, "h_left": left}
-        self.groups = {}
-        for name, strobe in counted.items():
-            groups = self.groups[name] = Signal(range(beats + 1), name=f"groups_{name}")
-            with m.If(first):
-                m.d.sync += groups.eq(0)
-            with m.Elif(strobe):
-                m.d.sync += groups.eq(groups + 1)
-            self.claim(m, implies(strobe, groups != beats), "no group enters or leaves twice")
-        c, c_left, h, h_left = self.groups.values()
-        self.claim(m, implies(monitor.state, c == c_left + 1), "c of a group leaves before the next one's operands")
-        self.claim(m, implies(counted["c"], (c == c_left) | monitor.state), "a group waits until c of another has left")
-        self.claim(m, implies(left, h == h_left + 1), "h of a group leaves before the next one's operands")
-        self.claim(m, implies(counted["h"], (h == h_left) | left), "a group waits until h of another has left")
-        with m.If(other):
-            self.claim(m, (c == beats) & (c_left == beats) & (h == 0), "every group enters the update of c once")
-        last = self.dut.h.payload.end & self.dut.h.valid & self.dut.h.ready
-        self.claim(m, implies(last, h == beats), "every group enters the update of h once")
-        self.claim(m, monitor.gates == counted["c"], "the monitor shows codes as they enter the update of c")
-        self.claim(m, monitor.output == counted["h"], "the monitor shows codes as they enter the update of h")
-        second = self.update["second"]
-        self.claim(m, implies(self.step | monitor.state | left, second == self.of_h), "the update knows its half")
-        read, write = self.inside("state.read"), self.inside("state.write")
-        self.claim(m, read == counted["c"], "the store of c is read as groups enter the update of c")
-        self.claim(m, write == monitor.state, "the store of c is written as c leaves")
-
-        update, window = self.in_phase(Phase.UPDATE), self.in_phase(Phase.INTEGRATE)
-        converts = self.in_phase(Phase.HOLD, Phase.RAMP)
-        inside = self.beat - self.occupied
-        with m.If(converts | update):
-            self.invariant(m, self.of_h == self.second, "unit: half of the step")
-        with m.If(self.second | update | converts):
-            expected_c = Mux(self.second, beats, Mux(update, self.beat, 0))
-            expected_left = Mux(self.second, beats, Mux(update, inside, 0))
-            self.invariant(m, (c == expected_c) & (c_left == expected_left), "unit: groups of c")
-            project = self.in_phase(Phase.PROJECT)
-            expected = Mux(project, beats, Mux(self.second & update, self.beat, 0))
-            gone = Mux(project, 0 if not spec.projection else beats, Mux(self.second & update, inside, 0))
-            self.invariant(m, h == expected, "unit: groups of h")
-            if spec.projection:
-                self.invariant(m, h_left == gone, "unit: groups of h that left")
+            m.d.sync += self.of_second.eq(other)
+        h_left = self.inside("projection.write") if spec.projection else self.dut.h.valid & self.dut.h.ready
+        self.enters, self.leaves, self.entered, self.left = [], [], [], []
+        for number, stores in enumerate(cell.stores):
+            named, monitor = f"update {number + 1}", self.dut.monitor
+            enters, leaves = Signal(name=f"enters_{number}"), Signal(name=f"leaves_{number}")
+            stored = [store.name for store in stores if store.name != cell.output]
+            shown = getattr(monitor, stored_strobe(number)) if stored else None
+            m.d.comb += enters.eq(step & (self.of_second == number))
+            m.d.comb += leaves.eq(h_left if number == last else shown)
+            entered, left = (Signal(range(beats + 1), name=f"{what}_{number}") for what in ("entered", "left"))
+            for groups, strobe in ((entered, enters), (left, leaves)):
+                with m.If(first):
+                    m.d.sync += groups.eq(0)
+                with m.Elif(strobe):
+                    m.d.sync += groups.eq(groups + 1)
+                self.claim(m, implies(strobe, groups != beats), f"{named}: no group enters or leaves twice")
+            self.claim(
+                m, implies(leaves, entered == left + 1), f"{named}: results leave before the next group's operands"
+            )
+            self.claim(m, implies(enters, (entered == left) | leaves), f"{named}: a group waits until another has left")
+            if number == last:
+                ends = self.dut.h.payload.end & self.dut.h.valid & self.dut.h.ready
+                self.claim(m, implies(ends, entered == beats), f"{named}: every group enters once")
             else:
-                self.invariant(m, h_left == Mux(self.second & update, inside, 0), "unit: groups of h that left")
-        self.invariant(m, implies(window & self.second & (self.count != 1), self.of_h), "unit: the second window")
+                whole = (entered == beats) & (left == beats)
+                self.claim(m, implies(other, whole), f"{named}: every group enters once")
+            if cell.updates[number]:
+                strobe = getattr(monitor, read_strobe(number))
+                self.claim(m, strobe == enters, f"{named}: the monitor shows codes as they enter")
+            if shown is not None:
+                self.claim(m, shown == leaves, f"{named}: the monitor shows values as they leave")
+            if self.twice:
+                knows = self.update["second"] == number
+                self.claim(m, implies(enters | leaves, knows), "the update knows its half")
+            self.enters, self.leaves = [*self.enters, enters], [*self.leaves, leaves]
+            self.entered, self.left = [*self.entered, entered], [*self.left, left]
+            self._counted(m, number, entered, left)
+        if cell.register:
+            reads = Cat(self.enters[number] for number in self._turns).any()
+            self.claim(m, self.inside("state.read") == reads, "the store is read as groups enter that need it")
+            stored = self.leaves[cell.update_of(cell.register)]
+            self.claim(m, self.inside("state.write") == stored, "the store is written as its values leave")
+        if self.twice:
+            window = self.in_phase(Phase.INTEGRATE)
+            with m.If(self.in_phase(Phase.HOLD, Phase.RAMP, Phase.UPDATE)):
+                self.invariant(m, self.of_second == self.second, "unit: half of the step")
+            self.invariant(m, implies(window & self.second & (self.count != 1), self.of_second), "unit: second window")
+        else:
+            self.invariant(m, ~self.of_second, "unit: there is one half")
+
+    def _counted(self, m: Module, number: int, entered: Signal, left: Signal) -> None:
+        """Invariants: the groups of an update follow from the counters of the macro."""
+        spec, beats = self.spec, self.spec.beats
+        update, project = self.in_phase(Phase.UPDATE), self.in_phase(Phase.PROJECT)
+        over = project if number == len(spec.conversions) - 1 else self.during(1)
+        now = update & self.during(number)
+        with m.If(self.in_phase(Phase.HOLD, Phase.RAMP, Phase.UPDATE) | self.second | project):
+            expected = Mux(over, beats, Mux(now, self.beat, 0))
+            gone = Mux(over, beats, Mux(now, self.beat - self.occupied, 0))
+            self.invariant(m, (entered == expected) & (left == gone), f"unit: groups of update {number + 1}")
 
     def _operands(self, m: Module) -> None:
-        """What the update is given when the unit's group enters it."""
-        spec, monitor = self.spec, self.dut.monitor
-        kept, made = Signal(signed(spec.state_bits), name="c_kept"), Signal(name="c_made")
-        utterance = Signal(name="utterance")
-        with m.If(monitor.state & (self.groups["c_left"] == self.group)):
-            m.d.sync += [kept.eq(self._in_lane(monitor.c)), made.eq(1)]
+        """What each update is given when the unit's group enters it."""
+        cell, monitor = self.spec.layout, self.dut.monitor
+        if cell.register:
+            self._register(m)
+        for number, codes in enumerate(cell.updates):
+            with m.If(self.enters[number] & (self.entered[number] == self.group)):
+                for code in codes:
+                    operand = self._in_lane(self.update[f"code_{cell.gate_of(code)}"])
+                    self.claim(m, operand == self.codes[code], f"operand {code} is the unit's code")
+                    shown = self._in_lane(getattr(monitor, code))
+                    self.claim(m, shown == self.codes[code], f"monitor_{code} is its code")
+                if cell.register_reads[number]:
+                    self._register_operand(m, number)
+                reached = [self.codes[code] == 1 + k for k, code in enumerate(codes[:2])]
+                self.cover(m, Cat(self.enters[number], *reached).all(), f"codes of update {number + 1}")
+
+    def _register(self, m: Module) -> None:
+        """The register as the monitor showed it, and the ring that holds it."""
+        spec, cell, monitor = self.spec, self.spec.layout, self.dut.monitor
+        name, number = cell.register, cell.update_of(cell.register)
+        self.kept = kept = Signal(signed(spec.state_bits), name="kept")
+        made, self.utterance = Signal(name="kept_made"), Signal(name="utterance")
+        left = self.left[number]
+        with m.If(getattr(monitor, stored_strobe(number)) & (left == self.group)):
+            m.d.sync += [kept.eq(self._in_lane(getattr(monitor, name))), made.eq(1)]
         with m.If(self.dut.h.valid & self.dut.h.ready & self.dut.h.payload.end):
-            m.d.sync += utterance.eq(~self.dut.h.payload.last)
-        self.invariant(m, utterance == ~self.first_step, "unit: the first step of an utterance")
-        shown = self.in_phase(Phase.UPDATE) & (self.groups["c_left"] > self.group)
-        self.invariant(m, implies(utterance | self.second | shown, made), "unit: c was shown")
+            m.d.sync += self.utterance.eq(~self.dut.h.payload.last)
+        self.invariant(m, self.utterance == ~self.first_step, "unit: the first step of an utterance")
+        update = self.in_phase(Phase.UPDATE)
+        shown = update & self.during(number) & (left > self.group)
+        for later in range(number + 1, len(spec.conversions)):
+            shown = shown | self.during(later)
+        shown = shown | self.in_phase(Phase.PROJECT)
+        self.invariant(m, implies(self.utterance | shown, made), "unit: the register was shown")
+        if not self._has_ring:
+            return
+        ring, width, beats = self.inside("state.ring"), spec.lanes * spec.state_bits, spec.beats
+        turned = Mux(update & self.during(*self._turns), self.beat, 0)
+        place = Signal(range(2 * beats + 1), name="ring_place")
+        m.d.comb += place.eq(Mux(turned > self.group, self.group + beats - turned, self.group - turned))
+        away = self.during(number) & self.occupied & (self.beat == self.group + 1)
+        for k in range(beats):
+            with m.If((place == k) & made & ~away):
+                held = self._in_lane(ring[k * width : (k + 1) * width])
+                self.invariant(m, held == kept.as_unsigned(), "unit: the ring holds the register")
 
-        with m.If(self.step & ~self.of_h & (self.groups["c"] == self.group)):
-            for code in "ifg":
-                self.claim(
-                    m,
-                    self._in_lane(self.update[f"code_{code}"]) == self.codes[code],
-                    f"operand {code} is the unit's code",
-                )
-                self.claim(m, self._in_lane(getattr(monitor, code)) == self.codes[code], f"monitor_{code} is its code")
-            operand = self._in_lane(self.update["register"])
-            if self._has_ring:
-                self.claim(m, operand == Mux(utterance, kept, 0)[: len(kept)], "operand c is the unit's c")
-                self.cover(m, utterance & (kept == 1), "c of the step before")
-            else:
-                shown = Mux(utterance, self._in_lane(self.inside("state.bottom")), 0)
-                self.claim(m, operand == shown[: len(kept)], "operand c is what the memory shows")
-            self.cover(m, (self.codes["i"] == 1) & (self.codes["g"] == 2), "codes of the first conversion")
-        with m.If(self.step & self.of_h & (self.groups["h"] == self.group)):
-            for operand, code in (("o", "o"), ("g", "t")):
-                self.claim(
-                    m, self._in_lane(self.update[f"code_{operand}"]) == self.codes[code], f"operand {code} is its code"
-                )
-                self.claim(m, self._in_lane(getattr(monitor, code)) == self.codes[code], f"monitor_{code} is its code")
-            self.cover(m, (self.codes["o"] == 1) & (self.codes["t"] == 2), "codes of both conversions")
+    @property
+    def _turns(self) -> list[int]:
+        """The updates in which every group of the register is read: also where it is stored, if nothing reads it."""
+        cell = self.spec.layout
+        stored = cell.update_of(cell.register)
+        return [number for number, read in enumerate(cell.register_reads) if read or number == stored]
 
+    def _register_operand(self, m: Module, number: int) -> None:
+        name, kept = self.spec.layout.register, self.kept
+        there = self.utterance if number <= self.spec.layout.update_of(name) else Const(1, 1)
+        operand = self._in_lane(self.update["register"])
         if self._has_ring:
-            ring = self.inside("state.ring")
-            width, beats = spec.lanes * spec.state_bits, spec.beats
-            turned = Mux(self.in_phase(Phase.UPDATE) & ~self.second, self.beat, 0)
-            place = Signal(range(2 * beats + 1), name="ring_place")
-            m.d.comb += place.eq(Mux(turned > self.group, self.group + beats - turned, self.group - turned))
-            away = ~self.second & self.occupied & (self.beat == self.group + 1)
-            for k in range(beats):
-                with m.If((place == k) & made & ~away):
-                    held = self._in_lane(ring[k * width : (k + 1) * width])
-                    self.invariant(m, held == kept.as_unsigned(), "unit: the ring holds c")
+            self.claim(m, operand == Mux(there, kept, 0)[: len(kept)], f"operand {name} is the unit's {name}")
+            self.cover(m, self.utterance & (kept == 1), f"{name} of the step before")
+        else:
+            shown = Mux(there, self._in_lane(self.inside("state.bottom")), 0)
+            self.claim(m, operand == shown[: len(kept)], f"operand {name} is what the memory shows")
 
     @property
     def _has_ring(self) -> bool:
         return not self.compact or self.spec.beats == 1
 
     def _results(self, m: Module) -> None:
-        """Where the results of the update go."""
-        spec, monitor, h = self.spec, self.dut.monitor, self.dut.h
-        next_c, pulses, made = (self.update[name] for name in ("new_c", "new_q", "new_h"))
-        with m.If(monitor.state):
-            self.claim(m, self._in_lane(monitor.c) == self._in_lane(next_c), "the monitor shows c as it is computed")
-            self.claim(m, self._in_lane(monitor.q) == self._in_lane(pulses), "the monitor shows c's pulse code")
-            self.claim(m, self._in_lane(self.inside("state.top")) == self._in_lane(next_c), "c is stored as computed")
+        """Where the results of each update go."""
+        spec, cell, monitor, h = self.spec, self.spec.layout, self.dut.monitor, self.dut.h
+        for number, stores in enumerate(cell.stores):
+            with m.If(self.leaves[number]):
+                for name in (store.name for store in stores if store.name != cell.output):
+                    made = self._in_lane(self.update[f"new_{name}"])
+                    shown = self._in_lane(getattr(monitor, name))
+                    self.claim(m, shown == made, f"the monitor shows {name} as it is computed")
+                    if name == cell.register:
+                        self.claim(m, self._in_lane(self.inside("state.top")) == made, f"{name} is stored as computed")
+        made, left = self.update[f"new_{cell.output}"], self.left[-1]
         if spec.projection:
             with m.If(self.inside("projection.write")):
                 kept = self._in_lane(self.inside("projection.codes"))
                 self.claim(m, kept == self._in_lane(made), "the projection gets h as it is computed")
             return
-        with m.If(h.valid & (self.groups["h_left"] == self.group)):
+        with m.If(h.valid & (left == self.group)):
             self.claim(m, self._in_lane(h.payload.codes) == self._in_lane(made), "h leaves as it is computed")
             self.cover(m, h.ready & (self._in_lane(made) == 1), "h leaves")
-        with m.If(h.valid & (self.groups["h_left"] == spec.beats - 1)):
+        with m.If(h.valid & (left == spec.beats - 1)):
             for lane in range(spec.units - (spec.beats - 1) * spec.lanes, spec.lanes):
                 self.claim(m, h.payload.codes[lane] == 0, "lanes beyond the last unit are zero")
 
@@ -238,14 +274,15 @@ class UnitProof(MacroProof):
         """Invariants: a bank holds the unit's code from its ramp until its group has left, and is empty otherwise."""
         spec, bits = self.spec, self.spec.adc_bits
         codes = [conversion.get(gate) for conversion in spec.conversions]  # of the first conversion, of the second
-        in_c, in_h = spec.layout.reads(gate)
+        latched = [number for number, code in enumerate(codes) if code]
+        reading = [number for number, reads in enumerate(spec.layout.reads(gate)) if reads]
         held = Cat(self.inside(f"capture_{gate}.codes_{k}") for k in range(0, spec.units, SEGMENT))
         update = self.in_phase(Phase.UPDATE)
         shifts = Signal(range(spec.beats + 1), name=f"shifts_{gate}")  # since the bank was full
-        shifted = update & Mux(self.second, in_h, in_c)
+        shifted = update & self.during(*reading)
         m.d.comb += shifts.eq(Mux(self.in_phase(Phase.FLUSH), self.waited, Mux(shifted, self.beat, 0)))
-        busy = self.in_phase(Phase.RAMP, Phase.UPDATE) & (~self.second if codes[1] is None else 1)
-        if in_h and codes[1] is None:  # kept from the first conversion to the second half
+        busy = self.in_phase(Phase.RAMP, Phase.UPDATE) & self.during(*latched)
+        if reading == [1] and latched == [0]:  # kept from the first conversion to the second update
             busy = busy | self.second & ~self.in_phase(Phase.PROJECT)
         for k in range(1, spec.beats):
             with m.If((self.in_phase(Phase.FLUSH) | shifted) & (shifts == k)):
@@ -255,10 +292,10 @@ class UnitProof(MacroProof):
         with m.If(~busy & ~self.in_phase(Phase.FLUSH)):
             self.invariant(m, held == 0, f"bank {gate}: empty")
         place, code = Signal(range(spec.units), name=f"place_{gate}"), Signal(bits, name=f"held_{gate}")
-        second = self.codes[codes[1]] if codes[1] else self.codes[codes[0]]
+        first, second = self.codes[codes[latched[0]]], self.codes[codes[latched[-1]]]
         m.d.comb += [
             place.eq(self.unit - shifts * spec.lanes),
-            code.eq(Mux(self.second, second, self.codes[codes[0]])),
+            code.eq(Mux(self.second, second, first)),
         ]
         with m.If(busy & (~shifted | (shifts <= self.group))):
             word = held.word_select(place, bits)
@@ -266,7 +303,7 @@ class UnitProof(MacroProof):
         if spec.latch == "first_trip":
             armed = self.inside(f"capture_{gate}.armed").bit_select(self.unit, 1)
             for number, name in enumerate(codes):
-                ramp = (self.in_phase(Phase.RAMP) | self.latching) & (self.second == number)
+                ramp = (self.in_phase(Phase.RAMP) | self.latching) & self.during(number)
                 if name is not None:
                     self.invariant(m, implies(ramp, armed == ~self.tripped[name]), f"bank {gate}: armed")
 

@@ -1,31 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cell update: equal to an independently written reference for all codes and cell states."""
 
-from amaranth import Const, Fragment, Instance, Module, Signal, signed
+from amaranth import Const, Fragment, Instance, Module, Signal, Value, signed
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.common.arith import decode
 from crossramp.rtl.macro.update import CellUpdate
+from crossramp.rtl.macro.update_lane import UpdateLane
 
 from ..engine.entry import Entry
-from ..engine.proof import Proof, signal_inside
+from ..engine.proof import Proof, ProofError, signal_inside
 from ..engine.solver import Mode
-from .update_reference import PRODUCTS, RESULTS, VALUES, product_bits, update_reference, value_bits, value_scale
-
-GATES = "ifgo"
+from .cell_equations import EQUATIONS
+from .update_reference import DIFFERENCES, PRODUCTS, RESULTS, VALUES, UpdateReference
 
 
 class UpdateProof(Proof):
-    """One lane of the cell update, in three stages that together are :data:`.update_reference.MODULE`.
+    """One lane of an update of the cell, in stages that together are :class:`.update_reference.UpdateReference`.
 
-    Environment: any codes and any cell state on every clock, ``step`` high on any clock, and ``second`` constant. c may
-    be any number of ``state_bits``.
+    Environment: any codes on every clock, ``step`` high on any clock, and ``second`` constant. The register is within
+    ±(2**(state_bits - 1) - 1) on every clock, which is claimed of what an update stores in it.
 
     Claims, for any trace:
 
-    - Each code decodes to the reference's value.
-    - The product registers hold the reference's products of the last operands that came with ``step`` high.
-    - ``next_c`` and ``pulses``, or ``h``, are the reference's results of what the product registers hold. For c these
-      may hold anything; for h a product of two values, each of magnitude below 1, which is claimed as well.
+    - Each code that the update reads decodes to the reference's value.
+    - The product registers hold the reference's products of the last operands that came with ``step`` high, and the
+      registers beside them hold these operands.
+    - Every value that the update stores is the reference's result of what these registers hold. They may hold anything
+      within the bounds of :class:`.cell_equations.Equations`, which are claimed as well.
 
     The results therefore belong to the last operands with ``step``, and stay until the next.
 
@@ -33,79 +34,100 @@ class UpdateProof(Proof):
     ----------
     spec : Specification
         Its ``lanes`` make no difference; :class:`UpdateLanesProof` is about these.
-    second : bool
-        Whether h is computed, not c.
+    update : int
+        Its number in the step.
     """
 
-    def __init__(self, spec: Specification, second: bool, **options):
+    def __init__(self, spec: Specification, update: int, **options):
         super().__init__(**options)
-        self.spec, self.second = spec.replace(lanes=1), second
+        self.spec, self.number = spec.replace(lanes=1), update
 
     def describe(self, m: Module) -> None:
-        spec = self.spec
-        self.sources["update_reference.v"] = update_reference(spec)
-        update = CellUpdate(spec)
-        m.submodules.dut = dut = Fragment.get(update, None)
-        fc, gated = signal_inside(dut, "product_0_0"), signal_inside(dut, "product_1_0")
+        spec, cell = self.spec, self.spec.layout
+        self.reference = reference = UpdateReference(spec, self.number)
+        self.sources["update_reference.v"] = reference.source()
+        self.component = update = CellUpdate(spec)
+        m.submodules.dut = self.fragment = Fragment.get(update, None)
         step = self.free(m, 1, "step")
-        codes = {gate: self.free(m, spec.adc_bits, f"{gate}_code") for gate in GATES}
-        c = self.free(m, signed(spec.state_bits), "c")
-        m.d.comb += [update.step.eq(step), update.second.eq(Const(self.second)), update.register[0].eq(c)]
-        m.d.comb += [getattr(update, f"code_{gate}")[0].eq(code) for gate, code in codes.items()]
+        m.d.comb += [update.step.eq(step), update.second.eq(Const(self.number, 1))]
+        self.codes = {gate: self.free(m, spec.adc_bits, f"{gate}_code") for gate in cell.gates}
+        m.d.comb += [getattr(update, f"code_{gate}")[0].eq(code) for gate, code in self.codes.items()]
+        operands = self._values(m)
+        if cell.register:
+            register = self.free(m, signed(spec.state_bits), "register")
+            self.assume(m, register != -(1 << (spec.state_bits - 1)))
+            m.d.comb += update.register[0].eq(register)
+            operands |= {cell.register: register} if reference.reads_register else {}
+        self._results(m, self._registers(m, step, operands))
 
-        # ---- values: the multipliers below then see the same operands as the gateware's
-        values = {gate: Signal(signed(value_bits(spec)), name=f"{gate}_value") for gate in GATES}
-        expected = {gate: Signal.like(value, name=f"expected_{gate}_value") for gate, value in values.items()}
-        m.d.comb += [values[gate].eq(decode(code, spec.bipolar(gate))) for gate, code in codes.items()]
-        m.submodules.values = Instance(
-            VALUES,
-            *(("i", gate, code) for gate, code in codes.items()),
-            *(("o", f"{gate}_value", value) for gate, value in expected.items()),
-        )
-        for gate in GATES:
+    def _stage(self, m: Module, name: str, inputs: dict[str, Value], outputs: dict[str, int]) -> dict[str, Signal]:
+        """The outputs of a stage of the reference."""
+        made = {one: Signal(signed(bits), name=f"expected_{one}") for one, bits in outputs.items()}
+        if made:
+            ports = [*(("i", one, value) for one, value in inputs.items()), *(("o", one, s) for one, s in made.items())]
+            m.submodules[name] = Instance(self.reference.stage(name), *ports)
+        return made
+
+    def _values(self, m: Module) -> dict[str, Signal]:
+        """The odd integers of the codes, as the gateware has them: the reference's multipliers then see the same."""
+        spec, gates = self.spec, self.reference.gates
+        values = {gate: Signal(signed(spec.adc_bits + 2), name=f"{gate}_value") for gate in gates}
+        m.d.comb += [values[gate].eq(decode(self.codes[gate], spec.bipolar(gate))) for gate in gates]
+        codes = {f"{gate}_code": self.codes[gate] for gate in gates}
+        expected = self._stage(m, VALUES, codes, dict.fromkeys(gates, spec.adc_bits + 2))
+        for gate in gates:
             self.claim(m, values[gate] == expected[gate], f"the value of a code of {gate} is the reference's")
+        return values
 
-        # ---- products
-        fc_bits, gated_bits = product_bits(spec)
-        products = {"fc": Signal(signed(fc_bits), name="expected_fc")}
-        products |= {name: Signal(signed(gated_bits), name=f"expected_{name}") for name in ("ig", "ot")}
-        m.submodules.products = Instance(
-            PRODUCTS,
-            *(("i", f"{gate}_value", value) for gate, value in values.items()),
-            ("i", "c", c),
-            *(("o", name, product) for name, product in products.items()),
-        )
-        kept = {name: Signal.like(product, name=f"kept_{name}") for name, product in products.items()}
-        stepped = Signal()
+    def _registers(self, m: Module, step: Value, operands: dict[str, Signal]) -> dict[str, Signal]:
+        """What the registers hold: what the reference says of the last operands that came with ``step``."""
+        reference = self.reference
+        apart = self._stage(m, DIFFERENCES, operands, reference.differences)
+        products = self._stage(m, PRODUCTS, operands | apart, reference.products)
+        held = {name: self._product(place) for place, name in enumerate(products)}
+        kept = {name: self._kept(name) for name in operands}
+        held |= {name: signal for name, signal in kept.items() if signal is not None}
+        self.stepped = Signal()
         with m.If(step):
-            m.d.sync += [stepped.eq(1), *(kept[name].eq(product) for name, product in products.items())]
-        with m.If(stepped):
-            if self.second:
-                self.claim(m, gated == kept["ot"], "the product register holds o·t")
-            else:
-                self.claim(m, fc == kept["fc"], "a product register holds f·c")
-                self.claim(m, gated == kept["ig"], "a product register holds i·g")
+            m.d.sync += self.stepped.eq(1)
+        for name, signal in held.items():
+            now = products[name] if name in products else operands[name]
+            last = Signal.like(now, name=f"last_{name}")
+            with m.If(step):
+                m.d.sync += last.eq(now)
+            with m.If(self.stepped):
+                what = " · ".join(reference.equations.products[name]) if name in products else name
+                self.claim(m, signal == last, f"a register holds {what}")
+        return held
 
-        # ---- results
-        next_c, pulse = (
-            Signal(signed(spec.state_bits), name="expected_c"),
-            Signal(signed(spec.state_pulse_bits), name="pulse"),
-        )
-        h = Signal(signed(spec.input_bits), name="expected_h")
-        m.submodules.results = Instance(
-            RESULTS,
-            *(("i", "fc", fc), ("i", "ig", gated), ("i", "ot", gated)),
-            *(("o", "next_c", next_c), ("o", "pulse", pulse), ("o", "h", h)),
-        )
-        if self.second:
-            one = value_scale(spec, "o") * value_scale(spec, "g")
-            self.claim(m, (gated < one) & (gated > -one), "o·t is within ±1")
-            self.claim(m, update.new_h[0] == h, "h is the reference's")
-            self.cover(m, stepped & (update.new_h[0] != 0), "an h that is not zero")
-        else:
-            self.claim(m, update.new_c[0] == next_c, "c is the reference's")
-            self.claim(m, update.new_q[0] == pulse, "the pulse code of c is the reference's")
-            self.cover(m, stepped & (update.new_c[0] < 0) & (update.new_q[0] < 0), "a negative c")
+    def _product(self, place: int) -> Signal:
+        """The register of the product that stands at this place of the update."""
+        spec, cell = self.spec, self.spec.layout
+        codes = {gate: Signal(spec.adc_bits) for gate in cell.gates}
+        register = Signal(signed(spec.state_bits)) if cell.register else None
+        lane = UpdateLane(Module(), spec, 0, Const(0), Const(0), codes, register)  # which multipliers there are
+        slots = [slot for (update, _), slot in lane.place.items() if update == self.number]
+        return signal_inside(self.fragment, f"product_{slots[place]}_0")
+
+    def _kept(self, name: str) -> Signal | None:
+        """The register of an operand beside the products; None if no sum needs it."""
+        try:
+            return signal_inside(self.fragment, f"kept_{name}_0")
+        except ProofError:
+            return None
+
+    def _results(self, m: Module, held: dict[str, Signal]) -> None:
+        reference = self.reference
+        inputs = {name: held[name] for name in (*reference.values, *reference.products) if name in held}
+        made = self._stage(m, RESULTS, inputs, reference.results | {"bounded": 1})
+        if reference.equations.bounds:
+            with m.If(self.stepped):
+                self.claim(m, made["bounded"] != 0, "products and means are within their bounds")
+        for name in reference.results:
+            result = getattr(self.component, name)[0]
+            self.claim(m, result == made[name], f"{name} is the reference's")
+        self.cover(m, self.stepped & (result != 0), f"{name} is not zero")
+        self.cover(m, self.stepped & (result < 0), f"{name} is negative")
 
 
 class UpdateLanesProof(Proof):
@@ -147,15 +169,12 @@ class UpdateLanesProof(Proof):
 
 
 def proofs(spec: Specification) -> list[Entry]:
-    """The proofs of the cell update at the sizes of ``spec``."""
-    found = [
-        Entry(
-            "update",
-            "c and its pulse code are those of an independent reference, for all codes and states",
-            lambda: UpdateProof(spec, second=False),
-        ),
-        Entry("update", "h is that of an independent reference, for all codes", lambda: UpdateProof(spec, second=True)),
-    ]
+    """The proofs of the cell update at the sizes of ``spec``; without a reference, only that lanes are alike."""
+    found = []
+    for update, stores in enumerate(spec.layout.stores if spec.cell in EQUATIONS else ()):
+        names = " and ".join(store.name for store in stores)
+        claim = f"{names} {'are' if len(stores) > 1 else 'is'} what an independent reference says, for all operands"
+        found.append(Entry("update", claim, lambda update=update: UpdateProof(spec, update)))
     if spec.lanes > 1:
         found.append(
             Entry(

@@ -1,66 +1,129 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cell update in Verilog, written from the words of docs/arithmetic.md: what the gateware is compared with.
+"""The cell update in Verilog, from the equations of :mod:`.cell_equations`: what the gateware is compared with.
 
 It shares nothing with the gateware. A code is decoded by arithmetic, sums have one common denominator, a quotient is
 rounded by division of its magnitude, and a result that is too large is replaced.
 """
 
-from fractions import Fraction
+import re
 
+from crossramp.golden.cell.description import FIXED, LINE, ROW
 from crossramp.golden.spec.specification import Specification
 
-#: The Verilog module of :func:`update_reference` that goes from the codes to the results; and its three stages.
-MODULE, VALUES, PRODUCTS, RESULTS = "update_reference", "update_values", "update_products", "update_results"
+from .cell_equations import Numbers, equations
+
+#: The stages of an update.
+VALUES, DIFFERENCES, PRODUCTS, RESULTS = "values", "differences", "products", "results"
 
 
-def update_reference(spec: Specification) -> str:
-    """Four modules, each for one unit and combinational; a proof may use the stages one by one.
+class UpdateReference:
+    """One update of one unit, as combinational modules: :attr:`module`, and its stages, which a proof may use alone.
 
-    :data:`VALUES`: from the codes ``i``, ``f``, ``g`` and ``o`` to the odd integers that they stand for.
-    :data:`PRODUCTS`: from these and the cell state ``c``, any number of ``state_bits``, to the exact products ``fc``,
-    ``ig`` and ``ot``; t is decoded from ``g``.
-    :data:`RESULTS`: from these to ``next_c`` and its pulse code ``pulse``, and to ``h``.
-    :data:`MODULE`: all three, from ``i``, ``f``, ``g``, ``o`` and ``c`` to ``next_c``, ``pulse`` and ``h``.
+    - ``values``: from a code ``i_code`` of each bank that it reads to the odd integer ``i`` that it stands for.
+    - ``differences``: from these and the register to the differences.
+    - ``products``: from all of them to the products.
+    - ``results``: from products, odd integers and the register to ``new_c`` and so on; and ``bounded``, which is high
+      while the bounds of the equations hold.
+
+    Parameters
+    ----------
+    spec : Specification
+    update : int
+        Its number in the step.
+
+    Attributes
+    ----------
+    equations : Equations
+    gates : tuple of str
+        The banks whose codes it reads.
+    reads_register : bool
+    codes, values, differences, products, results : dict of int
+        Names and bits: of the codes, of their odd integers and the register if it is read, and of what follows.
     """
-    bits, codes = spec.state_bits, spec.adc_bits
-    numerator, denominator = _state_gain(spec)
-    scale = {gate: value_scale(spec, gate) for gate in "ifgo"}
-    unit = 1 << spec.state_frac_bits
-    fc_bits, ig_bits = product_bits(spec)
-    # Wide enough for every dividend below, twice it and its divisor, and a sign.
-    largest = (
-        (scale["i"] * scale["g"] << fc_bits) + (scale["f"] * unit << ig_bits),
-        numerator << bits,
-        spec.input_max << ig_bits,
-        denominator,
-        scale["f"] * scale["i"] * scale["g"],
-    )
-    wide = f"signed [{max(largest).bit_length() + 2}:0]"
-    constant = f"{max(largest).bit_length() + 3}'sd"
-    code, value, state = f"[{codes - 1}:0]", f"signed [{codes + 1}:0]", f"signed [{bits - 1}:0]"
-    fc, ig = f"signed [{fc_bits - 1}:0]", f"signed [{ig_bits - 1}:0]"
-    results = (
-        f"output {state} next_c, output signed [{spec.state_pulse_bits - 1}:0] pulse, "
-        f"output signed [{spec.input_bits - 1}:0] h"
-    )
-    decoded = "\n".join(
-        f"  assign {gate}_value = 2 * $signed({{2'b0, {gate}}}) + 1{f' - {1 << codes}' if spec.bipolar(gate) else ''};"
-        for gate in "ifgo"
-    )
-    return f"""\
-module {VALUES} (input {code} i, f, g, o, output {value} i_value, f_value, g_value, o_value);
-{decoded}
-endmodule
 
-module {PRODUCTS} (
-  input {value} i_value, f_value, g_value, o_value, input {state} c, output {fc} fc, output {ig} ig, ot
-);
-  assign fc = f_value * c;
-  assign ig = i_value * g_value;
-  assign ot = o_value * g_value;
-endmodule
+    def __init__(self, spec: Specification, update: int):
+        self.spec, self.update = spec, update
+        self.equations = found = equations(spec)[update]
+        numbers, register = Numbers(spec), spec.layout.register
+        expressions = [*found.results.values(), *(text for text, _ in found.differences.values())]
+        read = set(re.findall(r"[a-z]\w*", " ".join(expressions)))
+        read.update(factor for pair in found.products.values() for factor in pair)
+        self.gates = tuple(gate for gate in spec.gate_names if gate in read)
+        self.reads_register = register in read
+        self.codes = {f"{gate}_code": spec.adc_bits for gate in self.gates}
+        self.values = dict.fromkeys(self.gates, spec.adc_bits + 2)
+        if self.reads_register:
+            self.values[register] = spec.state_bits
+        self.differences = {name: most.bit_length() + 1 for name, (_, most) in found.differences.items()}
+        bits = self.values | self.differences
+        self.products = {name: bits[left] + bits[right] for name, (left, right) in found.products.items()}
+        most = {FIXED: numbers.most, ROW: numbers.row, LINE: numbers.line}
+        form = spec.layout.values
+        self.results = {f"new_{name}": most[form[name]].bit_length() + 1 for name in found.results}
+        # Bits of every sum and dividend, twice that, and a sign.
+        line = spec.weight_bits + spec.input_bits if spec.layout.line_value else 0
+        largest = max({**bits, **self.products}.values())
+        self._wide = largest + 2 * (spec.adc_bits + 2) + (spec.state_frac_bits or 0) + spec.input_bits + line + 12
 
-module {RESULTS} (input {fc} fc, input {ig} ig, ot, {results});
+    @property
+    def module(self) -> str:
+        """The name of the module of the whole update: from codes and the register to the results."""
+        return f"update_reference_{self.update}"
+
+    def stage(self, name: str) -> str:
+        """The name of the module of a stage."""
+        return f"{self.module}_{name}"
+
+    def source(self) -> str:
+        """The text of all modules."""
+        spec, found = self.spec, self.equations
+        odd = {
+            gate: f"2 * $signed({{2'b0, {gate}_code}}) + 1{f' - {1 << spec.adc_bits}' if _bipolar(spec, gate) else ''}"
+            for gate in self.gates
+        }
+        apart = {name: self._sized(text) for name, (text, _) in found.differences.items()}
+        made = {name: " * ".join(pair) for name, pair in found.products.items()}
+        results = {f"new_{name}": self._sized(text) for name, text in found.results.items()}
+        limits = [self._sized(f"({text}) <= {most} && ({text}) >= -{most}") for text, most in found.bounds.items()]
+        results["bounded"] = " && ".join(limits) or "1'b1"
+        values, states = {gate: self.values[gate] for gate in self.gates}, self._register
+        stages = (
+            _module(self.stage(VALUES), self.codes, values, odd),
+            _module(self.stage(DIFFERENCES), self.values, self.differences, apart),
+            _module(self.stage(PRODUCTS), self.values | self.differences, self.products, made),
+            _module(
+                self.stage(RESULTS),
+                self.values | self.products,
+                self.results | {"bounded": 1},
+                results,
+                self._functions,
+            ),
+        )
+        inner = values | self.differences | self.products | {"bounded": 1}
+        body = [f"  wire signed [{bits - 1}:0] {name};" for name, bits in inner.items()]
+        for name, ports in (
+            (VALUES, [*self.codes, *values]),
+            (DIFFERENCES, [*self.values, *self.differences] if self.differences else []),
+            (PRODUCTS, [*self.values, *self.differences, *self.products] if self.products else []),
+            (RESULTS, [*self.values, *self.products, *self.results, "bounded"]),
+        ):
+            if ports:
+                body.append(f"  {self.stage(name)} {name} ({', '.join(f'.{port}({port})' for port in ports)});")
+        whole = _module(self.module, self.codes | states, self.results, {}, "\n".join(body))
+        return "\n".join([*stages, whole])
+
+    @property
+    def _register(self) -> dict[str, int]:
+        return {name: bits for name, bits in self.values.items() if name not in self.gates}
+
+    def _sized(self, expression: str) -> str:
+        """An expression whose decimal numbers all have a width."""
+        return re.sub(r"\b(\d+)\b", rf"{self._wide}'sd\1", expression)
+
+    @property
+    def _functions(self) -> str:
+        wide = f"signed [{self._wide - 1}:0]"
+        return f"""\
   // The quotient to nearest, halves away from zero.
   function {wide} nearest(input {wide} dividend, divisor);
     reg {wide} magnitude;
@@ -74,52 +137,21 @@ module {RESULTS} (input {fc} fc, input {ig} ig, ot, {results});
   function {wide} within(input {wide} value, limit);
     within = value > limit ? limit : value < -limit ? -limit : value;
   endfunction
-
-  // f * c = fc / {scale["f"]}, and i * g = ig / {scale["i"] * scale["g"]}; c counts steps of 1 / {unit}.
-  wire {wide} sum = {constant}{scale["i"] * scale["g"]} * fc + {constant}{scale["f"] * unit} * ig;
-  wire {wide} c = within(nearest(sum, {constant}{scale["f"] * scale["i"] * scale["g"]}), {constant}{spec.state_max});
-  wire {wide} c_pulse = nearest({constant}{numerator} * c, {constant}{denominator});
-  assign next_c = c;
-  assign pulse = within(c_pulse, {constant}{spec.state_pulse_max});
-  assign h = nearest({constant}{spec.input_max} * ot, {constant}{scale["o"] * scale["g"]});
-endmodule
-
-module {MODULE} (input {code} i, f, g, o, input {state} c, {results});
-  wire {value} i_value, f_value, g_value, o_value;
-  wire {fc} fc;
-  wire {ig} ig, ot;
-  {VALUES} values (
-    .i(i), .f(f), .g(g), .o(o), .i_value(i_value), .f_value(f_value), .g_value(g_value), .o_value(o_value)
-  );
-  {PRODUCTS} products (
-    .i_value(i_value), .f_value(f_value), .g_value(g_value), .o_value(o_value), .c(c), .fc(fc), .ig(ig), .ot(ot)
-  );
-  {RESULTS} results (.fc(fc), .ig(ig), .ot(ot), .next_c(next_c), .pulse(pulse), .h(h));
-endmodule
 """
 
 
-def value_scale(spec: Specification, gate: str) -> int:
-    """What a code's odd integer is divided by: 2**(n + 1) if the gate's range is [0, 1], 2**n if it is [-1, 1]."""
-    return 1 << (spec.adc_bits + (0 if spec.bipolar(gate) else 1))
+def _bipolar(spec: Specification, gate: str) -> bool:
+    """Whether a gate's codes are of [-1, 1], or a wider range around 0; otherwise of [0, 1]."""
+    return spec.activation(gate).low < 0
 
 
-def value_bits(spec: Specification) -> int:
-    """Bits of a code's odd integer, signed."""
-    return spec.adc_bits + 2
-
-
-def product_bits(spec: Specification) -> tuple[int, int]:
-    """Bits of f·c, and of i·g and o·t, signed."""
-    return value_bits(spec) + spec.state_bits, 2 * value_bits(spec)
-
-
-def _state_gain(spec: Specification) -> tuple[int, int]:
-    """c's pulse code is c times this fraction: 1 / (2**state_frac_bits · state_cell · scale_g), to eight bits."""
-    step = Fraction(spec.gate("g").weight_range) / (spec.weight_max * spec.input_max)
-    gain = 1 / (spec.state_cell * step * 2**spec.state_frac_bits)
-    denominator = 1
-    while gain * denominator < 128:
-        denominator *= 2
-    doubled = 2 * gain * denominator
-    return (doubled.numerator + doubled.denominator) // (2 * doubled.denominator), denominator
+def _module(name: str, inputs: dict[str, int], outputs: dict[str, int], assigned: dict[str, str], body="") -> str:
+    """A combinational module whose ports are signed, but for codes."""
+    if not outputs:
+        return ""
+    ports = [
+        f"  input{'' if one.endswith('_code') else ' signed'} [{bits - 1}:0] {one}" for one, bits in inputs.items()
+    ]
+    ports += [f"  output signed [{bits - 1}:0] {one}" for one, bits in outputs.items()]
+    lines = [f"module {name} (", ",\n".join(ports), ");", *([body] if body else [])]
+    return "\n".join([*lines, *(f"  assign {one} = {text};" for one, text in assigned.items()), "endmodule", ""])
