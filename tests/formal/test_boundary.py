@@ -221,7 +221,7 @@ BETWEEN = "Mux(following_second, following == Phase.START, following == Phase.UP
 #: Of what other cells have: banks that hold, rows of an inner value, pulses that are shorter than their window.
 FAULTS_OF_CELLS = [
     ("gru", SEQUENCER, BETWEEN, "following == Phase.UPDATE", "held_reset"),
-    ("gru", SEQUENCER, BETWEEN, "following == Phase.START", "held_reset"),
+    ("gru", SEQUENCER, BETWEEN, "following == Phase.START", "no_phase"),
     ("gru", SEQUENCER, "self.reset[1].eq(~(converting | between))", "self.reset[1].eq(0)", "no_phase"),
     ("gru", SEQUENCER, "self.reset[1].eq(~(converting | between))", "self.reset[1].eq(1)", "reset_in_conversion"),
     ("gru", MACRO, DRIVE, "drive = sequencer.drive", "row_not_driven"),

@@ -114,7 +114,7 @@ ALSO_FIRST = 'self._during(sequencer, [0, 1] if group == "k" else numbers)'
 FAULTS_OF_CELLS = [
     ("lstm_peephole", MACRO, "drive = drive & ~sequencer.first_step", ONLY_A, "a: the"),
     ("gru", MACRO, "self._during(sequencer, numbers)", ALSO_FIRST, "k: the"),
-    ("gru", MACRO, "[bank.shift.eq(leaving & stored), ", "[bank.shift.eq(leaving), ", "k: the"),
+    ("gru", MACRO, "[bank.shift.eq(leaving & stored), ", "[bank.shift.eq(leaving & ~stored), ", "k: the"),
     ("lstm_peephole", MACRO, "drive = drive & self._within(sequencer, bank.bits)", "drive = drive", ": the"),
     (
         "lstm_peephole",

@@ -100,7 +100,7 @@ FAULTS_OF_CELLS = [
     ("gru", MACRO, "if read or k == stored]", "if k == stored]", "store is read"),
     ("gru", MACRO, "Mux(before, 0, ring.bottom.as_value())", "ring.bottom.as_value()", "operand s"),
     ("gru", MACRO, "(False, True): latch & sequencer.second", "(False, True): latch", "operand n"),
-    ("lstm_peephole", MACRO, "(entering & used)", "entering", "operand"),
+    ("gru", MACRO, "(entering & used)", "entering", "operand z"),
     ("rnn_tanh", MACRO, "comparators[spec.bank(gate)]", "comparators[spec.bank(gate)][::-1]", "operand a"),
 ]
 

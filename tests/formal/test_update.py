@@ -136,7 +136,7 @@ FAULTS_OF_CELLS = [
     ("gru", EXACT, "left.at(finer) - right.at(finer)", "left.at(finer) - right.value", 1, "holds z · apart"),
     ("gru", EXACT, "left.at(finer) - right.at(finer)", "left.at(finer) + right.at(finer)", 1, "holds z · apart"),
     ("gru", LANE, "fresh[name] if name in fresh else self._keep(name)", "self._keep(name)", 1, "new_h is"),
-    ("gru_reset_after", LANE, "exact * rule.multiplier", "exact * (rule.multiplier + 1)", 0, "new_q is"),
+    ("gru_reset_after", LANE, "exact * rule.multiplier", "exact * (rule.multiplier + 16)", 0, "new_q is"),
     ("lstm_coupled", LANE, "sync += kept.eq(operand.value)", "comb += kept.eq(operand.value)", 0, "holds c"),
     ("rnn_tanh", LANE, "(exact << (self.spec.input_bits - 1)) - exact", "exact << self.spec.input_bits", 0, "new_h"),
 ]
