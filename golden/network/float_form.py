@@ -200,12 +200,13 @@ def torch_rectangle(spec: Specification, weight_ih, weight_hh, bias_ih=None, bia
         raise InvalidValue(f"torch.nn has no layer for the cell {spec.cell}; it has: {', '.join(TORCH_GATES)}")
     parts: dict[tuple[str, str], np.ndarray] = {}
     for group, weight, bias, side in ((INPUT, weight_ih, bias_ih, 0), (spec.layout.output, weight_hh, bias_hh, 1)):
-        for number, banks in enumerate(gates):
-            own = slice(number * spec.units, number * spec.units + spec.units)
-            parts[group, banks[side]] = np.asarray(weight, float)[own]
+        weights = np.split(np.asarray(weight, float), len(gates))
+        biases = [0.0] * len(gates) if bias is None else np.split(np.asarray(bias, float), len(gates))
+        for banks, own, own_bias in zip(gates, weights, biases, strict=True):
+            parts[group, banks[side]] = own
             if bias is not None:
                 place = (BIAS, banks[side])
-                parts[place] = parts.get(place, 0) + np.asarray(bias, float)[own]
+                parts[place] = parts.get(place, 0) + own_bias
     return rectangle(spec, parts)
 
 

@@ -249,7 +249,8 @@ class _LineProducts:
         pulses = data.ArrayLayout(signed(spec.state_pulse_bits), lanes)
         self.words = len(spec.layout.lines) * groups
         m.submodules.line_codes = memory = Memory(shape=pulses, depth=self.words, init=[], attrs=UNCHECKED)
-        self.write, self.read = memory.write_port(), memory.read_port()
+        self.write = memory.write_port()
+        self.read = memory.read_port()
         self.line_word = Signal(range(self.words))  # that is measured
         self.unit = Signal(range(spec.units))
         self.inner = Signal(range(groups))  # the group's number in its bank

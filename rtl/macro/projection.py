@@ -116,7 +116,8 @@ class Projection(wiring.Component):
             kept_read.en.eq(go),
         ]
         if self.programmable:
-            program, program_write = self.program, weights.write_port()
+            program = self.program
+            program_write = weights.write_port()
             with m.If(~self.run):
                 m.d.comb += [weight_read.addr.eq(program.address), weight_read.en.eq(1)]
             m.d.comb += [

@@ -29,6 +29,7 @@ from tests.support.link_fuzz import Conversation
 SPEC = SPECS["odd"].replace(max_steps=3)
 #: A bit takes 4 clocks, the fewest that a receiver can do with: the line is not what is tested here.
 BUILD = Build("edges", SPEC, 2, 12_000_000, 3_000_000)
+SPACES = [space for space in Space if BUILD.words(space)]
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_lengths(talk):
     for command, length in ((Command.STATUS, 0), (Command.RESET, 1), (Command.STEP, 6 + SPEC.inputs)):
         for wrong in {max(length - 1, 0), length + 1, length + 8} - {length}:
             assert ask(talk, command, bytes(wrong)) == Status.LENGTH
-    for space in WRITABLE:
+    for space in (space for space in SPACES if space in WRITABLE):
         size = BUILD.word_bytes(space)
         for wrong in {0, 3, 4, 4 + size + 1, 4 + 2 * size - 1}:
             if wrong < 4 + size or (wrong - 4) % size:
@@ -75,7 +76,15 @@ def test_lengths(talk):
         assert ask(talk, Command.WRITE + space, bytes(4 + size)) == Status.OK
 
 
-@pytest.mark.parametrize("space", Space)
+@pytest.mark.parametrize("space", sorted(set(Space) - set(SPACES)))
+def test_spaces_that_the_board_lacks_are_unknown(talk, space):
+    """Those of line weights and of a projection, which this specification has no use for."""
+    assert BUILD.words(space) == 0
+    assert ask(talk, Command.READ + space, read_payload(0, 1)) == Status.UNKNOWN
+    assert ask(talk, Command.WRITE + space, write_payload(0, bytes(4))) == Status.UNKNOWN
+
+
+@pytest.mark.parametrize("space", SPACES)
 def test_reads_up_to_the_end(talk, space):
     words, size = BUILD.words(space), BUILD.word_bytes(space)
     read = Command.READ + space
@@ -99,7 +108,7 @@ def test_what_is_only_read(talk, space):
     assert ask(talk, Command.WRITE + space, write_payload(0, bytes(BUILD.word_bytes(space)))) == Status.UNKNOWN
 
 
-@pytest.mark.parametrize("space", WRITABLE)
+@pytest.mark.parametrize("space", [space for space in SPACES if space in WRITABLE])
 def test_writes_all_or_nothing(talk, space, rng):
     """The greatest and the least number, one beyond each, first and last of several words; then what is there."""
     words, size = BUILD.words(space), BUILD.word_bytes(space)

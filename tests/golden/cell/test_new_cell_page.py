@@ -27,7 +27,7 @@ def page(monkeypatch) -> dict:
     cell = check(names["LIGHT_GRU"])
     monkeypatch.setitem(library.CELLS, cell.name, cell)
     yield names
-    step_groups._groups.cache_clear()
+    step_groups.groups_of.cache_clear()
 
 
 def spec_of(page, **changes) -> Specification:

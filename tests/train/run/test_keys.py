@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 import torch
+from crossramp.golden.cell.library import CELLS
 from crossramp.golden.inputs.features import FeatureSettings
 from crossramp.train.data import datasets
 from crossramp.train.data.datasets import cache_file, load_corpus
@@ -29,6 +30,8 @@ def another(settings, name: str):
     fitted = {key: getattr(FeatureSettings(), key)[:1] for key in _FITTED if isinstance(settings, FeatureSettings)}
     if isinstance(value, tuple):
         changes = [(*value[:-1], value[-1] * 1.01 + 0.01)]
+    elif isinstance(value, str):  # the cell
+        changes = [cell for cell in CELLS if cell != value]
     elif isinstance(value, int):
         changes = [value + 1, value - 1]
     else:
