@@ -33,10 +33,6 @@ def test_boards_of_a_shipped_model():
     all_hold(proofs(load_model("kws").spec))
 
 
-def test_a_model_that_no_board_serves_has_no_proofs():
-    assert proofs(load_model("text").spec) == []
-
-
 @pytest.mark.slow
 def test_drawn_sizes(rng):
     for _ in range(2):

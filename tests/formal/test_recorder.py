@@ -17,10 +17,6 @@ def test_boards_of_a_shipped_model():
     all_hold(proofs(load_model("kws").spec))
 
 
-def test_a_model_that_no_board_serves_has_no_proofs():
-    assert proofs(load_model("text").spec) == []
-
-
 def test_small_size():
     holds(RecorderProof(3, 3), Mode.PROVE, 2)
 

@@ -11,7 +11,7 @@ from crossramp.sim.formal.link.results_proof import ResultsProof
 from crossramp.sim.formal.link.spaces_proof import SpacesProof
 
 from tests.support.planted import planted
-from tests.support.proving import all_hold, few, holds, is_violated
+from tests.support.proving import few, holds, is_violated
 
 from .test_boundary import sized
 
@@ -26,8 +26,8 @@ def build(spec: Specification, columns_per_clock: int = 2) -> Build:
 
 
 @pytest.mark.parametrize("proofs", [results_proof.proofs, spaces_proof.proofs])
-def test_boards_of_a_shipped_model(proofs):
-    all_hold(proofs(load_model("kws").spec))
+def test_boards_that_answer_every_step_are_left_out(proofs):
+    assert proofs(load_model("text").spec) == []
 
 
 @pytest.mark.parametrize("proofs", [results_proof.proofs, spaces_proof.proofs])

@@ -16,10 +16,6 @@ def test_boards_of_a_shipped_model():
     all_hold(proofs(load_model("kws").spec))
 
 
-def test_a_model_that_no_board_serves_has_no_proofs():
-    assert proofs(load_model("text").spec) == []
-
-
 @pytest.mark.slow
 def test_drawn_bit_lengths(rng):
     for clocks in (4, 5, 6, 7, int(rng.integers(8, 300))):

@@ -2,16 +2,16 @@
 """What the host link of a specification is built for in proofs: as a board states it."""
 
 from crossramp.golden.link.board_memory import Build
-from crossramp.golden.spec.gates import SpecificationError
 from crossramp.golden.spec.specification import Specification
 
 
-def link_build(spec: Specification, columns_per_clock: int = 1, clock: int = 12_000_000) -> Build | None:
-    """The build of a board with the iCEBreaker's clock and emulator, and the ``lanes`` of ``spec``.
+def link_build(spec: Specification, columns_per_clock: int = 1, clock: int = 12_000_000) -> Build:
+    """The build of a board with the iCEBreaker's clock and emulator, and the ``lanes`` of ``spec``."""
+    return Build("proof", spec, min(columns_per_clock, spec.units), clock)
 
-    None for a specification that no board serves: one with a projection, or whose readout is ``"step"``.
+
+def answers_once(spec: Specification) -> bool:
+    """Whether a board has the results and the spaces that are proven: one answer an utterance, no weights beside those
+    of macro and head.
     """
-    try:
-        return Build("proof", spec, min(columns_per_clock, spec.units), clock)
-    except SpecificationError:
-        return None
+    return spec.readout != "step" and not spec.projection and not spec.trained_lines

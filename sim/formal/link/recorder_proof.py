@@ -8,7 +8,6 @@ from crossramp.rtl.emulation.recorder import PulseRecorder
 from ..engine.entry import Entry
 from ..engine.inspection import memory_word, named
 from ..engine.proof import Proof, implies, signal_inside
-from .link_build import link_build
 
 
 class RecorderProof(Proof):
@@ -113,17 +112,19 @@ class RecorderProof(Proof):
 
 
 def proofs(spec: Specification) -> list[Entry]:
-    """The proofs of the recorders of a board for ``spec``, of rows and of state cells; none if no board serves it."""
-    if link_build(spec) is None:
-        return []
+    """The proofs of the recorders of a board for ``spec``, of rows and of state cells, as far as it has them.
+
+    Recorders of rows whose window is longer than their pulses stop earlier, and are left out.
+    """
+    plain = all(spec.windows[k] == spec.input_max for k in range(len(spec.windows)) if spec.layout.drives_rows(k))
+    recorders = [("row", (spec.rows, spec.input_bits))] if plain else []
+    if spec.state_lines:
+        recorders.append(("state cell", (spec.state_lines, spec.state_pulse_bits)))
     return [
         Entry(
             "recorder",
             f"the length of every {what}'s pulse is what was recorded of it, line after line",
             lambda sizes=sizes: RecorderProof(*sizes),
         )
-        for what, sizes in (
-            ("row", (spec.rows, spec.input_bits)),
-            ("state cell", (spec.units, spec.state_pulse_bits)),
-        )
+        for what, sizes in recorders
     ]

@@ -8,7 +8,7 @@ from crossramp.rtl.link.results import Results
 from ..engine.entry import Entry
 from ..engine.inspection import memory_word, named
 from ..engine.proof import Proof
-from .link_build import link_build
+from .link_build import answers_once
 
 
 class ResultsProof(Proof):
@@ -129,8 +129,8 @@ class ResultsProof(Proof):
 
 
 def proofs(spec: Specification) -> list[Entry]:
-    """The proof of the results of a board for ``spec``; none if no board serves it."""
-    if link_build(spec) is None:
+    """The proof of the results of a board for ``spec``; empty where :func:`.link_build.answers_once` is not met."""
+    if not answers_once(spec):
         return []
     claim = "every word of h, logit and answer is kept until the next for its place; progress is counted"
     return [Entry("results", claim, lambda: ResultsProof(spec))]

@@ -11,7 +11,7 @@ from crossramp.rtl.link.spaces import Spaces
 from ..engine.entry import Entry
 from ..engine.inspection import memory_word, named
 from ..engine.proof import Proof
-from .link_build import link_build
+from .link_build import answers_once, link_build
 
 #: The member that leads to the memory of a space; the others are kept by the design itself.
 MEMORIES = {
@@ -136,9 +136,9 @@ class SpacesProof(Proof):
 
 
 def proofs(spec: Specification) -> list[Entry]:
-    """The proof of the spaces of a board for ``spec``; none if no board serves it."""
-    build = link_build(spec)
-    if build is None:
+    """The proof of the spaces of a board for ``spec``; empty where :func:`.link_build.answers_once` is not met."""
+    if not answers_once(spec):
         return []
+    build = link_build(spec)
     claim = "every word is read and written at its address in its space, and nowhere else; numbers out of range"
     return [Entry("spaces", claim, lambda: SpacesProof(build))]
