@@ -54,7 +54,13 @@ def parse(text: str) -> Expression:
     """
     try:
         return _converted(ast.parse(text, mode="eval").body)
-    except (SyntaxError, _NotAllowed):
+    except (
+        SyntaxError,
+        ValueError,
+        RecursionError,
+        MemoryError,
+        _NotAllowed,
+    ):  # of a text that is no expression at all
         raise InvalidValue(f"{text!r} is not an expression of names, whole numbers, +, - and *") from None
 
 

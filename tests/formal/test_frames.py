@@ -50,7 +50,7 @@ def test_covers_are_reached():
 
 
 def line(body: bytes) -> bytes:
-    """A body on the line, with its CRC, whatever its header says."""
+    """A body on the line, with its CRC; its header may say anything."""
     whole = body + zlib.crc32(body).to_bytes(4, "little")
     return b"\xc0" + whole.replace(b"\xdb", b"\xdb\xdd").replace(b"\xc0", b"\xdb\xdc") + b"\xc0"
 
