@@ -122,3 +122,4 @@ CELLS = {
     cell.name: check(cell)
     for cell in (LSTM, LSTM_PEEPHOLE, LSTM_COUPLED, GRU, GRU_RESET_AFTER, RNN_TANH, RNN_RELU, DENSE)
 }
+"""Every cell by its name."""

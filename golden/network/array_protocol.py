@@ -23,7 +23,7 @@ from .weights import Weights, checked_array
 class Window(NamedTuple):
     """The pulses of one integrate window: clocks that each line of the boundary is driven, signed.
 
-    Attributes
+    Parameters
     ----------
     rows : int64 array, shape (batch, rows), or None
         Pulse codes of the rows; None if the conversion drives none.

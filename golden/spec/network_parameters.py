@@ -20,7 +20,7 @@ class NetworkParameters:
     bias_rows : int
         Rows driven at full scale in every step, 0 to 64.
     cell : str
-        A name of :data:`.library.CELLS`: ``"lstm"``, ``"gru"``, ``"rnn_tanh"``, ...
+        A name of :data:`crossramp.golden.cell.library.CELLS`: ``"lstm"``, ``"gru"``, ``"rnn_tanh"``, ...
     projection : int
         P, the codes that h is projected to by a digital unit (Sak, Senior and Beaufays, Interspeech 2014) before it is
         fed back, streamed out and seen by the head, 1 to ``units``; 0: none.

@@ -24,7 +24,7 @@ MOST_BITS = 62
 class StoreRule(NamedTuple):
     """An exact value of ``fine_shift`` bits behind the point becomes sat(round(value · multiplier / 2**shift)).
 
-    Attributes
+    Parameters
     ----------
     multiplier, shift : int
     limit : int

@@ -39,7 +39,7 @@ _OPEN_GATE = 1.0  # the bias at which a gate that keeps the register starts
 class MacroWeights(NamedTuple):
     """Real weights, where the macro has them.
 
-    Attributes
+    Parameters
     ----------
     rows : float tensor, shape (rows without bias rows, columns)
         Zero where the cell has no memristors.
