@@ -80,7 +80,7 @@ def _values(cell: Cell):
 
 
 def _banks(cell: Cell):
-    rows = {INPUT, "1", *(name for name, form in cell.values.items() if form == ROW)}
+    rows = {INPUT, BIAS, *(name for name, form in cell.values.items() if form == ROW)}
     for name, bank in cell.banks.items():
         if not re.fullmatch("[a-z]", name):
             _refuse(cell, f"bank {name!r} has not a name of one lower-case letter, as columns (g3) need")

@@ -143,8 +143,9 @@ class Cell:
         A conversion, the stores of its update, and perhaps a second conversion with its update.
     output : str
         The row value that leaves: the last update stores it.
-    integer_bits : int
-        Bits of the fixed value before its point, sign included, if a specification does not say.
+    bounded : bool
+        Whether the fixed value stays within ±1, as a blend of values within ±1 does: its default format then has no
+        bits before the point but the sign.
 
     Raises
     ------
@@ -157,7 +158,7 @@ class Cell:
     values: dict[str, str]
     program: tuple[Conversion | Store, ...]
     output: str = "h"
-    integer_bits: int = 4
+    bounded: bool = False
 
     # ---- conversions and updates ------------------------------------------------------------------------------------
 

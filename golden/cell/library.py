@@ -62,7 +62,7 @@ LSTM_COUPLED = Cell(
         Conversion("q", "g>t"),
         Store("h", "o*t"),
     ),
-    integer_bits=1,  # c lies between its last value and g, so it stays within ±1
+    bounded=True,  # c lies between its last value and g, so it stays within ±1
 )
 
 #: The reset gate acts before the matrix product (Cho et al., arXiv:1406.1078).
@@ -77,7 +77,7 @@ GRU = Cell(
         Store("s", "n + z*(s - n)"),
         Store("h", "s"),
     ),
-    integer_bits=1,  # s lies between its last value and n
+    bounded=True,  # s lies between its last value and n
 )
 
 #: The reset gate acts after the matrix product, on U·h + b: PyTorch's GRU, and Keras's with ``reset_after``.
@@ -97,7 +97,7 @@ GRU_RESET_AFTER = Cell(
         Store("s", "n + z*(s - n)"),
         Store("h", "s"),
     ),
-    integer_bits=1,
+    bounded=True,
 )
 
 #: Elman's network: one conversion a step.

@@ -223,7 +223,7 @@ def _value(expression: Expression, values: Mapping[str, np.ndarray]) -> np.ndarr
 
 
 def _shaped(name: str, values, shape: tuple[int, ...] | None) -> np.ndarray | None:
-    """``values`` as float64; InvalidValue for another shape, or for values where there are none."""
+    """``values`` as float64; InvalidValue for another shape, or for values that the cell lacks."""
     if (values is None) != (shape is None):
         raise InvalidValue(f"{name} are missing" if values is None else f"{name} are given, but the cell has none")
     if values is None:

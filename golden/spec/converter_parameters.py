@@ -68,7 +68,7 @@ class ConverterParameters:
     @property
     def _state_bits_there(self) -> int:
         """Bits of the state, or the most that they may become."""
-        return self.state_bits or (_STATE_BITS if self.layout.integer_bits != 1 else _STATE_BITS_MOST)
+        return self.state_bits or (_STATE_BITS if not self.layout.bounded else _STATE_BITS_MOST)
 
     def _settle_state(self) -> None:
         """Choose the format of the cell state where it was left out."""
@@ -77,7 +77,7 @@ class ConverterParameters:
             self._refuse(names, "keeps no state")
             return
         bits, fraction = self.state_bits, self.state_frac_bits
-        if self.layout.integer_bits == 1:
+        if self.layout.bounded:
             fraction = (bits - 1 if bits else self.adc_bits + 3) if fraction is None else fraction
             bits = max(fraction + 1, 3) if bits is None else bits
         else:
@@ -129,7 +129,7 @@ class ConverterParameters:
 
     @property
     def state_pulse_max(self) -> int:
-        """Largest pulse code of the lines; 0 where there are none."""
+        """Largest pulse code of the lines; 0 in cells without lines."""
         return (1 << (self.state_pulse_bits - 1)) - 1 if self.state_pulse_bits else 0
 
     @property

@@ -36,7 +36,7 @@ def topmost_argument(activation: Activation, bits: int) -> float:
 
 def _natural_limit(spec) -> float:
     """The real value that what drives the lines cannot exceed, unless it is a state that may grow."""
-    if spec.layout.line_value_is_state and spec.layout.integer_bits != 1:
+    if spec.layout.line_value_is_state and not spec.layout.bounded:
         return math.inf
     exact = line_interval(spec)
     return 1.0 if spec.layout.line_value_is_state else float(exact.span * exact.magnitude / 2**exact.shift)

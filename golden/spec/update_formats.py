@@ -22,7 +22,7 @@ MOST_BITS = 62
 
 
 class StoreRule(NamedTuple):
-    """An exact value of ``fine_shift`` bits behind the point becomes sat(round(value · multiplier / 2**shift)).
+    """The integer of an exact value becomes sat(round(value · multiplier / 2**shift)).
 
     Parameters
     ----------

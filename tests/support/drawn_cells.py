@@ -76,7 +76,7 @@ class _Draw:
             {name: Bank(gates[name], " ".join(banks[name])) for name in banks},
             values,
             tuple(program),
-            integer_bits=int(rng.integers(2, 5)),
+            bounded=bool(rng.integers(2)),
         )
 
     def banks(self, early: list[str], later: list[str]) -> dict[str, list[str]]:

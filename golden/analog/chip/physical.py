@@ -25,8 +25,8 @@ class PhysicalArray:
         The effects that were switched on.
     seed : int
     positive, negative : shape (rows, columns)
-        Cells of the weights, 0 where there are none (``spec.placed``); single-ended: ``negative`` holds the reference
-        columns, one for each set of row groups that banks cross, (rows, crossings).
+        Cells of the weights, 0 where the cell has no memristors (``spec.placed``); single-ended: ``negative`` holds
+        the reference columns, one for each set of row groups that banks cross, (rows, crossings).
     state_positive, state_negative : shape (line_cell_count,)
         Cells of the lines, in the order of ``spec.line_cells``.
     ramp : shape (ramps, ticks)

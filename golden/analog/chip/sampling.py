@@ -134,7 +134,7 @@ class Chip(Cells):
     # ---- the array -----------------------------------------------------------------------------------------------
 
     def weight_cells(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Positive and negative cells, 0 where there are none; single-ended: the second are the reference columns'."""
+        """Positive and negative cells, 0 without memristors; single-ended: the second are the reference columns'."""
         places = places_of(self.spec, self.technology)
         if self.technology.pair != "single-ended":
             cells = self.pairs("weights", ("positive", "negative"), weights)
