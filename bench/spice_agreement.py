@@ -18,9 +18,9 @@ from crossramp.golden.analog.chip.wire_resistance import effective
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.network.model_file import load_model
 from crossramp.sim.amaranth.step_trace import StepWaves, trace_step
+from crossramp.sim.spice.accuracy import Accuracy
 from crossramp.sim.spice.agreement import report
 from crossramp.sim.spice.column_equation import window_volts
-from crossramp.sim.spice.deck import Accuracy
 from crossramp.sim.spice.pin_voltages import ConversionClocks
 from crossramp.sim.spice.resistor_network import Lines, transfer
 from crossramp.sim.spice.spice_step import NOISE, decks, golden_answers, simulate, spice_answers

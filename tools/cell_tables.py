@@ -4,16 +4,14 @@
 ``python tools/cell_tables.py`` prints it, ``--write`` writes it into the page; a test compares.
 """
 
-import re
 import sys
 from pathlib import Path
 
-from crossramp.cli.output.tables import markdown
+from crossramp.cli.output.tables import markdown, with_tables
 from crossramp.golden.cell.library import CELLS
 from crossramp.golden.spec.specification import Specification
 
 PAGE = Path(__file__).parents[1] / "docs" / "networks.md"
-_BEGIN, _END = "<!-- clocks: python tools/cell_tables.py --write -->", "<!-- end of clocks -->"
 _BITS = (3, 4, 5, 8)
 
 
@@ -38,10 +36,7 @@ def table() -> str:
 
 def written(text: str) -> str:
     """``text``, the page, with its table made anew."""
-    if _BEGIN not in text or _END not in text:
-        raise ValueError(f"{PAGE.name}: the marks of the table are gone")
-    pattern = f"{re.escape(_BEGIN)}.*?{re.escape(_END)}"
-    return re.sub(pattern, lambda _: f"{_BEGIN}\n{table()}\n{_END}", text, flags=re.S)
+    return with_tables(text, {"clocks": table()})
 
 
 if __name__ == "__main__":

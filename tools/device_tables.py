@@ -4,11 +4,10 @@
 ``python tools/device_tables.py`` prints them, ``--write`` writes them into the page; a test compares.
 """
 
-import re
 import sys
 from pathlib import Path
 
-from crossramp.cli.output.tables import markdown
+from crossramp.cli.output.tables import markdown, with_tables
 from crossramp.golden.analog.technologies.constants import CONSTANTS
 from crossramp.golden.analog.technologies.technology import load, shipped
 
@@ -23,17 +22,7 @@ def tables() -> dict[str, str]:
 
 def written(text: str) -> str:
     """``text``, the page, with its tables made anew."""
-    for name, table in tables().items():
-        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-        if begin not in text or end not in text:
-            raise ValueError(f"{PAGE.name}: the marks of table {name} are gone")
-        text = re.sub(
-            f"{re.escape(begin)}.*?{re.escape(end)}",
-            lambda _, t=table, b=begin, e=end: f"{b}\n{t}\n{e}",
-            text,
-            flags=re.S,
-        )
-    return text
+    return with_tables(text, tables())
 
 
 def _constants(technologies) -> str:

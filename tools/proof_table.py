@@ -4,16 +4,14 @@
 ``python tools/proof_table.py`` prints it, ``--write`` writes it into the page; a test compares.
 """
 
-import re
 import sys
 from pathlib import Path
 
-from crossramp.cli.output.tables import markdown
+from crossramp.cli.output.tables import markdown, with_tables
 from crossramp.golden.network.model_file import load_model, shipped_models
 from crossramp.sim.formal.catalog import proofs_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "formal.md"
-_BEGIN, _END = "<!-- claims -->", "<!-- end of claims -->"
 
 
 def table() -> str:
@@ -28,10 +26,7 @@ def table() -> str:
 
 def written(text: str) -> str:
     """``text``, the page, with its table made anew."""
-    if _BEGIN not in text or _END not in text:
-        raise ValueError(f"{PAGE.name}: the marks of the table are gone")
-    pattern = f"{re.escape(_BEGIN)}.*?{re.escape(_END)}"
-    return re.sub(pattern, lambda _: f"{_BEGIN}\n{table()}\n{_END}", text, flags=re.S)
+    return with_tables(text, {"claims": table()})
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@ A test compares page, file, and a sample of chips.
 
 import argparse
 import csv
-import re
 from pathlib import Path
 
 import numpy as np
 from crossramp.cli.commands import linearity
 from crossramp.cli.output.messages import Progress
-from crossramp.cli.output.tables import markdown
+from crossramp.cli.output.tables import markdown, with_tables
 from crossramp.cli.plots.figures import new_figure, own_settings, save_figure
 from crossramp.cli.plots.linearity_plot import plot_linearity, plot_supply
 from crossramp.golden.analog.chip.chip_sample import ChipSample
@@ -164,13 +163,7 @@ def tables() -> dict[str, str]:
 
 def written(text: str) -> str:
     """``text``, the page, with its tables made anew."""
-    for name, table in tables().items():
-        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-        if begin not in text or end not in text:
-            raise ValueError(f"{PAGE.name}: the marks of table {name} are gone")
-        whole = f"{begin}\n{table}\n{end}"
-        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, whole=whole: whole, text, flags=re.S)
-    return text
+    return with_tables(text, tables())
 
 
 def main() -> None:

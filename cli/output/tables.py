@@ -2,8 +2,9 @@
 """What commands print: text tables and JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.wording import printable
 
 
@@ -41,3 +42,23 @@ def wrote(content: dict) -> str:
 def percent(part: int, whole: int) -> str:
     """``part`` of ``whole`` as text; "unknown" of nothing."""
     return f"{100 * part / whole:.1f} % ({part} of {whole})" if whole else "unknown (no labels)"
+
+
+def with_tables(page: str, tables: Mapping[str, str]) -> str:
+    """A page of the documentation with its tables made anew, each between the marks of its name.
+
+    The marks are ``<!-- name -->`` and ``<!-- end of name -->``.
+
+    Raises
+    ------
+    InvalidValue
+        For a table whose marks are gone.
+    """
+    for name, table in tables.items():
+        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        before, opened, rest = page.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not opened or not closed:
+            raise InvalidValue(f"the marks of the table {name} are gone: write {begin} and {end}")
+        page = f"{before}{begin}\n{table}\n{end}{after}"
+    return page

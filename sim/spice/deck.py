@@ -7,56 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
 from crossramp.golden.analog.chip.translate import unit_capacitors
-from crossramp.golden.common.errors import InvalidValue
 
 from ..amaranth.step_trace import StepWaves
 from . import subcircuits
+from .accuracy import CHARGE_EDGE, Accuracy
 from .pin_voltages import conversions, corners, first_halves, line_cells, start_levels, tap_levels
 from .resistor_network import REFERENCE, Lines, lump
 
-#: Edges of the pins and the longest time step, as parts of a clock; docs/spice.md has what they change.
-EDGE = 2e-5
-#: The shortest in charge mode, where only a step's height counts, and a short edge is a large current.
-CHARGE_EDGE = 1e-3
-STEP = 0.5
-
-#: Accuracy: relative, volts, amperes, coulomb. Voltages that rise in straight lines cost no accuracy; docs/spice.md has
-#: what tighter ones change.
-OPTIONS = "reltol=1e-4 vntol=1e-8 abstol=1e-12 chgtol=1e-18 trtol=1"
-METHODS = ("gear", "trap")
-
 # Numbers that stand for "not there" in a subcircuit's parameters.
 _IDEAL_GAIN, _NO_LEAK, _NO_EARLY, _NO_RAIL = 1e7, 1e18, 1e18, 1e6
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """How finely ngspice computes.
-
-    Parameters
-    ----------
-    edge : float
-        Duration of a pin's edge, in clocks; below 0.5. In charge mode at least :data:`CHARGE_EDGE`.
-    step : float
-        Longest time step, in clocks.
-    method : str
-        ``"gear"`` (second order; does not ring behind a closing switch) or ``"trap"``.
-    options : str
-        Tolerances, as ``.options`` takes them.
-    """
-
-    edge: float = EDGE
-    step: float = STEP
-    method: str = "gear"
-    options: str = OPTIONS
-
-    def __post_init__(self):
-        if not 0 < self.edge < 0.5:
-            raise InvalidValue(f"edge is {self.edge!r} clocks; allowed: above 0, below 0.5")
-        if not 0 < self.step <= 1:
-            raise InvalidValue(f"step is {self.step!r} clocks; allowed: above 0, at most 1")
-        if self.method not in METHODS:
-            raise InvalidValue(f"method is {self.method!r}; allowed: {', '.join(METHODS)}")
 
 
 @dataclass(frozen=True)

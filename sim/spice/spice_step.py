@@ -16,7 +16,8 @@ from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.specification import Specification
 
 from ..amaranth.step_trace import StepWaves
-from .deck import Accuracy, Deck, build
+from .accuracy import Accuracy
+from .deck import Deck, build
 from .ngspice import Waveforms, find_ngspice, run_deck
 from .pin_voltages import ConversionClocks, conversions
 

@@ -3,6 +3,7 @@
 
 import re
 
+import pytest
 from crossramp.golden.cell.library import CELLS
 
 from tools.cell_tables import PAGE, written
@@ -11,6 +12,12 @@ from tools.cell_tables import PAGE, written
 def test_the_clocks_are_those_of_the_specifications():
     text = PAGE.read_text(encoding="utf-8")
     assert written(text) == text, "run python tools/cell_tables.py --write"
+
+
+def test_a_page_without_the_tables_marks_is_refused():
+    text = PAGE.read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="the marks of the table clocks are gone: write <!-- clocks --> and"):
+        written(text.replace("<!-- end of clocks -->", ""))
 
 
 def test_every_table_names_every_cell():

@@ -12,9 +12,10 @@ from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.network.network import Network
 from crossramp.sim.amaranth.step_trace import trace_step
+from crossramp.sim.spice.accuracy import OPTIONS, Accuracy
 from crossramp.sim.spice.agreement import report
 from crossramp.sim.spice.column_equation import window_volts
-from crossramp.sim.spice.deck import OPTIONS, Accuracy, Deck, build
+from crossramp.sim.spice.deck import Deck, build
 from crossramp.sim.spice.pin_voltages import conversions
 from crossramp.sim.spice.resistor_network import Lines
 from crossramp.sim.spice.spice_step import NOISE, decks, golden_answers, simulate, spice_answers

@@ -15,7 +15,8 @@ from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.spec.bank_columns import parse_columns
 from crossramp.sim.amaranth.step_trace import trace_step
 from crossramp.sim.spice import ngspice
-from crossramp.sim.spice.deck import Accuracy, build
+from crossramp.sim.spice.accuracy import Accuracy
+from crossramp.sim.spice.deck import build
 from crossramp.sim.spice.ngspice import SpiceError, SpiceMissing, Stopped, find_ngspice, read_raw, run_deck
 from crossramp.sim.spice.pin_voltages import conversions, corners, first_halves, start_levels, tap_levels
 from crossramp.sim.spice.resistor_network import lump, transfer
