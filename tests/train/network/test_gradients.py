@@ -169,7 +169,7 @@ def specification(cell, projection=0):
     """Fine registers: with float64, the comparison is not blurred by rounding errors."""
     register = {}
     if CELLS[cell].register:
-        register = {"state_bits": 20 + CELLS[cell].integer_bits, "state_frac_bits": 20}
+        register = {"state_bits": 21 if CELLS[cell].bounded else 24, "state_frac_bits": 20}
     return Specification(inputs=1, units=3, classes=2, cell=cell, projection=projection, **register)
 
 
