@@ -35,6 +35,7 @@ from ..network.weights import Weights
 from ..spec.boundary_wires import calibration_bits
 from ..spec.gates import SpecificationError
 from ..spec.specification import Specification
+from ..spec.tile import need_one_array
 from .link_protocol import BAUD, VERSION, Space
 
 
@@ -67,6 +68,7 @@ class Build:
     made_by: str = "crossramp"
 
     def __post_init__(self):
+        need_one_array(self.spec, "a board")
         for name, low in (("columns_per_clock", 0), ("clock", 1), ("baud", 1)):
             object.__setattr__(self, name, integer(name, getattr(self, name), low, error=SpecificationError))
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Columns by bank, rows and lines by group: where each stands, and which gate, unit and ramp a column belongs to."""
 
+import itertools
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -37,6 +38,30 @@ class BankColumns:
     def state_gate(self) -> str | None:
         """The gate whose columns carry the constant cells of the line value; None for a cell without lines."""
         return self.layout.state_gate
+
+    @property
+    def first_unit(self) -> int:
+        """The number of the first unit in the network: 0, unless this is a tile of a larger macro."""
+        return 0
+
+    @property
+    def unit_range(self) -> range:
+        """The numbers of the units in the network."""
+        return range(self.first_unit, self.first_unit + self.units)
+
+    @cached_property
+    def unit_tiles(self) -> tuple[range, ...]:
+        """The units of each array: all, or as few parts as ``tile_columns`` allows, of sizes that differ by one."""
+        most = self.tile_columns // len(self.gate_names) or self.units
+        return tuple(range(part.start, part.stop) for part in even_parts(self.units, most))
+
+    @cached_property
+    def row_tiles(self) -> tuple[slice, ...]:
+        """The rows of the crossbars that share an array's columns: all, or as few parts as ``tile_rows`` allows.
+
+        The lines of a column run through all of them to one integrator, so nothing but the wires tells them apart.
+        """
+        return even_parts(self.rows, self.tile_rows or self.rows)
 
     @property
     def columns(self) -> int:
@@ -100,8 +125,12 @@ class BankColumns:
         return column % self.units
 
     def column_name(self, column: int) -> str:
-        """A column as it is shown to people: gate and unit, such as ``"g3"``."""
-        return f"{self.bank_of_column(column)}{self.unit_of_column(column)}"
+        """A column as it is shown to people: gate and number of the unit in the network, such as ``"g3"``."""
+        return f"{self.bank_of_column(column)}{self.first_unit + self.unit_of_column(column)}"
+
+    def columns_of_units(self, units: range) -> np.ndarray:
+        """The columns of some units, in the order of the columns: int64, shape (banks x units,)."""
+        return (np.arange(len(self.gate_names))[:, None] * self.units + np.asarray(units)).ravel()
 
     # ---- rows and lines ---------------------------------------------------------------------------------------------
 
@@ -175,6 +204,10 @@ class BankColumns:
         first = self.layout.lines.index(line) * self.units
         return slice(first, first + self.units)
 
+    def wires_of_units(self, units: range) -> np.ndarray:
+        """The wires that lines have for some units, in the order of the wires: int64, shape (lines x units,)."""
+        return (np.arange(len(self.layout.lines))[:, None] * self.units + np.asarray(units)).ravel()
+
     @property
     def line_cells(self) -> tuple[LineCell, ...]:
         """The cells that lines have on banks, ``units`` each, in the order in which arrays hold them."""
@@ -218,17 +251,25 @@ class BankColumns:
         return ramps
 
 
+def even_parts(count: int, most: int) -> tuple[slice, ...]:
+    """``count`` things in as few parts of at most ``most`` as there can be; the sizes differ by one at most."""
+    parts = -(-count // most)
+    ends = [count * k // parts for k in range(parts + 1)]
+    return tuple(slice(start, stop) for start, stop in itertools.pairwise(ends))
+
+
 def parse_columns(spec: "BankColumns", names: Sequence[str]) -> list[int]:
     """Columns called ``i0``, ``f3``, ...; InvalidValue for an unknown or a repeated column."""
     found = []
     for name in names:
         bank, unit = name[:1], name[1:]
-        if bank not in spec.gate_names or not unit.isdecimal() or int(unit) >= spec.units:
+        if bank not in spec.gate_names or not unit.isdecimal() or int(unit) not in spec.unit_range:
+            first, last = spec.unit_range[0], spec.unit_range[-1]
             raise InvalidValue(
                 f"there is no column {name!r}; columns are "
-                f"{', '.join(f'{gate}0 to {gate}{spec.units - 1}' for gate in spec.gate_names)}"
+                f"{', '.join(f'{gate}{first} to {gate}{last}' for gate in spec.gate_names)}"
             )
-        column = spec.column(bank, int(unit))
+        column = spec.column(bank, int(unit) - spec.first_unit)
         if column in found:
             raise InvalidValue(f"column {name} is given twice; leave one out")
         found.append(column)

@@ -13,8 +13,11 @@ from .specification import Specification
 
 
 def calibration_bits(spec: Specification) -> int:
-    """Bias cells of all ramps, ramp 0's lowest; 0 where the ramps have no bias cells."""
-    return len(spec.ramps) * spec.calibration_cells
+    """Bias cells of all ramps, ramp 0's lowest; 0 where the ramps have no bias cells.
+
+    Of a macro with several arrays those of all of them, the first array's lowest.
+    """
+    return len(spec.unit_tiles) * len(spec.ramps) * spec.calibration_cells
 
 
 SIZES: dict[str, Callable[[Specification], int]] = {
@@ -61,8 +64,12 @@ class BoundaryWire:
 
     @property
     def port(self) -> str:
-        """Its name as a port of generated Verilog."""
-        return f"array_{self.name}"
+        """Its name as a port of generated Verilog that has one array."""
+        return self.port_of("array")
+
+    def port_of(self, array: str) -> str:
+        """Its name as a port of generated Verilog, for an array of :func:`.tile.arrays_of`."""
+        return f"{array}_{self.name}"
 
     def reset_value(self, spec: Specification) -> int:
         """Its value in reset."""

@@ -23,11 +23,15 @@ class ImplementationParameters:
         Flip-flops between each comparator and its column's latches, 0 or 1. With one, all latches of a column see the
         same value, so that a comparator that is marginal on several ticks in a row still gives a code of one of them;
         it takes a clock more for each conversion. See docs/boundary.md.
+    tile_rows, tile_columns : int
+        Most rows that cross one array, and most columns of one array; 0: no limit. See :mod:`.tile`.
     """
 
     lanes: int = declared("units updated in one clock", 1, lambda spec: spec.units, default=1)
     settle_clocks: int = declared("clocks of hold before a ramp", 1, 255, default=1)
     comparator_registers: int = declared("registers between a comparator and its latches", 0, 1, default=0, neutral=0)
+    tile_rows: int = declared("most rows of one array; 0: no limit", 0, 1 << 20, default=0, neutral=0)
+    tile_columns: int = declared("most columns of one array; 0: no limit", 0, 1 << 20, default=0, neutral=0)
 
     @property
     def beats(self) -> int:

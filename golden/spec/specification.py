@@ -26,7 +26,7 @@ _FORMAT_1 = (
     *("inputs", "units", "classes", "bias_rows", "adc_bits", "input_bits", "weight_bits", "gates", "state_bits"),
     *("state_frac_bits", "state_pulse_bits", "state_cell", "lanes", "latch", "settle_clocks", "calibration_cells"),
     *("readout", "head_weight_bits", "max_steps", "cell", "projection"),
-    "comparator_registers",
+    *("comparator_registers", "tile_rows", "tile_columns"),
 )
 
 PARTS = (NetworkParameters, ConverterParameters, ImplementationParameters)
@@ -68,6 +68,12 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
         object.__setattr__(self, "gates", checked_gates(gates, self.layout))
         self._settle_state()
         self._settle_state_scale()
+        if 0 < self.tile_columns < len(self.gate_names):
+            raise SpecificationError(
+                f"tile_columns is {self.tile_columns}, but a unit of the cell {self.cell} has {len(self.gate_names)} "
+                f"columns, which stay in one array: {', '.join(self.gate_names)}; allowed: 0 for no limit, or "
+                f"{len(self.gate_names)} and up"
+            )
         for stores in self.layout.stores:
             for store in stores:
                 try:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The analog boundary: every wire between the periphery and the array behind it."""
 
+from amaranth import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.tile import arrays_of
 
 
 class ArraySignature(wiring.Signature):
@@ -66,3 +68,49 @@ class ArraySignature(wiring.Signature):
                 for wire in BOUNDARY
             }
         )
+
+
+def array_members(spec: Specification) -> dict[str, wiring.Member]:
+    """Members of a component for the arrays behind it: ``array``, or ``array0``, ``array1``, ... of a tiled macro."""
+    return {name: Out(ArraySignature(array)) for name, array in arrays_of(spec).items()}
+
+
+def connect_arrays(m: Module, inner: wiring.Component, outer: wiring.Component, spec: Specification) -> None:
+    """Pass the arrays of ``inner``, for a macro of ``spec``, on as those of ``outer``, which ``m`` is the inside of."""
+    for name in arrays_of(spec):
+        wiring.connect(m, getattr(inner, name), wiring.flipped(getattr(outer, name)))
+
+
+def split_array(m: Module, whole, tiles: list, spec: Specification) -> None:
+    """Connect the boundary of a tiled macro to those of its tiles. Wires alone, so the outputs stay free of glitches.
+
+    Rows and phases go to every tile; wires of lines, columns and calibration cells are the tile's own. A tile may make
+    all wait: ``ready`` is high while all are.
+
+    Parameters
+    ----------
+    m : Module
+    whole : interface of ArraySignature(spec)
+    tiles : list of interfaces
+        Of the signatures of :func:`array_members`, in their order.
+    spec : Specification
+    """
+    units, banks, lines = spec.units, len(spec.gate_names), len(spec.layout.lines)
+    cells = len(spec.ramps) * spec.calibration_cells
+    comparators = [[] for _ in range(banks)]
+    for number, (tile, own) in enumerate(zip(tiles, spec.unit_tiles, strict=True)):
+        for wire in BOUNDARY:
+            if not wire.to_array:
+                continue
+            value = getattr(whole, wire.name)
+            if wire.size == "state_lines":
+                value = Cat(value[k * units + own.start : k * units + own.stop] for k in range(lines))
+            elif wire.size == "calibration":
+                value = value[number * cells : (number + 1) * cells]
+            m.d.comb += getattr(tile, wire.name).eq(value)
+        for bank, parts in enumerate(comparators):
+            parts.append(tile.comparators[bank * len(own) : (bank + 1) * len(own)])
+    m.d.comb += [
+        whole.comparators.eq(Cat(*(part for parts in comparators for part in parts))),
+        whole.ready.eq(Cat(*(tile.ready for tile in tiles)).all()),
+    ]

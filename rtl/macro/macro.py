@@ -10,7 +10,7 @@ from crossramp.golden.network.weights import checked_array
 from crossramp.golden.spec.boundary_wires import PHASES, calibration_bits
 from crossramp.golden.spec.specification import Specification
 
-from ..common.boundary import ArraySignature
+from ..common.boundary import ArraySignature, array_members, split_array
 from ..common.record_layout import MonitorSignature, h_layout
 from .capture import CaptureBank
 from .comparator_register import ComparatorRegister
@@ -24,6 +24,9 @@ from .update import CellUpdate, StateMemory, StateRing, value_bits
 
 class Macro(wiring.Component):
     """Everything digital around one crossbar: x codes in, h codes out, the array on the other side.
+
+    Columns that are in several arrays (:mod:`~.spec.tile`) have a member for each, ``array0``, ``array1``, ..., which
+    are driven alike.
 
     Its golden model is :class:`~.lstm.Lstm`: every code, c and h is equal to it, in every step.
 
@@ -79,14 +82,19 @@ class Macro(wiring.Component):
                 "h": Out(stream.Signature(h_layout(spec))),
                 "calibration": In(calibration_bits(spec)),
                 "busy": Out(1),
-                "array": Out(ArraySignature(spec)),
+                **array_members(spec),
                 "monitor": Out(MonitorSignature(spec)),
             }
         )
+        #: The arrays of a tiled macro; one alone is the boundary itself.
+        self.tiles = [getattr(self, name) for name in array_members(spec) if name != "array"]
+        self.boundary = ArraySignature(spec).create(path=("boundary",)) if self.tiles else self.array
 
     def elaborate(self, platform):
         m = Module()
-        spec, array = self.spec, self.array
+        spec, array = self.spec, self.boundary
+        if self.tiles:
+            split_array(m, array, self.tiles, spec)
 
         m.submodules.sequencer = sequencer = Sequencer(spec)
         for name in PHASES:
@@ -104,7 +112,7 @@ class Macro(wiring.Component):
 
     def _conversion(self, m: Module, sequencer: Sequencer) -> tuple[dict[str, CaptureBank], Signal]:
         """The ramp, and the bank of each gate, which latches its count; with the signal on whose clocks it does."""
-        spec, array = self.spec, self.array
+        spec, array = self.spec, self.boundary
         m.submodules.ramp = ramp = RampCounter(spec.adc_bits)
         m.d.comb += [
             ramp.start.eq(sequencer.ramp_start),
@@ -230,7 +238,7 @@ class Macro(wiring.Component):
 
     def _rows(self, m: Module, sequencer: Sequencer, update: CellUpdate, leaving: Signal):
         """Pulse codes and drivers of the rows and of the lines."""
-        spec, array, cell = self.spec, self.array, self.spec.layout
+        spec, array, cell = self.spec, self.boundary, self.spec.layout
         m.submodules.loader = loader = Loader(spec.inputs, spec.input_bits, shadow=not self.compact)
         wiring.connect(m, wiring.flipped(self.x), loader.x)
         m.d.comb += [

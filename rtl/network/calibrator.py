@@ -11,7 +11,7 @@ from crossramp.golden.network.step_groups import read_strobe
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.specification import Specification
 
-from ..common.boundary import ArraySignature
+from ..common.boundary import array_members, connect_arrays
 from ..common.record_layout import MonitorSignature, h_layout
 from ..macro.loader import x_layout
 from ..macro.macro import Macro
@@ -303,7 +303,7 @@ class CalibratedMacro(wiring.Component):
                 "h": Out(stream.Signature(h_layout(spec))),
                 "calibrate": Out(CalibrateSignature(spec)),
                 "busy": Out(1),
-                "array": Out(ArraySignature(spec)),
+                **array_members(spec),
                 "monitor": Out(MonitorSignature(spec)),
             }
         )
@@ -317,7 +317,7 @@ class CalibratedMacro(wiring.Component):
         wiring.connect(m, calibrator.calibrate, wiring.flipped(self.calibrate))
         wiring.connect(m, calibrator.macro_x, macro.x)
         wiring.connect(m, macro.h, calibrator.macro_h)
-        wiring.connect(m, macro.array, wiring.flipped(self.array))
+        connect_arrays(m, macro, self, self.spec)
         wiring.connect(m, macro.monitor, wiring.flipped(self.monitor))
         m.d.comb += [
             macro.calibration.eq(calibrator.calibration),

@@ -10,7 +10,7 @@ from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.specification import Specification
 
-from ..common.boundary import ArraySignature
+from ..common.boundary import array_members, connect_arrays
 from ..common.record_layout import MonitorSignature, answer_layout, h_layout, logit_layout
 from ..macro.loader import x_layout
 from ..macro.macro import Macro
@@ -66,7 +66,7 @@ class NetworkTop(wiring.Component):
                 else {"calibrate": Out(CalibrateSignature(spec))}
             ),
             "busy": Out(1),
-            "array": Out(ArraySignature(spec)),
+            **array_members(spec),
             "monitor": Out(MonitorSignature(spec)),
         }
         self.programs_projection = weights is None and bool(spec.projection)
@@ -92,7 +92,7 @@ class NetworkTop(wiring.Component):
         m.submodules.head = head = self.head
 
         wiring.connect(m, wiring.flipped(self.x), macro.x)
-        wiring.connect(m, macro.array, wiring.flipped(self.array))
+        connect_arrays(m, macro, self, self.spec)
         wiring.connect(m, macro.monitor, wiring.flipped(self.monitor))
         wiring.connect(m, head.logit, wiring.flipped(self.logit))
         wiring.connect(m, head.answer, wiring.flipped(self.answer))

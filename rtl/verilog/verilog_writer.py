@@ -22,6 +22,7 @@ from amaranth.lib.wiring import In
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.spec.boundary_wires import BOUNDARY
+from crossramp.golden.spec.tile import arrays_of
 
 from .backend_text import cured
 from .reserved_words import KEYWORDS
@@ -47,7 +48,6 @@ MEANINGS = {
     "busy": "an utterance is under way",
     "monitor_stalled": "only array_ready is missing for the next clock of the step",
 }
-MEANINGS |= {wire.port: wire.meaning for wire in BOUNDARY}
 
 
 def meanings(component: wiring.Component) -> dict[str, str]:
@@ -55,7 +55,10 @@ def meanings(component: wiring.Component) -> dict[str, str]:
     spec = getattr(component, "spec", None)
     groups = [] if spec is None else step_groups(spec)
     strobes = {group.strobe: group.meaning for group in groups}
-    return MEANINGS | strobes | {group.port_of(field): field.meaning for group in groups for field in group.fields}
+    arrays = [] if spec is None else arrays_of(spec)
+    wires = {wire.port_of(array): wire.meaning for array in arrays for wire in BOUNDARY}
+    fields = {group.port_of(field): field.meaning for group in groups for field in group.fields}
+    return MEANINGS | wires | strobes | fields
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The array in Python, behind the analog boundary: for Amaranth's simulator, for cocotb, for any loop over clocks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, make_dataclass
 
 import numpy as np
@@ -357,17 +357,38 @@ async def drive_array(ctx, array, model: Array, *, checker=None, domain: str = "
     ArrayError
         If ``model`` has no ``clock``, or its answer does not fit the boundary.
     """
-    model = CheckedArray(model, len(array.comparators))
-    pins = SimulatorPins(lambda name: int(ctx.get(getattr(array, name))))
+    await drive_arrays(ctx, [(array, model, checker)], domain=domain)
+
+
+async def drive_arrays(ctx, arrays: Sequence[tuple], *, domain: str = "sync"):
+    """Amaranth: stand behind all arrays of one macro for ever, as :func:`drive_array` does behind one.
+
+    The macro waits until all are ready, so the checker of each is told whether all are.
+
+    Parameters
+    ----------
+    arrays : sequence of (interface, model, checker or None)
+        What :func:`drive_array` takes, for each array.
+    """
+    checked = [
+        (array, CheckedArray(model, len(array.comparators)), _pins_of(ctx, array), checker)
+        for array, model, checker in arrays
+    ]
 
     def answer():
-        comparators, ready = model.clock(pins)
-        if checker is not None:
-            checker.clock(pins, ready)
-        ctx.set(array.comparators, comparators)
-        ctx.set(array.ready, ready)
+        answers = [model.clock(pins) for _, model, pins, _ in checked]
+        all_ready = all(ready for _, ready in answers)
+        for (array, _, pins, checker), (comparators, ready) in zip(checked, answers, strict=True):
+            if checker is not None:
+                checker.clock(pins, all_ready)
+            ctx.set(array.comparators, comparators)
+            ctx.set(array.ready, ready)
 
     answer()
     async for _, in_reset, *_ in ctx.tick(domain):
         del in_reset  # a reset is only other pins to an array
         answer()
+
+
+def _pins_of(ctx, array) -> SimulatorPins:
+    return SimulatorPins(lambda name: int(ctx.get(getattr(array, name))))

@@ -5,8 +5,10 @@ import numpy as np
 from amaranth.sim import Simulator
 from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.network.step_record import expected_records
+from crossramp.golden.network.tiled_array import tile_weights
+from crossramp.golden.spec.tile import arrays_of
 from crossramp.rtl.macro.macro import Macro
-from crossramp.sim.array.python_array import ArrayModel, drive_array, random_stalls
+from crossramp.sim.array.python_array import ArrayModel, drive_arrays, random_stalls
 from crossramp.sim.checking.protocol import ProtocolChecker
 
 CLOCK_S = 1e-6
@@ -79,7 +81,7 @@ def x_payloads(x: np.ndarray) -> list[dict]:
 
 
 class MacroRun:
-    """A macro, its array in Python, and everything its monitor ports showed.
+    """A macro, its arrays in Python (one model for each tile), and everything its monitor ports showed.
 
     Parameters
     ----------
@@ -92,9 +94,15 @@ class MacroRun:
     def __init__(self, spec, weights, x, *, rng, probability=0.0, fault=None, dut=None):
         self.spec = spec
         self.dut = dut or Macro(spec)
-        ready = random_stalls(int(rng.integers(1 << 32)), probability) if probability else None
-        self.model = ArrayModel(spec, weights, ready=ready, fault=fault, garbage_seed=int(rng.integers(1 << 32)))
-        self.checker = ProtocolChecker(spec)
+        arrays = arrays_of(spec)
+        self.models, self.checkers = [], [ProtocolChecker(array) for array in arrays.values()]
+        for array in arrays.values():
+            ready = random_stalls(int(rng.integers(1 << 32)), probability) if probability else None
+            # A tile that waits for another must keep its comparators.
+            garbage = int(rng.integers(1 << 32)) if len(arrays) == 1 or not probability else None
+            levels = weights if len(arrays) == 1 else tile_weights(spec, array, weights)
+            self.models.append(ArrayModel(array, levels, ready=ready, fault=fault, garbage_seed=garbage))
+        self.model, self.checker = self.models[0], self.checkers[0]
         self._monitored = [group for group in step_groups(spec) if group.monitored]
         self.beats = {field.name: [] for group in self._monitored for field in group.fields}
         self.step_clocks = []
@@ -109,7 +117,8 @@ class MacroRun:
             self.h = await receive(ctx, self.dut.h, steps * spec.h_beats, pauses(rng, probability))
 
         async def array(ctx):
-            await drive_array(ctx, self.dut.array, self.model, checker=self.checker)
+            interfaces = [getattr(self.dut, name) for name in arrays]
+            await drive_arrays(ctx, list(zip(interfaces, self.models, self.checkers, strict=True)))
 
         slowest = spec.clocks_per_step + spec.inputs + 100
         simulate(
@@ -118,7 +127,8 @@ class MacroRun:
             background=(array, feed, self._watch),
             clocks=int(slowest * steps * (1 + 40 * probability)) + 1000,
         )
-        self.model.finish()
+        for model in self.models:
+            model.finish()
 
     async def _watch(self, ctx):
         monitor, h = self.dut.monitor, self.dut.h

@@ -66,7 +66,7 @@ def specifications(
     readouts, cells : sequence of str
         What the readout and the cell are drawn from; :data:`ALL_CELLS` are all cells.
     fixed
-        Parameters that are given, not drawn.
+        Parameters that are given, not drawn. There are no tiles unless ``tile_rows`` and ``tile_columns`` are given.
     """
 
     def pick(name, strategy):
@@ -92,6 +92,8 @@ def specifications(
         "settle_clocks": pick("settle_clocks", st.integers(1, 4)),
         "comparator_registers": pick("comparator_registers", st.integers(0, 1)),
         "calibration_cells": pick("calibration_cells", st.integers(0, 6)),
+        "tile_rows": pick("tile_rows", st.just(0)),
+        "tile_columns": pick("tile_columns", st.just(0)),
         "readout": pick("readout", st.sampled_from(readouts)),
         "head_weight_bits": pick("head_weight_bits", st.integers(2, 16)),
         "projection": pick("projection", st.just(0) | st.integers(0, units)),

@@ -34,6 +34,7 @@ from crossramp.golden.common.checks import integer
 from crossramp.golden.network.array_protocol import latched_banks, undriven
 from crossramp.golden.network.ramps import Ramp, ramps
 from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.tile import need_one_array
 
 from ...common.errors import InvalidValue
 from .device import DeviceInstance
@@ -97,6 +98,7 @@ class CalibrationPlan:
         spec = self.spec
         if spec.calibration_cells == 0:
             raise InvalidValue("calibration_cells is 0; a calibration chooses among 1 cell or more")
+        need_one_array(spec, "a calibrator")
         object.__setattr__(self, "repeats_log2", integer("repeats_log2", self.repeats_log2, 0, 8))
         if self.lsb is not None:
             object.__setattr__(self, "lsb", tuple(map(float, self.lsb)))

@@ -21,6 +21,7 @@ _OTHERS = {
     "gates": (Gate("sigmoid", 2.0), Gate("sigmoid", 2.0), Gate("hard_tanh", 2.0), Gate("sigmoid", 2.0)),
     "latch": "first_trip",
     "readout": "last",
+    "tile_columns": 8,
 }
 _SKIPPED = ("cell", "format")  # "lstm" is all there is; the format is no parameter
 _IMPLEMENTATION = [name for name, _ in declarations(ImplementationParameters)]

@@ -25,7 +25,7 @@ RANGES = {
     "inputs": (1, 65536), "units": (1, 65536), "classes": (1, 4096), "bias_rows": (0, 64), "adc_bits": (2, 8),
     "input_bits": (2, 8), "weight_bits": (2, 8), "state_bits": (3, 24), "state_pulse_bits": (2, 10),
     "settle_clocks": (1, 255), "calibration_cells": (0, 16), "head_weight_bits": (2, 16), "max_steps": (1, 65536),
-    "comparator_registers": (0, 1),
+    "comparator_registers": (0, 1), "tile_rows": (0, 1 << 20),
 }  # fmt: skip
 
 
@@ -57,6 +57,11 @@ def test_ranges(name):
         ({"latch": "level"}, "latch is 'level'; allowed: last_high, first_trip"),
         ({"readout": "max"}, "readout is 'max'; allowed: mean, last, step"),
         ({"cell": "elman"}, f"cell is 'elman'; allowed: {', '.join(CELLS)}"),
+        (
+            {"tile_columns": 3},
+            "tile_columns is 3, but a unit of the cell lstm has 4 columns, which stay in one array: i, f, g, o; "
+            "allowed: 0 for no limit, or 4 and up",
+        ),
         ({"gates": (TANH,) * 3}, "gates has 3 entries; expected 4: i, f, g, o"),
         ({"gates": ("tanh",) * 4}, "gate i is 'tanh'; expected a Gate"),
     ],
@@ -162,7 +167,7 @@ def test_shipped_models_keep_format_and_hash(name, expected):
     assert spec.replace(lanes=spec.lanes + 1).content_hash != expected
 
 
-IMPLEMENTATION = {"lanes", "settle_clocks", "comparator_registers"}
+IMPLEMENTATION = {"lanes", "settle_clocks", "comparator_registers", "tile_rows", "tile_columns"}
 
 
 @given(specifications(), specifications())
@@ -223,7 +228,7 @@ def test_every_parameter_is_in_its_hashes():
     other = {
         "gates": (Gate("tanh", 4.0), SIGMOID, Gate("tanh", 4.0), SIGMOID), "state_cell": 6, "lanes": 3,
         "latch": "first_trip", "readout": "last", "state_frac_bits": 7, "projection": 3, "input_bits": 4,
-        "weight_bits": 4,
+        "weight_bits": 4, "tile_columns": 8,
     }  # fmt: skip
     for field in dataclasses.fields(DEMO):
         if field.name not in ("cell", "format"):
