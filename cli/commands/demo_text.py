@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 
 import numpy as np
-from crossramp.golden.analog.conversion.device_array import DeviceArray
+from crossramp.golden.analog.conversion.tiled_device import device_array
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.inputs.text_codes import TextSettings, bits_per_character, character_name, probabilities
@@ -18,12 +18,11 @@ from crossramp.golden.spec.specification import Specification
 from crossramp.sim.array.array_setup import IDEAL
 from crossramp.sim.checking.scoreboard import Scoreboard
 
-from ..inputs import chip_options, options
+from ..inputs import chip_options, options, subjects
 from ..output.messages import Progress
 from ..output.tables import as_json
 from ..verification import choose
 from . import simulate
-from .generate import with_lanes
 
 MODEL = "text"
 PROMPT = "ROMEO:"
@@ -39,7 +38,7 @@ _CHARACTERS_MAX = 1_000_000
 
 #: Options of the text alone; they are None unless given.
 OPTIONS = (
-    *("model", "prompt", "characters", "temperature", "seed", "lanes", "calibration"),
+    *("model", "prompt", "characters", "temperature", "seed", "calibration", *options.IMPLEMENTATION),
     *("technology", "set", "no", "chip_seed", "conductances", "conductances_g_max"),
 )
 
@@ -59,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"below 1 favors likely characters; 0 takes the most likely one (default {TEMPERATURE})",
     )
     group.add_argument("--seed", type=int, metavar="S", help=f"seed of the draws (default {SEED})")
-    options.add_lanes(group)
+    options.add_implementation(group)
     options.add_chip(parser)
 
 
@@ -92,7 +91,7 @@ def _text_model(args: argparse.Namespace) -> Model:
     model = load_model(name)
     if model.text_settings is None:
         raise UserError(f"{name} is not a model of texts: make one with crossramp train text, and name it with --model")
-    return model if args.lanes is None else with_lanes(model, args.lanes)
+    return subjects.implemented(model, args)
 
 
 def _default_prompt(settings: TextSettings) -> str:
@@ -203,7 +202,7 @@ class Golden:
 
     def __init__(self, network: Network, array: chip_options.Array | None = None):
         self.network = (
-            network if array is None else network.behind(DeviceArray(array.instance, array.calibration.cells))
+            network if array is None else network.behind(device_array(array.instance, array.calibration.cells))
         )
         self._state, self._conversions = self.network.lstm.start(1), 0
 

@@ -14,13 +14,12 @@ from crossramp.sim.array.array_setup import IDEAL, ArraySetup
 from crossramp.sim.montecarlo.evaluation import Chip, Instances
 from crossramp.train.data.word_folders import SPLITS
 
-from ..inputs import cell_files, chip_options, options
+from ..inputs import cell_files, chip_options, options, subjects
 from ..inputs.labeled_data import material
 from ..output.messages import Progress
 from ..output.tables import as_json, table, wrote
 from ..process.processors import cores
 from ..verification import Outcome, choose, verify
-from .generate import with_lanes
 
 _CHIPS = 20
 _RTL_CHIPS = 1
@@ -80,7 +79,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     )
     options.add_simulator(hardware, default=None, of="--rtl")
     add("--characters", type=int, metavar="N", help="characters of a text that are simulated (default 2000)")
-    options.add_lanes(hardware)
+    options.add_implementation(hardware)
     options.add_json(parser)
     parser.set_defaults(run=run)
     return parser
@@ -89,8 +88,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, 1 if hardware and golden model differ, or UserError (or an InvalidValue)."""
     model = load_model(args.model)
-    if args.lanes is not None:
-        model = with_lanes(model, args.lanes)
+    model = subjects.implemented(model, args)
     # All that can be refused is, before minutes are spent.
     plan = _Plan(model, args)
     progress = Progress()

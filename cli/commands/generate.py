@@ -13,10 +13,13 @@ from crossramp.golden.analog.technologies.technology import Technology, load
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model, model_path
+from crossramp.golden.network.tiled_array import tile_weights
 from crossramp.golden.spec.spec_file import save_spec
+from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.tile import arrays_of
 from crossramp.rtl.verilog.reserved_words import KEYWORDS
 
-from ..inputs import chip_options, options
+from ..inputs import chip_options, options, subjects
 from ..output.conductance_maps import BASE, UNNAMED, unnamed, write_conductances, write_ramps
 from ..output.input_text import MODEL_JSON, classes_text, inputs_text
 from ..output.messages import LOGGER
@@ -56,7 +59,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         default="network",
         help="generate the network with its head (default), or the macro alone",
     )
-    options.add_lanes(parser)
+    options.add_implementation(parser)
     parser.add_argument(
         "--name", metavar="NAME", help="name of the top module (default: the model's, with _macro for --top macro)"
     )
@@ -85,8 +88,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, or UserError (or an InvalidValue) for what the user can put right."""
     model = load_model(args.model)
-    if args.lanes is not None:
-        model = with_lanes(model, args.lanes)
+    model = subjects.implemented(model, args)
     name = args.name or module_name(model_path(args.model).stem, args.top)
     asked = chip_options.technology_of(args)
     technology = None if asked is None else asked[0]
@@ -139,17 +141,6 @@ def calibration_plan(args: argparse.Namespace, model: Model, technology: Technol
         raise UserError(f"--calibration-repeats is {repeats}; allowed: 1, 2, 4, 8, 16, 32, 64, 128, 256")
     technology = technology or load(BASE)
     return CalibrationPlan.of(model.spec, technology["ramp.calibration_range"], repeats.bit_length() - 1)
-
-
-def with_lanes(model: Model, lanes: int) -> Model:
-    """The same model with another number of lanes: the same answers, other clocks."""
-    return Model(
-        model.spec.replace(lanes=lanes),
-        model.weights,
-        model.class_names,
-        model.features,
-        model.provenance,
-    )
 
 
 def module_name(stem: str, top: str) -> str:
@@ -234,8 +225,10 @@ def generate(
         (unfinished / "ports.md").write_text(
             f"# Ports of `{name}`\n\n{markdown(('port', 'direction', 'bits', 'meaning'), rows)}\n"
         )
-        write_ramps(unfinished / "ramps.csv", model, cells)
-        write_conductances(unfinished / "conductances.csv", model, cells)
+        for ramps, conductances, tile in _tables(model.spec):
+            held = tile_weights(model.spec, tile, model.weights)
+            write_ramps(unfinished / ramps, tile, held, cells)
+            write_conductances(unfinished / conductances, tile, held, cells)
         save_spec(unfinished / "specification.toml", model.spec)
         (unfinished / MODEL_JSON).write_text(as_json(describe(model)) + "\n")
         shown = ports if plan else None
@@ -243,6 +236,15 @@ def generate(
         (unfinished / "README.md").write_text(_readme(model, wanted, commands))
         files = listed(unfinished)
     return files
+
+
+def _tables(spec: Specification) -> list[tuple[str, str, Specification]]:
+    """For each array the names of its tables, of ramps and of other cells, and its specification."""
+    found = []
+    for array, tile in arrays_of(spec).items():
+        suffix = "" if array == "array" else f"_{array}"
+        found.append((f"ramps{suffix}.csv", f"conductances{suffix}.csv", tile))
+    return found
 
 
 def _for(technology: Technology | None) -> str:
@@ -254,7 +256,8 @@ def _for(technology: Technology | None) -> str:
 
 def _readme(model: Model, wanted: GenerateOptions, commands: dict[str, str]) -> str:
     name, top = wanted.name, wanted.top
-    spec = model.spec
+    spec, (ramps, conductances, _) = model.spec, _tables(model.spec)[0]
+    each = " of the array `array0`; the others have tables like it" if len(_tables(model.spec)) > 1 else ""
     shown = "\n\n".join(f"With {tool}:\n\n```sh\n{text}\n```" for tool, text in commands.items())
     return f"""# {name}
 
@@ -268,8 +271,8 @@ The {top} of model `{model.content_hash}`, specification `{spec.hashes}`:
 | `ports.md` | its ports |
 | `specification.toml` | every parameter |
 | `{MODEL_JSON}` | the same, the names of the classes, and the numbers of the front end |
-| `ramps.csv` | what to program into the cells of the ramps, one line a cell: taps, start, calibration |
-| `conductances.csv` | what to program into the cells of the weights and the state cells, one line a pair |
+| `{ramps}` | what to program into the cells of the ramps{each}, one line a cell: taps, start, calibration |
+| `{conductances}` | what to program into the cells of the weights and the state cells{each}, one line a pair |
 | `testbench/` | recorded vectors (`RUN.md` there documents them), a behavioral crossbar, the bench that compares |
 | `{MANIFEST}` | checksums of all of these; `sha256sum -c {MANIFEST}` |
 
@@ -287,8 +290,12 @@ exit status 0.
 ## Program the cells
 
 The two tables are for one window of conductances ({_for(wanted.technology)}).
-{_program(wanted.technology)}
+{_program(wanted.technology) if not each else _PROGRAM_TILES}
 """
+
+
+_PROGRAM_TILES = """In them, columns are counted within the array, and units within the network.
+Simulations of a network with several arrays draw all cells: they take no tables."""
 
 
 def _program(technology: Technology | None) -> str:

@@ -7,12 +7,11 @@ from crossramp.golden.network.model_file import Model, load_model
 from crossramp.sim.array.array_setup import IDEAL
 
 from .. import scored_answers
-from ..inputs import chip_options, network_inputs, options
+from ..inputs import chip_options, network_inputs, options, subjects
 from ..output import notices
 from ..output.messages import Progress
 from ..output.tables import as_json, table
 from ..verification import Outcome, choose, in_words, verify
-from .generate import with_lanes
 
 _EPILOG = """\
 examples:
@@ -43,7 +42,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     options.add_model(parser)
     options.add_utterances(parser)
     options.add_chip(parser)
-    options.add_lanes(parser)
+    options.add_implementation(parser)
     options.add_simulator(parser)
     options.add_json(parser)
     parser.set_defaults(run=run)
@@ -53,8 +52,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, 1 if anything differs, or UserError (or an InvalidValue)."""
     model = load_model(args.model)
-    if args.lanes is not None:
-        model = with_lanes(model, args.lanes)
+    model = subjects.implemented(model, args)
     utterances = network_inputs.from_arguments(model, args)
     array = chip_options.array_from_arguments(args, model)
     simulator = choose(args.simulator)

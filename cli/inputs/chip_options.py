@@ -12,7 +12,7 @@ from crossramp.golden.analog.conversion.calibration_setting import (
     CalibrationSetting,
     SettledCalibration,
 )
-from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.analog.conversion.tiled_device import Device
 from crossramp.golden.analog.technologies.constants import CONSTANTS, SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, load, shipped
 from crossramp.golden.common.checks import integer
@@ -55,17 +55,20 @@ class Devices:
         return None if self.given is None else self.given.cells
 
     def array(self, model: Model) -> PhysicalArray:
-        """The sampled array, in SI units."""
+        """The sampled array, in SI units; of a model with one array."""
         from crossramp.golden.analog.chip.sampling import sample
 
-        options = {"switches": self.switches, "conductances": self.conductances}
-        return sample(self.technology, model.spec, model.weights, self.seed, **options)
+        return sample(self.technology, model.spec, model.weights, self.seed, **self._options)
 
-    def instance(self, model: Model) -> DeviceInstance:
-        """The same in MAC units, as golden model and array models compute with it."""
-        from crossramp.golden.analog.chip.translate import to_device
+    def instance(self, model: Model) -> Device:
+        """The same in MAC units, as golden model and array models compute with it; of all arrays."""
+        from crossramp.golden.analog.chip.sampling import device
 
-        return to_device(self.array(model))
+        return device(self.technology, model.spec, model.weights, self.seed, **self._options)
+
+    @property
+    def _options(self) -> dict:
+        return {"switches": self.switches, "conductances": self.conductances}
 
     def placed(self, model: Model) -> "Array":
         """The device instance with its bias cells chosen."""
@@ -85,12 +88,12 @@ class Array:
     ----------
     devices : Devices
         What was asked for.
-    instance : DeviceInstance
+    instance : DeviceInstance or TiledDevice
     calibration : SettledCalibration
     """
 
     devices: Devices
-    instance: DeviceInstance
+    instance: Device
     calibration: SettledCalibration
 
     @property

@@ -53,9 +53,21 @@ def add_utterances(parser: argparse.ArgumentParser, seed: str = "seed of --rando
 # ---- hardware and simulator ------------------------------------------------------------------------------------------
 
 
+#: Options of :func:`add_implementation`, as attributes: parameters of a specification.
+IMPLEMENTATION = ("lanes", "tile_rows", "tile_columns")
+
+
 def add_lanes(parser) -> None:
     """``--lanes N``; None: the model's."""
     parser.add_argument("--lanes", type=int, metavar="N", help="units updated in one clock (default: the model's)")
+
+
+def add_implementation(parser) -> None:
+    """``--lanes``, ``--tile-rows`` and ``--tile-columns``, for :func:`.subjects.implemented`; None: the model's."""
+    add_lanes(parser)
+    for name in ("rows", "columns"):
+        told = f"most {name} of one array; 0: no limit (default: the model's)"
+        parser.add_argument(f"--tile-{name}", type=int, metavar="N", help=told)
 
 
 def add_simulator(parser, choices: tuple[str, ...] = SIMULATORS, default: str | None = "auto", of: str = "") -> None:

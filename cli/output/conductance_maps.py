@@ -15,7 +15,8 @@ from crossramp.golden.analog.chip.given_cells import Conductances
 from crossramp.golden.analog.chip.sampling import Ramps, nominal_ramps, places_of
 from crossramp.golden.analog.technologies.technology import Technology, load
 from crossramp.golden.network.array_protocol import array_levels
-from crossramp.golden.network.model_file import Model
+from crossramp.golden.network.weights import Weights
+from crossramp.golden.spec.specification import Specification
 
 #: Constants of the window that is written for where no technology is named; all others are those of BASE.
 UNNAMED = {"cell.g_min": G_MIN, "cell.g_max": G_MAX, "ramp.pairs": 0.0, "ramp.full_scale": 1.0}
@@ -45,21 +46,21 @@ def unnamed() -> Technology:
     return dataclasses.replace(load(BASE).replace(UNNAMED, "no technology was named"), name="none")
 
 
-def write_ramps(path: Path, model: Model, technology: Technology) -> None:
-    """One row per cell of each ramp: its taps, tick by tick, the cells of its start, and those of each calibration bit.
+def write_ramps(path: Path, spec: Specification, weights: Weights, technology: Technology) -> None:
+    """One row per cell of each ramp of an array: its taps, the cells of its start, and those of each calibration bit.
 
     ``tap`` is the bit of ``array_tap`` that drives the cell on its tick; ``drives`` says in which direction the cell
     takes the ramp, by ``step_mac``. A tap of 0 S needs no cell. An external ramp has the volts of each tick (``level``)
     instead, and calibration cells. Start cells and the middle of the calibration register (its highest bit alone) take
     the ramp together to where its first tick begins.
     """
-    spec, unit = model.spec, _unit(technology)
-    ramps, cells = nominal_ramps(technology, spec), targets(technology, spec, model.weights)
+    unit = _unit(technology)
+    ramps, cells = nominal_ramps(technology, spec), targets(technology, spec, weights)
     paired = cells.calibration_negative is not None or cells.ramp_negative is not None
     names = [f"conductance_{suffix}{unit}" for suffix in (("pos_", "neg_") if paired else ("",))]
     volts = technology["integrator.swing"] / np.abs(ramps.thresholds).max()
     with path.open("w", newline="", encoding="utf-8") as file:
-        file.write(lines(origin("ramps", spec, technology, model.weights)))
+        file.write(lines(origin("ramps", spec, technology, weights)))
         writer = csv.DictWriter(file, (*_RAMP_TEXTS, *names), restval="", lineterminator="\n")
         writer.writeheader()
         for index, act in enumerate(spec.ramps):
@@ -103,16 +104,17 @@ def _arrays(cells: Conductances, name: str) -> list[np.ndarray]:
     return [values if values.ndim == 3 else values[..., None] for values in found if values is not None]
 
 
-def write_conductances(path: Path, model: Model, technology: Technology) -> None:
-    """One row a pair of cells: the weights that there are, row by row, then the cells of the lines.
+def write_conductances(path: Path, spec: Specification, weights: Weights, technology: Technology) -> None:
+    """One row a pair of cells of one array: the weights that there are, row by row, then the cells of the lines.
 
+    Columns are counted in the array, and units in the network.
     Single-ended, a weight is one cell, and each row has one more line for each of its reference cells.
     """
-    spec, unit = model.spec, _unit(technology)
-    cells = targets(technology, spec, model.weights)
-    _, line_levels = array_levels(spec, model.weights)
+    unit = _unit(technology)
+    cells = targets(technology, spec, weights)
+    _, line_levels = array_levels(spec, weights)
     shared, (_, places) = technology.pair == "single-ended", places_of(spec, technology)
-    columns = [f"{c},{spec.bank_of_column(c)},{spec.unit_of_column(c)}" for c in range(spec.columns)]
+    columns = [f"{c},{spec.bank_of_column(c)},{spec.unit_range[spec.unit_of_column(c)]}" for c in range(spec.columns)]
     texts = {}  # few conductances occur, so that their text is made once
 
     def text(value: float) -> str:
@@ -121,11 +123,11 @@ def write_conductances(path: Path, model: Model, technology: Technology) -> None
         return texts[value]
 
     with path.open("w", newline="", encoding="utf-8") as file:
-        file.write(lines(origin("weights", spec, technology, model.weights)))
+        file.write(lines(origin("weights", spec, technology, weights)))
         file.write(",".join((*_WEIGHT_TEXTS, f"conductance_pos_{unit}", f"conductance_neg_{unit}")) + "\n")
         for row, use in enumerate(row_names(spec)):
             levels, positive, negative, there = (
-                values[row].tolist() for values in (model.weights.macro, cells.positive, cells.negative, spec.placed)
+                values[row].tolist() for values in (weights.macro, cells.positive, cells.negative, spec.placed)
             )
             partners = [""] * spec.columns if shared else map(text, negative)
             rows = zip(columns, levels, positive, partners, there, strict=True)

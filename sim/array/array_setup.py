@@ -42,8 +42,8 @@ class ArraySetup:
         return calibration_port(spec, self.calibration, self.content)
 
     def cells(self, spec: Specification) -> np.ndarray:
-        """:meth:`port` by ramp; bool, shape (ramps, calibration_cells)."""
-        port, shape = self.port(spec), (len(spec.ramps), spec.calibration_cells)
+        """:meth:`port` by ramp; bool, shape (arrays x ramps, calibration_cells)."""
+        port, shape = self.port(spec), (len(spec.unit_tiles) * len(spec.ramps), spec.calibration_cells)
         return np.array([port >> cell & 1 for cell in range(calibration_bits(spec))], bool).reshape(shape)
 
     def loaded(self, network: Network) -> Programming | DeviceInstance:

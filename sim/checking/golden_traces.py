@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from crossramp.golden.analog.conversion.device_array import DeviceArray
+from crossramp.golden.analog.conversion.tiled_device import device_array
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.array_protocol import first_conversions
 from crossramp.golden.network.lstm import Lstm
@@ -38,7 +38,7 @@ def expected_traces(network: Network, x_batches, array: ArraySetup = IDEAL, firs
     if array.content is not None and array.device is None:
         raise InvalidValue(f"golden has no model of a {type(array.content).__name__}; give a device instance, or None")
     if array.device is not None:
-        network = network.behind(DeviceArray(array.device, array.cells(network.spec)))
+        network = network.behind(device_array(array.device, array.cells(network.spec)))
     traces = []
     for x in batches:
         batch, steps = x.shape[:2]

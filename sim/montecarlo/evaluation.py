@@ -14,7 +14,7 @@ import numpy as np
 from crossramp.golden.analog.chip.chip_sample import ChipSample
 from crossramp.golden.analog.chip.sampling import device
 from crossramp.golden.analog.conversion.calibration_setting import NOMINAL, CalibrationSetting, SettledCalibration
-from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.analog.conversion.tiled_device import Device
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.network import Network
 
@@ -220,12 +220,12 @@ class Chip:
 
     Attributes
     ----------
-    instance : DeviceInstance
+    instance : DeviceInstance or TiledDevice
     calibration : SettledCalibration
         The bias cells that are selected on it.
     """
 
-    instance: DeviceInstance
+    instance: Device
     calibration: SettledCalibration
 
     @classmethod

@@ -8,14 +8,15 @@ from functools import cached_property, lru_cache
 import numpy as np
 from crossramp.golden.analog.chip.ramp_linearity import Linearity
 from crossramp.golden.analog.chip.sampling import device
-from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
+from crossramp.golden.analog.conversion.tiled_device import device_array, tiles_of_device
 from crossramp.golden.analog.fast.fast_device import FastDevice
 from crossramp.golden.inputs.text_codes import bits_per_character
 from crossramp.golden.network.array_protocol import Array, Window, first_conversions
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.ramps import ramps
+from crossramp.golden.network.tiled_array import tile_weights
 
 from .problem import Problem
 
@@ -112,7 +113,7 @@ class _Bench:
         options = {"switches": point.switches, "conductances": self.cells}
         chip = device(point.technology, self.spec, self.network.weights, seed, **options)
         cells = point.calibration.settle(chip, point.technology).cells
-        lstm = Lstm(self.spec, DeviceArray(chip, cells), self.network.weights.projection)
+        lstm = Lstm(self.spec, device_array(chip, cells), self.network.weights.projection)
         found = {}
         if "accuracy" in metrics or "flips" in metrics:
             answers = self._answers(lstm)
@@ -152,7 +153,7 @@ class _Bench:
                 total += bits_per_character(logits, targets, self.problem.logit_scale) * len(targets)
         return total / int((labels >= 0).sum())
 
-    def _code_error(self, array: DeviceArray) -> float:
+    def _code_error(self, array: Array) -> float:
         sample = self.sample
         number = len(self.spec.conversions) * np.arange(len(sample.codes[0]), dtype=np.int64)
         errors = []
@@ -162,12 +163,14 @@ class _Bench:
         return float(np.sqrt(np.mean(np.square(np.concatenate(errors), dtype=float))))
 
     def _linearity(self, chip, cells) -> dict:
-        thresholds = seen_thresholds(chip, self.network.weights.macro, cells)
-        # A level that no charge reaches is as good as one just beyond the largest charge.
-        thresholds = np.clip(thresholds, -2.0 * self.spec.mac_max, 2.0 * self.spec.mac_max)
-        found = [
-            Linearity(ramp, row[None], self.spec.latch) for ramp, row in zip(ramps(self.spec), thresholds, strict=True)
-        ]
+        tiles, macro = tiles_of_device(chip), self.network.weights.macro
+        found = []
+        for tile, chosen in zip(tiles, np.split(cells, len(tiles)), strict=True):
+            thresholds = seen_thresholds(tile, tile_weights(self.spec, tile.spec, macro), chosen)
+            # A level that no charge reaches is as good as one just beyond the largest charge.
+            thresholds = np.clip(thresholds, -2.0 * self.spec.mac_max, 2.0 * self.spec.mac_max)
+            pairs = zip(ramps(self.spec), thresholds, strict=True)
+            found += [Linearity(ramp, row[None], self.spec.latch) for ramp, row in pairs]
         return {
             "inl": float(max(np.abs(one.inl).max() for one in found)),
             "dnl": float(max(np.abs(one.dnl).max() for one in found)),

@@ -134,7 +134,8 @@ def _net_cells(array: PhysicalArray, lines: Lines, columns: Sequence[int], decks
     result = np.full((spec.rows, len(columns)), np.nan)
     for chosen in decks or [columns]:
         kept = {lines.names.index(name) for column in chosen for name in lines.ends(spec, column)}
-        solved = transfer(lines.cells, *ohms, left_out=set(range(len(lines.names))) - kept if decks else ())
+        left_out = set(range(len(lines.names))) - kept if decks else ()
+        solved = np.concatenate([transfer(lines.cells[rows], *ohms, left_out=left_out) for rows in spec.row_tiles])
         for place, (positive, negative) in enumerate(ends):
             if columns[place] in chosen:
                 result[:, place] = solved[:, positive] - solved[:, negative]

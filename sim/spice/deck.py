@@ -224,7 +224,8 @@ class _Writer:
             self.note(
                 "Rrow: row wire up to the line, and what the lines left out do to it; Rload: their load, to ground"
             )
-            lumped = lump(wires.cells, kept, row_ohm, column_ohm)
+            lumped = lump(wires.cells, kept, row_ohm, column_ohm, spec.row_tiles)
+        last_rows = {part.stop - 1 for part in spec.row_tiles}
         for place, line in enumerate(kept):
             name = wires.names[line]
             self.note(f"line {name}")
@@ -238,7 +239,7 @@ class _Writer:
                         self.lines.append(f"Rload{row}_{name} {at} 0 {1 / lumped.load[row, place].item()!r}")
                 foot = f"{name}_{row}" if column_ohm else f"line_{name}"
                 if column_ohm:
-                    below = f"{name}_{row + 1}" if row + 1 < spec.rows else f"line_{name}"
+                    below = f"line_{name}" if row in last_rows else f"{name}_{row + 1}"
                     self.lines.append(f"Rcolumn{row}_{name} {foot} {below} {column_ohm!r}")
                 siemens = wires.cells[row, line].item()
                 if siemens:

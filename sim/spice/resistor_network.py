@@ -80,7 +80,7 @@ class Lumped:
     load: np.ndarray
 
 
-def lump(cells: np.ndarray, kept, row_resistance: float, column_resistance: float) -> Lumped:
+def lump(cells: np.ndarray, kept, row_resistance: float, column_resistance: float, parts=(slice(None),)) -> Lumped:
     """Reduce the row wires of ``cells`` to the lines ``kept``.
 
     Parameters
@@ -91,10 +91,12 @@ def lump(cells: np.ndarray, kept, row_resistance: float, column_resistance: floa
         Lines that stay, rising.
     row_resistance, column_resistance : float
         Ohm between two cells; the former above 0.
+    parts : sequence of slice
+        Rows of each crossbar that shares the lines (``spec.row_tiles``): each has wires of its own to their ends.
     """
     kept = tuple(kept)
     rows, lines = cells.shape
-    shunt = seen_cells(cells, column_resistance)
+    shunt = np.concatenate([seen_cells(cells[part], column_resistance) for part in parts])
     series, load = np.empty((rows, len(kept))), np.zeros((rows, len(kept)))
     before = -1
     for place, line in enumerate(kept):

@@ -11,13 +11,15 @@ import numpy as np
 from crossramp.golden.common.checks import told, whole
 from crossramp.golden.network.array_protocol import array_levels
 from crossramp.golden.network.ramps import Ramp, ramps
+from crossramp.golden.network.tiled_array import tile_weights
 from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.tile import need_one_array, tiles_of
 
 from ...common.errors import InvalidValue
 from ..conversion.calibration import smallest_cells
-from ..conversion.device import DeviceInstance
 from ..conversion.seen_ramps import inverse, seen_thresholds
+from ..conversion.tiled_device import Device, TiledDevice
 from ..technologies.constants import SWITCHES
 from ..technologies.technology import Technology
 from .cell_sampling import Cells
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 ALL = frozenset(SWITCHES)
 _STATE = ("state_positive", "state_negative")
+_TILES = 8  # of spawn keys of chips' seeds; those of parts lie below it
 
 
 def device(
@@ -42,9 +45,52 @@ def device(
     *,
     switches: frozenset = ALL,
     conductances: "Conductances | None" = None,
-) -> DeviceInstance:
-    """The device instance number ``seed`` of a technology: :func:`.translate.to_device` of :func:`sample`."""
-    return to_device(sample(technology, spec, weights, seed, switches=switches, conductances=conductances))
+) -> Device:
+    """Chip number ``seed`` of a technology in MAC units: :func:`.translate.to_device` of :func:`sample`.
+
+    Of a macro with several arrays :func:`sample_tiles` makes each; then a :class:`.tiled_device.TiledDevice`.
+    """
+    options = {"switches": switches, "conductances": conductances}
+    arrays = [to_device(array) for array in sample_tiles(technology, spec, weights, seed, **options)]
+    return arrays[0] if len(arrays) == 1 else TiledDevice(spec, tuple(arrays), seed)
+
+
+def sample_tiles(
+    technology: Technology,
+    spec: Specification,
+    weights: Weights | np.ndarray,
+    seed: int,
+    *,
+    switches: frozenset = ALL,
+    conductances: "Conductances | None" = None,
+) -> list[PhysicalArray]:
+    """Draw the arrays of one chip: :func:`sample` of each tile, with a seed of its own (:func:`tile_seed`).
+
+    Parameters
+    ----------
+    conductances : Conductances or None
+        For macros with one array.
+
+    Raises
+    ------
+    InvalidValue
+        As :func:`sample` does; for given cells of a macro with several arrays.
+    """
+    tiles = tiles_of(spec)
+    if len(tiles) == 1:
+        return [sample(technology, spec, weights, seed, switches=switches, conductances=conductances)]
+    if conductances is not None:
+        need_one_array(spec, "a chip of given cells")
+    number = _seed(seed)
+    return [
+        sample(technology, tile, tile_weights(spec, tile, weights), tile_seed(number, k), switches=switches)
+        for k, tile in enumerate(tiles)
+    ]
+
+
+def tile_seed(seed: int, number: int) -> int:
+    """The seed of array ``number`` of the several arrays of chip ``seed``; 0 to 2**63 - 1."""
+    return int(np.random.SeedSequence(seed, spawn_key=(_TILES, number)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def sample(
@@ -56,7 +102,7 @@ def sample(
     switches: frozenset = ALL,
     conductances: "Conductances | None" = None,
 ) -> PhysicalArray:
-    """Draw one chip.
+    """Draw one chip with one array.
 
     Parameters
     ----------
@@ -81,10 +127,15 @@ def sample(
     switches = frozenset(switches)
     for name in sorted(switches - ALL):
         raise InvalidValue(f"effect is {name!r}; known: {', '.join(SWITCHES)}")
+    need_one_array(spec, "a PhysicalArray")
+    return Chip(technology, spec, _seed(seed), switches, conductances).array(*array_levels(spec, weights))
+
+
+def _seed(seed: int) -> int:
     number = whole(seed)
     if number is None or not 0 <= number < 1 << 63:
         raise InvalidValue(f"device seed is {told(seed)}; allowed: integers from 0 to 2**63 - 1")
-    return Chip(technology, spec, number, switches, conductances).array(*array_levels(spec, weights))
+    return number
 
 
 @dataclass(frozen=True, eq=False)

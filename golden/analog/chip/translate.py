@@ -189,7 +189,10 @@ class _Current(_Translation):
             lines = np.concatenate([positive, negative], axis=1)
         else:
             lines = np.stack([positive, negative], axis=2).reshape(len(positive), -1)
-        lines = effective(lines, self.tech["wires.row_resistance"], self.tech["wires.column_resistance"])
+        # Crossbars that share the columns hang side by side on their virtual grounds.
+        parts = [lines[rows] for rows in self.spec.row_tiles]
+        resistances = self.tech["wires.row_resistance"], self.tech["wires.column_resistance"]
+        lines = np.concatenate([effective(part, *resistances) for part in parts])
         if self.tech.pair == "single-ended":
             return lines[:, : self.spec.columns], lines[:, self.spec.columns :]
         return lines[:, 0::2], lines[:, 1::2]

@@ -15,7 +15,7 @@ from ...spec.boundary_wires import calibration_bits
 from ...spec.specification import Specification
 from ..technologies.technology import Technology
 from .calibration import CalibrationPlan, calibrate
-from .device import DeviceInstance
+from .tiled_device import Device, tiles_of_device
 
 #: The grammar, for messages and help texts.
 GRAMMAR = "nominal, found, or cells as a hexadecimal number such as 1f"
@@ -67,8 +67,8 @@ class CalibrationSetting:
             raise InvalidValue(f"calibration is {self.port:x}; allowed: {most}")
         return self
 
-    def settle(self, chip: DeviceInstance, technology: Technology) -> "SettledCalibration":
-        """The cells that this setting selects on ``chip``, an instance of ``technology``.
+    def settle(self, chip: Device, technology: Technology) -> "SettledCalibration":
+        """The cells that this setting selects on ``chip``, an instance of ``technology``; array by array.
 
         Raises
         ------
@@ -78,14 +78,19 @@ class CalibrationSetting:
         spec = chip.spec
         self.check(spec)
         if self.found:
-            result = calibrate(chip, CalibrationPlan.of(spec, technology["ramp.calibration_range"]))
-            failed = tuple(act.text for act, bad in zip(spec.ramps, result.failed, strict=True) if bad)
-            return SettledCalibration(result.cells, failed)
+            tiles, span = tiles_of_device(chip), technology["ramp.calibration_range"]
+            results = [calibrate(tile, CalibrationPlan.of(tile.spec, span)) for tile in tiles]
+            failed = tuple(
+                act.text if len(tiles) == 1 else f"{act.text} of array {number}"
+                for number, result in enumerate(results)
+                for act, bad in zip(spec.ramps, result.failed, strict=True)
+                if bad
+            )
+            return SettledCalibration(np.concatenate([result.cells for result in results]), failed)
         if self.port is None:
             return SettledCalibration(chip.nominal)
-        shape = len(spec.ramps), spec.calibration_cells
-        bits = [self.port >> place & 1 for place in range(shape[0] * shape[1])]
-        return SettledCalibration(np.array(bits, bool).reshape(shape))
+        bits = [self.port >> place & 1 for place in range(calibration_bits(spec))]
+        return SettledCalibration(np.array(bits, bool).reshape(chip.nominal.shape))
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +99,11 @@ class SettledCalibration:
 
     Attributes
     ----------
-    cells : bool array, shape (ramps, calibration_cells)
+    cells : bool array, shape (arrays x ramps, calibration_cells)
+        Those of the first array first.
     failed : tuple of str
-        Activations of the ramps that the calibration found beyond the reach of their cells.
+        Activations of the ramps that the calibration found beyond the reach of their cells; with the array's number
+        where there are several.
     """
 
     cells: np.ndarray
@@ -111,7 +118,7 @@ class SettledCalibration:
 def nominal_port(spec: Specification) -> int:
     """The nominal cells, as the calibration port takes them: of each ramp the largest, the middle of its range."""
     cells = spec.calibration_cells
-    return sum(1 << (place * cells + cells - 1) for place in range(len(spec.ramps))) if cells else 0
+    return sum(1 << place for place in range(cells - 1, calibration_bits(spec), cells)) if cells else 0
 
 
 NOMINAL = CalibrationSetting()

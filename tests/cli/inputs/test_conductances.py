@@ -37,8 +37,8 @@ def generate(run, model, *options):
 def write(model, technology="rram") -> None:
     """The two tables that ``generate`` writes, and nothing else."""
     Path("out").mkdir(exist_ok=True)
-    write_conductances(Path("out/conductances.csv"), model, load(technology))
-    write_ramps(Path("out/ramps.csv"), model, load(technology))
+    write_conductances(Path("out/conductances.csv"), model.spec, model.weights, load(technology))
+    write_ramps(Path("out/ramps.csv"), model.spec, model.weights, load(technology))
 
 
 def table(path) -> tuple[list[str], list[dict[str, str]]]:

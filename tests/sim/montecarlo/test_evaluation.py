@@ -7,7 +7,9 @@ from crossramp.golden.analog.cells.targets import targets
 from crossramp.golden.analog.chip.chip_sample import ChipSample
 from crossramp.golden.analog.chip.given_cells import ConductanceError, Conductances
 from crossramp.golden.analog.conversion.calibration_setting import FOUND, NOMINAL, CalibrationSetting
+from crossramp.golden.analog.conversion.tiled_device import device_array
 from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.network.network import Network
 from crossramp.sim.montecarlo import evaluation, tasks
 from crossramp.sim.montecarlo.evaluation import Chip, Instances, evaluate_chips, evaluate_speech, evaluate_text
 from crossramp.sim.montecarlo.scores import Score, TextScore, wilson
@@ -90,6 +92,24 @@ def test_instances_are_those_of_the_traced_model(data):
     without = ChipSample(RRAM, 2, calibrations=(NOMINAL,), switches=frozenset())
     quiet = evaluate_chips(network, codes, labels, without)
     assert set(quiet[0].values) == {evaluate_speech(network, codes, labels).accuracy}
+
+
+def test_chips_of_several_arrays(data):
+    """Each array has draws, ramps and a calibration of its own; processes agree."""
+    network, codes, labels = data
+    tiled = Network(network.spec.replace(tile_columns=4, tile_rows=3), network.weights)
+    chips = ChipSample(RRAM, 3, first_seed=5)
+    found = evaluate_chips(tiled, codes, labels, chips)
+    assert found == evaluate_chips(tiled, codes, labels, chips, jobs=2)
+    for one in found:
+        for seed, value in zip(one.seeds, one.values, strict=True):
+            chip = Chip.of(tiled, chips, seed, one.calibration)
+            assert len(chip.instance.tiles) == 3
+            array = device_array(chip.instance, chip.calibration.cells)
+            assert value == (tiled.behind(array).run(codes).answers == labels).mean()
+    assert [one.values for one in found] != [one.values for one in evaluate_chips(network, codes, labels, chips)]
+    off = evaluate_chips(tiled, codes, labels, ChipSample(RRAM, 1, calibrations=(NOMINAL,), switches=frozenset()))
+    assert off[0].values == (evaluate_speech(network, codes, labels).accuracy,)
 
 
 def test_given_cells_stand_in_every_instance(data):

@@ -5,6 +5,7 @@ import dataclasses
 import json
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +13,13 @@ from crossramp.golden.analog.chip import sampling
 from crossramp.golden.analog.chip.given_cells import Conductances
 from crossramp.golden.analog.chip.ramp_linearity import Linearity
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate
+from crossramp.golden.analog.conversion.calibration_setting import FOUND
 from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
+from crossramp.golden.analog.conversion.tiled_device import device_array
 from crossramp.golden.analog.technologies import technology
 from crossramp.golden.network.array_protocol import step_window
 from crossramp.golden.network.ramps import ramps
+from crossramp.golden.network.tiled_array import tile_weights
 from crossramp.golden.network.weights import Weights
 from crossramp.sim.montecarlo import tasks
 from crossramp.sim.montecarlo.plan import METRICS, PlanError, parse_plan
@@ -268,6 +272,24 @@ def test_metrics_are_those_of_the_instance(changes):
         assert row["code_error"] == pytest.approx(code_error_of(network, lstm, problem.codes), rel=1e-12)
         assert (row["point"], row["instance"], row["seed"]) == (point, 2, 7)
         assert set(row) == {"point", "instance", "seed", *METRICS}
+
+
+def test_metrics_of_several_arrays_are_those_of_the_worst():
+    every = PLAN.replace('["flips", "code_error", "inl"]', json.dumps(list(METRICS)))
+    problem = problem_of(every, labels=True, tile_columns=8)
+    (row,) = tasks.run_task(problem, {"point": 3, "first": 2, "count": 1})
+    network, tech = problem.network(problem.points[3]), problem.points[3].technology
+    chip = sampling.device(tech, network.spec, network.weights, 7)
+    settled = FOUND.settle(chip, tech)
+    answers = network.behind(device_array(chip, settled.cells)).run(problem.codes).answers
+    assert row["accuracy"] == (answers == problem.labels).mean()
+    parts = []
+    for tile, cells in zip(chip.tiles, np.split(settled.cells, 2), strict=True):
+        alone = SimpleNamespace(spec=tile.spec, weights=tile_weights(network.spec, tile.spec, network.weights))
+        parts.append({name: getattr(one, "expected", one) for name, one in linearity_of(alone, tile, cells).items()})
+    assert row["inl"] == pytest.approx(max(part["inl"] for part in parts))
+    assert row["dnl"] == pytest.approx(max(part["dnl"] for part in parts))
+    assert row["missing_codes"] == sum(part["missing_codes"] for part in parts)
 
 
 def test_linearity_is_that_of_all_ramps():

@@ -44,8 +44,8 @@ def model_of(spec, seed=0) -> Model:
 
 
 def tables(folder, model, technology) -> list:
-    write_conductances(folder / "c.csv", model, technology)
-    write_ramps(folder / "r.csv", model, technology)
+    write_conductances(folder / "c.csv", model.spec, model.weights, technology)
+    write_ramps(folder / "r.csv", model.spec, model.weights, technology)
     return [folder / "c.csv", folder / "r.csv"]
 
 
@@ -155,7 +155,7 @@ def test_targets_by_hand():
 def test_the_ramp_table_tells_the_ramp(tmp_path):
     """Starts, the middle of the register and taps, summed up in MACs, stand on each threshold."""
     model = model_of(SPEC)
-    write_ramps(tmp_path / "r.csv", model, load("rram"))
+    write_ramps(tmp_path / "r.csv", model.spec, model.weights, load("rram"))
     rows = rows_of(tmp_path / "r.csv")
     assert {row["banks"] for row in rows} == {"ifo", "g"}
     for ramp in ("0", "1"):
