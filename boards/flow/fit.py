@@ -28,7 +28,7 @@ class TooLarge(BoardError):
 def register_bits(spec: Specification) -> int:
     """Flip-flops that the periphery of ``spec`` has at least: codes, cell state, pulse codes, and what drives rows."""
     cell = spec.layout
-    capture = spec.columns * spec.adc_bits
+    capture = spec.code_bits
     state = spec.units * (spec.state_bits if cell.register else 0)
     codes = {INPUT: spec.inputs * spec.input_bits} | dict.fromkeys(cell.inner_rows, spec.units * spec.input_bits)
     if cell.output in cell.row_groups:

@@ -25,7 +25,7 @@ from ..output.input_text import MODEL_JSON, classes_text, inputs_text
 from ..output.messages import LOGGER
 from ..output.output_folder import MANIFEST, listed, written_folder
 from ..output.tables import as_json, markdown
-from .info import describe, units
+from .info import column_bits, describe, units
 
 TOPS = ("network", "macro")
 
@@ -262,7 +262,7 @@ def _readme(model: Model, wanted: GenerateOptions, commands: dict[str, str]) -> 
     return f"""# {name}
 
 The {top} of model `{model.content_hash}`, specification `{spec.hashes}`:
-{spec.inputs} inputs, {units(spec)}, {spec.classes} classes, {spec.columns} columns of {spec.adc_bits} bits,
+{spec.inputs} inputs, {units(spec)}, {spec.classes} classes, {spec.columns} columns of {column_bits(spec)} bits,
 {spec.clocks_per_step} clocks a step. Reset is {"asynchronous" if wanted.async_reset else "synchronous"}, active high.
 {_calibration(wanted.plan)}
 | file | what it is |

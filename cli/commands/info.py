@@ -51,7 +51,7 @@ def describe(model: Model) -> dict:
         "columns": spec.columns,
         "ramps": [act.text for act in spec.ramps],
         "devices": spec.devices,
-        "capture_flip_flops": spec.columns * spec.adc_bits,
+        "capture_flip_flops": spec.code_bits,
         "weights_used": int((model.weights.macro != 0).sum()),
         "classes": list(model.class_names),
         "features": model.features,
@@ -59,13 +59,23 @@ def describe(model: Model) -> dict:
     }
 
 
+def column_bits(spec: Specification) -> str:
+    """Bits of the columns' codes: "5", or "4 to 6" where ramps have bits of their own."""
+    found = sorted(set(map(spec.gate_bits, spec.gate_names)))
+    return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def _ticks(spec: Specification) -> str:
+    return " and ".join(map(str, dict.fromkeys(walk.ticks for walk in spec.ramp_walks)))
+
+
 def _line_scale(spec: Specification) -> dict[str, float]:
     """The full scale of the lines, and what the topmost code needs where their value alone is converted."""
     if not spec.layout.lines:
         return {}
     found = {"state_full_scale": spec.state_full_scale}
-    if spec.state_gate not in spec.layout.held:
-        found["topmost_code_needs"] = topmost_argument(spec.activation(spec.state_gate), spec.adc_bits)
+    if spec.state_gate not in spec.layout.held and not spec.turns(spec.state_gate):
+        found["topmost_code_needs"] = topmost_argument(spec.activation(spec.state_gate), spec.gate_bits(spec.state_gate))
     return found
 
 
@@ -77,7 +87,8 @@ def units(spec: Specification) -> str:
 def _text(model: Model, name: str) -> str:
     spec = model.spec
     ratio = spec.clocks_per_step / spec.analog_clocks_per_step
-    gates = ", ".join(f"{g} {spec.activation(g).text}" for g in spec.gate_names)
+    own = {g: f" of {spec.gate_bits(g)} bits" * (spec.gate(g).bits is not None) for g in spec.gate_names}
+    gates = ", ".join(f"{g} {spec.activation(g).text}{own[g]}" for g in spec.gate_names)
     facts = [
         ("model", f"{name}, content {model.content_hash}, specification {spec.hashes}"),
         (
@@ -87,11 +98,11 @@ def _text(model: Model, name: str) -> str:
         ("gates", gates),
         ("bits", f"{spec.adc_bits} ramp, {spec.input_bits} pulse code, {spec.weight_bits} weight"),
         *_cell_values(spec),
-        ("crossbar", f"{spec.rows} rows x {spec.columns} columns, {len(spec.ramps)} ramps of {spec.ticks} ticks"),
+        ("crossbar", f"{spec.rows} rows x {spec.columns} columns, {len(spec.ramps)} ramps of {_ticks(spec)} ticks"),
         ("memristors", ", ".join(f"{count:,} {use}" for use, count in spec.devices.items())),
         ("clocks per step", f"{spec.clocks_per_step}, {ratio:.3f} of the array's own {spec.analog_clocks_per_step}"),
         ("lanes", f"{spec.lanes}"),
-        ("capture", f"{spec.columns * spec.adc_bits} flip-flops, {spec.adc_bits} a column"),
+        ("capture", f"{spec.code_bits} flip-flops, {column_bits(spec)} a column"),
         ("classes", " ".join(model.class_names)),
     ]
     settings = model.feature_settings

@@ -47,10 +47,13 @@ class Gate:
         A name of :mod:`crossramp.golden.spec.activations`.
     weight_range : float
         Real value of a full-scale weight in this bank, 2**-10 to 2**10.
+    bits : int or None
+        Of its ramp, 2 to 9; None: ``adc_bits``.
     """
 
     activation: str
     weight_range: float
+    bits: int | None = None
 
 
 @dataclass(frozen=True)

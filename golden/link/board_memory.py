@@ -6,8 +6,8 @@ space      words                          a word
 ========== ============================== ====================================================================
 IDENTITY   as many as it takes            1 byte: of the text that :func:`identity_image` makes
 WEIGHTS    banks x groups x rows          ``columns_per_clock`` weights of 1 byte; word (group * rows + row)
-THRESHOLDS ramps x 2**adc_bits            floor of a threshold; word (ramp * 2**adc_bits + tick), ticks from 0; the
-                                          last word of a ramp is not used
+THRESHOLDS ramps x 2**tick_bits           floor of a threshold; word (ramp * 2**tick_bits + tick), ticks from 0; words
+                                          behind a ramp's last tick are not used
 HEAD       classes x (hidden + 1)         a weight of the head, or a bias; word (class * (hidden + 1) + unit). With the
                                           readout "step": classes x (h beats + 1) words of ``lanes`` weights, the last
                                           one of a class the bias and zeros
@@ -30,7 +30,7 @@ import numpy as np
 
 from ..common.checks import integer
 from ..common.errors import InvalidValue
-from ..network.ramps import ramps
+from ..network.ramps import padded_floors
 from ..network.weights import Weights
 from ..spec.boundary_wires import calibration_bits
 from ..spec.gates import SpecificationError
@@ -105,7 +105,7 @@ class Build:
         return {
             Space.IDENTITY: len(identity_image(self)) if space == Space.IDENTITY else 0,
             Space.WEIGHTS: len(spec.gate_names) * self.groups * spec.rows,
-            Space.THRESHOLDS: len(spec.ramps) << spec.adc_bits if self.columns_per_clock else 0,
+            Space.THRESHOLDS: len(spec.ramps) << spec.tick_bits if self.columns_per_clock else 0,
             Space.HEAD: spec.classes * (-(-spec.hidden // spec.head_lanes) + 1),
             Space.SETTINGS: 2 + -(-calibration_bits(spec) // 16),
             Space.H: spec.h_beats,
@@ -185,18 +185,19 @@ def line_weight_words(spec: Specification, lines: np.ndarray, columns_per_clock:
 
 
 def threshold_words(spec: Specification, floors=None) -> list[int]:
-    """Thresholds in the order of the emulator's memory: tick k (from 0) of ramp r at r * 2**adc_bits + k.
+    """Thresholds in the order of the emulator's memory: tick k (from 0) of ramp r at r * 2**tick_bits + k.
 
     Parameters
     ----------
     spec : Specification
     floors : sequence of integer arrays, shape (ticks,), or None
-        For each ramp of ``spec.ramps``: a column's comparator is high while its MAC exceeds the tick's. None: those of
+        For each ramp of ``spec.ramps``, those behind its last tick being of no use: a column's comparator is high while its MAC exceeds the tick's. None: those of
         the ideal ramps.
     """
     if floors is None:
-        floors = [ramp.clipped_floors(spec.mac_max) for ramp in ramps(spec)]
-    return [int(threshold) for ramp in floors for threshold in [*ramp, 0]]
+        floors = padded_floors(spec)
+    unused = [0] * ((1 << spec.tick_bits) - spec.ticks)
+    return [int(threshold) for ramp in floors for threshold in [*ramp, *unused]]
 
 
 def weights_image(build: Build, weights: np.ndarray) -> bytes:

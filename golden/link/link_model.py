@@ -225,7 +225,10 @@ class LinkModel:
         banks = words.transpose(2, 0, 1, 3).reshape(spec.rows, len(spec.gate_names), -1)
         weights = banks[..., : spec.units].reshape(spec.rows, spec.columns) * spec.placed
         floors = unpacked(bytes(self.memories[Space.THRESHOLDS]), build.word_bytes(Space.THRESHOLDS))
-        ramps = [WrittenRamp(ramp[: spec.ticks], spec.latch) for ramp in floors.reshape(len(spec.ramps), -1)]
+        ramps = [
+            WrittenRamp(ramp[: walk.ticks], spec.latch, walk.codes)
+            for ramp, walk in zip(floors.reshape(len(spec.ramps), -1), spec.ramp_walks, strict=True)
+        ]
         lines = None
         if spec.trained_lines:
             levels = unpacked(bytes(self.memories[Space.LINES]), 1).reshape(spec.trained_lines, -1)

@@ -12,7 +12,7 @@ from ..cell.exact import Exact, evaluate
 from ..spec.specification import Specification
 from ..spec.update_formats import store_rule
 from .integers import exact_matmul, round_shift, saturate
-from .ramps import decode_integer
+from .ramps import decoded_codes
 
 
 def run_update(spec: Specification, update: int, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -37,7 +37,7 @@ def run_update(spec: Specification, update: int, values: Mapping[str, np.ndarray
         if name == cell.register:
             return Exact(np.asarray(stored.get(name, values.get(name)), np.int64), spec.state_frac_bits)
         gate = cell.gate_of(name)
-        return Exact(decode_integer(values[name], spec.bipolar(gate), spec.adc_bits), spec.value_shift(gate))
+        return Exact(decoded_codes(spec, gate, values[name]), spec.value_shift(gate))
 
     for store in cell.stores[update]:
         rule = store_rule(spec, store)

@@ -22,7 +22,7 @@ from ..spec.specification import Specification
 from ..spec.update_formats import leaf_interval
 from . import compiled
 from .cell_update import line_pulses
-from .ramps import Ramp, decode_integer
+from .ramps import Ramp, decoded_codes
 
 _BLOCK = 512  # utterances run together: bounds the memory, and the buffers of a block stay near the core
 _TABLE_WHOLE = 1 << 16  # entries up to which a conversion table holds every MAC
@@ -158,14 +158,14 @@ class FastLstm:
     def _table(self, ramp: Ramp, ends: tuple[int, int], gate: str, gain: float) -> np.ndarray:
         """Decoded real values, times ``gain``, of the MACs from one end to the other."""
         codes = ramp.convert(np.arange(ends[0], ends[1] + 1))
-        value = decode_integer(codes, self.spec.bipolar(gate), ramp.bits)
+        value = decoded_codes(self.spec, gate, codes)
         return (value * (gain / 2.0 ** self.spec.value_shift(gate))).astype(self.number.dtype)
 
     def _state_table(self, ramp: Ramp) -> np.ndarray:
         """By c + state_max: g(c) decoded, times input_max, nudged for the rounding of h."""
         spec = self.spec
         c = np.arange(-spec.state_max, spec.state_max + 1)
-        t = decode_integer(ramp.convert(spec.state_cell * line_pulses(spec, c)), spec.bipolar("g"), ramp.bits)
+        t = decoded_codes(spec, "g", ramp.convert(spec.state_cell * line_pulses(spec, c)))
         real = t * (spec.input_max / 2.0 ** spec.value_shift("g"))
         return (real * (1 + self.number.nudge)).astype(self.number.dtype)
 

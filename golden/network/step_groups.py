@@ -130,7 +130,7 @@ def _codes_read(cell: Cell, update: int) -> tuple[Field, ...]:
             what = f"{gate}({cell.register})" if again else f"bank {gate}"
             meaning = f"codes of the second conversion, {what}"
         place = list(cell.conversions[not first].values()).index(code)
-        fields.append(Field(code, lambda s: s.adc_bits, meaning, "codes" if first else "state_codes", place=place))
+        fields.append(Field(code, lambda s, gate=gate: s.gate_bits(gate), meaning, "codes" if first else "state_codes", place=place))
     return tuple(fields)
 
 

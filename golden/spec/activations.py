@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Activations a ramp can carry: the function, its exact inverse and the output range the codes divide."""
 
+import dataclasses
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,10 +20,13 @@ _FORM = re.compile(r"^(?P<name>[a-z_]+)(\[(?P<low>[^,\]]+),(?P<high>[^,\]]+)\])?
 
 @dataclass(frozen=True)
 class Activation:
-    """A non-decreasing function that a ramp can be bent into.
+    """A function that a ramp can be bent into: a non-decreasing one, or one whose curve turns.
 
     The codes of a conversion split ``low``..``high`` into 2**bits equal parts; only the borders strictly inside are
     inverted, so every threshold is finite although sigmoid never reaches 0 or 1.
+
+    A curve that turns (``turns``) begins at f(-∞) = 0 and is monotone between its turning points. Its codes are levels
+    that lie around 0 instead (:mod:`.ramp_walk`), and its range is [0, R] or [-R, R].
 
     Parameters
     ----------
@@ -29,21 +34,25 @@ class Activation:
         What :func:`activation` knows it by.
     function, inverse : callable
         Elementwise on float64 arrays. ``inverse`` is exact on the open range ``low``..``high`` and gives, where the
-        function is flat, the largest argument with that value or less.
+        function is flat, the largest argument with that value or less. Of a curve that turns, ``inverse(y, branch)`` is
+        the argument on a branch, numbered from 0 on the left; branch is an int.
     low, high : float
         Output range that the codes divide. For a bounded function its limits; an unbounded one states where its codes
         end, and the converter saturates there.
     limit_low, limit_high : float
         The function's own infimum and supremum: ``low`` and ``high`` lie within.
+    turns : tuple of float
+        Arguments at which the curve turns, ascending.
     """
 
     name: str
     function: Callable[[np.ndarray], np.ndarray]
-    inverse: Callable[[np.ndarray], np.ndarray]
+    inverse: Callable[..., np.ndarray]
     low: float
     high: float
     limit_low: float = -np.inf
     limit_high: float = np.inf
+    turns: tuple[float, ...] = ()
 
     def __post_init__(self):
         for value in (self.low, self.high):
@@ -55,6 +64,15 @@ class Activation:
             raise InvalidValue(
                 f"activation {self.name}: range [{self.low:g}, {self.high:g}] leaves the function's own "
                 f"[{self.limit_low:g}, {self.limit_high:g}]"
+            )
+        if self.turns and self.low not in (0, -self.high):
+            raise InvalidValue(
+                f"activation {self.name}: range [{self.low:g}, {self.high:g}]; codes of a curve that "
+                "turns count from 0, so give [0, R] or [-R, R]"
+            )
+        if self.turns and self.low == 0 and (self.function(np.array(self.turns)) < 0).any():
+            raise InvalidValue(
+                f"activation {self.name}: range [0, {self.high:g}], but its curve falls below 0; give [-R, R]"
             )
 
     def __call__(self, x) -> np.ndarray:
@@ -108,7 +126,7 @@ def activation(text: str) -> Activation:
         low, high = float(match["low"]), float(match["high"])
     except ValueError:
         raise InvalidValue(f"activation {text!r}: the range must be two numbers, as in tanh[-1,1]") from None
-    return Activation(known.name, known.function, known.inverse, low, high, known.limit_low, known.limit_high)
+    return dataclasses.replace(known, low=low, high=high)
 
 
 def _elu_inverse(y: np.ndarray) -> np.ndarray:
@@ -139,5 +157,59 @@ register(Activation("elu", lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0
 register(
     Activation(
         "selu", _selu, _selu_inverse, -SELU_SCALE * SELU_ALPHA, SELU_SCALE * SELU_ALPHA, -SELU_SCALE * SELU_ALPHA
+    )
+)
+
+
+# ---- curves that turn ------------------------------------------------------------------------------------------------
+
+
+def _silu(x: np.ndarray) -> np.ndarray:
+    x = np.asarray(x, float)
+    with np.errstate(over="ignore"):  # far on the left: x / inf is 0
+        return x / (1 + np.exp(-x))
+
+
+_erfc = np.vectorize(math.erfc, otypes=[float])
+
+
+def _gelu(x: np.ndarray) -> np.ndarray:
+    x = np.asarray(x, float)
+    return 0.5 * x * _erfc(-x * math.sqrt(0.5))
+
+
+#: Where the curves of SiLU (Elfwing et al., arXiv:1702.03118) and GELU (Hendrycks and Gimpel, arXiv:1606.08415) turn.
+_SILU_TURN, _GELU_TURN = -1.2784645427610738, -0.7517915246935645
+
+
+def _dip_inverse(function: Callable, turn: float) -> Callable:
+    """The inverse of a curve that falls from 0 to its minimum at ``turn`` and rises beyond y - 2 from there."""
+
+    def inverse(y: np.ndarray, branch: int) -> np.ndarray:
+        y = np.asarray(y, float)
+        # Up to neighboring floats: ``inside`` stays between the turn and the argument, ``outside`` beyond it.
+        inside = np.full(y.shape, turn)
+        outside = np.maximum(y, 0) + 2 if branch else np.full(y.shape, -700.0)
+        for _ in range(80):
+            middle = (inside + outside) / 2
+            beyond = function(middle) > y
+            inside, outside = np.where(beyond, inside, middle), np.where(beyond, middle, outside)
+        return outside
+
+    return inverse
+
+
+register(Activation("silu", _silu, _dip_inverse(_silu, _SILU_TURN), -1.0, 1.0, turns=(_SILU_TURN,)))
+register(Activation("gelu", _gelu, _dip_inverse(_gelu, _GELU_TURN), -1.0, 1.0, turns=(_GELU_TURN,)))
+register(
+    Activation(
+        "gaussian",
+        lambda x: np.exp(-np.square(x)),
+        lambda y, branch: (2 * branch - 1) * np.sqrt(-np.log(y)),
+        0.0,
+        1.0,
+        0.0,
+        1.0,
+        turns=(0.0,),
     )
 )

@@ -11,6 +11,7 @@ from ..common.declared import declared
 from . import state_scale
 from .activations import Activation, activation
 from .gates import SpecificationError
+from .ramp_walk import RampWalk, ramp_walk
 from .update_formats import line_gain, line_interval
 
 #: Bits of a fixed value that does not stay within ±1, where a specification leaves them out: sign and three before the
@@ -31,7 +32,8 @@ class ConverterParameters:
         the sign.
     gates : tuple of Gate or None
         For each gate of the cell, in the order of the banks; None: those of its description. Gates of one activation
-        share one ramp, so they must share one ``weight_range``.
+        and one number of bits share one ramp, so they must share one ``weight_range``. ``bits`` of a gate, 2 to 9, are
+        those of its own ramp; None: ``adc_bits``.
     state_bits, state_frac_bits : int or None
         The cell state (c, or s of a GRU) is a signed fixed-point number of ``state_bits`` (3 to 24) with
         ``state_frac_bits`` behind the point, saturating at ±(2**(state_bits - 1) - 1). None: 12 and 8; in cells whose
@@ -153,8 +155,18 @@ class ConverterParameters:
 
     @property
     def ticks(self) -> int:
-        """Ticks of a ramp, 2**adc_bits - 1."""
-        return (1 << self.adc_bits) - 1
+        """Ticks of the longest ramp; 2**adc_bits - 1 where no curve turns and no gate has bits of its own."""
+        return max(walk.ticks for walk in self.ramp_walks)
+
+    @property
+    def tick_bits(self) -> int:
+        """Bits of a tick's number, from 0 to :attr:`ticks`."""
+        return self.ticks.bit_length()
+
+    @cached_property
+    def conversion_ticks(self) -> tuple[int, ...]:
+        """Ticks of each conversion: those of the longest ramp among the banks that it latches."""
+        return tuple(max(map(self.gate_ticks, codes)) for codes in self.layout.conversions)
 
     # ---- ramps  -----------------------------------------------------------------------------------------------------
 
@@ -163,16 +175,47 @@ class ConverterParameters:
         return self.gates[self.gate_names.index(name)]
 
     @cached_property
+    def _distinct_ramps(self) -> tuple[tuple[str, int], ...]:
+        """Activation and bits of each ramp, in the order of the gates that first use them."""
+        return tuple(dict.fromkeys((self.activation(gate).text, self.gate_bits(gate)) for gate in self.gate_names))
+
+    @cached_property
     def ramps(self) -> tuple[Activation, ...]:
-        """The distinct activations, in the order of the gates that first use them: one ramp each."""
-        found = {act.text: act for act in map(self.activation, self.gate_names)}
-        return tuple(found.values())
+        """The activation of each ramp: one ramp for each pair of an activation and its bits."""
+        return tuple(activation(text) for text, _ in self._distinct_ramps)
+
+    @cached_property
+    def ramp_walks(self) -> tuple[RampWalk, ...]:
+        """What each ramp counts."""
+        return tuple(ramp_walk(activation(text), bits) for text, bits in self._distinct_ramps)
 
     @cached_property
     def ramp_of_gate(self) -> tuple[int, ...]:
         """For each gate, in the order of the banks: the index of its ramp in :attr:`ramps`."""
-        texts = [act.text for act in self.ramps]
-        return tuple(texts.index(self.activation(gate).text) for gate in self.gate_names)
+        found = [(self.activation(gate).text, self.gate_bits(gate)) for gate in self.gate_names]
+        return tuple(map(self._distinct_ramps.index, found))
+
+    def gate_bits(self, gate: str) -> int:
+        """Bits of a gate's ramp and of its columns' codes."""
+        return self.gate(gate).bits or self.adc_bits
+
+    def gate_ticks(self, gate: str) -> int:
+        """Ticks of a gate's ramp."""
+        return self.ramp_walks[self.ramp_of(gate)].ticks
+
+    @cached_property
+    def code_bits(self) -> int:
+        """Flip-flops of all columns' codes."""
+        return self.units * sum(map(self.gate_bits, self.gate_names))
+
+    def turns(self, gate: str) -> bool:
+        """Whether the curve of a gate's activation turns, so that its codes are levels around 0."""
+        return bool(self.activation(gate).turns)
+
+    @property
+    def has_plain_ramps(self) -> bool:
+        """Whether every ramp counts from 1 to 2**adc_bits - 1."""
+        return all(walk.codes == tuple(range(1 << self.adc_bits)) for walk in self.ramp_walks)
 
     def activation(self, gate: str) -> Activation:
         """The activation of a gate."""
@@ -189,8 +232,11 @@ class ConverterParameters:
     # ---- codes and values -------------------------------------------------------------------------------------------
 
     def value_shift(self, gate: str) -> int:
-        """A decoded value of the gate is an odd integer over 2**value_shift, times the end of its range."""
-        return self.adc_bits + (0 if self.bipolar(gate) else 1)
+        """A decoded value of the gate is an integer over 2**value_shift, times the end of its range.
+
+        An odd integer, but for curves that turn.
+        """
+        return self.gate_bits(gate) + (0 if self.bipolar(gate) else 1) - self.turns(gate)
 
     @cached_property
     def state_gain(self) -> tuple[int, int]:

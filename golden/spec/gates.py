@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the banks of a specification convert with: checks of its gates, and their stored form."""
 
-import dataclasses
-
 from ..cell.description import LINE, Cell, Gate
 from ..cell.expression import names
-from ..common.checks import real, told
+from ..common.checks import integer, real, told
 from ..common.errors import InvalidValue
 from .activations import Activation, activation
+
+#: Least and most bits of a gate's own ramp: one more than ``adc_bits`` may be, for sums that are converted to be added.
+GATE_BITS = (2, 9)
 
 
 class SpecificationError(InvalidValue):
@@ -36,8 +37,11 @@ def _decodes(cell: Cell, gate: str, act: Activation, text: str) -> str:
     return f"{where}; a gate decodes [0, 1] or [-1, 1], so write {act.name}[0,1] or {act.name}[-1,1]"
 
 
-def checked_gates(gates, cell: Cell) -> tuple[Gate, ...]:
-    """The gates of a cell in one form each, so that equal content compares equal; SpecificationError for any other."""
+def checked_gates(gates, cell: Cell, adc_bits: int) -> tuple[Gate, ...]:
+    """The gates of a cell in one form each, so that equal content compares equal; SpecificationError for any other.
+
+    Bits that are ``adc_bits`` are left out.
+    """
     expected = f"expected {len(cell.gates)}"
     if not isinstance(gates, list | tuple):
         raise SpecificationError(f"gates is {told(gates)}; {expected} of Gate: {', '.join(cell.gates)}")
@@ -59,13 +63,20 @@ def checked_gates(gates, cell: Cell) -> tuple[Gate, ...]:
             raise SpecificationError(
                 f"gate {name}: weight_range is {told(gate.weight_range)}; allowed: 2**-10 to 2**10"
             )
-        if ranges.setdefault(act.text, weight_range) != weight_range:
+        bits = gate.bits
+        if bits is not None:
+            try:
+                bits = integer("bits", bits, *GATE_BITS, SpecificationError)
+            except SpecificationError as error:
+                raise SpecificationError(f"gate {name}: {error}") from None
+        bits = None if bits == adc_bits else bits
+        if ranges.setdefault((act.text, bits), weight_range) != weight_range:
             raise SpecificationError(
                 f"gate {name}: weight_range is {weight_range}, but another {act.text} gate has "
-                f"{ranges[act.text]}; columns of one activation share one ramp, hence one range"
+                f"{ranges[act.text, bits]}; columns of one activation share one ramp, hence one range"
             )
         # One form of each, so that equal content compares equal and reads back equal.
-        canonical.append(Gate(act.text, weight_range))
+        canonical.append(Gate(act.text, weight_range, bits))
     return tuple(canonical)
 
 
@@ -77,7 +88,9 @@ def gates_from(content, names: tuple[str, ...]) -> tuple[Gate, ...]:
     gates = []
     for name in names:
         table = content[name]
-        if not isinstance(table, dict) or set(table) != {f.name for f in dataclasses.fields(Gate)}:
-            raise SpecificationError(f"gate {name} is {told(table)}; expected activation and weight_range")
+        if not isinstance(table, dict) or set(table) - {"bits"} != {"activation", "weight_range"}:
+            raise SpecificationError(
+                f"gate {name} is {told(table)}; expected activation and weight_range, and perhaps bits"
+            )
         gates.append(Gate(**table))
     return tuple(gates)

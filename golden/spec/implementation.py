@@ -45,8 +45,8 @@ class ImplementationParameters:
 
     @property
     def analog_clocks_per_step(self) -> int:
-        """Clocks that no periphery can avoid: the integrate window of each conversion, and its ramp."""
-        return sum(self.windows) + len(self.conversions) * self.ticks
+        """Clocks that no periphery can avoid: the window of each conversion, and its longest ramp."""
+        return sum(self.windows) + sum(self.conversion_ticks)
 
     @property
     def update_clocks(self) -> int:

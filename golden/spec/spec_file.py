@@ -78,6 +78,8 @@ def spec_text(spec: Specification) -> str:
             f"activation = {_value(gates[name]['activation'])}",
             f"weight_range = {_value(gates[name]['weight_range'])}  # real value of a full-scale weight",
         ]
+        if "bits" in gates[name]:
+            lines.append(f"bits = {gates[name]['bits']}  # of its own ramp, in place of adc_bits")
     return "\n".join(lines) + "\n"
 
 

@@ -65,7 +65,7 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
         object.__setattr__(self, "format", integer("format", self.format, 1, FORMAT, SpecificationError))
         check(self, SpecificationError)
         gates = self.layout.default_gates if self.gates is None else self.gates
-        object.__setattr__(self, "gates", checked_gates(gates, self.layout))
+        object.__setattr__(self, "gates", checked_gates(gates, self.layout, self.adc_bits))
         self._settle_state()
         self._settle_state_scale()
         if 0 < self.tile_columns < len(self.gate_names):
@@ -122,7 +122,7 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
         return {
             "weights": 2 * int(self.placed.sum()),
             "state": 2 * self.line_cell_count,
-            "ramp": len(self.ramps) * self.ticks,
+            "ramp": sum(walk.ticks for walk in self.ramp_walks),
             "calibration": len(self.ramps) * self.calibration_cells,
         }
 
@@ -173,6 +173,7 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
                 del content[name]
         content["gates"] = {
             name: {"activation": gate.activation, "weight_range": float(gate.weight_range)}
+            | ({} if gate.bits is None else {"bits": gate.bits})
             for name, gate in zip(self.gate_names, self.gates, strict=True)
         }
         return content

@@ -10,6 +10,7 @@ import math
 
 from ..common.errors import CrossrampWarning
 from .activations import Activation
+from .ramp_walk import walk_arguments
 from .update_formats import line_interval
 
 #: Least and most bits of c's pulse code, sign included.
@@ -31,7 +32,7 @@ def topmost_argument(activation: Activation, bits: int) -> float:
 
     It is g⁻¹(high - (high - low) / 2**bits): atanh(1 - 2**(1 - bits)) for tanh, 1.72 at 5 bits and 2.77 at 8.
     """
-    return float(activation.inverse(activation.high - (activation.high - activation.low) / (1 << bits)))
+    return float(walk_arguments(activation, bits)[-1])
 
 
 def _natural_limit(spec) -> float:
@@ -43,21 +44,21 @@ def _natural_limit(spec) -> float:
 
 
 def needed_full_scale(spec) -> float:
-    """The full scale that defaults must exceed: max(1, atanh(1 - 2**(1 - adc_bits))), or what the value can reach."""
-    topmost = math.atanh(1 - 2.0 ** (1 - spec.adc_bits))
+    """The full scale that defaults must exceed: max(1, atanh(1 - 2**(1 - n))), or what the value can reach."""
+    topmost = math.atanh(1 - 2.0 ** (1 - spec.gate_bits(spec.state_gate)))
     return max(LEAST_FULL_SCALE, min(topmost, _natural_limit(spec)))
 
 
 def wanted_full_scale(spec) -> float:
     """The full scale that defaults aim at.
 
-    max(2, atanh(1 - 2**(1 - adc_bits))), or what the value can reach if that is less. All that it can reach where it
+    max(2, atanh(1 - 2**(1 - n))), or what the value can reach if that is less. All that it can reach where it
     adds to a charge that is held: then it need not lie within the ramp.
     """
     limit = _natural_limit(spec)
     if spec.state_gate in spec.layout.held and math.isfinite(limit):
         return limit
-    return min(max(2.0, math.atanh(1 - 2.0 ** (1 - spec.adc_bits))), limit)
+    return min(max(2.0, math.atanh(1 - 2.0 ** (1 - spec.gate_bits(spec.state_gate)))), limit)
 
 
 def default_pulse_bits(spec) -> int:
@@ -91,7 +92,7 @@ def default_cell(spec) -> int:
 
 def _beyond(spec) -> float:
     """What a full scale has to exceed for the topmost code."""
-    return min(math.atanh(1 - 2.0 ** (1 - spec.adc_bits)), _natural_limit(spec))
+    return min(math.atanh(1 - 2.0 ** (1 - spec.gate_bits(spec.state_gate))), _natural_limit(spec))
 
 
 def fault(spec) -> str:
@@ -110,8 +111,9 @@ def caution(spec) -> str:
     if cell.line_value is None or spec.state_gate in cell.held or math.isfinite(_natural_limit(spec)):
         return ""  # nothing is meant to cross the whole ramp
     activation = spec.activation(spec.state_gate)
-    needed = topmost_argument(activation, spec.adc_bits)
-    wants = f"the topmost of {spec.ticks + 1} codes of {activation.text}(c) needs c above {needed:.4g}"
+    needed = topmost_argument(activation, spec.gate_bits(spec.state_gate))
+    end = f"last of {spec.gate_ticks(spec.state_gate)} ticks" if activation.turns else "topmost of {} codes"
+    wants = f"the {end.format(spec.gate_ticks(spec.state_gate) + 1)} of {activation.text}(c) needs c above {needed:.4g}"
     if spec.state_full_scale <= needed:
         return f"{_made(spec)}, but {wants}; {_advice(spec)}"
     if spec.state_limit <= needed:

@@ -45,11 +45,16 @@ def leaf_interval(spec: "Specification", name: str) -> Interval:
     if name == cell.register:
         return Interval(-spec.state_max, spec.state_max, spec.state_frac_bits)
     gate = cell.gate_of(name)
-    top = 2 * spec.ticks + 1  # of an odd integer: append a one to the topmost code
+    bits = spec.gate_bits(gate)
     shift, span = spec.value_shift(gate), Fraction(spec.activation(gate).high)
+    if spec.turns(gate):
+        codes, negative = spec.ramp_walks[spec.ramp_of(gate)].codes, spec.bipolar(gate) << (bits - 1)
+        levels = [code - 2 * (code & negative) for code in codes]
+        return Interval(min(levels), max(levels), shift, span)
+    top = (1 << bits) - 1
     if spec.bipolar(gate):
-        return Interval(-spec.ticks, spec.ticks, shift, span)
-    return Interval(1, top, shift, span)
+        return Interval(-top, top, shift, span)
+    return Interval(1, 2 * top + 1, shift, span)  # odd integers: append a one to the topmost code
 
 
 def store_rule(spec: "Specification", store: Store) -> StoreRule:

@@ -33,11 +33,14 @@ def gray_to_binary(gray: Value) -> list[Value]:
     return [gray[bit:].xor() for bit in range(len(gray))]
 
 
-def decode(code: Value, bipolar: bool) -> Value:
-    """The odd integer that ``code`` stands for (:func:`~.ramps.decode_integer`): append a one; wiring.
+def decode(code: Value, bipolar: bool, turns: bool = False) -> Value:
+    """The integer that ``code`` stands for (:func:`~.ramps.decode_integer`): append a one; wiring.
 
     Unipolar: 2·code + 1, with a zero as its sign. Bipolar: 2·code + 1 - 2**bits, whose top bit is the code's turned.
+    Of a curve that turns: the code itself, with a zero as its sign, or in two's complement if it is bipolar.
     """
+    if turns:
+        return code.as_signed() if bipolar else Cat(code, Const(0, 1)).as_signed()
     top = ~code[-1] if bipolar else code[-1]
     bits = [Const(1, 1), *code[:-1], top] + ([] if bipolar else [Const(0, 1)])
     return Cat(*bits).as_signed()

@@ -43,9 +43,9 @@ class ArraySignature(wiring.Signature):
         clock before the first tick.
     tick : 1 bit
         High for one clock at the start of each tick: all ramps go one step on.
-    tap : 2**adc_bits - 1 bits
+    tap : ticks bits, those of the longest ramp: 2**adc_bits - 1 unless a ramp has bits of its own or turns
         One-hot, valid from its tick to the next: which ramp cell makes this step. Tap 0 takes the ramp from its start
-        to the first threshold.
+        to the first threshold. A ramp with fewer ticks has no cells on the taps behind them, and stays.
     calibration : ramps x calibration_cells bits
         Which bias cells are applied while ``ramp_reset`` is high; constant otherwise. Ramp 0's cells are lowest.
 

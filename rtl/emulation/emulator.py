@@ -101,8 +101,11 @@ class CrossbarEmulator(wiring.Component):
         """Clocks a step takes beyond ``spec.clocks_per_step``, since the emulator lets the periphery wait."""
         spec = self.spec
         holds = sum(max(conversion.hold_clocks, spec.settle_clocks) for conversion in self.conversions)
-        ticks = sum(conversion.tick_clocks for conversion in self.conversions)
-        return holds - len(self.conversions) * spec.settle_clocks + spec.ticks * ticks
+        ticks = sum(
+            count * conversion.tick_clocks
+            for count, conversion in zip(spec.conversion_ticks, self.conversions, strict=True)
+        )
+        return holds - len(self.conversions) * spec.settle_clocks + ticks
 
     def elaborate(self, platform):
         m = Module()
@@ -170,7 +173,7 @@ class CrossbarEmulator(wiring.Component):
         threshold = thresholds.read_port()
         write = thresholds.write_port()
 
-        tick = Signal(spec.adc_bits)  # ticks gone before this one
+        tick = Signal(spec.tick_bits)  # ticks gone before this one
         bank = Signal(range(len(spec.gate_names)))
         group = Signal(range(self.groups))
         compare_bank = Signal(range(len(spec.gate_names)))
@@ -183,7 +186,7 @@ class CrossbarEmulator(wiring.Component):
                     m.d.comb += ramp.eq(number)
         m.d.comb += [
             read.addr.eq(Mux(array.ramp_reset, summed, place) if sums.loads else place),
-            threshold.addr.eq(Mux(sums.reset, access.address, (ramp << spec.adc_bits) + tick)),
+            threshold.addr.eq(Mux(sums.reset, access.address, (ramp << spec.tick_bits) + tick)),
             write.addr.eq(access.address),
             write.data.eq(access.value),
             write.en.eq(access.write),

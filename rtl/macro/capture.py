@@ -41,7 +41,7 @@ class CaptureBank(wiring.Component):
     columns : int
         Columns in the bank, 1 or more.
     bits : int
-        Resolution of the ramp, 2 to 8.
+        Resolution of the ramp, 2 to 9.
     lanes : int
         Columns read at a time, 1 to ``columns``.
     latch : str
@@ -57,8 +57,8 @@ class CaptureBank(wiring.Component):
         columns, bits, lanes = integer("columns", columns), integer("bits", bits), integer("lanes", lanes)
         if columns < 1:
             raise InvalidValue(f"columns is {columns}: a bank has at least 1")
-        if not 2 <= bits <= 8:
-            raise InvalidValue(f"bits is {bits}: a ramp has 2 to 8")
+        if not 2 <= bits <= 9:
+            raise InvalidValue(f"bits is {bits}: a ramp has 2 to 9")
         if not 1 <= lanes <= columns:
             raise InvalidValue(f"lanes is {lanes}: expected 1 to {columns}")
         if latch not in ("last_high", "first_trip"):
@@ -72,7 +72,7 @@ class CaptureBank(wiring.Component):
                 "comparators": In(columns),  # one per column, high while its MAC is above the ramp; asynchronous
                 "arm": In(1),  # a ramp follows; before its first tick, not together with ``enable``
                 "enable": In(1),  # latch on this clock; never together with ``shift``
-                "count": In(bits),  # number of the tick, Gray-coded, 1 on the first
+                "count": In(bits),  # what the tick counts, Gray-coded, such as 1 on the first
                 "shift": In(1),  # move down by ``lanes`` columns
                 "codes": Out(data.ArrayLayout(bits, lanes)),  # the lowest columns that the bank holds now, binary
             }

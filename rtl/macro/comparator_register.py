@@ -20,16 +20,16 @@ class ComparatorRegister(wiring.Component):
     Parameters
     ----------
     columns, bits : int
-        Columns of all banks, and bits of the ramp's count.
+        Columns of all banks, and bits of the ramps' counts.
     """
 
     def __init__(self, columns: int, bits: int):
-        columns, bits = integer("columns", columns, 1), integer("bits", bits, 2, 8)
+        columns, bits = integer("columns", columns, 1), integer("bits", bits, 2)
         super().__init__(
             {
                 "comparators": In(columns),  # asynchronous
                 "latch": In(1),  # the latches are to take them on this clock
-                "count": In(bits),  # number of the tick, Gray-coded
+                "count": In(bits),  # number of the tick, Gray-coded; of each ramp that counts differently
                 "sampled": Out(columns),
                 "latch_sampled": Out(1),
                 "count_sampled": Out(bits),

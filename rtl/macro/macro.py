@@ -17,7 +17,7 @@ from .comparator_register import ComparatorRegister
 from .loader import Loader, x_layout
 from .projection import Projection, projection_signature
 from .pulses import PulseBank, PulseDriver
-from .ramp_counter import RampCounter
+from .ramp_counter import RampCounter, early_end
 from .sequencer import Sequencer
 from .update import CellUpdate, StateMemory, StateRing, value_bits
 
@@ -113,34 +113,59 @@ class Macro(wiring.Component):
     def _conversion(self, m: Module, sequencer: Sequencer) -> tuple[dict[str, CaptureBank], Signal]:
         """The ramp, and the bank of each gate, which latches its count; with the signal on whose clocks it does."""
         spec, array = self.spec, self.boundary
-        m.submodules.ramp = ramp = RampCounter(spec.adc_bits)
+        m.submodules.ramp = ramp = RampCounter.of(spec)
         m.d.comb += [
             ramp.start.eq(sequencer.ramp_start),
             ramp.step.eq(sequencer.ramp_step),
             sequencer.ramp_last.eq(ramp.last),
             array.tap.eq(ramp.tap),
         ]
-        comparators, latch, count = array.comparators, sequencer.latch, ramp.count
+        if "second" in ramp.signature.members:
+            m.d.comb += ramp.second.eq(sequencer.second)
+        comparators, latch = array.comparators, sequencer.latch
+        counts = {gate: ramp.latched(spec, gate) for gate in spec.gate_names}
+        over = {end: getattr(ramp, f"over_{end}") for end in ramp.early}
         if spec.comparator_registers:
-            m.submodules.comparator_register = register = ComparatorRegister(spec.columns, spec.adc_bits)
-            m.d.comb += [register.comparators.eq(comparators), register.latch.eq(latch), register.count.eq(count)]
-            comparators, latch, count = register.sampled, register.latch_sampled, register.count_sampled
+            comparators, latch, counts, over = self._registered(m, ramp, latch, over)
         banks = {}
         for gate in spec.gate_names:
-            bank = CaptureBank(spec.units, spec.adc_bits, lanes=spec.lanes, latch=spec.latch)
+            bank = CaptureBank(spec.units, spec.gate_bits(gate), lanes=spec.lanes, latch=spec.latch)
             m.submodules[f"capture_{gate}"] = banks[gate] = bank
             # Banks that a conversion does not latch keep their codes for its update, or stay cleared.
             latched = tuple(gate in codes for codes in spec.conversions)
             enable = {(True, False): latch & ~sequencer.second, (False, True): latch & sequencer.second}.get(
                 latched, latch
             )
+            if end := early_end(spec, gate):
+                enable = enable & ~over[end]
             m.d.comb += [
                 bank.comparators.eq(comparators[spec.bank(gate)]),
                 bank.arm.eq(sequencer.ramp_start),
                 bank.enable.eq(enable),
-                bank.count.eq(count),
+                bank.count.eq(counts[gate]),
             ]
         return banks, latch
+
+    def _registered(self, m: Module, ramp: RampCounter, latch: Signal, over: dict[int, Signal]):
+        """The comparators, and what their latches need, a clock later."""
+        spec = self.spec
+        sources = [ramp.count, *(getattr(ramp, f"turning_{k}") for k in range(len(ramp.turning)))]
+        if all(map(spec.turns, spec.gate_names)):
+            sources = sources[1:]
+        count = Cat(*sources)
+        m.submodules.comparator_register = register = ComparatorRegister(spec.columns, len(count))
+        m.d.comb += [register.comparators.eq(self.boundary.comparators), register.latch.eq(latch), register.count.eq(count)]
+        counts = {}
+        for gate in spec.gate_names:
+            source, start = ramp.latched(spec, gate), 0
+            for other in sources:
+                if other is source or other is ramp.count and not spec.turns(gate):
+                    break
+                start += len(other)
+            counts[gate] = register.count_sampled[start : start + len(source)]
+        later = {end: Signal(name=f"over_{end}_sampled") for end in over}
+        m.d.sync += [later[end].eq(signal) for end, signal in over.items()]
+        return register.sampled, register.latch_sampled, counts, later
 
     def _update(self, m: Module, sequencer: Sequencer, banks: dict[str, CaptureBank], latch: Signal):
         """The update pipeline: groups of units leave the capture banks, and their results come one clock later.

@@ -47,7 +47,7 @@ class CellUpdate(wiring.Component):
         self.spec = spec
         cell, lanes = spec.layout, spec.lanes
         ports = {"step": In(1), "second": In(1)}
-        ports |= {f"code_{gate}": In(data.ArrayLayout(spec.adc_bits, lanes)) for gate in cell.gates}
+        ports |= {f"code_{gate}": In(data.ArrayLayout(spec.gate_bits(gate), lanes)) for gate in cell.gates}
         if cell.register:
             ports["register"] = In(data.ArrayLayout(signed(spec.state_bits), lanes))
         for name, form in cell.values.items():

@@ -87,7 +87,7 @@ class UpdateLane:
     def __init__(self, m: Module, spec: Specification, lane: int, step: Value, second: Value, codes, register):
         self.m, self.spec, self.lane = m, spec, lane
         cell, self.step = spec.layout, step
-        self.decoded = {gate: decode(code, spec.bipolar(gate)) for gate, code in codes.items()}
+        self.decoded = {gate: decode(code, spec.bipolar(gate), spec.turns(gate)) for gate, code in codes.items()}
         self.register = register
         operands = {}
         for update, stores in enumerate(cell.stores):

@@ -260,11 +260,13 @@ class Calibrator(wiring.Component):
 
     def _hits(self, ramp: int, counting: Value) -> Value:
         """How many codes of this beat, in the columns of ``ramp``, reach K."""
-        tick, cell = self.plan.ticks[ramp], self.plan.spec.layout
+        level, cell = self.plan.levels[ramp], self.plan.spec.layout
+        negative = self.plan.spec.turns(self.plan.gates[ramp][0]) and self.plan.spec.bipolar(self.plan.gates[ramp][0])
         codes = [self.plan.spec.conversions[self.plan.conversion_of(gate)][gate] for gate in self.plan.gates[ramp]]
         bits = []
         for lane in range(self.plan.spec.lanes):
-            reaches = {code: getattr(self.monitor, code)[lane] >= tick for code in codes}
+            shown = {code: getattr(self.monitor, code)[lane] for code in codes}
+            reaches = {code: (value.as_signed() if negative else value) >= level for code, value in shown.items()}
             late = [code for code in codes if code not in cell.updates[0]]
             first = [reaches[code] for code in codes if code not in late]
             for code in late:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from crossramp.golden.network.array_protocol import Window
-from crossramp.golden.network.ramps import latch
+from crossramp.golden.network.ramps import latched_codes
 from crossramp.golden.spec.specification import Specification
 
 from .python_array import ArrayModel, Pins, from_bits
@@ -44,7 +44,7 @@ def conversion_pins(
         yield Pins(integrate=1, **pulses, **common), False
     for clock in range(spec.settle_clocks):
         yield Pins(hold=1, ramp_reset=1, **common), clock == spec.settle_clocks - 1
-    for k in range(spec.ticks):
+    for k in range(spec.conversion_ticks[second]):
         yield Pins(hold=1, tick=1, tap=1 << k, **common), True
 
 
@@ -94,4 +94,4 @@ class DrivenArray:
         window = Window(*(None if codes is None else codes[0] for codes in windows[-1]))
         comparators = run_conversion(self.spec, self.model, window, second=second, calibration=self._calibration)
         macs = self.model.finish()[-1].macs
-        return macs[None, columns], latch(comparators[:, columns], self.spec.latch)[None]
+        return macs[None, columns], latched_codes(self.spec, comparators[:, columns], columns)[None]

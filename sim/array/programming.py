@@ -11,7 +11,7 @@ from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.network.array_protocol import line_levels
-from crossramp.golden.network.ramps import ramps
+from crossramp.golden.network.ramps import padded_floors
 from crossramp.golden.network.weights import checked_array
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.specification import Specification
@@ -63,7 +63,7 @@ class Programming:
     ramp_start : shape (ramps,)
         The level of each ramp after ``ramp_reset``, before the first tick.
     ramp_steps : shape (ramps, ticks)
-        What each tap adds to its ramp. A comparator is high while its column's value exceeds the ramp's level.
+        What each tap adds to its ramp; 0 behind the last tick of a shorter ramp. A comparator is high while its column's value exceeds the ramp's level.
     calibration_cells : shape (ramps, calibration_cells)
         What each selected bias cell adds to the ramp's start while ``ramp_reset`` is high.
 
@@ -113,7 +113,7 @@ class Programming:
         weights = checked_integers("weights", weights, (spec.rows, spec.columns), spec.weight_max)
         # One below every MAC: before the first tick each comparator is high.
         start = -(spec.mac_max + 1)
-        floors = np.stack([ramp.clipped_floors(spec.mac_max) for ramp in ramps(spec)])
+        floors = padded_floors(spec)
         if calibration_cells is None:
             calibration_cells = np.zeros((len(floors), spec.calibration_cells), np.int64)
         return cls(

@@ -40,7 +40,7 @@ class Conversion:
         ``golden/analog/conversion/device.py``).
     comparators : bool array, shape (ticks seen, columns)
         What each comparator showed on the clock that latched the tick, faults included:
-        ``latch(conversion.comparators, spec.latch)`` is the code the periphery must have captured.
+        :func:`~.ramps.latched_codes` makes the codes of them that the periphery must have captured.
     """
 
     state: bool

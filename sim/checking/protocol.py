@@ -180,6 +180,10 @@ class ProtocolChecker:
         """The number of the conversion that ``state`` shows, within its step."""
         return min(state, len(self.spec.windows) - 1)
 
+    def _ticks_of(self, state: int) -> int:
+        """Ticks of the conversion that ``state`` shows."""
+        return self.spec.conversion_ticks[self._conversion(state)]
+
     def _check_window(self, now, rule):
         was, spec = self._was, self.spec
         if now["integrate"]:
@@ -223,7 +227,8 @@ class ProtocolChecker:
             self._holds = self._ticks = 0
         if was["hold"] and not hold:
             rule("hold_dropped", self._pending)
-            rule("tick_count", self._ticks != self.spec.ticks, f"{self._ticks}; expected {self.spec.ticks}")
+            expected = self._ticks_of(was["state"])
+            rule("tick_count", self._ticks != expected, f"{self._ticks}; expected {expected}")
         converting = hold or now["integrate"]
         rule("state_changes", now["state"] and not converting, "high outside a conversion")
         within = (hold and (was["hold"] or was["integrate"])) or (now["integrate"] and was["integrate"])
@@ -241,7 +246,8 @@ class ProtocolChecker:
                 rule("ready_ignored", not was["ready"], "ramp")
             rule("ready_ignored", self._pending, f"tick {self._ticks + 1}")
             self._ticks += 1
-            rule("tick_count", self._ticks > self.spec.ticks, f"more than {self.spec.ticks}")
+            most = self._ticks_of(now["state"])
+            rule("tick_count", self._ticks > most, f"more than {most}")
             one_hot = tap != 0 and tap & (tap - 1) == 0
             rule("tap_not_one_hot", not one_hot, f"tap {tap:#x}")
             rule("tap_order", one_hot and tap != 1 << (self._ticks - 1), f"tick {self._ticks}, tap {tap:#x}")
@@ -257,7 +263,7 @@ class ProtocolChecker:
             self._pending = False
         if self._pending and ready:
             self._pending = False
-            if self._ticks == self.spec.ticks:
+            if self._ticks == self._ticks_of(now["state"]):
                 self.conversions += 1
                 self._second = int(len(self.spec.conversions) == 2 and not now["state"])
         if now["integrate"] and not now["state"]:

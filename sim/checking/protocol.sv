@@ -29,6 +29,8 @@ module crossramp_protocol #(
     parameter [STATE_LINES-1:0] SECOND_LINES = {STATE_LINES{1'b0}},
     parameter LONGEST_ROW = 1,  // clocks of a row's longest pulse
     parameter LONGEST_LINE = 1,
+    parameter FIRST_TICKS = 1,  // of the first conversion's ramps
+    parameter SECOND_TICKS = 1,
     parameter SETTLE_CLOCKS = 1  // of hold, before the first tick
 ) (
     input clk,
@@ -127,7 +129,7 @@ module crossramp_protocol #(
       else begin
         if (was_hold) begin
           now[HOLD_DROPPED] = pending;
-          now[TICK_COUNT] = ticks != TICKS;
+          now[TICK_COUNT] = ticks != (was_state ? SECOND_TICKS : FIRST_TICKS);
         end
         if (state && !integrate) now[STATE_CHANGES] = 1;
         if (ramp_reset) now[RAMP_RESET_OUTSIDE_HOLD] = 1;
@@ -191,7 +193,7 @@ module crossramp_protocol #(
         now[HOLD_TOO_SHORT] = ticks == 0 && holds < SETTLE_CLOCKS;
         if (pending || (ticks == 0 && !was_ready)) now[READY_IGNORED] = 1;
         if (ticks <= TICKS) ticks = ticks + 1;
-        now[TICK_COUNT] = ticks > TICKS;
+        now[TICK_COUNT] = ticks > (state ? SECOND_TICKS : FIRST_TICKS);
         if (tap == 0 || (tap & (tap - 1'b1)) != 0) now[TAP_NOT_ONE_HOT] = 1;
         else now[TAP_ORDER] = ticks > TICKS || !tap[ticks-1];
       end else if (ticks == 0) now[RAMP_RESET_MISSING] = !ramp_reset;
@@ -210,7 +212,7 @@ module crossramp_protocol #(
         if (tick) pending = 1;
         if (pending && ready) begin
           pending = 0;
-          if (ticks == TICKS) begin
+          if (ticks == (state ? SECOND_TICKS : FIRST_TICKS)) begin
             conversions = conversions + 1;
             second = CONVERSIONS > 1 && !state;
           end

@@ -86,6 +86,8 @@ def checker_parameters(spec: Specification) -> dict[str, int]:
         "SECOND_LINES": second_lines,
         "LONGEST_ROW": spec.input_max,
         "LONGEST_LINE": spec.state_pulse_max,
+        "FIRST_TICKS": spec.conversion_ticks[0],
+        "SECOND_TICKS": spec.conversion_ticks[-1],
         "SETTLE_CLOCKS": spec.settle_clocks,
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from crossramp.golden.network.array_protocol import Window
-from crossramp.golden.network.ramps import latch
+from crossramp.golden.network.ramps import latched_codes
 from crossramp.golden.spec.specification import Specification
 
 
@@ -30,4 +30,4 @@ class RecordedArray:
         """See :meth:`~crossramp.golden.network.array_protocol.Array.convert`."""
         recorded, columns = next(self._conversions), self.spec.converted(len(windows) - 1)
         macs, comparators = recorded.macs[columns], recorded.comparators[:, columns]
-        return np.asarray(macs)[None], latch(comparators, self.spec.latch)[None]
+        return np.asarray(macs)[None], latched_codes(self.spec, comparators, columns)[None]

@@ -31,14 +31,18 @@ _RANGES = ((0.0, 1.0), (-1.0, 1.0))
 _LINE_RANGES = (*_RANGES, (-4.0, 4.0), (0.0, 3.0), (-0.75, 0.75))
 
 
-def gate_activations(ranges=_RANGES) -> list[str]:
+def gate_activations(ranges=_RANGES, turning: bool = False) -> list[str]:
     """Every activation a gate can carry, with every one of ``ranges`` that it reaches: the names a specification takes.
 
-    By default the ranges are those that wiring decodes.
+    By default the ranges are those that wiring decodes, and no curve turns.
     """
     texts = []
     for act in REGISTRY.values():
+        if act.turns and not turning:
+            continue
         for low, high in ranges:
+            if act.turns and (low == 0) != (act.low == 0):
+                continue  # a curve that falls below 0 needs [-R, R]
             if act.limit_low <= low and high <= act.limit_high:
                 default = (act.low, act.high) == (low, high)
                 texts.append(act.name if default else f"{act.name}[{low:g},{high:g}]")
@@ -53,6 +57,7 @@ def specifications(
     max_bits: int = 8,
     readouts=("mean", "last", "step"),
     cells=("lstm",),
+    any_ramps: bool = False,
     **fixed,
 ) -> Specification:
     """Whole specifications: every parameter drawn over its legal range, sizes up to the limits given.
@@ -65,6 +70,8 @@ def specifications(
         Largest adc_bits, input_bits and weight_bits (2 to 8): each bit doubles the clocks a simulation runs.
     readouts, cells : sequence of str
         What the readout and the cell are drawn from; :data:`ALL_CELLS` are all cells.
+    any_ramps : bool
+        Draw curves that turn too, and ramps with bits of their own.
     fixed
         Parameters that are given, not drawn. There are no tiles unless ``tile_rows`` and ``tile_columns`` are given.
     """
@@ -106,7 +113,7 @@ def specifications(
         # adc_bits.
         pulse_max = (1 << ((pulse_bits or max_bits + 2) - 1)) - 1
         least_range = (1 if pulse_bits else 2.8) * input_max / pulse_max
-    content["gates"] = banks = pick("gates", gates(cell, least_range))
+    content["gates"] = banks = pick("gates", gates(cell, least_range, bits if any_ramps else None))
     if cell.lines:
         full_cell = banks[cell.gates.index(cell.state_gate)].weight_range * pulse_max / input_max
         least_cell = min(math.ceil(weight_max / full_cell), weight_max) if pulse_bits else weight_max
@@ -118,20 +125,22 @@ def specifications(
 
 
 @st.composite
-def gates(draw, cell: Cell = CELLS["lstm"], least: float = 2.0**-10) -> tuple[Gate, ...]:
+def gates(draw, cell: Cell = CELLS["lstm"], least: float = 2.0**-10, bits=None) -> tuple[Gate, ...]:
     """Banks of a cell: any mix of activations that they decode; those of one activation share their weight range.
 
-    The weight range of the bank that lines give its unit is ``least`` or more.
+    The weight range of the bank that lines give its unit is ``least`` or more. With ``bits``, a strategy, curves may
+    turn, and a gate may have bits of its own.
     """
     texts = []
     for gate in cell.gates:
         ranges = _LINE_RANGES if feeds_lines_only(cell, gate) else _RANGES
-        texts.append(draw(st.sampled_from(gate_activations(ranges)), label=f"activation of {gate}"))
+        texts.append(draw(st.sampled_from(gate_activations(ranges, bits is not None)), label=f"activation of {gate}"))
     lower = dict.fromkeys(texts, 2.0**-10)
     if cell.lines:
         lower[texts[cell.gates.index(cell.state_gate)]] = least
     drawn = {text: draw(weight_ranges(lower[text]), label=f"weight range of {text}") for text in sorted(set(texts))}
-    return tuple(Gate(text, drawn[text]) for text in texts)
+    own = [None if bits is None else draw(st.none() | bits, label=f"bits of {gate}") for gate in cell.gates]
+    return tuple(Gate(text, drawn[text], number) for text, number in zip(texts, own, strict=True))
 
 
 def weight_ranges(least: float) -> st.SearchStrategy[float]:

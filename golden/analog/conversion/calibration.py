@@ -49,11 +49,20 @@ Count = Callable[[int, np.ndarray], np.ndarray]
 
 
 def reference_tick(ramp: Ramp) -> int:
-    """K: the tick, 1 to 2**bits - 1, whose ideal threshold lies nearest to a MAC of 0, the lowest of equals.
+    """K: the tick, from 1 on, whose ideal threshold lies nearest to a MAC of 0, the lowest of equals.
 
-    2**(bits - 1) for sigmoid, tanh and every other activation that is 0, or half way, at 0.
+    2**(bits - 1) for sigmoid, tanh and every other activation that is 0, or half way, at 0. Of a curve that turns, a
+    tick that codes tell (:func:`tells`), if there is one: of SiLU and GELU that of level 1.
     """
-    return int(np.argmin(np.abs(ramp.arguments))) + 1
+    told = [tells(ramp, k) for k in range(1, ramp.ticks + 1)]
+    usable = np.array(told) if any(told) else np.ones(ramp.ticks, bool)
+    return int(np.argmin(np.where(usable, np.abs(ramp.arguments), np.inf))) + 1
+
+
+def tells(ramp: Ramp, tick: int) -> bool:
+    """Whether a code says that its column has passed a tick: all levels from there on lie above all before."""
+    levels = ramp.levels(ramp.codes)
+    return bool(levels[tick:].min() > levels[:tick].max())
 
 
 def smallest_cells(spec: Specification, calibration_range: float) -> tuple[float, ...]:
@@ -104,6 +113,13 @@ class CalibrationPlan:
             object.__setattr__(self, "lsb", tuple(map(float, self.lsb)))
             if len(self.lsb) != len(spec.ramps) or not all(math.isfinite(v) and v > 0 for v in self.lsb):
                 raise InvalidValue(f"lsb is {self.lsb}; expected {len(spec.ramps)} numbers of MAC units above 0")
+        for ramp, tick in zip(self._ramps, self.ticks, strict=True):
+            if not tells(ramp, tick):
+                raise InvalidValue(
+                    f"the codes of {ramp.activation.text} are the same on both sides of every tick, so they cannot "
+                    "calibrate its ramp; set calibration_cells to 0, or give the gate another activation"
+                )
+        if self.lsb is not None:
             return
         for ramp, activation in zip(self._ramps, spec.ramps, strict=True):
             place = ramp.floors[reference_tick(ramp) - 1]
@@ -158,6 +174,16 @@ class CalibrationPlan:
     def ticks(self) -> tuple[int, ...]:
         """K of each ramp."""
         return tuple(map(reference_tick, self._ramps))
+
+    @cached_property
+    def levels(self) -> tuple[int, ...]:
+        """The least level of a code that reaches K, by ramp: K itself where no curve turns."""
+        pairs = zip(self._ramps, self.ticks, strict=True)
+        return tuple(int(ramp.levels(ramp.codes)[k]) for ramp, k in pairs)
+
+    def reached(self, ramp: int, codes: np.ndarray) -> np.ndarray:
+        """Which codes of a ramp reach K: bool."""
+        return self._ramps[ramp].levels(codes) >= self.levels[ramp]
 
     @cached_property
     def gates(self) -> tuple[tuple[str, ...], ...]:
@@ -252,7 +278,7 @@ def counter(device: DeviceInstance, plan: CalibrationPlan, first: int = 0) -> Co
             for gate, place in latched_banks(spec, number).items():
                 if plan.conversion_of(gate) == number:
                     ramp = spec.ramp_of(gate)
-                    found[ramp] += (codes[:, place] >= plan.ticks[ramp]).sum()
+                    found[ramp] += plan.reached(ramp, codes[:, place]).sum()
         return found
 
     return count

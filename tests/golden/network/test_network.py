@@ -266,10 +266,10 @@ FAULTS = {
     "rounds halves up": ("round_shift", _half_up),
     "wraps": ("saturate", _wrap),
     "truncates": ("round_shift", lambda value, shift: value >> shift),
-    "decodes without the one": ("decode_integer", lambda codes, bipolar, bits: 2 * codes - ((1 << bits) * bipolar)),
+    "decodes without the one": ("decode_integer", lambda codes, bipolar, bits, turns: 2 * codes - ((1 << bits) * bipolar)),
     "swaps unipolar and bipolar": (
         "decode_integer",
-        lambda codes, bipolar, bits: 2 * codes + 1 - (0 if bipolar else (1 << bits)),
+        lambda codes, bipolar, bits, turns: 2 * codes + 1 - (0 if bipolar else (1 << bits)),
     ),
     "no second conversion": (
         "run_update",

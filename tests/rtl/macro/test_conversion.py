@@ -6,10 +6,15 @@ import itertools
 import numpy as np
 import pytest
 from crossramp.golden.network.ramps import latch
+from crossramp.golden.spec.activations import activation
+from crossramp.golden.spec.ramp_walk import ramp_walk
 from crossramp.rtl.macro.capture import SEGMENT, CaptureBank
 from crossramp.rtl.macro.ramp_counter import RampCounter
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.amaranth_benches import simulate
+from tests.support.strategies import gate_activations
 
 
 def gray(count):
@@ -130,12 +135,61 @@ def test_ramp_counter(bits):
     assert all((a ^ b).bit_count() == 1 for a, b in itertools.pairwise(counts))
 
 
+#: Of the counter: bits of the upward count, ticks of the conversions, other counts, ramps that end early.
+SEVERAL = {
+    "down and up": (2, (9,), [(4, (0, 15, 14, 13, 14, 15, 0, 1, 2, 3))], [3]),
+    "up and down, and two lengths": (3, (7, 4), [(2, (0, 1, 2, 3, 2, 1, 0)), (3, (0, 1, 0, 7, 6))], [4, 6]),
+    "one level": (2, (3,), [(2, (0, 1))], [1]),
+    "turns at once": (2, (3,), [(3, (0, 1, 0, 1))], []),
+}
+
+
+@pytest.mark.parametrize("case", SEVERAL.values(), ids=SEVERAL.keys())
+def test_counts_of_several_ramps(case):
+    bits, ticks, turning, early = case
+    dut = RampCounter(bits, ticks=ticks, turning=turning, early=early)
+    lengths = [ticks[0], ticks[-1], ticks[0]]
+
+    async def bench(ctx):
+        for number, length in enumerate(lengths):
+            if len(ticks) > 1:
+                ctx.set(dut.second, number == 1)
+            ctx.set(dut.start, 1)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            for k in range(1, length + 1):
+                assert ctx.get(dut.tap) == 1 << (k - 1)
+                assert ctx.get(dut.last) == (k == length)
+                if k < 1 << bits:
+                    assert ctx.get(dut.count) == gray(k)
+                for place, (_, codes) in enumerate(turning):
+                    if k < len(codes):
+                        assert ctx.get(getattr(dut, f"turning_{place}")) == gray(codes[k]), (number, k, place)
+                for end in early:
+                    assert ctx.get(getattr(dut, f"over_{end}")) == (k > end)
+                await ctx.tick().repeat(k % 3 + 1)
+                ctx.set(dut.step, 1)
+                await ctx.tick()
+                ctx.set(dut.step, 0)
+            assert ctx.get(dut.tap) == 0
+
+    simulate(dut, bench)
+
+
+@given(st.sampled_from(gate_activations(turning=True)), st.integers(2, 9))
+def test_neighboring_counts_differ_in_one_bit(text, bits):
+    codes = ramp_walk(activation(text), bits).codes
+    assert codes[0] == 0
+    assert all((gray(a) ^ gray(b)).bit_count() == 1 for a, b in itertools.pairwise(codes))
+    assert max(codes) < 1 << bits
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
         ({"columns": 0, "bits": 5}, "columns is 0: a bank has at least 1"),
-        ({"columns": 8, "bits": 1}, "bits is 1: a ramp has 2 to 8"),
-        ({"columns": 8, "bits": 9}, "bits is 9: a ramp has 2 to 8"),
+        ({"columns": 8, "bits": 1}, "bits is 1: a ramp has 2 to 9"),
+        ({"columns": 8, "bits": 10}, "bits is 10: a ramp has 2 to 9"),
         ({"columns": 8, "bits": 5, "lanes": 9}, "lanes is 9: expected 1 to 8"),
         ({"columns": 8, "bits": 5, "latch": "median"}, "latch is 'median': expected 'last_high' or 'first_trip'"),
     ],
@@ -146,8 +200,8 @@ def test_capture_refuses(parameters, message):
 
 
 def test_ramp_refuses():
-    with pytest.raises(ValueError, match="bits is 9: a ramp has 2 to 8"):
-        RampCounter(9)
+    with pytest.raises(ValueError, match="bits is 10: a ramp has 2 to 9"):
+        RampCounter(10)
 
 
 @pytest.mark.parametrize("bits", range(2, 9))

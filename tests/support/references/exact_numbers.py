@@ -29,11 +29,19 @@ INVERSES = {
 }
 
 
+# name -> function, and the default output range: those whose curve turns
+TURNING = {
+    "silu": (lambda x: x / (1 + math.exp(-x)) if x > -700 else 0.0, -1, 1),
+    "gelu": (lambda x: x * math.erfc(-x / math.sqrt(2)) / 2, -1, 1),
+    "gaussian": (lambda x: math.exp(-x * x), 0, 1),
+}
+
+
 def parse(text):
     """(name, low, high) of ``name`` or ``name[low,high]``."""
     name, _, rest = text.partition("[")
     if not rest:
-        return name, *INVERSES[name][1:]
+        return name, *(INVERSES | TURNING)[name][1:]
     low, high = rest.rstrip("]").split(",")
     return name, Fraction(float(low)), Fraction(float(high))
 
@@ -52,13 +60,31 @@ def thresholds(text, bits, scale: Fraction):
     return result
 
 
+def turns(text):
+    return parse(text)[0] in TURNING
+
+
 def convert(mac, levels):
     return sum(1 for level in levels if mac > level)
 
 
+def convert_turning(mac, text, bits, scale: Fraction):
+    """The level that is nearest to what the curve makes of a MAC, modulo 2**bits: no threshold and no inverse."""
+    name, low, high = parse(text)
+    real = float(mac * scale)
+    unit = float(Fraction(high) / 2 ** (bits if low == 0 else bits - 1))
+    level = math.floor(TURNING[name][0](real) / unit + 0.5)
+    least, most = (0, 2**bits - 1) if low == 0 else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    return max(least, min(most, level)) % 2**bits
+
+
 def decode(code, text, bits):
-    """The middle of a code's part of the range [0, R] or [-R, R]."""
-    _, low, high = parse(text)
+    """The middle of a code's part of the range [0, R] or [-R, R]; of a curve that turns, its level."""
+    name, low, high = parse(text)
+    if name in TURNING:
+        if low == 0:
+            return Fraction(high) * Fraction(code, 2**bits)
+        return Fraction(high) * Fraction(code - 2**bits if code >= 2 ** (bits - 1) else code, 2 ** (bits - 1))
     if low == 0:
         return Fraction(high) * Fraction(2 * code + 1, 2 ** (bits + 1))
     return Fraction(high) * Fraction(2 * code + 1 - 2**bits, 2**bits)
@@ -102,7 +128,7 @@ class Numbers:
 
     def __init__(self, spec: dict):
         self.units = spec["units"]
-        self.bits = spec["adc_bits"]
+        self.bits = {bank: gate.get("bits", spec["adc_bits"]) for bank, gate in spec["gates"].items()}
         self.row_full = 2 ** (spec["input_bits"] - 1) - 1
         self.weight_full = 2 ** (spec["weight_bits"] - 1) - 1
         self.state_bits, self.frac_bits = spec.get("state_bits"), spec.get("state_frac_bits")
@@ -113,19 +139,26 @@ class Numbers:
             bank: Fraction(gate["weight_range"]) / (self.weight_full * self.row_full)
             for bank, gate in spec["gates"].items()
         }
-        self.ramps = {bank: thresholds(text, self.bits, self.scales[bank]) for bank, text in self.texts.items()}
+        self.ramps = {
+            bank: thresholds(text, self.bits[bank], self.scales[bank])
+            for bank, text in self.texts.items()
+            if not turns(text)
+        }
 
     def codes(self, bank: str, macs: list[int]) -> list[int]:
         """The codes of the columns of a bank."""
+        if turns(self.texts[bank]):
+            return [convert_turning(mac, self.texts[bank], self.bits[bank], self.scales[bank]) for mac in macs]
         return [convert(mac, self.ramps[bank]) for mac in macs]
 
     def value(self, bank: str, code: int) -> Fraction:
         """What a code stands for."""
-        return decode(code, self.texts[bank], self.bits)
+        return decode(code, self.texts[bank], self.bits[bank])
 
     def unit(self, bank: str) -> Fraction:
-        """Half the distance of two values of a bank's codes: each value is an odd multiple of it."""
-        return (self.value(bank, 1) - self.value(bank, 0)) / 2
+        """The largest number that each value of a bank is a multiple of: half the distance of two, or a level."""
+        step = self.value(bank, 1) - self.value(bank, 0)
+        return step if turns(self.texts[bank]) else step / 2
 
     def register(self, value: Fraction) -> int:
         """The stored integer of a fixed value."""
