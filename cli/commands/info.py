@@ -75,7 +75,8 @@ def _line_scale(spec: Specification) -> dict[str, float]:
         return {}
     found = {"state_full_scale": spec.state_full_scale}
     if spec.state_gate not in spec.layout.held and not spec.turns(spec.state_gate):
-        found["topmost_code_needs"] = topmost_argument(spec.activation(spec.state_gate), spec.gate_bits(spec.state_gate))
+        act, bits = spec.activation(spec.state_gate), spec.gate_bits(spec.state_gate)
+        found["topmost_code_needs"] = topmost_argument(act, bits)
     return found
 
 

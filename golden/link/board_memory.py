@@ -191,8 +191,8 @@ def threshold_words(spec: Specification, floors=None) -> list[int]:
     ----------
     spec : Specification
     floors : sequence of integer arrays, shape (ticks,), or None
-        For each ramp of ``spec.ramps``, those behind its last tick being of no use: a column's comparator is high while its MAC exceeds the tick's. None: those of
-        the ideal ramps.
+        For each ramp of ``spec.ramps``: a column's comparator is high while its MAC exceeds the tick's. Those behind
+        a ramp's last tick are of no use. None: those of the ideal ramps.
     """
     if floors is None:
         floors = padded_floors(spec)

@@ -110,6 +110,32 @@ class Ramp:
         """T_k in MAC units; float64, each an integer plus one half."""
         return self.floors + 0.5
 
+    @property
+    def lsb(self) -> float:
+        """One of the 2**bits equal parts of the output range; of a curve that turns, the distance of two levels."""
+        if self.activation.turns:
+            return level_unit(self.activation, self.bits)
+        return (self.activation.high - self.activation.low) / (1 << self.bits)
+
+    def inl(self, thresholds: np.ndarray) -> np.ndarray:
+        """(g(T_k·scale) - y_k) / LSB of real thresholds, in MAC units: float64, shape (..., ticks) as theirs.
+
+        Of a curve that turns, how far it goes from the ideal threshold to the real one (:meth:`.Activation.along`).
+        """
+        act, seen = self.activation, np.asarray(thresholds) * self.scale
+        wrong = act.along(seen) - act.along(self.arguments) if act.turns else act(seen) - self.borders
+        return wrong / self.lsb
+
+    def dnl(self, thresholds: np.ndarray) -> np.ndarray:
+        """How much wider than ideal the code between two ticks is, over an LSB: float64, shape (..., ticks - 1).
+
+        The ideal width is an LSB. Of the code at a turn it is what the curve goes beyond the ticks, there and back.
+        """
+        act, seen = self.activation, np.asarray(thresholds) * self.scale
+        if act.turns:
+            return np.diff(act.along(seen) - act.along(self.arguments)) / self.lsb
+        return np.diff(act(seen)) / self.lsb - 1
+
     def clipped_floors(self, mac_max: int) -> np.ndarray:
         """:attr:`floors` held within -(mac_max + 1) .. mac_max, which no MAC within ±``mac_max`` tells apart."""
         return np.clip(self.floors, -(mac_max + 1), mac_max)

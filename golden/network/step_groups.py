@@ -130,7 +130,8 @@ def _codes_read(cell: Cell, update: int) -> tuple[Field, ...]:
             what = f"{gate}({cell.register})" if again else f"bank {gate}"
             meaning = f"codes of the second conversion, {what}"
         place = list(cell.conversions[not first].values()).index(code)
-        fields.append(Field(code, lambda s, gate=gate: s.gate_bits(gate), meaning, "codes" if first else "state_codes", place=place))
+        array = "codes" if first else "state_codes"
+        fields.append(Field(code, lambda s, gate=gate: s.gate_bits(gate), meaning, array, place=place))
     return tuple(fields)
 
 

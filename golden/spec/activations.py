@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -78,6 +79,22 @@ class Activation:
     def __call__(self, x) -> np.ndarray:
         """The activation of ``x``, saturated at ``low`` and ``high`` as a converter saturates."""
         return np.clip(self.function(np.asarray(x, float)), self.low, self.high)
+
+    def along(self, x) -> np.ndarray:
+        """How far the curve has gone up to ``x``: its total variation from -∞ on; float64.
+
+        The activation itself less ``low``, but for curves that turn, in which every piece counts, up or down.
+        """
+        if not self.turns:
+            return self(x) - self.low
+        x, gone = np.asarray(x, float), 0.0
+        ends = [-np.inf, *self.turns, np.inf]
+        before = 0.0
+        for start, end in pairwise(ends):
+            inside = np.clip(x, start if np.isfinite(start) else None, end)
+            gone = gone + np.where(x > start, np.abs(self(inside) - before), 0.0)
+            before = float(self(end))
+        return gone
 
     @property
     def text(self) -> str:

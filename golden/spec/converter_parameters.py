@@ -5,6 +5,8 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from ..cell.description import Gate
 from ..common.checks import integer
 from ..common.declared import declared
@@ -211,6 +213,13 @@ class ConverterParameters:
     def turns(self, gate: str) -> bool:
         """Whether the curve of a gate's activation turns, so that its codes are levels around 0."""
         return bool(self.activation(gate).turns)
+
+    @cached_property
+    def has_tap(self) -> np.ndarray:
+        """Which ramps have a cell on which tap: bool, shape (ramps, ticks), read-only."""
+        there = np.arange(self.ticks) < np.array([walk.ticks for walk in self.ramp_walks])[:, None]
+        there.setflags(write=False)
+        return there
 
     @property
     def has_plain_ramps(self) -> bool:

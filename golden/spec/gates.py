@@ -6,6 +6,7 @@ from ..cell.expression import names
 from ..common.checks import integer, real, told
 from ..common.errors import InvalidValue
 from .activations import Activation, activation
+from .ramp_walk import ramp_walk
 
 #: Least and most bits of a gate's own ramp: one more than ``adc_bits`` may be, for sums that are converted to be added.
 GATE_BITS = (2, 9)
@@ -69,6 +70,10 @@ def checked_gates(gates, cell: Cell, adc_bits: int) -> tuple[Gate, ...]:
                 bits = integer("bits", bits, *GATE_BITS, SpecificationError)
             except SpecificationError as error:
                 raise SpecificationError(f"gate {name}: {error}") from None
+        try:
+            ramp_walk(act, bits or adc_bits)
+        except InvalidValue as error:
+            raise SpecificationError(f"gate {name}: {error}") from None
         bits = None if bits == adc_bits else bits
         if ranges.setdefault((act.text, bits), weight_range) != weight_range:
             raise SpecificationError(

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..common.errors import InvalidValue
 from .activations import Activation
 
 
@@ -42,9 +43,19 @@ class RampWalk(NamedTuple):
         return len(self.borders)
 
 
+#: Fewest ticks of a ramp: a step, beside the one that brings it to its first threshold.
+FEWEST_TICKS = 2
+
+
 @lru_cache(maxsize=256)
 def ramp_walk(activation: Activation, bits: int) -> RampWalk:
-    """The ticks of a ramp of ``bits`` bits."""
+    """The ticks of a ramp of ``bits`` bits.
+
+    Raises
+    ------
+    InvalidValue
+        For a curve that takes fewer than two ticks with so few levels.
+    """
     low, high = activation.low, activation.high
     if not activation.turns:
         parts = 1 << bits
@@ -63,6 +74,11 @@ def ramp_walk(activation: Activation, bits: int) -> RampWalk:
             levels.append(level + step)
             borders.append((level + step / 2) * unit)
             branches.append(branch)
+    if len(borders) < FEWEST_TICKS:
+        raise InvalidValue(
+            f"activation {activation.text} takes {len(borders)} tick with levels of {bits} bits; a ramp has "
+            f"{FEWEST_TICKS} or more: give it more bits, or a smaller range"
+        )
     return RampWalk(tuple(level % (1 << bits) for level in levels), tuple(borders), tuple(branches))
 
 

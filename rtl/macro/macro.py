@@ -123,10 +123,10 @@ class Macro(wiring.Component):
         if "second" in ramp.signature.members:
             m.d.comb += ramp.second.eq(sequencer.second)
         comparators, latch = array.comparators, sequencer.latch
-        counts = {gate: ramp.latched(spec, gate) for gate in spec.gate_names}
+        counts = {name: getattr(ramp, name) for name in (ramp.count_name(spec, gate) for gate in spec.gate_names)}
         over = {end: getattr(ramp, f"over_{end}") for end in ramp.early}
         if spec.comparator_registers:
-            comparators, latch, counts, over = self._registered(m, ramp, latch, over)
+            comparators, latch, counts, over = self._registered(m, latch, counts, over)
         banks = {}
         for gate in spec.gate_names:
             bank = CaptureBank(spec.units, spec.gate_bits(gate), lanes=spec.lanes, latch=spec.latch)
@@ -142,30 +142,26 @@ class Macro(wiring.Component):
                 bank.comparators.eq(comparators[spec.bank(gate)]),
                 bank.arm.eq(sequencer.ramp_start),
                 bank.enable.eq(enable),
-                bank.count.eq(counts[gate]),
+                bank.count.eq(counts[ramp.count_name(spec, gate)][: bank.bits]),
             ]
         return banks, latch
 
-    def _registered(self, m: Module, ramp: RampCounter, latch: Signal, over: dict[int, Signal]):
+    def _registered(self, m: Module, latch: Signal, counts: dict[str, Signal], over: dict[int, Signal]):
         """The comparators, and what their latches need, a clock later."""
-        spec = self.spec
-        sources = [ramp.count, *(getattr(ramp, f"turning_{k}") for k in range(len(ramp.turning)))]
-        if all(map(spec.turns, spec.gate_names)):
-            sources = sources[1:]
-        count = Cat(*sources)
-        m.submodules.comparator_register = register = ComparatorRegister(spec.columns, len(count))
-        m.d.comb += [register.comparators.eq(self.boundary.comparators), register.latch.eq(latch), register.count.eq(count)]
-        counts = {}
-        for gate in spec.gate_names:
-            source, start = ramp.latched(spec, gate), 0
-            for other in sources:
-                if other is source or other is ramp.count and not spec.turns(gate):
-                    break
-                start += len(other)
-            counts[gate] = register.count_sampled[start : start + len(source)]
-        later = {end: Signal(name=f"over_{end}_sampled") for end in over}
-        m.d.sync += [later[end].eq(signal) for end, signal in over.items()]
-        return register.sampled, register.latch_sampled, counts, later
+        bits = sum(map(len, counts.values()))
+        m.submodules.comparator_register = register = ComparatorRegister(self.spec.columns, bits)
+        m.d.comb += [
+            register.comparators.eq(self.boundary.comparators),
+            register.latch.eq(latch),
+            register.count.eq(Cat(counts.values())),
+        ]
+        later, start = {}, 0
+        for name, count in counts.items():
+            later[name] = register.count_sampled[start : start + len(count)]
+            start += len(count)
+        ended = {end: Signal(name=f"over_{end}_sampled") for end in over}
+        m.d.sync += [ended[end].eq(signal) for end, signal in over.items()]
+        return register.sampled, register.latch_sampled, later, ended
 
     def _update(self, m: Module, sequencer: Sequencer, banks: dict[str, CaptureBank], latch: Signal):
         """The update pipeline: groups of units leave the capture banks, and their results come one clock later.

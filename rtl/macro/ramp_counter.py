@@ -2,6 +2,7 @@
 """The ramp counter: the number of the tick, in Gray code for the columns and one-hot for the ramp."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -74,11 +75,9 @@ class RampCounter(wiring.Component):
         early = sorted({end for gate in spec.gate_names if (end := early_end(spec, gate))})
         return cls(max(upward), ticks=spec.conversion_ticks, turning=turning, early=early)
 
-    def latched(self, spec: Specification, gate: str) -> Signal:
-        """The count that a gate's columns latch."""
-        if spec.turns(gate):
-            return getattr(self, f"turning_{self.turning.index(count_of(spec, gate))}")
-        return self.count[: spec.gate_bits(gate)]
+    def count_name(self, spec: Specification, gate: str) -> str:
+        """The port whose lowest bits a gate's columns latch."""
+        return f"turning_{self.turning.index(count_of(spec, gate))}" if spec.turns(gate) else "count"
 
     def elaborate(self, platform):
         m = Module()
@@ -114,7 +113,7 @@ class RampCounter(wiring.Component):
     def _turning(self, m: Module, number: int, bits: int, codes: Sequence[int]):
         """A count that goes by one with every tick, up or down."""
         count = getattr(self, f"turning_{number}")
-        down = [(after - before) % (1 << bits) != 1 for before, after in zip(codes, codes[1:], strict=False)]
+        down = [(after - before) % (1 << bits) != 1 for before, after in pairwise(codes)]
         binary = Signal(bits, name=f"binary_{number}")
         following = Signal(bits, name=f"following_{number}")
         falling = Signal(name=f"falling_{number}")  # the next tick counts down

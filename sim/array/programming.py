@@ -63,7 +63,8 @@ class Programming:
     ramp_start : shape (ramps,)
         The level of each ramp after ``ramp_reset``, before the first tick.
     ramp_steps : shape (ramps, ticks)
-        What each tap adds to its ramp; 0 behind the last tick of a shorter ramp. A comparator is high while its column's value exceeds the ramp's level.
+        What each tap adds to its ramp; 0 behind the last tick of a shorter ramp. A comparator is high while its
+        column's value exceeds the ramp's level.
     calibration_cells : shape (ramps, calibration_cells)
         What each selected bias cell adds to the ramp's start while ``ramp_reset`` is high.
 

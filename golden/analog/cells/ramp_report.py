@@ -21,7 +21,7 @@ _GRID = 20_001  # points of the dense grid on which errors are measured
 
 @dataclass(frozen=True, eq=False)
 class RampReport:
-    """Figures of one ramp of n bits; arrays have 2**n - 1 entries, for ticks k = 1 .. 2**n - 1, unless said otherwise.
+    """Figures of one ramp of n bits; arrays have an entry for each tick k = 1, 2, ..., unless said otherwise.
 
     Parameters
     ----------
@@ -41,10 +41,10 @@ class RampReport:
     bias_conductance : float
         Of all bias cells that make the start together, in siemens, with the sign of the direction they drive.
     inl : float64 array
-        (g(T_k·scale) - y_k) / LSB: how far from its ideal output each code change lies; 1 LSB is one of the 2**n parts
-        of the output range.
-    dnl : float64 array, 2**n - 2 entries
-        For codes k = 1 .. 2**n - 2: (g(T_(k+1)·scale) - g(T_k·scale)) / LSB - 1; -1 for a code that is missing.
+        (g(T_k·scale) - y_k) / LSB: how far from its ideal output each code change lies (:meth:`~.ramps.Ramp.inl`).
+    dnl : float64 array, an entry less
+        Between two ticks: (g(T_(k+1)·scale) - g(T_k·scale)) / LSB - 1 (:meth:`~.ramps.Ramp.dnl`); -1 for a code that is
+        missing.
     missing : int64 array, any length
         Codes that no MAC within the array's reach (any integer, if ``mac_max`` is None) converts to.
     mac_max : int or None
@@ -74,8 +74,8 @@ class RampReport:
 
     @property
     def lsb(self) -> float:
-        """One of the 2**n equal parts of the output range."""
-        return (self.ramp.activation.high - self.ramp.activation.low) / (1 << self.ramp.bits)
+        """See :attr:`~.ramps.Ramp.lsb`."""
+        return self.ramp.lsb
 
     @property
     def thresholds(self) -> np.ndarray:
@@ -156,14 +156,11 @@ def ramp_report(ramp: Ramp, g_max: float = G_MAX, mac_max: int | None = None) ->
     steps = np.concatenate([[first], between])
     siemens = g_max / steps.max()
 
-    lsb = (act.high - act.low) / (1 << ramp.bits)
-    outputs = act(thresholds * ramp.scale)
-
     span = ramp.arguments[-1] - ramp.arguments[0]
     low, high = float(ramp.arguments[0] - span / 4), float(ramp.arguments[-1] + span / 4)
     grid = np.linspace(low, high, _GRID)
     # The comparator sees a real value here, not an integer MAC: the errors are the ramp's alone.
-    errors = ramp.decode(np.searchsorted(thresholds * ramp.scale, grid)) - act(grid)
+    errors = ramp.decode(ramp.codes[np.searchsorted(thresholds * ramp.scale, grid)]) - act(grid)
     return RampReport(
         ramp=ramp,
         g_max=float(g_max),
@@ -173,8 +170,8 @@ def ramp_report(ramp: Ramp, g_max: float = G_MAX, mac_max: int | None = None) ->
         steps=steps,
         conductances=steps * siemens,
         bias_conductance=start * siemens,
-        inl=(outputs - ramp.borders) / lsb,
-        dnl=np.diff(outputs) / lsb - 1,
+        inl=ramp.inl(thresholds),
+        dnl=ramp.dnl(thresholds),
         missing=_missing(ramp, mac_max),
         mac_max=mac_max,
         grid_low=low,
@@ -190,9 +187,9 @@ def gate_report(spec: Specification, gate: str, g_max: float = G_MAX) -> RampRep
 
 
 def _missing(ramp: Ramp, mac_max: int | None) -> np.ndarray:
-    """Codes that no reachable MAC has: code k is that of the integers above floor k, up to and with floor k + 1."""
+    """Codes that no reachable MAC has: tick k's is that of the integers above floor k, up to and with floor k + 1."""
     floors = ramp.floors
     reach = max(mac_max, 0) if mac_max is not None else int(np.abs(floors).max()) + 1
     lowest = np.concatenate([[-reach], np.maximum(floors + 1, -reach)])
     highest = np.concatenate([np.minimum(floors, reach), [reach]])
-    return np.flatnonzero(lowest > highest)
+    return np.setdiff1d(ramp.codes, ramp.codes[lowest <= highest])

@@ -47,7 +47,7 @@ class Linearity:
     ----------
     ramp : Ramp
         The ideal one.
-    thresholds : float64 array, shape (chips, 2**n - 1)
+    thresholds : float64 array, shape (chips, ticks)
         In MACs, as programmed; codes follow from them by ``latch``.
     latch : str
         See :func:`~.ramps.latch`.
@@ -72,25 +72,28 @@ class Linearity:
 
     @property
     def lsb(self) -> float:
-        """One of the 2**n equal parts of the output range."""
-        return (self.ramp.activation.high - self.ramp.activation.low) / (1 << self.ramp.bits)
+        """See :attr:`~.ramps.Ramp.lsb`."""
+        return self.ramp.lsb
 
     @cached_property
     def inl(self) -> np.ndarray:
-        """(g(T_k·scale) - y_k) / LSB, as :class:`~.ramp_report.RampReport` has it; shape of ``thresholds``."""
-        return (self.ramp.activation(self.thresholds * self.ramp.scale) - self.ramp.borders) / self.lsb
+        """:meth:`~.ramps.Ramp.inl`, as :class:`~.ramp_report.RampReport` has it; shape of ``thresholds``."""
+        return self.ramp.inl(self.thresholds)
 
     @cached_property
     def dnl(self) -> np.ndarray:
-        """Width of each code between two thresholds over an LSB, less 1; shape (chips, 2**n - 2)."""
-        return np.diff(self.ramp.activation(self.thresholds * self.ramp.scale), axis=1) / self.lsb - 1
+        """:meth:`~.ramps.Ramp.dnl`; shape (chips, ticks - 1)."""
+        return self.ramp.dnl(self.thresholds)
 
     @cached_property
     def missing(self) -> np.ndarray:
         """Codes that no integer MAC converts to; int64, shape (chips,)."""
         floors = np.floor(self.thresholds).astype(np.int64)
-        # The first and the last code begin and end at no threshold: some integer has them.
-        return np.array([(np.diff(WrittenRamp(row, self.latch)._envelope) == 0).sum() for row in floors], np.int64)
+        # The first and the last tick's codes begin and end at no threshold: some integer has them.
+        occur = [np.diff(WrittenRamp(row, self.latch)._envelope) > 0 for row in floors]
+        codes = self.ramp.codes
+        found = [len(np.unique(codes[np.concatenate([[True], inner, [True]])])) for inner in occur]
+        return len(np.unique(codes)) - np.array(found, np.int64)
 
     @cached_property
     def mse(self) -> np.ndarray:
@@ -177,7 +180,8 @@ def linearity_of(
     ideal = ramps(spec)
     return {
         setting: [
-            Linearity(ramp, values, spec.latch) for ramp, values in zip(ideal, np.stack(rows, axis=1), strict=True)
+            Linearity(ramp, values[:, : ramp.ticks], spec.latch)
+            for ramp, values in zip(ideal, np.stack(rows, axis=1), strict=True)
         ]
         for setting, rows in found.items()
     }

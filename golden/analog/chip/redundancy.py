@@ -65,7 +65,7 @@ def activation_error(thresholds: np.ndarray, ramp: Ramp, latch: str = "last_high
     ends = np.broadcast_to(grid[[0, -1]], (*inner.shape[:-1], 2))
     borders = np.concatenate([ends[..., :1], inner, ends[..., 1:]], axis=-1)
     area = np.diff(np.interp(borders, grid, first), axis=-1)
-    decoded = ramp.decode(np.arange(1 << ramp.bits))
+    decoded = ramp.decode(ramp.codes)
     total = second + (decoded * (decoded * np.diff(borders, axis=-1) - 2 * area)).sum(axis=-1)
     return total / (grid[-1] - grid[0])
 

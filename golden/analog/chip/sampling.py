@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from crossramp.golden.common.checks import told, whole
 from crossramp.golden.network.array_protocol import array_levels
-from crossramp.golden.network.ramps import Ramp, ramps
+from crossramp.golden.network.ramps import Ramp, padded_floors, ramps
 from crossramp.golden.network.tiled_array import tile_weights
 from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
@@ -146,7 +146,7 @@ class Ramps:
     ----------
     ideal : list of Ramp
     thresholds : float64, shape (ramps, ticks)
-        Within the array's reach.
+        Within the array's reach; a ramp stays behind its last tick, where it has no cells.
     first : float64, shape (ramps,)
         The largest step; the first one starts this much below the first threshold.
     unit : float64, shape (ramps,)
@@ -220,6 +220,7 @@ class Chip(Cells):
         error = self._start_error(plan.start * ramp_unit, start_cells, plan.calibration)
         steps = plan.steps(self._converted(plan.thresholds, weights, line_levels))
         taps = self._taps(np.maximum(steps, 0) * ramp_unit[:, None], plan.ideal, ramp_unit, error)
+        taps = [np.where(spec.has_tap, cells, 0.0) for cells in taps]
         voltage, ramp_voltage = self._voltages()
         return PhysicalArray(
             spec=spec,
@@ -264,7 +265,7 @@ class Chip(Cells):
         """The targets of the ramps, regardless of their cells."""
         tech, spec = self.technology, self.spec
         ideal = ramps(spec)
-        thresholds = np.stack([ramp.clipped_floors(spec.mac_max) + 0.5 for ramp in ideal])
+        thresholds = padded_floors(spec) + 0.5
         first = np.array([_largest_step(row) for row in thresholds])
         unit = tech["ramp.full_scale"] * (self.window[1] - self.base) / first
         lsb = np.array(smallest_cells(spec, tech["ramp.calibration_range"]))
@@ -352,7 +353,7 @@ class Chip(Cells):
         for r, ramp in enumerate(ideal):
             # Levels from an arbitrary start: choosing does not see a shift.
             levels = np.stack([np.cumsum(cells[r] - partners[r]) / ramp_unit[r] for cells, partners in made])
-            chosen[:, r] = np.stack(made[choose(levels, ramp, self.spec.latch)])[:, r]
+            chosen[:, r] = np.stack(made[choose(levels[:, : ramp.ticks], ramp, self.spec.latch)])[:, r]
         return chosen[0], chosen[1]
 
     def _tap_column(self, targets: np.ndarray, number: int, start_error: np.ndarray):

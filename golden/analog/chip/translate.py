@@ -114,7 +114,7 @@ class _Translation:
         as many clocks as a periphery takes that never waits. Within the second window it leaks as any column does.
         """
         spec = self.spec
-        between = spec.settle_clocks + spec.ticks + spec.update_clocks + 1
+        between = spec.settle_clocks + spec.conversion_ticks[0] + spec.update_clocks + 1
         return math.exp(-self.leak(False) * between - self.leak(True) * (*spec.windows, 0)[1])
 
     def droop(self) -> tuple[float, np.ndarray, np.ndarray]:
@@ -151,8 +151,9 @@ class _Translation:
         ideal = DeviceInstance.ideal(spec, np.zeros(array.positive.shape, np.int64), lines=lines)
         random = np.random.default_rng(np.random.SeedSequence(array.seed, spawn_key=(7, 7, 0)))
         steps = np.diff(ideal.levels(), axis=1, prepend=ideal.levels()[:, :1])
-        mean = steps.sum(axis=1, keepdims=True) / max(self.spec.ticks - 1, 1)
-        deviation = random.standard_normal(steps.shape)
+        counts = np.array([walk.ticks for walk in spec.ramp_walks])[:, None]
+        mean = steps.sum(axis=1, keepdims=True) / np.maximum(counts - 1, 1)
+        deviation = random.standard_normal(steps.shape) * (np.arange(spec.ticks) < counts)
         if self.on("ramp_cells"):
             steps = np.maximum(steps + tech["ramp.external_error"] * mean * deviation, 0)
         # Its bias cells are nominal ones; the first step begins at the first threshold, moved by their middle.

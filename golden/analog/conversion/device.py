@@ -50,7 +50,7 @@ import numpy as np
 from crossramp.golden.cell.description import LineCell
 from crossramp.golden.common.checks import real, told, whole
 from crossramp.golden.network.array_protocol import line_levels
-from crossramp.golden.network.ramps import ramps
+from crossramp.golden.network.ramps import padded_floors
 from crossramp.golden.network.weights import checked_array
 from crossramp.golden.spec.specification import Specification
 
@@ -284,7 +284,7 @@ class DeviceInstance:
         """
         weights = checked_array(spec, "macro", weights).astype(float)
         state_cells = line_levels(spec, checked_array(spec, "lines", lines)).astype(float)
-        thresholds = np.stack([ramp.clipped_floors(spec.mac_max) for ramp in ramps(spec)]) + 0.5
+        thresholds = padded_floors(spec) + 0.5
         start = np.full(len(thresholds), -(spec.mac_max + 1) + 0.5)  # one below every MAC: all comparators are high
         empty = {name: np.zeros(shape) for name, shape in cls.shapes(spec).items()}
         ones = ("window", "state_window", "rise", "hold_gain")

@@ -53,9 +53,11 @@ class DeviceArray:
         self._parts = [list(_parts(spec, number)) for number in range(len(spec.conversions))]
         # A ramp that falls somewhere: a value above all levels up to k is high on all these ticks, one below all
         # levels from k on is low on all of those. Both are the levels themselves where the ramp never falls.
-        self._highest = np.maximum.accumulate(self.levels, axis=1)
-        self._lowest = np.minimum.accumulate(self.levels[:, ::-1], axis=1)[:, ::-1]
-        self._falls = (self._highest != self._lowest).any(axis=1)
+        own = [levels[: walk.ticks] for levels, walk in zip(self.levels, spec.ramp_walks, strict=True)]
+        self._highest = [np.maximum.accumulate(levels) for levels in own]
+        self._lowest = [np.minimum.accumulate(levels[::-1])[::-1] for levels in own]
+        self._falls = [(high != low).any() for high, low in zip(self._highest, self._lowest, strict=True)]
+        self._codes = [np.array(walk.codes) for walk in spec.ramp_walks]
 
     def convert(self, windows: Sequence[Window], numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See :meth:`~.array_protocol.Array.convert`; ``macs`` are the columns' values v, float64."""
@@ -112,11 +114,15 @@ class DeviceArray:
         for gate in spec.conversions[second]:
             bank = spec.bank(gate)
             place = slice(bank.start - first, bank.stop - first)
-            codes[:, place] = self._bank_codes(gate, values[:, place], conversion, noisy)
+            passed = self._passed(gate, values[:, place], conversion, noisy)
+            codes[:, place] = self._codes[spec.ramp_of(gate)][passed]
         return codes
 
     def comparators(self, values: np.ndarray, conversion: np.ndarray, second: bool = False) -> np.ndarray:
-        """What every comparator shows on every tick; bool, shape ``(ticks, *values.shape)``."""
+        """What every comparator shows on every tick; bool, shape ``(ticks, *values.shape)``.
+
+        A bank whose ramp has fewer ticks latches nothing on the others (:func:`~.ramps.latched_codes`).
+        """
         return self._shown(values, conversion, self.spec.converted(second))
 
     # ---- inside --------------------------------------------------------------------------------------------------
@@ -245,13 +251,14 @@ class DeviceArray:
         parts[..., 1:] = device.ramp_steps + device.ramp_noise * drawn
         return np.cumsum(parts, axis=2)[..., 1:] * device.rise
 
-    def _bank_codes(self, gate: str, values: np.ndarray, conversion: np.ndarray, noisy: np.ndarray | None):
+    def _passed(self, gate: str, values: np.ndarray, conversion: np.ndarray, noisy: np.ndarray | None):
+        """The tick of its bank's ramp whose count each column holds; int64."""
         spec, device = self.spec, self.device
-        ramp, delays = spec.ramp_of(gate), spec.of_bank(device.delays, gate)
+        ramp, delays, ticks = spec.ramp_of(gate), spec.of_bank(device.delays, gate), spec.gate_ticks(gate)
         late = bool(delays.any())
         bound = np.zeros((len(values), 1))
         if noisy is not None:
-            bound += np.abs(noisy[:, ramp] - self.levels[ramp]).max(axis=1, keepdims=True)
+            bound += np.abs(noisy[:, ramp] - self.levels[ramp])[:, :ticks].max(axis=1, keepdims=True)
         bound += device.comparator_noise * BOUND
         if late and spec.latch == "last_high" and (self._falls[ramp] or bound.any()):
             # The last high decision may come too late to be seen: an earlier one counts.
@@ -268,10 +275,10 @@ class DeviceArray:
             unsure = np.nonzero(high > low)
             if unsure[0].size:
                 codes[unsure] = self._decide(gate, unsure, values, conversion, noisy, low[unsure], high[unsure])
-        return np.minimum(codes + delays, spec.ticks) if late else codes
+        return np.minimum(codes + delays, ticks) if late else codes
 
     def _decide(self, gate: str, unsure, values, conversion, noisy, low, high) -> np.ndarray:
-        """Codes of the elements ``unsure``: all ticks up to ``low`` are high, all beyond ``high`` are low."""
+        """Ticks of the elements ``unsure``: all ticks up to ``low`` are high, all beyond ``high`` are low."""
         spec, device = self.spec, self.device
         ramp, batch, unit = spec.ramp_of(gate), *unsure
         counts = high - low
@@ -287,7 +294,7 @@ class DeviceArray:
         codes = low.copy()
         if spec.latch == "last_high":
             # A late comparator that rises again shows it only if the ramp is still on.
-            decided &= tick + device.delays[column] < spec.ticks
+            decided &= tick + device.delays[column] < spec.gate_ticks(gate)
             np.maximum.at(codes, element[decided], tick[decided] + 1)
         else:
             codes = high.copy()
@@ -295,8 +302,9 @@ class DeviceArray:
         return codes
 
     def _every_tick(self, gate: str, values: np.ndarray, conversion: np.ndarray) -> np.ndarray:
-        """Codes by every decision, latched as the capture bank does."""
-        return latch(self._shown(values, conversion, self.spec.bank(gate)), self.spec.latch)
+        """Ticks by every decision, latched as the capture bank does."""
+        shown = self._shown(values, conversion, self.spec.bank(gate))
+        return latch(shown[: self.spec.gate_ticks(gate)], self.spec.latch)
 
     @staticmethod
     def _late(decided: np.ndarray, delays: np.ndarray) -> np.ndarray:

@@ -34,8 +34,10 @@ class FastDevice:
 
     @classmethod
     def of(cls, lstm: Lstm) -> "FastDevice | None":
-        """The fast path of an LSTM in front of an instance; None for other cells and arrays, and ranges beyond it."""
+        """The fast path of an LSTM in front of an instance; None for other cells, ramps and arrays."""
         if not isinstance(lstm.array, DeviceArray) or lstm.spec.cell != "lstm":
+            return None
+        if not lstm.spec.has_plain_ramps:  # codes are then not in the order of their values
             return None
         spec, window = lstm.spec, Window(lstm.array.device)
         number = update_float(spec, 2 * spec.state_max + 1)

@@ -5,7 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from crossramp.golden.network import cell_update, compiled, fast_lstm, lstm
+from crossramp.golden.network import cell_update, compiled, fast_lstm, lstm, ramps
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
@@ -266,7 +266,10 @@ FAULTS = {
     "rounds halves up": ("round_shift", _half_up),
     "wraps": ("saturate", _wrap),
     "truncates": ("round_shift", lambda value, shift: value >> shift),
-    "decodes without the one": ("decode_integer", lambda codes, bipolar, bits, turns: 2 * codes - ((1 << bits) * bipolar)),
+    "decodes without the one": (
+        "decode_integer",
+        lambda codes, bipolar, bits, turns: 2 * codes - ((1 << bits) * bipolar),
+    ),
     "swaps unipolar and bipolar": (
         "decode_integer",
         lambda codes, bipolar, bits, turns: 2 * codes + 1 - (0 if bipolar else (1 << bits)),
@@ -287,7 +290,8 @@ def test_fault_in_the_model_is_noticed(monkeypatch, fault):
     network, x = network_of(spec, 5), inputs_of(spec, 5, batch=4, steps=6)
     assert differences(network, x) == []
     name, faulty = FAULTS[fault]
-    monkeypatch.setattr(lstm if name in ("run_update", "project") else cell_update, name, faulty)
+    module = {"run_update": lstm, "project": lstm, "decode_integer": ramps}.get(name, cell_update)
+    monkeypatch.setattr(module, name, faulty)
     assert differences(network, x) != []
 
 

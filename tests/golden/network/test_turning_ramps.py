@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.support.references import exact_numbers as reference
 
 TURNING = ["silu", "gelu", "gaussian", "silu[-2,2]", "gelu[-0.5,0.5]", "gaussian[0,0.75]"]
-BITS = range(2, 10)
+BITS = range(3, 10)
 
 
 def dense(*, text="silu", bits=None, **parameters) -> Specification:
@@ -80,7 +80,7 @@ def _limits(text, bits):
 # ---- latches ---------------------------------------------------------------------------------------------------------
 
 
-@given(st.sampled_from(TURNING), st.integers(2, 5), st.lists(st.integers(-40, 40), min_size=1), st.randoms())
+@given(st.sampled_from(TURNING), st.integers(3, 5), st.lists(st.integers(-40, 40), min_size=1), st.randoms())
 def test_written_ramps_latch_any_floors(text, bits, macs, random):
     walk = ramp_walk(activation(text), bits)
     floors, macs = np.array([random.randint(-30, 30) for _ in range(walk.ticks)]), np.array(macs)
@@ -138,9 +138,16 @@ def test_one_activation_with_two_resolutions_has_two_ramps():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
+        (
+            {"text": "gelu", "bits": 2},
+            r"^gate a: activation gelu takes 1 tick with levels of 2 bits; a ramp has 2 or more",
+        ),
         ({"bits": 1}, r"^gate a: bits is 1; allowed: 2 to 9$"),
         ({"bits": 10}, r"^gate a: bits is 10; allowed: 2 to 9$"),
-        ({"text": "silu[0,1]"}, r"^gate a: activation silu: range \[0, 1\], but its curve falls below 0; give \[-R, R\]"),
+        (
+            {"text": "silu[0,1]"},
+            r"^gate a: activation silu: range \[0, 1\], but its curve falls below 0; give \[-R, R\]",
+        ),
         ({"text": "gelu[-1,2]"}, r"codes of a curve that turns count from 0, so give \[0, R\] or \[-R, R\]$"),
         ({"text": "silu[-4,4]"}, r"^gate a: activation 'silu\[-4,4\]' has the range \[-4, 4\]; a gate decodes"),
         ({"text": "gaussian[-1,1]"}, r"range \[-1, 1\] leaves the function's own \[0, 1\]$"),

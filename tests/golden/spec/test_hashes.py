@@ -54,7 +54,7 @@ def test_a_specifications_hash_follows_every_parameter(name):
 def test_a_specifications_hash_follows_every_gate(gate, field):
     gates = [Gate("sigmoid", 2.0), Gate("hard_sigmoid", 2.0), Gate("tanh", 2.0), Gate("softplus[0,1]", 2.0)]
     spec = SPEC.replace(gates=tuple(gates))
-    change = {"activation": "clipped_relu", "weight_range": np.nextafter(2.0, 3.0).item()}[field]
+    change = {"activation": "clipped_relu", "weight_range": np.nextafter(2.0, 3.0).item(), "bits": 6}[field]
     gates[gate] = dataclasses.replace(gates[gate], **{field: change})
     assert spec.replace(gates=tuple(gates)).content_hash != spec.content_hash
 

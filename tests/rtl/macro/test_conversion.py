@@ -10,7 +10,7 @@ from crossramp.golden.spec.activations import activation
 from crossramp.golden.spec.ramp_walk import ramp_walk
 from crossramp.rtl.macro.capture import SEGMENT, CaptureBank
 from crossramp.rtl.macro.ramp_counter import RampCounter
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.support.amaranth_benches import simulate
@@ -178,6 +178,7 @@ def test_counts_of_several_ramps(case):
 
 @given(st.sampled_from(gate_activations(turning=True)), st.integers(2, 9))
 def test_neighboring_counts_differ_in_one_bit(text, bits):
+    assume(not activation(text).turns or bits > 2)
     codes = ramp_walk(activation(text), bits).codes
     assert codes[0] == 0
     assert all((gray(a) ^ gray(b)).bit_count() == 1 for a, b in itertools.pairwise(codes))

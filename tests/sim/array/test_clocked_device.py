@@ -45,7 +45,7 @@ def compare(spec, device, x, model, calibration=None, first=0) -> Scoreboard:
 
 
 @given(
-    specifications(max_units=4, max_inputs=5, max_bits=6, projection=0, cells=ALL_CELLS),
+    specifications(max_units=4, max_inputs=5, max_bits=6, projection=0, cells=ALL_CELLS, any_ramps=True),
     seeds,
     st.sets(st.sampled_from(EFFECTS)),
     st.booleans(),

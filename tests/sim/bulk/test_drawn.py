@@ -37,7 +37,11 @@ def check(spec, seed, percent, simulator, tmp_path):
         assert result.clocks_per_step == spec.clocks_per_step
 
 
-@given(specifications(max_units=6, max_inputs=5, max_bits=6, cells=ALL_CELLS, any_ramps=True), seeds, st.sampled_from([0, 30]))
+@given(
+    specifications(max_units=6, max_inputs=5, max_bits=6, cells=ALL_CELLS, any_ramps=True),
+    seeds,
+    st.sampled_from([0, 30]),
+)
 @settings(drawn, max_examples=6)
 def test_icarus(tmp_path_factory, spec, seed, percent):
     check(spec, seed, percent, "icarus", tmp_path_factory.getbasetemp() / "drawn")
