@@ -33,7 +33,7 @@ RULES = {
     "ramp_reset_missing": "ramp_reset is low in hold before the first tick",
     "tick_outside_hold": "tick is high while hold is low",
     "hold_too_short": "the first tick comes before settle_clocks of hold",
-    "tick_count": "a ramp has not exactly 2**adc_bits - 1 ticks",
+    "tick_count": "a conversion has not exactly as many ticks as the longest ramp that it latches",
     "tap_not_one_hot": "on a tick, not exactly one tap is high",
     "tap_order": "tick k does not select tap k - 1",
     "tap_changes": "the tap changes between its tick and the next",
