@@ -231,6 +231,22 @@ class Cell:
         """The update that stores a value."""
         return next(k for k, stores in enumerate(self.stores) if any(store.name == value for store in stores))
 
+    @cached_property
+    def driven_before(self) -> tuple[str, ...]:
+        """The values that drive something before the step stores them anew: those of the step before."""
+        driven = [
+            value
+            for number, (conversion, _) in enumerate(self.steps)
+            for value in conversion.driven.values()
+            if value in self.values and self.update_of(value) >= number
+        ]
+        return tuple(dict.fromkeys(driven))
+
+    @property
+    def has_state(self) -> bool:
+        """Whether a step hands anything on to the next one."""
+        return self.register is not None or bool(self.driven_before)
+
     # ---- values -----------------------------------------------------------------------------------------------------
 
     def _with_format(self, form: str) -> str | None:

@@ -14,6 +14,7 @@ import functools
 import numpy as np
 
 from ..cell.library import LSTM
+from .initial_state import State
 
 _I, _F, _G, _O = map(LSTM.gates.index, "ifgo")  # constants of the compiled code
 
@@ -62,9 +63,10 @@ class CompiledSteps:
         self.projection = None if projection is None else np.ascontiguousarray(projection.weights.T)
         self.full = dtype(0) if projection is None else projection.full
 
-    def run(self, x: np.ndarray):
+    def run(self, x: np.ndarray, start: State | None = None):
         """Yield h of each step, shape (batch, hidden), of codes ``x``, shape (batch, steps, inputs).
 
+        ``start`` is what the utterances start from; None: zeros.
         What is yielded is overwritten by the next step.
         """
         call, dtype, batch = kernels(), self.weights.dtype, len(x)
@@ -72,6 +74,8 @@ class CompiledSteps:
         drive[:, -1] = 1
         h = drive[:, self.inputs : -1]
         macs, c = np.empty((batch, self.weights.shape[1]), dtype), np.zeros((batch, self.units), dtype)
+        if start is not None:
+            c[:], h[:] = start
         if self.projection is not None:
             unprojected, projected = np.empty((batch, self.units), dtype), np.empty((batch, self.hidden), dtype)
         for t in range(x.shape[1]):

@@ -22,6 +22,7 @@ from ..spec.specification import Specification
 from ..spec.update_formats import leaf_interval
 from . import compiled
 from .cell_update import line_pulses
+from .initial_state import State
 from .ramps import Ramp, decoded_codes
 
 _BLOCK = 512  # utterances run together: bounds the memory, and the buffers of a block stay near the core
@@ -169,17 +170,20 @@ class FastLstm:
         real = t * (spec.input_max / 2.0 ** spec.value_shift("g"))
         return (real * (1 + self.number.nudge)).astype(self.number.dtype)
 
-    def hidden(self, x: np.ndarray) -> np.ndarray:
-        """h of every step, int64, shape (batch, steps, hidden), of checked codes, shape (batch, steps, inputs)."""
+    def hidden(self, x: np.ndarray, start: State | None = None) -> np.ndarray:
+        """h of every step, int64, shape (batch, steps, hidden), of checked codes, shape (batch, steps, inputs).
+
+        ``start`` is what the utterances start from, checked; None: zeros.
+        """
         out = np.empty((*x.shape[:2], self.spec.hidden), np.int64)
 
         def keep(block, t, h):
             out[block, t] = h
 
-        self._run(x, keep)
+        self._run(x, start, keep)
         return out
 
-    def sums(self, x: np.ndarray) -> np.ndarray:
+    def sums(self, x: np.ndarray, start: State | None = None) -> np.ndarray:
         """The sum of h over the steps, int64, shape (batch, hidden)."""
         exact = x.shape[1] * self.spec.input_max < self.number.exact
         total, part = np.empty((len(x), self.spec.hidden), np.int64), None
@@ -194,10 +198,10 @@ class FastLstm:
             if t == end:
                 total[block] = part
 
-        self._run(x, keep)
+        self._run(x, start, keep)
         return total
 
-    def last(self, x: np.ndarray) -> np.ndarray:
+    def last(self, x: np.ndarray, start: State | None = None) -> np.ndarray:
         """h of the last step, int64, shape (batch, hidden)."""
         out = np.empty((len(x), self.spec.hidden), np.int64)
         end = x.shape[1] - 1
@@ -206,22 +210,22 @@ class FastLstm:
             if t == end:
                 out[block] = h
 
-        self._run(x, keep)
+        self._run(x, start, keep)
         return out
 
-    def _run(self, x: np.ndarray, keep) -> None:
+    def _run(self, x: np.ndarray, start: State | None, keep) -> None:
         """Call ``keep(block, t, h)`` for each block of the batch and each step, h of shape (block, hidden)."""
-        for start in range(0, len(x), _BLOCK):
-            block = slice(start, min(start + _BLOCK, len(x)))
+        for begin in range(0, len(x), _BLOCK):
+            block = slice(begin, min(begin + _BLOCK, len(x)))
             if self.compiled is None:
-                self._saved += x.shape[1] * (_STEP_SAVES + _UNIT_SAVES * self.spec.units * (block.stop - start))
+                self._saved += x.shape[1] * (_STEP_SAVES + _UNIT_SAVES * self.spec.units * (block.stop - begin))
                 if self._saved > _COMPILING:
                     self.compile()
             steps = self._steps if self.compiled is None else self.compiled.run
-            for t, h in enumerate(steps(x[block])):
+            for t, h in enumerate(steps(x[block], None if start is None else start.of(block))):
                 keep(block, t, h)
 
-    def _steps(self, x: np.ndarray):
+    def _steps(self, x: np.ndarray, start: State | None):
         spec, dtype = self.spec, self.number.dtype
         units, batch = spec.units, len(x)
         drive = np.zeros((spec.inputs + spec.hidden + 1, batch), dtype)
@@ -234,6 +238,8 @@ class FastLstm:
         i, f, g, o = (gates[self.place[gate]] for gate in "ifgo")
         lookups = [(table, index[where], gates[where]) for where, table, _ in self.lookups]
         c, c_narrow, c_index = np.zeros((units, batch), dtype), narrow[:units], index[:units]
+        if start is not None:
+            c[:], h[:] = start.c.T, start.h.T
         for t in range(x.shape[1]):
             drive[: spec.inputs] = x[:, t].T
             np.matmul(self.weights, drive, out=z)

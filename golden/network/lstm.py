@@ -12,6 +12,7 @@ from ..spec.specification import Specification
 from .array_protocol import Array, IdealArray, first_conversions, latched_banks, step_window
 from .cell_update import line_pulses, project, run_update
 from .fast_lstm import FastLstm
+from .initial_state import State, checked_state
 from .trace import Trace
 from .weights import checked_array
 
@@ -28,14 +29,24 @@ class Lstm:
     array : Array
     projection : integer array, shape (hidden, units), or None
         Within ±head_weight_max; None where the specification has no projection.
+    initial : State or None
+        What every utterance starts from, integer arrays of shapes (units,) and (hidden,), each None where the
+        specification has no constant one.
 
     Raises
     ------
     InvalidValue
-        For an array of another specification; for a projection that is missing, or of a wrong shape, type or range.
+        For an array of another specification; for a projection or an initial state that is missing, or of a wrong
+        shape, type or range.
     """
 
-    def __init__(self, spec: Specification, array: Array, projection: np.ndarray | None = None):
+    def __init__(
+        self,
+        spec: Specification,
+        array: Array,
+        projection: np.ndarray | None = None,
+        initial: State | None = None,
+    ):
         if array.spec != spec:
             raise InvalidValue(
                 f"the array is for specification {array.spec.hardware_hash}, the network for {spec.hardware_hash}; "
@@ -43,6 +54,11 @@ class Lstm:
             )
         self.spec, self.array = spec, array
         self.projection = checked_array(spec, "projection", projection)
+        c, h = (None, None) if initial is None else initial
+        c, h = checked_array(spec, "initial_register", c), checked_array(spec, "initial_h", h)
+        self._initial = State(
+            np.zeros(spec.units, np.int64) if c is None else c, np.zeros(spec.hidden, np.int64) if h is None else h
+        )
 
     @cached_property
     def fast(self) -> FastLstm | None:
@@ -55,12 +71,24 @@ class Lstm:
             return None
         return FastLstm.of(self.spec, array.weights, array.ramps, self.projection)
 
-    def start(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
-        """(c, h) of a state reset: zeros, int64, shapes (batch, units) and (batch, hidden).
+    def start(self, batch: int, given: State | None = None) -> State:
+        """What utterances start from: zeros or the constants of the network; int64, shapes as :class:`State` has them.
 
-        c is the register of the cell: s of a GRU; nothing reads it where the cell has none.
+        Parameters
+        ----------
+        given : State or None
+            Where they go on from another utterance, or start from a state of their own: this one, checked.
+
+        Raises
+        ------
+        InvalidValue
+            For a given state of a wrong shape, type or range; or if there is none to start from.
         """
-        return np.zeros((batch, self.spec.units), np.int64), np.zeros((batch, self.spec.hidden), np.int64)
+        if given is not None:
+            return checked_state(self.spec, given, batch)
+        if self.spec.initial == "stream":
+            raise InvalidValue("initial is 'stream': give the states that the utterances start from")
+        return State(*(np.repeat(values[None], batch, axis=0) for values in self._initial))
 
     def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray, number: np.ndarray | int = 0) -> Trace:
         """One time step, on any array: the same arithmetic as the gateware's.
@@ -101,8 +129,8 @@ class Lstm:
             macs=macs[0],
         )
 
-    def run(self, x: np.ndarray, first: np.ndarray | None = None) -> Trace:
-        """A batch of utterances of equal length, each from a state reset, with the whole trace.
+    def run(self, x: np.ndarray, first: np.ndarray | None = None, start: State | None = None) -> Trace:
+        """A batch of utterances of equal length, with the whole trace.
 
         Parameters
         ----------
@@ -111,6 +139,8 @@ class Lstm:
         first : int64 array, shape (batch,), or None
             The number of each utterance's first conversion; None: the utterances are played one after the other, on an
             array that has converted nothing before.
+        start : State or None
+            What each utterance starts from, see :meth:`start`.
 
         Returns
         -------
@@ -122,23 +152,30 @@ class Lstm:
         InvalidValue
             For a wrong shape, no step at all, or a code out of range.
         """
-        return Trace.stack(list(self._steps(x, first)))
+        return Trace.stack(list(self._steps(x, first, start)))
 
-    def hidden(self, x: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
+    def end(self, trace: Trace) -> State:
+        """What the last steps of a trace hand on."""
+        return State(
+            np.zeros((len(trace.h), self.spec.units), np.int64) if trace.c is None else trace.c[:, -1], trace.h[:, -1]
+        )
+
+    def hidden(self, x: np.ndarray, first: np.ndarray | None = None, start: State | None = None) -> np.ndarray:
         """h of :meth:`run` without the rest of the trace, by the fast path where there is one.
 
         int64, shape (batch, steps, hidden); raises what :meth:`run` raises.
         """
         if self.fast is not None:
-            return self.fast.hidden(self.checked_inputs(x))
-        return np.stack([step.h for step in self._steps(x, first)], axis=1)
+            x = self.checked_inputs(x)
+            return self.fast.hidden(x, self.start(len(x), start))
+        return np.stack([step.h for step in self._steps(x, first, start)], axis=1)
 
-    def _steps(self, x: np.ndarray, first: np.ndarray | None):
+    def _steps(self, x: np.ndarray, first: np.ndarray | None, start: State | None):
         """The trace of each step of a batch, one after the other."""
         x = self.checked_inputs(x).astype(np.int64)
         batch, steps = x.shape[:2]
         number = first_conversions(self.spec, batch, steps) if first is None else np.asarray(first, np.int64)
-        c, h = self.start(batch)
+        c, h = self.start(batch, start)
         for t in range(steps):
             step = self.step(x[:, t], c, h, number + len(self.spec.conversions) * t)
             yield step

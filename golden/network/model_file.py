@@ -255,7 +255,9 @@ def _read(archive: zipfile.ZipFile) -> Model:
         if there != array.present(spec):
             what = "is there" if there else "is missing"
             value = getattr(spec, array.needs)
-            raise ModelFileError(f"{array.name}.npy {what}, but the {array.needs} is {value}; {_REMAKE}")
+            raise ModelFileError(
+                f"{array.name}.npy {what}, but the {array.needs.replace('_', ' ')} is {value}; {_REMAKE}"
+            )
         if there:
             arrays[array.name] = _member(archive, array.name, array.dtype, array.shape(spec))
     if _arrays_hash(arrays) != content["arrays_hash"]:

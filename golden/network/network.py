@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole network: macro, dense head, argmax."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..common.errors import InvalidValue
 from ..common.integer_arrays import check_integers
 from ..spec.specification import Specification
-from .array_protocol import Array, IdealArray
+from .array_protocol import Array, IdealArray, first_conversions
+from .initial_state import FROM_THE_START, Starts, State, joined
 from .integers import exact_matmul
 from .lstm import Lstm
 from .trace import Trace
@@ -44,20 +47,21 @@ class Network:
         self.spec = spec
         self.weights = weights.checked(spec)
         array = IdealArray(spec, self.weights.macro, lines=self.weights.lines) if array is None else array
-        self.lstm = Lstm(spec, array, self.weights.projection)
+        initial = State(self.weights.initial_register, self.weights.initial_h)
+        self.lstm = Lstm(spec, array, self.weights.projection, initial)
 
     def behind(self, array: Array) -> "Network":
         """The same network in front of another array."""
         return Network(self.spec, self.weights, array)
 
-    def run(self, x: np.ndarray, first: np.ndarray | None = None) -> Trace:
+    def run(self, x: np.ndarray, first: np.ndarray | None = None, start: State | None = None) -> Trace:
         """Utterances of equal length, with the whole trace.
 
         Parameters
         ----------
         x : integer array, shape (batch, steps, inputs)
             Pulse codes within ±input_max; 1 to max_steps steps, any number with the readout ``"step"``.
-        first : int64 array, shape (batch,), or None
+        first, start
             See :meth:`.lstm.Lstm.run`.
 
         Raises
@@ -66,7 +70,47 @@ class Network:
             For a wrong shape, a number of steps or a code out of range.
         """
         self._check_steps(x)
-        return self.with_head(self.lstm.run(x, first))
+        return self.with_head(self.lstm.run(x, first, start))
+
+    def play(self, batches: Sequence[np.ndarray], starts: Starts = FROM_THE_START, first: int = 0) -> list[Trace]:
+        """Utterances that are played one after the other, perhaps going on from one another; one trace a batch.
+
+        Parameters
+        ----------
+        batches : sequence of integer arrays, shape (batch, steps, inputs)
+        starts : Starts
+            Of all utterances.
+        first : int
+            The number of the first conversion.
+
+        Raises
+        ------
+        InvalidValue
+            As :meth:`run` does, or for starts that do not fit.
+        """
+        places = joined(batches)
+        starts = starts.checked(self.spec, sum(map(len, batches)))
+        fresh, traces, state = starts.fresh, [], None
+        for x, place in zip(batches, places, strict=True):
+            numbers = first + first_conversions(self.spec, *x.shape[:2])
+            first += len(self.spec.conversions) * x.shape[0] * x.shape[1]
+            given = None if starts.given is None else starts.given.of(place)
+            if fresh[place].all():
+                traces.append(self.run(x, numbers, given))
+            else:
+                traces.append(self._in_turn(x, numbers, given, fresh[place], state))
+            state = self.lstm.end(traces[-1].utterances(slice(-1, None)))
+        return traces
+
+    def _in_turn(self, x, numbers, given: State | None, fresh: np.ndarray, state: State | None) -> Trace:
+        """Utterances one by one: one that is not fresh goes on from that before, the first of all from ``state``."""
+        parts = []
+        for k, is_fresh in enumerate(fresh):
+            this = slice(k, k + 1)
+            start = state if not is_fresh else None if given is None else given.of(this)
+            parts.append(self.run(x[this], numbers[this], start))
+            state = self.lstm.end(parts[-1])
+        return Trace.join(parts)
 
     def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray, number: np.ndarray | int = 0) -> Trace:
         """One time step and its logits, for inputs that depend on the answers before; for the readout ``"step"``.
@@ -96,7 +140,7 @@ class Network:
         logits = self.logits(step.h, 1)
         return step.replace(logits=logits, answers=logits.argmax(axis=-1), sums=step.h)
 
-    def answers(self, x: np.ndarray) -> np.ndarray:
+    def answers(self, x: np.ndarray, start: State | None = None) -> np.ndarray:
         """The answers of :meth:`run` without the trace, by the fast path where the macro has one.
 
         int64, shape (batch,), with the readout ``"step"`` (batch, steps); raises what :meth:`run` raises.
@@ -104,11 +148,12 @@ class Network:
         self._check_steps(x)
         fast = self.lstm.fast
         if fast is None:
-            return self.run(x).answers
+            return self.run(x, start=start).answers
         x = self.lstm.checked_inputs(x)
+        start = self.lstm.start(len(x), start)
         if self.spec.readout == "mean":
-            return self.logits(fast.sums(x), x.shape[1]).argmax(axis=-1)
-        seen = fast.last(x) if self.spec.readout == "last" else fast.hidden(x)
+            return self.logits(fast.sums(x, start), x.shape[1]).argmax(axis=-1)
+        seen = fast.last(x, start) if self.spec.readout == "last" else fast.hidden(x, start)
         return self.logits(seen, 1).argmax(axis=-1)
 
     def _check_steps(self, x):

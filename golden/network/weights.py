@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What training finds, as one object: the integer arrays of macro, projection and head.
+"""What training finds, as one object: the integer arrays of macro, projection and head, and the initial state.
 
 Their names in files, shapes, ranges and types stand in :data:`ARRAYS`; networks, model files, board images, sweeps and
 training's export iterate over it.
@@ -70,6 +70,24 @@ ARRAYS = (
         "trained_lines",
         "{} lines of trained cells",
     ),
+    WeightArray(
+        "initial_register",
+        "initial_register",
+        np.dtype("<i4"),
+        lambda s: (s.units,),
+        lambda s: s.state_max,
+        "constant_register",
+        "a constant initial state",
+    ),
+    WeightArray(
+        "initial_h",
+        "initial_h",
+        np.dtype("<i1"),
+        lambda s: (s.hidden,),
+        lambda s: s.input_max,
+        "constant_h",
+        "a constant initial state",
+    ),
 )
 """Every array of a network, in the order of model files."""
 
@@ -94,6 +112,10 @@ class Weights:
     lines : integer array, shape (trained line cells, units), or None
         Levels of trained cells on lines (peepholes), within ±weight_max, in the order of ``spec.line_cells``; None
         where the cell has none.
+    initial_register : integer array, shape (units,), or None
+        The cell state that utterances start from, within ±state_max; None where the specification has no constant one.
+    initial_h : integer array, shape (hidden,), or None
+        The h that they start from, pulse codes within ±input_max; None likewise.
     """
 
     macro: np.ndarray
@@ -101,6 +123,8 @@ class Weights:
     head_biases: np.ndarray
     projection: np.ndarray | None = None
     lines: np.ndarray | None = None
+    initial_register: np.ndarray | None = None
+    initial_h: np.ndarray | None = None
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Weights":

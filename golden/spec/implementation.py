@@ -44,6 +44,19 @@ class ImplementationParameters:
         return -(-self.hidden // self.lanes)
 
     @property
+    def initial_beats(self) -> int:
+        """Groups of ``lanes`` units that a state which is loaded has."""
+        return self.beats if self.layout.register else self.h_beats
+
+    @property
+    def load_clocks(self) -> int:
+        """Of ``rtl.macro.initial_state.InitialState``, once an utterance: from the clock on which its x is there.
+
+        One before the groups, one for each of them, and one in which the step begins.
+        """
+        return self.initial_beats + 2 if self.loads_state else 0
+
+    @property
     def analog_clocks_per_step(self) -> int:
         """Clocks that no periphery can avoid: the window of each conversion, and its longest ramp."""
         return sum(self.windows) + sum(self.conversion_ticks)

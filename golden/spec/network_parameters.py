@@ -29,6 +29,11 @@ class NetworkParameters:
         ``"step"``: each, so that every step has its logits and its answer.
     head_weight_bits : int
         Resolution of the head's and the projection's integer weights, 2 to 16.
+    initial : str
+        Where an utterance starts from: a state of ``"zero"``, of ``"constant"`` values that the weights have, or of
+        values that come through a ``"stream"`` before each utterance.
+    keeps_state : int
+        1: the end of an utterance may say that the next one goes on from its state; 0: none does.
     max_steps : int
         Longest utterance, 1 to 65536 steps; sizes the head's sums. Bounds nothing with the readout ``"step"``.
     """
@@ -42,6 +47,13 @@ class NetworkParameters:
         "codes that h is projected to; 0 or nothing: none", 0, lambda spec: spec.units, default=0, neutral=0
     )
     readout: str = declared("mean, last or step", default="mean", choices=("mean", "last", "step"))
+    initial: str = declared(
+        "state that utterances start from: zero, constant or stream",
+        default="zero",
+        choices=("zero", "constant", "stream"),
+        neutral="zero",
+    )
+    keeps_state: int = declared("whether an utterance may go on from the one before", 0, 1, default=0, neutral=0)
     head_weight_bits: int = declared("bits of a head weight, sign included", 2, 16, default=8)
     max_steps: int = declared("steps of the longest utterance", 1, 1 << 16, default=1024)
 
@@ -59,3 +71,23 @@ class NetworkParameters:
     def head_weight_max(self) -> int:
         """Full-scale weight of the head."""
         return (1 << (self.head_weight_bits - 1)) - 1
+
+    @property
+    def loads_state(self) -> bool:
+        """Whether registers are loaded before an utterance: with constants, or from a stream."""
+        return self.initial != "zero"
+
+    @property
+    def constant_h(self) -> bool:
+        """Whether the weights have an h that utterances start from."""
+        return self.initial == "constant" and self.output_is_state
+
+    @property
+    def constant_register(self) -> bool:
+        """Whether the weights have a cell state that utterances start from."""
+        return self.initial == "constant" and self.layout.register is not None
+
+    @property
+    def output_is_state(self) -> bool:
+        """Whether a step hands its h on to the next one."""
+        return self.layout.output in self.layout.driven_before

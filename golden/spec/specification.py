@@ -26,7 +26,7 @@ _FORMAT_1 = (
     *("inputs", "units", "classes", "bias_rows", "adc_bits", "input_bits", "weight_bits", "gates", "state_bits"),
     *("state_frac_bits", "state_pulse_bits", "state_cell", "lanes", "latch", "settle_clocks", "calibration_cells"),
     *("readout", "head_weight_bits", "max_steps", "cell", "projection"),
-    *("comparator_registers", "tile_rows", "tile_columns"),
+    *("comparator_registers", "tile_rows", "tile_columns", "initial", "keeps_state"),
 )
 
 PARTS = (NetworkParameters, ConverterParameters, ImplementationParameters)
@@ -66,6 +66,7 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
         check(self, SpecificationError)
         gates = self.layout.default_gates if self.gates is None else self.gates
         object.__setattr__(self, "gates", checked_gates(gates, self.layout, self.adc_bits))
+        self._check_initial()
         self._settle_state()
         self._settle_state_scale()
         if 0 < self.tile_columns < len(self.gate_names):
@@ -80,6 +81,16 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
                     store_rule(self, store)
                 except InvalidValue as error:
                     raise SpecificationError(str(error)) from None
+
+    def _check_initial(self) -> None:
+        """SpecificationError for parameters of the state that a step hands on, in a cell without one."""
+        for name, neutral in (("initial", "zero"), ("keeps_state", 0)):
+            value = getattr(self, name)
+            if value != neutral and not self.layout.has_state:
+                raise SpecificationError(
+                    f"{name} is {value!r}, but the cell {self.cell} keeps nothing from one step to the next; "
+                    f"write {neutral!r}, or leave it out"
+                )
 
     # ---- sizes to which several parts contribute ----------------------------------------------------------------
 

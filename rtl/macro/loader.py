@@ -9,9 +9,9 @@ from crossramp.golden.common.checks import integer
 from .pulses import PulseBank
 
 
-def x_layout(bits: int) -> data.StructLayout:
-    """Payload of the x stream: a pulse code, and whether its step is the utterance's last."""
-    return data.StructLayout({"code": signed(bits), "last": 1})
+def x_layout(bits: int, *, keeps: bool = False) -> data.StructLayout:
+    """Payload of the x stream: a pulse code, and whether its step is the utterance's last; ``keeps``: with ``keep``."""
+    return data.StructLayout({"code": signed(bits), "last": 1} | ({"keep": 1} if keeps else {}))
 
 
 class Loader(wiring.Component):
@@ -31,21 +31,25 @@ class Loader(wiring.Component):
         Codes a step, and their width with the sign.
     shadow : bool
         Whether a step loads into registers of its own.
+    keeps : bool
+        With ``keep``: what ends the utterance keeps its state. It is read together with ``last``.
     """
 
-    def __init__(self, inputs: int, bits: int, *, shadow: bool = True):
+    def __init__(self, inputs: int, bits: int, *, shadow: bool = True, keeps: bool = False):
         inputs, bits = integer("inputs", inputs), integer("bits", bits)
         self.inputs = inputs
         self.bits = bits
         self.lines = inputs
         self.shadow = shadow
+        self.flags = ("last", "keep") if keeps else ("last",)
         super().__init__(
             {
-                "x": In(stream.Signature(x_layout(bits))),
+                "x": In(stream.Signature(x_layout(bits, keeps=keeps))),
                 "full": Out(1),  # a whole step is waiting
                 "take": In(1),  # hand it over; only with ``full``
                 "release": In(1),  # without shadow registers: the step taken is needed no longer
-                "last": Out(1),  # the step taken is the utterance's last; from the clock after ``take``
+                # the step taken is the utterance's last, and keeps the state; from the clock after ``take``
+                **{flag: Out(1) for flag in self.flags},
                 "negative": Out(inputs),  # the step taken; from the clock after ``take``
                 "magnitude": Out(data.ArrayLayout(inputs, bits - 1)),
             }
@@ -56,17 +60,18 @@ class Loader(wiring.Component):
         m.submodules.bank = bank = PulseBank(self.inputs, self.bits)
 
         loaded = Signal(range(self.inputs))
-        bank_last = Signal(reset_less=True)
+        flags = {flag: Signal(name=f"bank_{flag}", reset_less=True) for flag in self.flags}
         m.d.comb += [
             bank.shift.eq(self.x.valid & self.x.ready),
             bank.codes[0].eq(self.x.payload.code),
         ]
         with m.If(self.take):
-            m.d.sync += [self.full.eq(0), self.last.eq(bank_last)]
+            m.d.sync += [self.full.eq(0), *(getattr(self, name).eq(flag) for name, flag in flags.items())]
         with m.If(bank.shift):
             m.d.sync += loaded.eq(loaded + 1)
             with m.If(loaded == self.inputs - 1):
-                m.d.sync += [loaded.eq(0), self.full.eq(1), bank_last.eq(self.x.payload.last)]
+                m.d.sync += [loaded.eq(0), self.full.eq(1)]
+                m.d.sync += [flag.eq(getattr(self.x.payload, name)) for name, flag in flags.items()]
 
         if self.shadow:
             m.d.comb += self.x.ready.eq(~self.full | self.take)

@@ -5,6 +5,7 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.cell.description import BIAS, FIXED, INPUT
+from crossramp.golden.network.initial_state import State
 from crossramp.golden.network.step_groups import read_strobe, stored_strobe
 from crossramp.golden.network.weights import checked_array
 from crossramp.golden.spec.boundary_wires import PHASES, calibration_bits
@@ -14,6 +15,7 @@ from ..common.boundary import ArraySignature, array_members, split_array
 from ..common.record_layout import MonitorSignature, h_layout
 from .capture import CaptureBank
 from .comparator_register import ComparatorRegister
+from .initial_state import InitialState, initial_layout
 from .loader import Loader, x_layout
 from .projection import Projection, projection_signature
 from .pulses import PulseBank, PulseDriver
@@ -52,11 +54,14 @@ class Macro(wiring.Component):
         Of the projection, see :class:`.projection.Projection`; None where the specification has none.
     programmable : bool
         A projection's weights are written at run time, through the member ``program``.
+    initial : State or None
+        The constants that utterances start from, see :class:`.initial_state.InitialState`; None where the specification
+        has none. Where its ``initial`` is ``"stream"`` there is the member ``initial``.
 
     Raises
     ------
     InvalidValue
-        For weights of the projection that do not fit the specification, or are missing.
+        For weights of the projection or an initial state that do not fit the specification, or are missing.
     """
 
     def __init__(
@@ -67,8 +72,11 @@ class Macro(wiring.Component):
         quiet: bool = False,
         projection_weights=None,
         programmable: bool = False,
+        initial: State | None = None,
     ):
         self.spec = spec
+        c, h = (None, None) if initial is None else initial
+        self.initial_constants = State(checked_array(spec, "initial_register", c), checked_array(spec, "initial_h", h))
         self.programmable = programmable and bool(spec.projection)
         if not self.programmable:
             projection_weights = checked_array(spec, "projection", projection_weights)
@@ -77,8 +85,9 @@ class Macro(wiring.Component):
         super().__init__(
             ({"quiet": In(1)} if quiet else {})
             | ({"program": In(projection_signature(spec))} if self.programmable else {})
+            | ({"initial": In(stream.Signature(initial_layout(spec)))} if spec.initial == "stream" else {})
             | {
-                "x": In(stream.Signature(x_layout(spec.input_bits))),
+                "x": In(stream.Signature(x_layout(spec.input_bits, keeps=bool(spec.keeps_state)))),
                 "h": Out(stream.Signature(h_layout(spec))),
                 "calibration": In(calibration_bits(spec)),
                 "busy": Out(1),
@@ -102,13 +111,30 @@ class Macro(wiring.Component):
         m.d.comb += [sequencer.ready.eq(array.ready), self.busy.eq(sequencer.busy)]
         m.d.sync += array.calibration.eq(self.calibration)
 
+        initial = self._initial(m, sequencer) if spec.loads_state else None
         banks, latch = self._conversion(m, sequencer)
-        update, leaving = self._update(m, sequencer, banks, latch)
+        update, leaving = self._update(m, sequencer, banks, latch, initial)
         if self.spec.projection:
             self._project(m, sequencer, update, leaving)
         m.d.comb += self.h.payload.last.eq(sequencer.x_last)
-        self._rows(m, sequencer, update, leaving)
+        self._rows(m, sequencer, update, leaving, initial)
         return m
+
+    def _initial(self, m: Module, sequencer: Sequencer) -> InitialState:
+        """What loads the state before the first step of an utterance; a quiet one starts from zero."""
+        constants = None if self.spec.initial == "stream" else self.initial_constants
+        m.submodules.initial_state = initial = InitialState(self.spec, constants)
+        if constants is None:
+            wiring.connect(m, wiring.flipped(self.initial), initial.initial)
+        quiet = self.quiet if "quiet" in self.signature.members else Const(0)
+        m.d.comb += [initial.load.eq(sequencer.load & ~quiet), sequencer.loaded.eq(initial.loaded | quiet)]
+        return initial
+
+    def _from_zero(self, sequencer: Sequencer) -> Value | None:
+        """High in a step that starts from a state of zero; None if there is none."""
+        if not self.spec.loads_state:
+            return sequencer.first_step
+        return sequencer.first_step & self.quiet if "quiet" in self.signature.members else None
 
     def _conversion(self, m: Module, sequencer: Sequencer) -> tuple[dict[str, CaptureBank], Signal]:
         """The ramp, and the bank of each gate, which latches its count; with the signal on whose clocks it does."""
@@ -163,7 +189,14 @@ class Macro(wiring.Component):
         m.d.sync += [ended[end].eq(signal) for end, signal in over.items()]
         return register.sampled, register.latch_sampled, later, ended
 
-    def _update(self, m: Module, sequencer: Sequencer, banks: dict[str, CaptureBank], latch: Signal):
+    def _update(
+        self,
+        m: Module,
+        sequencer: Sequencer,
+        banks: dict[str, CaptureBank],
+        latch: Signal,
+        initial: InitialState | None,
+    ):
         """The update pipeline: groups of units leave the capture banks, and their results come one clock later.
 
         Returns the cell update, and a signal that is high on each clock its results are taken.
@@ -204,14 +237,19 @@ class Macro(wiring.Component):
             stored = cell.update_of(cell.register)
             # The ring turns as it is read: also in the update that writes, if nothing is computed from it there.
             turns = [k for k, read in enumerate(cell.register_reads) if read or k == stored]
-            before = sequencer.first_step
-            if any(cell.register_reads[stored + 1 :]):
+            before, kept = self._from_zero(sequencer), ring.bottom.as_value()
+            if before is not None and any(cell.register_reads[stored + 1 :]):
                 before = before & self._during(sequencer, list(range(stored + 1)))
+            read, write = entering & self._during(sequencer, turns), leaving & self._during(sequencer, [stored])
+            top = getattr(update, f"new_{cell.register}")
+            if initial is not None:
+                read, write = read | initial.turn, write | initial.store
+                top = Mux(initial.load, getattr(initial, cell.register).as_value(), top.as_value())
             m.d.comb += [
-                update.register.eq(Mux(before, 0, ring.bottom.as_value())),
-                ring.read.eq(entering & self._during(sequencer, turns)),
-                ring.write.eq(leaving & self._during(sequencer, [stored])),
-                ring.top.eq(getattr(update, f"new_{cell.register}")),
+                update.register.eq(kept if before is None else Mux(before, 0, kept)),
+                ring.read.eq(read),
+                ring.write.eq(write),
+                ring.top.eq(top),
             ]
 
         monitor = self.monitor
@@ -257,10 +295,12 @@ class Macro(wiring.Component):
             self.h.payload.end.eq(projection.end),
         ]
 
-    def _rows(self, m: Module, sequencer: Sequencer, update: CellUpdate, leaving: Signal):
+    def _rows(self, m: Module, sequencer: Sequencer, update: CellUpdate, leaving: Signal, initial: InitialState | None):
         """Pulse codes and drivers of the rows and of the lines."""
         spec, array, cell = self.spec, self.boundary, self.spec.layout
-        m.submodules.loader = loader = Loader(spec.inputs, spec.input_bits, shadow=not self.compact)
+        m.submodules.loader = loader = Loader(
+            spec.inputs, spec.input_bits, shadow=not self.compact, keeps=bool(spec.keeps_state)
+        )
         wiring.connect(m, wiring.flipped(self.x), loader.x)
         m.d.comb += [
             sequencer.x_full.eq(loader.full),
@@ -268,6 +308,8 @@ class Macro(wiring.Component):
             loader.take.eq(sequencer.take),
             loader.release.eq(sequencer.hold & self._during(sequencer, [0])),
         ]
+        if spec.keeps_state:
+            m.d.comb += sequencer.x_keep.eq(loader.keep)
         codes = {INPUT: loader}
         for name, form in cell.values.items():
             lines, bits = (spec.hidden if name == cell.output else spec.units), value_bits(spec, form)
@@ -275,10 +317,14 @@ class Macro(wiring.Component):
                 continue
             m.submodules[self._bank_name(name)] = codes[name] = bank = PulseBank(lines, bits, spec.lanes)
             if name == cell.output and spec.projection:
-                m.d.comb += [bank.shift.eq(self.h.valid & self.h.ready), bank.codes.eq(self.h.payload.codes)]
+                shift, entering = self.h.valid & self.h.ready, self.h.payload.codes
             else:
                 stored = self._during(sequencer, [cell.update_of(name)])
-                m.d.comb += [bank.shift.eq(leaving & stored), bank.codes.eq(getattr(update, f"new_{name}"))]
+                shift, entering = leaving & stored, getattr(update, f"new_{name}")
+            if initial is not None and name in cell.driven_before:
+                shift = shift | (initial.codes if name == cell.output else initial.group)
+                entering = Mux(initial.load, getattr(initial, name).as_value(), entering.as_value())
+            m.d.comb += [bank.shift.eq(shift), bank.codes.eq(entering)]
 
         rows = {group: self._driver(m, sequencer, group, codes) for group in cell.row_groups if group != BIAS}
         lines = [self._driver(m, sequencer, line, codes) for line in cell.lines]
@@ -317,10 +363,11 @@ class Macro(wiring.Component):
         if "quiet" in self.signature.members and late and 1 in numbers:
             drive = drive & ~self.quiet
         before = [k for k in numbers if value in cell.values and cell.update_of(value) >= k]
-        if before == numbers:
-            drive = drive & ~sequencer.first_step  # the value is that of the step before
-        elif before:
-            drive = drive & ~(sequencer.first_step & self._during(sequencer, before))
+        from_zero = self._from_zero(sequencer)
+        if before == numbers and from_zero is not None:
+            drive = drive & ~from_zero  # the value is that of the step before
+        elif before and from_zero is not None:
+            drive = drive & ~(from_zero & self._during(sequencer, before))
         if max(spec.windows[k] for k in numbers) > (1 << (bank.bits - 1)) - 1:
             drive = drive & self._within(sequencer, bank.bits)
         m.d.comb += [

@@ -31,7 +31,8 @@ class Sequencer(wiring.Component):
     glitches. The array's ``ready`` is waited for in START, in HOLD and on every tick.
 
     Clocks of a step, if nothing waits: ``Specification.macro_clocks``. For each conversion one in START, a window,
-    ``settle_clocks`` in HOLD, a ramp, and ``update_clocks`` in UPDATE.
+    ``settle_clocks`` in HOLD, a ramp, and ``update_clocks`` in UPDATE. Where the state is loaded, the first step of an
+    utterance waits in IDLE until it is.
 
     Parameters
     ----------
@@ -54,7 +55,10 @@ class Sequencer(wiring.Component):
                 # x
                 "x_full": In(1),
                 "x_last": In(1),  # of the step taken last
+                **({"x_keep": In(1)} if spec.keeps_state else {}),  # with x_last: the next utterance goes on from it
                 "take": Out(1),
+                # the state that an utterance starts from, where it is loaded
+                **({"load": Out(1), "loaded": In(1)} if spec.loads_state else {}),
                 # pulses
                 "drive": Out(1),  # pulse registers compare on this clock
                 "count": Out(range(window + 1)),  # clock of the window that they prepare
@@ -84,6 +88,10 @@ class Sequencer(wiring.Component):
         following = Signal(Phase)
         following_second = Signal()
         first_step = Signal(init=1)
+        fresh = self.x_last & ~self.x_keep if spec.keeps_state else self.x_last  # the next step begins an utterance
+        starts = follows = self.x_full  # a step may begin: after a pause, or as soon as one is over
+        if spec.loads_state:
+            starts, follows = self.x_full & (~first_step | self.loaded), self.x_full & ~fresh
         waited = Signal(range(max(spec.settle_clocks, spec.beats) + 1))  # clocks spent in FLUSH or HOLD
 
         m.d.comb += following.eq(phase)
@@ -110,7 +118,9 @@ class Sequencer(wiring.Component):
                     m.d.comb += following.eq(Phase.IDLE)
                     m.d.sync += waited.eq(0)
             with m.Case(Phase.IDLE):
-                with m.If(self.x_full):
+                if spec.loads_state:
+                    m.d.comb += self.load.eq(self.x_full & first_step)
+                with m.If(starts):
                     m.d.comb += [self.take.eq(1), following.eq(Phase.START)]
             with m.Case(Phase.START):
                 m.d.comb += self.stalled.eq(~self.ready)
@@ -153,8 +163,8 @@ class Sequencer(wiring.Component):
         with m.If(self.project_done if spec.projection else self.update_done & final):  # the step is over
             if twice:
                 m.d.comb += following_second.eq(0)
-            m.d.sync += first_step.eq(self.x_last)
-            with m.If(self.x_full):
+            m.d.sync += first_step.eq(fresh)
+            with m.If(follows):
                 m.d.comb += [self.take.eq(1), following.eq(Phase.START)]
             with m.Else():
                 m.d.comb += following.eq(Phase.IDLE)

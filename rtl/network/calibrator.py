@@ -13,6 +13,7 @@ from crossramp.golden.spec.specification import Specification
 
 from ..common.boundary import array_members, connect_arrays
 from ..common.record_layout import MonitorSignature, h_layout
+from ..macro.initial_state import initial_layout
 from ..macro.loader import x_layout
 from ..macro.macro import Macro
 
@@ -89,10 +90,10 @@ class Calibrator(wiring.Component):
             {
                 "calibrate": Out(CalibrateSignature(spec)),
                 # outside
-                "x": In(stream.Signature(x_layout(spec.input_bits))),
+                "x": In(stream.Signature(x_layout(spec.input_bits, keeps=bool(spec.keeps_state)))),
                 "h": Out(stream.Signature(h_layout(spec))),
                 # the macro
-                "macro_x": Out(stream.Signature(x_layout(spec.input_bits))),
+                "macro_x": Out(stream.Signature(x_layout(spec.input_bits, keeps=bool(spec.keeps_state)))),
                 "macro_h": In(stream.Signature(h_layout(spec))),
                 "calibration": Out(calibration_bits(spec)),
                 "quiet": Out(1),
@@ -172,9 +173,13 @@ class Calibrator(wiring.Component):
             ended.eq(macro_h.valid & macro_h.ready & macro_h.payload.end),
         ]
         m.d.sync += outstanding.eq(outstanding + loaded - ended)
+        over = whole & x.payload.last
+        if spec.keeps_state:  # an utterance whose state is kept is not over
+            m.d.comb += macro_x.payload.keep.eq(Mux(passing, x.payload.keep, 0))
+            over = over & ~x.payload.keep
         with m.If(macro_x.valid & macro_x.ready):
             m.d.sync += index.eq(Mux(whole, 0, index + 1))
-            m.d.sync += under_way.eq(passing & ~(whole & x.payload.last))
+            m.d.sync += under_way.eq(passing & ~over)
         return ended, outstanding, under_way
 
     def _counting(self, m: Module) -> Value:
@@ -290,18 +295,19 @@ class CalibratedMacro(wiring.Component):
     Parameters
     ----------
     plan : CalibrationPlan
-    compact, projection_weights
+    options
         See :class:`~.macro.Macro`.
     """
 
-    def __init__(self, plan: CalibrationPlan, *, compact: bool = False, projection_weights=None):
+    def __init__(self, plan: CalibrationPlan, **options):
         self.plan = plan
         self.spec = spec = plan.spec
-        self.macro = Macro(spec, compact=compact, quiet=True, projection_weights=projection_weights)
+        self.macro = Macro(spec, quiet=True, **options)
         self.calibrator = Calibrator(plan)
         super().__init__(
             {
-                "x": In(stream.Signature(x_layout(spec.input_bits))),
+                "x": In(stream.Signature(x_layout(spec.input_bits, keeps=bool(spec.keeps_state)))),
+                **({"initial": In(stream.Signature(initial_layout(spec)))} if spec.initial == "stream" else {}),
                 "h": Out(stream.Signature(h_layout(spec))),
                 "calibrate": Out(CalibrateSignature(spec)),
                 "busy": Out(1),
@@ -315,6 +321,8 @@ class CalibratedMacro(wiring.Component):
         m.submodules.macro = macro = self.macro
         m.submodules.calibrator = calibrator = self.calibrator
         wiring.connect(m, wiring.flipped(self.x), calibrator.x)
+        if self.spec.initial == "stream":
+            wiring.connect(m, wiring.flipped(self.initial), macro.initial)
         wiring.connect(m, calibrator.h, wiring.flipped(self.h))
         wiring.connect(m, calibrator.calibrate, wiring.flipped(self.calibrate))
         wiring.connect(m, calibrator.macro_x, macro.x)

@@ -5,6 +5,7 @@ from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
+from crossramp.golden.network.initial_state import State
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.boundary_wires import calibration_bits
@@ -12,6 +13,7 @@ from crossramp.golden.spec.specification import Specification
 
 from ..common.boundary import array_members, connect_arrays
 from ..common.record_layout import MonitorSignature, answer_layout, h_layout, logit_layout
+from ..macro.initial_state import initial_layout
 from ..macro.loader import x_layout
 from ..macro.macro import Macro
 from ..macro.projection import projection_signature
@@ -51,12 +53,13 @@ class NetworkTop(wiring.Component):
         plan: CalibrationPlan | None = None,
     ):
         self.spec = spec
-        self.projection_weights = None if weights is None else weights.projection
+        self.weights = weights
         self.compact = compact
         self.plan = plan
         self.head = Head(spec) if weights is None else Head(spec, weights.head, weights.head_biases)
         members = {
-            "x": In(stream.Signature(x_layout(spec.input_bits))),
+            "x": In(stream.Signature(x_layout(spec.input_bits, keeps=bool(spec.keeps_state)))),
+            **({"initial": In(stream.Signature(initial_layout(spec)))} if spec.initial == "stream" else {}),
             "h": Out(stream.Signature(h_layout(spec))),
             "logit": Out(stream.Signature(logit_layout(spec))),
             "answer": Out(stream.Signature(answer_layout(spec))),
@@ -83,7 +86,10 @@ class NetworkTop(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        options = {"compact": self.compact, "projection_weights": self.projection_weights}
+        options = {"compact": self.compact}
+        if self.weights is not None:
+            options["projection_weights"] = self.weights.projection
+            options["initial"] = State(self.weights.initial_register, self.weights.initial_h)
         if self.plan is None:
             macro = Macro(self.spec, programmable=self.programs_projection, **options)
         else:
@@ -93,6 +99,8 @@ class NetworkTop(wiring.Component):
 
         wiring.connect(m, wiring.flipped(self.x), macro.x)
         connect_arrays(m, macro, self, self.spec)
+        if self.spec.initial == "stream":
+            wiring.connect(m, wiring.flipped(self.initial), macro.initial)
         wiring.connect(m, macro.monitor, wiring.flipped(self.monitor))
         wiring.connect(m, head.logit, wiring.flipped(self.logit))
         wiring.connect(m, head.answer, wiring.flipped(self.answer))

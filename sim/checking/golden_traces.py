@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from crossramp.golden.analog.conversion.tiled_device import device_array
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.network.array_protocol import first_conversions
+from crossramp.golden.network.initial_state import FROM_THE_START, Starts
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import Trace
@@ -17,7 +17,9 @@ from .recorded_array import RecordedArray
 from .scoreboard import MismatchError
 
 
-def expected_traces(network: Network, x_batches, array: ArraySetup = IDEAL, first: int = 0) -> list[Trace]:
+def expected_traces(
+    network: Network, x_batches, array: ArraySetup = IDEAL, first: int = 0, starts: Starts = FROM_THE_START
+) -> list[Trace]:
     """Golden traces of utterances that are played one after the other, one trace a batch.
 
     Parameters
@@ -28,6 +30,8 @@ def expected_traces(network: Network, x_batches, array: ArraySetup = IDEAL, firs
         What stands behind the hardware: ideal, or a device instance.
     first : int
         The number of the first conversion: how many the array did before (:attr:`.python_array.ArrayModel.converted`).
+    starts : Starts
+        What the utterances start from.
 
     Raises
     ------
@@ -39,12 +43,7 @@ def expected_traces(network: Network, x_batches, array: ArraySetup = IDEAL, firs
         raise InvalidValue(f"golden has no model of a {type(array.content).__name__}; give a device instance, or None")
     if array.device is not None:
         network = network.behind(device_array(array.device, array.cells(network.spec)))
-    traces = []
-    for x in batches:
-        batch, steps = x.shape[:2]
-        traces.append(network.run(x, first + first_conversions(network.spec, batch, steps)))
-        first += len(network.spec.conversions) * batch * steps
-    return traces
+    return network.play(batches, starts, first)
 
 
 def expected_from_comparators(

@@ -113,7 +113,7 @@ class _Bench:
         options = {"switches": point.switches, "conductances": self.cells}
         chip = device(point.technology, self.spec, self.network.weights, seed, **options)
         cells = point.calibration.settle(chip, point.technology).cells
-        lstm = Lstm(self.spec, device_array(chip, cells), self.network.weights.projection)
+        lstm = self.network.behind(device_array(chip, cells)).lstm
         found = {}
         if "accuracy" in metrics or "flips" in metrics:
             answers = self._answers(lstm)

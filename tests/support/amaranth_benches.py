@@ -3,10 +3,12 @@
 
 import numpy as np
 from amaranth.sim import Simulator
+from crossramp.golden.network.initial_state import FROM_THE_START, Starts
 from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.network.step_record import expected_records
 from crossramp.golden.network.tiled_array import tile_weights
 from crossramp.golden.spec.tile import arrays_of
+from crossramp.rtl.macro.initial_state import initial_layout
 from crossramp.rtl.macro.macro import Macro
 from crossramp.sim.array.python_array import ArrayModel, drive_arrays, random_stalls
 from crossramp.sim.checking.protocol import ProtocolChecker
@@ -71,12 +73,27 @@ async def receive(ctx, stream, count: int, pause=lambda: 0) -> list:
     return received
 
 
-def x_payloads(x: np.ndarray) -> list[dict]:
-    """Payloads of the x stream for utterances ``x`` (a list of arrays of shape (steps, inputs))."""
+def x_payloads(x: np.ndarray, keep: np.ndarray | None = None) -> list[dict]:
+    """Payloads of the x stream for utterances ``x`` (a list of arrays of shape (steps, inputs)).
+
+    ``keep``: which of them keep their state, where the stream says so.
+    """
     payloads = []
-    for utterance in x:
+    for number, utterance in enumerate(x):
+        kept = {} if keep is None else {"keep": bool(keep[number])}
         for t, step in enumerate(utterance):
-            payloads += [{"code": int(code), "last": t == len(utterance) - 1} for code in step]
+            payloads += [{"code": int(code), "last": t == len(utterance) - 1} | kept for code in step]
+    return payloads
+
+
+def initial_payloads(spec, starts: Starts) -> list[dict]:
+    """Payloads of the stream of initial states, for the utterances that do not go on from another one."""
+    payloads = []
+    for c, h in zip(*starts.given.of(starts.fresh), strict=True):
+        for beat in range(spec.initial_beats):
+            groups = {spec.layout.register: c, spec.layout.output: h}
+            groups = {name: groups[name][beat * spec.lanes :][: spec.lanes] for name in initial_layout(spec).members}
+            payloads.append({name: [*map(int, part), *[1] * (spec.lanes - len(part))] for name, part in groups.items()})
     return payloads
 
 
@@ -89,9 +106,11 @@ class MacroRun:
         Utterances, run one after another.
     probability : float
         That a pause begins, on x, on h, and of the array's ready.
+    starts : Starts
+        What the utterances start from.
     """
 
-    def __init__(self, spec, weights, x, *, rng, probability=0.0, fault=None, dut=None):
+    def __init__(self, spec, weights, x, *, rng, probability=0.0, fault=None, dut=None, starts=FROM_THE_START):
         self.spec = spec
         self.dut = dut or Macro(spec)
         arrays = arrays_of(spec)
@@ -109,9 +128,15 @@ class MacroRun:
         self.beat_clocks = {group.name: [] for group in self._monitored}
         self._clock = 0
         steps = sum(len(utterance) for utterance in x)
+        starts = Starts(np.zeros(len(x), bool) if starts.keep is None else starts.keep, starts.given)
+        keep = starts.keep if spec.keeps_state else None
 
         async def feed(ctx):
-            await send(ctx, self.dut.x, x_payloads(x), pauses(rng, probability))
+            await send(ctx, self.dut.x, x_payloads(x, keep), pauses(rng, probability))
+
+        async def load(ctx):
+            if spec.initial == "stream":
+                await send(ctx, self.dut.initial, initial_payloads(spec, starts), pauses(rng, probability))
 
         async def take(ctx):
             self.h = await receive(ctx, self.dut.h, steps * spec.h_beats, pauses(rng, probability))
@@ -120,11 +145,11 @@ class MacroRun:
             interfaces = [getattr(self.dut, name) for name in arrays]
             await drive_arrays(ctx, list(zip(interfaces, self.models, self.checkers, strict=True)))
 
-        slowest = spec.clocks_per_step + spec.inputs + 100
+        slowest = spec.clocks_per_step + spec.inputs + spec.load_clocks + 100
         simulate(
             self.dut,
             take,
-            background=(array, feed, self._watch),
+            background=(array, feed, load, self._watch),
             clocks=int(slowest * steps * (1 + 40 * probability)) + 1000,
         )
         for model in self.models:

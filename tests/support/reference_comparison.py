@@ -2,21 +2,29 @@
 """A golden network against the references in exact fractions, in every value of its trace."""
 
 import numpy as np
+from crossramp.golden.network.initial_state import FROM_THE_START, Starts
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import STEP_QUANTITIES
 
 from .references import whole_network
 
 
-def differences(network: Network, x: np.ndarray) -> list[str]:
-    """What of the whole trace differs from the reference: names with the first place."""
-    trace = network.run(x)
+def differences(network: Network, x: np.ndarray, starts: Starts = FROM_THE_START) -> list[str]:
+    """What of the whole trace of utterances in turn differs from the reference: names with the first place."""
+    (trace,) = network.play([x], starts)
+    keep = [False] * len(x) if starts.keep is None else starts.keep.tolist()
     arrays = {name: array.tolist() for name, array in network.weights.arrays().items()}
     weights, heads, biases = (arrays[name] for name in ("weights", "head_weights", "head_biases"))
     extra = arrays.get("projection_weights"), arrays.get("line_weights")
-    found = []
+    constants = [arrays.get("initial_register") or [0] * network.spec.units]
+    constants.append(arrays.get("initial_h") or [0] * network.spec.hidden)
+    found, steps, spec = [], [], network.spec.to_dict()
     for number, utterance in enumerate(x.tolist()):
-        answer, logits, steps = whole_network.run(network.spec.to_dict(), weights, heads, biases, utterance, *extra)
+        if steps and keep[number - 1]:
+            start = steps[-1].get("c"), steps[-1]["h"]
+        else:
+            start = constants if starts.given is None else [values[number].tolist() for values in starts.given]
+        answer, logits, steps = whole_network.run(spec, weights, heads, biases, utterance, *extra, start)
         for t, step in enumerate(steps):
             assert set(step) == {name for name in ("macs", *STEP_QUANTITIES) if getattr(trace, name) is not None}
             found += [

@@ -12,6 +12,7 @@ import math
 import numpy as np
 from crossramp.golden.cell.description import Cell, Gate
 from crossramp.golden.cell.library import CELLS
+from crossramp.golden.network.initial_state import Starts, State
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.activations import REGISTRY
@@ -25,6 +26,12 @@ seeds = st.integers(0, 2**32 - 1)
 
 #: Every cell by its name.
 ALL_CELLS = tuple(CELLS)
+
+#: Those that hand something on from a step to the next.
+CELLS_WITH_STATE = tuple(name for name, cell in CELLS.items() if cell.has_state)
+
+#: Every way in which an utterance starts.
+INITIALS = ("zero", "constant", "stream")
 
 _RANGES = ((0.0, 1.0), (-1.0, 1.0))
 
@@ -59,6 +66,7 @@ def specifications(
     readouts=("mean", "last", "step"),
     cells=("lstm",),
     any_ramps: bool = False,
+    initials=("zero",),
     **fixed,
 ) -> Specification:
     """Whole specifications: every parameter drawn over its legal range, sizes up to the limits given.
@@ -69,8 +77,9 @@ def specifications(
         Largest network.
     max_bits : int
         Largest adc_bits, input_bits and weight_bits (2 to 8): each bit doubles the clocks a simulation runs.
-    readouts, cells : sequence of str
-        What the readout and the cell are drawn from; :data:`ALL_CELLS` are all cells.
+    readouts, cells, initials : sequence of str
+        What the readout, the cell and ``initial`` are drawn from; :data:`ALL_CELLS` are all cells. More than one
+        ``initial`` also draws ``keeps_state``; cells without a state have neither.
     any_ramps : bool
         Draw curves that turn too, and ramps with bits of their own.
     fixed
@@ -106,6 +115,9 @@ def specifications(
         "head_weight_bits": pick("head_weight_bits", st.integers(2, 16)),
         "projection": pick("projection", st.just(0) | st.integers(0, units)),
     }
+    if cell.has_state:
+        content["initial"] = pick("initial", st.sampled_from(initials))
+        content["keeps_state"] = pick("keeps_state", st.integers(0, int(len(initials) > 1)))
     least_range = 2.0**-10
     if cell.lines:
         pulse_bits = content["state_pulse_bits"] = pick("state_pulse_bits", st.none() | st.integers(2, max_bits + 2))
@@ -169,8 +181,22 @@ def network_of(spec: Specification, seed: int) -> Network:
         uniform(spec.head_bias_max, spec.classes),
         uniform(spec.head_weight_max, (spec.projection, spec.units)) if spec.projection else None,
         uniform(spec.weight_max, (spec.trained_lines, spec.units)) if spec.trained_lines else None,
+        uniform(spec.state_max, spec.units) if spec.constant_register else None,
+        uniform(spec.input_max, spec.hidden) if spec.constant_h else None,
     )
     return Network(spec, weights)
+
+
+def starts_of(spec: Specification, seed: int, utterances: int) -> Starts:
+    """What utterances start from: a state for each where they come through a stream, and who keeps its state."""
+    rng = np.random.default_rng([seed, 3])
+    keep = rng.random(utterances) < 0.5 if spec.keeps_state else None
+    given = None
+    if spec.initial == "stream":
+        limit = spec.state_max if spec.layout.register else 0
+        c = rng.integers(-limit, limit, (utterances, spec.units), endpoint=True)
+        given = State(c, rng.integers(-spec.input_max, spec.input_max, (utterances, spec.hidden), endpoint=True))
+    return Starts(keep, given)
 
 
 def inputs_of(spec: Specification, seed: int, batch: int = 2, steps: int = 3) -> np.ndarray:

@@ -13,6 +13,7 @@ from crossramp.golden.network import array_protocol
 from crossramp.golden.network.array_protocol import first_conversions
 from crossramp.golden.network.cell_update import line_pulses
 from crossramp.golden.network.fast_lstm import STATE_BITS_MAX, FastProjection, Float, update_float
+from crossramp.golden.network.initial_state import State
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.ramps import decode_integer
 
@@ -67,32 +68,32 @@ class FastDevice:
 
     # ---- what is computed -----------------------------------------------------------------------------------------
 
-    def hidden(self, x: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
+    def hidden(self, x: np.ndarray, first=None, start: State | None = None) -> np.ndarray:
         """h of every step, int64, shape (batch, steps, hidden); arguments as :meth:`.lstm.Lstm.run`'s."""
-        x, first = self._checked(x, first)
+        x, first, start = self._checked(x, first, start)
         out = np.empty((*x.shape[:2], self.spec.hidden), np.int64)
 
         def keep(block, t, h):
             out[block, t] = h.T
 
-        self._run(x, first, keep)
+        self._run(x, first, start, keep)
         return out
 
-    def sums(self, x: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
+    def sums(self, x: np.ndarray, first=None, start: State | None = None) -> np.ndarray:
         """The sum of h over the steps, int64, shape (batch, hidden)."""
-        x, first = self._checked(x, first)
+        x, first, start = self._checked(x, first, start)
         total = np.zeros((self.spec.hidden, len(x)), np.int64)
 
         def keep(block, t, h):
             part = total[:, block]
             np.add(part, h, out=part, casting="unsafe")
 
-        self._run(x, first, keep)
+        self._run(x, first, start, keep)
         return total.T.copy()
 
-    def last(self, x: np.ndarray, first: np.ndarray | None = None) -> np.ndarray:
+    def last(self, x: np.ndarray, first=None, start: State | None = None) -> np.ndarray:
         """h of the last step, int64, shape (batch, hidden)."""
-        x, first = self._checked(x, first)
+        x, first, start = self._checked(x, first, start)
         out = np.empty((len(x), self.spec.hidden), np.int64)
         end = x.shape[1] - 1
 
@@ -100,19 +101,20 @@ class FastDevice:
             if t == end:
                 out[block] = h.T
 
-        self._run(x, first, keep)
+        self._run(x, first, start, keep)
         return out
 
-    def _checked(self, x, first):
+    def _checked(self, x, first, start):
         x = self.lstm.checked_inputs(x)
-        return x, first_conversions(self.spec, len(x), x.shape[1]) if first is None else np.asarray(first, np.int64)
+        first = first_conversions(self.spec, len(x), x.shape[1]) if first is None else np.asarray(first, np.int64)
+        return x, first, self.lstm.start(len(x), start)
 
-    def _run(self, x: np.ndarray, first: np.ndarray, keep) -> None:
+    def _run(self, x: np.ndarray, first: np.ndarray, start: State, keep) -> None:
         """Call ``keep(block, t, h)`` for each block of the batch and each step, h of shape (hidden, block)."""
         size = max(64, _BLOCK // self.spec.columns)
-        for start in range(0, len(x), size):
-            block = slice(start, min(start + size, len(x)))
-            for t, h in enumerate(_Block(self, first[block]).steps(x[block])):
+        for begin in range(0, len(x), size):
+            block = slice(begin, min(begin + size, len(x)))
+            for t, h in enumerate(_Block(self, first[block]).steps(x[block], start.of(block))):
                 keep(block, t, h)
 
     # ---- preparation ----------------------------------------------------------------------------------------------
@@ -230,13 +232,13 @@ class _Block:
         self.state_charge, self.state_sigma = fast.state_charge.astype(dtype), fast.state_sigma.astype(dtype)
         self.common = None
 
-    def steps(self, x: np.ndarray):
-        """h of each step, shape (hidden, batch), of ``x``, shape (batch, steps, inputs)."""
+    def steps(self, x: np.ndarray, start: State):
+        """h of each step, shape (hidden, batch), of ``x``, shape (batch, steps, inputs), from a state."""
         fast, spec = self.fast, self.fast.spec
         number = fast.number
         x = np.ascontiguousarray(x.transpose(1, 2, 0), fast.dtype)
         i, f, g, o = (self.gates[spec.bank(gate)] for gate in "ifgo")
-        c, h = np.zeros_like(i), np.zeros((spec.hidden, i.shape[1]), i.dtype)
+        c, h = (values.T.astype(i.dtype, order="C") for values in start)
         nudged, high, low = number.dtype(1 + number.nudge), number.dtype(spec.state_max), number.dtype(-spec.state_max)
         gain = number.dtype(spec.input_max * (1 + number.nudge))
         for t in range(len(x)):

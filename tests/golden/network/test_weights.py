@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from tests.support.strategies import network_of, seeds, specifications
 
 SPEC = Specification(inputs=3, units=2, classes=3, projection=1)
-PEEPHOLE = SPEC.replace(cell="lstm_peephole")
+PEEPHOLE = SPEC.replace(cell="lstm_peephole", initial="constant")
 
 
 def test_the_table_names_every_field():
@@ -21,7 +21,7 @@ def test_the_table_names_every_field():
 
 
 @settings(max_examples=30)
-@given(specifications(), seeds)
+@given(specifications(initials=("zero", "constant")), seeds)
 def test_arrays_by_name_there_and_back(spec, seed):
     """Every legal value fits the type that files have, and what comes back is the same, read-only."""
     weights = network_of(spec, seed).weights
@@ -42,6 +42,8 @@ BY_HAND = {
     "head_biases": ((3,), 2047),
     "projection": ((1, 2), 127),
     "lines": ((3, 2), 15),
+    "initial_register": ((2,), 2047),
+    "initial_h": ((1,), 15),
 }
 
 
@@ -70,6 +72,11 @@ def test_an_array_that_the_network_lacks_is_refused():
     plain = SPEC.replace(projection=0)
     with pytest.raises(ValueError, match="projection_weights are given, but the specification has no projection"):
         network_of(plain, 1).weights.replace(projection=weights.projection).checked(plain)
+    constant = SPEC.replace(initial="constant")
+    with pytest.raises(ValueError, match="initial_h are missing: the specification has a constant initial state"):
+        network_of(constant, 1).weights.replace(initial_h=None).checked(constant)
+    with pytest.raises(ValueError, match="initial_register are given, but the specification has no constant register"):
+        network_of(constant, 1).weights.checked(SPEC)
     peepholes = network_of(PEEPHOLE, 1).weights
     with pytest.raises(ValueError, match="line_weights are missing: the specification has 3 lines of trained cells"):
         peepholes.replace(lines=None).checked(PEEPHOLE)

@@ -20,6 +20,7 @@ SPEC = Specification(inputs=3, units=4, classes=2, lanes=2, projection=2)
 _OTHERS = {
     "gates": (Gate("sigmoid", 2.0), Gate("sigmoid", 2.0), Gate("hard_tanh", 2.0), Gate("sigmoid", 2.0)),
     "latch": "first_trip",
+    "initial": "stream",
     "readout": "last",
     "tile_columns": 8,
 }

@@ -31,7 +31,7 @@ REFERENCES = {
 }
 
 
-def run(spec: dict, weights, head_weights, head_biases, utterance, projection=None, lines=None):
+def run(spec: dict, weights, head_weights, head_biases, utterance, projection=None, lines=None, start=None):
     """One utterance: a list of steps of codes. Returns (answer, logits, steps), each step a dict of lists.
 
     With the readout "step", answer and logits are lists with an entry a step.
@@ -42,12 +42,15 @@ def run(spec: dict, weights, head_weights, head_biases, utterance, projection=No
         Of ``to_dict``.
     weights, head_weights, head_biases, projection, lines : lists of int
         The arrays of a model file.
+    start : (c, h), lists of int, or None
+        What the utterance starts from; None: zeros.
     """
     reference, n = REFERENCES[spec["cell"]], Numbers(spec)
     hidden = spec.get("projection") or n.units
     sizes = {"x": spec["inputs"], "h": hidden, "k": n.units, "bias": spec["bias_rows"]}
     array = Columns(weights, reference.banks, {group: sizes[group] for group in reference.groups})
-    c, h, steps = [0] * n.units, [0] * hidden, []
+    c, h = ([0] * n.units, [0] * hidden) if start is None else start
+    steps = []
     for x in utterance:
         step = reference.step(n, array, lines, x, h, c)
         if spec.get("projection"):

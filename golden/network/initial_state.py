@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state that utterances start from, and utterances that go on from one another."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ..common.errors import InvalidValue
+from ..common.integer_arrays import checked_integers
+from ..spec.specification import Specification
+
+
+class State(NamedTuple):
+    """What a step hands on to the next one.
+
+    Parameters
+    ----------
+    c : integer array, shape (batch, units)
+        The register of the cell (s of a GRU), in units of 2**-state_frac_bits, within ±state_max. Nothing reads it
+        where the cell has none.
+    h : integer array, shape (batch, hidden)
+        Pulse codes within ±input_max.
+    """
+
+    c: np.ndarray
+    h: np.ndarray
+
+    def of(self, part) -> "State":
+        """That of some utterances of the batch."""
+        return State(self.c[part], self.h[part])
+
+
+def checked_state(spec: Specification, state: State, batch: int) -> State:
+    """``state`` as int64 arrays; InvalidValue for a wrong shape, type or range."""
+    c, h = state
+    limit = spec.state_max if spec.layout.register else 0
+    return State(
+        checked_integers("c", c, (batch, spec.units), limit),
+        checked_integers("h", h, (batch, spec.hidden), spec.input_max),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Starts:
+    """What each of a number of utterances starts from, in the order in which they are played.
+
+    Parameters
+    ----------
+    keep : bool array, shape (utterances,), or None
+        The utterance keeps its state: the next one goes on from it. None: none does. The specification has
+        ``keeps_state``.
+    given : State or None
+        Of every utterance, where the specification's ``initial`` is ``"stream"``; what goes on from another utterance
+        takes nothing from it. None for any other.
+    """
+
+    keep: np.ndarray | None = None
+    given: State | None = None
+
+    def checked(self, spec: Specification, utterances: int) -> "Starts":
+        """The same with all arrays there.
+
+        Raises
+        ------
+        InvalidValue
+            For arrays of a wrong shape, type or range, or that do not belong to the specification.
+        """
+        keep = np.zeros(utterances, bool) if self.keep is None else np.asarray(self.keep)
+        if keep.dtype != bool or keep.shape != (utterances,):
+            raise InvalidValue(f"keep is of {keep.dtype} and the shape {keep.shape}; expected bool, ({utterances},)")
+        if keep.any() and not spec.keeps_state:
+            raise InvalidValue("keep is set, but keeps_state of the specification is 0; write 1 there")
+        if (self.given is not None) != (spec.initial == "stream"):
+            what = "missing" if self.given is None else "given"
+            raise InvalidValue(f"initial states are {what}, but initial of the specification is {spec.initial!r}")
+        given = None if self.given is None else checked_state(spec, self.given, utterances)
+        return Starts(keep, given)
+
+    @property
+    def fresh(self) -> np.ndarray:
+        """Which utterances do not go on from the one before; bool, shape (utterances,). Of checked ones."""
+        return ~np.concatenate([[False], self.keep[:-1]])
+
+
+FROM_THE_START = Starts()
+"""Every utterance starts from the state of the specification."""
+
+
+def joined(batches: Sequence[np.ndarray]) -> list[slice]:
+    """The place of each batch among the utterances of all of them."""
+    ends = np.cumsum([0, *map(len, batches)]).tolist()
+    return [slice(*pair) for pair in itertools.pairwise(ends)]
