@@ -11,6 +11,7 @@ import numpy as np
 from ..common.errors import InvalidValue
 from ..common.integer_arrays import checked_integers
 from ..spec.specification import Specification
+from .step_record import Record, Slot
 
 
 class State(NamedTuple):
@@ -79,6 +80,10 @@ class Starts:
         given = None if self.given is None else checked_state(spec, self.given, utterances)
         return Starts(keep, given)
 
+    def of(self, part: np.ndarray) -> "Starts":
+        """Those of some utterances, which do not go on from others. Of checked ones."""
+        return Starts(self.keep[part], None if self.given is None else self.given.of(part))
+
     @property
     def fresh(self) -> np.ndarray:
         """Which utterances do not go on from the one before; bool, shape (utterances,). Of checked ones."""
@@ -89,7 +94,58 @@ FROM_THE_START = Starts()
 """Every utterance starts from the state of the specification."""
 
 
+def random_starts(spec: Specification, utterances: int, rng: np.random.Generator) -> Starts:
+    """Starts over their whole range: every other utterance keeps its state, where the specification can do that."""
+    keep, given = None, None
+    if spec.keeps_state:
+        keep = np.arange(utterances) % 2 == 0
+    if spec.initial == "stream":
+        limit = spec.state_max if spec.layout.register else 0
+        c = rng.integers(-limit, limit, (utterances, spec.units), endpoint=True)
+        given = State(c, rng.integers(-spec.input_max, spec.input_max, (utterances, spec.hidden), endpoint=True))
+    return Starts(keep, given)
+
+
 def joined(batches: Sequence[np.ndarray]) -> list[slice]:
     """The place of each batch among the utterances of all of them."""
     ends = np.cumsum([0, *map(len, batches)]).tolist()
     return [slice(*pair) for pair in itertools.pairwise(ends)]
+
+
+def initial_record(spec: Specification) -> Record:
+    """A beat of the stream of initial states: ``lanes`` values of the register, and as many pulse codes of h.
+
+    Slots have the names of the cell, such as c and h, and what a cell lacks is not there. Beat k of a state carries
+    group k of both; where a projection leaves h fewer groups than the register has, later ones mean nothing.
+    """
+    cell, slots = spec.layout, []
+    if cell.register:
+        slots.append(Slot(cell.register, spec.state_bits, spec.lanes, signed=True))
+    if spec.output_is_state:
+        slots.append(Slot(cell.output, spec.input_bits, spec.lanes, signed=True))
+    return Record("initial", tuple(slots), spec.initial_beats)
+
+
+def initial_beats(spec: Specification, starts: Starts) -> list[dict[str, list[int]]]:
+    """The beats of that stream, by slot, for utterances that start as ``starts`` says, which is checked.
+
+    Empty where no state comes through a stream. What goes on from another utterance has no beats.
+    """
+    if starts.given is None:
+        return []
+    cell, lanes, beats = spec.layout, spec.lanes, []
+    slots = [slot.name for slot in initial_record(spec).slots]
+    for c, h in zip(*starts.given.of(starts.fresh), strict=True):
+        values = {cell.register: c.tolist(), cell.output: h.tolist()}
+        for beat in range(spec.initial_beats):
+            groups = {name: values[name][beat * lanes : (beat + 1) * lanes] for name in slots}
+            beats.append({name: group + [0] * (lanes - len(group)) for name, group in groups.items()})
+    return beats
+
+
+def initial_words(spec: Specification, starts: Starts) -> list[int]:
+    """:func:`initial_beats` as integers, the first slot in the lowest bits."""
+    beats, record = initial_beats(spec, starts), initial_record(spec)
+    if not beats:
+        return []
+    return record.pack({slot.name: np.array([beat[slot.name] for beat in beats]) for slot in record.slots})

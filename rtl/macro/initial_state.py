@@ -6,7 +6,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.network.cell_update import line_pulses
-from crossramp.golden.network.initial_state import State
+from crossramp.golden.network.initial_state import State, initial_record
 from crossramp.golden.spec.specification import Specification
 
 from ..common.access import UNCHECKED
@@ -14,17 +14,9 @@ from ..common.arith import round_shift, saturate
 
 
 def initial_layout(spec: Specification) -> data.StructLayout:
-    """Payload of the stream of initial states: ``lanes`` values of the register, and as many pulse codes of h.
-
-    Group k of both comes with beat k; a state has ``spec.initial_beats`` of them. Members have the names of the cell,
-    such as c and h, and what a cell lacks is not there.
-    """
-    cell, members = spec.layout, {}
-    if cell.register:
-        members[cell.register] = data.ArrayLayout(signed(spec.state_bits), spec.lanes)
-    if spec.output_is_state:
-        members[cell.output] = data.ArrayLayout(signed(spec.input_bits), spec.lanes)
-    return data.StructLayout(members)
+    """Payload of the stream of initial states, see :func:`~.initial_state.initial_record`."""
+    slots = initial_record(spec).slots
+    return data.StructLayout({slot.name: data.ArrayLayout(signed(slot.bits), slot.count) for slot in slots})
 
 
 class InitialState(wiring.Component):

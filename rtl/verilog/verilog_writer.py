@@ -20,6 +20,7 @@ from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.network.initial_state import initial_record
 from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 from crossramp.golden.spec.tile import arrays_of
@@ -35,6 +36,9 @@ MEANINGS = {
     "x_ready": "x_code is taken on this clock if x_valid",
     "x_code": "signed pulse code of x, x[0] of a step first",
     "x_last": "with a step's last code: the utterance ends with this step",
+    "x_keep": "with x_last: the next utterance goes on from the state of this one",
+    "initial_valid": "a beat of the state that an utterance starts from is there",
+    "initial_ready": "the beat is taken on this clock if initial_valid",
     "h_ready": "the beat is taken on this clock if h_valid",
     "logit_ready": "the logit is taken on this clock if logit_valid",
     "answer_ready": "the answer is taken on this clock if answer_valid",
@@ -55,6 +59,11 @@ def meanings(component: wiring.Component) -> dict[str, str]:
     spec = getattr(component, "spec", None)
     groups = [] if spec is None else step_groups(spec)
     strobes = {group.strobe: group.meaning for group in groups}
+    if spec is not None:
+        strobes |= {
+            f"initial_{slot.name}": f"signed {slot.name} to start from, `lanes` units a beat, as h_codes"
+            for slot in initial_record(spec).slots
+        }
     arrays = [] if spec is None else arrays_of(spec)
     wires = {wire.port_of(array): wire.meaning for array in arrays for wire in BOUNDARY}
     fields = {group.port_of(field): field.meaning for group in groups for field in group.fields}

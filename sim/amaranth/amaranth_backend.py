@@ -11,6 +11,7 @@ from signal import SIG_DFL, SIGINT
 from signal import signal as handle_signal
 
 import numpy as np
+from crossramp.golden.network.initial_state import FROM_THE_START, Starts, initial_words
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import Trace
 from crossramp.golden.network.weights import Weights
@@ -31,6 +32,7 @@ def simulate_amaranth(
     x: np.ndarray,
     *,
     array: ArraySetup = IDEAL,
+    starts: Starts = FROM_THE_START,
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SimulationResult:
@@ -45,6 +47,8 @@ def simulate_amaranth(
     array : ArraySetup
         What stands behind the boundary. The noise of a device instance is the same however the utterances are shared.
         An :class:`.array_interface.Array` is one object: then one process simulates all utterances in order.
+    starts : Starts
+        What the utterances start from. Those that go on from one another share a process.
     jobs : int or None
         Most processes to share the utterances; None: as many as there are processors.
     progress : callable or None
@@ -60,10 +64,11 @@ def simulate_amaranth(
     HardwareError
         If the gateware stops before the last answer, or a stream's beats are not framed as they must be.
     InvalidValue
-        For an array or a calibration that does not fit; ArrayError for an answer of an Array that does not fit.
+        For starts, an array or a calibration that do not fit; ArrayError for an answer of an Array that does not fit.
     """
     begin = time.perf_counter()
-    parts = _simulate_shared(network, x, array, jobs, progress or (lambda done: None))
+    starts = starts.checked(network.spec, len(x))
+    parts = _simulate_shared(network, x, starts, array, jobs, progress or (lambda done: None))
     return SimulationResult(
         traces=[Trace.join([trace for trace, _ in parts])],
         spec=network.spec,
@@ -77,7 +82,9 @@ def simulate_amaranth(
 Part = tuple[Trace, int]
 
 
-def _simulate_shared(network: Network, x: np.ndarray, array: ArraySetup, jobs: int | None, progress) -> list[Part]:
+def _simulate_shared(
+    network: Network, x: np.ndarray, starts: Starts, array: ArraySetup, jobs: int | None, progress
+) -> list[Part]:
     spec = network.spec
     array.port(spec)  # raises InvalidValue before any process starts
     clocks = len(x) * x.shape[1] * spec.clocks_per_step
@@ -88,7 +95,9 @@ def _simulate_shared(network: Network, x: np.ndarray, array: ArraySetup, jobs: i
     # Small portions, so that no process waits long for the last one, and progress moves. Each array goes on with the
     # number of conversions that those before it have done.
     parts = np.array_split(np.arange(len(x)), min(len(x), 4 * jobs))
-    portions = [(x[part], len(spec.conversions) * x.shape[1] * int(part[0])) for part in parts]
+    if starts.keep.any():
+        jobs, parts = 1, [np.arange(len(x))]
+    portions = [(x[part], starts.of(part), len(spec.conversions) * x.shape[1] * int(part[0])) for part in parts]
     if jobs == 1:
         parts = []
         for portion in portions:
@@ -131,22 +140,24 @@ def _die_quietly():
     handle_signal(SIGINT, SIG_DFL)
 
 
-def _simulate_plain(plain: tuple[dict, dict], content, calibration: int | None, x: np.ndarray, first: int) -> Part:
+def _simulate_plain(plain: tuple[dict, dict], content, calibration: int | None, *portion) -> Part:
     spec = Specification.from_dict(plain[0])
     if content is not None:
         kind, values = content
         content = kind(spec, **values)
-    return _simulate(Network(spec, Weights.from_arrays(plain[1])), ArraySetup(content, calibration), x, first)
+    return _simulate(Network(spec, Weights.from_arrays(plain[1])), ArraySetup(content, calibration), *portion)
 
 
-def _simulate(network: Network, array: ArraySetup, x: np.ndarray, first: int) -> Part:
+def _simulate(network: Network, array: ArraySetup, x: np.ndarray, starts: Starts, first: int) -> Part:
     """One simulation in this process; ``first``: the number of its first conversion."""
     spec = network.spec
     bench = Bench(network, array, first)
     code_bits = (1 << spec.input_bits) - 1
     payloads = (x & code_bits).reshape(len(x), -1)
-    payloads[:, -1] |= code_bits + 1  # `last`, with the utterance's last code
+    # `last` and `keep`, with the utterance's last code
+    payloads[:, -1] |= (1 + 2 * starts.keep) << spec.input_bits
     bench.payloads += payloads.ravel().tolist()
+    bench.initial += initial_words(spec, starts)
     bench.run_to(len(x) * (x.shape[1] if spec.readout == "step" else 1))
     return _trace(spec, x.shape, bench.beats, bench.ends), bench.clock
 

@@ -83,7 +83,9 @@ class Bench:
     Attributes
     ----------
     payloads : list of int
-        {last, code} of every x code, those to come included: to be appended to.
+        {keep, last, code} of every x code, those to come included: to be appended to.
+    initial : list of int
+        Every beat of the stream of initial states, where there is one.
     beats : dict of lists of int
         What has come out, by event.
     ends : list of int
@@ -100,6 +102,7 @@ class Bench:
             model = ArrayModel(network.spec, array.loaded(network), record=False, first=first)
         self._array = CheckedArray(model, network.spec.columns)
         self.payloads: list[int] = []
+        self.initial: list[int] = []
         self.beats: dict[str, list[int]] = {name: [] for name in self._probe.events}
         self.ends: list[int] = []
         self.clock = 0
@@ -111,6 +114,8 @@ class Bench:
             self._simulator = Simulator(self._probe)
             self._simulator.add_clock(1e-6)
             self._simulator.add_testbench(self._run)
+            if self.spec.initial == "stream":
+                self._simulator.add_testbench(self._load, background=True)
         found = self.beats["answers"]
         while len(found) < answers:
             self._simulator.advance()
@@ -122,7 +127,7 @@ class Bench:
         top, controls = probe.top, sum(probe.controls.values())
         outputs = [(name, beats[name], probe.beats[name]) for name in probe.events]
         x_payload = top.x.payload.as_value()
-        patience = _PATIENCE * (spec.clocks_per_step + spec.inputs + spec.hidden)
+        patience = _PATIENCE * (spec.clocks_per_step + spec.load_clocks + spec.inputs + spec.hidden)
         pins, shown, was_ready, sent, quiet = _Pins(ctx, top.array, probe.controls), 0, 1, 0, 0
         for signal in (top.array.ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
             ctx.set(signal, 1)
@@ -163,6 +168,16 @@ class Bench:
                     found.append(ctx.get(signal))
                     if name == "h" and len(found) % spec.h_beats == 0:
                         self.ends.append(self.clock)
+
+    async def _load(self, ctx):
+        """Sends the initial states."""
+        stream, sent = self._probe.top.initial, 0
+        while True:
+            if sent < len(self.initial):
+                ctx.set(stream.payload.as_value(), self.initial[sent])
+            ctx.set(stream.valid, sent < len(self.initial))
+            _, _, taken = await ctx.tick().sample(stream.valid & stream.ready)
+            sent += taken
 
 
 def unpacked(spec: Specification, beats: dict[str, list[int]]) -> dict[str, dict[str, np.ndarray]]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.network.initial_state import initial_record
 from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.network.step_record import Record, step_records
 from crossramp.golden.spec.boundary_wires import BOUNDARY, calibration_bits
@@ -25,7 +26,7 @@ BULK = "bulk_tb.sv"
 """The source of the bench itself."""
 
 #: Ports of the hardware that the bench drives, and so declares itself.
-_DRIVEN = ("clk", "rst", "x_valid", "x_code", "x_last", "calibration")
+_DRIVEN = ("clk", "rst", "x_valid", "x_code", "x_last", "x_keep", "calibration")
 
 
 def bench_source(spec: Specification) -> str:
@@ -36,14 +37,25 @@ def bench_source(spec: Specification) -> str:
 def _hardware(spec: Specification) -> str:
     """Wires, hardware, array and checker of the bench; ``ready`` of each stream is a register."""
     ports = _expected_ports(spec)
+    states = _states(spec)
     wires = [
-        declaration("wire" if direction == "output" else "reg", name, width)
+        declaration("wire" if direction == "output" or name.startswith("initial_") else "reg", name, width)
         for name, (direction, width) in ports.items()
         if name not in _DRIVEN and name not in CONNECTIONS.values()
     ]
     wires += [boundary_wires(spec), declaration("wire", "broken", 32), declaration("wire", "conversions", 32)]
     dut = instance("crossramp_dut", "dut", {}, {name: name for name in ports})
-    return "\n".join(["".join(wires), dut, array_instance(spec), checker_instance(spec)])
+    return "\n".join(["".join(wires), dut, *states, array_instance(spec), checker_instance(spec)])
+
+
+def _states(spec: Specification) -> list[str]:
+    """What sends initial states, where they come through a stream."""
+    if spec.initial != "stream":
+        return []
+    record = initial_record(spec)
+    ports = {name: name for name in ("clk", "rst")} | {name: f"initial_{name}" for name in ("valid", "ready")}
+    ports["data"] = f"{{{', '.join(f'initial_{slot.name}' for slot in reversed(record.slots))}}}"
+    return [instance("crossramp_states", "states", {"WIDTH": record.bits}, ports)]
 
 
 def _logs(spec: Specification) -> str:
@@ -131,7 +143,9 @@ def generated_ports(spec: Specification, *, head: bool) -> list[Port]:
     ports = []
     answering = tuple(f"{group.port}_" for group in step_groups(spec) if group.answer)
     # What the specification leaves empty has no port.
-    widths = {"calibration": calibration_bits(spec)} | {wire.port: wire.width(spec) for wire in BOUNDARY}
+    widths = {"calibration": calibration_bits(spec), "x_keep": spec.keeps_state} | {
+        wire.port: wire.width(spec) for wire in BOUNDARY
+    }
     for name, (direction, width) in _expected_ports(spec).items():
         width = widths.get(name, width)
         if head or not name.startswith(answering):
@@ -148,8 +162,12 @@ def _expected_ports(spec: Specification) -> dict[str, tuple[str, int]]:
         "x_ready": ("output", 1),
         "x_code": ("input", spec.input_bits),
         "x_last": ("input", 1),
+        "x_keep": ("input", 1),
         "calibration": ("input", max(calibration_bits(spec), 1)),
     }
+    if spec.initial == "stream":
+        ports |= {"initial_valid": ("input", 1), "initial_ready": ("output", 1)}
+        ports |= {f"initial_{slot.name}": ("input", slot.bits * slot.count) for slot in initial_record(spec).slots}
     for wire in BOUNDARY:
         ports[wire.port] = ("output" if wire.to_array else "input", max(wire.width(spec), 1))
     for group in step_groups(spec):

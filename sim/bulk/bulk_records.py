@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.network.initial_state import Starts, initial_words, joined
 from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.network.step_record import Record, Slot, expected_records, step_records
 from crossramp.golden.network.trace import Trace
@@ -40,16 +41,27 @@ def write_expected(folder: Path, spec: Specification, traces: list[Trace], *, he
         (folder / f"{group.name}.hex").write_text("".join(lines[group.name]) if head or not group.answer else "")
 
 
-def write_stimulus(path: Path, batches: list[np.ndarray]):
-    """x codes for recording: two bytes a code, the second is 1 with the last step's codes."""
+def write_stimulus(path: Path, batches: list[np.ndarray], keep: np.ndarray):
+    """x codes for recording: two bytes a code; the second is 1 with the last step's codes, 5 if the state is kept.
+
+    Parameters
+    ----------
+    keep : bool array, shape (utterances,)
+    """
     with path.open("wb") as file:
-        for x in batches:
+        for x, place in zip(batches, joined(batches), strict=True):
             data = _stimulus(x)
-            data[:, -1, :, 1] = 1
+            data[:, -1, :, 1] = 1 + 4 * keep[place, None]
             file.write(data.tobytes())
 
 
-def step_stimulus(x: np.ndarray, last: bool) -> bytes:
+def write_initial(path: Path, spec: Specification, starts: Starts):
+    """Beats of the stream of initial states, a hexadecimal line each; no file where there is no such stream."""
+    if spec.initial == "stream":
+        path.write_text("".join(f"{word:x}\n" for word in initial_words(spec, starts)))
+
+
+def step_stimulus(x: np.ndarray, last: bool, keep: bool = False) -> bytes:
     """One step's codes for a bench that reads standard input, and reads on only when the answer has come.
 
     Parameters
@@ -57,9 +69,11 @@ def step_stimulus(x: np.ndarray, last: bool) -> bytes:
     x : integer array, shape (inputs,)
     last : bool
         Whether the step is its utterance's last one.
+    keep : bool
+        With ``last``: whether the next utterance goes on from it.
     """
     data = _stimulus(x)
-    data[..., 1] = last
+    data[..., 1] = last | 4 * keep
     data[-1, 1] |= 2
     return data.tobytes()
 
@@ -70,10 +84,10 @@ def _stimulus(x: np.ndarray) -> np.ndarray:
     return data
 
 
-def write_stimulus_hex(path: Path, spec: Specification, batches: list[np.ndarray]):
-    """x codes for checking: hexadecimal {last, code} a line."""
+def write_stimulus_hex(path: Path, spec: Specification, batches: list[np.ndarray], keep: np.ndarray):
+    """x codes for checking: hexadecimal {keep, last, code} a line."""
     with path.open("w") as file:
-        for x in batches:
+        for x, place in zip(batches, joined(batches), strict=True):
             words = x & ((1 << spec.input_bits) - 1)
-            words[:, -1] |= 1 << spec.input_bits
+            words[:, -1] |= (1 + 2 * keep[place, None]) << spec.input_bits
             file.write("".join(f"{word:x}\n" for word in words.ravel().tolist()))

@@ -11,6 +11,7 @@ import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.integer_arrays import checked_integers
+from crossramp.golden.network.initial_state import FROM_THE_START, Starts
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.specification import Specification
@@ -22,7 +23,7 @@ from ..tools.growth import run_watched
 from ..tools.run_options import BUILD, NO_PAUSES, BuildOptions, Pauses
 from ..tools.simulators import HardwareError, SimulationError, choose_simulator
 from .bulk_bench import bench_command, broken_rules, read_summary, write_array
-from .bulk_records import CLOCKS, log_records, read_log, write_stimulus
+from .bulk_records import CLOCKS, log_records, read_log, write_initial, write_stimulus
 
 #: Clocks that a bench counts: x held back, h and a logit that waited for ready, the array not ready.
 PAUSES = ("x_idle", "h_stalled", "logit_stalled", "array_stalled")
@@ -34,6 +35,7 @@ def simulate_bulk(
     simulator: str = "auto",
     *,
     array: ArraySetup = IDEAL,
+    starts: Starts = FROM_THE_START,
     pauses: Pauses = NO_PAUSES,
     build: BuildOptions = BUILD,
     progress: Callable[[int, int], None] | None = None,
@@ -51,6 +53,8 @@ def simulate_bulk(
         ``"auto"`` (Verilator if it is installed), ``"verilator"`` or ``"icarus"``.
     array : ArraySetup
         What stands behind the boundary.
+    starts : Starts
+        What the utterances start from.
     pauses : Pauses
     build : BuildOptions
     progress : callable or None
@@ -67,7 +71,7 @@ def simulate_bulk(
     SimulatorMissing
         If the simulator is not installed.
     InvalidValue
-        For stimuli of wrong shape or range, an empty batch, or an array or calibration that does not fit.
+        For stimuli of wrong shape or range, an empty batch, or starts, an array or a calibration that do not fit.
     """
     spec = network.spec
     batches = checked_batches(spec, x_batches)
@@ -80,15 +84,22 @@ def simulate_bulk(
     build_seconds = time.perf_counter() - begin
 
     utterances = sum(len(x) for x in batches)
+    starts = starts.checked(spec, utterances)
     # Clocks that one step may take at most, on average: twice what the percentages make of it.
     slow = 2 * 100 / (100 - pauses.most) if pauses.most else 1
-    bound = int(slow * (spec.clocks_per_step + spec.inputs + spec.head_clocks)) + 1000
+    bound = int(slow * (spec.clocks_per_step + spec.load_clocks + spec.inputs + spec.head_clocks)) + 1000
     with tempfile.TemporaryDirectory(prefix="crossramp-") as name:
         folder = Path(name)
-        write_stimulus(folder / "x.bin", batches)
+        write_stimulus(folder / "x.bin", batches, starts.keep)
+        write_initial(folder / "initial.hex", spec, starts)
         write_array(content, folder / "array")
         arguments = [f"+trace={folder}", f"+x={folder / 'x.bin'}", f"+array={folder / 'array'}"]
-        arguments += [f"+utterances={utterances}", f"+watchdog={2 * bound}", f"+calibration={calibration:x}"]
+        arguments += [
+            f"+initial={folder / 'initial.hex'}",
+            f"+utterances={utterances}",
+            f"+watchdog={2 * bound}",
+            f"+calibration={calibration:x}",
+        ]
         arguments += [*pauses.plusargs, *build.plusargs(pauses.seed)]
         begin, begin_processor = time.perf_counter(), children_seconds()
         # How many answers there are when each utterance is through.

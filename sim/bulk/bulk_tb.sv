@@ -6,7 +6,8 @@
 //
 // Checking is what happens without `+trace`; its files are in `vectors` unless named.
 //
-// Stimulus: `+x=FILE` (two bytes a code when recording, hexadecimal {last, code} a line when checking),
+// Stimulus: `+x=FILE` (two bytes a code when recording, hexadecimal {keep, last, code} a line when checking),
+// `+initial=FILE` where utterances start from states that come through a stream (hexadecimal, a beat a line),
 // `+utterances=N`, `+idle=PERCENT` of the clocks without x, `+stall=PERCENT` of the clocks without ready on the
 // outputs, `+seed=N`, `+watchdog=CLOCKS` without any transfer, `+calibration=HEX`, the calibration cells chosen (none).
 // The crossbar adds `+array=FOLDER` and `+array_stall=PERCENT`.
@@ -130,6 +131,56 @@ module crossramp_log #(
   endtask
 endmodule
 
+// Beats of the stream of initial states, from a file; `+idle=PERCENT` holds them back as it does x.
+module crossramp_states #(
+    parameter WIDTH = 1
+) (
+    input clk,
+    input rst,
+    input ready,
+    output reg valid,
+    output reg [WIDTH-1:0] data
+);
+  string name;
+  integer file, found, idle;
+  reg [WIDTH-1:0] following;
+  reg [31:0] random;
+
+  task fetch;
+    found = $fscanf(file, "%h", following);
+  endtask
+
+  initial begin
+    valid = 0;
+    data = 0;
+    if (!$value$plusargs("idle=%d", idle)) idle = 0;
+    if (!$value$plusargs("seed=%d", random)) random = 1;
+    random = random * 32'd2654435761 ^ 32'h27d4eb2f;
+    if (random == 0) random = 1;
+    if (!$value$plusargs("initial=%s", name)) name = "vectors/initial.hex";
+    file = $fopen(name, "r");
+    if (file == 0) begin
+      $display("bench: cannot read %0s; give the initial states with +initial=FILE", name);
+      $fatal(1);
+    end
+    fetch;
+  end
+
+  always @(posedge clk) begin
+    random = random ^ (random << 13);
+    random = random ^ (random >> 17);
+    random = random ^ (random << 5);
+    if (!rst && (!valid || ready)) begin
+      valid <= 0;
+      if (found == 1 && random[7:0] * 100 >= idle * 256) begin
+        valid <= 1;
+        data <= following;
+        fetch;
+      end
+    end
+  end
+endmodule
+
 module crossramp_bulk #(
     parameter INPUT_BITS = 2,
     parameter CALIBRATION = 1,  // bits of the calibration port
@@ -147,6 +198,7 @@ module crossramp_bulk #(
   reg x_valid;
   reg signed [INPUT_BITS-1:0] x_code;
   reg x_last;
+  reg x_keep;  // nothing reads it of hardware that keeps no state
   reg [CALIBRATION-1:0] calibration;  // for the whole run
 `include "hardware.svh"
 
@@ -170,9 +222,9 @@ module crossramp_bulk #(
   reg asking, held, over;  // stimulus from standard input; none before the next answer; none any more
   reg replied;  // that answer is there, and by now in its file too
   /* verilator lint_off UNUSEDSIGNAL */
-  reg [15:0] word;  // {code, 6 bits of no meaning, ask, last}
+  reg [15:0] word;  // {code, 5 bits of no meaning, keep, ask, last}
   /* verilator lint_on UNUSEDSIGNAL */
-  reg [INPUT_BITS:0] following;  // {last, code}
+  reg [INPUT_BITS+1:0] following;  // {keep, last, code}
   reg [31:0] random;
   // Clocks that the bench made something wait: a run with pauses must have had some.
   integer x_idle, h_stalled, logit_stalled, array_stalled;
@@ -188,7 +240,7 @@ module crossramp_bulk #(
         there = found == 2;
         over = !there;
         held = there && word[1];
-        following = {word[0], word[8+:INPUT_BITS]};
+        following = {word[2], word[0], word[8+:INPUT_BITS]};
       end
     end else begin
       // Two bytes a code, many codes a call.
@@ -197,7 +249,7 @@ module crossramp_bulk #(
         position = 0;
       end
       there = filled > 0;
-      following = {words[position][0], words[position][8+:INPUT_BITS]};
+      following = {words[position][2], words[position][0], words[position][8+:INPUT_BITS]};
       position = position + 1;
     end
   endtask
@@ -208,6 +260,7 @@ module crossramp_bulk #(
     x_valid = 0;
     x_code = 0;
     x_last = 0;
+    x_keep = 0;
     h_ready = 0;
     logit_ready = 0;
     answer_ready = 0;
@@ -265,7 +318,7 @@ module crossramp_bulk #(
         x_valid <= 0;
         if (there && random[7:0] * 100 >= idle * 256) begin
           x_valid <= 1;
-          {x_last, x_code} <= following;
+          {x_keep, x_last, x_code} <= following;
           fetch;
         end else if (there) x_idle = x_idle + 1;
       end

@@ -39,7 +39,7 @@ class Session:
     Parameters
     ----------
     network : Network
-        With the readout ``"step"``.
+        With the readout ``"step"``, and without a stream of initial states.
     simulator : str
         ``"verilator"``, ``"icarus"``, ``"amaranth"`` (needs no other tool, and is the slowest), or ``"auto"``: the
         first of these that is here.
@@ -64,7 +64,7 @@ class Session:
     Raises
     ------
     InvalidValue
-        For another readout or simulator, an array or calibration that does not fit, or pauses in Amaranth's simulator.
+        For another network or simulator, an array or calibration that does not fit, or pauses in Amaranth's simulator.
     SimulatorMissing, SimulationError
         If the simulator is not installed, or the bench cannot be built.
     """
@@ -81,6 +81,8 @@ class Session:
         self.spec = network.spec
         if self.spec.readout != "step":
             raise InvalidValue(f"the readout is {self.spec.readout!r}: only 'step' has logits after every step")
+        if self.spec.initial == "stream":
+            raise InvalidValue("initial is 'stream': a session has no states to start from; give a network without it")
         if simulator not in SIMULATORS:
             raise InvalidValue(f"simulator is {simulator!r}; allowed: {', '.join(SIMULATORS)}")
         self.simulator = _chosen(simulator)
@@ -94,7 +96,7 @@ class Session:
         else:
             self._backend = _Verilog(network, self.simulator, array, pauses, build)
 
-    def step(self, codes: np.ndarray, last: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def step(self, codes: np.ndarray, last: bool = False, keep: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """One step through the simulated gateware.
 
         Parameters
@@ -102,7 +104,9 @@ class Session:
         codes : integer array, shape (inputs,)
             Pulse codes within ±input_max.
         last : bool
-            Whether this is the utterance's last step: the next one starts from a state reset.
+            Whether this is the utterance's last step: the next one is the first of another.
+        keep : bool
+            With ``last``: the other utterance goes on from the state of this one.
 
         Returns
         -------
@@ -111,7 +115,8 @@ class Session:
         Raises
         ------
         InvalidValue
-            For codes of a wrong shape or out of range, or a session that is closed.
+            For codes of a wrong shape or out of range, a session that is closed, or ``keep`` where the specification
+            keeps no state.
         SimulationError
             If the simulation crashes or takes too long.
         HardwareError
@@ -120,7 +125,9 @@ class Session:
         if self._backend is None:
             raise ValueError("the session is closed; start another")
         codes = checked_integers("codes", codes, (self.spec.inputs,), self.spec.input_max)
-        found = self._backend.step(codes, last, self.steps)
+        if keep and not self.spec.keeps_state:
+            raise InvalidValue("keep is set, but keeps_state of the specification is 0; write 1 there")
+        found = self._backend.step(codes, last, keep, self.steps)
         self._found.append(Trace(**{name: values[:1] for name, values in found.items()}))
         self.steps += 1
         return self._found[-1].h[0], self._found[-1].logits[0]
@@ -164,11 +171,11 @@ class _Amaranth:
         self.spec = network.spec
         self.bench = Bench(network, array)
 
-    def step(self, codes: np.ndarray, last: bool, number: int) -> dict[str, np.ndarray]:
+    def step(self, codes: np.ndarray, last: bool, keep: bool, number: int) -> dict[str, np.ndarray]:
         spec, bench = self.spec, self.bench
         mask = (1 << spec.input_bits) - 1
         payloads = (codes & mask).tolist()
-        payloads[-1] |= last << spec.input_bits
+        payloads[-1] |= (last + 2 * keep) << spec.input_bits
         bench.payloads += payloads
         bench.run_to(number + 1)
         new = {name: bench.beats[name][record.beats * number :] for name, record in step_records(spec).items()}
@@ -207,9 +214,9 @@ class _Verilog:
         )
         self._text = b""
 
-    def step(self, codes: np.ndarray, last: bool, number: int) -> dict[str, np.ndarray]:
+    def step(self, codes: np.ndarray, last: bool, keep: bool, number: int) -> dict[str, np.ndarray]:
         try:
-            self._process.stdin.write(step_stimulus(codes, last))
+            self._process.stdin.write(step_stimulus(codes, last, keep))
             self._process.stdin.flush()
         except BrokenPipeError:
             raise self._ended(number) from None

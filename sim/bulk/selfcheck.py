@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from crossramp.golden.network.initial_state import FROM_THE_START, Starts, random_starts
 from crossramp.golden.network.network import Network
 from crossramp.rtl.verilog.verilog_writer import Port
 
@@ -13,7 +14,7 @@ from ..array.programming import Programming
 from ..checking.protocol_verilog import CHECKER
 from . import bench_verilog
 from .bulk_bench import bench_sources
-from .bulk_records import write_expected, write_stimulus_hex
+from .bulk_records import write_expected, write_initial, write_stimulus_hex
 from .bulk_simulation import checked_batches
 from .vector_doc import vectors_text
 
@@ -27,6 +28,7 @@ def write_selfcheck(
     ports: Sequence[Port],
     verilog: str,
     seed: int = 1,
+    starts: Starts = FROM_THE_START,
 ) -> list[Path]:
     """Write a testbench, the behavioral crossbar, its programming and recorded vectors into ``folder``.
 
@@ -49,6 +51,8 @@ def write_selfcheck(
         Path of the generated Verilog as seen from ``folder``, for the commands in ``RUN.md``.
     seed : int
         Default of the plusarg ``+seed``, which draws idle clocks and stalls.
+    starts : Starts
+        What the utterances start from.
 
     Returns
     -------
@@ -58,7 +62,7 @@ def write_selfcheck(
     Raises
     ------
     InvalidValue
-        For stimuli of wrong shape or range, or ports of another specification.
+        For stimuli of wrong shape or range, starts that do not fit, or ports of another specification.
     """
     spec = network.spec
     batches = checked_batches(spec, x_batches)
@@ -72,14 +76,16 @@ def write_selfcheck(
         "// SPDX-License-Identifier: Apache-2.0\n" + bench_verilog.wrapper(spec, module, ports)
     )
     utterances = sum(map(len, batches))
+    starts = starts.checked(spec, utterances)
     (folder / "testbench.sv").write_text(
         "// SPDX-License-Identifier: Apache-2.0\n"
         f"// Self-checking testbench for specification {spec.hardware_hash}; RUN.md says how to start it.\n"
         + bench_verilog.top(spec, head=head, clock_input=False, utterances=utterances)
     )
     Programming.ideal(spec, network.weights.macro, lines=network.weights.lines).write(vectors / "array")
-    write_stimulus_hex(vectors / "x.hex", spec, batches)
-    write_expected(vectors, spec, [network.run(x) for x in batches], head=head)
+    write_stimulus_hex(vectors / "x.hex", spec, batches, starts.keep)
+    write_initial(vectors / "initial.hex", spec, starts)
+    write_expected(vectors, spec, network.play(batches, starts), head=head)
     shown = "\n\n".join(f"With {tool}:\n\n```sh\n{text}\n```" for tool, text in commands(verilog).items())
     lengths = ", ".join(str(x.shape[1]) for x in batches for _ in x)
     (folder / "RUN.md").write_text(
@@ -134,6 +140,7 @@ def write_testbench(
         ports=bench_verilog.generated_ports(spec, head=top != "macro") if ports is None else ports,
         verilog=verilog,
         seed=seed,
+        starts=random_starts(spec, len(lengths), rng),
     )
     return commands(verilog)
 

@@ -7,6 +7,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue
 from crossramp.golden.common.integer_arrays import checked_integers
+from crossramp.golden.network.initial_state import Starts, State, initial_beats, initial_record
 from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.network.step_record import Record, step_records
 from crossramp.golden.network.trace import Trace
@@ -212,9 +213,10 @@ class MacroBench:
         self.checker = ProtocolChecker(spec, strict=strict)
         self._pauses = pauses
         # A logit takes units + 5 clocks, in which nothing else need happen.
-        patience = 10 * (spec.clocks_per_step + spec.inputs) + 2 * (spec.hidden + 5) + 1000
+        patience = 10 * (spec.clocks_per_step + spec.load_clocks + spec.inputs) + 2 * (spec.hidden + 5) + 1000
         self._watchdog_clocks = watchdog_clocks or patience
         self._lengths: list[int] = []
+        self._goes_on = False  # the next utterance, from the state of the one sent last
 
     async def start(self, period_ns: int = 10):
         """Start the clock and everything else, and reset."""
@@ -223,7 +225,12 @@ class MacroBench:
         if hasattr(dut, "calibration"):
             dut.calibration.value = self._calibration
         cocotb.start_soon(Clock(dut.clk, period_ns, unit="ns").start())
-        self.x = StreamSource(**stream_signals(dut, "x", ("code", "last")), pauses=self._pauses.x)
+        flags = ("last", "keep") if self.spec.keeps_state else ("last",)
+        self.x = StreamSource(**stream_signals(dut, "x", ("code", *flags)), pauses=self._pauses.x)
+        self.initial = None
+        if self.spec.initial == "stream":
+            slots = tuple(slot.name for slot in initial_record(self.spec).slots)
+            self.initial = StreamSource(**stream_signals(dut, "initial", slots), pauses=self._pauses.initial)
         self.h = self._sink("h", ("codes", "end", "last"))
         network = hasattr(dut, "answer_valid")
         self.logits = self._sink("logit", ("value", "last")) if network else None
@@ -241,6 +248,9 @@ class MacroBench:
         self.dut.rst.value = 1
         await ClockCycles(self.dut.clk, clocks)
         self.x.clear()
+        if self.initial is not None:
+            self.initial.clear()
+        self._goes_on = False
         for sink in (self.h, self.logits, self.answers):
             if sink is not None:
                 sink.beats.clear()
@@ -269,15 +279,43 @@ class MacroBench:
     def _expected(self) -> int:
         return sum(self._lengths) if self._every_step else len(self._lengths)
 
-    def send(self, x: np.ndarray):
-        """Queue an utterance: pulse codes, integer array of shape (steps, inputs)."""
+    def send(self, x: np.ndarray, *, keep: bool = False, start: State | None = None):
+        """Queue an utterance.
+
+        Parameters
+        ----------
+        x : integer array, shape (steps, inputs)
+            Pulse codes.
+        keep : bool
+            Whether the next utterance goes on from the state of this one.
+        start : State or None
+            Where states come through a stream: what this one starts from, integer arrays of shapes (1, units) and
+            (1, hidden). Not looked at where it goes on from the one before.
+
+        Raises
+        ------
+        InvalidValue
+            For arrays of a wrong shape or range; for ``keep`` or a ``start`` that the specification does not provide.
+        """
         spec = self.spec
         x = checked_integers("x", x, (None, spec.inputs), spec.input_max)
+        if not self._goes_on:
+            self._send_state(Starts(np.array([keep]), start).checked(spec, 1))
+        kept = {"keep": int(keep)} if spec.keeps_state else {}
         mask = (1 << spec.input_bits) - 1
         for step, codes in enumerate(x.tolist()):
             for code in codes:
-                self.x.send(code=code & mask, last=int(step == len(x) - 1))
+                self.x.send(code=code & mask, last=int(step == len(x) - 1), **kept)
         self._lengths.append(len(x))
+        self._goes_on = keep
+
+    def _send_state(self, starts: Starts):
+        for beat in initial_beats(self.spec, starts):
+            words = {}
+            for slot in initial_record(self.spec).slots:
+                mask = (1 << slot.bits) - 1
+                words[slot.name] = sum((value & mask) << slot.bits * k for k, value in enumerate(beat[slot.name]))
+            self.initial.send(**words)
 
     async def finish(self, extra_clocks: int = 20):
         """Until every queued utterance is through, and some clocks more; then check the protocol checker's result."""

@@ -25,6 +25,7 @@ class StreamPauses:
     h: Iterator[bool] | None = None
     logit: Iterator[bool] | None = None
     answer: Iterator[bool] | None = None
+    initial: Iterator[bool] | None = None
 
 
 NEVER = StreamPauses()

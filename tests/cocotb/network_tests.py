@@ -35,6 +35,7 @@ from crossramp.sim.tools.simulators import HardwareError
 
 from tests.support.chips import device_of
 from tests.support.designs import network_of, utterances_of
+from tests.support.strategies import starts_of
 
 DESIGN = os.environ["CROSSRAMP_DESIGN"]
 NETWORK_SEED = 1  # of the weights, which the Verilog's head holds
@@ -50,15 +51,18 @@ async def run(dut, model, lengths, **options):
     bench = MacroBench(dut, SPEC, model, **options)
     await bench.start()
     batches = utterances_of(DESIGN, SEED, lengths)
-    for x in batches:
-        bench.send(x[0])
+    starts = starts_of(SPEC, SEED, len(batches)).checked(SPEC, len(batches))
+    for k, x in enumerate(batches):
+        given = None if starts.given is None else starts.given.of(slice(k, k + 1))
+        bench.send(x[0], keep=bool(starts.keep[k]), start=given)
     await bench.finish()
     return bench, batches
 
 
 def compare(bench, batches, array=IDEAL, first=0, quantities: Sequence[str] = ("macs", *SHOWN)) -> Scoreboard:
     """Every value of a run against the golden network with the same array."""
-    return compare_traces(SPEC, expected_traces(NETWORK, batches, array, first), bench.traces(), quantities)
+    starts = starts_of(SPEC, SEED, len(batches))
+    return compare_traces(SPEC, expected_traces(NETWORK, batches, array, first, starts), bench.traces(), quantities)
 
 
 @cocotb.test()

@@ -3,12 +3,11 @@
 
 import numpy as np
 from amaranth.sim import Simulator
-from crossramp.golden.network.initial_state import FROM_THE_START, Starts
+from crossramp.golden.network.initial_state import FROM_THE_START, Starts, initial_beats
 from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.network.step_record import expected_records
 from crossramp.golden.network.tiled_array import tile_weights
 from crossramp.golden.spec.tile import arrays_of
-from crossramp.rtl.macro.initial_state import initial_layout
 from crossramp.rtl.macro.macro import Macro
 from crossramp.sim.array.python_array import ArrayModel, drive_arrays, random_stalls
 from crossramp.sim.checking.protocol import ProtocolChecker
@@ -86,17 +85,6 @@ def x_payloads(x: np.ndarray, keep: np.ndarray | None = None) -> list[dict]:
     return payloads
 
 
-def initial_payloads(spec, starts: Starts) -> list[dict]:
-    """Payloads of the stream of initial states, for the utterances that do not go on from another one."""
-    payloads = []
-    for c, h in zip(*starts.given.of(starts.fresh), strict=True):
-        for beat in range(spec.initial_beats):
-            groups = {spec.layout.register: c, spec.layout.output: h}
-            groups = {name: groups[name][beat * spec.lanes :][: spec.lanes] for name in initial_layout(spec).members}
-            payloads.append({name: [*map(int, part), *[1] * (spec.lanes - len(part))] for name, part in groups.items()})
-    return payloads
-
-
 class MacroRun:
     """A macro, its arrays in Python (one model for each tile), and everything its monitor ports showed.
 
@@ -136,7 +124,7 @@ class MacroRun:
 
         async def load(ctx):
             if spec.initial == "stream":
-                await send(ctx, self.dut.initial, initial_payloads(spec, starts), pauses(rng, probability))
+                await send(ctx, self.dut.initial, initial_beats(spec, starts), pauses(rng, probability))
 
         async def take(ctx):
             self.h = await receive(ctx, self.dut.h, steps * spec.h_beats, pauses(rng, probability))

