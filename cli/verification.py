@@ -3,11 +3,12 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from crossramp.golden.common.errors import UserError
+from crossramp.golden.network.initial_state import FROM_THE_START, Starts
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import Trace
 from crossramp.sim.array.array_setup import IDEAL, ArraySetup
@@ -92,6 +93,7 @@ def verify(
     simulator: str,
     array: ArraySetup = IDEAL,
     *,
+    starts: Starts = FROM_THE_START,
     progress: Callable[[int], None] | None = None,
     checking: Callable[[int], None] | None = None,
 ) -> Outcome:
@@ -105,6 +107,8 @@ def verify(
         As :func:`choose` returned it.
     array : ArraySetup
         What stands behind the hardware, and in the golden model.
+    starts : Starts
+        What the utterances start from.
     progress : callable or None
         Called with the number of utterances done so far, where the simulator tells.
     checking : callable or None
@@ -114,35 +118,50 @@ def verify(
     ------
     MismatchError
         If the simulation gave arrays of other shapes than golden: then no values can be compared.
+    InvalidValue
+        For starts that do not fit.
     """
+    starts = starts.checked(network.spec, len(x))
     started = time.perf_counter()
-    result = _simulate(network, x, simulator, array, progress)
+    result = _simulate(network, x, simulator, array, starts, progress)
     seconds = time.perf_counter() - started
     (observed,) = result.traces
     if len(observed.answers) != len(x):
         raise RuntimeError(f"the simulation gave {len(observed.answers)} of {len(x)} utterances")
     board, golden = Scoreboard(network.spec), []
-    for begin in range(0, len(x), _BLOCK):
-        block = slice(begin, min(begin + _BLOCK, len(x)))
+    for block in _blocks(starts.fresh):
         if checking is not None:
-            checking(begin)
+            checking(block.start)
         # The noise of an utterance depends on how many conversions came before it.
-        (trace,) = expected_traces(network, x[block], array, len(network.spec.conversions) * x.shape[1] * begin)
+        first = len(network.spec.conversions) * x.shape[1] * block.start
+        (trace,) = expected_traces(network, x[block], array, first, starts.of(block))
         board.compare(trace, observed.utterances(block))
         golden.append(Trace(logits=trace.logits, answers=trace.answers))
-    ideal = None if array.device is None else network.answers(x)
+    ideal = None if array.device is None else np.concatenate([t.answers for t in network.play([x], starts)])
     return Outcome(result, Trace.join(golden), board, seconds, ideal)
 
 
-def _simulate(network: Network, x: np.ndarray, simulator: str, array: ArraySetup, progress) -> SimulationResult:
+def _blocks(fresh: np.ndarray) -> Iterator[slice]:
+    """Utterances that are compared at once: about :data:`_BLOCK`, and more where they go on from one another."""
+    begin = 0
+    while begin < len(fresh):
+        later = np.flatnonzero(fresh[begin + _BLOCK :])
+        end = begin + _BLOCK + int(later[0]) if len(later) else len(fresh)
+        yield slice(begin, end)
+        begin = end
+
+
+def _simulate(
+    network: Network, x: np.ndarray, simulator: str, array: ArraySetup, starts: Starts, progress
+) -> SimulationResult:
     if simulator == "amaranth":
         from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
 
-        return simulate_amaranth(network, x, array=array, progress=progress)
+        return simulate_amaranth(network, x, array=array, starts=starts, progress=progress)
     from crossramp.sim.bulk.bulk_simulation import simulate_bulk
 
     tell = None if progress is None else (lambda done, _: progress(done))
-    return simulate_bulk(network, x, simulator=simulator, array=array, progress=tell)
+    return simulate_bulk(network, x, simulator=simulator, array=array, starts=starts, progress=tell)
 
 
 def in_words(mismatch: Mismatch | None) -> str | None:

@@ -141,9 +141,14 @@ class Board:
         Raises
         ------
         BoardError
-            If the clock is not a whole number of Hz, the UART cannot make the rate from it, or the array has more
-            wires than the board has pins.
+            If the clock is not a whole number of Hz, the UART cannot make the rate from it, the array has more
+            wires than the board has pins, or utterances do not each start from zero.
         """
+        for name, value, needed in (("initial", spec.initial, "zero"), ("keeps_state", spec.keeps_state, 0)):
+            if value != needed:
+                raise BoardError(
+                    f"{self.name}: {name} is {value!r}; on boards every utterance starts from zero, so give {needed!r}"
+                )
         baud = integer("baud", BAUD if baud is None else baud, error=BoardError)
         divide = integer("divide", divide, error=BoardError)
         if not 1 <= divide <= _MOST_DIVIDED or self.clock % divide:

@@ -12,6 +12,7 @@ from crossramp.golden.analog.conversion.calibration import REPEATS_LOG2, Calibra
 from crossramp.golden.analog.technologies.technology import Technology, load
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
+from crossramp.golden.network.initial_state import State
 from crossramp.golden.network.model_file import Model, load_model, model_path
 from crossramp.golden.network.tiled_array import tile_weights
 from crossramp.golden.spec.spec_file import save_spec
@@ -158,7 +159,8 @@ def component(model: Model, top: str, plan: CalibrationPlan | None = None):
     from crossramp.rtl.network.network_top import NetworkTop
 
     if top == "macro":
-        weights = {"projection_weights": model.weights.projection}
+        initial = State(model.weights.initial_register, model.weights.initial_h)
+        weights = {"projection_weights": model.weights.projection, "initial": initial}
         return Macro(model.spec, **weights) if plan is None else CalibratedMacro(plan, **weights)
     return NetworkTop.of(model.network, plan)
 

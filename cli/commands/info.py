@@ -99,6 +99,7 @@ def _text(model: Model, name: str) -> str:
         ("gates", gates),
         ("bits", f"{spec.adc_bits} ramp, {spec.input_bits} pulse code, {spec.weight_bits} weight"),
         *_cell_values(spec),
+        *_starts(spec),
         ("crossbar", f"{spec.rows} rows x {spec.columns} columns, {len(spec.ramps)} ramps of {_ticks(spec)} ticks"),
         ("memristors", ", ".join(f"{count:,} {use}" for use, count in spec.devices.items())),
         ("clocks per step", f"{spec.clocks_per_step}, {ratio:.3f} of the array's own {spec.analog_clocks_per_step}"),
@@ -133,6 +134,15 @@ def _cell_values(spec: Specification) -> list[tuple[str, str]]:
         if needed := _line_scale(spec).get("topmost_code_needs"):
             line += f"; the topmost code of {spec.activation(spec.state_gate).text}({driven}) needs {needed:.3g}"
         found.append(("cell state" if cell.line_value_is_state else f"line {driven}", line))
+    return found
+
+
+def _starts(spec: Specification) -> list[tuple[str, str]]:
+    """What utterances start from, unless each starts from zero."""
+    words = {"zero": "zero", "constant": "constants", "stream": "a state that comes through a stream"}
+    found = [] if spec.initial == "zero" else [("starts from", words[spec.initial])]
+    if spec.keeps_state:
+        found.append(("state", "kept for the next utterance, where an utterance says so"))
     return found
 
 

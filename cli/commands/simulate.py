@@ -24,6 +24,10 @@ examples:
 With --technology the array is one chip of it, its noise included, and the golden model computes with the same chip; the
 column "ideal" says what an ideal array would have answered.
 
+Where a network's initial states come through a stream, a .npz file has them as its arrays initial_c and initial_h, of
+the shapes (utterances, units) and (utterances, hidden). Its array keep, bool, says which utterances keep their state
+for the next one, where the network can do that. --random draws both.
+
 The label of a recording is the name of the folder it lies in, where that is one of the model's classes. Recordings
 that cannot be used are named, counted and left out, and so are ends that are cut off: docs/recordings.md.
 Exit status: 0 if all is equal, 1 if anything differs, 2 for invalid input; crossramp --help lists all.
@@ -78,6 +82,7 @@ def simulate(
             utterances.codes,
             simulator,
             IDEAL if array is None else array.setup,
+            starts=utterances.starts,
             progress=lambda done: progress.show(f"{simulator}: {done} of {count} utterances"),
             checking=lambda done: progress.show(f"golden model: {done} of {count} utterances compared"),
         )

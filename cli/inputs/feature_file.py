@@ -21,10 +21,13 @@ from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import pulse_codes
 from crossramp.golden.inputs.recordings import SATURATED, Findings
+from crossramp.golden.network.initial_state import Starts, State
 from crossramp.golden.network.model_file import Model
+from crossramp.golden.spec.specification import Specification
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _NO_HEADER = (ValueError, KeyError, TypeError, EOFError, SyntaxError, OverflowError, MemoryError, RecursionError)
+_STARTS = ("initial_c", "initial_h", "keep")
 _DEFLATED_MOST = 1032  # bytes that a byte of deflate can stand for, at most
 
 #: Beyond full scale by more than rounding to single precision makes.
@@ -86,10 +89,12 @@ def _check_scale(name: str, values: np.ndarray, full_scale: int, findings: Findi
     )
 
 
-def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray]:
+def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray, Starts]:
     """``codes`` (recordings, steps, inputs) and ``labels`` (recordings,), int64, of an ``.npz`` file.
 
-    A label is the index of a class, or -1 where it is not known.
+    A label is the index of a class, or -1 where it is not known. What the recordings start from, in the order of the
+    file, are its arrays ``initial_c`` (recordings, units) and ``initial_h`` (recordings, hidden), integers, and
+    ``keep`` (recordings,), bool; a network that has no use for one of them has none.
 
     Raises
     ------
@@ -100,6 +105,7 @@ def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         with _opened(path) as file, zipfile.ZipFile(file) as archive:
             codes, labels = (_member(archive, which) for which in ("codes", "labels"))
+            there = {which: _member(archive, which) for which in _STARTS if f"{which}.npy" in archive.namelist()}
     except OSError as error:
         raise UserError(f"{name}: cannot be read ({error.strerror or error}); give a .npz file") from None
     except (*_NO_HEADER, TokenError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
@@ -116,9 +122,27 @@ def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray]:
     if labels.min() < -1 or labels.max() >= spec.classes:
         raise UserError(f"{name}: labels reach from {labels.min()} to {labels.max()}; classes: 0 to {spec.classes - 1}")
     try:
-        return checked_integers("codes", codes, (None, None, None), spec.input_max), labels.astype(np.int64)
+        codes = checked_integers("codes", codes, (None, None, None), spec.input_max)
+        return codes, labels.astype(np.int64), _starts(spec, there, len(codes))
     except InvalidValue as error:
         raise UserError(f"{name}: {error}") from None
+
+
+def _starts(spec: Specification, there: dict[str, np.ndarray], utterances: int) -> Starts:
+    """What the arrays of an archive say; InvalidValue where they do not fit."""
+    states = {name: values for name, values in there.items() if name != "keep"}
+    if spec.initial == "stream":
+        needed = {"initial_c": spec.layout.register is not None, "initial_h": spec.output_is_state}
+        for name, is_needed in needed.items():
+            if is_needed and name not in states:
+                raise InvalidValue(f"initial of the network is 'stream', but there is no array {name}; add it")
+    elif states:
+        raise InvalidValue(f"holds {', '.join(states)}, but initial of the network is {spec.initial!r}; leave them out")
+    given = None
+    if spec.initial == "stream":
+        zeros = {"initial_c": (utterances, spec.units), "initial_h": (utterances, spec.hidden)}
+        given = State(*(states.get(name, np.zeros(shape, np.int64)) for name, shape in zeros.items()))
+    return Starts(there.get("keep"), given).checked(spec, utterances)
 
 
 def _read_npy(path: Path, name: str) -> np.ndarray:

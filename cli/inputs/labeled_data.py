@@ -37,6 +37,11 @@ _CHARACTERS = 2000  # of a text that go through the hardware
 
 def material(model: Model, args: argparse.Namespace, progress: Progress) -> "Speech | Text":
     """What a model is measured on, read from where the arguments say; UserError, or an InvalidValue, for none."""
+    if model.spec.initial == "stream":
+        raise UserError(
+            "initial of this model is 'stream', so recordings start from states of their own, of which evaluate has "
+            "none; simulate takes them from a .npz file"
+        )
     if model.text_settings is not None:
         return Text(model, args, progress)
     if model.feature_settings is not None or args.data.lower().endswith(".npz"):
@@ -74,7 +79,11 @@ class Speech:
             raise UserError(
                 "this model answers after every step, and the labels of a .npz file are of whole recordings"
             )
-        codes, labels = read_archive(self.model, Path(args.data))
+        codes, labels, starts = read_archive(self.model, Path(args.data))
+        if starts.keep.any():
+            raise UserError(
+                f"{printable(args.data)}: keep is set; evaluate takes every recording by itself, leave it out"
+            )
         known = labels >= 0
         if not known.any():
             raise UserError(f"{printable(args.data)}: no recording has a label; give some the number of their class")

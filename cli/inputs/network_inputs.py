@@ -15,6 +15,7 @@ from crossramp.golden.common.errors import UserError
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import features, pulse_codes
 from crossramp.golden.inputs.recordings import Findings, find_recordings, folder_name, read_clip, read_clips
+from crossramp.golden.network.initial_state import FROM_THE_START, Starts, random_starts
 from crossramp.golden.network.model_file import Model
 
 from ..output import notices
@@ -42,18 +43,21 @@ class Utterances:
         Pulse codes.
     findings : Findings
         What was left out, cut or saturated.
+    starts : Starts
+        What each of them starts from.
     """
 
     names: list[str]
     labels: list[int | None]
     codes: np.ndarray
     findings: Findings = field(default_factory=Findings)
+    starts: Starts = FROM_THE_START
 
     def take(self, which: Sequence[int]) -> "Utterances":
-        """Some of them, in the order given."""
+        """Some of them, in the order given; none may go on from one that is left out."""
         which = list(which)
         names, labels = [self.names[k] for k in which], [self.labels[k] for k in which]
-        return Utterances(names, labels, self.codes[which], self.findings)
+        return Utterances(names, labels, self.codes[which], self.findings, self.starts.of(which))
 
 
 def from_arguments(model: Model, args: argparse.Namespace) -> Utterances:
@@ -81,13 +85,14 @@ def from_audio(model: Model, paths: Sequence[str | Path], findings: Findings | N
     Raises
     ------
     UserError
-        For a model without speech features, or a path that does not exist.
+        For a model without speech features, one that needs initial states, or a path that does not exist.
     InvalidValue
         For a folder without recordings, or one that cannot be read; if no recording is left.
     """
     settings = model.feature_settings
     if settings is None:
         raise UserError("this model has no speech features, so it hears no recordings; give --features or --random")
+    _check_starts(model)
     findings = Findings() if findings is None else findings
     with contextlib.ExitStack() as stack:
         found: list[Path] = []
@@ -120,12 +125,22 @@ def from_features(model: Model, path: str | Path, findings: Findings | None = No
     path, findings = Path(path), Findings() if findings is None else findings
     labels = None
     if path.suffix.lower() == ".npz":
-        codes, numbers = read_archive(model, path)
+        codes, numbers, starts = read_archive(model, path)
         labels = [None if number < 0 else int(number) for number in numbers]
     else:
-        codes = read_features(model, path, findings)
+        _check_starts(model)
+        codes, starts = read_features(model, path, findings), FROM_THE_START
     names = [f"{path.name}[{k}]" for k in range(len(codes))]
-    return Utterances(names, labels or [None] * len(codes), codes, findings)
+    return Utterances(names, labels or [None] * len(codes), codes, findings, starts)
+
+
+def _check_starts(model: Model) -> None:
+    """UserError for a model whose utterances start from states that only an archive has."""
+    if model.spec.initial == "stream":
+        raise UserError(
+            "initial of this model is 'stream', so utterances start from states of their own; give a .npz file with "
+            "the arrays initial_c and initial_h, or --random N"
+        )
 
 
 def from_data(model: Model, text: str, base: Path | None = None, findings: Findings | None = None) -> Utterances:
@@ -176,7 +191,8 @@ def from_seed(model: Model, count: int, seed: int, steps: int | None = None) -> 
     codes = rng.integers(-limit, limit, (count, steps, spec.inputs), endpoint=True)
     full = rng.random((count, steps)) < 0.25
     codes[full] = np.where(rng.random(codes[full].shape) < 0.5, -limit, limit)
-    return Utterances([f"random[{k}]" for k in range(count)], [None] * count, codes)
+    names, starts = [f"random[{k}]" for k in range(count)], random_starts(spec, count, rng)
+    return Utterances(names, [None] * count, codes, starts=starts)
 
 
 def _recordings(path: Path, findings: Findings) -> list[Path]:

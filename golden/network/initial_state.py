@@ -80,9 +80,11 @@ class Starts:
         given = None if self.given is None else checked_state(spec, self.given, utterances)
         return Starts(keep, given)
 
-    def of(self, part: np.ndarray) -> "Starts":
-        """Those of some utterances, which do not go on from others. Of checked ones."""
-        return Starts(self.keep[part], None if self.given is None else self.given.of(part))
+    def of(self, part: np.ndarray | slice) -> "Starts":
+        """Those of some utterances, of which none goes on from one that is left out."""
+        return Starts(
+            None if self.keep is None else self.keep[part], None if self.given is None else self.given.of(part)
+        )
 
     @property
     def fresh(self) -> np.ndarray:

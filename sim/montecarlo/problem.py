@@ -49,7 +49,7 @@ class Problem:
     ------
     InvalidValue
         For answers, accuracy or flips, of a model with the readout ``"step"``, or bits of another, or without a scale;
-        for given cells of another number than points.
+        for given cells of another number than points; for a network whose initial states come through a stream.
     """
 
     spec: Specification
@@ -65,6 +65,8 @@ class Problem:
     def __post_init__(self):
         if self.given and len(self.given) != len(self.points):
             raise InvalidValue(f"cells are given for {len(self.given)} points; the plan has {len(self.points)}")
+        if self.spec.initial == "stream":
+            raise InvalidValue("initial is 'stream', and a sweep has no states to start from; give another network")
         if "bits" in self.metrics and (self.spec.readout != "step" or self.logit_scale is None):
             raise InvalidValue("bits are those of characters; give a model of texts, whose readout is 'step'")
         counted = sorted({"accuracy", "flips"} & set(self.metrics))
