@@ -197,7 +197,7 @@ FAULTS = [
     (MACRO, DRIVE, f"{DRIVE[:-1]} if group in cell.lines else [0, 1])", {}, "row_not_driven"),
     (MACRO, DRIVE, f"{DRIVE[:-1]} if group in cell.row_groups else [0, 1])", {}, "line_not_driven"),
     (MACRO, "driving & (sequencer.count != spec.input_max)", "driving", {}, "pulse_outside_window"),
-    (MACRO, "bank.shift.eq(leaving & stored)", "bank.shift.eq(1)", {}, "pulse_not_from_start"),
+    (MACRO, "shift, entering = leaving & stored, ", "shift, entering = Const(1), ", {}, "pulse_not_from_start"),
     (
         MACRO,
         "array.calibration.eq(self.calibration)",

@@ -97,7 +97,7 @@ FAULTS = [
     (SEQUENCER, "waited == spec.beats - 1", "waited == spec.beats", SMALL, "reset takes"),
     (
         SEQUENCER,
-        "with m.If(self.x_full):\n                    m.d.comb",
+        "with m.If(starts):\n                    m.d.comb",
         "with m.If(1):\n                    m.d.comb",
         SMALL,
         "begins with its whole x",

@@ -55,8 +55,8 @@ FAULTS = [
     # file, old, new, the claim that breaks
     (PULSES, "Mux(self.drive, expression, 0)", "Mux(self.drive & (self.count != 0), expression, 0)", "x: the"),
     (PULSES, "above & ~self.negative", "above", "x: the positive line"),
-    (MACRO, "drive = drive & ~sequencer.first_step", "drive = drive", "h: the"),
-    (MACRO, "[bank.shift.eq(leaving & stored), ", "[bank.shift.eq(leaving & ~stored), ", ""),
+    (MACRO, "drive = drive & ~from_zero", "drive = drive", "h: the"),
+    (MACRO, "shift, entering = leaving & stored, ", "shift, entering = leaving & ~stored, ", ""),
 ]
 MORE_FAULTS = [
     (PULSES, "Mux(lowest, (1 << bits) - 1,", "Mux(lowest, 0,", "x: the"),
@@ -100,21 +100,21 @@ MORE_FAULTS = [
     (LOADER, "bank.shift.eq(self.x.valid & self.x.ready)", "bank.shift.eq(self.x.valid)", "x: the"),
     (LOADER, ", magnitude.eq(bank.magnitude)]", "]", "x: the"),
     (LOADER, "with m.If(loaded == self.inputs - 1):", "with m.If(loaded == 0):", "x: the"),
-    (SEQUENCER, "first_step.eq(self.x_last)", "first_step.eq(0)", "h: the"),
+    (SEQUENCER, "first_step.eq(fresh)", "first_step.eq(0)", "h: the"),
     (SEQUENCER, "self.count.eq(1)", "self.count.eq(0)", ""),
 ]
 # Two magnitudes, for faults of the first window; and one, for faults that take a step to show.
 LONG, SHORT = small_spec(inputs=2, input_bits=3, state_pulse_bits=3), small_spec(inputs=2, units=2)
 
 
-ONLY_A = 'drive = drive if group == "a" else drive & ~sequencer.first_step'
+ONLY_A = 'drive = drive if group == "a" else drive & ~from_zero'
 ALSO_FIRST = 'self._during(sequencer, [0, 1] if group == "k" else numbers)'
 #: Rows and lines that an LSTM does not have: a line that the step before drives, rows of an inner value, and pulses
 #: that are shorter than their window.
 FAULTS_OF_CELLS = [
-    ("lstm_peephole", MACRO, "drive = drive & ~sequencer.first_step", ONLY_A, "a: the"),
+    ("lstm_peephole", MACRO, "drive = drive & ~from_zero", ONLY_A, "a: the"),
     ("gru", MACRO, "self._during(sequencer, numbers)", ALSO_FIRST, "k: the"),
-    ("gru", MACRO, "[bank.shift.eq(leaving & stored), ", "[bank.shift.eq(leaving & ~stored), ", "k: the"),
+    ("gru", MACRO, "shift, entering = leaving & stored, ", "shift, entering = leaving & ~stored, ", "k: the"),
     ("lstm_peephole", MACRO, "drive = drive & self._within(sequencer, bank.bits)", "drive = drive", ": the"),
     (
         "lstm_peephole",

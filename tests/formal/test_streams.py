@@ -48,14 +48,14 @@ def test_covers_are_reached(compact, projection):
 FAULTS = [
     # file, old, new, the claim that breaks
     (MACRO, "taken = Const(1) if spec.projection else ~emits | self.h.ready", "taken = Const(1)", "waits"),
-    (LOADER, "bank_last.eq(self.x.payload.last)", "bank_last.eq(0)", "last"),
+    (LOADER, "flag.eq(getattr(self.x.payload, name))", "flag.eq(0)", "last"),
 ]
 MORE_FAULTS = [
     (MACRO, "self.h.payload.end.eq(final)", "self.h.payload.end.eq(beat == spec.beats - 1)", "end is high"),
     (MACRO, "self.h.payload.last.eq(sequencer.x_last)", "self.h.payload.last.eq(sequencer.first_step)", "last is that"),
     (MACRO, "update_begins & (beat != spec.beats)", "update_begins", ""),
     (MACRO, "(~occupied | leaving)", "1", ""),
-    (LOADER, "self.last.eq(bank_last)", "self.last.eq(self.x.payload.last)", "last is that"),
+    (LOADER, "getattr(self, name).eq(flag)", "getattr(self, name).eq(getattr(self.x.payload, name))", "last is that"),
     (LOADER, "self.x.ready.eq(~self.full | self.take)", "self.x.ready.eq(1)", "no more than two steps"),
     (LOADER, "self.x.ready.eq(~self.full | self.take)", "self.x.ready.eq(~self.full)", "x: a code is taken"),
     (LOADER, "with m.If(loaded == self.inputs - 1):", "with m.If(1):", ""),

@@ -60,7 +60,7 @@ FAULTS = [
     (MACRO, "comparators[spec.bank(gate)]", 'comparators[spec.bank("i")]', "operand"),
 ]
 MORE_FAULTS = [
-    (MACRO, "Mux(before, 0, ring.bottom.as_value())", "ring.bottom.as_value()", "operand c"),
+    (MACRO, "kept if before is None else Mux(before, 0, kept)", "kept", "operand c"),
     (MACRO, 'f"code_{gate}").eq(bank.codes)', 'f"code_{gate}").eq(banks["i"].codes)', "operand"),
     (MACRO, "(entering & used)", "entering", "operand o"),
     (MACRO, "(entering & used)", "(leaving & used)", ""),
@@ -88,7 +88,7 @@ MORE_FAULTS = [
     (UPDATE, "ring.eq(written.rotate_right(width))", "ring.eq(ring.rotate_right(width))", "operand c"),
     (UPDATE, "m.d.sync += ring.eq(written)", "pass", "operand c"),
     (SEQUENCER, "m.d.comb += following_second.eq(0)", "pass", ""),
-    (SEQUENCER, "first_step.eq(self.x_last)", "first_step.eq(0)", "operand c"),
+    (SEQUENCER, "first_step.eq(fresh)", "first_step.eq(0)", "operand c"),
     (CAPTURE, "Const(0, self.lanes * bits)", "codes[-self.lanes * bits :]", ""),
     (CAPTURE, "codes[self.lanes * bits :]", "codes[bits:]", "operand"),
     (CAPTURE, "gray_to_binary(gray)", "gray", "operand"),
@@ -98,7 +98,7 @@ MORE_FAULTS = [
 #: Of an update that another cell has: the register read by both updates of a GRU, a bank that the second one reads.
 FAULTS_OF_CELLS = [
     ("gru", MACRO, "if read or k == stored]", "if k == stored]", "store is read"),
-    ("gru", MACRO, "Mux(before, 0, ring.bottom.as_value())", "ring.bottom.as_value()", "operand s"),
+    ("gru", MACRO, "kept if before is None else Mux(before, 0, kept)", "kept", "operand s"),
     ("gru", MACRO, "(False, True): latch & sequencer.second", "(False, True): latch", "operand n"),
     ("gru", MACRO, "(entering & used)", "entering", "operand z"),
     ("rnn_tanh", MACRO, "comparators[spec.bank(gate)]", "comparators[spec.bank(gate)][::-1]", "operand a"),

@@ -66,11 +66,11 @@ FAULTS = [
     (PULSES, "Mux(self.drive, expression, 0)", "Mux(self.drive & (self.count != 0), expression, 0)", ""),
 ]
 MORE_FAULTS = [
-    (MACRO, "Mux(before, 0, ring.bottom.as_value())", "ring.bottom.as_value()", "c is golden's"),
-    (MACRO, "drive = drive & ~sequencer.first_step", "drive = drive", ""),
+    (MACRO, "kept if before is None else Mux(before, 0, kept)", "kept", "c is golden's"),
+    (MACRO, "drive = drive & ~from_zero", "drive = drive", ""),
     (MACRO, "(True, False): latch & ~sequencer.second", "(True, False): latch", ""),
     (LANE, "(exact << (self.spec.input_bits - 1)) - exact", "exact << (self.spec.input_bits - 1)", ""),
-    (SEQUENCER, "first_step.eq(self.x_last)", "first_step.eq(0)", ""),
+    (SEQUENCER, "first_step.eq(fresh)", "first_step.eq(0)", ""),
     (MACRO, "leaving & self._during(sequencer, [stored])", "leaving", ""),
 ]
 
