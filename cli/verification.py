@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from crossramp.golden.common.errors import UserError
-from crossramp.golden.network.initial_state import FROM_THE_START, Starts
+from crossramp.golden.network.initial_state import FROM_THE_START, Played, Starts
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import Trace
 from crossramp.sim.array.array_setup import IDEAL, ArraySetup
@@ -123,7 +123,7 @@ def verify(
     """
     starts = starts.checked(network.spec, len(x))
     started = time.perf_counter()
-    result = _simulate(network, x, simulator, array, starts, progress)
+    result = _simulate(network, Played([x], starts), simulator, array, progress)
     seconds = time.perf_counter() - started
     (observed,) = result.traces
     if len(observed.answers) != len(x):
@@ -134,7 +134,7 @@ def verify(
             checking(block.start)
         # The noise of an utterance depends on how many conversions came before it.
         first = len(network.spec.conversions) * x.shape[1] * block.start
-        (trace,) = expected_traces(network, x[block], array, first, starts.of(block))
+        (trace,) = expected_traces(network, Played([x[block]], starts.of(block)), array, first)
         board.compare(trace, observed.utterances(block))
         golden.append(Trace(logits=trace.logits, answers=trace.answers))
     ideal = None if array.device is None else np.concatenate([t.answers for t in network.play([x], starts)])
@@ -151,17 +151,15 @@ def _blocks(fresh: np.ndarray) -> Iterator[slice]:
         begin = end
 
 
-def _simulate(
-    network: Network, x: np.ndarray, simulator: str, array: ArraySetup, starts: Starts, progress
-) -> SimulationResult:
+def _simulate(network: Network, played: Played, simulator: str, array: ArraySetup, progress) -> SimulationResult:
     if simulator == "amaranth":
         from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
 
-        return simulate_amaranth(network, x, array=array, starts=starts, progress=progress)
+        return simulate_amaranth(network, played, array=array, progress=progress)
     from crossramp.sim.bulk.bulk_simulation import simulate_bulk
 
     tell = None if progress is None else (lambda done, _: progress(done))
-    return simulate_bulk(network, x, simulator=simulator, array=array, starts=starts, progress=tell)
+    return simulate_bulk(network, played, simulator=simulator, array=array, progress=tell)
 
 
 def in_words(mismatch: Mismatch | None) -> str | None:

@@ -96,6 +96,28 @@ FROM_THE_START = Starts()
 """Every utterance starts from the state of the specification."""
 
 
+@dataclass(frozen=True, eq=False)
+class Played:
+    """Utterances in the order in which they are played, and what they start from.
+
+    Parameters
+    ----------
+    batches : sequence of integer arrays, shape (batch, steps, inputs)
+    starts : Starts
+        Of all of them.
+    """
+
+    batches: Sequence[np.ndarray]
+    starts: Starts = FROM_THE_START
+
+    @classmethod
+    def of(cls, utterances) -> "Played":
+        """What a simulation is given: this, or batches or one batch of utterances that start as the network does."""
+        if isinstance(utterances, Played):
+            return utterances
+        return cls([utterances] if isinstance(utterances, np.ndarray) else list(utterances))
+
+
 def random_starts(spec: Specification, utterances: int, rng: np.random.Generator) -> Starts:
     """Starts over their whole range: every other utterance keeps its state, where the specification can do that."""
     keep, given = None, None

@@ -14,7 +14,7 @@ from .cell_update import line_pulses, project, run_update
 from .fast_lstm import FastLstm
 from .initial_state import State, checked_state
 from .trace import Trace
-from .weights import checked_array
+from .weights import Weights, checked_array
 
 
 class Lstm:
@@ -59,6 +59,11 @@ class Lstm:
         self._initial = State(
             np.zeros(spec.units, np.int64) if c is None else c, np.zeros(spec.hidden, np.int64) if h is None else h
         )
+
+    @classmethod
+    def of(cls, spec: Specification, array: Array, weights: Weights) -> "Lstm":
+        """With the projection and the initial state of a network's weights."""
+        return cls(spec, array, weights.projection, State(weights.initial_register, weights.initial_h))
 
     @cached_property
     def fast(self) -> FastLstm | None:

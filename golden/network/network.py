@@ -47,8 +47,7 @@ class Network:
         self.spec = spec
         self.weights = weights.checked(spec)
         array = IdealArray(spec, self.weights.macro, lines=self.weights.lines) if array is None else array
-        initial = State(self.weights.initial_register, self.weights.initial_h)
-        self.lstm = Lstm(spec, array, self.weights.projection, initial)
+        self.lstm = Lstm.of(spec, array, self.weights)
 
     def behind(self, array: Array) -> "Network":
         """The same network in front of another array."""

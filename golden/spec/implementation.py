@@ -50,7 +50,7 @@ class ImplementationParameters:
 
     @property
     def load_clocks(self) -> int:
-        """Of ``rtl.macro.initial_state.InitialState``, once an utterance: from the clock on which its x is there.
+        """Of ``rtl.macro.state_loader.StateLoader``, once an utterance: from the clock on which its x is there.
 
         One before the groups, one for each of them, and one in which the step begins.
         """

@@ -15,12 +15,12 @@ from ..common.boundary import ArraySignature, array_members, split_array
 from ..common.record_layout import MonitorSignature, h_layout
 from .capture import CaptureBank
 from .comparator_register import ComparatorRegister
-from .initial_state import InitialState, initial_layout
 from .loader import Loader, x_layout
 from .projection import Projection, projection_signature
 from .pulses import PulseBank, PulseDriver
 from .ramp_counter import RampCounter, early_end
 from .sequencer import Sequencer
+from .state_loader import StateLoader, initial_layout
 from .update import CellUpdate, StateMemory, StateRing, value_bits
 
 
@@ -55,7 +55,7 @@ class Macro(wiring.Component):
     programmable : bool
         A projection's weights are written at run time, through the member ``program``.
     initial : State or None
-        The constants that utterances start from, see :class:`.initial_state.InitialState`; None where the specification
+        The constants that utterances start from, see :class:`.state_loader.StateLoader`; None where the specification
         has none. Where its ``initial`` is ``"stream"`` there is the member ``initial``.
 
     Raises
@@ -120,10 +120,10 @@ class Macro(wiring.Component):
         self._rows(m, sequencer, update, leaving, initial)
         return m
 
-    def _initial(self, m: Module, sequencer: Sequencer) -> InitialState:
+    def _initial(self, m: Module, sequencer: Sequencer) -> StateLoader:
         """What loads the state before the first step of an utterance; a quiet one starts from zero."""
         constants = None if self.spec.initial == "stream" else self.initial_constants
-        m.submodules.initial_state = initial = InitialState(self.spec, constants)
+        m.submodules.state_loader = initial = StateLoader(self.spec, constants)
         if constants is None:
             wiring.connect(m, wiring.flipped(self.initial), initial.initial)
         quiet = self.quiet if "quiet" in self.signature.members else Const(0)
@@ -195,7 +195,7 @@ class Macro(wiring.Component):
         sequencer: Sequencer,
         banks: dict[str, CaptureBank],
         latch: Signal,
-        initial: InitialState | None,
+        initial: StateLoader | None,
     ):
         """The update pipeline: groups of units leave the capture banks, and their results come one clock later.
 
@@ -295,7 +295,7 @@ class Macro(wiring.Component):
             self.h.payload.end.eq(projection.end),
         ]
 
-    def _rows(self, m: Module, sequencer: Sequencer, update: CellUpdate, leaving: Signal, initial: InitialState | None):
+    def _rows(self, m: Module, sequencer: Sequencer, update: CellUpdate, leaving: Signal, initial: StateLoader | None):
         """Pulse codes and drivers of the rows and of the lines."""
         spec, array, cell = self.spec, self.boundary, self.spec.layout
         m.submodules.loader = loader = Loader(

@@ -13,9 +13,9 @@ from crossramp.golden.spec.specification import Specification
 
 from ..common.boundary import array_members, connect_arrays
 from ..common.record_layout import MonitorSignature, h_layout
-from ..macro.initial_state import initial_layout
 from ..macro.loader import x_layout
 from ..macro.macro import Macro
+from ..macro.state_loader import initial_layout
 
 
 class CalibrateSignature(wiring.Signature):

@@ -13,10 +13,10 @@ from crossramp.golden.spec.specification import Specification
 
 from ..common.boundary import array_members, connect_arrays
 from ..common.record_layout import MonitorSignature, answer_layout, h_layout, logit_layout
-from ..macro.initial_state import initial_layout
 from ..macro.loader import x_layout
 from ..macro.macro import Macro
 from ..macro.projection import projection_signature
+from ..macro.state_loader import initial_layout
 from .calibrator import CalibratedMacro, CalibrateSignature
 from .head import Head
 from .head_multiplier import program_signature

@@ -11,7 +11,7 @@ from signal import SIG_DFL, SIGINT
 from signal import signal as handle_signal
 
 import numpy as np
-from crossramp.golden.network.initial_state import FROM_THE_START, Starts, initial_words
+from crossramp.golden.network.initial_state import Played, Starts, initial_words
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import Trace
 from crossramp.golden.network.weights import Weights
@@ -29,10 +29,9 @@ _PORTION_CLOCKS = 5_000
 
 def simulate_amaranth(
     network: Network,
-    x: np.ndarray,
+    x: np.ndarray | Played,
     *,
     array: ArraySetup = IDEAL,
-    starts: Starts = FROM_THE_START,
     jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> SimulationResult:
@@ -42,13 +41,11 @@ def simulate_amaranth(
     ----------
     network : Network
         What the hardware is generated from and an ideal array is programmed with.
-    x : integer array, shape (utterances, steps, inputs)
-        Pulse codes.
+    x : integer array, shape (utterances, steps, inputs), or Played of one batch
+        Pulse codes. Played also says what the utterances start from; those that go on from one another share a process.
     array : ArraySetup
         What stands behind the boundary. The noise of a device instance is the same however the utterances are shared.
         An :class:`.array_interface.Array` is one object: then one process simulates all utterances in order.
-    starts : Starts
-        What the utterances start from. Those that go on from one another share a process.
     jobs : int or None
         Most processes to share the utterances; None: as many as there are processors.
     progress : callable or None
@@ -67,7 +64,9 @@ def simulate_amaranth(
         For starts, an array or a calibration that do not fit; ArrayError for an answer of an Array that does not fit.
     """
     begin = time.perf_counter()
-    starts = starts.checked(network.spec, len(x))
+    played = Played.of(x)
+    (x,) = played.batches
+    starts = played.starts.checked(network.spec, len(x))
     parts = _simulate_shared(network, x, starts, array, jobs, progress or (lambda done: None))
     return SimulationResult(
         traces=[Trace.join([trace for trace, _ in parts])],

@@ -11,7 +11,7 @@ import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.integer_arrays import checked_integers
-from crossramp.golden.network.initial_state import FROM_THE_START, Starts
+from crossramp.golden.network.initial_state import Played, Starts
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.specification import Specification
@@ -31,11 +31,10 @@ PAUSES = ("x_idle", "h_stalled", "logit_stalled", "array_stalled")
 
 def simulate_bulk(
     network: Network,
-    x_batches: np.ndarray | Sequence[np.ndarray],
+    x_batches: np.ndarray | Sequence[np.ndarray] | Played,
     simulator: str = "auto",
     *,
     array: ArraySetup = IDEAL,
-    starts: Starts = FROM_THE_START,
     pauses: Pauses = NO_PAUSES,
     build: BuildOptions = BUILD,
     progress: Callable[[int, int], None] | None = None,
@@ -47,14 +46,12 @@ def simulate_bulk(
     Parameters
     ----------
     network : Network
-    x_batches : integer array, shape (batch, steps, inputs), or a sequence of such
-        Pulse codes; the utterances run one after the other, in order.
+    x_batches : integer array, shape (batch, steps, inputs), a sequence of such, or Played
+        Pulse codes; the utterances run one after the other, in order. Played also says what they start from.
     simulator : str
         ``"auto"`` (Verilator if it is installed), ``"verilator"`` or ``"icarus"``.
     array : ArraySetup
         What stands behind the boundary.
-    starts : Starts
-        What the utterances start from.
     pauses : Pauses
     build : BuildOptions
     progress : callable or None
@@ -74,7 +71,7 @@ def simulate_bulk(
         For stimuli of wrong shape or range, an empty batch, or starts, an array or a calibration that do not fit.
     """
     spec = network.spec
-    batches = checked_batches(spec, x_batches)
+    batches, starts = checked_batches(spec, x_batches)
     calibration = array.port(spec)
     simulator = choose_simulator(simulator)
     content = array.loaded(network)
@@ -84,7 +81,6 @@ def simulate_bulk(
     build_seconds = time.perf_counter() - begin
 
     utterances = sum(len(x) for x in batches)
-    starts = starts.checked(spec, utterances)
     # Clocks that one step may take at most, on average: twice what the percentages make of it.
     slow = 2 * 100 / (100 - pauses.most) if pauses.most else 1
     bound = int(slow * (spec.clocks_per_step + spec.load_clocks + spec.inputs + spec.head_clocks)) + 1000
@@ -134,10 +130,10 @@ def children_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def checked_batches(spec: Specification, x_batches) -> list[np.ndarray]:
-    """Stimuli as :func:`simulate_bulk` takes them, as a list of int64 arrays, or its InvalidValue."""
-    batches = [x_batches] if isinstance(x_batches, np.ndarray) else list(x_batches)
-    batches = [checked_integers("x", x, (None, None, spec.inputs), spec.input_max) for x in batches]
+def checked_batches(spec: Specification, x_batches) -> tuple[list[np.ndarray], Starts]:
+    """Stimuli as :func:`simulate_bulk` takes them: int64 arrays, and what they start from; or its InvalidValue."""
+    played = Played.of(x_batches)
+    batches = [checked_integers("x", x, (None, None, spec.inputs), spec.input_max) for x in played.batches]
     for x in batches:
         if x.shape[1] < 1 or (x.shape[1] > spec.max_steps and spec.readout != "step"):
             raise InvalidValue(
@@ -148,7 +144,7 @@ def checked_batches(spec: Specification, x_batches) -> list[np.ndarray]:
     for place, x in enumerate(batches):
         if not len(x):
             raise InvalidValue(f"batch {place} holds no utterances; give at least 1, or leave it out")
-    return batches
+    return batches, played.starts.checked(spec, sum(map(len, batches)))
 
 
 def _run(command, folder: Path, ends: np.ndarray, progress) -> str:

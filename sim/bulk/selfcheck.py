@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from crossramp.golden.network.initial_state import FROM_THE_START, Starts, random_starts
+from crossramp.golden.network.initial_state import Played, random_starts
 from crossramp.golden.network.network import Network
 from crossramp.rtl.verilog.verilog_writer import Port
 
@@ -22,13 +22,12 @@ from .vector_doc import vectors_text
 def write_selfcheck(
     folder: Path | str,
     network: Network,
-    x_batches: np.ndarray | Sequence[np.ndarray],
+    x_batches: np.ndarray | Sequence[np.ndarray] | Played,
     *,
     module: str,
     ports: Sequence[Port],
     verilog: str,
     seed: int = 1,
-    starts: Starts = FROM_THE_START,
 ) -> list[Path]:
     """Write a testbench, the behavioral crossbar, its programming and recorded vectors into ``folder``.
 
@@ -41,7 +40,7 @@ def write_selfcheck(
     folder : path
         Made if missing.
     network : Network
-    x_batches : integer array, shape (batch, steps, inputs), or a sequence of such
+    x_batches : integer array, shape (batch, steps, inputs), a sequence of such, or Played
         Pulse codes of the recorded utterances.
     module : str
         Top module of the generated Verilog.
@@ -51,8 +50,6 @@ def write_selfcheck(
         Path of the generated Verilog as seen from ``folder``, for the commands in ``RUN.md``.
     seed : int
         Default of the plusarg ``+seed``, which draws idle clocks and stalls.
-    starts : Starts
-        What the utterances start from.
 
     Returns
     -------
@@ -65,7 +62,7 @@ def write_selfcheck(
         For stimuli of wrong shape or range, starts that do not fit, or ports of another specification.
     """
     spec = network.spec
-    batches = checked_batches(spec, x_batches)
+    batches, starts = checked_batches(spec, x_batches)
     head = any(port.name == "answer_valid" for port in ports)
     folder = Path(folder)
     vectors = folder / "vectors"
@@ -76,7 +73,6 @@ def write_selfcheck(
         "// SPDX-License-Identifier: Apache-2.0\n" + bench_verilog.wrapper(spec, module, ports)
     )
     utterances = sum(map(len, batches))
-    starts = starts.checked(spec, utterances)
     (folder / "testbench.sv").write_text(
         "// SPDX-License-Identifier: Apache-2.0\n"
         f"// Self-checking testbench for specification {spec.hardware_hash}; RUN.md says how to start it.\n"
@@ -135,12 +131,11 @@ def write_testbench(
     write_selfcheck(
         place,
         network,
-        batches,
+        Played(batches, random_starts(spec, len(lengths), rng)),
         module=name,
         ports=bench_verilog.generated_ports(spec, head=top != "macro") if ports is None else ports,
         verilog=verilog,
         seed=seed,
-        starts=random_starts(spec, len(lengths), rng),
     )
     return commands(verilog)
 

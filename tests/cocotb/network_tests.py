@@ -11,6 +11,7 @@ from itertools import count
 import cocotb
 import pytest
 from cocotb.triggers import ClockCycles
+from crossramp.golden.network.initial_state import Played
 from crossramp.golden.network.step_groups import shown_quantities
 from crossramp.sim import (
     ArrayError,
@@ -61,8 +62,8 @@ async def run(dut, model, lengths, **options):
 
 def compare(bench, batches, array=IDEAL, first=0, quantities: Sequence[str] = ("macs", *SHOWN)) -> Scoreboard:
     """Every value of a run against the golden network with the same array."""
-    starts = starts_of(SPEC, SEED, len(batches))
-    return compare_traces(SPEC, expected_traces(NETWORK, batches, array, first, starts), bench.traces(), quantities)
+    played = Played(batches, starts_of(SPEC, SEED, len(batches)))
+    return compare_traces(SPEC, expected_traces(NETWORK, played, array, first), bench.traces(), quantities)
 
 
 @cocotb.test()
@@ -148,7 +149,7 @@ async def faulty_comparators(dut, kind):
     model = ArrayModel(SPEC, NETWORK.weights, fault=faults[kind], ready=random_stalls(SEED, 0.1))
     bench, batches = await run(dut, model, (2, 1))
     lengths = [x.shape[1] for x in batches]
-    expected = expected_from_comparators(SPEC, model.finish(), lengths, NETWORK.weights.projection)
+    expected = expected_from_comparators(SPEC, model.finish(), lengths, NETWORK.weights)
     compare_traces(SPEC, expected, bench.traces(), shown_quantities(SPEC, head=False)).check()
 
 

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from crossramp.golden.network.initial_state import Played
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.network.head import Head
 from crossramp.sim.amaranth import amaranth_backend
@@ -25,9 +26,10 @@ SPEC = Specification(
 @settings(max_examples=8)
 @given(specifications(max_units=4, max_inputs=4, max_bits=4, initials=INITIALS), seeds)
 def test_equal_to_golden(spec, seed):
-    network, x, starts = network_of(spec, seed), inputs_of(spec, seed, batch=2, steps=2), starts_of(spec, seed, 2)
-    result = simulate_amaranth(network, x, starts=starts, jobs=1)
-    compared(network, x, result, starts=starts).check()
+    network, x = network_of(spec, seed), inputs_of(spec, seed, batch=2, steps=2)
+    played = Played([x], starts_of(spec, seed, 2))
+    result = simulate_amaranth(network, played, jobs=1)
+    compared(network, played, result).check()
     assert set(result.traces[0].step_clocks) == {spec.clocks_per_step}
 
 

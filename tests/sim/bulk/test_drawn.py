@@ -7,6 +7,7 @@ import sys
 import crossramp.sim
 import numpy as np
 import pytest
+from crossramp.golden.network.initial_state import Played
 from crossramp.sim.bulk.bulk_simulation import simulate_bulk
 from crossramp.sim.tools.run_options import BuildOptions, Pauses
 from hypothesis import HealthCheck, Phase, given, settings
@@ -27,16 +28,15 @@ ANY = {"cells": ALL_CELLS, "initials": INITIALS, "any_ramps": True}
 def check(spec, seed, percent, simulator, tmp_path):
     network = network_of(spec, seed)
     x = inputs_of(spec, seed, batch=2, steps=min(3, spec.max_steps))
-    starts = starts_of(spec, seed, 3)
+    played = Played([x, x[:1, :1]], starts_of(spec, seed, 3))
     result = simulate_bulk(
         network,
-        [x, x[:1, :1]],
+        played,
         simulator,
-        starts=starts,
         pauses=Pauses(percent, percent, percent // 2, seed % 2**31),
         build=BuildOptions(workdir=tmp_path, optimize=False),
     )
-    compared(network, [x, x[:1, :1]], result, starts=starts).check()
+    compared(network, played, result).check()
     assert result.violations == ()
     if percent == 0 and np.isfinite(result.clocks_per_step):
         assert result.clocks_per_step == spec.clocks_per_step

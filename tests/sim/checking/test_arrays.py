@@ -71,12 +71,12 @@ def test_recorded_conversions_are_two_a_step():
     model = ArrayModel(SPEC, network.weights.macro)
     x = inputs_of(SPEC, 1, batch=1, steps=3)
     Lstm(SPEC, DrivenArray(SPEC, model), network.weights.projection).run(x)
-    one, two = expected_from_comparators(SPEC, model.finish(), [1, 2], network.weights.projection)
+    one, two = expected_from_comparators(SPEC, model.finish(), [1, 2], network.weights)
     golden = network.lstm.run(x)
     np.testing.assert_array_equal(one.codes[0, 0], golden.codes[0, 0])
     assert (one.h.shape, two.h.shape) == ((1, 1, SPEC.hidden), (1, 2, SPEC.hidden))
     with pytest.raises(MismatchError, match="the array saw 6 conversions; expected 8"):
-        expected_from_comparators(SPEC, model.finish(), [2, 2], network.weights.projection)
+        expected_from_comparators(SPEC, model.finish(), [2, 2], network.weights)
 
 
 def test_an_array_of_another_specification_is_refused():

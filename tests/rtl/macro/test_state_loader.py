@@ -67,7 +67,7 @@ def test_the_lowest_codes_count_as_those_above_them(cell, seed):
     run.assert_equals(network.run(x, start=State(*shown)))
 
 
-INITIAL, MACRO, SEQUENCER = "rtl/macro/initial_state.py", "rtl/macro/macro.py", "rtl/macro/sequencer.py"
+INITIAL, MACRO, SEQUENCER = "rtl/macro/state_loader.py", "rtl/macro/macro.py", "rtl/macro/sequencer.py"
 FAULTS = {
     "no turn before the first group": (INITIAL, "(self.load & ~begun) | (beat", "(beat"),
     "h of the wrong beats": (INITIAL, "number <= spec.h_beats", "number < spec.h_beats"),

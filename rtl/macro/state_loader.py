@@ -19,7 +19,7 @@ def initial_layout(spec: Specification) -> data.StructLayout:
     return data.StructLayout({slot.name: data.ArrayLayout(signed(slot.bits), slot.count) for slot in slots})
 
 
-class InitialState(wiring.Component):
+class StateLoader(wiring.Component):
     """Writes a state into the registers of a macro, a group of ``lanes`` units on a clock.
 
     Its golden counterpart is the ``start`` of :meth:`~.lstm.Lstm.run`.
