@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Comparator latching and readout: from trip times to codes, with n flip-flops per column."""
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.common.checks import integer
@@ -91,22 +91,23 @@ class CaptureBank(wiring.Component):
         store = Signal(self.columns)
         m.d.comb += store.eq((high & self.enable.replicate(every)) | self.shift.replicate(every))
 
-        codes = self._codes(m, store)
+        held = self._codes(m, store)
         for lane in range(self.lanes):
-            gray = codes[lane * self.bits : (lane + 1) * self.bits]
+            segment, place = divmod(lane, SEGMENT)
+            gray = held[segment][place * self.bits : (place + 1) * self.bits]
             m.d.comb += self.codes[lane].eq(Cat(*gray_to_binary(gray)))
 
         return m
 
-    def _codes(self, m: Module, store: Signal) -> Value:
-        """Every column's count, column 0 lowest. In segments: taking bits of one wide signal costs Amaranth its width.
+    def _codes(self, m: Module, store: Signal) -> list[Signal]:
+        """Every column's count, column 0 lowest. In segments: taking bits of a wide concatenation costs its width.
 
         A mux per column, so that synthesis finds clock enables.
         """
         bits, starts = self.bits, range(0, self.columns, SEGMENT)
-        codes = Cat(Signal(min(SEGMENT, self.columns - k) * bits, name=f"codes_{k}", reset_less=True) for k in starts)
-        after = Cat(codes[self.lanes * bits :], Const(0, self.lanes * bits))
-        for k, held in zip(starts, codes.parts, strict=True):
+        codes = [Signal(min(SEGMENT, self.columns - k) * bits, name=f"codes_{k}", reset_less=True) for k in starts]
+        after = Cat(Cat(codes)[self.lanes * bits :], Const(0, self.lanes * bits))
+        for k, held in zip(starts, codes, strict=True):
             columns = len(held) // bits
             entering = Signal(len(held), name=f"entering_{k}")
             latching = Signal(columns, name=f"store_{k}")
