@@ -91,7 +91,7 @@ class Sequencer(wiring.Component):
         fresh = self.x_last & ~self.x_keep if spec.keeps_state else self.x_last  # the next step begins an utterance
         starts = follows = self.x_full  # a step may begin: after a pause, or as soon as one is over
         if spec.loads_state:
-            starts, follows = self.x_full & (~first_step | self.loaded), self.x_full & ~fresh
+            starts, follows = self.x_full & (~first_step | self.loaded), self.x_full & (~fresh | self.loaded)
         waited = Signal(range(max(spec.settle_clocks, spec.beats) + 1))  # clocks spent in FLUSH or HOLD
 
         m.d.comb += following.eq(phase)

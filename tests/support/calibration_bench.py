@@ -5,6 +5,7 @@ import numpy as np
 from amaranth import Cat
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
 from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits, on_grid
+from crossramp.golden.network.initial_state import FROM_THE_START, State, initial_beats
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.network.calibrator import CalibratedMacro
 from crossramp.sim.array.python_array import ArrayModel, drive_array, random_stalls
@@ -61,6 +62,8 @@ class CalibratorRun:
         How many codes of their x are sent before the calibration is asked for; the others are offered at once.
     stall : float
         Probability that the array stalls, and x and h pause.
+    starts : Starts
+        What the utterances start from.
 
     Attributes
     ----------
@@ -74,18 +77,32 @@ class CalibratorRun:
     """
 
     def __init__(
-        self, plan, content, *, utterances=(), start_after=0, stall=0.0, seed=1, dut=None, compact=False, first=0
+        self,
+        plan,
+        content,
+        *,
+        utterances=(),
+        start_after=0,
+        stall=0.0,
+        seed=1,
+        dut=None,
+        compact=False,
+        first=0,
+        starts=FROM_THE_START,
     ):
         spec = plan.spec
         rng = np.random.default_rng(seed)
+        starts = starts if spec.initial == "stream" and starts.given is None else starts.checked(spec, len(utterances))
         if dut is None:
-            dut = CalibratedMacro(plan, compact=compact, projection_weights=network_of(spec, 1).weights.projection)
+            weights = network_of(spec, 1).weights
+            initial = State(weights.initial_register, weights.initial_h)
+            dut = CalibratedMacro(plan, compact=compact, projection_weights=weights.projection, initial=initial)
         self.dut = dut
         self.plan, self.clocks, self.rows, self.lines, self.h = plan, 0, 0, 0, []
         ready = random_stalls(int(rng.integers(1 << 32)), stall) if stall else None
         self.model = ArrayModel(spec, content, ready=ready, garbage_seed=int(rng.integers(1 << 32)), first=first)
         self.checker = ProtocolChecker(spec)
-        width, payloads = spec.calibration_cells, x_payloads(utterances)
+        width, payloads = spec.calibration_cells, x_payloads(utterances, starts.keep if spec.keeps_state else None)
         beats = sum(len(x) for x in utterances) * spec.h_beats
 
         def pause():
@@ -104,6 +121,10 @@ class CalibratorRun:
                 self.rows |= rows if quiet else 0
                 self.lines |= lines if quiet else 0
 
+        async def load(ctx):
+            if spec.initial == "stream":
+                await send(ctx, dut.initial, initial_beats(spec, starts), pause)
+
         async def host(ctx):
             await send(ctx, dut.x, payloads[:start_after], pause)
             ctx.set(dut.calibrate.start, 1)
@@ -119,8 +140,8 @@ class CalibratorRun:
             self.h = await receive(ctx, dut.h, beats, pause)
             await ctx.tick().repeat(3)
 
-        slowest = (plan.steps + beats) * (spec.clocks_per_step + spec.inputs + 50)
-        simulate(dut, host, take, background=(array, watch), clocks=int(slowest * (1 + 40 * stall)) + 2000)
+        slowest = (plan.steps + beats) * (spec.clocks_per_step + spec.load_clocks + spec.inputs + 50)
+        simulate(dut, host, take, background=(array, watch, load), clocks=int(slowest * (1 + 40 * stall)) + 2000)
         self.model.finish()
 
     def units(self) -> np.ndarray:

@@ -7,8 +7,11 @@ from amaranth import Cat, Mux, Signal
 from amaranth.lib import wiring
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate, selected
 from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.cell.library import CELLS
+from crossramp.golden.network.initial_state import Starts
+from crossramp.golden.network.network import Network
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
 from crossramp.rtl.network import calibrator as module
@@ -20,7 +23,7 @@ from hypothesis import strategies as st
 from tests.support.amaranth_benches import simulate
 from tests.support.calibration_bench import CalibratorRun, instance, plan_of
 from tests.support.chips import macro_of
-from tests.support.strategies import inputs_of, network_of, seeds, specifications
+from tests.support.strategies import inputs_of, network_of, seeds, specifications, starts_of
 
 SMALL = Specification(
     inputs=3,
@@ -144,6 +147,37 @@ def test_an_utterance_under_way_ends_first_and_the_next_one_waits(start_after, s
     expected = [(nominal if k < before else calibrated).run(x[None]).h[0] for k, x in enumerate(utterances)]
     np.testing.assert_array_equal(run.units(), np.concatenate(expected))
     assert (nominal.run(utterances[0][None]).codes != calibrated.run(utterances[0][None]).codes).any()
+
+
+@pytest.mark.parametrize("cell", ["lstm_peephole", "gru", "rnn_tanh"])
+@pytest.mark.parametrize("initial", ["zero", "constant", "stream"])
+def test_a_state_that_is_kept_outlives_no_calibration(cell, initial, seed):
+    """An utterance whose state is kept is not over; what starts anew after the calibration has its own state."""
+    spec = of_cell(cell).replace(initial=initial, keeps_state=1)
+    plan, device = plan_of(spec), instance(spec, 1, noisy=False)
+    utterances = list(inputs_of(spec, seed, 3, 1))
+    starts = Starts(np.array([True, False, False]), starts_of(spec, seed, 3).given)
+    run = CalibratorRun(plan, device, utterances=utterances, start_after=2, stall=0.1, seed=seed, starts=starts)
+    golden = assert_equals_golden(run, device)
+    weights = network_of(spec, 1).weights
+    nominal, calibrated = (
+        Network(spec, weights, DeviceArray(device, cells))
+        for cells in (selected(spec, [8] * len(spec.ramps)), golden.cells)
+    )
+    x = np.stack(utterances)
+    (before,) = nominal.play([x[:2]], starts.of(slice(0, 2)))
+    (after,) = calibrated.play([x[2:]], starts.of(slice(2, 3)))
+    np.testing.assert_array_equal(run.units(), np.concatenate([before.h, after.h])[:, 0])
+
+
+@pytest.mark.parametrize("initial", ["constant", "stream"])
+def test_loading_a_state_costs_a_calibration_nothing(initial, seed):
+    spec = SMALL.replace(initial=initial)
+    plan, device = plan_of(spec, 1), instance(spec, seed)
+    for compact in (False, True):
+        run = CalibratorRun(plan, device, compact=compact)
+        assert_equals_golden(run, device)
+        assert run.clocks == plan.clocks(compact=compact)
 
 
 def test_noise_goes_on_where_it_was(seed):
