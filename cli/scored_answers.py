@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers of hardware beside those of the golden model: rows of a report, and how many are right."""
+"""Answers of hardware beside those of the golden model: rows of a report, and how many are right.
+
+Where a model's outputs are numbers, they take the place of answers: float arrays, shape (utterances, outputs).
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
 from crossramp.golden.network.model_file import Model
+from crossramp.sim.montecarlo.scores import NumberScore
 
 from .inputs.network_inputs import Utterances
 from .output.tables import percent
@@ -30,7 +34,7 @@ def rows(
     found = [
         {
             "name": name,
-            "label": None if label is None or every_step else names[label],
+            "label": None if label is None or every_step else _said(names, label),
             "answer": _class(names, answer),
             "golden_answer": _class(names, golden),
         }
@@ -44,6 +48,11 @@ def rows(
     return found
 
 
+def _said(names: tuple[str, ...], label) -> str | list[float]:
+    """A label as JSON has it: the name of a class, or numbers."""
+    return names[label] if np.ndim(label) == 0 else np.asarray(label).tolist()
+
+
 def accuracies(
     utterances: Utterances,
     answers: Sequence[int],
@@ -52,15 +61,18 @@ def accuracies(
 ) -> dict:
     """How many answers are right, of each side; the accuracies are None where no label is known.
 
-    None is known of answers with a steps axis, shape (utterances, steps).
+    None is known of answers with a steps axis, shape (utterances, steps). Of outputs that are numbers it is the root of
+    the mean squared error, R², and a 95 % interval of that.
     """
+    sides = {"": answers, "golden_": golden_answers}
+    sides |= {} if ideal_answers is None else {"ideal_": ideal_answers}
+    if np.asarray(answers).dtype.kind == "f":
+        return _errors(utterances, sides)
     known = np.array([label is not None for label in utterances.labels])
     labels = np.array([-1 if label is None else label for label in utterances.labels])
     if np.ndim(answers) > 1:
         known[:], labels = False, labels[:, None]
     labeled = int(known.sum())
-    sides = {"": answers, "golden_": golden_answers}
-    sides |= {} if ideal_answers is None else {"ideal_": ideal_answers}
     correct = {side: int((np.asarray(given) == labels)[known].sum()) for side, given in sides.items()}
     return (
         {"labeled": labeled}
@@ -69,14 +81,36 @@ def accuracies(
     )
 
 
+def _errors(utterances: Utterances, sides: dict[str, np.ndarray]) -> dict:
+    """What :func:`accuracies` gives of numbers."""
+    known = [k for k, label in enumerate(utterances.labels) if label is not None]
+    if np.ndim(sides[""]) > 2:  # an utterance has one label, and outputs after every step
+        known = []
+    found: dict = {"labeled": len(known)}
+    for side, outputs in sides.items():
+        score = None
+        if known:
+            score = NumberScore(np.asarray(outputs)[known], np.array([utterances.labels[k] for k in known], float))
+        found[f"{side}rmse"] = score and score.rmse
+        found[f"{side}r2"] = score and score.r2
+        found[f"{side}r2_interval"] = score and score.interval and list(score.interval)
+    return found
+
+
 def cells(row: dict) -> tuple[str, ...]:
     """The first cells of a row in a table: name, label, answer, golden answer, ideal one if any, right or wrong.
 
     Of an answer a step, the first few, and how many there are.
     """
-    right = "" if row["label"] is None else "right" if row["answer"] == row["label"] else "wrong"
     answers = [row[name] for name in ("answer", "golden_answer", "ideal_answer") if name in row]
-    return row["name"], row["label"] or "-", *map(_shown, answers), right
+    label = row["label"]
+    if label is None:
+        right = ""
+    elif isinstance(label, str):
+        right = "right" if row["answer"] == label else "wrong"
+    else:
+        right = f"error {np.sqrt(np.square(np.subtract(row['answer'], label)).mean()):.3g}"
+    return row["name"], "-" if label is None else _shown(label), *map(_shown, answers), right
 
 
 def equal(row: dict) -> str:
@@ -85,8 +119,10 @@ def equal(row: dict) -> str:
 
 
 def facts(content: dict) -> list[tuple[str, str]]:
-    """The accuracies as lines of a summary."""
+    """The accuracies, or the errors of numbers, as lines of a summary."""
     labeled = content["labeled"]
+    if "rmse" in content:
+        return _number_facts(content)
     lines = [
         ("accuracy", f"hardware {percent(content['correct'], labeled)}"),
         ("", f"golden model {percent(content['golden_correct'], labeled)}"),
@@ -96,16 +132,45 @@ def facts(content: dict) -> list[tuple[str, str]]:
     return lines
 
 
-def _class(names: tuple[str, ...], index) -> str | list[str]:
-    """The class, or the number where hardware answered with one that does not exist; a list of them of an array."""
+def _number_facts(content: dict) -> list[tuple[str, str]]:
+    lines = []
+    for side, name in (("", "hardware"), ("golden_", "golden model"), ("ideal_", "golden model, ideal array")):
+        if f"{side}rmse" in content:
+            lines.append(("" if lines else "error", f"{name} {error_text(content, side)}"))
+    return lines
+
+
+def error_text(content: dict, side: str = "") -> str:
+    """``RMSE 0.12, R2 0.93 (95 % interval 0.91 to 0.95), 40 labeled``."""
+    if content[f"{side}rmse"] is None:
+        return "not known, nothing is labeled"
+    text = f"RMSE {content[f'{side}rmse']:.4g}"
+    if content[f"{side}r2"] is not None:
+        text += f", R2 {content[f'{side}r2']:.3f}"
+    if content[f"{side}r2_interval"] is not None:
+        low, high = content[f"{side}r2_interval"]
+        text += f" (95 % interval {low:.3f} to {high:.3f})"
+    return text
+
+
+def _class(names: tuple[str, ...], index) -> str | float | list:
+    """The class, or the number where hardware answered with one that does not exist; a list of them of an array.
+
+    A real number is itself.
+    """
+    if isinstance(index, float):
+        return float(index)
     if np.ndim(index):
         return [_class(names, one) for one in index]
     return names[index] if 0 <= index < len(names) else str(int(index))
 
 
-def _shown(answer: str | list[str]) -> str:
+def _shown(answer: str | float | list) -> str:
     """A cell of a table."""
     if isinstance(answer, str):
         return answer
+    if isinstance(answer, float):
+        return f"{answer:.4g}"
+    answer = [_shown(one) for one in answer]
     more = f" ... ({len(answer)})" if len(answer) > _SHOWN else ""
     return " ".join(answer[:_SHOWN]) + more

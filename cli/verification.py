@@ -36,15 +36,15 @@ class Outcome:
         Codes of all banks and conversions, c, its pulse codes, h, logits and answers, by utterance.
     seconds : float
         Of the simulation, building included.
-    ideal_answers : int64 array or None
-        Of the golden model with an ideal array, where the array is a device instance.
+    ideal : Trace or None
+        Logits and answers of the golden model with an ideal array, where the array is a device instance.
     """
 
     result: SimulationResult
     golden: Trace
     board: Scoreboard
     seconds: float
-    ideal_answers: np.ndarray | None = None
+    ideal: Trace | None = None
 
     @property
     def observed(self) -> Trace:
@@ -137,7 +137,10 @@ def verify(
         (trace,) = expected_traces(network, Played([x[block]], starts.of(block)), array, first)
         board.compare(trace, observed.utterances(block))
         golden.append(Trace(logits=trace.logits, answers=trace.answers))
-    ideal = None if array.device is None else np.concatenate([t.answers for t in network.play([x], starts)])
+    ideal = None
+    if array.device is not None:
+        (trace,) = network.play([x], starts)
+        ideal = Trace(logits=trace.logits, answers=trace.answers)
     return Outcome(result, Trace.join(golden), board, seconds, ideal)
 
 

@@ -54,6 +54,7 @@ def describe(model: Model) -> dict:
         "capture_flip_flops": spec.code_bits,
         "weights_used": int((model.weights.macro != 0).sum()),
         "classes": list(model.class_names),
+        **({} if model.output_unit is None else {"output_unit": model.output_unit}),
         "features": model.features,
         "provenance": model.provenance,
     }
@@ -105,8 +106,11 @@ def _text(model: Model, name: str) -> str:
         ("clocks per step", f"{spec.clocks_per_step}, {ratio:.3f} of the array's own {spec.analog_clocks_per_step}"),
         ("lanes", f"{spec.lanes}"),
         ("capture", f"{spec.code_bits} flip-flops, {column_bits(spec)} a column"),
-        ("classes", " ".join(model.class_names)),
+        ("classes" if model.output_unit is None else "outputs", " ".join(model.class_names)),
     ]
+    if model.output_unit is not None:
+        mean = " over the number of steps" if spec.readout == "mean" else ""
+        facts.append(("", f"numbers: a logit{mean} times {model.output_unit:.6g}"))
     settings = model.feature_settings
     if settings is not None:
         rate = f"{settings.sample_rate} Hz, {settings.clip_samples} samples"

@@ -202,7 +202,7 @@ def _run_all(board, model: Model, utterances, every_step: bool, progress: Progre
     from crossramp.sim.tools.simulators import HardwareError, SimulationError
 
     count, running, scoreboard = len(utterances.codes), 0.0, Scoreboard(model.spec)
-    results, golden_answers = [], []
+    results, golden_answers, steps = [], [], utterances.codes.shape[1]
     for k, codes in enumerate(utterances.codes):
         progress.show(f"{board.build.board}: utterance {k + 1} of {count}")
         begun = time.perf_counter()
@@ -218,11 +218,11 @@ def _run_all(board, model: Model, utterances, every_step: bool, progress: Progre
         trace = model.network.run(codes[None])
         golden = trace if every_step else trace.replace(h=trace.h[:, -1])
         scoreboard.compare(golden, result.trace, ("h", "logits", "answers"))
-        golden_answers.append(trace.answers[0])
+        golden_answers.append(model.results(trace, steps)[0])
         results.append(result)
     return Outcome(
         build=board.build,
-        answers=np.array([result.answer for result in results]),
+        answers=np.array([model.results(result.trace, steps)[0] for result in results]),
         golden_answers=np.array(golden_answers),
         board=scoreboard,
         clocks=np.array([result.clocks for result in results]),

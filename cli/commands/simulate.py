@@ -94,7 +94,9 @@ def report(
     model: Model, utterances: network_inputs.Utterances, outcome: Outcome, array: chip_options.Array | None = None
 ) -> dict:
     """Everything the command tells, as JSON types; accuracies as :func:`.scored_answers.accuracies` gives them."""
-    board, answers = outcome.board, (outcome.observed.answers, outcome.golden.answers, outcome.ideal_answers)
+    board, steps = outcome.board, int(utterances.codes.shape[1])
+    sides = (outcome.observed, outcome.golden, outcome.ideal)
+    answers = [None if trace is None else model.results(trace, steps) for trace in sides]
     rows = scored_answers.rows(model, utterances, *answers)
     for k, row in enumerate(rows):
         row["codes_compared"] = int(board.compared_by_utterance[k])
@@ -104,7 +106,7 @@ def report(
         "simulator": outcome.result.simulator,
         "array": None if array is None else array.to_dict(),
         "utterances": len(rows),
-        "steps": int(utterances.codes.shape[1]),
+        "steps": steps,
         "codes_compared": board.total,
         "mismatches": board.wrong,
         "violations": list(outcome.violations),

@@ -88,7 +88,14 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(local if local.is_file() else plan.model)
     utterances = load_data(model, plan, args.data)
     notes = utterances.findings.to_dict()
-    labels = np.array([-1 if label is None else label for label in utterances.labels])
+    counted = sorted({"accuracy", "flips"} & set(plan.metrics))
+    if model.output_unit is not None and counted:
+        raise UserError(
+            f"metrics has {' and '.join(counted)}, which count answers, and this model's outputs are numbers; sweep "
+            "other metrics"
+        )
+    classes = [None if model.output_unit is not None else label for label in utterances.labels]
+    labels = np.array([-1 if label is None else label for label in classes])
     if "accuracy" in plan.metrics and not (labels >= 0).any():
         raise UserError("metrics has accuracy, but no recording has a label; ask for flips instead")
     problem = Problem.of(plan, model, utterances.codes, labels)

@@ -92,9 +92,12 @@ def _check_scale(name: str, values: np.ndarray, full_scale: int, findings: Findi
 def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray, Starts]:
     """``codes`` (recordings, steps, inputs) and ``labels`` (recordings,), int64, of an ``.npz`` file.
 
-    A label is the index of a class, or -1 where it is not known. What the recordings start from, in the order of the
-    file, are its arrays ``initial_c`` (recordings, units) and ``initial_h`` (recordings, hidden), integers, and
-    ``keep`` (recordings,), bool; a network that has no use for one of them has none.
+    A label is the index of a class, or -1 where it is not known. Where the outputs are numbers, labels are real ones,
+    float64, shape (recordings, outputs), in the file also (recordings,) for one output; nan where one is not known.
+
+    What the recordings start from, in the order of the file, are its arrays ``initial_c`` (recordings, units) and
+    ``initial_h`` (recordings, hidden), integers, and ``keep`` (recordings,), bool; a network that has no use for one of
+    them has none.
 
     Raises
     ------
@@ -110,20 +113,30 @@ def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray, Star
         raise UserError(f"{name}: cannot be read ({error.strerror or error}); give a .npz file") from None
     except (*_NO_HEADER, TokenError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
         raise UserError(f"{name}: expected a .npz file with two arrays, codes and labels") from None
-    if codes.dtype.kind not in "iu" or labels.dtype.kind not in "iu":
-        raise UserError(f"{name}: codes hold {codes.dtype}, labels {labels.dtype}; expected integers")
-    if codes.ndim != 3 or codes.shape[2] != spec.inputs or 0 in codes.shape or labels.shape != codes.shape[:1]:
+    numbers = model.output_unit is not None
+    if codes.dtype.kind not in "iu" or labels.dtype.kind not in ("iuf" if numbers else "iu"):
+        expected = "integers and real numbers" if numbers else "integers"
+        raise UserError(f"{name}: codes hold {codes.dtype}, labels {labels.dtype}; expected {expected}")
+    if numbers and labels.ndim == 1 and spec.classes == 1:
+        labels = labels[:, None]
+    wanted = (*codes.shape[:1], spec.classes) if numbers else codes.shape[:1]
+    if codes.ndim != 3 or codes.shape[2] != spec.inputs or 0 in codes.shape or labels.shape != wanted:
+        shape = f"(recordings, {spec.classes})" if numbers else "(recordings,)"
         raise UserError(
             f"{name}: codes have the shape {codes.shape}, labels {labels.shape}; expected (recordings, steps, "
-            f"{spec.inputs}) and (recordings,)"
+            f"{spec.inputs}) and {shape}"
         )
     if codes.shape[1] > spec.max_steps:
         raise UserError(f"{name}: has {codes.shape[1]} steps; the network takes at most {spec.max_steps}")
-    if labels.min() < -1 or labels.max() >= spec.classes:
+    if numbers:
+        labels = labels.astype(np.float64)
+        if np.isinf(labels).any():
+            raise UserError(f"{name}: a label is infinite; write nan where it is not known")
+    elif labels.min() < -1 or labels.max() >= spec.classes:
         raise UserError(f"{name}: labels reach from {labels.min()} to {labels.max()}; classes: 0 to {spec.classes - 1}")
     try:
         codes = checked_integers("codes", codes, (None, None, None), spec.input_max)
-        return codes, labels.astype(np.int64), _starts(spec, there, len(codes))
+        return codes, labels if numbers else labels.astype(np.int64), _starts(spec, there, len(codes))
     except InvalidValue as error:
         raise UserError(f"{name}: {error}") from None
 

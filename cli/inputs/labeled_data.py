@@ -30,12 +30,13 @@ from ..output.messages import Progress
 from ..output.tables import table
 from . import network_inputs
 from .feature_file import read_archive
+from .labeled_numbers import Numbers
 
 _PARTS = dict(zip(SPLITS, ("training", "validation", "test"), strict=True))
 _CHARACTERS = 2000  # of a text that go through the hardware
 
 
-def material(model: Model, args: argparse.Namespace, progress: Progress) -> "Speech | Text":
+def material(model: Model, args: argparse.Namespace, progress: Progress) -> "Speech | Text | Numbers":
     """What a model is measured on, read from where the arguments say; UserError, or an InvalidValue, for none."""
     if model.spec.initial == "stream":
         raise UserError(
@@ -44,6 +45,8 @@ def material(model: Model, args: argparse.Namespace, progress: Progress) -> "Spe
         )
     if model.text_settings is not None:
         return Text(model, args, progress)
+    if model.output_unit is not None:
+        return Numbers(model, args, progress)
     if model.feature_settings is not None or args.data.lower().endswith(".npz"):
         return Speech(model, args, progress)
     raise UserError(

@@ -37,8 +37,8 @@ class Utterances:
     ----------
     names : list of str
         What the rows of a table call them.
-    labels : list of int or None
-        Class indices, where known.
+    labels : list of int, float arrays of shape (outputs,), or None
+        Class indices, or what outputs that are numbers should be, where known.
     codes : int64 array, shape (utterances, steps, inputs)
         Pulse codes.
     findings : Findings
@@ -48,7 +48,7 @@ class Utterances:
     """
 
     names: list[str]
-    labels: list[int | None]
+    labels: list
     codes: np.ndarray
     findings: Findings = field(default_factory=Findings)
     starts: Starts = FROM_THE_START
@@ -126,7 +126,10 @@ def from_features(model: Model, path: str | Path, findings: Findings | None = No
     labels = None
     if path.suffix.lower() == ".npz":
         codes, numbers, starts = read_archive(model, path)
-        labels = [None if number < 0 else int(number) for number in numbers]
+        if model.output_unit is None:
+            labels = [None if number < 0 else int(number) for number in numbers]
+        else:
+            labels = [None if np.isnan(row).any() else row for row in numbers]
     else:
         _check_starts(model)
         codes, starts = read_features(model, path, findings), FROM_THE_START

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..common.checks import real
 from ..common.content_hash import content_hash
 from ..common.errors import InvalidValue
 from ..common.whole_file import whole_file
@@ -28,6 +29,7 @@ from ..inputs.text_codes import KIND as TEXT
 from ..inputs.text_codes import TextSettings
 from ..spec.specification import Specification
 from .network import Network
+from .trace import Trace
 from .weights import ARRAYS, Weights
 
 FORMAT = "crossramp-model"
@@ -38,6 +40,7 @@ MODELS = Path(__file__).parents[1] / "models"
 
 _TEXT = "model"
 _KEYS = ("format", "version", "specification", "specification_hash", "arrays_hash", "classes", "features", "provenance")
+_OPTIONAL = ("output_unit",)  # left out where the outputs are classes: equal content makes equal bytes
 _HEADER_MAX = 1 << 12  # bytes before an array's data; ours take 128
 _TEXT_MAX = 1 << 24  # bytes of JSON
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest a ZIP can state, so that equal content makes equal bytes
@@ -64,6 +67,10 @@ class Model:
         :meth:`.text_codes.TextSettings.to_dict`, which names its kind; None for a network whose inputs are neither.
     provenance : dict
         How the model came about, as JSON types.
+    output_unit : float or None
+        Given: the outputs are numbers, not classes, and this is the real value of one unit of a logit; of the readout
+        ``"mean"``, of the logit over the number of steps. ``class_names`` are then the names of the outputs.
+
     Raises
     ------
     InvalidValue
@@ -75,6 +82,7 @@ class Model:
     class_names: tuple[str, ...]
     features: dict | None = None
     provenance: dict = field(default_factory=dict)
+    output_unit: float | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "weights", self.weights.checked(self.spec))
@@ -83,6 +91,13 @@ class Model:
         if not isinstance(self.provenance, dict):
             raise InvalidValue(f"provenance is {self.provenance!r}; expected a dict of JSON types")
         _to_json(self.provenance)
+        if self.output_unit is not None:
+            unit = real(self.output_unit)
+            if unit is None or not 0 < unit < math.inf:
+                raise InvalidValue(f"output_unit is {self.output_unit!r}; expected the real value of a logit's unit")
+            if self.text_settings is not None:
+                raise InvalidValue(f"output_unit is {unit!r}, but the outputs of a text are characters; leave it out")
+            object.__setattr__(self, "output_unit", unit)
 
     def _check_features(self):
         settings, spec = self.feature_settings, self.spec
@@ -117,6 +132,18 @@ class Model:
         """The golden network of this model."""
         return Network(self.spec, self.weights)
 
+    def results(self, trace: Trace, steps: int) -> np.ndarray:
+        """What utterances of ``steps`` steps gave: answers, or where the outputs are numbers their real values.
+
+        int64, shape (batch,), or float64, shape (batch, outputs); with the readout ``"step"`` (batch, steps) and
+        (batch, steps, outputs).
+        """
+        return trace.answers if self.output_unit is None else self.outputs(trace.logits, steps)
+
+    def outputs(self, logits: np.ndarray, steps: int) -> np.ndarray:
+        """Real values of logits, float64 of the same shape, of utterances of ``steps`` steps."""
+        return logits * (self.output_unit / (steps if self.spec.readout == "mean" else 1))
+
     @cached_property
     def feature_settings(self) -> FeatureSettings | None:
         """The settings of a front end for speech, or None."""
@@ -143,6 +170,8 @@ class Model:
     def content_hash(self) -> str:
         """16 hex digits of specification, weights and classes: all that decides an answer and its name."""
         text = self.spec.content_hash + _arrays_hash(_narrow(self)) + _to_json(list(self.class_names))
+        if self.output_unit is not None:
+            text += self.output_unit.hex()
         return content_hash(text)
 
 
@@ -189,6 +218,7 @@ def save_model(path: str | os.PathLike, model: Model) -> None:
             "classes": list(model.class_names),
             "features": model.features,
             "provenance": model.provenance,
+            **({} if model.output_unit is None else {"output_unit": model.output_unit}),
         }
     )
     members = {_TEXT: np.frombuffer(text.encode(), np.uint8), **arrays}
@@ -269,7 +299,8 @@ def _read(archive: zipfile.ZipFile) -> Model:
     if not isinstance(classes, list):
         raise ModelFileError(f"classes is {classes!r}; expected a list of names; {_REMAKE}")
     weights = Weights.from_arrays(arrays)
-    return Model(spec, weights, tuple(classes), content["features"], content["provenance"])
+    more = {key: content[key] for key in _OPTIONAL if key in content}
+    return Model(spec, weights, tuple(classes), content["features"], content["provenance"], **more)
 
 
 def _member(archive: zipfile.ZipFile, name: str, dtype: np.dtype, shape: tuple | None) -> np.ndarray:
@@ -316,8 +347,9 @@ def _parse(text: bytes) -> dict:
         if key not in content:
             raise ModelFileError(f"{key!r} is missing in {_TEXT}.npy; {_REMAKE}")
     for key in content:
-        if key not in _KEYS:
-            raise ModelFileError(f"{key!r} in {_TEXT}.npy is unknown; known: {', '.join(_KEYS)}; {_REMAKE}")
+        if key not in (*_KEYS, *_OPTIONAL):
+            known = ", ".join((*_KEYS, *_OPTIONAL))
+            raise ModelFileError(f"{key!r} in {_TEXT}.npy is unknown; known: {known}; {_REMAKE}")
     return content
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers compared with labels: accuracy and its interval, recalls, confusion; bits per character of a text."""
+"""Results compared with labels: accuracy, recalls, confusion; the error of numbers; bits per character of a text."""
 
 import math
 from dataclasses import dataclass
@@ -100,6 +100,80 @@ class Score:
         counts = np.bincount(self.labels, minlength=self.classes)
         with np.errstate(invalid="ignore"):
             return np.diag(self.confusion) / counts
+
+
+#: Sets of recordings that are drawn for an interval, and what of them lies within it.
+_DRAWN, _INTERVAL = 2000, (2.5, 97.5)
+
+
+@dataclass(frozen=True, eq=False)
+class NumberScore:
+    """Outputs that are numbers, beside those that were measured.
+
+    Parameters
+    ----------
+    outputs, labels : float64 arrays, shape (recordings, outputs)
+
+    Raises
+    ------
+    ValueError
+        If there are none, their shapes differ, or a label is not finite.
+    """
+
+    outputs: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self):
+        labels, outputs = np.asarray(self.labels), np.asarray(self.outputs)
+        if labels.ndim != 2 or labels.size == 0 or outputs.shape != labels.shape:
+            raise ValueError(f"outputs have the shape {outputs.shape}, labels {labels.shape}; expected one of each")
+        if not np.isfinite(labels).all():
+            raise ValueError("a label is not a finite number; leave its recording out")
+
+    @property
+    def total(self) -> int:
+        """Recordings."""
+        return len(self.labels)
+
+    @property
+    def rmse(self) -> float:
+        """Root of the mean squared error, over all recordings and outputs."""
+        return float(np.sqrt(np.square(self.outputs - self.labels).mean()))
+
+    @property
+    def value(self) -> float:
+        """The RMSE, as every score has a value."""
+        return self.rmse
+
+    @property
+    def r2(self) -> float | None:
+        """Share of the labels' variance that is explained: 1 - Σ(error²) / Σ((label - mean of its output)²).
+
+        None where all labels of each output are equal.
+        """
+        return _r2(self.outputs[None], self.labels[None])[0]
+
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval of R² for other recordings: percentiles of 2000 sets drawn from these ones, always the same.
+
+        None of fewer than three recordings, or if a drawn set of them has no R².
+        """
+        if self.total < 3:
+            return None
+        drawn = np.random.default_rng(0).integers(0, self.total, (_DRAWN, self.total))
+        found = [value for part in np.array_split(drawn, 20) for value in _r2(self.outputs[part], self.labels[part])]
+        if None in found:
+            return None
+        low, high = np.percentile(found, _INTERVAL)
+        return float(low), float(high)
+
+
+def _r2(outputs: np.ndarray, labels: np.ndarray) -> list[float | None]:
+    """R² of each of several sets, shapes (sets, recordings, outputs)."""
+    errors = np.square(outputs - labels).sum(axis=(1, 2))
+    spread = np.square(labels - labels.mean(axis=1, keepdims=True)).sum(axis=(1, 2))
+    return [float(1 - e / s) if s > 0 else None for e, s in zip(errors, spread, strict=True)]
 
 
 @dataclass(frozen=True)

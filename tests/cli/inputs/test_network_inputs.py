@@ -39,7 +39,7 @@ def short_cut(monkeypatch):
 
     def simulated(network, codes, simulator, array=None, **_):
         trace = network.run(codes)
-        shown = {"observed": trace, "golden": trace, "ideal_answers": None, "board": compared(trace.answers)}
+        shown = {"observed": trace, "golden": trace, "ideal": None, "board": compared(trace.answers)}
         rest = {"violations": (), "clocks_per_step": 50, "seconds": 1.0}
         return SimpleNamespace(result=SimpleNamespace(simulator=simulator), **shown, **rest)
 
