@@ -11,7 +11,7 @@ from crossramp.golden.network.model_file import Model
 from crossramp.sim.montecarlo.scores import NumberScore
 
 from .inputs.network_inputs import Utterances
-from .output.tables import percent
+from .output.tables import error_text, percent
 
 # Answers of one utterance that a table shows, where every step has one.
 _SHOWN = 6
@@ -138,19 +138,6 @@ def _number_facts(content: dict) -> list[tuple[str, str]]:
         if f"{side}rmse" in content:
             lines.append(("" if lines else "error", f"{name} {error_text(content, side)}"))
     return lines
-
-
-def error_text(content: dict, side: str = "") -> str:
-    """``RMSE 0.12, R2 0.93 (95 % interval 0.91 to 0.95), 40 labeled``."""
-    if content[f"{side}rmse"] is None:
-        return "not known, nothing is labeled"
-    text = f"RMSE {content[f'{side}rmse']:.4g}"
-    if content[f"{side}r2"] is not None:
-        text += f", R2 {content[f'{side}r2']:.3f}"
-    if content[f"{side}r2_interval"] is not None:
-        low, high = content[f"{side}r2_interval"]
-        text += f" (95 % interval {low:.3f} to {high:.3f})"
-    return text
 
 
 def _class(names: tuple[str, ...], index) -> str | float | list:

@@ -13,8 +13,7 @@ from crossramp.sim.montecarlo.evaluation import Instances
 from crossramp.sim.montecarlo.scores import NumberScore
 
 from ..output.messages import Progress
-from ..output.tables import table
-from ..scored_answers import error_text
+from ..output.tables import error_text, table
 from .feature_file import read_archive
 
 

@@ -62,3 +62,22 @@ def with_tables(page: str, tables: Mapping[str, str]) -> str:
             raise InvalidValue(f"the marks of the table {name} are gone: write {begin} and {end}")
         page = f"{before}{begin}\n{table}\n{end}{after}"
     return page
+
+
+def error_text(content: dict, side: str = "") -> str:
+    """The error of numbers as people read it: ``RMSE 0.12, R2 0.930 (95 % interval 0.912 to 0.951)``.
+
+    Parameters
+    ----------
+    content : dict
+        With ``rmse``, ``r2`` and ``r2_interval``, each None where it is not known; names may begin with ``side``.
+    """
+    if content[f"{side}rmse"] is None:
+        return "not known, nothing is labeled"
+    text = f"RMSE {content[f'{side}rmse']:.4g}"
+    if content[f"{side}r2"] is not None:
+        text += f", R2 {content[f'{side}r2']:.3f}"
+    if content[f"{side}r2_interval"] is not None:
+        low, high = content[f"{side}r2_interval"]
+        text += f" (95 % interval {low:.3f} to {high:.3f})"
+    return text

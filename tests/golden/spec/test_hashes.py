@@ -83,6 +83,8 @@ def test_a_models_hash_follows_every_field(name):
         others = [one.spec.replace(state_cell=5)]
     elif name == "class_names":
         others = [("a", "c"), ("b", "a")]
+    elif name == "output_unit":
+        others = [0.5, 1]
     else:
         others, arrays = [], value.arrays()
         for key, array in arrays.items():
