@@ -66,8 +66,10 @@ def model(**changes) -> Model:
         "head_weights": np.arange(4).reshape(2, 2),
         "head_biases": np.arange(2),
         "projection_weights": np.arange(8).reshape(2, 4),
+        "initial_register": np.arange(4),
+        "initial_h": np.arange(2),
     }
-    spec = SPEC.replace(bias_rows=2)
+    spec = SPEC.replace(bias_rows=2, initial="constant")
     return Model(**({"spec": spec, "class_names": ("a", "b"), "weights": Weights.from_arrays(arrays)} | changes))
 
 
