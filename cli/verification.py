@@ -133,12 +133,12 @@ def verify(
         if checking is not None:
             checking(block.start)
         # The noise of an utterance depends on how many conversions came before it.
-        first = len(network.spec.conversions) * x.shape[1] * block.start
-        (trace,) = expected_traces(network, Played([x[block]], starts.of(block)), array, first)
+        played = Played([x[block]], starts.of(block))
+        (trace,) = expected_traces(network, played, array, x.shape[1] * block.start)
         board.compare(trace, observed.utterances(block))
         golden.append(Trace(logits=trace.logits, answers=trace.answers))
     ideal = None
-    if array.device is not None:
+    if array.errs:
         (trace,) = network.play([x], starts)
         ideal = Trace(logits=trace.logits, answers=trace.answers)
     return Outcome(result, Trace.join(golden), board, seconds, ideal)

@@ -36,7 +36,7 @@ ROOMS = {
         ),
         *("analog.cells", "analog.fast"),
     ),
-    "rtl": ("common", "macro", "network", "link", "emulation", "verilog"),
+    "rtl": ("common", "macro", "network", "layers", "link", "emulation", "verilog"),
     "sim": (
         *("tools", "array", "checking", "amaranth", "bulk", "cocotb", "netlist", "montecarlo", "spice"),
         *("formal.engine", "formal.update", "formal.macro", "formal.network", "formal.link", "formal.array", "formal"),

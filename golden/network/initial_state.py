@@ -169,7 +169,8 @@ def initial_beats(spec: Specification, starts: Starts) -> list[dict[str, list[in
 
 def initial_words(spec: Specification, starts: Starts) -> list[int]:
     """:func:`initial_beats` as integers, the first slot in the lowest bits."""
-    beats, record = initial_beats(spec, starts), initial_record(spec)
+    beats = initial_beats(spec, starts)
     if not beats:
         return []
+    record = initial_record(spec)
     return record.pack({slot.name: np.array([beat[slot.name] for beat in beats]) for slot in record.slots})

@@ -27,10 +27,12 @@ from ..common.whole_file import whole_file
 from ..inputs.features import FeatureSettings
 from ..inputs.text_codes import KIND as TEXT
 from ..inputs.text_codes import TextSettings
-from ..spec.specification import Specification
+from ..spec.network_specification import AnySpecification, specification_from
+from .layered_network import LayeredNetwork, network_of
+from .layered_weights import LayeredWeights, file_arrays, weights_from
 from .network import Network
 from .trace import Trace
-from .weights import ARRAYS, Weights
+from .weights import Weights
 
 FORMAT = "crossramp-model"
 VERSION = 1
@@ -57,8 +59,8 @@ class Model:
 
     Parameters
     ----------
-    spec : Specification
-    weights : Weights
+    spec : Specification or NetworkSpecification
+    weights : Weights or LayeredWeights
         Kept as read-only int64 arrays.
     class_names : tuple of str
         One distinct name a class.
@@ -77,8 +79,8 @@ class Model:
         For a wrong shape, type or value of anything; the message quotes it.
     """
 
-    spec: Specification
-    weights: Weights
+    spec: AnySpecification
+    weights: Weights | LayeredWeights
     class_names: tuple[str, ...]
     features: dict | None = None
     provenance: dict = field(default_factory=dict)
@@ -128,9 +130,9 @@ class Model:
             raise InvalidValue("the class names are not those of the vocabulary's characters")
 
     @cached_property
-    def network(self) -> Network:
+    def network(self) -> Network | LayeredNetwork:
         """The golden network of this model."""
-        return Network(self.spec, self.weights)
+        return network_of(self.spec, self.weights)
 
     def results(self, trace: Trace, steps: int) -> np.ndarray:
         """What utterances of ``steps`` steps gave: answers, or where the outputs are numbers their real values.
@@ -265,31 +267,23 @@ def _read(archive: zipfile.ZipFile) -> Model:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ModelFileError(f"{member.filename} is compressed by method {member.compress_type}; {_REMAKE}")
     names = archive.namelist()
-    expected = [f"{name}.npy" for name in (_TEXT, *(array.name for array in ARRAYS))]
-    for name in [f"{name}.npy" for name in (_TEXT, *(array.name for array in ARRAYS if not array.needs))]:
-        if name not in names:
-            raise ModelFileError(f"{name} is missing, found {', '.join(names) or 'nothing'}; {_REMAKE}")
-    for name in names:
-        if name not in expected or names.count(name) > 1:
-            raise ModelFileError(f"{name} is not expected, or twice there; {_REMAKE}")
+    if f"{_TEXT}.npy" not in names:
+        raise ModelFileError(f"{_TEXT}.npy is missing, found {', '.join(names) or 'nothing'}; {_REMAKE}")
     content = _parse(_member(archive, _TEXT, np.dtype(np.uint8), None).tobytes())
-    spec = Specification.from_dict(content["specification"])
+    spec = specification_from(content["specification"])
     if spec.content_hash != content["specification_hash"]:
         raise ModelFileError(
             f"specification_hash is {content['specification_hash']!r}, but the specification's is "
             f"{spec.content_hash!r}: it was edited or written by another version; {_REMAKE}"
         )
-    arrays = {}
-    for array in ARRAYS:
-        there = f"{array.name}.npy" in names
-        if there != array.present(spec):
-            what = "is there" if there else "is missing"
-            value = getattr(spec, array.needs)
-            raise ModelFileError(
-                f"{array.name}.npy {what}, but the {array.needs.replace('_', ' ')} is {value}; {_REMAKE}"
-            )
-        if there:
-            arrays[array.name] = _member(archive, array.name, array.dtype, array.shape(spec))
+    expected = file_arrays(spec)
+    for name in (f"{name}.npy" for name in expected):
+        if name not in names:
+            raise ModelFileError(f"{name} is missing, found {', '.join(names)}; {_REMAKE}")
+    for name in names:
+        if name not in (f"{name}.npy" for name in (_TEXT, *expected)) or names.count(name) > 1:
+            raise ModelFileError(f"{name} is not expected, or twice there; {_REMAKE}")
+    arrays = {name: _member(archive, name, array.dtype, array.shape(part)) for name, (array, part) in expected.items()}
     if _arrays_hash(arrays) != content["arrays_hash"]:
         raise ModelFileError(
             f"arrays_hash is {content['arrays_hash']!r}, but the arrays' is {_arrays_hash(arrays)!r}: "
@@ -298,7 +292,7 @@ def _read(archive: zipfile.ZipFile) -> Model:
     classes = content["classes"]
     if not isinstance(classes, list):
         raise ModelFileError(f"classes is {classes!r}; expected a list of names; {_REMAKE}")
-    weights = Weights.from_arrays(arrays)
+    weights = weights_from(spec, arrays)
     more = {key: content[key] for key in _OPTIONAL if key in content}
     return Model(spec, weights, tuple(classes), content["features"], content["provenance"], **more)
 
@@ -373,7 +367,7 @@ def _to_json(content) -> str:
 
 def _narrow(model: Model) -> dict[str, np.ndarray]:
     """The arrays as they are in the file."""
-    types = {array.name: array.dtype for array in ARRAYS}
+    types = {name: array.dtype for name, (array, _) in file_arrays(model.spec).items()}
     return {name: np.ascontiguousarray(values, types[name]) for name, values in model.weights.arrays().items()}
 
 

@@ -7,21 +7,18 @@ import numpy as np
 
 from ..common.errors import InvalidValue
 from ..common.integer_arrays import check_integers
+from ..spec.head_sizes import HeadSizes
 from ..spec.specification import Specification
 from .array_protocol import Array, IdealArray, first_conversions
+from .head_arithmetic import HeadArithmetic
 from .initial_state import FROM_THE_START, Starts, State, joined
-from .integers import exact_matmul
 from .lstm import Lstm
 from .trace import Trace
 from .weights import Weights
 
 
 class Network:
-    """A macro and its dense head, integer-exact, vectorized over a batch.
-
-    Logits are Σ_u w[k, u]·S[u] + b[k]·N. With the readout ``"mean"``, S is the sum of h over the steps and N their
-    number, so logits are the mean's times N and the argmax is the mean's; with ``"last"``, S is the last h and N is 1;
-    with ``"step"``, every step has its logits and its answer, S is that step's h and N is 1.
+    """A macro and its dense head, integer-exact, vectorized over a batch; of logits see :mod:`.head_arithmetic`.
 
     Parameters
     ----------
@@ -36,18 +33,23 @@ class Network:
         Checked: read-only int64 arrays.
     lstm : Lstm
         The macro.
+    head : HeadArithmetic
 
     Raises
     ------
     InvalidValue
-        For weights that do not fit the specification, see :meth:`.weights.Weights.checked`; an array of another one.
+        For a specification without a head; weights that do not fit it, see :meth:`.weights.Weights.checked`; an array
+        of another one.
     """
 
     def __init__(self, spec: Specification, weights: Weights, array: Array | None = None):
+        if not spec.classes:
+            raise InvalidValue("classes is 0: a network has a head; give the classes, or take Lstm for a macro alone")
         self.spec = spec
         self.weights = weights.checked(spec)
         array = IdealArray(spec, self.weights.macro, lines=self.weights.lines) if array is None else array
         self.lstm = Lstm.of(spec, array, self.weights)
+        self.head = HeadArithmetic(spec, self.weights.head, self.weights.head_biases)
 
     def behind(self, array: Array) -> "Network":
         """The same network in front of another array."""
@@ -68,10 +70,12 @@ class Network:
         InvalidValue
             For a wrong shape, a number of steps or a code out of range.
         """
-        self._check_steps(x)
+        check_steps(self.spec, x)
         return self.with_head(self.lstm.run(x, first, start))
 
-    def play(self, batches: Sequence[np.ndarray], starts: Starts = FROM_THE_START, first: int = 0) -> list[Trace]:
+    def play(
+        self, batches: Sequence[np.ndarray], starts: Starts = FROM_THE_START, steps_before: int = 0
+    ) -> list[Trace]:
         """Utterances that are played one after the other, perhaps going on from one another; one trace a batch.
 
         Parameters
@@ -79,8 +83,8 @@ class Network:
         batches : sequence of integer arrays, shape (batch, steps, inputs)
         starts : Starts
             Of all utterances.
-        first : int
-            The number of the first conversion.
+        steps_before : int
+            How many steps the array did before: the noise of a device instance depends on the number of its conversion.
 
         Raises
         ------
@@ -90,6 +94,7 @@ class Network:
         places = joined(batches)
         starts = starts.checked(self.spec, sum(map(len, batches)))
         fresh, traces, state = starts.fresh, [], None
+        first = len(self.spec.conversions) * steps_before
         for x, place in zip(batches, places, strict=True):
             numbers = first + first_conversions(self.spec, *x.shape[:2])
             first += len(self.spec.conversions) * x.shape[0] * x.shape[1]
@@ -144,7 +149,7 @@ class Network:
 
         int64, shape (batch,), with the readout ``"step"`` (batch, steps); raises what :meth:`run` raises.
         """
-        self._check_steps(x)
+        check_steps(self.spec, x)
         fast = self.lstm.fast
         if fast is None:
             return self.run(x, start=start).answers
@@ -155,21 +160,17 @@ class Network:
         seen = fast.last(x, start) if self.spec.readout == "last" else fast.hidden(x, start)
         return self.logits(seen, 1).argmax(axis=-1)
 
-    def _check_steps(self, x):
-        if self.spec.readout != "step" and np.ndim(x) == 3 and np.shape(x)[1] > self.spec.max_steps:
-            raise InvalidValue(f"x has {np.shape(x)[1]} steps; max_steps is {self.spec.max_steps}")
-
     def with_head(self, trace: Trace) -> Trace:
         """A macro's trace of whole utterances with ``logits``, ``answers`` and ``sums``; ties go to the lower class."""
-        h = trace.h
-        sums = {"mean": lambda: h.sum(axis=1), "last": lambda: h[:, -1], "step": lambda: h}[self.spec.readout]()
-        logits = self.logits(sums, h.shape[1] if self.spec.readout == "mean" else 1)
-        return trace.replace(logits=logits, answers=logits.argmax(axis=-1), sums=sums)
+        return self.head.added_to(trace)
 
     def logits(self, sums: np.ndarray, count: int) -> np.ndarray:
-        """Exact logits of ``sums``, integers, shape (..., hidden): of h over ``count`` steps, or of one h.
+        """Exact logits of ``sums``, see :meth:`.head_arithmetic.HeadArithmetic.logits`."""
+        return self.head.logits(sums, count)
 
-        int64, shape (..., classes).
-        """
-        bound = self.spec.hidden * self.spec.head_weight_max * self.spec.input_max * count
-        return exact_matmul(sums, self.weights.head.T, bound) + self.weights.head_biases * count
+
+def check_steps(spec: HeadSizes, x):
+    """InvalidValue for utterances ``x``, shape (batch, steps, inputs), that are longer than ``spec`` allows."""
+    most = spec.most_steps
+    if most is not None and np.ndim(x) == 3 and np.shape(x)[1] > most:
+        raise InvalidValue(f"x has {np.shape(x)[1]} steps; max_steps is {most}")

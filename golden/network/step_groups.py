@@ -6,11 +6,12 @@ self-checking testbench, the groups of wave files, and every bench's unpacking f
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from ..cell.description import FIXED, LINE, Cell
 from ..cell.library import CELLS
+from ..spec.network_specification import AnySpecification, NetworkSpecification
 from ..spec.specification import Specification
 
 
@@ -81,6 +82,8 @@ class Group:
         The group of a wave viewer that shows it.
     answer : bool
         Whether it comes with an answer, from the head, and not with each step.
+    macro : str
+        In a network of several layers: the macro that shows it, with which ``name``, ``port`` and quantities begin.
     """
 
     name: str
@@ -90,16 +93,26 @@ class Group:
     beats: Callable[[Specification], int]
     waves: str
     answer: bool = False
+    macro: str = ""
 
     @property
     def monitored(self) -> bool:
         """Whether it is on the monitor ports; otherwise it is a stream."""
-        return self.port == "monitor"
+        return self.port.endswith("monitor")
+
+    @property
+    def member(self) -> str:
+        """Its name without that of the macro: of the strobe among the monitor's members."""
+        return self.name.removeprefix(f"{self.macro}_")
+
+    def of(self, spec: AnySpecification) -> AnySpecification:
+        """The specification from which its fields' sizes follow: that of its macro, or of the whole network."""
+        return spec.macros[self.macro] if self.macro else spec
 
     @property
     def strobe(self) -> str:
         """The port that is high with a beat. A stream's beat is taken once its ``ready`` is high too."""
-        return f"monitor_{self.name}" if self.monitored else f"{self.port}_valid"
+        return f"{self.port}_{self.member}" if self.monitored else f"{self.port}_valid"
 
     def port_of(self, field: Field) -> str:
         """The name of a field's port."""
@@ -235,15 +248,33 @@ def groups_of(cell: str) -> tuple[Group, ...]:
     return (*_monitored(CELLS[cell]), *_STREAMS)
 
 
-def step_groups(spec: Specification) -> tuple[Group, ...]:
+def step_groups(spec: AnySpecification) -> tuple[Group, ...]:
     """Every group of a network, in the order in which a step shows them: for each update the codes that it reads and
     the values that it stores; then h, the logits and the answers.
+
+    In a network of several layers first those of each macro, whose h is on the monitor ports too; then what the head
+    sees and gives.
     """
-    return groups_of(spec.cell)
+    if not isinstance(spec, NetworkSpecification):
+        return groups_of(spec.cell)
+    macros = ((name, group) for name, macro in spec.macros.items() for group in groups_of(macro.cell))
+    return (*(_of_macro(name, group) for name, group in macros if not group.answer), *_STREAMS)
 
 
-def shown_quantities(spec: Specification, *, head: bool = True) -> tuple[str, ...]:
-    """The fields of a :class:`~.trace.Trace` that hardware shows, in the order in which a difference would arise.
+def _of_macro(name: str, group: Group) -> Group:
+    """A group of one macro of several."""
+    fields = (
+        replace(field, quantity=field.quantity and f"{name} {field.quantity}", meaning=f"{name}: {field.meaning}")
+        for field in group.fields
+    )
+    names = {"name": f"{name}_{group.name}", "port": f"{name}_monitor", "meaning": f"{name}: {group.meaning}"}
+    return replace(group, fields=tuple(fields), macro=name, **names)
+
+
+def shown_quantities(spec: AnySpecification, *, head: bool = True) -> tuple[str, ...]:
+    """The arrays of a :class:`~.trace.Trace` that hardware shows, in the order in which a difference would arise.
+
+    Those of a macro of several begin with its name, see :meth:`~.trace.Trace.quantity`.
 
     Parameters
     ----------

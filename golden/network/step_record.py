@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..spec.network_specification import AnySpecification
 from ..spec.specification import Specification
-from .step_groups import Field, Group, step_groups
-from .trace import QUANTITIES, Trace
+from .step_groups import Field, Group, shown_quantities, step_groups
+from .trace import Trace
 
 
 @dataclass(frozen=True)
@@ -86,16 +87,14 @@ def as_words(records: Sequence[int], bits: int) -> np.ndarray:
     return np.frombuffer(data, "<u4").reshape(len(records), words)
 
 
-def step_records(spec: Specification) -> dict[str, Record]:
+def step_records(spec: AnySpecification) -> dict[str, Record]:
     """The record of each group of :func:`.step_groups.step_groups` by its name."""
-    return {
-        group.name: Record(
-            group.name,
-            tuple(Slot(field.name, field.bits(spec), field.count(spec), field.signed) for field in group.fields),
-            group.beats(spec),
-        )
-        for group in step_groups(spec)
-    }
+    records = {}
+    for group in step_groups(spec):
+        part = group.of(spec)
+        slots = (Slot(field.name, field.bits(part), field.count(part), field.signed) for field in group.fields)
+        records[group.name] = Record(group.name, tuple(slots), group.beats(part))
+    return records
 
 
 def units_of(beats: np.ndarray, spec: Specification, count: int | None = None) -> np.ndarray:
@@ -117,23 +116,24 @@ def step_values(spec: Specification, groups: Mapping[str, Mapping[str, np.ndarra
     Returns
     -------
     dict
-        Name in :data:`~.trace.QUANTITIES` to its array: ``codes`` and ``state_codes`` (steps, columns that the
-        conversion latches), ``c`` (steps, units), ``state_pulses`` (steps, units for each value), ``h`` (steps,
+        Name of :func:`~.step_groups.shown_quantities` to its array: ``codes`` and ``state_codes`` (steps, columns that
+        the conversion latches), ``c`` (steps, units), ``state_pulses`` (steps, units for each value), ``h`` (steps,
         hidden), ``logits`` (answers, classes), ``answers`` (answers,).
     """
     parts: dict[str, list[np.ndarray]] = {}
     for group, field in _shown(spec, groups):
-        beats = groups[group.name][field.name]
+        beats, part = groups[group.name][field.name], group.of(spec)
         if field.per_lane:
-            numbers = units_of(beats, spec, field.per_step(spec))
+            numbers = units_of(beats, part, field.per_step(part))
         else:
-            each = group.beats(spec)
-            numbers = beats[: len(beats) // each * each, 0].reshape(-1, *([each] if field.quantity == "logits" else []))
+            each = group.beats(part)
+            logits = field.quantity == "logits"
+            numbers = beats[: len(beats) // each * each, 0].reshape(-1, *([each] if logits else []))
         parts.setdefault(field.quantity, []).append(numbers)
     complete = {name: min(map(len, banks)) for name, banks in parts.items()}
     return {
         name: np.concatenate([bank[: complete[name]] for bank in parts[name]], axis=-1)
-        for name in QUANTITIES
+        for name in shown_quantities(spec)
         if name in parts
     }
 
@@ -148,11 +148,14 @@ def framing(spec: Specification, lasts: np.ndarray) -> dict[tuple[str, str], np.
     """
     steps = len(lasts)
     answers = steps if spec.readout == "step" else int(np.count_nonzero(lasts))
-    ends = np.arange(steps * spec.h_beats) % spec.h_beats == spec.h_beats - 1
+    of_h = {}
+    for group in (group for group in step_groups(spec) if group.member == "h"):
+        beats = group.beats(group.of(spec))
+        of_h[group.name, "end"] = (np.arange(steps * beats) % beats == beats - 1).astype(np.int64)
+        of_h[group.name, "last"] = np.repeat(lasts, beats).astype(np.int64)
     last_class = np.arange(answers * spec.classes) % spec.classes == spec.classes - 1
     return {
-        ("h", "end"): ends.astype(np.int64),
-        ("h", "last"): np.repeat(lasts, spec.h_beats).astype(np.int64),
+        **of_h,
         ("logits", "last"): last_class.astype(np.int64),
         ("answers", "too_long"): np.zeros(answers, np.int64),
     }
@@ -167,11 +170,11 @@ def expected_records(spec: Specification, trace: Trace) -> dict[str, dict[str, n
     head = trace.answers is not None
     records: dict[str, dict[str, np.ndarray]] = {g.name: {} for g in step_groups(spec) if head or not g.answer}
     for group, field in _shown(spec, records):
-        values = getattr(trace, field.quantity)
+        values, part = trace.quantity(field.quantity), group.of(spec)
         if field.per_lane:
-            count = field.per_step(spec)
+            count = field.per_step(part)
             banks = slice(field.place * count, (field.place + 1) * count)
-            records[group.name][field.name] = _beats(values[..., banks], spec.lanes)
+            records[group.name][field.name] = _beats(values[..., banks], part.lanes)
         else:
             records[group.name][field.name] = values.reshape(-1, 1)
     lasts = np.tile(np.arange(steps) == steps - 1, batch)

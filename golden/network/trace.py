@@ -43,6 +43,10 @@ class Trace:
         What the head saw. Known to golden alone.
     end_clocks : shape (batch, steps)
         The clock on which the last beat of h left. Known to hardware alone.
+    macros : mapping of str to Trace, or None
+        Of a network of several layers: the trace of each macro by its name, steps in the order in which the macro takes
+        them: a backward macro begins with the last one. Its own ``h`` is what the head sees, and fields of macros are
+        None.
     """
 
     codes: np.ndarray | None = None
@@ -55,6 +59,7 @@ class Trace:
     macs: np.ndarray | None = None
     sums: np.ndarray | None = None
     end_clocks: np.ndarray | None = None
+    macros: Mapping[str, "Trace"] | None = None
 
     @classmethod
     def stack(cls, steps: Sequence["Trace"]) -> "Trace":
@@ -64,7 +69,11 @@ class Trace:
     @classmethod
     def join(cls, parts: Sequence["Trace"]) -> "Trace":
         """Traces of utterances of one length as one, in the order given; all know the same quantities."""
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in parts[0].known()})
+        joined = cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in parts[0].known()})
+        if parts[0].macros is None:
+            return joined
+        macros = {name: cls.join([part.macros[name] for part in parts]) for name in parts[0].macros}
+        return joined.replace(macros=macros)
 
     @classmethod
     def of_steps(
@@ -75,25 +84,33 @@ class Trace:
         Parameters
         ----------
         values : mapping
-            Name of a field to its array, shape (batch * steps, ...); of ``logits`` and ``answers``, shape
+            Name of :meth:`quantity` to its array, shape (batch * steps, ...); of ``logits`` and ``answers``, shape
             (batch, ...), or with ``answer_each_step`` as the others.
         """
         answered = (batch, steps) if answer_each_step else (batch,)
         shapes = {"logits": answered, "answers": answered, "sums": answered}
-        return cls(
-            **{
-                name: array.reshape(*shapes.get(name, (batch, steps)), *array.shape[1:])
-                for name, array in values.items()
-            }
-        )
+        own, macros = {}, {}
+        for name, array in values.items():
+            macro, space, field = name.rpartition(" ")
+            part = macros.setdefault(macro, {}) if space else own
+            part[field] = array.reshape(*shapes.get(name, (batch, steps)), *array.shape[1:])
+        return cls(**own, macros={name: cls(**part) for name, part in macros.items()} or None)
 
     def known(self) -> list[str]:
-        """The names of the fields that are not None."""
-        return [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        """The names of the arrays that are not None."""
+        names = (field.name for field in fields(self) if field.name != "macros")
+        return [name for name in names if getattr(self, name) is not None]
+
+    def quantity(self, name: str) -> np.ndarray | None:
+        """An array by its name; of a network of several layers also one of a macro: ``"layer0 codes"``."""
+        macro, space, field = name.rpartition(" ")
+        trace = self if not space else (self.macros or {}).get(macro)
+        return None if trace is None else getattr(trace, field)
 
     def utterances(self, part: slice) -> "Trace":
         """Some utterances of the batch."""
-        return Trace(**{name: getattr(self, name)[part] for name in self.known()})
+        macros = None if self.macros is None else {name: one.utterances(part) for name, one in self.macros.items()}
+        return Trace(**{name: getattr(self, name)[part] for name in self.known()}, macros=macros)
 
     def replace(self, **changes) -> "Trace":
         """A copy with some fields changed."""

@@ -50,8 +50,24 @@ class WeightArray:
 
 ARRAYS = (
     WeightArray("macro", "weights", np.dtype("<i1"), lambda s: (s.rows, s.columns), lambda s: s.weight_max),
-    WeightArray("head", "head_weights", np.dtype("<i2"), lambda s: (s.classes, s.hidden), lambda s: s.head_weight_max),
-    WeightArray("head_biases", "head_biases", np.dtype("<i4"), lambda s: (s.classes,), lambda s: s.head_bias_max),
+    WeightArray(
+        "head",
+        "head_weights",
+        np.dtype("<i2"),
+        lambda s: (s.classes, s.hidden),
+        lambda s: s.head_weight_max,
+        "classes",
+        "a head of {} classes",
+    ),
+    WeightArray(
+        "head_biases",
+        "head_biases",
+        np.dtype("<i4"),
+        lambda s: (s.classes,),
+        lambda s: s.head_bias_max,
+        "classes",
+        "a head of {} classes",
+    ),
     WeightArray(
         "projection",
         "projection_weights",
@@ -103,9 +119,9 @@ class Weights:
     macro : integer array, shape (rows, columns)
         Levels, within ±weight_max, zero where the cell has no memristors. Rows and columns: the groups and banks of the
         cell in their order; of an LSTM x, h and bias, and i, f, g and o.
-    head : integer array, shape (classes, hidden)
-        Within ±head_weight_max.
-    head_biases : integer array, shape (classes,)
+    head : integer array, shape (classes, hidden), or None
+        Within ±head_weight_max; None, as the biases, where the specification has no head.
+    head_biases : integer array, shape (classes,), or None
         Within ±head_bias_max, in units of (head weight step) x (h step).
     projection : integer array, shape (hidden, units), or None
         Within ±head_weight_max; None where the specification has no projection.
@@ -119,8 +135,8 @@ class Weights:
     """
 
     macro: np.ndarray
-    head: np.ndarray
-    head_biases: np.ndarray
+    head: np.ndarray | None = None
+    head_biases: np.ndarray | None = None
     projection: np.ndarray | None = None
     lines: np.ndarray | None = None
     initial_register: np.ndarray | None = None

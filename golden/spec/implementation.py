@@ -39,11 +39,6 @@ class ImplementationParameters:
         return -(-self.units // self.lanes)
 
     @property
-    def h_beats(self) -> int:
-        """Groups of ``lanes`` codes of h, the last perhaps partly filled."""
-        return -(-self.hidden // self.lanes)
-
-    @property
     def initial_beats(self) -> int:
         """Groups of ``lanes`` units that a state which is loaded has."""
         return self.beats if self.layout.register else self.h_beats
@@ -82,20 +77,6 @@ class ImplementationParameters:
         """
         own = len(self.conversions) * (1 + self.settle_clocks + self.update_clocks)
         return self.analog_clocks_per_step + own + self.projection_clocks
-
-    @property
-    def head_lanes(self) -> int:
-        """Products that the head makes in one clock: 1; ``lanes`` where every step needs its logits."""
-        return self.lanes if self.readout == "step" else 1
-
-    @property
-    def head_clocks(self) -> int:
-        """Of ``rtl.network.head.Head``: from the last h that it gets until it can take the next last one.
-
-        All logits are taken at once. A class takes one clock for each ``head_lanes`` codes of h and one for the bias;
-        from the last of these to the answer it is three, and the answer and the start take one each.
-        """
-        return self.classes * (-(-self.hidden // self.head_lanes) + 1) + 5
 
     @property
     def clocks_per_step(self) -> int:

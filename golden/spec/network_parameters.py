@@ -16,7 +16,7 @@ class NetworkParameters:
     inputs, units : int
         X, the codes of one input vector, and H, the cell's units; 1 to 65536 each.
     classes : int
-        Outputs of the dense head, 1 to 4096.
+        Outputs of the dense head, 1 to 4096; 0: no head, for a macro that is a layer of a larger network.
     bias_rows : int
         Rows driven at full scale in every step, 0 to 64.
     cell : str
@@ -40,7 +40,7 @@ class NetworkParameters:
 
     inputs: int = declared("codes of one input vector", 1, 1 << 16)
     units: int = declared("units of the cell", 1, 1 << 16)
-    classes: int = declared("outputs of the head", 1, 1 << 12)
+    classes: int = declared("outputs of the head; 0: no head", 0, 1 << 12)
     bias_rows: int = declared("rows driven at full scale", 0, 64, default=1)
     cell: str = declared("kind of recurrent cell", default="lstm", choices=CELLS)
     projection: int = declared(
@@ -66,11 +66,6 @@ class NetworkParameters:
     def projection_shift(self) -> int:
         """A weight of the projection is an integer within ±head_weight_max over 2**projection_shift: within ±1."""
         return self.head_weight_bits - 1
-
-    @property
-    def head_weight_max(self) -> int:
-        """Full-scale weight of the head."""
-        return (1 << (self.head_weight_bits - 1)) - 1
 
     @property
     def loads_state(self) -> bool:

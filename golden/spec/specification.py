@@ -14,6 +14,7 @@ from ..common.errors import InvalidValue
 from .bank_columns import BankColumns
 from .converter_parameters import ConverterParameters
 from .gates import SpecificationError, checked_gates, gates_from
+from .head_sizes import HeadSizes
 from .implementation import ImplementationParameters
 from .network_parameters import NetworkParameters
 from .update_formats import store_rule
@@ -34,7 +35,7 @@ PARTS = (NetworkParameters, ConverterParameters, ImplementationParameters)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Specification(ImplementationParameters, ConverterParameters, NetworkParameters, BankColumns):
+class Specification(ImplementationParameters, ConverterParameters, NetworkParameters, BankColumns, HeadSizes):
     """Every parameter of one network and its hardware; immutable, checked, and the source of all derived sizes.
 
     Its parameters are those of its parts, given by keyword and read as attributes:
@@ -138,30 +139,18 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
         }
 
     @property
-    def head_bias_bits(self) -> int:
-        """Width of the head's biases: one full-scale weight on a full-scale h fits."""
-        return self.head_weight_bits + self.input_bits - 1
+    def macros(self) -> dict[str, "Specification"]:
+        """The macros of this network by their names: its only one, which has no name."""
+        return {"": self}
 
     @property
-    def head_bias_max(self) -> int:
-        """Largest bias of the head, in (head weight step) x (h step)."""
-        return (1 << (self.head_bias_bits - 1)) - 1
+    def most_steps(self) -> int | None:
+        """The longest utterance, or None where nothing bounds it."""
+        return None if self.readout == "step" else self.max_steps
 
-    @property
-    def sum_max(self) -> int:
-        """Largest magnitude of what the head sees of one unit: a sum of h over the steps, or one h."""
-        return self.input_max * (self.max_steps if self.readout == "mean" else 1)
-
-    @property
-    def logit_max(self) -> int:
-        """Bound on the magnitude of a logit."""
-        count = self.max_steps if self.readout == "mean" else 1
-        return self.hidden * self.head_weight_max * self.sum_max + self.head_bias_max * count
-
-    @property
-    def logit_bits(self) -> int:
-        """Width of a signed logit."""
-        return self.logit_max.bit_length() + 1
+    def silent_steps(self, steps: int) -> int:
+        """Most steps in which nothing enters or leaves the network, in utterances of ``steps`` steps."""
+        return 1
 
     # ---- stored forms and hashes ------------------------------------------------------------------------------------
 

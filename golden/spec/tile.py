@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 
 from .gates import SpecificationError
+from .network_specification import AnySpecification
 from .specification import Specification
 
 
@@ -77,13 +78,28 @@ def tiles_of(spec: Specification) -> tuple[Specification, ...]:
     )
 
 
-def arrays_of(spec: Specification) -> dict[str, Specification]:
-    """The arrays behind the boundary of a macro: name to specification.
+def arrays_of(spec: AnySpecification) -> dict[str, Specification]:
+    """The arrays behind the boundaries of a network: name to specification.
 
-    ``array``, or ``array0``, ``array1``, ...: names of the members of signatures, and prefixes of ports.
+    ``array``, or ``array0``, ``array1``, ...: names of the members of signatures, and prefixes of ports; of several
+    macros ``layer0_array``, ...
     """
-    tiles = tiles_of(spec)
-    return {"array" if len(tiles) == 1 else f"array{number}": tile for number, tile in enumerate(tiles)}
+    return {name: tile for arrays in arrays_by_macro(spec).values() for name, tile in arrays.items()}
+
+
+def arrays_by_macro(spec: AnySpecification) -> dict[str, dict[str, Specification]]:
+    """The same for each macro by its name."""
+    found = {}
+    for macro, part in spec.macros.items():
+        tiles = tiles_of(part)
+        names = ["array"] if len(tiles) == 1 else [f"array{number}" for number in range(len(tiles))]
+        found[macro] = {prefixed(macro, name): tile for name, tile in zip(names, tiles, strict=True)}
+    return found
+
+
+def prefixed(macro: str, name: str) -> str:
+    """The name of something that belongs to one macro of several: ``layer0_calibration``."""
+    return f"{macro}_{name}" if macro else name
 
 
 def need_one_array(spec: Specification, what: str) -> None:

@@ -39,12 +39,18 @@ class MonitorSignature(wiring.Signature):
 
     Each group has a strobe of its name, high with a beat of its fields. ``stalled``: only the array's ready is missing
     for the next clock of the step.
+
+    Parameters
+    ----------
+    spec : Specification
+    with_h : bool
+        Also the beats of h, where the stream itself is inside: strobe ``h``, high where one is taken.
     """
 
-    def __init__(self, spec: Specification):
+    def __init__(self, spec: Specification, *, with_h: bool = False):
         members = {}
         for group in step_groups(spec):
-            if group.monitored:
+            if group.monitored or (with_h and group.name == "h"):
                 members[group.name] = Out(1)
                 members |= {field.name: Out(field_shape(field, spec)) for field in group.fields}
         super().__init__(members | {"stalled": Out(1)})

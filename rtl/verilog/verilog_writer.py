@@ -59,15 +59,16 @@ def meanings(component: wiring.Component) -> dict[str, str]:
     spec = getattr(component, "spec", None)
     groups = [] if spec is None else step_groups(spec)
     strobes = {group.strobe: group.meaning for group in groups}
-    if spec is not None:
+    if spec is not None and spec.initial == "stream":
         strobes |= {
             f"initial_{slot.name}": f"signed {slot.name} to start from, `lanes` units a beat, as h_codes"
             for slot in initial_record(spec).slots
         }
-    arrays = [] if spec is None else arrays_of(spec)
+    arrays, macros = ((), ()) if spec is None else (arrays_of(spec), filter(None, spec.macros))
     wires = {wire.port_of(array): wire.meaning for array in arrays for wire in BOUNDARY}
+    of_macros = {f"{macro}_{name}": f"{macro}: {meaning}" for macro in macros for name, meaning in MEANINGS.items()}
     fields = {group.port_of(field): field.meaning for group in groups for field in group.fields}
-    return MEANINGS | wires | strobes | fields
+    return MEANINGS | of_macros | wires | strobes | fields
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import fields
 from signal import SIG_DFL, SIGINT
@@ -12,10 +12,11 @@ from signal import signal as handle_signal
 
 import numpy as np
 from crossramp.golden.network.initial_state import Played, Starts, initial_words
+from crossramp.golden.network.layered_network import LayeredNetwork, network_of
+from crossramp.golden.network.layered_weights import weights_from
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import Trace
-from crossramp.golden.network.weights import Weights
-from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.network_specification import AnySpecification, specification_from
 
 from ..array.array_interface import Array
 from ..array.array_setup import IDEAL, ArraySetup
@@ -28,7 +29,7 @@ _PORTION_CLOCKS = 5_000
 
 
 def simulate_amaranth(
-    network: Network,
+    network: Network | LayeredNetwork,
     x: np.ndarray | Played,
     *,
     array: ArraySetup = IDEAL,
@@ -39,7 +40,7 @@ def simulate_amaranth(
 
     Parameters
     ----------
-    network : Network
+    network : Network or LayeredNetwork
         What the hardware is generated from and an ideal array is programmed with.
     x : integer array, shape (utterances, steps, inputs), or Played of one batch
         Pulse codes. Played also says what the utterances start from; those that go on from one another share a process.
@@ -82,21 +83,26 @@ Part = tuple[Trace, int]
 
 
 def _simulate_shared(
-    network: Network, x: np.ndarray, starts: Starts, array: ArraySetup, jobs: int | None, progress
+    network: Network | LayeredNetwork,
+    x: np.ndarray,
+    starts: Starts,
+    array: ArraySetup,
+    jobs: int | None,
+    progress,
 ) -> list[Part]:
     spec = network.spec
-    array.port(spec)  # raises InvalidValue before any process starts
+    array.ports(spec)  # raises InvalidValue before any process starts
     clocks = len(x) * x.shape[1] * spec.clocks_per_step
     # A further process pays only if it does more than build the simulation.
     jobs = min(jobs or os.cpu_count() or 1, len(x), max(clocks // _PORTION_CLOCKS, 1))
-    if isinstance(array.content, Array):
+    if isinstance(array.content, Array | Mapping):
         jobs = 1  # the caller's own object: it cannot be in several processes
     # Small portions, so that no process waits long for the last one, and progress moves. Each array goes on with the
-    # number of conversions that those before it have done.
+    # number of steps that those before it have done.
     parts = np.array_split(np.arange(len(x)), min(len(x), 4 * jobs))
     if starts.keep.any():
         jobs, parts = 1, [np.arange(len(x))]
-    portions = [(x[part], starts.of(part), len(spec.conversions) * x.shape[1] * int(part[0])) for part in parts]
+    portions = [(x[part], starts.of(part), x.shape[1] * int(part[0])) for part in parts]
     if jobs == 1:
         parts = []
         for portion in portions:
@@ -139,18 +145,18 @@ def _die_quietly():
     handle_signal(SIGINT, SIG_DFL)
 
 
-def _simulate_plain(plain: tuple[dict, dict], content, calibration: int | None, *portion) -> Part:
-    spec = Specification.from_dict(plain[0])
+def _simulate_plain(plain: tuple[dict, dict], content, calibration, *portion) -> Part:
+    spec = specification_from(plain[0])
     if content is not None:
         kind, values = content
         content = kind(spec, **values)
-    return _simulate(Network(spec, Weights.from_arrays(plain[1])), ArraySetup(content, calibration), *portion)
+    return _simulate(network_of(spec, weights_from(spec, plain[1])), ArraySetup(content, calibration), *portion)
 
 
-def _simulate(network: Network, array: ArraySetup, x: np.ndarray, starts: Starts, first: int) -> Part:
-    """One simulation in this process; ``first``: the number of its first conversion."""
+def _simulate(network: Network | LayeredNetwork, array: ArraySetup, x: np.ndarray, starts: Starts, before: int) -> Part:
+    """One simulation in this process; ``before``: the steps that the arrays did before."""
     spec = network.spec
-    bench = Bench(network, array, first)
+    bench = Bench(network, array, before)
     code_bits = (1 << spec.input_bits) - 1
     payloads = (x & code_bits).reshape(len(x), -1)
     # `last` and `keep`, with the utterance's last code
@@ -161,6 +167,6 @@ def _simulate(network: Network, array: ArraySetup, x: np.ndarray, starts: Starts
     return _trace(spec, x.shape, bench.beats, bench.ends), bench.clock
 
 
-def _trace(spec: Specification, shape: tuple, beats: dict[str, list[int]], ends: list[int]) -> Trace:
+def _trace(spec: AnySpecification, shape: tuple, beats: dict[str, list[int]], ends: list[int]) -> Trace:
     (trace,) = shown_traces(spec, unpacked(spec, beats), [shape[:2]], end_clocks=np.array(ends, np.int64))
     return trace

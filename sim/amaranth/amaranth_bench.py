@@ -6,12 +6,14 @@ from amaranth.hdl import Cat, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
+from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.network.step_record import step_records
 from crossramp.golden.spec.boundary_wires import PHASES, PIN_NAMES
-from crossramp.golden.spec.specification import Specification
-from crossramp.rtl.network.network_top import NetworkTop
+from crossramp.golden.spec.network_specification import AnySpecification
+from crossramp.golden.spec.tile import arrays_of, need_one_array, prefixed
+from crossramp.rtl.layers.layered_top import top_of
 
 from ..array.array_interface import Array, CheckedArray
 from ..array.array_setup import ArraySetup
@@ -25,21 +27,20 @@ _PATIENCE = 4
 class _Probe(wiring.Component):
     """The network with what a bench looks at on every clock in one word: one read of the simulator, not twenty."""
 
-    def __init__(self, network: Network):
+    def __init__(self, network: Network | LayeredNetwork):
         groups = step_groups(network.spec)
         self.events = tuple(group.name for group in groups)
-        self.top = NetworkTop.of(network)
-        top, monitor = self.top, self.top.monitor
+        self.top = top_of(network)
         strobes, self.beats = [], {}  # what a beat carries is read when it is there, which is rarely
         for group in groups:
-            source = monitor if group.monitored else getattr(top, group.port)
-            strobes.append(getattr(monitor, group.name) if group.monitored else source.valid)
-            fields = monitor if group.monitored else source.payload
+            source = getattr(self.top, group.port)
+            strobes.append(getattr(source, group.member) if group.monitored else source.valid)
+            fields = source if group.monitored else source.payload
             self.beats[group.name] = Cat(*(Value.cast(getattr(fields, field.name)) for field in group.fields))
-        # Lowest first: what says what the array does, what announces a beat of each group, x.ready.
-        phases = [getattr(top.array, name) for name in PHASES]
-        self.controls = dict(zip(PHASES, map(len, phases), strict=True))
-        self._word = Cat(*phases, *strobes, top.x.ready)
+        # Lowest first: what announces a beat of each group, x.ready, what says what each array does.
+        self.arrays = {name: getattr(self.top, name) for name in arrays_of(network.spec)}
+        phases = [getattr(array, name) for array in self.arrays.values() for name in PHASES]
+        self._word = Cat(*strobes, self.top.x.ready, *phases)
         super().__init__({"word": Out(len(self._word))})
 
     def elaborate(self, platform):
@@ -49,15 +50,39 @@ class _Probe(wiring.Component):
         return m
 
 
+class _Boundary:
+    """One array: what it is shown, and what it answers."""
+
+    def __init__(self, ctx, wires, array: CheckedArray, offset: int):
+        self._ctx, self._wires, self._array = ctx, wires, array
+        self.pins = _Pins(ctx, wires, offset)
+        self._shown, self._was_ready = 0, 1
+        ctx.set(wires.ready, 1)
+
+    def clock(self, word: int):
+        """What the array makes of a clock."""
+        self.pins.load(word)
+        comparators, ready = self._array.clock(self.pins)
+        if comparators != self._shown:
+            self._ctx.set(self._wires.comparators, comparators)
+            self._shown = comparators
+        if ready != self._was_ready:
+            self._ctx.set(self._wires.ready, ready)
+            self._was_ready = ready
+
+
 class _Pins:
     """The boundary for :class:`.python_array.ArrayModel`: controls from the word, buses read when they matter."""
 
-    def __init__(self, ctx, array, controls: dict[str, int]):
+    def __init__(self, ctx, array, offset: int):
         self._ctx, self._array = ctx, array
-        offsets = np.cumsum([0, *controls.values()]).tolist()
-        self._fields = [
-            (name, offset, (1 << bits) - 1) for (name, bits), offset in zip(controls.items(), offsets, strict=False)
-        ]
+        self._fields = []
+        for name in PHASES:
+            bits = len(getattr(array, name))
+            self._fields.append((name, offset, (1 << bits) - 1))
+            offset += bits
+        #: Where the controls of the next array begin.
+        self.end = offset
 
     def load(self, word: int):
         for name, offset, mask in self._fields:
@@ -74,11 +99,11 @@ class Bench:
 
     Parameters
     ----------
-    network : Network
+    network : Network or LayeredNetwork
     array : ArraySetup
-        What stands behind the boundary.
-    first : int
-        The number of the first conversion.
+        What stands behind the boundary, or behind each.
+    steps_before : int
+        How many steps the arrays did before.
 
     Attributes
     ----------
@@ -93,14 +118,20 @@ class Bench:
     clock : int
     """
 
-    def __init__(self, network: Network, array: ArraySetup, first: int = 0):
+    def __init__(self, network: Network | LayeredNetwork, array: ArraySetup, steps_before: int = 0):
         self.spec = network.spec
         self._probe = _Probe(network)
-        self._calibration = array.port(network.spec)
-        model = array.content
-        if not isinstance(model, Array):
-            model = ArrayModel(network.spec, array.loaded(network), record=False, first=first)
-        self._array = CheckedArray(model, network.spec.columns)
+        self._calibrations = array.ports(network.spec)
+        self._arrays = []
+        if isinstance(array.content, Array):
+            need_one_array(network.spec, "an array of your own")
+            self._arrays = [CheckedArray(array.content, network.spec.columns)]
+        else:
+            self._arrays = []
+            for name, content in array.loaded(network).items():
+                spec = arrays_of(network.spec)[name]
+                model = ArrayModel(spec, content, record=False, first=len(spec.conversions) * steps_before)
+                self._arrays.append(CheckedArray(model, spec.columns))
         self.payloads: list[int] = []
         self.initial: list[int] = []
         self.beats: dict[str, list[int]] = {name: [] for name in self._probe.events}
@@ -123,15 +154,20 @@ class Bench:
     # One loop for array, x and outputs: each further one would cost as much as the gateware. It looks just after each
     # edge, when all that the clock will bring is decided, since nothing it drives is known later.
     async def _run(self, ctx):
-        probe, array, spec, payloads, beats = self._probe, self._array, self.spec, self.payloads, self.beats
-        top, controls = probe.top, sum(probe.controls.values())
+        probe, spec, payloads, beats = self._probe, self.spec, self.payloads, self.beats
+        top = probe.top
         outputs = [(name, beats[name], probe.beats[name]) for name in probe.events]
         x_payload = top.x.payload.as_value()
         patience = _PATIENCE * (spec.clocks_per_step + spec.load_clocks + spec.inputs + spec.hidden)
-        pins, shown, was_ready, sent, quiet = _Pins(ctx, top.array, probe.controls), 0, 1, 0, 0
-        for signal in (top.array.ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
+        sent, quiet = 0, 0
+        for signal in (top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
             ctx.set(signal, 1)
-        ctx.set(top.calibration, self._calibration)
+        boundaries, offset = [], len(outputs) + 1
+        for wires, array in zip(probe.arrays.values(), self._arrays, strict=True):
+            boundaries.append(_Boundary(ctx, wires, array, offset))
+            offset = boundaries[-1].pins.end
+        for macro, word in self._calibrations.items():
+            ctx.set(getattr(top, prefixed(macro, "calibration")), word)
         ctx.set(x_payload, payloads[0])
         taken, valid = ctx.get(top.x.ready), True
         async for _ in ctx.tick():
@@ -148,17 +184,11 @@ class Bench:
                 ctx.set(x_payload, payloads[sent])
                 ctx.set(top.x.valid, 1)
             word = ctx.get(probe.word)
-            taken = word >> (controls + len(outputs)) & 1 and valid
-            pins.load(word)
-            comparators, ready = array.clock(pins)
-            if comparators != shown:
-                ctx.set(top.array.comparators, comparators)
-                shown = comparators
-            if ready != was_ready:
-                ctx.set(top.array.ready, ready)
-                was_ready = ready
-            events = word >> controls & (1 << len(outputs)) - 1
-            quiet = 0 if events else quiet + 1
+            taken = word >> len(outputs) & 1 and valid
+            for boundary in boundaries:
+                boundary.clock(word)
+            events = word & (1 << len(outputs)) - 1
+            quiet = 0 if events or taken else quiet + 1
             if quiet > patience:
                 raise HardwareError(f"the gateware showed nothing for {quiet} clocks, up to clock {self.clock}")
             if not events:
@@ -180,6 +210,6 @@ class Bench:
             sent += taken
 
 
-def unpacked(spec: Specification, beats: dict[str, list[int]]) -> dict[str, dict[str, np.ndarray]]:
+def unpacked(spec: AnySpecification, beats: dict[str, list[int]]) -> dict[str, dict[str, np.ndarray]]:
     """Beats as :class:`Bench` collects them, by group and field: int64 arrays, shape (beats, count)."""
     return {name: record.unpack_integers(beats[name]) for name, record in step_records(spec).items()}

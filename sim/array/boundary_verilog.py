@@ -52,13 +52,14 @@ def declaration(kind: str, name: str, width: int) -> str:
     return f"  {kind} {f'[{width - 1}:0] ' if width > 1 else ''}{name};\n"
 
 
-def boundary_wires(spec: Specification) -> str:
-    """Declarations of all wires of the boundary, by the names of a generated module's ports."""
-    return "".join(declaration("wire", wire.port, wire.width(spec)) for wire in BOUNDARY)
+def boundary_wires(spec: Specification, array: str = "array") -> str:
+    """Declarations of all wires of an array's boundary, by the names of a generated module's ports."""
+    return "".join(declaration("wire", wire.port_of(array), wire.width(spec)) for wire in BOUNDARY)
 
 
-#: Ports of an array model or a checker to the wires of :func:`boundary_wires`.
-CONNECTIONS = {wire.name: wire.port for wire in BOUNDARY}
+def connections(array: str = "array") -> dict[str, str]:
+    """Ports of an array model or a checker to the wires of :func:`boundary_wires`."""
+    return {wire.name: wire.port_of(array) for wire in BOUNDARY}
 
 
 def instance(module: str, name: str, parameters: Mapping[str, object], connections: Mapping[str, str]) -> str:
@@ -75,8 +76,11 @@ def _bytes(numbers: Iterable[int]) -> str:
     return f"{8 * len(data)}'h{int.from_bytes(data, 'little'):0{2 * len(data)}x}"
 
 
-def array_instance(spec: Specification) -> str:
-    """Verilog of ``crossbar``, an array model in the sizes of ``spec``, on ``clk`` and :func:`boundary_wires`."""
+def array_instance(spec: Specification, array: str = "array") -> str:
+    """Verilog of ``crossbar``, an array model in the sizes of ``spec``, on ``clk`` and :func:`boundary_wires`.
+
+    One of several arrays, by its name, is ``NAME_crossbar``, and reads the folder of that name.
+    """
     banks, lines = spec.gate_names, spec.layout.lines
     held = sum(1 << bank for bank, gate in enumerate(banks) if gate in spec.layout.held)
     parameters = sizes(spec) | {
@@ -94,4 +98,11 @@ def array_instance(spec: Specification) -> str:
         "SECOND_WINDOW": (*spec.windows, 0)[1],
         "CHARGE_BITS": sum(grid_bits(spec)),
     }
-    return instance("crossramp_crossbar", "crossbar", parameters, {"clk": "clk"} | CONNECTIONS)
+    if array != "array":
+        parameters["FOLDER"] = f'"{array}"'
+    return instance("crossramp_crossbar", of_array(array, "crossbar"), parameters, {"clk": "clk"} | connections(array))
+
+
+def of_array(array: str, name: str) -> str:
+    """The name of something that a bench has for each array; of the one that is called ``array``, the name itself."""
+    return name if array == "array" else f"{array}_{name}"

@@ -20,6 +20,7 @@
 
 module crossramp_crossbar #(
 `include "boundary_sizes.svh"
+    parameter FOLDER = "",  // of this array of several, below the one that is named
     parameter RAMPS = 1,
     parameter CALIBRATION_CELLS = 0,  // of each ramp
     parameter BANKS = 1,  // of UNITS adjacent columns each
@@ -135,6 +136,7 @@ module crossramp_crossbar #(
       highest[c] = 0.0;
     end
     if (!$value$plusargs("array=%s", folder)) folder = "vectors/array";
+    if (FOLDER != "") folder = {folder, "/", FOLDER};
     if (!$value$plusargs("array_stall=%d", stall)) stall = 0;
     if (!$value$plusargs("seed=%d", random)) random = 1;
     random = random * 32'd2654435761 ^ 32'h9e3779b9;

@@ -12,10 +12,12 @@ from crossramp.golden.network.initial_state import initial_record
 from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.network.step_record import Record, step_records
 from crossramp.golden.spec.boundary_wires import BOUNDARY, calibration_bits
+from crossramp.golden.spec.network_specification import AnySpecification
 from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.tile import arrays_by_macro, arrays_of, prefixed
 from crossramp.rtl.verilog.verilog_writer import Port
 
-from ..array.boundary_verilog import CONNECTIONS, array_instance, boundary_wires, declaration, instance
+from ..array.boundary_verilog import array_instance, boundary_wires, connections, declaration, instance, of_array
 from ..checking.protocol_verilog import checker_instance
 from ..tools.sources import completed
 
@@ -29,26 +31,37 @@ BULK = "bulk_tb.sv"
 _DRIVEN = ("clk", "rst", "x_valid", "x_code", "x_last", "x_keep", "calibration")
 
 
-def bench_source(spec: Specification) -> str:
+def bench_source(spec: AnySpecification) -> str:
     """The text of :data:`BULK` for hardware of ``spec``."""
     return completed(BULK, {"hardware.svh": _hardware(spec), "step_logs.svh": _logs(spec)})
 
 
-def _hardware(spec: Specification) -> str:
-    """Wires, hardware, array and checker of the bench; ``ready`` of each stream is a register."""
-    ports = _expected_ports(spec)
+def _hardware(spec: AnySpecification) -> str:
+    """Wires, hardware, arrays and checkers of the bench; ``ready`` of each stream is a register."""
+    arrays, ports = arrays_of(spec), _expected_ports(spec)
     states = _states(spec)
+    own = {wire for array in arrays for wire in connections(array).values()} | set(_calibrations(spec))
     wires = [
         declaration("wire" if direction == "output" or name.startswith("initial_") else "reg", name, width)
         for name, (direction, width) in ports.items()
-        if name not in _DRIVEN and name not in CONNECTIONS.values()
+        if name not in _DRIVEN and name not in own
     ]
-    wires += [boundary_wires(spec), declaration("wire", "broken", 32), declaration("wire", "conversions", 32)]
+    for array, part in arrays.items():
+        wires.append(boundary_wires(part, array))
+        wires += [declaration("wire", of_array(array, name), 32) for name in ("broken", "conversions")]
     dut = instance("crossramp_dut", "dut", {}, {name: name for name in ports})
-    return "\n".join(["".join(wires), dut, *states, array_instance(spec), checker_instance(spec)])
+    behind = []
+    for macro, tiles in arrays_by_macro(spec).items():
+        ready = None
+        if len(tiles) > 1:
+            ready = prefixed(macro, "all_ready")
+            wires.append(f"  wire {ready} = {' & '.join(f'{array}_ready' for array in tiles)};\n")
+        for array, part in tiles.items():
+            behind += [array_instance(part, array), checker_instance(part, array, ready)]
+    return "\n".join(["".join(wires) + _shared(spec), dut, *states, *behind])
 
 
-def _states(spec: Specification) -> list[str]:
+def _states(spec: AnySpecification) -> list[str]:
     """What sends initial states, where they come through a stream."""
     if spec.initial != "stream":
         return []
@@ -58,7 +71,26 @@ def _states(spec: Specification) -> list[str]:
     return [instance("crossramp_states", "states", {"WIDTH": record.bits}, ports)]
 
 
-def _logs(spec: Specification) -> str:
+def _calibrations(spec: AnySpecification) -> dict[str, int]:
+    """The calibration port of each macro, and its bits."""
+    return {prefixed(name, "calibration"): calibration_bits(macro) for name, macro in spec.macros.items()}
+
+
+def _shared(spec: AnySpecification) -> str:
+    """What several arrays share of the bench: parts of ``calibration``, and what their checkers found together."""
+    lines, offset, arrays = [], 0, arrays_of(spec)
+    if tuple(spec.macros) != ("",):
+        for name, bits in _calibrations(spec).items():
+            lines.append(f"  wire [{max(bits, 1) - 1}:0] {name} = {f'calibration[{offset}+:{bits}]' if bits else 0};\n")
+            offset += bits
+    if tuple(arrays) != ("array",):
+        for name, sign, bits in (("broken", "|", 32), ("conversions", "+", 32), ("array_ready", "&", 1)):
+            parts = (f"{array}_{name.removeprefix('array_')}" for array in arrays)
+            lines += [declaration("wire", name, bits), f"  assign {name} = {f' {sign} '.join(parts)};\n"]
+    return "".join(lines)
+
+
+def _logs(spec: AnySpecification) -> str:
     """A log for each group of a step, its number in ``records``, ``mismatches``, ``unstable`` and ``more``.
 
     ``log_flush`` writes the files of all of them out; ``log_missing`` names those that expect more records.
@@ -69,8 +101,9 @@ def _logs(spec: Specification) -> str:
     lines += [f"  wire [31:0] {', '.join(f'{name}[0:LOGS-1]' for name in counts)};\n  wire [LOGS-1:0] more;\n"]
     for number, (group, record) in enumerate(zip(groups, step_records(spec).values(), strict=True)):
         parameters = {"NAME": f'"{group.name}"', "WIDTH": record.bits, "STREAM": int(not group.monitored)}
-        if group.monitored and spec.units % spec.lanes:
-            last = _last_beat(spec, record)
+        part = group.of(spec)
+        if group.monitored and group.member != "h" and part.units % part.lanes:
+            last = _last_beat(part, record)
             parameters |= {"BEATS": record.beats, "LAST_BEAT": f"{record.bits}'h{last:x}"}
         ports = {
             **{"clk": "clk", "rst": "rst", "valid": group.strobe},
@@ -92,7 +125,7 @@ def _last_beat(spec: Specification, record: Record) -> int:
     return record.pack(ones)[0]
 
 
-def wrapper(spec: Specification, module: str, ports: Sequence[Port]) -> str:
+def wrapper(spec: AnySpecification, module: str, ports: Sequence[Port]) -> str:
     """Verilog of ``crossramp_dut``: the module ``module`` with every port that a bench expects.
 
     Parameters
@@ -138,22 +171,23 @@ def _named_otherwise(text: str) -> str:
     return f"{off}{text}\n/* verilator lint_restore */\n"
 
 
-def generated_ports(spec: Specification, *, head: bool) -> list[Port]:
+def generated_ports(spec: AnySpecification, *, head: bool) -> list[Port]:
     """The ports of the generated network, or macro without head, as docs/boundary.md states them."""
     ports = []
     answering = tuple(f"{group.port}_" for group in step_groups(spec) if group.answer)
     # What the specification leaves empty has no port.
-    widths = {"calibration": calibration_bits(spec), "x_keep": spec.keeps_state} | {
-        wire.port: wire.width(spec) for wire in BOUNDARY
-    }
+    widths = _calibrations(spec) | {"x_keep": spec.keeps_state}
+    for array, part in arrays_of(spec).items():
+        widths |= {wire.port_of(array): wire.width(part) for wire in BOUNDARY}
     for name, (direction, width) in _expected_ports(spec).items():
         width = widths.get(name, width)
         if head or not name.startswith(answering):
             ports.append(Port(name, direction, width, ""))
-    return [*ports, *(Port(name, "output", 1, "") for name in ("busy", "monitor_stalled"))]  # which no bench reads
+    stalled = [prefixed(macro, "monitor_stalled") for macro in spec.macros]  # which no bench reads, as busy
+    return [*ports, *(Port(name, "output", 1, "") for name in ("busy", *stalled))]
 
 
-def _expected_ports(spec: Specification) -> dict[str, tuple[str, int]]:
+def _expected_ports(spec: AnySpecification) -> dict[str, tuple[str, int]]:
     """Direction and width of every port that a bench knows, by name; what ``spec`` leaves empty has a bit there."""
     ports = {
         "clk": ("input", 1),
@@ -163,23 +197,26 @@ def _expected_ports(spec: Specification) -> dict[str, tuple[str, int]]:
         "x_code": ("input", spec.input_bits),
         "x_last": ("input", 1),
         "x_keep": ("input", 1),
-        "calibration": ("input", max(calibration_bits(spec), 1)),
     }
+    ports |= {name: ("input", max(bits, 1)) for name, bits in _calibrations(spec).items()}
     if spec.initial == "stream":
         ports |= {"initial_valid": ("input", 1), "initial_ready": ("output", 1)}
         ports |= {f"initial_{slot.name}": ("input", slot.bits * slot.count) for slot in initial_record(spec).slots}
-    for wire in BOUNDARY:
-        ports[wire.port] = ("output" if wire.to_array else "input", max(wire.width(spec), 1))
+    for array, part in arrays_of(spec).items():
+        for wire in BOUNDARY:
+            direction = "output" if wire.to_array else "input"
+            ports[wire.port_of(array)] = (direction, max(wire.width(part), 1))
     for group in step_groups(spec):
+        part = group.of(spec)
         ports[group.strobe] = ("output", 1)
         if not group.monitored:
             ports[f"{group.port}_ready"] = ("input", 1)
         for field in group.fields:
-            ports[group.port_of(field)] = ("output", field.bits(spec) * field.count(spec))
+            ports[group.port_of(field)] = ("output", field.bits(part) * field.count(part))
     return ports
 
 
-def top(spec: Specification, *, head: bool, clock_input: bool, utterances: int = 1) -> str:
+def top(spec: AnySpecification, *, head: bool, clock_input: bool, utterances: int = 1) -> str:
     """Verilog of ``crossramp_bench``: ``crossramp_bulk`` in the sizes of ``spec``, and its clock.
 
     Parameters
@@ -189,8 +226,8 @@ def top(spec: Specification, *, head: bool, clock_input: bool, utterances: int =
     """
     parameters = {
         "INPUT_BITS": spec.input_bits,
-        "CALIBRATION": max(calibration_bits(spec), 1),
-        "BEATS": spec.beats,
+        "CALIBRATION": max(sum(_calibrations(spec).values()), 1),
+        "BEATS": max(macro.beats for macro in spec.macros.values()),
         "HEAD": int(head),
         "EVERY_STEP": int(spec.readout == "step"),
         "UTTERANCES": utterances,

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The free-running bench: what it is built from, what it is given, and what its records say."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
-from crossramp.golden.spec.specification import Specification
-from crossramp.rtl.network.network_top import NetworkTop
+from crossramp.golden.spec.network_specification import AnySpecification
+from crossramp.rtl.layers.layered_top import top_of
 from crossramp.rtl.verilog.verilog_writer import port_table, to_verilog
 
 from ..array.boundary_verilog import DEVICE_ARRAY, IDEAL_ARRAY, array_source
@@ -20,7 +22,7 @@ from ..tools.sources import source
 from . import bench_verilog
 
 
-def bench_sources(spec: Specification, *, errs: bool = False) -> dict[str, str]:
+def bench_sources(spec: AnySpecification, *, errs: bool = False) -> dict[str, str]:
     """File name to text, in order: the array (with ``errs`` a device instance), the checker, the bench itself."""
     array = DEVICE_ARRAY if errs else IDEAL_ARRAY
     return {
@@ -30,7 +32,7 @@ def bench_sources(spec: Specification, *, errs: bool = False) -> dict[str, str]:
     }
 
 
-def bulk_sources(spec: Specification, verilog: str, module: str, ports, *, head=True, errs=False, clock_input: bool):
+def bulk_sources(spec: AnySpecification, verilog: str, module: str, ports, *, head=True, errs=False, clock_input):
     """File name to text of everything a bulk bench is built from, for the generated ``verilog`` of ``module``.
 
     With ``errs``, the array behind the boundary is a device instance.
@@ -43,13 +45,13 @@ def bulk_sources(spec: Specification, verilog: str, module: str, ports, *, head=
     }
 
 
-def network_verilog(network: Network, module: str = "network") -> tuple[str, list]:
+def network_verilog(network: Network | LayeredNetwork, module: str = "network") -> tuple[str, list]:
     """(Verilog text, ports) of the hardware of ``network``."""
-    top = NetworkTop.of(network)
+    top = top_of(network)
     return to_verilog(top, module), port_table(top)
 
 
-def bench_command(network: Network, simulator: str, build: BuildOptions, *, errs: bool) -> list[str]:
+def bench_command(network: Network | LayeredNetwork, simulator: str, build: BuildOptions, *, errs: bool) -> list[str]:
     """Build the bench of ``network``; the command that runs it, to which plusargs are appended.
 
     Parameters
@@ -76,12 +78,14 @@ def bench_command(network: Network, simulator: str, build: BuildOptions, *, errs
     )
 
 
-def write_array(programming: Programming | DeviceInstance, folder: Path):
-    """Write what the bench's array holds."""
-    if isinstance(programming, DeviceInstance):
-        write_device(programming, folder)
-    else:
-        programming.write(folder)
+def write_arrays(contents: Mapping[str, Programming | DeviceInstance], folder: Path):
+    """Write what the bench's arrays hold, by their names (:meth:`.array_setup.ArraySetup.loaded`)."""
+    for name, content in contents.items():
+        place = folder if name == "array" else folder / name
+        if isinstance(content, DeviceInstance):
+            write_device(content, place)
+        else:
+            content.write(place)
 
 
 def broken_rules(summary: dict[str, int]) -> tuple[str, ...]:

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.network.initial_state import Played, Starts
+from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import Trace
-from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.boundary_wires import calibration_bits
+from crossramp.golden.spec.network_specification import AnySpecification
 
 from ..array.array_setup import IDEAL, ArraySetup
 from ..checking.shown_steps import shown_traces
@@ -22,7 +23,7 @@ from ..checking.simulation_result import SimulationResult
 from ..tools.growth import run_watched
 from ..tools.run_options import BUILD, NO_PAUSES, BuildOptions, Pauses
 from ..tools.simulators import HardwareError, SimulationError, choose_simulator
-from .bulk_bench import bench_command, broken_rules, read_summary, write_array
+from .bulk_bench import bench_command, broken_rules, read_summary, write_arrays
 from .bulk_records import CLOCKS, log_records, read_log, write_initial, write_stimulus
 
 #: Clocks that a bench counts: x held back, h and a logit that waited for ready, the array not ready.
@@ -30,7 +31,7 @@ PAUSES = ("x_idle", "h_stalled", "logit_stalled", "array_stalled")
 
 
 def simulate_bulk(
-    network: Network,
+    network: Network | LayeredNetwork,
     x_batches: np.ndarray | Sequence[np.ndarray] | Played,
     simulator: str = "auto",
     *,
@@ -45,7 +46,7 @@ def simulate_bulk(
 
     Parameters
     ----------
-    network : Network
+    network : Network or LayeredNetwork
     x_batches : integer array, shape (batch, steps, inputs), a sequence of such, or Played
         Pulse codes; the utterances run one after the other, in order. Played also says what they start from.
     simulator : str
@@ -72,23 +73,24 @@ def simulate_bulk(
     """
     spec = network.spec
     batches, starts = checked_batches(spec, x_batches)
-    calibration = array.port(spec)
+    calibration = calibration_word(spec, array)
     simulator = choose_simulator(simulator)
-    content = array.loaded(network)
+    contents = array.loaded(network)
 
     begin = time.perf_counter()
-    command = bench_command(network, simulator, build, errs=isinstance(content, DeviceInstance))
+    command = bench_command(network, simulator, build, errs=array.errs)
     build_seconds = time.perf_counter() - begin
 
     utterances = sum(len(x) for x in batches)
     # Clocks that one step may take at most, on average: twice what the percentages make of it.
     slow = 2 * 100 / (100 - pauses.most) if pauses.most else 1
-    bound = int(slow * (spec.clocks_per_step + spec.load_clocks + spec.inputs + spec.head_clocks)) + 1000
+    silent = spec.silent_steps(max(x.shape[1] for x in batches))
+    bound = int(slow * (silent * spec.clocks_per_step + spec.load_clocks + spec.inputs + spec.head_clocks)) + 1000
     with tempfile.TemporaryDirectory(prefix="crossramp-") as name:
         folder = Path(name)
         write_stimulus(folder / "x.bin", batches, starts.keep)
         write_initial(folder / "initial.hex", spec, starts)
-        write_array(content, folder / "array")
+        write_arrays(contents, folder / "array")
         arguments = [f"+trace={folder}", f"+x={folder / 'x.bin'}", f"+array={folder / 'array'}"]
         arguments += [
             f"+initial={folder / 'initial.hex'}",
@@ -124,21 +126,29 @@ def simulate_bulk(
     )
 
 
+def calibration_word(spec: AnySpecification, array: ArraySetup) -> int:
+    """The calibration port of every macro, the first one's lowest; raises what :meth:`.ArraySetup.ports` does."""
+    word, offset = 0, 0
+    for name, part in array.ports(spec).items():
+        word |= part << offset
+        offset += calibration_bits(spec.macros[name])
+    return word
+
+
 def children_seconds() -> float:
     """Processor time of all finished child processes, in seconds."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
-def checked_batches(spec: Specification, x_batches) -> tuple[list[np.ndarray], Starts]:
+def checked_batches(spec: AnySpecification, x_batches) -> tuple[list[np.ndarray], Starts]:
     """Stimuli as :func:`simulate_bulk` takes them: int64 arrays, and what they start from; or its InvalidValue."""
     played = Played.of(x_batches)
     batches = [checked_integers("x", x, (None, None, spec.inputs), spec.input_max) for x in played.batches]
     for x in batches:
-        if x.shape[1] < 1 or (x.shape[1] > spec.max_steps and spec.readout != "step"):
-            raise InvalidValue(
-                f"x has {x.shape[1]} steps; allowed: 1 {'and up' if spec.readout == 'step' else f'to {spec.max_steps}'}"
-            )
+        most = spec.most_steps
+        if x.shape[1] < 1 or (most is not None and x.shape[1] > most):
+            raise InvalidValue(f"x has {x.shape[1]} steps; allowed: 1 {'and up' if most is None else f'to {most}'}")
     if not batches:
         raise InvalidValue("there are no utterances; give at least 1")
     for place, x in enumerate(batches):
@@ -166,7 +176,7 @@ def _finished(folder: Path, ends: np.ndarray) -> int:
     return int(np.searchsorted(ends, answers.stat().st_size // 4, side="right")) if answers.exists() else 0
 
 
-def _traces(spec: Specification, folder: Path, batches: list[np.ndarray], log: str) -> list[Trace]:
+def _traces(spec: AnySpecification, folder: Path, batches: list[np.ndarray], log: str) -> list[Trace]:
     logs = {name: read_log(folder, record) for name, record in log_records(spec).items()}
     ends = logs.pop(CLOCKS.name)["clock"][:, 0]
     try:

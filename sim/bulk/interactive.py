@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.network.network import Network
@@ -21,7 +20,7 @@ from ..checking.shown_steps import shown_values
 from ..tools.growth import LOOK_SECONDS, Growth
 from ..tools.run_options import BUILD, NO_PAUSES, BuildOptions, Pauses
 from ..tools.simulators import HardwareError, SimulationError, SimulatorMissing, choose_simulator, environment
-from .bulk_bench import bench_command, broken_rules, read_summary, write_array
+from .bulk_bench import bench_command, broken_rules, read_summary, write_arrays
 from .bulk_records import CLOCKS, read_log, step_stimulus
 
 #: What a session runs in; ``"auto"``: the first of the others that is here.
@@ -194,11 +193,11 @@ class _Verilog:
     def __init__(self, network: Network, simulator: str, array: ArraySetup, pauses: Pauses, build: BuildOptions):
         self.spec, self.simulator = network.spec, simulator
         spec = network.spec
-        calibration, content = array.port(spec), array.loaded(network)
-        command = bench_command(network, simulator, build, errs=isinstance(content, DeviceInstance))
+        calibration, contents = array.port(spec), array.loaded(network)
+        command = bench_command(network, simulator, build, errs=array.errs)
         self._temporary = tempfile.TemporaryDirectory(prefix="crossramp-")
         self.folder = Path(self._temporary.name)
-        write_array(content, self.folder / "array")
+        write_arrays(contents, self.folder / "array")
         # Nothing moves for a head's clocks at most; ten times that, where pauses are asked for.
         clocks = 20 * (spec.clocks_per_step + spec.inputs + spec.head_clocks) + 1000
         self._growth = Growth(self.folder / "alive")

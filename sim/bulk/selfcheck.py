@@ -9,11 +9,11 @@ from crossramp.golden.network.initial_state import Played, random_starts
 from crossramp.golden.network.network import Network
 from crossramp.rtl.verilog.verilog_writer import Port
 
+from ..array.array_setup import IDEAL
 from ..array.boundary_verilog import IDEAL_ARRAY
-from ..array.programming import Programming
 from ..checking.protocol_verilog import CHECKER
 from . import bench_verilog
-from .bulk_bench import bench_sources
+from .bulk_bench import bench_sources, write_arrays
 from .bulk_records import write_expected, write_initial, write_stimulus_hex
 from .bulk_simulation import checked_batches
 from .vector_doc import vectors_text
@@ -78,7 +78,7 @@ def write_selfcheck(
         f"// Self-checking testbench for specification {spec.hardware_hash}; RUN.md says how to start it.\n"
         + bench_verilog.top(spec, head=head, clock_input=False, utterances=utterances)
     )
-    Programming.ideal(spec, network.weights.macro, lines=network.weights.lines).write(vectors / "array")
+    write_arrays(IDEAL.loaded(network), vectors / "array")
     write_stimulus_hex(vectors / "x.hex", spec, batches, starts.keep)
     write_initial(vectors / "initial.hex", spec, starts)
     write_expected(vectors, spec, network.play(batches, starts), head=head)

@@ -7,6 +7,7 @@ import numpy as np
 from crossramp.golden.analog.conversion.tiled_device import device_array
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.initial_state import Played
+from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import Trace
@@ -18,17 +19,19 @@ from .recorded_array import RecordedArray
 from .scoreboard import MismatchError
 
 
-def expected_traces(network: Network, x_batches, array: ArraySetup = IDEAL, first: int = 0) -> list[Trace]:
+def expected_traces(
+    network: Network | LayeredNetwork, x_batches, array: ArraySetup = IDEAL, steps_before: int = 0
+) -> list[Trace]:
     """Golden traces of utterances that are played one after the other, one trace a batch.
 
     Parameters
     ----------
-    network : Network
+    network : Network or LayeredNetwork
     x_batches : integer array, shape (batch, steps, inputs), a sequence of such, or Played
     array : ArraySetup
-        What stands behind the hardware: ideal, or a device instance.
-    first : int
-        The number of the first conversion: how many the array did before (:attr:`.python_array.ArrayModel.converted`).
+        What stands behind the hardware: ideal, or device instances.
+    steps_before : int
+        How many steps the arrays did before: the noise of a device instance depends on the number of its conversion.
 
     Raises
     ------
@@ -36,11 +39,23 @@ def expected_traces(network: Network, x_batches, array: ArraySetup = IDEAL, firs
         For an array that is neither, or starts that do not fit.
     """
     played = Played.of(x_batches)
-    if array.content is not None and array.device is None:
-        raise InvalidValue(f"golden has no model of a {type(array.content).__name__}; give a device instance, or None")
-    if array.device is not None:
-        network = network.behind(device_array(array.device, array.cells(network.spec)))
-    return network.play(played.batches, played.starts, first)
+    return _behind(network, array).play(played.batches, played.starts, steps_before)
+
+
+def _behind(network: Network | LayeredNetwork, array: ArraySetup) -> Network | LayeredNetwork:
+    """The network in front of the device instances that there are."""
+    array.check(network.spec)
+    arrays = {}
+    for name, spec in network.spec.macros.items():
+        setup = array.of(name)
+        if setup.content is not None and setup.device is None:
+            what = type(setup.content).__name__
+            raise InvalidValue(f"golden has no model of a {what}; give a device instance, or None")
+        if setup.device is not None:
+            arrays[name] = device_array(setup.device, setup.cells(spec))
+    if not arrays:
+        return network
+    return network.behind(arrays) if isinstance(network, LayeredNetwork) else network.behind(arrays[""])
 
 
 def expected_from_comparators(

@@ -4,7 +4,7 @@
 from crossramp.golden.spec.boundary_wires import PIN_NAMES
 from crossramp.golden.spec.specification import Specification
 
-from ..array.boundary_verilog import CONNECTIONS, LISTS, instance, sizes
+from ..array.boundary_verilog import LISTS, connections, instance, of_array, sizes
 from ..tools.sources import completed
 from .protocol import RULES, driven_pins
 
@@ -92,14 +92,17 @@ def checker_parameters(spec: Specification) -> dict[str, int]:
     }
 
 
-def checker_instance(spec: Specification) -> str:
+def checker_instance(spec: Specification, array: str = "array", ready: str | None = None) -> str:
     """Verilog of ``protocol``, the checker for ``spec``, on the boundary's wires, ``clk`` and ``rst``.
 
-    Its outputs are connected to ``broken`` and ``conversions``, 32 bits each.
+    Its outputs are connected to ``broken`` and ``conversions``, 32 bits each. For one of several arrays, these names,
+    and that of the instance, begin with the array's; ``ready`` is then the wire that says whether all arrays of its
+    macro are ready, which is what the macro waits for.
     """
-    others = {name: name for name in ("clk", "rst", "broken", "conversions")}
+    others = {"clk": "clk", "rst": "rst"} | {name: of_array(array, name) for name in ("broken", "conversions")}
     parameters: dict[str, object] = dict(checker_parameters(spec))
     for name, bits in (("ROWS", spec.rows), ("LINES", max(spec.state_lines, 1))):
         for mask in (f"FIRST_{name}", f"SECOND_{name}"):
             parameters[mask] = f"{bits}'h{parameters[mask]:x}"
-    return instance("crossramp_protocol", "protocol", parameters, others | CONNECTIONS)
+    pins = connections(array) | ({} if ready is None else {"ready": ready})
+    return instance("crossramp_protocol", of_array(array, "protocol"), parameters, others | pins)

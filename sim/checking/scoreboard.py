@@ -9,7 +9,7 @@ import numpy as np
 from crossramp.golden.common.errors import CrossrampError, ExitStatus
 from crossramp.golden.network.step_groups import shown_quantities
 from crossramp.golden.network.trace import Trace
-from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.network_specification import AnySpecification
 
 #: Mismatches that a message lists.
 LISTED = 5
@@ -62,7 +62,7 @@ class Scoreboard:
 
     Parameters
     ----------
-    spec : Specification
+    spec : Specification or NetworkSpecification
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Scoreboard:
         The first ones: by utterance and step, then in the order in which a difference arises.
     """
 
-    def __init__(self, spec: Specification):
+    def __init__(self, spec: AnySpecification):
         self.spec = spec
         self.compared: dict[str, int] = {}
         self.mismatched: dict[str, int] = {}
@@ -88,7 +88,7 @@ class Scoreboard:
         expected, got : Trace
             The golden trace, and that of the hardware.
         quantities : sequence of str, or None
-            Fields of a Trace; None: all that a network of the specification shows
+            Names of :meth:`~.trace.Trace.quantity`; None: all that a network of the specification shows
             (:func:`~crossramp.golden.network.step_groups.shown_quantities`). With ``"macs"`` also what the comparators
             saw, where the array records it.
 
@@ -100,7 +100,7 @@ class Scoreboard:
         quantities = shown_quantities(self.spec) if quantities is None else quantities
         if not quantities:
             raise MismatchError("no quantity was named: nothing would be compared")
-        pairs = {name: self._checked(name, getattr(expected, name), getattr(got, name)) for name in quantities}
+        pairs = {name: self._checked(name, expected.quantity(name), got.quantity(name)) for name in quantities}
         lengths = {name: len(want) for name, (want, _) in pairs.items()}
         if len(set(lengths.values())) > 1:
             raise MismatchError(f"the quantities are of different numbers of utterances: {lengths}")
@@ -137,14 +137,16 @@ class Scoreboard:
 
     def _mismatch(self, quantity, expected, got, index, begin) -> Mismatch:
         values = expected[index].item(), got[index].item()
-        axis, inner, unit, bank = _AXES.get(quantity, "unit"), index[1:], None, None
+        macro, _, field = quantity.rpartition(" ")
+        spec = self.spec.macros[macro] if macro else self.spec
+        axis, inner, unit, bank = _AXES.get(field, "unit"), index[1:], None, None
         if axis is not None:
             inner, unit = inner[:-1], inner[-1]
         if axis in _CONVERSION:
-            column = self.spec.converted(_CONVERSION[axis]).start + unit
-            unit = self.spec.unit_of_column(column)
-            if len(self.spec.conversions[_CONVERSION[axis]]) > 1:  # a single bank goes without saying
-                bank = self.spec.bank_of_column(column)
+            column = spec.converted(_CONVERSION[axis]).start + unit
+            unit = spec.unit_of_column(column)
+            if len(spec.conversions[_CONVERSION[axis]]) > 1:  # a single bank goes without saying
+                bank = spec.bank_of_column(column)
         step = inner[0] if inner else None
         return Mismatch(quantity, begin + index[0], step, bank, unit, *values)
 
@@ -194,7 +196,10 @@ class Scoreboard:
 
 
 def compare_traces(
-    spec: Specification, expected: Sequence[Trace], got: Sequence[Trace], quantities: Sequence[str] | None = None
+    spec: AnySpecification,
+    expected: Sequence[Trace],
+    got: Sequence[Trace],
+    quantities: Sequence[str] | None = None,
 ) -> Scoreboard:
     """Several batches: ``got``, as a simulator has them, against golden, see :func:`.golden_traces.expected_traces`.
 

@@ -75,7 +75,7 @@ def shown_values(
     for group in step_groups(spec):
         if group.name not in logs:
             continue
-        expected = group.beats(spec) * (answered if group.answer else steps)
+        expected = group.beats(group.of(spec)) * (answered if group.answer else steps)
         got = len(next(iter(logs[group.name].values())))
         if got != expected:
             raise HardwareError(f"{group.name}: {got} records; expected {expected}")
@@ -94,6 +94,8 @@ def _check_framing(spec: Specification, logs, lasts: np.ndarray):
         if wrong.size:
             at = wrong[0]
             raise HardwareError(f"{streams[group]}_{field} of record {at} is {got[at]}; expected {want[at]}")
-    beyond = logs["h"]["codes"].reshape(len(lasts), -1)[:, spec.hidden :]
-    if beyond.any():
-        raise HardwareError(f"h_codes is {beyond[beyond != 0][0]} in a lane beyond the last unit; expected 0")
+    for group in (group for group in step_groups(spec) if group.member == "h" and group.name in logs):
+        beyond = logs[group.name]["codes"].reshape(len(lasts), -1)[:, group.of(spec).hidden :]
+        if beyond.any():
+            name = f"{group.port}_codes"
+            raise HardwareError(f"{name} is {beyond[beyond != 0][0]} in a lane beyond the last unit; expected 0")

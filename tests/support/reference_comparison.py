@@ -3,6 +3,7 @@
 
 import numpy as np
 from crossramp.golden.network.initial_state import FROM_THE_START, Starts
+from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.trace import STEP_QUANTITIES
 
@@ -31,6 +32,26 @@ def differences(network: Network, x: np.ndarray, starts: Starts = FROM_THE_START
                 f"{name} of utterance {number}, step {t}"
                 for name, values in step.items()
                 if getattr(trace, name)[number, t].tolist() != values
+            ]
+        if trace.logits[number].tolist() != logits or trace.answers[number].tolist() != answer:
+            found.append(f"answer of utterance {number}")
+    return found
+
+
+def layered_differences(network: LayeredNetwork, x: np.ndarray) -> list[str]:
+    """The same of a network of several layers: every value of every macro, logits and answers."""
+    trace = network.run(x)
+    arrays = {name: array.tolist() for name, array in network.weights.arrays().items()}
+    found = []
+    for number, utterance in enumerate(x.tolist()):
+        answer, logits, macros = whole_network.layered(network.spec.to_dict(), arrays, utterance)
+        assert set(macros) == set(trace.macros)
+        for macro, steps in macros.items():
+            found += [
+                f"{macro} {name} of utterance {number}, step {t}"
+                for t, step in enumerate(steps)
+                for name, values in step.items()
+                if getattr(trace.macros[macro], name)[number, t].tolist() != values
             ]
         if trace.logits[number].tolist() != logits or trace.answers[number].tolist() != answer:
             found.append(f"answer of utterance {number}")

@@ -17,6 +17,7 @@ from crossramp.golden.network.network import Network
 from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.activations import REGISTRY
 from crossramp.golden.spec.gates import SpecificationError, feeds_lines_only
+from crossramp.golden.spec.network_specification import NetworkSpecification
 from crossramp.golden.spec.specification import Specification
 from hypothesis import reject
 from hypothesis import strategies as st
@@ -170,21 +171,25 @@ def weight_ranges(least: float) -> st.SearchStrategy[float]:
 
 def network_of(spec: Specification, seed: int) -> Network:
     """A network with weights uniform over the whole legal range, its extremes included."""
-    rng = np.random.default_rng([seed, 1])
+    return Network(spec, macro_weights(spec, np.random.default_rng([seed, 1])))
+
+
+def macro_weights(spec: Specification, rng: np.random.Generator) -> Weights:
+    """Weights uniform over the whole legal range, its extremes included; without a head where there is none."""
 
     def uniform(limit, shape):
         return rng.integers(-limit, limit, shape, endpoint=True)
 
-    weights = Weights(
-        uniform(spec.weight_max, (spec.rows, spec.columns)) * spec.placed,
-        uniform(spec.head_weight_max, (spec.classes, spec.hidden)),
-        uniform(spec.head_bias_max, spec.classes),
+    macro = uniform(spec.weight_max, (spec.rows, spec.columns)) * spec.placed
+    head = (uniform(spec.head_weight_max, (spec.classes, spec.hidden)), uniform(spec.head_bias_max, spec.classes))
+    return Weights(
+        macro,
+        *(head if spec.classes else (None, None)),
         uniform(spec.head_weight_max, (spec.projection, spec.units)) if spec.projection else None,
         uniform(spec.weight_max, (spec.trained_lines, spec.units)) if spec.trained_lines else None,
         uniform(spec.state_max, spec.units) if spec.constant_register else None,
         uniform(spec.input_max, spec.hidden) if spec.constant_h else None,
     )
-    return Network(spec, weights)
 
 
 def starts_of(spec: Specification, seed: int, utterances: int) -> Starts:
@@ -194,7 +199,7 @@ def starts_of(spec: Specification, seed: int, utterances: int) -> Starts:
     return Starts(keep, random_starts(spec, utterances, rng).given)
 
 
-def inputs_of(spec: Specification, seed: int, batch: int = 2, steps: int = 3) -> np.ndarray:
+def inputs_of(spec: Specification | NetworkSpecification, seed: int, batch: int = 2, steps: int = 3) -> np.ndarray:
     """Pulse codes, int64, shape (batch, steps, inputs); one vector in four is at full scale throughout."""
     rng = np.random.default_rng([seed, 2])
     limit = spec.input_max

@@ -14,10 +14,12 @@ from crossramp.boards.flow.board_core import core_verilog
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.network.model_file import load_model
+from crossramp.rtl.layers.layered_top import LayeredTop
 from crossramp.rtl.network.network_top import NetworkTop
 from crossramp.rtl.verilog.verilog_writer import to_verilog
 
 from tests.support.designs import SPECS, network_of
+from tests.support.layered import TWO_WAYS, layered_network_of
 
 
 def _network(name: str, calibrated: bool = False, **options) -> str:
@@ -29,6 +31,7 @@ def _network(name: str, calibrated: bool = False, **options) -> str:
 DESIGNS: dict[str, Callable[[], str]] = {
     "odd-calibrated": lambda: _network("odd", calibrated=True, async_reset=True),
     "projected": lambda: _network("projected"),
+    "layered": lambda: to_verilog(LayeredTop.of(layered_network_of(TWO_WAYS, 1)), "top"),
     "board": lambda: core_verilog(Build("tiny", SPECS["odd"], 2, 12_000_000)),
 }
 

@@ -61,9 +61,9 @@ def test_projections_are_in_the_file_where_there_are_any(tmp_path):
         (
             "m.npz",
             lambda c: {n: d for n, d in c.items() if not n.startswith("proj")},
-            "is missing, but the projection is 1",
+            "is missing, found .*",
         ),
-        ("plain.npz", lambda c: c | {"projection_weights.npy": c["weights.npy"]}, "is there, but the projection is 0"),
+        ("plain.npz", lambda c: c | {"projection_weights.npy": c["weights.npy"]}, "is not expected, or twice there"),
     ):
         with zipfile.ZipFile(tmp_path / source) as archive:
             content = change({name: archive.read(name) for name in archive.namelist()})

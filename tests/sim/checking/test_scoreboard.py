@@ -158,7 +158,7 @@ def test_the_noise_of_a_batch_goes_on_where_the_one_before_ended(seed):
     (whole,) = expected_traces(network, x, chip)
     parts = expected_traces(network, [x[:1], x[1:4], x[4:]], chip)
     compare_traces(SPEC, [whole], [Trace.join(parts)], (*QUANTITIES, "macs")).check()
-    later = expected_traces(network, x[4:], chip, first=2 * 3 * 4)
+    later = expected_traces(network, x[4:], chip, steps_before=3 * 4)
     compare_traces(SPEC, [whole.utterances(slice(4, None))], later).check()
     (other,) = expected_traces(network, x[4:], chip)
     assert (other.codes != later[0].codes).any(), "the chip has too little noise to show anything"

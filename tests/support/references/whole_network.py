@@ -45,6 +45,12 @@ def run(spec: dict, weights, head_weights, head_biases, utterance, projection=No
     start : (c, h), lists of int, or None
         What the utterance starts from; None: zeros.
     """
+    steps = macro_steps(spec, weights, utterance, projection, lines, start)
+    return (*answered(spec, [step["h"] for step in steps], head_weights, head_biases), steps)
+
+
+def macro_steps(spec: dict, weights, utterance, projection=None, lines=None, start=None) -> list[dict]:
+    """The steps of one utterance through a macro, each a dict of lists."""
     reference, n = REFERENCES[spec["cell"]], Numbers(spec)
     hidden = spec.get("projection") or n.units
     sizes = {"x": spec["inputs"], "h": hidden, "k": n.units, "bias": spec["bias_rows"]}
@@ -59,14 +65,50 @@ def run(spec: dict, weights, head_weights, head_biases, utterance, projection=No
             step["h"] = [saturated(rounded(Fraction(total, one)), n.row_full) for total in sums]
         c, h = step.get("c"), step["h"]
         steps.append(step)
+    return steps
 
+
+def answered(spec: dict, seen, head_weights, head_biases):
+    """(answer, logits) of the codes that a head sees, a list for each step."""
     if spec["readout"] == "step":
-        logits = [head(step["h"], 1, head_weights, head_biases) for step in steps]
-        return [row.index(max(row)) for row in logits], logits, steps
+        logits = [head(codes, 1, head_weights, head_biases) for codes in seen]
+        return [row.index(max(row)) for row in logits], logits
     mean = spec["readout"] == "mean"
-    sums = [sum(codes) for codes in zip(*(step["h"] for step in steps), strict=True)] if mean else h
-    logits = head(sums, len(steps) if mean else 1, head_weights, head_biases)
-    return logits.index(max(logits)), logits, steps
+    sums = [sum(codes) for codes in zip(*seen, strict=True)] if mean else seen[-1]
+    logits = head(sums, len(seen) if mean else 1, head_weights, head_biases)
+    return logits.index(max(logits)), logits
+
+
+def layered(spec: dict, arrays: dict, utterance):
+    """One utterance through a network of several layers: (answer, logits, steps of each macro by its name).
+
+    The steps of a backward macro stand in the order in which it takes them.
+
+    Parameters
+    ----------
+    spec : dict
+        Of ``to_dict``.
+    arrays : dict of str to lists of int
+        Of a model file, by their names there.
+    """
+    macros, seen = {}, utterance
+    for number, table in enumerate(spec["layers"]):
+        macro = {"classes": 0, "readout": "mean", **table}
+        ways = {f"layer{number}": seen}
+        if table.get("bidirectional"):
+            ways = {f"layer{number}_forward": seen, f"layer{number}_backward": list(reversed(seen))}
+        made = []
+        for name, codes in ways.items():
+            extra = (arrays.get(f"{name}.{kind}_weights") for kind in ("projection", "line"))
+            zeros = {"c": [0] * macro["units"], "h": [0] * (macro.get("projection") or macro["units"])}
+            start = [arrays.get(f"{name}.initial_register", zeros["c"]), arrays.get(f"{name}.initial_h", zeros["h"])]
+            macros[name] = macro_steps(macro, arrays[f"{name}.weights"], codes, *extra, start)
+            h = [step["h"] for step in macros[name]]
+            last = number == len(spec["layers"]) - 1
+            in_time = not name.endswith("_backward") or (last and spec["readout"] != "step")
+            made.append(h if in_time else list(reversed(h)))
+        seen = [[code for part in codes for code in part] for codes in zip(*made, strict=True)]
+    return (*answered(spec, seen, arrays["head_weights"], arrays["head_biases"]), macros)
 
 
 def head(sums, count, weights, biases):

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A network of several layers: macros whose h streams are the next layer's x, and a head behind the last."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..common.errors import InvalidValue
+from ..common.integer_arrays import check_integers
+from ..spec.network_specification import AnySpecification, NetworkSpecification
+from .array_protocol import Array, IdealArray
+from .head_arithmetic import HeadArithmetic
+from .initial_state import FROM_THE_START, Starts
+from .layered_weights import LayeredWeights
+from .lstm import Lstm
+from .network import Network, check_steps
+from .trace import Trace
+from .weights import Weights
+
+
+class LayeredNetwork:
+    """Layers in sequence, each of one or two directions, and a dense head; integer-exact, vectorized over a batch.
+
+    A forward macro takes the steps in their order, a backward one from the last to the first, each from a state reset.
+    The next layer takes both macros' h of the same step, the forward one's units first. With the readouts ``"mean"``
+    and ``"last"`` the head takes h of a last layer's directions as they come: the k-th of the one beside the k-th of
+    the other; with ``"step"`` those of the same step.
+
+    Parameters
+    ----------
+    spec : NetworkSpecification
+    weights : LayeredWeights
+    arrays : mapping of str to Array, or None
+        What stands behind the boundary of each macro, by the macros' names; None, or a name left out: the ideal array.
+
+    Attributes
+    ----------
+    weights : LayeredWeights
+        Checked: read-only int64 arrays.
+    macros : dict of str to Lstm
+    head : HeadArithmetic
+
+    Raises
+    ------
+    InvalidValue
+        For weights that do not fit the specification, see :meth:`.layered_weights.LayeredWeights.checked`; an array of
+        another specification, or for a macro that there is not.
+    """
+
+    def __init__(self, spec: NetworkSpecification, weights: LayeredWeights, arrays: Mapping[str, Array] | None = None):
+        self.spec, self.weights, arrays = spec, weights.checked(spec), dict(arrays or {})
+        for name in arrays:
+            if name not in spec.macros:
+                raise InvalidValue(f"there is no macro {name!r} for an array; there are {', '.join(spec.macros)}")
+        self.macros: dict[str, Lstm] = {}
+        for name, macro in spec.macros.items():
+            given = self.weights.macros[name]
+            array = arrays.get(name) or IdealArray(macro, given.macro, lines=given.lines)
+            self.macros[name] = Lstm.of(macro, array, given)
+        self.head = HeadArithmetic(spec, self.weights.head, self.weights.head_biases)
+
+    def behind(self, arrays: Mapping[str, Array]) -> "LayeredNetwork":
+        """The same network in front of other arrays."""
+        return LayeredNetwork(self.spec, self.weights, arrays)
+
+    def run(self, x: np.ndarray, first: int = 0) -> Trace:
+        """Utterances of equal length, with the whole trace.
+
+        Parameters
+        ----------
+        x : integer array, shape (batch, steps, inputs)
+            Pulse codes within ±input_max; 1 to max_steps steps.
+        first : int
+            Steps that each array did before: of the utterances before these, which are played one after the other.
+
+        Returns
+        -------
+        Trace
+            With ``macros``, ``h`` as the head sees it, ``sums``, ``logits`` and ``answers``.
+
+        Raises
+        ------
+        InvalidValue
+            For a wrong shape, a number of steps or a code out of range.
+        """
+        check_steps(self.spec, x)
+        traces: dict[str, Trace] = {}
+
+        def whole(name: str, codes: np.ndarray) -> np.ndarray:
+            macro = self.macros[name]
+            batch, steps = codes.shape[:2]
+            numbers = (first + steps * np.arange(batch)) * len(macro.spec.conversions)
+            traces[name] = macro.run(codes, numbers)
+            return traces[name].h
+
+        h = self._through(x, whole)
+        return self.head.added_to(Trace(h=h, macros=traces))
+
+    def play(
+        self, batches: Sequence[np.ndarray], starts: Starts = FROM_THE_START, steps_before: int = 0
+    ) -> list[Trace]:
+        """Utterances that are played one after the other; one trace a batch. See :meth:`.network.Network.play`."""
+        starts.checked(self.spec, sum(map(len, batches)))
+        traces = []
+        for x in batches:
+            traces.append(self.run(x, steps_before))
+            steps_before += x.shape[0] * x.shape[1]
+        return traces
+
+    def hidden(self, x: np.ndarray) -> np.ndarray:
+        """h of :meth:`run` without the rest, by the fast paths where there are some; int64 (batch, steps, hidden)."""
+        check_steps(self.spec, x)
+        return self._through(x, lambda name, codes: self.macros[name].hidden(codes))
+
+    def answers(self, x: np.ndarray) -> np.ndarray:
+        """The answers of :meth:`run` without the trace; int64, shape (batch,), with ``"step"`` (batch, steps)."""
+        return self.head.added_to(Trace(h=self.hidden(x))).answers
+
+    def _through(self, x, whole) -> np.ndarray:
+        """h that the head sees; ``whole(name, codes)`` gives the h of a macro's whole utterances."""
+        codes = check_integers("x", x, (None, None, self.spec.inputs), self.spec.input_max)
+        if codes.shape[1] == 0:
+            raise InvalidValue("x has no steps; an utterance has at least 1")
+        for number, layer in enumerate(self.spec.layers):
+            forward, *backward = self.spec.names_of(number)
+            h = [whole(forward, codes)]
+            if layer.bidirectional:
+                last = number == len(self.spec.layers) - 1 and self.spec.readout != "step"
+                own = whole(backward[0], codes[:, ::-1])
+                h.append(own if last else own[:, ::-1])
+            codes = np.concatenate(h, axis=-1)
+        return codes
+
+
+def network_of(spec: AnySpecification, weights: Weights | LayeredWeights) -> Network | LayeredNetwork:
+    """The golden network of a specification, in front of ideal arrays; raises what its class raises."""
+    return (LayeredNetwork if isinstance(spec, NetworkSpecification) else Network)(spec, weights)

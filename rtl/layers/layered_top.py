@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The top of a network of several layers: its macros, what joins their streams, and the head."""
+
+from amaranth import Cat, Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from crossramp.golden.network.initial_state import State
+from crossramp.golden.network.layered_network import LayeredNetwork
+from crossramp.golden.network.layered_weights import LayeredWeights
+from crossramp.golden.network.network import Network
+from crossramp.golden.spec.boundary_wires import calibration_bits
+from crossramp.golden.spec.network_specification import NetworkSpecification
+
+from ..common.boundary import array_members
+from ..common.record_layout import MonitorSignature, answer_layout, h_layout, logit_layout
+from ..macro.loader import x_layout
+from ..macro.macro import Macro
+from ..network.head import Head
+from ..network.network_top import NetworkTop
+from .code_streams import HeadCodes, Serializer, SideBySide
+from .utterance_memory import UtteranceMemory
+
+
+class LayeredTop(wiring.Component):
+    """x codes in, answers out, an array behind every macro; taps for what the head sees, and for the logits.
+
+    Its golden model is :class:`~.layered_network.LayeredNetwork`. Each macro is a
+    :class:`~crossramp.rtl.macro.macro.Macro` as it is in a network of one; the members that belong to it begin with its
+    name. The taps are part of the flow: whoever does not look at them ties ``ready`` high.
+
+    Latency: of layers of one direction, the steps of the utterance, those of each further layer one step later; a layer
+    of two directions begins when the utterance is complete. Then the head's.
+    Throughput: ``spec.clocks_per_step`` clocks a step. With a layer of two directions the memory in front of it takes
+    the next utterance when this one has been read.
+    Back-pressure: each stream stalls only what feeds it.
+
+    Parameters
+    ----------
+    spec : NetworkSpecification
+    weights : LayeredWeights
+        Those of the head, and of projections, are in ROMs; the macros' are the arrays'.
+    compact : bool
+        See :class:`~crossramp.rtl.macro.macro.Macro`.
+
+    Members
+    -------
+    x, h, logit, answer : streams
+    busy : 1 bit
+    NAME_array : ArraySignature
+        Of the macro NAME; of a tiled one ``NAME_array0``, ...
+    NAME_calibration : calibration_bits
+    NAME_monitor : MonitorSignature
+        With the macro's h.
+    """
+
+    def __init__(self, spec: NetworkSpecification, weights: LayeredWeights, *, compact: bool = False):
+        self.spec, self.weights, self.compact = spec, weights.checked(spec), compact
+        self.head = Head(spec, self.weights.head, self.weights.head_biases)
+        members = {
+            "x": In(stream.Signature(x_layout(spec.input_bits))),
+            "h": Out(stream.Signature(h_layout(spec))),
+            "logit": Out(stream.Signature(logit_layout(spec))),
+            "answer": Out(stream.Signature(answer_layout(spec))),
+            "busy": Out(1),
+        }
+        for name, macro in spec.macros.items():
+            members |= {
+                f"{name}_calibration": In(calibration_bits(macro)),
+                **{f"{name}_{array}": member for array, member in array_members(macro).items()},
+                f"{name}_monitor": Out(MonitorSignature(macro, with_h=True)),
+            }
+        super().__init__(members)
+
+    @classmethod
+    def of(cls, network: LayeredNetwork) -> "LayeredTop":
+        """The hardware of a golden network, its head's weights in ROMs."""
+        return cls(network.spec, network.weights)
+
+    def elaborate(self, platform):
+        m = Module()
+        spec = self.spec
+        macros = {name: self._macro(m, name) for name in spec.macros}
+        m.submodules.head = head = self.head
+        wiring.connect(m, head.logit, wiring.flipped(self.logit))
+        wiring.connect(m, head.answer, wiring.flipped(self.answer))
+        m.d.comb += self.busy.eq(Cat(*(macro.busy for macro in macros.values()), head.busy).any())
+
+        # What the layer takes: for each part of a step its stream, its codes, and whether its steps come reversed.
+        parts = [(wiring.flipped(self.x), spec.inputs, False)]
+        h = None
+        for number, layer in enumerate(spec.layers):
+            names = spec.names_of(number)
+            orders = [name.endswith("_backward") for name in names]
+            for name, source in zip(names, self._in_order(m, number, parts, orders), strict=True):
+                wiring.connect(m, source, macros[name].x)
+            if number == len(spec.layers) - 1 and not layer.bidirectional:
+                h = macros[names[0]].h
+                break
+            parts = [
+                (self._serialized(m, name, macros[name]), layer.macro.hidden, order)
+                for name, order in zip(names, orders, strict=True)
+            ]
+        if h is None:
+            h = self._for_head(m, parts)
+        m.d.comb += [
+            self.h.payload.eq(h.payload),
+            head.h.payload.eq(h.payload),
+            # Neither ready depends on its own valid, and the head's, once high, stays until the transfer.
+            self.h.valid.eq(h.valid & head.h.ready),
+            head.h.valid.eq(h.valid & self.h.ready),
+            h.ready.eq(head.h.ready & self.h.ready),
+        ]
+        return m
+
+    def _macro(self, m: Module, name: str) -> Macro:
+        """A macro, with its array, calibration and monitor."""
+        weights = self.weights.macros[name]
+        macro = Macro(
+            self.spec.macros[name],
+            compact=self.compact,
+            projection_weights=weights.projection,
+            initial=State(weights.initial_register, weights.initial_h),
+        )
+        m.submodules[name] = macro
+        for array in array_members(macro.spec):
+            wiring.connect(m, getattr(macro, array), wiring.flipped(getattr(self, f"{name}_{array}")))
+        monitor = getattr(self, f"{name}_monitor")
+        m.d.comb += [
+            getattr(monitor, member).eq(getattr(macro.monitor, member)) for member in macro.monitor.signature.members
+        ]
+        m.d.comb += [
+            macro.calibration.eq(getattr(self, f"{name}_calibration")),
+            monitor.h.eq(macro.h.valid & macro.h.ready),
+            monitor.codes.eq(macro.h.payload.codes),
+            monitor.end.eq(macro.h.payload.end),
+            monitor.last.eq(macro.h.payload.last),
+        ]
+        return macro
+
+    def _serialized(self, m: Module, name: str, macro: Macro):
+        """The h of a macro, one code a clock."""
+        m.submodules[f"{name}_serializer"] = serializer = Serializer(self.spec.macros[name])
+        wiring.connect(m, macro.h, serializer.h)
+        return serializer.codes
+
+    def _in_order(self, m: Module, number: int, parts: list, orders: list[bool]) -> list:
+        """A stream for each macro of a layer: through a memory where one of them, or of those before, goes backward."""
+        if not any(orders) and not any(reverse for _, _, reverse in parts):
+            return [parts[0][0]]
+        m.submodules[f"layer{number}_memory"] = memory = self._memory(parts, orders)
+        for k, (source, _, _) in enumerate(parts):
+            wiring.connect(m, source, getattr(memory, f"write_{k}"))
+        return [getattr(memory, f"read_{k}") for k in range(len(orders))]
+
+    def _memory(self, parts: list, orders: list[bool]) -> UtteranceMemory:
+        spec = self.spec
+        return UtteranceMemory([(count, order) for _, count, order in parts], orders, spec.input_bits, spec.max_steps)
+
+    def _for_head(self, m: Module, parts: list):
+        """The h stream of a head behind two directions."""
+        spec = self.spec
+        m.submodules.head_codes = codes = HeadCodes(spec)
+        if spec.readout == "step":
+            (source,) = self._in_order(m, len(spec.layers), parts, [False])
+        else:
+            counts = [count for _, count, _ in parts]
+            m.submodules.side_by_side = both = SideBySide(*counts, spec.input_bits)
+            wiring.connect(m, parts[0][0], both.first)
+            wiring.connect(m, parts[1][0], both.second)
+            source = both.codes
+        wiring.connect(m, source, codes.codes)
+        return codes.h
+
+
+def top_of(network: Network | LayeredNetwork) -> NetworkTop | LayeredTop:
+    """The hardware of a golden network."""
+    return (LayeredTop if isinstance(network, LayeredNetwork) else NetworkTop).of(network)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks of several layers in Amaranth's simulator: drawn ones against golden, clocks, and utterances too long."""
+
+import numpy as np
+import pytest
+from crossramp.golden.network.layered_network import LayeredNetwork
+from crossramp.golden.spec.network_specification import Layer, NetworkSpecification
+from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.layers import layered_top
+from crossramp.rtl.layers.layered_top import LayeredTop
+from crossramp.rtl.layers.utterance_memory import UtteranceMemory
+from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
+from crossramp.sim.amaranth.amaranth_bench import Bench
+from crossramp.sim.array.array_setup import IDEAL
+from crossramp.sim.checking.scoreboard import MismatchError
+from hypothesis import Phase, given, settings
+
+from tests.support.comparison import compared
+from tests.support.layered import SMALL, layered_network_of, layered_specifications
+from tests.support.strategies import inputs_of, seeds
+
+
+@given(layered_specifications(max_units=4, max_bits=4), seeds)
+@settings(max_examples=8, phases=(Phase.explicit, Phase.generate))
+def test_drawn_networks(spec, seed):
+    network = layered_network_of(spec, seed)
+    x = inputs_of(spec, seed, batch=2, steps=3)
+    compared(network, x, simulate_amaranth(network, x, jobs=1)).check()
+
+
+#: Three layers of one direction, the second the slowest.
+STACK = NetworkSpecification(
+    layers=(
+        Layer(macro=Specification(inputs=3, units=4, classes=0, cell="rnn_tanh", lanes=3)),
+        Layer(macro=Specification(inputs=4, units=3, classes=0, lanes=1)),
+        Layer(macro=Specification(inputs=3, units=5, classes=0, cell="gru", lanes=5)),
+    ),
+    classes=2,
+)
+
+
+def test_clocks_of_a_stack(seed):
+    """Layers work on different steps: the slowest sets the clocks of a step."""
+    network = layered_network_of(STACK, seed)
+    result = simulate_amaranth(network, inputs_of(STACK, seed, batch=1, steps=9), jobs=1)
+    assert set(result.traces[0].step_clocks[3:]) == {STACK.clocks_per_step}
+    assert STACK.clocks_per_step == STACK.layers[1].macro.macro_clocks
+    assert STACK.analog_clocks_per_step == 108
+
+
+@pytest.mark.parametrize("readout", ["mean", "last", "step"])
+def test_clocks_of_two_directions(seed, readout):
+    macro = Specification(inputs=3, units=4, classes=0, cell="rnn_tanh", lanes=3)
+    spec = NetworkSpecification(layers=(Layer(macro=macro, bidirectional=True),), classes=2, readout=readout)
+    network = layered_network_of(spec, seed)
+    x = inputs_of(spec, seed, batch=2, steps=7)
+    result = simulate_amaranth(network, x, jobs=1)
+    compared(network, x, result).check()
+    # With "step" the answer is read out of a memory, as fast as the head takes it.
+    slowest = max(spec.head_clocks, spec.hidden) if readout == "step" else spec.clocks_per_step
+    assert set(result.traces[0].step_clocks.reshape(2, -1)[:, 2:].ravel()) == {slowest}
+
+
+def test_an_utterance_too_long(seed):
+    """It is marked, through every memory, and leaves the next one alone."""
+    network = layered_network_of(SMALL, seed)
+    x = inputs_of(SMALL, seed, batch=1, steps=3)
+    bench = Bench(network, IDEAL)
+    bits, long = SMALL.input_bits, SMALL.max_steps + 3
+    for utterance in (np.tile(x[0, :1], (long, 1)), x[0]):
+        codes = (utterance & ((1 << bits) - 1)).ravel().tolist()
+        codes[-SMALL.inputs :] = [code | 1 << bits for code in codes[-SMALL.inputs :]]
+        bench.payloads += codes
+    bench.run_to(2)
+    first, second = bench.beats["answers"]
+    index = len(f"{SMALL.classes - 1:b}")
+    assert first >> index == 1
+    assert second == int(network.answers(x)[0])
+
+
+def test_a_wrong_way_is_seen(seed, monkeypatch):
+    """Readers that ignore their direction, and a network whose golden model has other weights."""
+    network = layered_network_of(SMALL, seed)
+    x = inputs_of(SMALL, seed)
+
+    def forward_only(parts, readers, bits, max_steps):
+        return UtteranceMemory(parts, [False] * len(readers), bits, max_steps)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(layered_top, "UtteranceMemory", forward_only)
+        with pytest.raises(MismatchError, match="layer0_backward codes, step"):
+            compared(network, x, simulate_amaranth(network, x, jobs=1)).check()
+    macros = dict(network.weights.macros)
+    macros["layer1"] = macros["layer1"].replace(macro=-macros["layer1"].macro)
+    other = LayeredNetwork(SMALL, network.weights.replace(macros=macros))
+    with pytest.raises(MismatchError, match="utterance 0, layer1 codes, step 0, bank"):
+        compared(other, x, simulate_amaranth(network, x, jobs=1)).check()
+
+
+def test_compact(seed):
+    """Macros that load no sooner than they must: other clocks, the same values."""
+    network = layered_network_of(SMALL, seed)
+    top = LayeredTop(SMALL, network.weights, compact=True)
+    assert top.compact
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LayeredTop, "of", classmethod(lambda cls, made: top))
+        x = inputs_of(SMALL, seed)
+        compared(network, x, simulate_amaranth(network, x, jobs=1)).check()

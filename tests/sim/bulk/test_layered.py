@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks of several layers in the Verilog simulators: drawn ones, pauses, chips behind every macro, faults."""
+
+import numpy as np
+import pytest
+from crossramp.golden.analog.conversion.tiled_device import TiledDevice
+from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.network.tiled_array import tile_weights
+from crossramp.golden.spec.network_specification import Layer
+from crossramp.golden.spec.tile import arrays_of, tiles_of
+from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
+from crossramp.sim.array.array_setup import ArraySetup
+from crossramp.sim.bulk.bulk_simulation import simulate_bulk
+from crossramp.sim.checking.scoreboard import MismatchError
+from crossramp.sim.tools.run_options import BuildOptions, Pauses
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.support.chips import device_of
+from tests.support.comparison import compared
+from tests.support.layered import SMALL, layered_network_of, layered_specifications
+from tests.support.strategies import inputs_of, seeds
+
+# A failure is reported as drawn: shrinking would build a model for each try.
+drawn = settings(
+    deadline=None, phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck), database=None
+)
+
+
+def check(spec, seed, percent, simulator, workdir):
+    network = layered_network_of(spec, seed)
+    x = inputs_of(spec, seed, batch=2, steps=3)
+    batches = [x, x[:1, :1]]
+    pauses = Pauses(percent, percent, percent // 2, seed % 2**31)
+    build = BuildOptions(workdir=workdir, optimize=False)
+    result = simulate_bulk(network, batches, simulator, pauses=pauses, build=build)
+    compared(network, batches, result).check()
+    assert result.violations == ()
+    assert result.conversions == sum(len(macro.conversions) for macro in spec.macros.values()) * 7
+
+
+@given(layered_specifications(), seeds, st.sampled_from([0, 30]))
+@settings(drawn, max_examples=4)
+def test_icarus(tmp_path_factory, spec, seed, percent):
+    check(spec, seed, percent, "icarus", tmp_path_factory.getbasetemp() / "layered")
+
+
+def test_verilator(tmp_path, seed):
+    check(SMALL, seed, 30, "verilator", tmp_path)
+
+
+@pytest.mark.slow
+@given(layered_specifications(max_layers=4, max_units=9, max_inputs=9, max_bits=6), seeds, st.sampled_from([0, 30]))
+@settings(drawn, max_examples=6)
+def test_verilator_drawn(tmp_path_factory, spec, seed, percent):
+    check(spec, seed, percent, "verilator", tmp_path_factory.getbasetemp() / "layered")
+
+
+def chips_of(network, seed):
+    """A device instance for every macro, noise and all."""
+    chips = {}
+    for k, (name, spec) in enumerate(network.spec.macros.items()):
+        weights = network.weights.macros[name]
+        tiles = [
+            device_of(tile, part.macro, seed + k, None, part.lines)
+            for tile in tiles_of(spec)
+            for part in [weights if tile is spec else tile_weights(spec, tile, weights)]
+        ]
+        chips[name] = tiles[0] if len(tiles) == 1 else TiledDevice(spec, tuple(tiles))
+    return chips
+
+
+def test_chips(seed):
+    """A chip behind each macro: each code is its own golden model's, in Icarus and in Amaranth's simulator."""
+    network = layered_network_of(SMALL, seed)
+    x = inputs_of(SMALL, seed)
+    array = ArraySetup(chips_of(network, seed))
+    result = simulate_bulk(network, x, "icarus", array=array)
+    compared(network, x, result, array).check()
+    compared(network, x, simulate_amaranth(network, x, array=array), array).check()
+    with pytest.raises(MismatchError, match="layer"):
+        compared(network, x, result, ArraySetup(chips_of(network, seed + 1))).check()
+
+
+def test_tiles_of_a_layer(seed):
+    """A layer in two arrays of its own: ideal ones with pauses, and chips."""
+    first, second = SMALL.layers
+    spec = SMALL.replace(layers=(first, Layer(macro=second.macro.replace(tile_columns=8))))
+    assert list(arrays_of(spec))[2:] == ["layer1_array0", "layer1_array1"]
+    network = layered_network_of(spec, seed)
+    x = inputs_of(spec, seed)
+    result = simulate_bulk(network, x, "icarus", pauses=Pauses(array_stall=20, seed=seed))
+    compared(network, x, result).check()
+    assert result.violations == ()
+    array = ArraySetup(chips_of(network, seed), {"layer1": 0b1010010})
+    compared(network, x, simulate_bulk(network, x, "icarus", array=array), array).check()
+    compared(network, x, simulate_amaranth(network, x, array=array), array).check()
+
+
+def test_calibrations(seed):
+    """Each array has its own calibration port."""
+    network = layered_network_of(SMALL, seed)
+    x = inputs_of(SMALL, seed)
+    chips = chips_of(network, seed)
+    array = ArraySetup(chips, {"layer0_backward": 0b11011, "layer1": 0b101})
+    compared(network, x, simulate_bulk(network, x, "icarus", array=array), array).check()
+
+
+def test_arrays_that_do_not_fit(seed):
+    network = layered_network_of(SMALL, seed)
+    chips = chips_of(network, seed)
+    for content, message in (
+        (
+            chips["layer1"],
+            "the network has 3 macros, but one DeviceInstance is given; give a mapping with",
+        ),
+        (
+            chips | {"layer9": chips["layer1"]},
+            "there is no macro 'layer9'; the network has layer0_forward, ",
+        ),
+        (
+            {"layer1": chips["layer1"]},
+            "there is no device instance for layer0_forward, layer0_backward; ",
+        ),
+        (chips | {"layer1": chips["layer0_forward"]}, "the programming is for specification"),
+    ):
+        with pytest.raises(InvalidValue, match=message):
+            simulate_bulk(network, inputs_of(SMALL, seed), "icarus", array=ArraySetup(content))
+
+
+def test_a_planted_fault_names_the_macro(seed, tmp_path):
+    """A code of one macro that is wrong in the Verilog."""
+    network = layered_network_of(SMALL, seed)
+    x = inputs_of(SMALL, seed)
+
+    def spoil(verilog):
+        wires = {
+            "    .layer1_monitor__i(layer1_monitor_i),": "    .layer1_monitor__i(code_of_i),",
+            "  wire [8:0] layer1_monitor_i;": "  wire [8:0] code_of_i;\n  assign layer1_monitor_i = code_of_i ^ 1;",
+        }
+        for text, other in wires.items():
+            assert verilog.count(text) == 1
+            verilog = verilog.replace(text, other)
+        return verilog
+
+    result = simulate_bulk(network, x, "icarus", build=BuildOptions(workdir=tmp_path, change_verilog=spoil))
+    board = compared(network, x, result)
+    with pytest.raises(MismatchError, match=r"utterance 0, layer1 codes, step 0, bank i, unit 0"):
+        board.check()
+    assert set(np.flatnonzero(list(board.mismatched.values()))) == {list(board.mismatched).index("layer1 codes")}

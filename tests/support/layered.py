@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks of several layers for tests: drawn as a whole, and with drawn weights.
+
+>>> @given(layered_specifications(max_layers=3), seeds)
+... def test_network(spec, seed):
+...     network = layered_network_of(spec, seed)
+...     x = inputs_of(spec, seed)
+"""
+
+import numpy as np
+from crossramp.golden.network.layered_network import LayeredNetwork
+from crossramp.golden.network.layered_weights import LayeredWeights
+from crossramp.golden.spec.network_specification import Layer, NetworkSpecification
+from hypothesis import strategies as st
+
+from .strategies import ALL_CELLS, macro_weights, specifications
+
+
+@st.composite
+def layered_specifications(
+    draw, max_layers: int = 3, max_units: int = 5, max_inputs: int = 5, max_bits: int = 5, cells=ALL_CELLS
+) -> NetworkSpecification:
+    """Networks of 1 to ``max_layers`` layers, each of any cell, of one or two directions; sizes up to the limits."""
+    input_bits = draw(st.integers(2, max_bits), label="input_bits")
+    inputs = draw(st.integers(1, max_inputs), label="inputs")
+    layers = []
+    for _ in range(draw(st.integers(1, max_layers), label="layers")):
+        fixed = {"inputs": inputs, "input_bits": input_bits, "classes": 0, "readout": "mean", "keeps_state": 0}
+        fixed["initials"] = ("zero", "constant")
+        macro = draw(specifications(max_units=max_units, max_bits=max_bits, cells=cells, **fixed))
+        layers.append(Layer(macro=macro, bidirectional=draw(st.booleans(), label="bidirectional")))
+        inputs = layers[-1].outputs
+    return NetworkSpecification(
+        layers=tuple(layers),
+        classes=draw(st.integers(1, 5), label="classes"),
+        readout=draw(st.sampled_from(["mean", "last", "step"]), label="readout"),
+        head_weight_bits=draw(st.integers(2, 16), label="head_weight_bits"),
+        max_steps=draw(st.integers(3, 9), label="max_steps"),
+    )
+
+
+def layered_network_of(spec: NetworkSpecification, seed: int) -> LayeredNetwork:
+    """A network with weights uniform over the whole legal range, other ones in every macro."""
+    macros = {
+        name: macro_weights(macro, np.random.default_rng([seed, 1, number]))
+        for number, (name, macro) in enumerate(spec.macros.items())
+    }
+    rng = np.random.default_rng([seed, 3])
+    head = rng.integers(-spec.head_weight_max, spec.head_weight_max, (spec.classes, spec.hidden), endpoint=True)
+    biases = rng.integers(-spec.head_bias_max, spec.head_bias_max, spec.classes, endpoint=True)
+    return LayeredNetwork(spec, LayeredWeights(macros, head, biases))
+
+
+#: Two layers of different cells, the first of two directions: small, and all that stands between macros is in it.
+SMALL = NetworkSpecification.from_dict(
+    {
+        "classes": 3,
+        "max_steps": 6,
+        "layers": [
+            {"inputs": 3, "units": 3, "cell": "gru", "lanes": 2, "bidirectional": True, "adc_bits": 3, "input_bits": 4},
+            {"inputs": 6, "units": 4, "lanes": 3, "adc_bits": 3, "input_bits": 4, "calibration_cells": 2},
+        ],
+    }
+)
+
+#: Two directions and the head: everything that stands between the macros of any network.
+TWO_WAYS = SMALL.replace(layers=SMALL.layers[:1])
