@@ -10,7 +10,8 @@ import numpy as np
 from crossramp.golden.analog.chip.chip_sample import ChipSample
 from crossramp.golden.analog.chip.ramp_cells import SCHEMES
 from crossramp.golden.analog.chip.ramp_linearity import Linearity, linearity_of, probe, supply_errors, with_scheme
-from crossramp.golden.analog.conversion.calibration_setting import NOMINAL, CalibrationSetting
+from crossramp.golden.analog.conversion.calibration import calibrates
+from crossramp.golden.analog.conversion.calibration_setting import FOUND, NOMINAL, CalibrationSetting
 from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
@@ -183,6 +184,8 @@ def _study(chips: ChipSample, spec: Specification, weights: np.ndarray, schemes:
     """For each ramp of ``spec``: its activation, its bits, its variants."""
     variants = [[Variant(None, NOMINAL, Linearity(ramp, ramp.thresholds[None], spec.latch))] for ramp in ramps(spec)]
     names = " and ".join(act.text for act in spec.ramps)
+    if len(chips.calibrations) > 1 and not calibrates(spec):
+        chips = replace(chips, calibrations=tuple(c for c in chips.calibrations if c != FOUND))
     for scheme in schemes:
         heading = f"{names}, {spec.adc_bits} bits, {scheme}"
         found = linearity_of(
@@ -195,7 +198,7 @@ def _study(chips: ChipSample, spec: Specification, weights: np.ndarray, schemes:
             for k, linearity in enumerate(each):
                 variants[k].append(Variant(scheme, calibration, linearity))
     for act, each in zip(spec.ramps, variants, strict=True):
-        yield act.text, spec.adc_bits, each
+        yield act.text, each[0].linearity.ramp.bits, each
 
 
 def row(name: str, bits: int, variant: Variant) -> dict:

@@ -87,7 +87,7 @@ def _draw_stairs(ax, name: str, bits: int, ideal, real) -> None:
     ramp = ideal.linearity.ramp
     span = ramp.arguments[-1] - ramp.arguments[0]
     low, high = ramp.arguments[0] - span / 4, ramp.arguments[-1] + span / 4
-    values = ramp.decode(np.arange(1 << bits))
+    values = ramp.decode(ramp.codes)
     edges = np.concatenate([[low], ramp.thresholds * ramp.scale, [high]])
     ax.stairs(values, edges, baseline=None, color=_BETTER, lw=4, alpha=0.35, label="ideal ramp")
     for k, thresholds in enumerate(real.linearity.thresholds[:_STAIRS]):

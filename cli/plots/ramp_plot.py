@@ -42,9 +42,7 @@ def _draw_stairs(ax, report: RampReport) -> None:
     x = np.linspace(report.grid_low, report.grid_high, 2001)
     ax.plot(x, ramp.activation(x), color=_IDEAL, lw=1.4, ls="--", label=f"ideal {ramp.activation.name}")
     edges = np.concatenate([[report.grid_low], report.thresholds * ramp.scale, [report.grid_high]])
-    ax.stairs(
-        ramp.decode(np.arange(1 << ramp.bits)), edges, baseline=None, color=_STAIRS, lw=1.6, label="decoded conversion"
-    )
+    ax.stairs(ramp.decode(ramp.codes), edges, baseline=None, color=_STAIRS, lw=1.6, label="decoded conversion")
     ax.set(xlabel="pre-activation (real units)", ylabel="activation (output units)", title="Conversion")
     ax.text(
         0.97,

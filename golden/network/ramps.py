@@ -230,7 +230,7 @@ def decoded_codes(spec: Specification, gate: str, codes: np.ndarray) -> np.ndarr
     return decode_integer(codes, spec.bipolar(gate), spec.gate_bits(gate), spec.turns(gate))
 
 
-def latched_codes(spec: Specification, comparators: np.ndarray, columns: slice) -> np.ndarray:
+def latched_codes(spec: Specification, comparators: np.ndarray, columns: slice | np.ndarray) -> np.ndarray:
     """Codes that capture banks hold after a conversion, from what the comparators of some columns showed.
 
     A bank latches while its own ramp ticks: where another ramp of the conversion has more ticks, what its comparators
@@ -240,7 +240,7 @@ def latched_codes(spec: Specification, comparators: np.ndarray, columns: slice) 
     ----------
     comparators : bool array, shape (ticks, ..., columns)
         Of ``columns`` alone, on ticks 1, 2, ...
-    columns : slice
+    columns : slice or int array
 
     Returns
     -------

@@ -62,6 +62,7 @@ class RampCounter(wiring.Component):
         ports |= {f"turning_{k}": Out(width) for k, (width, _) in enumerate(self.turning)}  # Gray-coded too
         ports |= {f"over_{end}": Out(1) for end in self.early}  # this is a tick behind the last one of such a ramp
         super().__init__(ports)
+        self.falling = [Signal(name=f"falling_{number}") for number in range(len(self.turning))]  # for proofs
 
     @classmethod
     def of(cls, spec: Specification) -> "RampCounter":
@@ -94,13 +95,13 @@ class RampCounter(wiring.Component):
             binary.eq(Cat(*gray_to_binary(self.count))),
             following.eq(Mux(self.start, 1, binary + 1)),
         ]
+        turning = [self._turning(m, number, bits, codes) for number, (bits, codes) in enumerate(self.turning)]
         with m.If(self.start | self.step):
             m.d.sync += [
                 self.count.eq(following ^ (following >> 1)),
                 self.tap.eq(Cat(self.start, tap)),
+                *turning,
             ]
-        for number, (bits, codes) in enumerate(self.turning):
-            self._turning(m, number, bits, codes)
         for end in self.early:
             over = getattr(self, f"over_{end}")
             with m.If(self.start):
@@ -111,18 +112,16 @@ class RampCounter(wiring.Component):
         return m
 
     def _turning(self, m: Module, number: int, bits: int, codes: Sequence[int]):
-        """A count that goes by one with every tick, up or down."""
+        """A count that goes by one with every tick, up or down: what it becomes with the next one."""
         count = getattr(self, f"turning_{number}")
         down = [(after - before) % (1 << bits) != 1 for before, after in pairwise(codes)]
         binary = Signal(bits, name=f"binary_{number}")
         following = Signal(bits, name=f"following_{number}")
-        falling = Signal(name=f"falling_{number}")  # the next tick counts down
+        falling = self.falling[number]  # the next tick counts down
         m.d.comb += [
             binary.eq(Cat(*gray_to_binary(count))),
             following.eq(Mux(self.start, codes[1], binary + Mux(falling, (1 << bits) - 1, 1))),
         ]
-        with m.If(self.start | self.step):
-            m.d.sync += count.eq(following ^ (following >> 1))
         with m.If(self.start):
             m.d.sync += falling.eq(down[1] if len(down) > 1 else 0)
         # On tick k the direction of tick k + 1 is known; behind it follows that of tick k + 2.
@@ -130,6 +129,7 @@ class RampCounter(wiring.Component):
         if turns:
             with m.Elif(self.step & Cat(self.tap[k - 1] for k in turns).any()):
                 m.d.sync += falling.eq(~falling)
+        return count.eq(following ^ (following >> 1))
 
 
 def count_of(spec: Specification, gate: str) -> tuple[int, tuple[int, ...]]:

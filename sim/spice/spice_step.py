@@ -12,7 +12,7 @@ from crossramp.golden.analog.chip.physical import PhysicalArray
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.network.array_protocol import Window
-from crossramp.golden.network.ramps import latch
+from crossramp.golden.network.ramps import latched_codes
 from crossramp.golden.spec.specification import Specification
 
 from ..amaranth.step_trace import StepWaves
@@ -157,14 +157,15 @@ def golden_answers(
         index = np.array(chosen) - spec.converted(second).start
         values = converter.values(converter.charge(windows), windows, np.array([number]))
         shown = converter.comparators(values, np.array([number]), second)[:, 0, index].T
-        ramp = spec.ramp_of_column[chosen]
+        ramp, ticks = spec.ramp_of_column[chosen], spec.conversion_ticks[second]
         after = np.array(conversion.latched) + 1 - conversion.window[1]
-        levels, value = converter.levels[ramp], values[0, index]
+        shown = shown[:, :ticks]
+        levels, value = converter.levels[ramp, :ticks], values[0, index]
         volts, left = array.volts_per_mac, np.exp(-leak * after)
         held = (value - device.offsets[chosen]) * volts
         # A late comparator looked at an earlier level; from the first tick's on, as below.
         every = np.concatenate([converter.starts[ramp][:, None], levels], axis=1)
-        seen = np.arange(1, spec.ticks + 1) - device.delays[chosen][:, None]
+        seen = np.arange(1, ticks + 1) - device.delays[chosen][:, None]
         margins = (value[:, None] - np.take_along_axis(every, np.maximum(seen, 0), axis=1)) * volts * left
         found.append(
             Answers(
@@ -175,7 +176,7 @@ def golden_answers(
                 levels * volts * left,
                 margins,
                 shown,
-                latch(shown.T, spec.latch),
+                latched_codes(spec, shown.T, np.array(chosen)),
             )
         )
     return found
@@ -209,8 +210,8 @@ def _read(array: PhysicalArray, conversion: ConversionClocks, deck: Deck, wavefo
         ramps.append(-waveforms.at(ramp, latched))
         margins.append(waveforms.at(ramp, looked) - waveforms.at(out, looked) + offset)
         shown.append(waveforms.at(f"cmp_{name}", looked) > 0.5)
-    shown = np.array(shown, bool).reshape(len(columns), spec.ticks)
-    codes = latch(shown.T, spec.latch)
+    shown = np.array(shown, bool).reshape(len(columns), spec.conversion_ticks[conversion.second])
+    codes = latched_codes(spec, shown.T, np.array(columns, np.int64))
     return Answers(
         conversion.second,
         tuple(columns),

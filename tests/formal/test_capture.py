@@ -2,6 +2,10 @@
 """Proofs of capture: at drawn sizes and those of the shipped models; covers; planted faults."""
 
 import pytest
+from crossramp.golden.cell.description import Gate
+from crossramp.golden.spec.activations import activation
+from crossramp.golden.spec.ramp_walk import ramp_walk
+from crossramp.golden.spec.specification import Specification
 from crossramp.sim.formal.engine.solver import Mode
 from crossramp.sim.formal.macro.capture_proof import CaptureProof, proofs
 
@@ -25,6 +29,46 @@ def test_several_segments_of_columns(marginal):
     holds(CaptureProof(70, 5, 8, "last_high", marginal=marginal), Mode.PROVE, 2)
 
 
+#: Bits and counts of ramps that turn: SiLU's, and a bump.
+TURNING = {
+    "down and up": (3, ramp_walk(activation("silu"), 3).codes),
+    "up and down": (2, ramp_walk(activation("gaussian"), 2).codes),
+    "silu of 5 bits": (5, ramp_walk(activation("silu"), 5).codes),
+}
+
+
+@pytest.mark.parametrize("latch", LATCHES)
+@pytest.mark.parametrize("case", TURNING)
+def test_ramps_that_turn(case, latch):
+    bits, codes = TURNING[case]
+    for marginal in (True, False):
+        holds(CaptureProof(4, bits, 3, latch, marginal=marginal, codes=codes), Mode.PROVE, 2)
+
+
+def test_faults_of_a_count_that_turns():
+    bits, codes = TURNING["down and up"]
+    for old, new in (
+        ("falling.eq(~falling)", "falling.eq(falling)"),
+        ("binary + Mux(falling, (1 << bits) - 1, 1)", "binary + 1"),
+        ("codes[1], binary", "1, binary"),
+        (" count.eq(following ^ (following >> 1))", " count.eq(following)"),
+    ):
+        with planted(RAMP, old, new):
+            proof = CaptureProof(3, bits, 2, "last_high", codes=codes, invariants=False)
+            is_violated(proof, 22, "neighbor")
+
+
+def test_each_count_of_a_specification_is_proven():
+    gates = (Gate("sigmoid", 2.0), Gate("silu", 2.0, 4), Gate("tanh", 2.0), Gate("gaussian", 2.0, 2))
+    spec = Specification(inputs=2, units=3, classes=2, adc_bits=3, gates=gates)
+    found = proofs(spec)
+    assert [entry.claim.rpartition(" of a ramp")[2] for entry in found[::2]][1:] == [
+        " that counts 0 to -2 to 7",
+        " that counts 0 to 3 to 0",
+    ]
+    all_hold(found)
+
+
 def test_shipped_models(shipped_spec):
     all_hold(proofs(shipped_spec))
 
@@ -42,10 +86,10 @@ def test_two_marginal_ticks_in_a_row_leave_a_mixture(latch):
 
 FAULTS = [
     # file, old, new, latches that have what is changed, the claim that breaks
-    (RAMP, "following ^ (following >> 1)", "following", LATCHES, "neighbor"),
+    (RAMP, "self.count.eq(following ^ (following >> 1))", "self.count.eq(following)", LATCHES, "neighbor"),
     (RAMP, "Mux(self.start, 1, binary + 1)", "Mux(self.start, 0, binary + 1)", LATCHES, "neighbor"),
     (RAMP, "self.last.eq(self.tap[-1])", "self.last.eq(self.tap[-2])", LATCHES, "last"),
-    (RAMP, "Cat(self.start, self.tap[:-1])", "Cat(self.start | self.tap[-1], self.tap[:-1])", LATCHES, "tap"),
+    (RAMP, "Cat(self.start, tap)", "Cat(self.start | self.tap[-1], tap)", LATCHES, "tap"),
     (CAPTURE, "Const(0, self.lanes * bits)", "codes[-self.lanes * bits :]", LATCHES, "empty"),
     (CAPTURE, "codes[self.lanes * bits :]", "codes[bits:]", LATCHES, "neighbor"),
     (CAPTURE, "| self.shift.replicate(every)", "", LATCHES, "neighbor"),

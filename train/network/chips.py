@@ -182,7 +182,13 @@ class DeviceArray(Array):
         self._offsets = self._tensor(chip.offsets) if chip.offsets.any() else None
         # In shares of the ends of ranges, as decoded values are.
         lows = np.array([act.low / act.high for act in map(spec.activation, spec.gate_names)])
-        steps = (1 - lows) / (1 << spec.adc_bits)
+        steps = (1 - lows) / (1 << np.array([spec.gate_bits(gate) for gate in spec.gate_names]))
+        turning = next((gate for gate in spec.gate_names if spec.turns(gate)), None)
+        if turning and chip.delays.any():
+            raise InvalidValue(
+                f"gate {turning} has the activation {spec.activation(turning).text}, whose curve turns, and comparators "
+                "of chips in training are late; leave their delay out"
+            )
         self._late_by = self._tensor(np.repeat(steps, spec.units) * chip.delays) if chip.delays.any() else None
         self._late_end = self._tensor(np.repeat(1 - steps / 2, spec.units))
         self._set_noise()

@@ -38,16 +38,16 @@ class ConversionTables:
         self.ideal, self.resolution = array.thresholds is None, array.resolution
         all_ramps = ramps(spec)
         given = [ramp.thresholds for ramp in all_ramps] if self.ideal else array.thresholds
-        thresholds = [np.sort(ticks) for ticks in given]
+        thresholds = [np.sort(ticks[: ramp.ticks]) for ticks, ramp in zip(given, all_ramps, strict=True)]
         # MACs beyond twice the outermost threshold convert as that one does.
-        self.reach = int(min(2 * spec.mac_max, 2 * np.abs(thresholds).max() + 8))
+        self.reach = int(min(2 * spec.mac_max, 2 * max(np.abs(ticks).max() for ticks in thresholds) + 8))
         while self.resolution > 1 and len(all_ramps) * 2 * self.reach * self.resolution >= _ENTRIES:
             self.resolution //= 2
         macs = np.arange(-self.reach * self.resolution, self.reach * self.resolution + 1) / self.resolution
         values, slopes = [], []
         for ramp, ticks in zip(all_ramps, thresholds, strict=True):
             end = ramp.activation.high
-            values.append(ramp.decode(np.searchsorted(ticks, macs, side="left")) / end)
+            values.append(ramp.decode(ramp.codes[np.searchsorted(ticks, macs, side="left")]) / end)
             slopes.append(_slope(ramp.activation, macs * ramp.scale) * (ramp.scale / end))
         device = array.weights.device
         self.values = torch.from_numpy(np.concatenate(values)).to(device, dtype)

@@ -31,6 +31,9 @@ _FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softplus": nn.functional.softplus,
     "elu": nn.functional.elu,
     "selu": nn.functional.selu,
+    "silu": nn.functional.silu,
+    "gelu": nn.functional.gelu,
+    "gaussian": lambda value: torch.exp(-value.square()),
 }
 
 _OPEN_GATE = 1.0  # the bias at which a gate that keeps the register starts

@@ -65,6 +65,11 @@ def tells(ramp: Ramp, tick: int) -> bool:
     return bool(levels[tick:].min() > levels[:tick].max())
 
 
+def calibrates(spec: Specification) -> bool:
+    """Whether codes can calibrate all ramps of ``spec``: not those of a bump, which are the same on both sides."""
+    return all(tells(ramp, reference_tick(ramp)) for ramp in ramps(spec))
+
+
 def smallest_cells(spec: Specification, calibration_range: float) -> tuple[float, ...]:
     """What each ramp's smallest calibration cell nominally moves it by, in MAC units.
 

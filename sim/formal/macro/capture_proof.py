@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Capture: every comparator trace, each flip-flop sampling on its own, gives golden's code or its neighbor."""
 
+from collections.abc import Iterator
+from functools import partial
+
 from amaranth import Array, Cat, Const, Fragment, Module, Mux, Signal
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.capture import CaptureBank
@@ -25,7 +28,7 @@ class CaptureProof(Proof):
       ``first_trip``: whatever follows the trip makes no difference.
       ``last_high``: a comparator may rise again, but is clearly high before every tick on which it is marginal.
     - After k shifts lane l shows column k * lanes + l; after ceil(columns / lanes) shifts the bank is empty.
-    - The ramp's ``last`` is high on tick 2**bits - 1 alone, and its tap is zero outside a ramp.
+    - The ramp's ``last`` is high on its last tick alone, and its tap is zero outside a ramp.
 
     Parameters
     ----------
@@ -35,18 +38,23 @@ class CaptureProof(Proof):
         Whether there are marginal ticks.
     twice : bool
         Drop the assumption that a column is marginal on one tick only: the claim is then wrong.
+    codes : sequence of int or None
+        What the ramp counts, from no tick (0) to the last (:class:`~.ramp_walk.RampWalk`), if its count turns.
     """
 
-    def __init__(self, columns, bits, lanes, latch, *, marginal: bool = True, twice: bool = False, **options):
+    def __init__(self, columns, bits, lanes, latch, *, marginal=True, twice=False, codes=None, **options):
         super().__init__(**options)
+        self.turns = codes is not None
+        self.codes = tuple(codes) if self.turns else tuple(range(1 << bits))
         self.columns, self.bits, self.lanes, self.latch = columns, bits, lanes, latch
         self.marginal, self.twice = marginal, twice
 
     def describe(self, m: Module) -> None:
         columns, bits, lanes = self.columns, self.bits, self.lanes
-        groups, ticks = -(-columns // lanes), (1 << bits) - 1
+        groups, ticks = -(-columns // lanes), len(self.codes) - 1
         bank = CaptureBank(columns, bits, lanes=lanes, latch=self.latch)
-        m.submodules.ramp = ramp = RampCounter(bits)
+        m.submodules.ramp = ramp = self._ramp()
+        count = ramp.turning_0 if self.turns else ramp.count
         fragment = Fragment.get(bank, None)
         # One view of the comparators for each bit of the codes, and one for `armed`.
         seen = [Signal(columns, name=f"seen_{view}") for view in range(bits + 1)]
@@ -60,13 +68,13 @@ class CaptureProof(Proof):
         idle, ramping, reading = (Const(k, 2) for k in range(3))
         phase, goes = Signal(2), self.free(m, 1, "goes")
         start, enable, shift = Signal(), Signal(), Signal()
-        shifts, tick = Signal(range(groups + 1)), Signal(bits)
+        shifts, tick = Signal(range(groups + 1)), Signal(range(ticks + 1))
         m.d.comb += [
             start.eq((phase == idle) & goes),
             enable.eq((phase == ramping) & goes),
             shift.eq((phase == reading) & goes),
             *(ramp.start.eq(start), ramp.step.eq(enable)),
-            *(bank.count.eq(ramp.count), bank.arm.eq(start), bank.enable.eq(enable), bank.shift.eq(shift)),
+            *(bank.count.eq(count), bank.arm.eq(start), bank.enable.eq(enable), bank.shift.eq(shift)),
         ]
         with m.If(start):
             m.d.sync += [phase.eq(ramping), tick.eq(1)]
@@ -93,7 +101,7 @@ class CaptureProof(Proof):
         ]
 
         # ---- golden: the code if marginal ticks count as low, and whether the next one is as good
-        low, either = Signal(bits), Signal()
+        low, either = Signal(range(ticks + 1)), Signal()
         was_high, was_edge, tripped = Signal(), Signal(), Signal()
         first_trip = self.latch == "first_trip"
         with m.If(start):
@@ -116,13 +124,16 @@ class CaptureProof(Proof):
         group, lane, code = Signal(range(max(groups, 2))), Signal(range(max(lanes, 2))), Signal(bits)
         m.d.comb += [group.eq(column // lanes), lane.eq(column % lanes)]
         m.d.comb += code.eq(Array(bank.codes[k] for k in range(lanes))[lane])
+        golden, neighbor = self._code(m, low, "golden"), self._code(m, (low + 1)[: len(low)], "neighbor")
         with m.If((phase == reading) & (shifts == group)):
-            self.claim(m, (code == low) | (either & (code == low + 1)), "a column's code is golden's, or its neighbor")
+            self.claim(
+                m, (code == golden) | (either & (code == neighbor)), "a column's code is golden's, or its neighbor"
+            )
             self.cover(m, low == ticks, "full scale")
             self.cover(m, (low == 0) & ~either, "a comparator that is never high")
             if self.marginal:
-                self.cover(m, either & (code == low), "a marginal tick counted as low")
-                self.cover(m, either & (code == low + 1), "a marginal tick counted as high")
+                self.cover(m, either & (code == golden), "a marginal tick counted as low")
+                self.cover(m, either & (code == neighbor), "a marginal tick counted as high")
         with m.If(phase == idle):
             self.claim(m, held == 0, "the bank is empty after its readout")
         with m.If(phase == ramping):
@@ -136,13 +147,14 @@ class CaptureProof(Proof):
 
         # ---- invariants
         self.invariant(m, phase != 3, "phase")
+        self.invariant(m, (low <= ticks) & ((phase != ramping) | (tick <= ticks)), "no tick behind the last")
         self.invariant(m, ~either | (low != ticks), "no code above full scale")
         if not self.marginal:
             self.invariant(m, ~was_edge & ~either, "no marginal tick")
         place, present = Signal(range(columns + 1)), Signal()
         m.d.comb += place.eq(Mux(phase == reading, column - shifts * lanes, column))
         m.d.comb += present.eq((phase == ramping) | ((phase == reading) & (shifts <= group)))
-        gray, following = _gray(m, low, "gray"), _gray(m, (low + 1)[:bits], "gray_after")
+        gray, following = _gray(m, golden, "gray"), _gray(m, neighbor, "gray_after")
         word = held.word_select(place, bits)
         with m.If(present):
             self.invariant(m, ((word ^ gray) & ~Mux(either, gray ^ following, 0)) == 0, "what the column holds")
@@ -153,7 +165,9 @@ class CaptureProof(Proof):
                     self.invariant(m, held[(columns - k * lanes) * bits :] == 0, "zeros follow")
         with m.If(phase == ramping):
             self.invariant(m, tick != 0, "ticks count from 1")
-            self.invariant(m, ramp.count == _gray(m, tick, "gray_tick"), "the ramp's count")
+            self.invariant(m, count == _gray(m, self._code(m, tick, "of_tick"), "gray_tick"), "the ramp's count")
+            if self.turns:
+                self._direction(m, ramp, tick)
             self.invariant(m, Cat(Const(0, 1), ramp.tap) == (1 << tick), "the ramp's tap")
             self.invariant(m, (low < tick) & (~either | (low + 1 < tick)), "the code is behind the tick")
             if first_trip:
@@ -168,6 +182,24 @@ class CaptureProof(Proof):
             else:
                 self.invariant(m, ~was_high | ((low + 1 == tick) & ~either), "the last tick's count is held")
 
+    def _ramp(self) -> RampCounter:
+        if not self.turns:
+            return RampCounter(self.bits)
+        return RampCounter(2, ticks=(len(self.codes) - 1,), turning=[(self.bits, self.codes)])
+
+    def _code(self, m: Module, tick, name: str) -> Signal:
+        """The code that a column has when tick ``tick`` was its last."""
+        code = Signal(self.bits, name=name)
+        m.d.comb += code.eq(Array(self.codes)[tick] if self.turns else tick)
+        return code
+
+    def _direction(self, m: Module, ramp: RampCounter, tick: Signal) -> None:
+        """The counter knows whether the next tick counts down."""
+        for k in range(1, len(self.codes) - 1):
+            down = (self.codes[k + 1] - self.codes[k]) % (1 << self.bits) != 1
+            with m.If(tick == k):
+                self.invariant(m, ramp.falling[0] == down, f"the direction behind tick {k}")
+
 
 def _gray(m: Module, value, name: str) -> Signal:
     signal = Signal(len(value), name=name)
@@ -177,16 +209,34 @@ def _gray(m: Module, value, name: str) -> Signal:
 
 def proofs(spec: Specification) -> list[Entry]:
     """The proofs of capture at the sizes of ``spec``."""
-    sizes = (spec.units, spec.adc_bits, spec.lanes, spec.latch)
-    return [
-        Entry(
-            "capture",
-            "without a marginal tick, the code of every comparator trace is golden's",
-            lambda: CaptureProof(*sizes, marginal=False),
-        ),
-        Entry(
-            "capture",
-            "one marginal tick gives golden's code or its neighbor; order of readout; empty afterwards",
-            lambda: CaptureProof(*sizes),
-        ),
-    ]
+    found = []
+    for bits, codes in dict.fromkeys(_counts(spec)):
+        options = {} if codes is None else {"codes": codes}
+        sizes = (spec.units, bits, spec.lanes, spec.latch)
+        where = "" if codes is None else f" of a ramp that counts {_shown(codes, bits)}"
+        found += [
+            Entry(
+                "capture",
+                f"without a marginal tick, the code of every comparator trace is golden's{where}",
+                partial(CaptureProof, *sizes, marginal=False, **options),
+            ),
+            Entry(
+                "capture",
+                f"one marginal tick gives golden's code or its neighbor; order of readout; empty afterwards{where}",
+                partial(CaptureProof, *sizes, **options),
+            ),
+        ]
+    return found
+
+
+def _counts(spec: Specification) -> Iterator[tuple[int, tuple[int, ...] | None]]:
+    """Bits of each gate's codes, and what its ramp counts if it turns."""
+    for gate in spec.gate_names:
+        yield spec.gate_bits(gate), spec.ramp_walks[spec.ramp_of(gate)].codes if spec.turns(gate) else None
+
+
+def _shown(codes: tuple[int, ...], bits: int) -> str:
+    """Where a count turns: "0 to -4 to 15"."""
+    levels = [code - (1 << bits) * (code >> (bits - 1)) for code in codes] if codes[1] != 1 else codes
+    ends = [levels[k] for k in range(1, len(levels) - 1) if (levels[k + 1] > levels[k]) != (levels[k] > levels[k - 1])]
+    return " to ".join(map(str, [0, *ends, levels[-1]]))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from crossramp.golden.cell.cell_checks import check
-from crossramp.golden.cell.description import Conversion
+from crossramp.golden.cell.description import Conversion, Gate
 from crossramp.golden.cell.library import CELLS, DENSE, GRU, LSTM, LSTM_PEEPHOLE, RNN_TANH
 from crossramp.golden.network.ramps import Ramp
 from crossramp.golden.spec.specification import Specification
@@ -24,6 +24,9 @@ _SMOOTH = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "identity": lambda value: value,
+    "silu": lambda value: value * torch.sigmoid(value),
+    "gelu": lambda value: value * torch.erfc(-value / 2**0.5) / 2,
+    "gaussian": lambda value: torch.exp(-value * value),
     "clipped_relu": lambda value: (value + value.abs()) / 2,  # with a slope of a half at 0, as the tables have
 }
 
@@ -177,6 +180,19 @@ def specification(cell, projection=0):
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_are_the_straight_through_ones(cell, projection, rng):
     compare(specification(cell, projection), rng)
+
+
+@pytest.mark.parametrize(
+    ("cell", "gates"),
+    [
+        ("dense", (Gate("silu", 2.0),)),
+        ("dense", (Gate("gaussian", 2.0, 4),)),
+        ("gru", (Gate("gaussian", 2.0, 6), Gate("sigmoid", 2.0, 4), Gate("gelu", 2.0))),
+        ("lstm", (Gate("sigmoid", 2.0, 6), Gate("gaussian", 2.0), Gate("silu", 225 / 112, 6), Gate("sigmoid", 2.0, 6))),
+    ],
+)
+def test_gradients_of_curves_that_turn(cell, gates, rng):
+    compare(specification(cell).replace(gates=gates), rng)
 
 
 def variant(cell, **changes):

@@ -73,7 +73,7 @@ def differences(network: QuantizedNetwork, golden: Network, x: np.ndarray) -> li
 
 
 @settings(deadline=None, max_examples=60)
-@given(specifications(cells=ALL_CELLS), seeds)
+@given(specifications(cells=ALL_CELLS, any_ramps=True), seeds)
 def test_any_specification_equals_golden(spec, seed):
     golden = network_of(spec, seed)
     network = quantized_of(golden)
