@@ -80,7 +80,8 @@ def _rows(index: int, ramps: Ramps, cells: Conductances, volts: float, names: li
         told = {"step_mac": _number(step), "step_preactivation": _number(step * scale)}
         return {"drives": "down" if step < 0 else "up", **told, **dict(zip(names, map(_number, pair), strict=True))}
 
-    for k, (border, level) in enumerate(zip(ramps.ideal[index].borders, ramps.thresholds[index], strict=True)):
+    ideal = ramps.ideal[index]
+    for k, (border, level) in enumerate(zip(ideal.borders, ramps.thresholds[index, : ideal.ticks], strict=True)):
         thresholds = {"output_border": border, "threshold_mac": level}
         thresholds |= {"threshold_preactivation": level * scale, "threshold_volts": level * volts}
         made = cell("ramp", k) if cells.ramp is not None else {}

@@ -186,8 +186,8 @@ class DeviceArray(Array):
         turning = next((gate for gate in spec.gate_names if spec.turns(gate)), None)
         if turning and chip.delays.any():
             raise InvalidValue(
-                f"gate {turning} has the activation {spec.activation(turning).text}, whose curve turns, and comparators "
-                "of chips in training are late; leave their delay out"
+                f"gate {turning}: the curve of {spec.activation(turning).text} turns, which training does not know on "
+                "chips with late comparators; leave their delay out"
             )
         self._late_by = self._tensor(np.repeat(steps, spec.units) * chip.delays) if chip.delays.any() else None
         self._late_end = self._tensor(np.repeat(1 - steps / 2, spec.units))

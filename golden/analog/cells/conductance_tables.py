@@ -285,7 +285,7 @@ def _ramp_table(path, header, lines, spec, technology) -> dict[str, np.ndarray]:
             raise ConductanceError(f"{path} line {number}: cell is {cell!r}; allowed: {', '.join(_RAMP_CELLS)}")
         ramp = _index(path, number, "ramp", entry["ramp"], 0, count)
         low = 1 if cell == "tap" else 0
-        end = {"tap": spec.ticks + 1, "calibration": spec.calibration_cells, "start": _MOST}[cell]
+        end = {"tap": spec.ramp_walks[ramp].ticks + 1, "calibration": spec.calibration_cells, "start": _MOST}[cell]
         place = _index(path, number, "tick", entry["tick"], low, end) - low
         part = 0
         if entry.get("part", "") != "":

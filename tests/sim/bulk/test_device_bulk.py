@@ -97,7 +97,7 @@ def test_every_cell(name, simulator, seed, models):
     assert compared(network, batches, result).mismatched["codes"] > 0
 
 
-@given(specifications(max_units=5, max_inputs=5, max_bits=5), seeds)
+@given(specifications(max_units=5, max_inputs=5, max_bits=5, any_ramps=True), seeds)
 @settings(
     deadline=None,
     phases=(Phase.explicit, Phase.generate),

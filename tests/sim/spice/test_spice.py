@@ -9,8 +9,10 @@ import pytest
 from crossramp.golden.analog.chip.sampling import ALL, sample
 from crossramp.golden.analog.chip.translate import to_device
 from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.cell.description import Gate
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.network.network import Network
+from crossramp.golden.spec.specification import Specification
 from crossramp.sim.amaranth.step_trace import trace_step
 from crossramp.sim.spice.accuracy import OPTIONS, Accuracy
 from crossramp.sim.spice.agreement import report
@@ -138,6 +140,29 @@ def test_other_cells_agree(seed, name, technology, changes):
     spec = other.network.spec
     assert [len(part.columns) for part in spice] == [len(codes) * spec.units for codes in spec.conversions]
     assert all(part["gateware_differ"] == 0 for part in content["conversions"])
+
+
+TURNING = {
+    "silu": {"cell": "dense", "gates": (Gate("silu", 2.0, 4),)},
+    "bump, and a shorter ramp": {
+        "cell": "gru",
+        "adc_bits": 3,
+        "gates": (Gate("gaussian", 2.0), Gate("sigmoid", 2.0), Gate("gelu", 2.0, 4)),
+    },
+}
+
+
+@pytest.mark.parametrize("name", TURNING)
+@pytest.mark.parametrize("technology", ["rram", "charge"])
+def test_ramps_that_turn_agree(seed, name, technology):
+    """Columns of every bank: two conversions of different length, ramps that end before others."""
+    spec = Specification(inputs=6, units=3, classes=2, **TURNING[name])
+    real = chip(drawn_network(spec, seed), technology, EFFECTS - {"wires"}, seed)
+    fine = Accuracy(options=OPTIONS.replace("reltol=1e-4", "reltol=1e-5"))
+    content, spice, _ = compared(real, range(spec.columns), accuracy=fine)
+    assert content["agrees"]
+    assert all(part["gateware_differ"] == 0 for part in content["conversions"])
+    assert [part.comparators.shape[1] for part in spice] == list(spec.conversion_ticks)
 
 
 @pytest.mark.parametrize("technology", ["rram", "charge"])
