@@ -170,7 +170,7 @@ class _Bench:
             # A level that no charge reaches is as good as one just beyond the largest charge.
             thresholds = np.clip(thresholds, -2.0 * self.spec.mac_max, 2.0 * self.spec.mac_max)
             pairs = zip(ramps(self.spec), thresholds, strict=True)
-            found += [Linearity(ramp, row[None], self.spec.latch) for ramp, row in pairs]
+            found += [Linearity(ramp, row[None, : ramp.ticks], self.spec.latch) for ramp, row in pairs]
         return {
             "inl": float(max(np.abs(one.inl).max() for one in found)),
             "dnl": float(max(np.abs(one.dnl).max() for one in found)),

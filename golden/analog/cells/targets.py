@@ -56,6 +56,8 @@ def targets(technology: Technology, spec: Specification, weights: Weights | np.n
         cells[name], partners = chip.ramp_cells("", "", wanted)
         if chip.base:
             cells[f"{name}_negative"] = partners
+    for name in {"ramp", "ramp_negative"} & set(cells):
+        cells[name] = np.where(spec.has_tap, cells[name], 0.0)
     return Conductances(**cells, source=f"targets of technology {technology.name}")
 
 

@@ -222,7 +222,7 @@ def supply_errors(chips: ChipSample, spec: Specification, weights: Weights | np.
     ramp = ramps(spec)[0]
     span = np.ptp(ramp.thresholds)
     macs = np.arange(int(ramp.floors[0] - span / 4), int(ramp.floors[-1] + span / 4) + 1)
-    ideal = ramp.convert(macs)
+    ideal = ramp.levels(ramp.convert(macs))
     mean, worst = {}, {}
     for kind in RAMP_KINDS:
         mean[kind], worst[kind] = np.empty(len(supplies)), np.empty(len(supplies))
@@ -234,6 +234,7 @@ def supply_errors(chips: ChipSample, spec: Specification, weights: Weights | np.
             technology = chips.technology.replace(changes)
             driven = replace(chips, technology=technology, calibrations=(NOMINAL,), conductances=given)
             found = linearity_of(driven, spec, weights)[NOMINAL]
-            errors = np.abs([np.searchsorted(np.sort(row), macs) - ideal for row in found[0].thresholds])
+            passed = [np.searchsorted(np.sort(row), macs) for row in found[0].thresholds]
+            errors = np.abs(ramp.levels(ramp.codes[np.array(passed)]) - ideal)
             mean[kind][k], worst[kind][k] = errors.mean(), errors.max(axis=1).mean()
     return SupplyErrors(np.asarray(supplies, float), mean, worst)

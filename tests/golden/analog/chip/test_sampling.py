@@ -34,7 +34,11 @@ def technologies():
 
 
 @settings(max_examples=60)
-@given(specifications(max_units=4, projection=0, cells=ALL_CELLS), seeds, st.sampled_from(sorted(technologies())))
+@given(
+    specifications(max_units=4, projection=0, cells=ALL_CELLS, any_ramps=True),
+    seeds,
+    st.sampled_from(sorted(technologies())),
+)
 def test_with_everything_off_a_chip_is_ideal(spec, seed, name):
     weights, x = network_of(spec, seed).weights, inputs_of(spec, seed, batch=3, steps=4)
     ideal = Lstm(spec, IdealArray(spec, weights.macro, lines=weights.lines)).run(x)
@@ -45,7 +49,7 @@ def test_with_everything_off_a_chip_is_ideal(spec, seed, name):
 
 @settings(max_examples=40)
 @given(
-    specifications(max_units=4, projection=0, cells=ALL_CELLS),
+    specifications(max_units=4, projection=0, cells=ALL_CELLS, any_ramps=True),
     seeds,
     st.sampled_from(sorted(technologies())),
     st.data(),
