@@ -27,12 +27,13 @@ class CalibrateSignature(wiring.Signature):
         High on a clock begins a calibration; while ``busy`` it means nothing.
     busy : 1 bit
         From the next clock on, until the registers stand. x is taken only to end an utterance that is under way.
-    failed : ramps bits
-        Bit r: the last calibration found ramp r beyond the reach of its cells. Means nothing while ``busy``.
+    failed : arrays x ramps bits
+        Bit r: the last calibration found ramp r beyond the reach of its cells; those of the first array are lowest.
+        Means nothing while ``busy``.
     load : 1 bit
         ``value`` becomes the registers. Between utterances, and not while ``busy``, where it means nothing.
-    value : ramps x calibration_cells bits
-    registers : ramps x calibration_cells bits
+    value : arrays x ramps x calibration_cells bits
+    registers : arrays x ramps x calibration_cells bits
         Which bias cells the ramps apply, ramp 0's lowest; cell j of a ramp is its bit j. After reset, the largest cell
         of each: the middle. While ``busy``, they mean nothing.
 
@@ -48,7 +49,7 @@ class CalibrateSignature(wiring.Signature):
             {
                 "start": In(1),
                 "busy": Out(1),
-                "failed": Out(len(spec.ramps)),
+                "failed": Out(len(spec.unit_tiles) * len(spec.ramps)),
                 "load": In(1),
                 "value": In(width),
                 "registers": Out(width),
@@ -136,9 +137,9 @@ class Calibrator(wiring.Component):
             with m.Case(_Phase.FINISH):
                 m.d.sync += phase.eq(_Phase.IDLE)
 
-        counting = self._counting(m)
-        for ramp in range(len(self.plan.spec.ramps)):
-            self._ramp(m, ramp, phase, bit, counting)
+        for number, counting in enumerate(self._counting(m)):
+            for ramp in range(len(self.plan.spec.ramps)):
+                self._ramp(m, number, ramp, phase, bit, counting)
         return m
 
     def _streams(self, m: Module, phase: Signal, final: Signal):
@@ -182,32 +183,38 @@ class Calibrator(wiring.Component):
             m.d.sync += under_way.eq(passing & ~over)
         return ended, outstanding, under_way
 
-    def _counting(self, m: Module) -> Value:
-        """Which lanes of this beat count."""
+    def _counting(self, m: Module) -> list[Value]:
+        """For each array, which lanes of this beat count: those of its own units."""
         spec = self.plan.spec
         # Codes of the first conversion that the second update reads are shown on beats of their own.
         strobe = self._shown(0)
         if len(spec.conversions) == 2:
             strobe |= self._shown(1)
-        present = spec.units - (spec.beats - 1) * spec.lanes
-        last = Const(0)
-        if present != spec.lanes:
-            beat = Signal(range(spec.beats))
-            last = beat == spec.beats - 1
+        beat = Signal(range(spec.beats))
+        last = beat == spec.beats - 1
+        if spec.units % spec.lanes or len(spec.unit_tiles) > 1:
             with m.If(strobe):
                 m.d.sync += beat.eq(Mux(last, 0, beat + 1))
-        return Cat(strobe if lane < present else strobe & ~last for lane in range(spec.lanes))
+
+        def counts(units: range, lane: int) -> Value:
+            first, end = (-(-(unit - lane) // spec.lanes) for unit in (units.start, units.stop))
+            value = strobe if end >= spec.beats else strobe & (~last if end == spec.beats - 1 else beat < end)
+            return value & (beat >= first) if first > 0 else value
+
+        return [Cat(counts(units, lane) for lane in range(spec.lanes)) for units in spec.unit_tiles]
 
     def _shown(self, update: int) -> Value:
         """High on a beat of the codes that an update reads."""
         return getattr(self.monitor, read_strobe(update))
 
-    def _ramp(self, m: Module, ramp: int, phase: Signal, bit: Signal, counting: Value):
-        plan = self.plan
+    def _ramp(self, m: Module, number: int, ramp: int, phase: Signal, bit: Signal, counting: Value):
+        """Settle a ramp of array ``number``."""
+        plan = self.plan.tiles[number]
+        place = number * len(plan.spec.ramps) + ramp  # among the ramps of all arrays
         width, shift = plan.spec.calibration_cells, plan.shifts[ramp]
         whole = plan.columns[ramp] * plan.repeats
         middle, full = 1 << (width - 1), (1 << width) - 1
-        name = f"ramp{ramp}"
+        name = f"ramp{ramp}" if len(self.plan.tiles) == 1 else f"array{number}_ramp{ramp}"
 
         # Twice the codes that reach K, less all codes: above 0 if they are more than half.
         balance = Signal(range(-whole, whole + 1), name=f"{name}_balance")
@@ -231,12 +238,12 @@ class Calibrator(wiring.Component):
         level = Signal(name=f"{name}_level")  # the middle, found too high, is as near as the best
         failed = Signal(name=f"{name}_failed")
         setting = Signal(width, name=f"{name}_setting")
-        span = slice(ramp * width, (ramp + 1) * width)
+        span = slice(place * width, (place + 1) * width)
         m.d.comb += [
             setting.eq(Mux(self.quiet, kept | bit, best)),
             self.calibration[span].eq(setting),
             self.calibrate.registers[span].eq(best),
-            self.calibrate.failed[ramp].eq(failed),
+            self.calibrate.failed[place].eq(failed),
         ]
         with m.Switch(phase):
             with m.Case(_Phase.IDLE):

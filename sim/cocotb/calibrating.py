@@ -20,8 +20,8 @@ async def calibrate_ramps(dut, plan: CalibrationPlan, *, stalls: int = 1) -> tup
 
     Returns
     -------
-    registers : int64 array, shape (ramps,)
-    failed : bool array, shape (ramps,)
+    registers : int64 array, shape (arrays x ramps,)
+    failed : bool array, shape (arrays x ramps,)
 
     Raises
     ------
@@ -39,10 +39,14 @@ async def calibrate_ramps(dut, plan: CalibrationPlan, *, stalls: int = 1) -> tup
         if left < 0:
             raise AssertionError(f"calibrate_busy is high for more than {stalls * plan.clocks()} clocks")
     failed = int(dut.calibrate_failed.value)
-    return read_registers(dut, plan), np.array([failed >> r & 1 for r in range(len(plan.spec.ramps))], bool)
+    return read_registers(dut, plan), np.array([failed >> r & 1 for r in range(_ramps(plan))], bool)
 
 
 def read_registers(dut, plan: CalibrationPlan) -> np.ndarray:
-    """The registers of all ramps; int64, shape (ramps,)."""
+    """The registers of all ramps; int64, shape (arrays x ramps,)."""
     width, word = plan.spec.calibration_cells, int(dut.calibrate_registers.value)
-    return np.array([word >> width * r & ((1 << width) - 1) for r in range(len(plan.spec.ramps))], np.int64)
+    return np.array([word >> width * r & ((1 << width) - 1) for r in range(_ramps(plan))], np.int64)
+
+
+def _ramps(plan: CalibrationPlan) -> int:
+    return len(plan.tiles) * len(plan.spec.ramps)

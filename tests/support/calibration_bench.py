@@ -5,10 +5,12 @@ import numpy as np
 from amaranth import Cat
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
 from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits, on_grid
+from crossramp.golden.analog.conversion.tiled_device import TiledDevice
 from crossramp.golden.network.initial_state import FROM_THE_START, State, initial_beats
 from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.tile import arrays_of
 from crossramp.rtl.network.calibrator import CalibratedMacro
-from crossramp.sim.array.python_array import ArrayModel, drive_array, random_stalls
+from crossramp.sim.array.python_array import ArrayModel, drive_arrays, random_stalls
 from crossramp.sim.checking.protocol import ProtocolChecker
 
 from tests.support.amaranth_benches import receive, send, simulate, x_payloads
@@ -99,20 +101,29 @@ class CalibratorRun:
             dut = CalibratedMacro(plan, compact=compact, projection_weights=weights.projection, initial=initial)
         self.dut = dut
         self.plan, self.clocks, self.rows, self.lines, self.h = plan, 0, 0, 0, []
-        ready = random_stalls(int(rng.integers(1 << 32)), stall) if stall else None
-        self.model = ArrayModel(spec, content, ready=ready, garbage_seed=int(rng.integers(1 << 32)), first=first)
-        self.checker = ProtocolChecker(spec)
+        stalls, garbage = (int(rng.integers(1 << 32)) for _ in range(2))
+        arrays = arrays_of(spec)
+        contents = content.tiles if isinstance(content, TiledDevice) else [content]
+        self.models = []
+        for number, (array, held) in enumerate(zip(arrays.values(), contents, strict=True)):
+            # All stall alike, since an array that waits for another keeps what it shows.
+            options = {"ready": random_stalls(stalls, stall) if stall else None, "garbage_seed": garbage + number}
+            self.models.append(ArrayModel(array, held, first=first, **options))
+        self.checkers = [ProtocolChecker(array) for array in arrays.values()]
+        self.model, self.checker = self.models[0], self.checkers[0]
         width, payloads = spec.calibration_cells, x_payloads(utterances, starts.keep if spec.keeps_state else None)
         beats = sum(len(x) for x in utterances) * spec.h_beats
 
         def pause():
             return int(rng.geometric(1 - stall)) - 1 if stall else 0
 
+        interfaces = [getattr(dut, name) for name in arrays]
+
         async def array(ctx):
-            await drive_array(ctx, dut.array, self.model, checker=self.checker)
+            await drive_arrays(ctx, list(zip(interfaces, self.models, self.checkers, strict=True)))
 
         async def watch(ctx):
-            port = dut.array
+            port = interfaces[0]
             driven = Cat(port.row_pos | port.row_neg), Cat(port.state_pos | port.state_neg)
             async for _, _, busy, quiet, rows, lines in ctx.tick().sample(
                 dut.calibrate.busy, dut.calibrator.quiet, *driven
@@ -133,8 +144,9 @@ class CalibratorRun:
             await send(ctx, dut.x, payloads[start_after:], pause)
             await ctx.tick().until(~dut.calibrate.busy)
             word, failed = ctx.get(dut.calibrate.registers), ctx.get(dut.calibrate.failed)
-            self.registers = [word >> width * r & ((1 << width) - 1) for r in range(len(spec.ramps))]
-            self.failed = [bool(failed >> r & 1) for r in range(len(spec.ramps))]
+            ramps = range(len(arrays) * len(spec.ramps))
+            self.registers = [word >> width * r & ((1 << width) - 1) for r in ramps]
+            self.failed = [bool(failed >> r & 1) for r in ramps]
 
         async def take(ctx):
             self.h = await receive(ctx, dut.h, beats, pause)
@@ -142,7 +154,8 @@ class CalibratorRun:
 
         slowest = (plan.steps + beats) * (spec.clocks_per_step + spec.load_clocks + spec.inputs + 50)
         simulate(dut, host, take, background=(array, watch, load), clocks=int(slowest * (1 + 40 * stall)) + 2000)
-        self.model.finish()
+        for model in self.models:
+            model.finish()
 
     def units(self) -> np.ndarray:
         """h of the utterances; int64, shape (steps, hidden)."""

@@ -26,7 +26,7 @@ How the cells are found is ours:
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -34,7 +34,7 @@ from crossramp.golden.common.checks import integer
 from crossramp.golden.network.array_protocol import latched_banks, undriven
 from crossramp.golden.network.ramps import Ramp, ramps
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import need_one_array
+from crossramp.golden.spec.tile import tiles_of
 
 from ...common.errors import InvalidValue
 from .device import DeviceInstance
@@ -112,7 +112,6 @@ class CalibrationPlan:
         spec = self.spec
         if spec.calibration_cells == 0:
             raise InvalidValue("calibration_cells is 0; a calibration chooses among 1 cell or more")
-        need_one_array(spec, "a calibrator")
         object.__setattr__(self, "repeats_log2", integer("repeats_log2", self.repeats_log2, 0, 8))
         if self.lsb is not None:
             object.__setattr__(self, "lsb", tuple(map(float, self.lsb)))
@@ -200,9 +199,15 @@ class CalibrationPlan:
         """The conversion of a step in which a bank counts: the first that latches it."""
         return next(number for number, codes in enumerate(self.spec.conversions) if gate in codes)
 
+    @cached_property
+    def tiles(self) -> tuple["CalibrationPlan", ...]:
+        """The plan of each array of the macro, all at once: the same steps, for ramps and columns of its own."""
+        tiles = tiles_of(self.spec)
+        return (self,) if len(tiles) == 1 else tuple(replace(self, spec=tile) for tile in tiles)
+
     @property
     def columns(self) -> tuple[int, ...]:
-        """Columns that each ramp serves."""
+        """Columns that each ramp serves; of the ramps of all arrays together."""
         return tuple(self.spec.units * len(gates) for gates in self.gates)
 
     @cached_property

@@ -8,11 +8,13 @@ from amaranth.lib import wiring
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate, calibrates, selected
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.device_array import DeviceArray
+from crossramp.golden.analog.conversion.tiled_device import TiledDevice
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.cell.library import CELLS
 from crossramp.golden.network.initial_state import Starts
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.tile import tiles_of
 from crossramp.rtl.macro.macro import Macro
 from crossramp.rtl.network import calibrator as module
 from crossramp.rtl.network.calibrator import CalibratedMacro, Calibrator
@@ -91,6 +93,24 @@ def test_clocks_of_every_cell(cell, seed):
     for compact in (False, True):
         run = CalibratorRun(plan, device, compact=compact)
         assert run.clocks == plan.clocks(compact=compact)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 7])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_every_array_has_registers_of_its_own(cell, lanes, seed):
+    """Whatever lanes and tiles have in common: each array is calibrated as it would be alone."""
+    spec = of_cell(cell).replace(units=7, lanes=lanes)
+    spec = spec.replace(tile_columns=3 * len(spec.gate_names))
+    tiles = tiles_of(spec)
+    chip = TiledDevice(spec, tuple(instance(tile, seed + k) for k, tile in enumerate(tiles)))
+    plan = plan_of(spec, 1)
+    run = CalibratorRun(plan, chip, stall=0.05, seed=seed)
+    found = [calibrate(device, own) for device, own in zip(chip.tiles, plan.tiles, strict=True)]
+    assert run.registers == [register for one in found for register in one.registers.tolist()]
+    assert run.failed == [bad for one in found for bad in one.failed.tolist()]
+    assert len(set(run.registers)) > 1
+    for checker in run.checkers:
+        checker.check_finished()
 
 
 @pytest.mark.parametrize("cell", ["gru_reset_after", "lstm_peephole"])
