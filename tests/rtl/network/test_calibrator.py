@@ -373,8 +373,8 @@ def test_comparison_fails_with_a_wrong(fault):
 class LoudMacro(Macro):
     """Does not silence its bias rows."""
 
-    def __init__(self, spec, *, compact, quiet, projection_weights):
-        super().__init__(spec, compact=compact, projection_weights=projection_weights)
+    def __init__(self, spec, *, quiet, **options):
+        super().__init__(spec, **options)
         self.quiet = Signal()
 
 
