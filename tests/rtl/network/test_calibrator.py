@@ -409,7 +409,7 @@ class CountsEveryLane(Calibrator):
     """Takes every lane of a beat for a unit."""
 
     def _counting(self, m):
-        return Cat((self.monitor.gates | self.monitor.output) for _ in range(self.plan.spec.lanes))
+        return [Cat((self.monitor.gates | self.monitor.output) for _ in range(self.plan.spec.lanes))]
 
 
 @pytest.mark.parametrize("every_lane", [False, True])
