@@ -12,6 +12,7 @@ from .macro import (
     capture_proof,
     clocks_proof,
     latch_use_proof,
+    load_proof,
     projection_proof,
     pulse_proof,
     state_store_proof,
@@ -64,8 +65,14 @@ BLOCKS = (
 
 
 def proofs_of(spec: Specification) -> list[Entry]:
-    """Every proof at the sizes of ``spec``, the quicker ones first within a block."""
-    return [entry for proofs in BLOCKS for entry in proofs(spec)]
+    """Every proof at the sizes of ``spec``, the quicker ones first within a block.
+
+    Where a state is loaded, :mod:`.load_proof` is about what that brings, from a stream, and everything else is proven
+    of the hardware that starts from zero.
+    """
+    plain = spec.replace(initial="zero")
+    loaded = load_proof.proofs(spec.replace(initial="stream")) if spec.loads_state else []
+    return [entry for proofs in BLOCKS for entry in proofs(plain)] + loaded
 
 
 #: The proofs of an array of a user's own.

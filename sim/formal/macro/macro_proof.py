@@ -163,6 +163,22 @@ class MacroProof(Proof):
         self.number = Signal(len(gray), name="number")
         m.d.comb += self.number.eq(Cat(gray[bit:].xor() for bit in range(len(gray))))
 
+    def planes(self, bank: str, bits: int) -> list[Value]:
+        """The bit-planes of a register of pulse codes: those of the magnitude, then the sign."""
+        return [self.inside(f"{bank}.plane_{bit}") for bit in range(bits)]
+
+    def holds(self, planes: list[Value], line: Value, code: Value) -> Value:
+        """Whether a line's sign and magnitude, at the place ``line`` of ``planes``, are those of ``code``."""
+        most = (1 << (len(planes) - 1)) - 1
+        size = Mux(code < -most, most, Mux(code < 0, -code, code))[: len(planes) - 1]
+        return Cat(plane.bit_select(line, 1) for plane in planes) == Cat(size, code < 0)
+
+    @property
+    def ends_state(self) -> Value:
+        """Whether the step under way is the last one, and its state is not kept; one bit."""
+        last = self.dut.h.payload.last
+        return last & ~self.inside("loader.keep") if self.spec.keeps_state else last
+
     def line(self, m: Module, lines: int, name: str) -> tuple[Signal, Signal, Signal]:
         """A line, or a unit, that stands for all of them: its group, its lane, and its number."""
         lanes = self.spec.lanes

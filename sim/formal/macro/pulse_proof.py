@@ -103,7 +103,7 @@ class PulseProof(MacroProof):
         """Whether a step of the utterance has gone before, from the h stream."""
         h, self.utterance = self.dut.h, Signal(name="utterance")
         with m.If(h.valid & h.ready & h.payload.end):
-            m.d.sync += self.utterance.eq(~h.payload.last)
+            m.d.sync += self.utterance.eq(~self.ends_state)
         self.invariant(m, self.utterance == ~self.first_step, "the first step of an utterance")
 
     def _line(self, m: Module, name: str, pos: Value, neg: Value, line: Value, code: Value) -> None:
@@ -177,16 +177,16 @@ class PulseProof(MacroProof):
             present.eq(self.full | (row < self.loaded)),
             where.eq(Mux(self.full, row, row + spec.inputs - self.loaded)),
         ]
-        bank = self._planes("loader.bank", spec.input_bits)
+        bank = self.planes("loader.bank", spec.input_bits)
         newest = Signal(signed(spec.input_bits), name="x_newest")
         m.d.comb += newest.eq(Array(codes)[into ^ self.full])
-        self.invariant(m, implies(present, self._holds(bank, where, newest)), "x: the row's code is on its way")
+        self.invariant(m, implies(present, self.holds(bank, where, newest)), "x: the row's code is on its way")
         if self.compact:
             kept = bank
         else:
             negative, magnitude = self.inside("x_driver.negative"), self.inside("x_driver.magnitude")
             kept = [magnitude[k : k + spec.inputs] for k in range(0, len(magnitude), spec.inputs)] + [negative]
-        self.invariant(m, implies(taken, self._holds(kept, row, code)), "x: the row's code is driven")
+        self.invariant(m, implies(taken, self.holds(kept, row, code)), "x: the row's code is driven")
         return row, code
 
     def _code_of_h(self, m: Module):
@@ -233,16 +233,6 @@ class PulseProof(MacroProof):
 
     # ---- registers of pulse codes  ----------------------------------------------------------------------------------
 
-    def _planes(self, bank: str, bits: int) -> list[Value]:
-        """The bit-planes of a register of pulse codes: those of the magnitude, then the sign."""
-        return [self.inside(f"{bank}.plane_{bit}") for bit in range(bits)]
-
-    def _holds(self, planes: list[Value], line: Value, code: Value) -> Value:
-        """Whether a line's sign and magnitude, at the place ``line`` of ``planes``, are those of ``code``."""
-        most = (1 << (len(planes) - 1)) - 1
-        size = Mux(code < -most, most, Mux(code < 0, -code, code))[: len(planes) - 1]
-        return Cat(plane.bit_select(line, 1) for plane in planes) == Cat(size, code < 0)
-
     def _shifted(self, m, name, bank, bits, groups, group, lane, beat, made, code) -> None:
         """A register that is shifted by a group with every beat holds the code that the port showed."""
         present, where = Signal(name=f"{name}_present"), Signal(range(groups * self.spec.lanes), name=f"{name}_where")
@@ -250,7 +240,7 @@ class PulseProof(MacroProof):
             present.eq(Mux(beat == 0, made, group < beat)),
             where.eq(Mux(beat == 0, group, group + groups - beat) * self.spec.lanes + lane),
         ]
-        held = self._holds(self._planes(bank, bits), where, code)
+        held = self.holds(self.planes(bank, bits), where, code)
         self.invariant(m, implies(present, held), f"{name}: the code is in its register")
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Streams of the macro: what waits stays, and one step of h comes out for each step of x that went in."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal, Value
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.sequencer import Phase
 
@@ -19,7 +19,8 @@ class StreamProof(MacroProof):
 
     - A beat of h that is not taken stays, with the same payload, in a lane that stands for all of them.
     - ``end`` is high with the last of ``h_beats`` beats of a step, and with no other.
-    - ``last`` of all beats of the n-th step out is the ``x_last`` that came with the last code of the n-th step in.
+    - ``last`` of all beats of the n-th step out is the ``x_last`` that came with the last code of the n-th step in;
+      where states are kept, ``x_keep`` of that code says whether the next step begins from nothing.
     - As many steps come out as went in: one that left had gone in whole, and no more than two are inside, of which one
       may be loading.
     - A code of x is taken whenever no whole step waits, and on the clock on which one is handed over. With
@@ -54,6 +55,7 @@ class StreamProof(MacroProof):
         place, beat = Signal(range(spec.inputs)), Signal(range(spec.h_beats), name="h_beat")
         goes_in, goes_out = Signal(name="goes_in"), Signal(name="goes_out")  # which of two steps
         lasts, inside = Signal(2), Signal(range(2 * spec.inputs + 2), name="codes_inside")
+        keeps = Signal(2)
         m.d.comb += [
             taken.eq(x.valid & x.ready),
             left.eq(h.valid & h.ready & (beat == spec.h_beats - 1)),
@@ -66,11 +68,15 @@ class StreamProof(MacroProof):
                 for k in range(2):
                     with m.If(goes_in == k):
                         m.d.sync += lasts[k].eq(x.payload.last)
+                        if spec.keeps_state:
+                            m.d.sync += keeps[k].eq(x.payload.keep)
         with m.If(h.valid & h.ready):
             m.d.sync += beat.eq(Mux(left, 0, beat + 1))
         with m.If(left):
             m.d.sync += goes_out.eq(~goes_out)
 
+        if spec.keeps_state:
+            self._kept(m, left, lasts.bit_select(goes_out, 1) & ~keeps.bit_select(goes_out, 1))
         with m.If(h.valid):
             self.claim(m, inside >= spec.inputs, "h: a step comes out only after its x")
             self.claim(m, h.payload.end == (beat == spec.h_beats - 1), "h: end is high with the last beat of a step")
@@ -91,12 +97,23 @@ class StreamProof(MacroProof):
         waiting = Mux(self.full, spec.inputs, 0) + Mux(active, spec.inputs, 0)
         self.invariant(m, inside == self.loaded + waiting, "x: codes inside")
         self.invariant(m, (goes_in ^ goes_out) == (self.full ^ active), "x: steps inside")
-        last, bank_last = self.inside("loader.last"), self.inside("loader.bank_last")
-        self.invariant(m, implies(active, last == lasts.bit_select(goes_out, 1)), "last: of the step taken")
-        self.invariant(
-            m, implies(self.full, bank_last == lasts.bit_select(~goes_in, 1)), "last: of the step that waits"
-        )
+        for name, sent in {"last": lasts, **({"keep": keeps} if spec.keeps_state else {})}.items():
+            taken_one, waits = self.inside(f"loader.{name}"), self.inside(f"loader.bank_{name}")
+            self.invariant(m, implies(active, taken_one == sent.bit_select(goes_out, 1)), f"{name}: of the step taken")
+            self.invariant(
+                m, implies(self.full, waits == sent.bit_select(~goes_in, 1)), f"{name}: of the step that waits"
+            )
         self.beats_of_h(m, beat)
+
+    def _kept(self, m: Module, left: Signal, ends: Value) -> None:
+        """A step begins from nothing after a reset, and after an utterance that does not keep its state."""
+        begins = Signal(init=1, name="begins_anew")
+        with m.If(left):
+            m.d.sync += begins.eq(ends)
+        going = self.in_phase(Phase.START, Phase.INTEGRATE) & ~self.second
+        self.claim(m, implies(going, self.first_step == begins), "keep: of the step before")
+        self.invariant(m, self.first_step == begins, "keep: of the step before")
+        self.cover(m, going & ~begins & (self.first_step == 0), "a state that was kept")
 
 
 def proofs(spec: Specification) -> list[Entry]:

@@ -202,7 +202,7 @@ class UnitProof(MacroProof):
         with m.If(getattr(monitor, stored_strobe(number)) & (left == self.group)):
             m.d.sync += [kept.eq(self._in_lane(getattr(monitor, name))), made.eq(1)]
         with m.If(self.dut.h.valid & self.dut.h.ready & self.dut.h.payload.end):
-            m.d.sync += self.utterance.eq(~self.dut.h.payload.last)
+            m.d.sync += self.utterance.eq(~self.ends_state)
         self.invariant(m, self.utterance == ~self.first_step, "unit: the first step of an utterance")
         update = self.in_phase(Phase.UPDATE)
         shown = update & self.during(number) & (left > self.group)

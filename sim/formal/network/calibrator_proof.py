@@ -21,7 +21,7 @@ class CalibratorProof(Proof):
 
     - Idle, x, h and both streams' ``ready`` pass. While ``busy``, x is taken only to end an utterance that has begun.
     - ``quiet`` is high only with no step of the host's outstanding. Then h is not shown, and all codes are zero, each
-      step the last of its utterance.
+      step the last of its utterance. An utterance whose state is kept is not over.
     - A calibration runs exactly ``plan.steps`` steps and leaves none behind, then ``busy`` falls within two clocks.
       Until then it offers a code, or a step is under way: it ends with any macro that takes codes and ends steps.
     - Registers change only while ``busy``, or to ``value`` with ``load``; ``failed`` only while ``busy``. The array
@@ -55,7 +55,10 @@ class CalibratorProof(Proof):
         # ---- reference: the host's utterance, and steps of a calibration
         under_way, host_steps, steps = Signal(), Signal(2), Signal(range(self.plan.steps + 1))
         with m.If(x.valid & x.ready):
-            m.d.sync += under_way.eq(~(self.whole & x.payload.last))
+            over_with = self.whole & x.payload.last
+            if self.plan.spec.keeps_state:  # an utterance whose state is kept is not over
+                over_with = over_with & ~x.payload.keep
+            m.d.sync += under_way.eq(~over_with)
         m.d.sync += host_steps.eq(host_steps + (loaded & ~dut.quiet & ~run) - (ended & (host_steps != 0)))
         with m.If(~busy & start):
             m.d.sync += steps.eq(self.plan.steps)
@@ -79,6 +82,8 @@ class CalibratorProof(Proof):
             self.claim(m, ~h.valid & macro_h.ready, "quiet, h is taken and not shown")
             self.claim(m, implies(macro_x.valid, macro_x.payload.code == 0), "quiet, codes are zero")
             self.claim(m, implies(macro_x.valid, macro_x.payload.last), "quiet, each step is an utterance")
+            if self.plan.spec.keeps_state:
+                self.claim(m, implies(macro_x.valid, ~macro_x.payload.keep), "quiet, no state is kept")
         with m.Else():
             self.claim(m, (h.valid == macro_h.valid) & (macro_h.ready == h.ready), "h passes unless quiet")
             self.claim(m, dut.calibration == calibrate.registers, "the array sees the registers unless quiet")
