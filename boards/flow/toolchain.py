@@ -14,6 +14,7 @@ from pathlib import Path
 
 from crossramp.golden.common.errors import CrossrampError, ExitStatus
 from crossramp.golden.common.installation import how_to_install
+from crossramp.sim.tools.yowasp import compile_yosys
 
 TOOLS = ("yowasp", "native")
 
@@ -188,6 +189,8 @@ def run_tool(
     ToolError
         If it takes longer than ``timeout`` seconds.
     """
+    if f"from {PROGRAMS['yosys'].module} import" in tool.command[-1]:
+        compile_yosys(tool.command)
     with (folder / log).open("w") as output:
         try:
             process = subprocess.Popen(

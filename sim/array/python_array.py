@@ -328,7 +328,7 @@ def from_bits(bits: np.ndarray) -> int:
 
 
 class SimulatorPins:
-    """Pins that are read from a simulator only when asked for; ``read(name)`` gives one as an integer."""
+    """Pins that are read from a simulator once a clock, and only when asked for; ``read(name)`` gives one."""
 
     def __init__(self, read: Callable[[str], int]):
         self._read = read
@@ -336,7 +336,13 @@ class SimulatorPins:
     def __getattr__(self, name: str) -> int:
         if name not in PIN_NAMES:
             raise AttributeError(name)
-        return self._read(name)
+        value = self.__dict__[name] = self._read(name)
+        return value
+
+    def next_clock(self):
+        """Forget what was read."""
+        for name in PIN_NAMES:
+            self.__dict__.pop(name, None)
 
 
 async def drive_array(ctx, array, model: Array, *, checker=None, domain: str = "sync"):
@@ -376,6 +382,8 @@ async def drive_arrays(ctx, arrays: Sequence[tuple], *, domain: str = "sync"):
     ]
 
     def answer():
+        for _, _, pins, _ in checked:
+            pins.next_clock()
         answers = [model.clock(pins) for _, model, pins, _ in checked]
         all_ready = all(ready for _, ready in answers)
         for (array, _, pins, checker), (comparators, ready) in zip(checked, answers, strict=True):

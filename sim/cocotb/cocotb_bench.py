@@ -87,6 +87,7 @@ async def drive_array_pins(dut, model: Array, checker: ProtocolChecker | None = 
             if checker is not None:
                 checker.reset()
             continue
+        pins.next_clock()
         shown, can_go_on = model.clock(pins)
         if checker is not None:
             checker.clock(pins, can_go_on)

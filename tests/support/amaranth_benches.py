@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every gateware test needs: a simulation with a watchdog, streams with pauses, a macro with its array."""
 
+from contextlib import aclosing
+
 import numpy as np
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.sim import Simulator
 from crossramp.golden.network.initial_state import FROM_THE_START, Starts, initial_beats
 from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.network.step_record import expected_records
 from crossramp.golden.network.tiled_array import tile_weights
+from crossramp.golden.spec.boundary_wires import PIN_NAMES
 from crossramp.golden.spec.tile import arrays_of
 from crossramp.rtl.macro.macro import Macro
-from crossramp.sim.array.python_array import ArrayModel, drive_arrays, random_stalls
+from crossramp.sim.array.python_array import ArrayModel, random_stalls
 from crossramp.sim.checking.protocol import ProtocolChecker
 
 CLOCK_S = 1e-6
@@ -18,19 +22,17 @@ CLOCK_S = 1e-6
 def simulate(dut, *testbenches, background=(), clocks: int = 100_000):
     """Run ``testbenches`` to their ends beside ``background`` ones; fails if that takes more than ``clocks``."""
 
-    async def watchdog(ctx):
-        left = clocks
-        async for _ in ctx.tick():
-            left -= 1
-            assert left > 0, f"the testbenches are not through after {clocks} clocks"
-
     simulator = Simulator(dut)
     simulator.add_clock(CLOCK_S)
-    for bench in (watchdog, *background):
+    for bench in background:
         simulator.add_testbench(bench, background=True)
     for bench in testbenches:
         simulator.add_testbench(bench)
-    simulator.run()
+    # A clock is two advances; a watchdog of its own would take more time than some of the designs.
+    left = 2 * clocks
+    while simulator.advance():
+        left -= 1
+        assert left > 0, f"the testbenches are not through after {clocks} clocks"
 
 
 def pauses(rng: np.random.Generator, probability: float):
@@ -53,23 +55,75 @@ async def send(ctx, stream, payloads, pause=lambda: 0):
 async def receive(ctx, stream, count: int, pause=lambda: 0) -> list:
     """``count`` payloads, refusing each for a pause first; fails if one changes or vanishes while it is refused."""
     received = []
-    for _ in range(count):
+    async with aclosing(aiter(ctx.tick())) as ticks:  # one trigger for all clocks, not one for each
+        for _ in range(count):
+            ctx.set(stream.ready, 0)
+            waiting, offered = pause(), None
+            while waiting > 0 or not ctx.get(stream.valid):
+                if ctx.get(stream.valid):
+                    now = ctx.get(stream.payload)
+                    assert offered is None or now == offered, f"an offered payload changed from {offered} to {now}"
+                    offered = now
+                    waiting -= 1
+                else:
+                    assert offered is None, f"the offered payload {offered} vanished before it was taken"
+                await anext(ticks)
+            ctx.set(stream.ready, 1)
+            received.append(ctx.get(stream.payload))
+            await anext(ticks)
         ctx.set(stream.ready, 0)
-        waiting, offered = pause(), None
-        while waiting > 0 or not ctx.get(stream.valid):
-            if ctx.get(stream.valid):
-                now = ctx.get(stream.payload)
-                assert offered is None or now == offered, f"an offered payload changed from {offered} to {now}"
-                offered = now
-                waiting -= 1
-            else:
-                assert offered is None, f"the offered payload {offered} vanished before it was taken"
-            await ctx.tick()
-        ctx.set(stream.ready, 1)
-        received.append(ctx.get(stream.payload))
-        await ctx.tick()
-    ctx.set(stream.ready, 0)
     return received
+
+
+class Boundary:
+    """The pins of a periphery that a simulation reads at once: each read costs as much as a small circuit.
+
+    Its attributes are the pins (:data:`.boundary_wires.PIN_NAMES`) as they were at the last :meth:`read`.
+
+    Parameters
+    ----------
+    m : Module
+        Of the simulation: gets the word that is read.
+    array : ArraySignature interface
+    """
+
+    def __init__(self, m: Module, array):
+        self.array, self._fields, self._shown, offset = array, [], None, 0
+        pins = [Value.cast(getattr(array, name)) for name in PIN_NAMES]
+        for name, pin in zip(PIN_NAMES, pins, strict=True):
+            self._fields.append((name, offset, (1 << len(pin)) - 1))
+            offset += len(pin)
+        self._word = Signal(offset)
+        m.d.comb += self._word.eq(Cat(*pins))
+
+    def read(self, ctx) -> "Boundary":
+        """Itself, with the pins as they are now."""
+        word = ctx.get(self._word)
+        for name, offset, mask in self._fields:
+            setattr(self, name, word >> offset & mask)
+        return self
+
+    def answer(self, ctx, comparators: int, ready: int):
+        """Show them until the next call."""
+        if (comparators, ready) != self._shown:
+            self._shown = comparators, ready
+            ctx.set(self.array.comparators, comparators)
+            ctx.set(self.array.ready, ready)
+
+
+async def stand_behind(ctx, *arrays: tuple):
+    """Stand behind boundaries for ever, as :func:`.python_array.drive_arrays` does: (Boundary, model, checker) each."""
+
+    def answer():
+        answers = [model.clock(boundary.read(ctx)) for boundary, model, _ in arrays]
+        all_ready = all(ready for _, ready in answers)
+        for (boundary, _, checker), (comparators, ready) in zip(arrays, answers, strict=True):
+            checker.clock(boundary, all_ready)
+            boundary.answer(ctx, comparators, ready)
+
+    answer()
+    async for _ in ctx.tick():
+        answer()
 
 
 def x_payloads(x: np.ndarray, keep: np.ndarray | None = None) -> list[dict]:
@@ -129,13 +183,16 @@ class MacroRun:
         async def take(ctx):
             self.h = await receive(ctx, self.dut.h, steps * spec.h_beats, pauses(rng, probability))
 
+        m = Module()
+        m.submodules.dut = self.dut
+        boundaries = [Boundary(m, getattr(self.dut, name)) for name in arrays]
+
         async def array(ctx):
-            interfaces = [getattr(self.dut, name) for name in arrays]
-            await drive_arrays(ctx, list(zip(interfaces, self.models, self.checkers, strict=True)))
+            await stand_behind(ctx, *zip(boundaries, self.models, self.checkers, strict=True))
 
         slowest = spec.clocks_per_step + spec.inputs + spec.load_clocks + 100
         simulate(
-            self.dut,
+            m,
             take,
             background=(array, feed, load, self._watch),
             clocks=int(slowest * steps * (1 + 40 * probability)) + 1000,
@@ -145,19 +202,28 @@ class MacroRun:
 
     async def _watch(self, ctx):
         monitor, h = self.dut.monitor, self.dut.h
-        strobes = [getattr(monitor, group.name) for group in self._monitored]
-        values = [getattr(monitor, name) for name in self.beats]
+        # Words are sampled; what they mean is looked at when a strobe is high, which is rare.
+        strobes = Cat(*(getattr(monitor, group.name) for group in self._monitored))
+        shapes = {name: getattr(monitor, name).shape() for name in self.beats}
+        values = [Value.cast(getattr(monitor, name)) for name in self.beats]
         ends = 0
-        async for _, _, end, *sampled in ctx.tick().sample(h.valid & h.ready & h.payload.end, *strobes, *values):
+        async for _, _, end, strobed, *sampled in ctx.tick().sample(
+            h.valid & h.ready & h.payload.end, strobes, *values
+        ):
             self._clock += 1
-            shown = dict(zip(self.beats, sampled[len(strobes) :], strict=True))
-            for group, strobe in zip(self._monitored, sampled, strict=False):
-                self.beat_clocks[group.name] += [self._clock] * strobe
-                for field in group.fields if strobe else ():
-                    self.beats[field.name].append([shown[field.name][lane] for lane in range(self.spec.lanes)])
+            if strobed:
+                self._record(strobed, dict(zip(self.beats, sampled, strict=True)), shapes)
             if end:
                 self.step_clocks.append(self._clock - ends)
                 ends = self._clock
+
+    def _record(self, strobed: int, words: dict, shapes: dict):
+        for index, group in enumerate(self._monitored):
+            if strobed >> index & 1:
+                self.beat_clocks[group.name].append(self._clock)
+                for field in group.fields:
+                    shown = shapes[field.name].from_bits(words[field.name])
+                    self.beats[field.name].append([shown[lane] for lane in range(self.spec.lanes)])
 
     def units(self, name: str) -> np.ndarray:
         """What a monitor port showed: shape (steps, units); or ``"h"``: shape (steps, hidden)."""

