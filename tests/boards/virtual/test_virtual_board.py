@@ -47,7 +47,7 @@ def models(pytestconfig):
 @pytest.fixture(scope="module")
 def odd(models):
     """(the virtual board ``ODD``, its port), one for all tests, with its power on throughout."""
-    board = virtual_board(ODD, "verilator", models)
+    board = virtual_board(ODD, "verilator", models, optimize=False)
     with board as port:
         yield board, port
 

@@ -87,17 +87,18 @@ class Recorded:
         return data
 
 
-@pytest.mark.parametrize("simulator", ["verilator", "amaranth"])
-def test_both_simulators_and_their_pins(models, simulator, tmp_path, seed, rng):
+# Amaranth's simulator takes seconds for what takes Verilator none.
+@pytest.mark.parametrize(("simulator", "first", "requests"), [("verilator", 3, 8), ("amaranth", 1, 3)])
+def test_both_simulators_and_their_pins(models, simulator, first, requests, tmp_path, seed, rng):
     path, spec = tmp_path / "pins.vcd", SMALL.spec
     board = virtual_board(SMALL, simulator, models, path, optimize=False)
     with board as port, opened(port) as line:
         line = Recorded(line)
         talk = Conversation(line, SMALL)
-        utterance(talk, seed, 3)
-        requests = Requests(talk.model, rng)
-        for _ in range(8):
-            talk.tell(requests.line())
+        utterance(talk, seed, first)
+        drawn = Requests(talk.model, rng)
+        for _ in range(requests):
+            talk.tell(drawn.line())
         talk.compare_status()
         utterance(talk, seed, 1)
     assert board.simulator == simulator
@@ -109,7 +110,7 @@ def test_both_simulators_and_their_pins(models, simulator, tmp_path, seed, rng):
 
     rising = {name: [clock for clock, value in found if value] for name, found in edges.items()}
     steps = len(rising["busy"])
-    assert steps >= 4
+    assert steps >= first + 1
     assert len(rising["integrate"]) == len(rising["hold"]) == 2 * steps
     assert len(rising["tick"]) == 2 * steps * spec.ticks
     assert all(b - a == spec.input_max for a, b in _windows(edges["integrate"]))

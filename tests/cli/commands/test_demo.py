@@ -71,8 +71,10 @@ def test_recordings_are_few_and_attributed(recordings):
 
 
 def test_one_recording_in_the_embedded_simulator(run):
-    status, out, _ = run("simulate", "kws", str(RECORDINGS / "yes"), "--simulator", "amaranth", "--json")
+    status, out, _ = run(
+        "simulate", "kws", str(sorted((RECORDINGS / "yes").iterdir())[0]), "--simulator", "amaranth", "--json"
+    )
     content = json.loads(out)
     assert status == 0
-    assert content["codes_compared"] == 2 * (49 * 32 * 8 + 12 + 1)
+    assert content["codes_compared"] == 49 * 32 * 8 + 12 + 1
     assert content["mismatches"] == 0

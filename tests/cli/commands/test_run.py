@@ -9,12 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import serial
+from crossramp.boards.virtual import simulated_board
 from crossramp.boards.virtual.simulated_board import VirtualBoard
 from crossramp.golden.common.installation import how_to_install
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import Command, Frame, Space
 from crossramp.golden.network.model_file import load_model, save_model
+from crossramp.sim.tools.simulators import SimulatorMissing
 
 from tests.cli.conftest import is_refusal, small_model, write_wav
 from tests.support.serial_line import Disturbance, Line, SimulatedLine
@@ -197,6 +199,20 @@ def test_the_virtual_board(run, model_file):
     assert 0 < extra < 4 + spec.classes * (spec.units + 5)
 
 
+def test_the_simulator_of_the_virtual_board(run, model_file, monkeypatch):
+    asked = []
+
+    def virtual_board(build, simulator, **options):
+        asked.append(simulator)
+        raise SimulatorMissing("enough")
+
+    monkeypatch.setattr(simulated_board, "virtual_board", virtual_board)
+    for option in ((), ("--simulator", "amaranth")):
+        assert is_refusal(run("run", model_file, "--random", 1, "--port", "virtual", *option), "enough")
+    assert asked == ["auto", "amaranth"]
+
+
+@pytest.mark.slow
 def test_the_virtual_board_without_verilator(run):
     save_model("least.npz", small_model(False, inputs=1, units=1, lanes=1, adc_bits=2, calibration_cells=0))
     arguments = ("least.npz", "--random", 1, "--steps", 1, "--port", "virtual", "--baud", 3_000_000)
