@@ -48,7 +48,8 @@ _ALL_WAYS = tuple((scheme, calibration) for scheme in SCHEMES for calibration in
 def measure() -> list[dict]:
     """Everything that the page tells, as rows of docs/linearity.csv."""
     rows, progress = [], Progress()
-    jobs = [("rram", load("rram"), name, bits) for name in REGISTRY for bits in BITS]
+    names = [name for name, act in REGISTRY.items() if not act.turns]  # the page shows the others apart
+    jobs = [("rram", load("rram"), name, bits) for name in names for bits in BITS]
     jobs += [(label, load(tech).replace(c), name, 5) for label, tech, c in OTHERS for name in ("sigmoid", "tanh")]
     for number, (label, tech, name, bits) in enumerate(jobs, 1):
         progress.show(f"{number} of {len(jobs)}: {label}, {name}, {bits} bits")

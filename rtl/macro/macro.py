@@ -18,7 +18,7 @@ from .comparator_register import ComparatorRegister
 from .loader import Loader, x_layout
 from .projection import Projection, projection_signature
 from .pulses import PulseBank, PulseDriver
-from .ramp_counter import RampCounter, early_end
+from .ramp_counter import RampCounter, count_name, early_end
 from .sequencer import Sequencer
 from .state_loader import StateLoader, initial_layout
 from .update import CellUpdate, StateMemory, StateRing, value_bits
@@ -146,10 +146,10 @@ class Macro(wiring.Component):
             sequencer.ramp_last.eq(ramp.last),
             array.tap.eq(ramp.tap),
         ]
-        if "second" in ramp.signature.members:
-            m.d.comb += ramp.second.eq(sequencer.second)
+        if "of_second" in ramp.signature.members:
+            m.d.comb += ramp.of_second.eq(sequencer.second)
         comparators, latch = array.comparators, sequencer.latch
-        counts = {name: getattr(ramp, name) for name in (ramp.count_name(spec, gate) for gate in spec.gate_names)}
+        counts = {name: getattr(ramp, name) for name in (count_name(spec, gate) for gate in spec.gate_names)}
         over = {end: getattr(ramp, f"over_{end}") for end in ramp.early}
         if spec.comparator_registers:
             comparators, latch, counts, over = self._registered(m, latch, counts, over)
@@ -168,7 +168,7 @@ class Macro(wiring.Component):
                 bank.comparators.eq(comparators[spec.bank(gate)]),
                 bank.arm.eq(sequencer.ramp_start),
                 bank.enable.eq(enable),
-                bank.count.eq(counts[ramp.count_name(spec, gate)][: bank.bits]),
+                bank.count.eq(counts[count_name(spec, gate)][: bank.bits]),
             ]
         return banks, latch
 

@@ -58,7 +58,7 @@ class RampCounter(wiring.Component):
             "last": Out(1),  # this is the last tick
         }
         if len(self.ticks) > 1:
-            ports["second"] = In(1)  # of the second conversion
+            ports["of_second"] = In(1)  # of the second conversion
         ports |= {f"turning_{k}": Out(width) for k, (width, _) in enumerate(self.turning)}  # Gray-coded too
         ports |= {f"over_{end}": Out(1) for end in self.early}  # this is a tick behind the last one of such a ramp
         super().__init__(ports)
@@ -67,18 +67,9 @@ class RampCounter(wiring.Component):
     @classmethod
     def of(cls, spec: Specification) -> "RampCounter":
         """The counter of a macro."""
-        upward, turning = [spec.adc_bits], []
-        for gate in spec.gate_names:
-            if not spec.turns(gate):
-                upward.append(spec.gate_bits(gate))
-            elif (kind := count_of(spec, gate)) not in turning:
-                turning.append(kind)
+        upward = [spec.adc_bits, *(spec.gate_bits(gate) for gate in spec.gate_names if not spec.turns(gate))]
         early = sorted({end for gate in spec.gate_names if (end := early_end(spec, gate))})
-        return cls(max(upward), ticks=spec.conversion_ticks, turning=turning, early=early)
-
-    def count_name(self, spec: Specification, gate: str) -> str:
-        """The port whose lowest bits a gate's columns latch."""
-        return f"turning_{self.turning.index(count_of(spec, gate))}" if spec.turns(gate) else "count"
+        return cls(max(upward), ticks=spec.conversion_ticks, turning=_turning_counts(spec), early=early)
 
     def elaborate(self, platform):
         m = Module()
@@ -89,7 +80,7 @@ class RampCounter(wiring.Component):
         if len(self.ticks) == 1:
             m.d.comb += self.last.eq(self.tap[-1])
         else:
-            m.d.comb += self.last.eq(Mux(self.second, *(self.tap[end - 1] for end in reversed(self.ticks))))
+            m.d.comb += self.last.eq(Mux(self.of_second, *(self.tap[end - 1] for end in reversed(self.ticks))))
             tap = Mux(self.last, 0, tap)
         m.d.comb += [
             binary.eq(Cat(*gray_to_binary(self.count))),
@@ -132,7 +123,17 @@ class RampCounter(wiring.Component):
         return count.eq(following ^ (following >> 1))
 
 
-def count_of(spec: Specification, gate: str) -> tuple[int, tuple[int, ...]]:
+def count_name(spec: Specification, gate: str) -> str:
+    """The port of a macro's counter whose lowest bits a gate's columns latch."""
+    return f"turning_{_turning_counts(spec).index(_count_of(spec, gate))}" if spec.turns(gate) else "count"
+
+
+def _turning_counts(spec: Specification) -> list[tuple[int, tuple[int, ...]]]:
+    """The counts that turn: each once, in the order of the gates."""
+    return list(dict.fromkeys(_count_of(spec, gate) for gate in spec.gate_names if spec.turns(gate)))
+
+
+def _count_of(spec: Specification, gate: str) -> tuple[int, tuple[int, ...]]:
     """Bits and codes of what a gate's columns latch."""
     return spec.gate_bits(gate), spec.ramp_walks[spec.ramp_of(gate)].codes
 

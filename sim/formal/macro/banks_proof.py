@@ -51,7 +51,7 @@ class BanksProof(MacroProof):
         """After some groups of lanes are shifted out, as many are empty."""
         spec = self.spec
         for done in range(1, spec.beats + 1):
-            rest = max(spec.units - done * spec.lanes, 0) * spec.adc_bits
+            rest = max(spec.units - done * spec.lanes, 0) * (len(held) // spec.units)
             self.invariant(m, implies(shifting & (groups == done), held[rest:] == 0), f"{message}: {done} groups")
 
     def _held(self, gate: str) -> Value:

@@ -91,7 +91,7 @@ class BoundaryProof(MacroProof):
             (implies(ramp & tick, was_ready), "a tick follows ready"),
             (implies(ramp & tick & (self.number == 1), holds == spec.settle_clocks), "the ramp begins"),
             (implies(~ramp, ~pending), "nothing is pending outside a ramp"),
-            (implies(was_hold, hold | ramp | (update & (ticks == spec.ticks))), "hold ends"),
+            (implies(was_hold, hold | ramp | (update & (ticks == self.ticks))), "hold ends"),
             (implies(resting, ~was_hold & ~was_integrate), "at rest"),
             (second == Mux(update, ~self.final, self.second & ~is_in(Phase.PROJECT)), "which conversion follows"),
             *([(keeping == self._keeps(opening, was_hold), "banks that hold")] if spec.layout.held else []),

@@ -93,7 +93,7 @@ class ClocksProof(MacroProof):
     def clocks_left(self) -> Value:
         """Clocks of the step that are left while nothing waits, this one included; 0 between steps."""
         spec = self.spec
-        ramp, update = spec.ticks, spec.update_clocks
+        ramp, update = self.ticks, spec.update_clocks
         # With registered comparators, the first clock of an update sees the last code land.
         hold = spec.settle_clocks + ramp + update
         in_conversion = {
@@ -107,7 +107,7 @@ class ClocksProof(MacroProof):
             - self.beat,
         }
         # After the first conversion the second follows, if there is one, and after the last the projection.
-        second = 1 + spec.windows[-1] + hold
+        second = 1 + spec.windows[-1] + spec.settle_clocks + spec.conversion_ticks[-1] + update
         after = Mux(self.final, 0, second) + spec.projection_clocks
         left = Const(0)
         for phase, clocks in in_conversion.items():

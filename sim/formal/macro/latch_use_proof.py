@@ -3,6 +3,7 @@
 
 from amaranth import Module, Mux, Signal
 from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.macro.ramp_counter import count_name, early_end
 from crossramp.rtl.macro.sequencer import Phase
 
 from ..engine.entry import Entry
@@ -30,12 +31,16 @@ class LatchUseProof(MacroProof):
         registered = bool(spec.comparator_registers)
         tick_latched = Signal()  # the array's comparators are taken on this clock
         m.d.comb += tick_latched.eq(self.in_phase(Phase.RAMP) & array.ready)
-        count, second, sampled = self.inside("ramp.count"), self.second, array.comparators
-        taken, of_count, of_second = tick_latched, count, second
+        names = [count_name(spec, gate) for gate in spec.gate_names]
+        counts = {name: self.inside(f"ramp.{name}") for name in dict.fromkeys(names)}
+        second, sampled, number = self.second, array.comparators, self.number
+        taken, of_count, of_second, of_tick = tick_latched, counts, second, number
         if registered:
-            taken, of_count, of_second = Signal(), Signal.like(count), Signal()
+            taken, of_second, of_tick = Signal(), Signal(), Signal.like(number, name="was_number")
+            of_count = {name: Signal.like(count, name=f"was_{name}") for name, count in counts.items()}
             was = Signal(spec.columns, name="was_comparators")
-            m.d.sync += [was.eq(array.comparators), taken.eq(tick_latched), of_count.eq(count), of_second.eq(second)]
+            m.d.sync += [was.eq(array.comparators), taken.eq(tick_latched), of_second.eq(second), of_tick.eq(number)]
+            m.d.sync += [of_count[name].eq(count) for name, count in counts.items()]
             sampled = was
         for gate in spec.gate_names:
             bank = f"capture_{gate}"
@@ -44,6 +49,8 @@ class LatchUseProof(MacroProof):
             )
             latched = [gate in codes for codes in spec.conversions]  # by each conversion
             concerned = Mux(of_second, latched[-1], latched[0])
+            if end := early_end(spec, gate):
+                concerned = concerned & (of_tick <= end)
             self.claim(m, ~(enable & shift), f"bank {gate} never latches and shifts at once")
             if spec.latch == "first_trip":
                 self.claim(m, ~(enable & self.inside(f"{bank}.arm")), f"bank {gate} is never armed while it latches")
@@ -51,7 +58,8 @@ class LatchUseProof(MacroProof):
                 m, enable == (taken & concerned), f"bank {gate} latches the ticks that concern it, and no others"
             )
             with m.If(enable):
-                self.claim(m, bank_count == of_count, f"bank {gate} latches the count of its tick")
+                counted = of_count[count_name(spec, gate)][: len(bank_count)]
+                self.claim(m, bank_count == counted, f"bank {gate} latches the count of its tick")
                 self.claim(m, comparators == sampled[spec.bank(gate)], f"bank {gate} sees one value of each comparator")
             self.cover(m, enable, f"bank {gate} latches")
         if registered:

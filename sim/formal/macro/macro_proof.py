@@ -5,6 +5,7 @@ from amaranth import Cat, Const, Fragment, Module, Mux, Signal, Value
 from crossramp.golden.cell.description import BIAS
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
+from crossramp.rtl.macro.ramp_counter import early_end
 from crossramp.rtl.macro.sequencer import Phase
 
 from ..engine.proof import Proof, implies, signal_inside
@@ -47,7 +48,7 @@ class MacroProof(Proof):
     twice : bool
         Whether a step has two conversions.
     number : Signal
-        Of the tick, 1 to ``spec.ticks`` in the phase RAMP.
+        Of the tick, from 1 on in the phase RAMP.
     beat, occupied : Signal
         Groups that entered the update pipeline, and whether its register holds one.
     update : dict of Signal
@@ -159,9 +160,16 @@ class MacroProof(Proof):
         self.first_step = self.inside("sequencer.first_step", "sync")
         self.beat, self.occupied, self.leaving = (self.inside(name) for name in ("beat", "occupied", "leaving"))
         self.loaded, self.full = self.inside("loader.loaded"), self.inside("loader.full")
-        gray = self.inside("ramp.count")
-        self.number = Signal(len(gray), name="number")
-        m.d.comb += self.number.eq(Cat(gray[bit:].xor() for bit in range(len(gray))))
+        gray, tap = self.inside("ramp.count"), self.dut.array.tap
+        self.number = Signal(range(self.spec.ticks + 1), name="number")
+        counted = Cat(gray[bit:].xor() for bit in range(len(gray)))
+        if not self.spec.has_plain_ramps:  # that of the tap: "tap of the tick" then says that one is high
+            counted = Cat(
+                Cat(tap[k - 1] for k in range(1, len(tap) + 1) if k >> bit & 1).any() for bit in range(len(self.number))
+            )
+        m.d.comb += self.number.eq(counted)
+        ticks = self.spec.conversion_ticks
+        self.ticks = Mux(self.second, ticks[-1], ticks[0]) if ticks[-1] != ticks[0] else Const(ticks[0])
 
     def planes(self, bank: str, bits: int) -> list[Value]:
         """The bit-planes of a register of pulse codes: those of the magnitude, then the sign."""
@@ -236,6 +244,14 @@ class MacroProof(Proof):
             (implies(~flush & ~hold, self.waited == 0), "nothing is waited for"),
             (implies(~ramp, tap == 0), "no tap outside a ramp"),
             (implies(ramp, (self.number != 0) & (Cat(Const(0, 1), tap) == (1 << self.number))), "tap of the tick"),
+            (implies(ramp, self.number <= self.ticks), "no tick behind the last"),
+            *(
+                (
+                    implies(ramp, self.inside(f"ramp.over_{end}") == (self.number > end)),
+                    f"ramps of {end} ticks end",
+                )
+                for end in sorted({early_end(spec, gate) for gate in spec.gate_names} - {0})
+            ),
             (implies(~update, (self.beat == 0) & ~self.occupied), "the pipeline is empty outside an update"),
             (implies(update, self.occupied == (self.beat != 0)), "the pipeline is occupied"),
             (self.beat <= spec.beats, "groups of an update"),

@@ -96,7 +96,8 @@ def used_widths(spec: Specification) -> dict:
         total = (spec.units * spec.head_weight_max * spec.input_max).bit_length() + 1
         rounded.append((total, spec.projection_shift))
         limits.append((total, spec.input_max))
-    return {"codes": spec.adc_bits, "rounded": rounded, "limits": limits, "terms": spec.lanes}
+    codes = max(map(spec.gate_bits, spec.gate_names))
+    return {"codes": codes, "rounded": rounded, "limits": limits, "terms": spec.lanes}
 
 
 def proofs(spec: Specification) -> list[Entry]:

@@ -59,11 +59,15 @@ class Numbers:
         self.line = (1 << ((spec.state_pulse_bits or 1) - 1)) - 1
 
     def scale(self, gate: str) -> int:
-        """What a code's odd integer is divided by: 2**(n + 1) if the gate's codes are of [0, 1], 2**n if of ±1."""
-        return 1 << (self.spec.adc_bits + (0 if self.spec.activation(gate).low < 0 else 1))
+        """What a code's integer is divided by: 2**(n + 1) if the gate's codes are of [0, 1], 2**n if of ±1.
+
+        Half of it where the curve turns, whose codes are whole levels.
+        """
+        act, bits = self.spec.activation(gate), self.spec.gate_bits(gate)
+        return 1 << (bits + (0 if act.low < 0 else 1) - (1 if act.turns else 0))
 
     def top(self, gate: str) -> int:
-        """The largest magnitude of a code's odd integer."""
+        """The largest magnitude of a code's integer."""
         return self.scale(gate) - 1
 
     def pulses(self, value: str, one: int, full_scale: Fraction = Fraction(1)) -> str:

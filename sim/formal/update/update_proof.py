@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cell update: equal to an independently written reference for all codes and cell states."""
 
-from amaranth import Const, Fragment, Instance, Module, Signal, Value, signed
+from amaranth import Cat, Const, Fragment, Instance, Module, Signal, Value, signed
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.common.arith import decode
 from crossramp.rtl.macro.update import CellUpdate
@@ -50,7 +50,9 @@ class UpdateProof(Proof):
         m.submodules.dut = self.fragment = Fragment.get(update, None)
         step = self.free(m, 1, "step")
         m.d.comb += [update.step.eq(step), update.second.eq(Const(self.number, 1))]
-        self.codes = {gate: self.free(m, spec.adc_bits, f"{gate}_code") for gate in cell.gates}
+        self.codes = {gate: self.free(m, spec.gate_bits(gate), f"{gate}_code") for gate in cell.gates}
+        for gate, code in self.codes.items():
+            self.assume_count(m, gate, code)
         m.d.comb += [getattr(update, f"code_{gate}")[0].eq(code) for gate, code in self.codes.items()]
         operands = self._values(m)
         if cell.register:
@@ -59,6 +61,12 @@ class UpdateProof(Proof):
             m.d.comb += update.register[0].eq(register)
             operands |= {cell.register: register} if reference.reads_register else {}
         self._results(m, self._registers(m, step, operands))
+
+    def assume_count(self, m: Module, gate: str, code: Value) -> None:
+        """A ramp that turns does not count all codes that its bits have."""
+        if self.spec.turns(gate):
+            counts = sorted(set(self.spec.ramp_walks[self.spec.ramp_of(gate)].codes))
+            self.assume(m, Cat(code == count for count in counts).any())
 
     def _stage(self, m: Module, name: str, inputs: dict[str, Value], outputs: dict[str, int]) -> dict[str, Signal]:
         """The outputs of a stage of the reference."""
@@ -71,10 +79,10 @@ class UpdateProof(Proof):
     def _values(self, m: Module) -> dict[str, Signal]:
         """The odd integers of the codes, as the gateware has them: the reference's multipliers then see the same."""
         spec, gates = self.spec, self.reference.gates
-        values = {gate: Signal(signed(spec.adc_bits + 2), name=f"{gate}_value") for gate in gates}
-        m.d.comb += [values[gate].eq(decode(self.codes[gate], spec.bipolar(gate))) for gate in gates]
+        values = {gate: Signal(signed(spec.gate_bits(gate) + 2), name=f"{gate}_value") for gate in gates}
+        m.d.comb += [values[gate].eq(decode(self.codes[gate], spec.bipolar(gate), spec.turns(gate))) for gate in gates]
         codes = {f"{gate}_code": self.codes[gate] for gate in gates}
-        expected = self._stage(m, VALUES, codes, dict.fromkeys(gates, spec.adc_bits + 2))
+        expected = self._stage(m, VALUES, codes, {gate: spec.gate_bits(gate) + 2 for gate in gates})
         for gate in gates:
             self.claim(m, values[gate] == expected[gate], f"the value of a code of {gate} is the reference's")
         return values
@@ -103,7 +111,7 @@ class UpdateProof(Proof):
     def _product(self, place: int) -> Signal:
         """The register of the product that stands at this place of the update."""
         spec, cell = self.spec, self.spec.layout
-        codes = {gate: Signal(spec.adc_bits) for gate in cell.gates}
+        codes = {gate: Signal(spec.gate_bits(gate)) for gate in cell.gates}
         register = Signal(signed(spec.state_bits)) if cell.register else None
         lane = UpdateLane(Module(), spec, 0, Const(0), Const(0), codes, register)  # which multipliers there are
         slots = [slot for (update, _), slot in lane.place.items() if update == self.number]

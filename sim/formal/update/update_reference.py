@@ -50,8 +50,8 @@ class UpdateReference:
         read.update(factor for pair in found.products.values() for factor in pair)
         self.gates = tuple(gate for gate in spec.gate_names if gate in read)
         self.reads_register = register in read
-        self.codes = {f"{gate}_code": spec.adc_bits for gate in self.gates}
-        self.values = dict.fromkeys(self.gates, spec.adc_bits + 2)
+        self.codes = {f"{gate}_code": spec.gate_bits(gate) for gate in self.gates}
+        self.values = {gate: spec.gate_bits(gate) + 2 for gate in self.gates}
         if self.reads_register:
             self.values[register] = spec.state_bits
         self.differences = {name: most.bit_length() + 1 for name, (_, most) in found.differences.items()}
@@ -63,7 +63,8 @@ class UpdateReference:
         # Bits of every sum and dividend, twice that, and a sign.
         line = spec.weight_bits + spec.input_bits if spec.layout.line_value else 0
         largest = max({**bits, **self.products}.values())
-        self._wide = largest + 2 * (spec.adc_bits + 2) + (spec.state_frac_bits or 0) + spec.input_bits + line + 12
+        most_bits = max(map(spec.gate_bits, spec.gate_names))
+        self._wide = largest + 2 * (most_bits + 2) + (spec.state_frac_bits or 0) + spec.input_bits + line + 12
 
     @property
     def module(self) -> str:
@@ -77,10 +78,7 @@ class UpdateReference:
     def source(self) -> str:
         """The text of all modules."""
         spec, found = self.spec, self.equations
-        odd = {
-            gate: f"2 * $signed({{2'b0, {gate}_code}}) + 1{f' - {1 << spec.adc_bits}' if _bipolar(spec, gate) else ''}"
-            for gate in self.gates
-        }
+        odd = {gate: _decoded(spec, gate) for gate in self.gates}
         apart = {name: self._sized(text) for name, (text, _) in found.differences.items()}
         made = {name: " * ".join(pair) for name, pair in found.products.items()}
         results = {f"new_{name}": self._sized(text) for name, text in found.results.items()}
@@ -140,9 +138,12 @@ class UpdateReference:
 """
 
 
-def _bipolar(spec: Specification, gate: str) -> bool:
-    """Whether a gate's codes are of [-1, 1], or a wider range around 0; otherwise of [0, 1]."""
-    return spec.activation(gate).low < 0
+def _decoded(spec: Specification, gate: str) -> str:
+    """The integer of a gate's code: a bipolar one's range is [-1, 1], or a wider one around 0; otherwise [0, 1]."""
+    code, bipolar, bits = f"$signed({{2'b0, {gate}_code}})", spec.activation(gate).low < 0, spec.gate_bits(gate)
+    if spec.activation(gate).turns:
+        return f"{code} - ({gate}_code[{bits - 1}] ? {1 << bits} : 0)" if bipolar else code
+    return f"2 * {code} + 1{f' - {1 << bits}' if bipolar else ''}"
 
 
 def _module(name: str, inputs: dict[str, int], outputs: dict[str, int], assigned: dict[str, str], body="") -> str:

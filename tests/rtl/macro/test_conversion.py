@@ -153,7 +153,7 @@ def test_counts_of_several_ramps(case):
     async def bench(ctx):
         for number, length in enumerate(lengths):
             if len(ticks) > 1:
-                ctx.set(dut.second, number == 1)
+                ctx.set(dut.of_second, number == 1)
             ctx.set(dut.start, 1)
             await ctx.tick()
             ctx.set(dut.start, 0)

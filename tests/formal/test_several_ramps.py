@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proofs of macros whose ramps differ in length, and turn: boundary, clocks, latches, banks and updates."""
+
+import warnings
+
+import pytest
+from crossramp.golden.cell.description import Gate
+from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.state_scale import SpecificationWarning
+from crossramp.sim.formal.engine.proof import Reset
+from crossramp.sim.formal.engine.solver import Mode
+from crossramp.sim.formal.macro.banks_proof import BanksProof
+from crossramp.sim.formal.macro.boundary_proof import BoundaryProof
+from crossramp.sim.formal.macro.clocks_proof import ClocksProof, PeriodProof
+from crossramp.sim.formal.macro.latch_use_proof import LatchUseProof
+from crossramp.sim.formal.update.update_proof import UpdateProof
+
+from tests.support.planted import planted
+from tests.support.proving import few, holds, is_violated
+
+#: 6, 3 and 5 ticks: conversions of 6 and 5, and banks whose ramp ends before the others.
+GATES = (Gate("gaussian", 2.0), Gate("sigmoid", 2.0), Gate("silu", 2.0, 3))
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", SpecificationWarning)
+    SPEC = Specification(
+        cell="gru", inputs=2, units=2, classes=2, lanes=2, adc_bits=2, input_bits=2, weight_bits=2, gates=GATES
+    )
+
+
+@pytest.mark.parametrize("registers", [pytest.param(0, marks=pytest.mark.slow), 1])
+def test_latches(registers):
+    holds(LatchUseProof(SPEC.replace(comparator_registers=registers)), Mode.PROVE, 3)
+
+
+@pytest.mark.parametrize(
+    ("proof", "options"),
+    few(
+        [(ClocksProof, {}), (BoundaryProof, {}), (PeriodProof, {}), (BanksProof, {"reset": Reset.ANY_TIME})],
+        (0,),
+    ),
+)
+def test_macro(proof, options):
+    for registers in (0, 1):
+        holds(proof(SPEC.replace(comparator_registers=registers), **options), Mode.PROVE, 2)
+
+
+@pytest.mark.parametrize("update", [0, 1])
+def test_updates(update):
+    holds(UpdateProof(SPEC, update), Mode.PROVE, 2)
+
+
+MACRO, RAMP, ARITH = "rtl/macro/macro.py", "rtl/macro/ramp_counter.py", "rtl/common/arith.py"
+FAULTS = [
+    (LatchUseProof, MACRO, "enable = enable & ~over[end]", "enable = enable", "latches the ticks that"),
+    (LatchUseProof, RAMP, "self.step & self.tap[end - 1]", "self.tap[end - 2]", "latches the ticks that"),
+    (BoundaryProof, MACRO, "ramp.of_second.eq(sequencer.second)", "ramp.of_second.eq(0)", "tick_count"),
+    (BoundaryProof, RAMP, "tap = Mux(self.last, 0, tap)", "tap = tap", "tap"),
+]
+
+
+@pytest.mark.parametrize(("proof", "file", "old", "new", "message"), few(FAULTS, (0,)))
+def test_planted_faults(proof, file, old, new, message):
+    with planted(file, old, new):
+        is_violated(proof(SPEC, invariants=False), 40, message)
+
+
+def test_a_wrong_decode_is_found_out():
+    with planted(ARITH, "code.as_signed() if bipolar else Cat", "Cat"):
+        is_violated(UpdateProof(SPEC, 1, invariants=False), 3, "the value of a code of n")
