@@ -42,7 +42,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("activation", nargs="?", metavar="ACTIVATION", help="its name, or name[low,high]; see below")
-    parser.add_argument("--bits", type=int, metavar="N", help=f"bits of a code, 2 to 8 (default {DEFAULT_BITS})")
+    parser.add_argument("--bits", type=int, metavar="N", help=f"bits of a code, 2 to 9 (default {DEFAULT_BITS})")
     parser.add_argument(
         "--scale", type=float, metavar="S", help=f"real pre-activation of one MAC unit (default {DEFAULT_SCALE:.4g})"
     )

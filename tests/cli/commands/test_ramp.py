@@ -68,7 +68,7 @@ def test_ramp_of_a_model(capsys, model):
     [
         ([], UserError, "which ramp[?] give an activation"),
         (["swish"], ValueError, "unknown activation 'swish'; known: "),
-        (["tanh", "--bits", "9"], ValueError, "bits is 9; a ramp has 2 to 8"),
+        (["tanh", "--bits", "10"], ValueError, "bits is 10; a ramp has 2 to 9"),
         (["tanh", "--scale", "-1"], ValueError, "scale is -1.0; one MAC unit"),
         (["tanh", "--gate", "g"], UserError, "--gate g is a gate of a model; add --model MODEL"),
         (["tanh", "--model", "kws"], UserError, "activation tanh and --model kws exclude each other; leave one out"),
