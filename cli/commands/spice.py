@@ -13,7 +13,7 @@ from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.common.wording import printable
 from crossramp.golden.network.model_file import Model, load_model
 
-from ..inputs import chip_options, network_inputs, options
+from ..inputs import chip_options, network_inputs, options, subjects
 from ..output.messages import Progress
 from ..output.output_folder import check_folder, written_folder
 from ..output.tables import as_json, table, wrote
@@ -51,6 +51,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     )
     options.add_model(parser)
     options.add_utterances(parser)
+    options.add_tiles(parser)
     parser.add_argument(
         "--step", type=int, default=DEFAULT_STEP, metavar="T", help="number of the step, from 0 (default 1)"
     )
@@ -73,6 +74,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, 1 for a difference that nothing explains, or UserError (or an error of ours)."""
     from crossramp.golden.analog.chip.translate import to_device
+    from crossramp.golden.analog.conversion.tiled_device import joined
     from crossramp.sim.amaranth.step_trace import trace_step
     from crossramp.sim.spice.agreement import report
     from crossramp.sim.spice.ngspice import find_ngspice
@@ -91,20 +93,21 @@ def run(args: argparse.Namespace) -> int:
             check_format(Path(args.plot))
     if args.output is not None:
         check_folder(args.output, args.force)
-    model = load_model(args.model)
+    model = subjects.implemented(load_model(args.model), args)
     chip = chip_options.from_arguments(args, model)
     if chip is None:
         chip = chip_options.Devices(load(IDEAL_TECHNOLOGY), options.DEVICE_SEED, frozenset())
     chip = dataclasses.replace(chip, switches=chip.switches - NOISE)
-    columns = choose(model, args.columns, DEFAULT_SEED if args.seed is None else args.seed)
+    tile, columns = choose(model, args.columns, DEFAULT_SEED if args.seed is None else args.seed)
     name, codes = _utterance(model, args)
-    array = chip.array(model)
-    device = to_device(array)
-    settled = chip.calibration.settle(device, chip.technology)
+    arrays = chip.arrays(model)
+    instances = list(map(to_device, arrays))
+    array, device, all_arrays = arrays[tile], instances[tile], joined(model.spec, instances, chip.seed)
+    settled = chip.calibration.settle(all_arrays, chip.technology)
     progress = Progress()
     try:
         progress.show(f"gateware: steps 0 to {args.step}")
-        waves = trace_step(model.network, codes, args.step, device, settled.cells)
+        waves = trace_step(model.network, codes, args.step, all_arrays, settled.cells, tile)
         title = f"step {args.step} of {name}"
         texts = decks(array, device, waves, columns, title=title)
         if args.deck_only:
@@ -132,20 +135,34 @@ def run(args: argparse.Namespace) -> int:
     return 0 if content["agrees"] else 1
 
 
-def choose(model: Model, which: str, seed: int) -> list[int]:
-    """Columns by name, or a number of them drawn; UserError (or the InvalidValue of parse_columns)."""
-    from crossramp.golden.spec.bank_columns import parse_columns
+def choose(model: Model, which: str, seed: int) -> tuple[int, list[int]]:
+    """The number of an array and some of its columns: by name, or a number of them drawn, of the first array.
 
-    count = model.spec.columns
+    Raises UserError (or the InvalidValue of parse_columns).
+    """
+    from crossramp.golden.spec.bank_columns import parse_columns
+    from crossramp.golden.spec.tile import tiles_of
+
+    spec, tiles = model.spec, tiles_of(model.spec)
     if not which.strip().lstrip("+-").isdecimal():
-        return parse_columns(model.spec, [name.strip() for name in which.split(",") if name.strip()])
+        columns = parse_columns(spec, [name.strip() for name in which.split(",") if name.strip()])
+        places = [next(k for k, tile in enumerate(tiles) if spec.unit_of_column(c) in tile.unit_range) for c in columns]
+        for column, place in zip(columns, places, strict=True):
+            if place != places[0]:
+                raise UserError(
+                    f"columns {spec.column_name(columns[0])} and {spec.column_name(column)} are in the arrays "
+                    f"{places[0]} and {place}; name columns of one array"
+                )
+        return places[0], parse_columns(tiles[places[0]], [spec.column_name(column) for column in columns])
+    count = tiles[0].columns
     if not 1 <= int(which) <= count:
+        where = "macro" if len(tiles) == 1 else "first array"
         raise UserError(
-            f"--columns is {which}; the macro has {count}: give 1 to {count}, or names as in "
-            f"{model.spec.column_name(0)},{model.spec.column_name(count - 1)}"
+            f"--columns is {which}; the {where} has {count}: give 1 to {count}, "
+            f"or names as in {tiles[0].column_name(0)},{tiles[0].column_name(count - 1)}"
         )
     integer("--seed", seed, 0)
-    return sorted(np.random.default_rng(seed).choice(count, int(which), replace=False).tolist())
+    return 0, sorted(np.random.default_rng(seed).choice(count, int(which), replace=False).tolist())
 
 
 def _utterance(model: Model, args: argparse.Namespace) -> tuple[str, np.ndarray]:

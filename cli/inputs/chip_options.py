@@ -54,11 +54,11 @@ class Devices:
         """The given cells."""
         return None if self.given is None else self.given.cells
 
-    def array(self, model: Model) -> PhysicalArray:
-        """The sampled array, in SI units; of a model with one array."""
-        from crossramp.golden.analog.chip.sampling import sample
+    def arrays(self, model: Model) -> list[PhysicalArray]:
+        """The sampled arrays, in SI units."""
+        from crossramp.golden.analog.chip.sampling import sample_tiles
 
-        return sample(self.technology, model.spec, model.weights, self.seed, **self._options)
+        return sample_tiles(self.technology, model.spec, model.weights, self.seed, **self._options)
 
     def instance(self, model: Model) -> Device:
         """The same in MAC units, as golden model and array models compute with it; of all arrays."""

@@ -65,6 +65,11 @@ def add_lanes(parser) -> None:
 def add_implementation(parser) -> None:
     """``--lanes``, ``--tile-rows`` and ``--tile-columns``, for :func:`.subjects.implemented`; None: the model's."""
     add_lanes(parser)
+    add_tiles(parser)
+
+
+def add_tiles(parser) -> None:
+    """``--tile-rows`` and ``--tile-columns``, for :func:`.subjects.implemented`; None: the model's."""
     for name in ("rows", "columns"):
         told = f"most {name} of one array; 0: no limit (default: the model's)"
         parser.add_argument(f"--tile-{name}", type=int, metavar="N", help=told)

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from amaranth.hdl import Cat, Value
 from amaranth.sim import Simulator
-from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.analog.conversion.tiled_device import Device, tiles_of_device
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.network.step_record import step_records, units_of
+from crossramp.golden.network.tiled_array import tile_weights
 from crossramp.golden.spec.boundary_wires import BOUNDARY, PIN_NAMES
 from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.tile import arrays_of, tiles_of
 from crossramp.rtl.network.network_top import NetworkTop
 
 from ..array.python_array import ArrayModel, Pins, from_bits, to_bits
@@ -59,10 +61,11 @@ def trace_step(
     network: Network,
     x: np.ndarray,
     step: int,
-    device: DeviceInstance | None = None,
+    device: Device | None = None,
     calibration: np.ndarray | None = None,
+    tile: int = 0,
 ) -> StepWaves:
-    """Simulate an utterance in Amaranth's simulator up to the end of one step, and keep that step's clocks.
+    """Simulate an utterance in Amaranth's simulator up to the end of one step; keep that step's clocks of one array.
 
     Parameters
     ----------
@@ -70,10 +73,12 @@ def trace_step(
         Pulse codes.
     step : int
         Which step to keep, from 0.
-    device : DeviceInstance or None
-        The chip that stands behind the boundary; None: an ideal array.
-    calibration : bool array, shape (ramps, calibration_cells), or None
+    device : DeviceInstance, TiledDevice or None
+        The chip that stands behind the boundary; None: ideal arrays.
+    calibration : bool array, shape (arrays x ramps, calibration_cells), or None
         Bias cells selected throughout; None: none.
+    tile : int
+        The number of the array whose waves these are; the others are there too.
 
     Raises
     ------
@@ -84,18 +89,23 @@ def trace_step(
         raise InvalidValue(f"step is {step}; the utterance has steps 0 to {len(x) - 1}")
     spec = network.spec
     top = NetworkTop.of(network)
-    model = ArrayModel(spec, network.weights if device is None else device, record=False)
-    shape = len(spec.ramps), spec.calibration_cells
+    arrays = {name: getattr(top, name) for name in arrays_of(spec)}
+    parts = [tile_weights(spec, part, network.weights) for part in tiles_of(spec)] if device is None else None
+    models = [
+        ArrayModel(part, held, record=False)
+        for part, held in zip(tiles_of(spec), parts or tiles_of_device(device), strict=True)
+    ]
+    shape = len(models), len(spec.ramps), spec.calibration_cells
     chosen = np.zeros(shape, bool) if calibration is None else np.asarray(calibration, bool).reshape(shape)
     clocks, records = [], step_records(spec)
     shown = [group for group in step_groups(spec) if group.monitored]
     beats = {group.name: [] for group in shown}
 
     async def bench(ctx):
-        monitor, array = top.monitor, top.array
+        monitor, ready = top.monitor, [array.ready for array in arrays.values()]
         if chosen.size:
             ctx.set(top.calibration, from_bits(chosen.ravel()))
-        for signal in (array.ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
+        for signal in (*ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
             ctx.set(signal, 1)
         waiting = iter(x.ravel().tolist())
         taken, done = True, 0
@@ -106,13 +116,16 @@ def trace_step(
                 ctx.set(top.x.payload.code, code or 0)
             taken = ctx.get(top.x.ready)
             await ctx.tick()
-            pins = Pins(**{name: ctx.get(getattr(array, name)) for name in PIN_NAMES})
-            comparators, _ = model.clock(pins)
-            ctx.set(array.comparators, comparators)
+            seen = []
+            for array, model in zip(arrays.values(), models, strict=True):
+                pins = Pins(**{name: ctx.get(getattr(array, name)) for name in PIN_NAMES})
+                comparators, _ = model.clock(pins)
+                ctx.set(array.comparators, comparators)
+                seen.append((pins, comparators))
             there = [group for group in shown if ctx.get(getattr(monitor, group.name))]
             emitting = ctx.get(top.h.valid)
             if done == step:
-                clocks.append((pins, comparators, model.macs.copy(), bool(there or emitting)))
+                clocks.append((*seen[tile], models[tile].macs.copy(), bool(there or emitting)))
                 for group in there:
                     fields = Cat(*(Value.cast(getattr(monitor, field.name)) for field in group.fields))
                     beats[group.name].append(ctx.get(fields))
@@ -127,6 +140,8 @@ def trace_step(
     values = {}
     for name, found in beats.items():
         values |= {field: units_of(numbers, spec)[0] for field, numbers in records[name].unpack_integers(found).items()}
+    spec, units = models[tile].spec, spec.unit_tiles[tile]
+    values = {name: found[..., units.start : units.stop] for name, found in values.items()}
     return StepWaves(
         controls=_controls(spec, pins),
         rows=np.array([to_bits(p.row_pos, spec.rows) - to_bits(p.row_neg, spec.rows) for p in pins], np.int8),
@@ -139,7 +154,7 @@ def trace_step(
         codes=np.concatenate([values[code] for code in spec.conversions[0].values()]),
         state_codes=np.concatenate([values[code] for codes in spec.conversions[1:] for code in codes.values()] or [[]]),
         update=np.array([entry[3] for entry in clocks], bool),
-        calibration=chosen,
+        calibration=chosen[tile],
     )
 
 

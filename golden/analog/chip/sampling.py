@@ -19,7 +19,7 @@ from crossramp.golden.spec.tile import need_one_array, tiles_of
 from ...common.errors import InvalidValue
 from ..conversion.calibration import smallest_cells
 from ..conversion.seen_ramps import inverse, seen_thresholds
-from ..conversion.tiled_device import Device, TiledDevice
+from ..conversion.tiled_device import Device, joined
 from ..technologies.constants import SWITCHES
 from ..technologies.technology import Technology
 from .cell_sampling import Cells
@@ -48,11 +48,11 @@ def device(
 ) -> Device:
     """Chip number ``seed`` of a technology in MAC units: :func:`.translate.to_device` of :func:`sample`.
 
-    Of a macro with several arrays :func:`sample_tiles` makes each; then a :class:`.tiled_device.TiledDevice`.
+    Of a macro with several arrays :func:`sample_tiles` makes each; then a
+    :class:`~.conversion.tiled_device.TiledDevice`.
     """
     options = {"switches": switches, "conductances": conductances}
-    arrays = [to_device(array) for array in sample_tiles(technology, spec, weights, seed, **options)]
-    return arrays[0] if len(arrays) == 1 else TiledDevice(spec, tuple(arrays), seed)
+    return joined(spec, list(map(to_device, sample_tiles(technology, spec, weights, seed, **options))), seed)
 
 
 def sample_tiles(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chips of a macro whose columns are in several arrays, as one; and the array that any chip is for golden."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -60,6 +61,11 @@ class TiledDevice:
 
 #: What stands behind the boundaries of one macro.
 Device = DeviceInstance | TiledDevice
+
+
+def joined(spec: Specification, instances: Sequence[DeviceInstance], seed: int) -> Device:
+    """The instances of a macro's arrays as one chip: the only one itself, or a :class:`TiledDevice`."""
+    return instances[0] if len(instances) == 1 else TiledDevice(spec, tuple(instances), seed)
 
 
 def tiles_of_device(device: Device) -> tuple[DeviceInstance, ...]:

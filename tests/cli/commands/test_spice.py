@@ -40,6 +40,27 @@ def test_a_chip_is_compared(run, model_file, tmp_path):
     assert -waveforms.at("out_i0", window_end) == pytest.approx(volts, abs=1e-6)
 
 
+def test_columns_of_one_of_several_arrays(run, model_file, tmp_path):
+    """Crossbars of four and five rows that share their columns, and wires that matter."""
+    arguments = ["--technology", "rram", "--tile-rows", 5, "--tile-columns", 4, "--seed", 4]
+    arguments += ["--set", "wires.column_resistance=300"]
+    status, out, err = run("spice", model_file, *arguments, "--columns", "g2,o2", "-o", tmp_path / "deck", "--json")
+    assert (status, err) == (0, "")
+    content = json.loads(out)
+    assert content["agrees"]
+    assert content["columns"] == ["g2", "o2"]
+    for part in content["conversions"]:
+        for row in part["rows"]:
+            assert row["spice_code"] == row["golden_code"] == row["gateware_code"]
+            assert row["difference_microvolts"] == pytest.approx(row["explained_microvolts"], abs=20)
+    wires = [line.split() for line in (tmp_path / "deck/deck_0.cir").read_text().splitlines()]
+    ends = [name for name, _, end, _ in (wire for wire in wires if len(wire) == 4) if end == "line_g2p"]
+    assert ends == ["Rcolumn3_g2p", "Rcolumn8_g2p", "Rstate_g2p"]
+    assert is_refusal(run("spice", model_file, *arguments, "--columns", "i0,g2"), "are in the arrays 0 and 2; name")
+    too_many = run("spice", model_file, *arguments, "--columns", "5")
+    assert is_refusal(too_many, "--columns is 5; the first array has 4: give 1 to 4, or names as in i0,o0")
+
+
 def test_without_technology_the_cells_are_ideal(run, model_file):
     status, out, _ = run("spice", model_file, "--columns", "5")
     assert status == 0
