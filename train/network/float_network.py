@@ -39,6 +39,8 @@ class FloatNetwork(nn.Module):
             self.lstm = nn.LSTM(spec.inputs, spec.units, batch_first=True, proj_size=spec.projection)
         else:
             self.cell = FloatCell(spec)
+        self.initial_register = nn.Parameter(torch.zeros(spec.units)) if spec.constant_register else None
+        self.initial_h = nn.Parameter(torch.zeros(spec.hidden)) if spec.constant_h else None
         self.head = nn.Linear(spec.hidden, spec.classes)
         # The range of the bank that gives lines their unit differs from the first bank's by a rounding that depends on
         # resolutions; one float network may serve them all.
@@ -64,7 +66,7 @@ class FloatNetwork(nn.Module):
         return MacroWeights(rows, lstm.bias_ih_l0 + lstm.bias_hh_l0, None, projection)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of :meth:`run`, from a state reset."""
+        """Logits of :meth:`run`, from where utterances start."""
         return self.run(x)[0]
 
     def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -76,7 +78,7 @@ class FloatNetwork(nn.Module):
             Real inputs in [-1, 1], shape (batch, steps, inputs); with an alphabet, symbols' places, int64, shape
             (batch, steps).
         state : State or None
-            Before the first step; None: zeros.
+            Before the first step; None: where utterances start, zeros or trained values.
 
         Returns
         -------
@@ -84,15 +86,24 @@ class FloatNetwork(nn.Module):
             logits: shape (batch, classes), with the readout ``"step"`` (batch, steps, classes).
         """
         values = x if self.alphabet is None else self.alphabet(x)
+        state = self._start(len(x)) if state is None else state
         if self.lstm is None or self.spec.projection:  # torch's own projection does not saturate, as pulse codes do
             hidden, state = run_cell(self.spec, values, self.macro_weights, state)
         else:
-            before = None if state is None else (state[1][None], state[0][None])  # torch's order is h, c
+            before = None if state is None else tuple(part[None].contiguous() for part in (state[1], state[0]))  # h, c
             hidden, (h, c) = self.lstm(values, before)
             state = c[0].detach(), h[0].detach()
         seen = {"mean": lambda: hidden.mean(1), "last": lambda: hidden[:, -1], "step": lambda: hidden}
         seen = seen[self.spec.readout]()
         return self.head(seen), state
+
+    def _start(self, batch: int) -> State | None:
+        """The register and h before the first step; None: zeros."""
+        if not self.spec.loads_state:
+            return None
+        given = (self.initial_register, self.spec.units), (self.initial_h, self.spec.hidden)
+        register, h = (self.head.weight.new_zeros(size) if part is None else part for part, size in given)
+        return register.expand(batch, -1), h.expand(batch, -1)
 
     @torch.no_grad()
     def limit_weights(self) -> None:
@@ -106,5 +117,9 @@ class FloatNetwork(nn.Module):
                 torch.minimum(torch.maximum(bias, -self.bias_limit), self.bias_limit, out=bias)
             if self.spec.projection:
                 self.lstm.weight_hr_l0.clamp_(-1, 1)
+        if self.initial_register is not None:
+            self.initial_register.clamp_(-self.spec.state_limit, self.spec.state_limit)
+        if self.initial_h is not None:
+            self.initial_h.clamp_(-1, 1)
         if self.alphabet is not None:
             self.alphabet.limit()

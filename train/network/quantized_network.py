@@ -71,6 +71,11 @@ class QuantizedNetwork(nn.Module):
         self.projection_weight = None
         if spec.projection:
             self.projection_weight = nn.Parameter(torch.empty(spec.projection, units).uniform_(-1, 1) / units**0.5)
+        self.initial_register = self.initial_h = None  # real values
+        if spec.constant_register:
+            self.initial_register = nn.Parameter(torch.zeros(units))
+        if spec.constant_h:
+            self.initial_h = nn.Parameter(torch.zeros(spec.hidden))
         self.alphabet = alphabet
         # Sums over many steps may pass 2**24.
         self.head_dtype = torch.float32 if spec.readout == "step" and spec.logit_max < 1 << 24 else torch.float64
@@ -91,6 +96,12 @@ class QuantizedNetwork(nn.Module):
                 quantized.line_weight.copy_(found.lines)
             if spec.projection:
                 quantized.projection_weight.copy_(found.projection)
+            for own, trained in (
+                (quantized.initial_register, network.initial_register),
+                (quantized.initial_h, network.initial_h),
+            ):
+                if own is not None:
+                    own.copy_(trained)
             quantized.head_weight.copy_(network.head.weight)
             quantized.head_bias.copy_(network.head.bias)
         return quantized
@@ -135,6 +146,26 @@ class QuantizedNetwork(nn.Module):
         limit = self.spec.head_weight_max
         return round_through((self.projection_weight * 2.0**self.spec.projection_shift).clamp(-limit, limit))
 
+    def initial_levels(self) -> tuple[Tensor | None, Tensor | None]:
+        """Integers of the register, shape (units,), and of h, shape (hidden,), to start from; None where zero."""
+        spec, register, h = self.spec, self.initial_register, self.initial_h
+        if register is not None:
+            register = round_through((register * 2.0**spec.state_frac_bits).clamp(-spec.state_max, spec.state_max))
+        if h is not None:
+            h = round_through((h * spec.input_max).clamp(-spec.input_max, spec.input_max))
+        return register, h
+
+    def _start(self, batch: int) -> State | None:
+        """The register and h before the first step of an utterance; None: zeros."""
+        if not self.spec.loads_state:
+            return None
+        sizes = self.spec.units, self.spec.hidden
+        levels = [
+            torch.zeros(size, dtype=self.dtype, device=self.bias.device) if values is None else values.to(self.dtype)
+            for values, size in zip(self.initial_levels(), sizes, strict=True)
+        ]
+        return levels[0].expand(batch, -1), levels[1].expand(batch, -1)
+
     def head_levels(self) -> tuple[Tensor, Tensor]:
         """Integer weights, shape (classes, hidden), and biases, shape (classes,), of the head."""
         spec = self.spec
@@ -146,12 +177,15 @@ class QuantizedNetwork(nn.Module):
     def weights(self) -> Weights:
         """The integers of the golden model, as this network computes with them."""
         head, head_biases = self.head_levels()
+        register, h = self.initial_levels()
         found = {
             "macro": torch.cat([self.weight_levels(), self.bias_row_levels()]),
             "head": head,
             "head_biases": head_biases,
             "projection": self.projection_levels(),
             "lines": self.line_levels(),
+            "initial_register": register,
+            "initial_h": h,
         }
         plain = {
             name: None if levels is None else levels.round().to(torch.int64).cpu().numpy()
@@ -160,7 +194,7 @@ class QuantizedNetwork(nn.Module):
         return Weights(**plain).checked(self.spec)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Real logits of :meth:`run`, from a state reset."""
+        """Real logits of :meth:`run`, from where utterances start."""
         return self.run(x)[0]
 
     def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -171,7 +205,7 @@ class QuantizedNetwork(nn.Module):
         x : tensor
             Pulse codes, shape (batch, steps, inputs); with an alphabet, symbols' places, int64, shape (batch, steps).
         state : State or None
-            Before the first step; None: a state reset.
+            Before the first step; None: where utterances start.
 
         Returns
         -------
@@ -222,6 +256,7 @@ class QuantizedNetwork(nn.Module):
         tables = self.tables(array)
         later = bias * array.charge(codes.new_tensor(float(spec.input_max)), 1) if any(driven[1:]) else None
         conversions = Conversions(spec, array, tables, drive, rows, array.lines, later, variance)
+        state = self._start(batch) if state is None else state
         hidden, state, kept = run_sequence(conversions, projection, state, trace)
         weight, head_bias = (tensor.to(self.head_dtype) for tensor in self.head_levels())
         if spec.readout == "mean":
@@ -262,6 +297,10 @@ class QuantizedNetwork(nn.Module):
         if self.projection_weight is not None:
             projection_reach = spec.head_weight_max / 2**spec.projection_shift
             self.projection_weight.clamp_(-projection_reach, projection_reach)
+        if self.initial_register is not None:
+            self.initial_register.clamp_(-spec.state_limit, spec.state_limit)
+        if self.initial_h is not None:
+            self.initial_h.clamp_(-1, 1)
         head_reach = (spec.head_weight_max / self.head_levels_per_one).item()
         self.head_weight.clamp_(-head_reach, head_reach)
         self.head_bias.clamp_(-head_reach, head_reach)

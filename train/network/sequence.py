@@ -186,7 +186,8 @@ def _kept(plan: StepPlan, conversions: Conversions, start: State | None, trace: 
 
 class _Sequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, conversions, start, trace, *given):
+    def forward(ctx, conversions, trace, register, first, *given):
+        start = None if first is None else (register, first)
         drive, projection, lines, bias, *rows = given
         plan, spec = step_plan(conversions.spec), conversions.spec
         # What autograd differentiates must be its own argument; here all are without a graph.
@@ -204,6 +205,7 @@ class _Sequence(torch.autograd.Function):
             *kept.inner.values(),
             *kept.within.values(),
         )
+        ctx.started = first is not None
         # Copies: what autograd saved must not be an output under a second name.
         register = start[0] if kept.state is None and start is not None else drive.new_zeros(drive.shape[1], spec.units)
         copies = [register.clone() if kept.state is None else kept.state[-1].clone()]
@@ -227,9 +229,10 @@ class _Sequence(torch.autograd.Function):
         inner, within = taken(ctx.inner), taken(ctx.within)
         kept = Kept(hidden, state, list(values.values()), list(slopes.values()), inner, within, wide, [])
         weights = Weights(rows, lines, bias, projection)
-        drive, found = backward(ctx.plan, ctx.spec, kept, weights, hidden_gradient)
+        drive, found, (first, register) = backward(ctx.plan, ctx.spec, kept, weights, hidden_gradient)
         rows = [found.rows[group] for group in ctx.groups]
-        return None, None, None, drive, found.projection, found.lines, found.bias, *rows
+        start = (register, first) if ctx.started else (None, None)
+        return None, None, *start, drive, found.projection, found.lines, found.bias, *rows
 
 
 def _forward(plan: StepPlan, conversions: Conversions, projection: Tensor | None, kept: Kept) -> None:
@@ -300,20 +303,21 @@ def run_sequence(
     projection : float tensor, shape (hidden, units), or None
         Integer weights of the projection, where the specification has one.
     start : pair of float tensors, shapes (batch, units) and (batch, hidden), or None
-        The register and h before the first step, in which nothing is differentiated; None: zeros, a state reset.
+        The register and h before the first step, integers; None: zeros.
     trace : bool
         Whether to keep all the inner values as well.
 
     Returns
     -------
     (hidden, end, trace)
-        hidden: pulse codes, shape (steps, batch, hidden), differentiable in ``drive``, ``rows``, ``lines``, ``bias``
-        and ``projection``; end: register and h after the last step, from which the next part of the same sequences
-        starts.
+        hidden: pulse codes, shape (steps, batch, hidden), differentiable in ``drive``, ``rows``, ``lines``, ``bias``,
+        ``projection`` and ``start``; end: register and h after the last step, from which the next part of the same
+        sequences starts.
     """
     given = conversions
+    before = (None, None) if start is None else start
     hidden, register, *kept = _Sequence.apply(
-        given, start, trace, given.drive, projection, given.lines, given.bias, *given.rows.values()
+        given, trace, *before, given.drive, projection, given.lines, given.bias, *given.rows.values()
     )
     found = None
     if trace:

@@ -63,8 +63,8 @@ class Kept:
 
 def backward(
     plan: StepPlan, spec: Specification, kept: Kept, weights: Weights, gradient: Tensor
-) -> tuple[Tensor, Weights]:
-    """Gradients of ``drive`` and of the levels.
+) -> tuple[Tensor, Weights, tuple[Tensor | None, Tensor | None]]:
+    """Gradients of ``drive``, of the levels, and of h and the register before the first step; None is zero.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def backward(
     carried = None, None
     for step in reversed(range(len(gradient))):
         carried = way.step(step, gradient[step], *carried)
-    return way.home, way.weights()
+    return way.home, way.weights(), carried
 
 
 class _Way:

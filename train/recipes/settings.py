@@ -33,7 +33,7 @@ EVERY = ("batch", "epoch", "never")
 """When training takes another chip."""
 
 
-_OF_FLOAT = ("cell", "units", "bias_rows", "sigmoid_range")
+_OF_FLOAT = ("cell", "initial", "units", "bias_rows", "sigmoid_range")
 
 
 class RecipeError(InvalidValue):
@@ -54,15 +54,24 @@ class Hardware:
     )
     lanes: int = declared("units updated in one clock; changes no answer", 1, 65536, default=1)
     cell: str = declared("the recurrent cell", default="lstm", choices=tuple(CELLS))
+    initial: str = declared(
+        "state that utterances start from: zero, or trained constants", default="zero", choices=("zero", "constant")
+    )
 
     def __post_init__(self) -> None:
         check(self, RecipeError, "hardware")
+        if self.initial != "zero" and not CELLS[self.cell].has_state:
+            raise RecipeError(
+                f"hardware.initial is {self.initial!r}, but the cell {self.cell} keeps no state; give zero"
+            )
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields; ``cell`` is left out for an LSTM, so that recipes keep the hash from before there were others."""
+        """The fields; an LSTM and a zero are left out, so that recipes keep the hash from before there were others."""
         content = dataclasses.asdict(self)
         if self.cell == LSTM.name:
             del content["cell"]
+        if self.initial == "zero":
+            del content["initial"]
         return content
 
     def float_part(self) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def keyword_specification(hardware: Hardware, inputs: int, classes: int, steps: 
         )
     return Specification(
         cell=cell.name,
+        initial=hardware.initial,
         inputs=inputs,
         units=hardware.units,
         classes=classes,

@@ -48,7 +48,8 @@ def saturated(code, limit):
 class Plain:
     """A pass in plain operations on real numbers; expressions are evaluated by Python from their texts."""
 
-    def __init__(self, spec, drive, rows, lines, bias, projection):
+    def __init__(self, spec, drive, rows, lines, bias, projection, register=None, first=None):
+        self.start = register, first
         self.spec, self.drive, self.rows = spec, drive, rows
         self.lines, self.bias, self.projection = lines, bias, projection
 
@@ -96,8 +97,11 @@ class Plain:
 
     def hidden(self):
         spec, cell = self.spec, self.spec.layout
+        register, first = self.start
         real = {cell.register: torch.zeros(BATCH, spec.units, dtype=torch.float64)}
-        codes, out = {cell.output: torch.zeros(BATCH, spec.hidden, dtype=torch.float64)}, []
+        if register is not None:
+            real[cell.register] = register / 2.0**spec.state_frac_bits
+        codes, out = {cell.output: torch.zeros(BATCH, spec.hidden, dtype=torch.float64) if first is None else first}, []
         stores = {store.name: store for part in cell.stores for store in part}
         for step in range(STEPS):
             if cell.line_value_is_state:
@@ -127,7 +131,7 @@ class Plain:
 
 
 def pass_of(spec, rng):
-    """The inputs of a pass, each drawn and with a gradient: drive, rows, lines, bias, projection; None for no such."""
+    """The inputs of a pass, each drawn and with a gradient; None for those that the cell lacks."""
 
     def drawn(limit, *shape):
         return torch.from_numpy(rng.integers(-limit, limit + 1, shape).astype(float)).requires_grad_()
@@ -143,6 +147,8 @@ def pass_of(spec, rng):
         "lines": drawn(15, spec.trained_lines, spec.units) if spec.trained_lines else None,
         "bias": drawn(200, spec.columns) if later else None,
         "projection": drawn(127, spec.projection, spec.units) if spec.projection else None,
+        "register": drawn(spec.state_max // 8, BATCH, spec.units) if cell.register else None,
+        "first": drawn(spec.input_max, BATCH, spec.hidden) if spec.output_is_state else None,
     }
 
 
@@ -154,13 +160,19 @@ def compare(spec, rng):
     array = Array(spec, levels, given["lines"])
     tables = ConversionTables(spec, torch.float64, array)
     conversions = Conversions(spec, array, tables, given["drive"], given["rows"], given["lines"], given["bias"])
-    found, _, _ = run_sequence(conversions, given["projection"])
+    register, first = given["register"], given["first"]
+    start = None
+    if first is not None:
+        start = (torch.zeros(BATCH, spec.units, dtype=torch.float64) if register is None else register), first
+    found, _, _ = run_sequence(conversions, given["projection"], start)
     expected = Plain(spec, **given).hidden()
     assert torch.equal(found.detach(), expected.detach().round())
     names = [name for name, value in given.items() if value is not None and name != "rows"] + list(given["rows"])
     inputs = [given["rows"].get(name, given.get(name)) for name in names]
     gradients = [torch.autograd.grad((hidden * goal).sum(), inputs, allow_unused=True) for hidden in (found, expected)]
     for name, one, other in zip(names, *gradients, strict=True):
+        if name == "register":  # which counts in fine units
+            one, other = (gradient * 2.0**spec.state_frac_bits for gradient in (one, other))
         assert other.abs().max() > 1e-3, name
         if name in given["rows"]:  # what has no memristor has no gradient that anybody uses
             placed = torch.tensor(spec.placed[spec.rows_of(name)])

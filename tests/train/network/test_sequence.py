@@ -33,6 +33,10 @@ def quantized_of(golden: Network) -> QuantizedNetwork:
             network.line_weight.copy_(torch.tensor(weights.lines) / network.line_levels_per_one)
         if spec.projection:
             network.projection_weight.copy_(torch.tensor(weights.projection) / 2**spec.projection_shift)
+        if spec.constant_register:
+            network.initial_register.copy_(torch.tensor(weights.initial_register) / 2.0**spec.state_frac_bits)
+        if spec.constant_h:
+            network.initial_h.copy_(torch.tensor(weights.initial_h) / spec.input_max)
         network.head_weight.copy_(torch.tensor(weights.head) / network.head_levels_per_one)
         step = network.head_levels_per_one * spec.input_max
         network.head_bias.copy_(torch.tensor(weights.head_biases) / step)
@@ -73,7 +77,7 @@ def differences(network: QuantizedNetwork, golden: Network, x: np.ndarray) -> li
 
 
 @settings(deadline=None, max_examples=60)
-@given(specifications(cells=ALL_CELLS, any_ramps=True), seeds)
+@given(specifications(cells=ALL_CELLS, any_ramps=True, initials=("zero", "constant")), seeds)
 def test_any_specification_equals_golden(spec, seed):
     golden = network_of(spec, seed)
     network = quantized_of(golden)

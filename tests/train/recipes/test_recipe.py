@@ -57,6 +57,9 @@ def test_recipes_of_other_cells():
         assert found == dataclasses.replace(Recipe(), hardware=Hardware(cell=cell))
         assert parse_recipe(found.to_toml(), "written") == found
         assert found.content_hash != Recipe().content_hash
+    constant = parse_recipe('[hardware]\ninitial = "constant"', "x")
+    assert parse_recipe(constant.to_toml(), "written") == constant
+    assert constant.content_hash != Recipe().content_hash
     # The hash of a recipe of an LSTM is that from before there were other cells.
     assert parse_recipe('[hardware]\ncell = "lstm"', "x").content_hash == Recipe().content_hash == "9a91c3c91c8077f6"
 
@@ -112,6 +115,8 @@ def test_technology_file_beside_the_recipe(tmp_path):
         ("[augmentation]\nnoise_gain_db = 3", "augmentation.noise_gain_db is 3; allowed: 2 rising"),
         ('[hardware]\ncell = "gruu"', "hardware.cell is 'gruu'; allowed: lstm, lstm_peephole, lstm_coupled, gru,"),
         ("[hardware]\ncell = 3", "hardware.cell is 3; allowed: lstm,"),
+        ('[hardware]\ninitial = "stream"', "hardware.initial is 'stream'; allowed: zero, constant"),
+        ('[hardware]\ncell = "dense"\ninitial = "constant"', "hardware.initial is 'constant', but the cell"),
         ("[features]\nband_gain = 3", "features.band_gain is unknown"),
         ("[features]\nhop_samples = 0", "hop_samples is 0"),
         ("seed = -1", "seed is -1; allowed"),
@@ -201,8 +206,8 @@ def test_the_guide_lists_every_key_with_its_value_and_range():
     known = recipe.to_dict()
     flat = {key for key, value in known.items() if not isinstance(value, dict)}
     flat |= {f"{table}.{key}" for table, value in known.items() if isinstance(value, dict) for key in value}
-    assert set(listed) == flat | {"hardware.cell"}  # which a recipe of an LSTM leaves out
-    known["hardware"]["cell"] = recipe.hardware.cell
+    assert set(listed) == flat | {"hardware.cell", "hardware.initial"}  # which most recipes leave out
+    known["hardware"] |= {"cell": recipe.hardware.cell, "initial": recipe.hardware.initial}
     parts = {"hardware": recipe.hardware, "augmentation": recipe.augmentation}
     for name, part in (parts | {"float": recipe.float_phase, "quantized": recipe.quantized_phase}).items():
         for item, said in declarations(type(part)):

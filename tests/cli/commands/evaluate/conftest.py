@@ -28,8 +28,9 @@ def model_file(tmp_path_factory):
 def pretended(monkeypatch):
     """In the simulator's place, the golden model: for what is made of its results."""
 
-    def simulate(network, x, *, array, **_):
-        traces = expected_traces(network, x, array)
+    def simulate(network, played, *, array, **_):
+        traces = expected_traces(network, played, array)
+        (x,) = played.batches
         ends = 50 * np.tile(np.arange(x.shape[1]), (len(x), 1))
         traces = [traces[0].replace(end_clocks=ends)]
         return SimulationResult(traces=traces, spec=network.spec, simulator="amaranth", clocks=0)
