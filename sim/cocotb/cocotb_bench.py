@@ -13,6 +13,7 @@ from crossramp.golden.network.step_record import Record, step_records
 from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.boundary_wires import PIN_NAMES
 from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.tile import need_one_array
 
 from ..array.array_interface import Array, ArrayError, CheckedArray
 from ..array.python_array import SimulatorPins
@@ -192,6 +193,8 @@ class MacroBench:
     ------
     ArrayError
         If ``model`` has no ``clock``, or is an ``ArrayModel`` of another specification.
+    SpecificationError
+        For a macro with several arrays.
     """
 
     def __init__(
@@ -205,6 +208,7 @@ class MacroBench:
         strict: bool = True,
         calibration: int = 0,
     ):
+        need_one_array(spec, "this bench")
         self.dut, self.spec, self.model = dut, spec, model
         self._array = CheckedArray(model, spec.columns)
         of = getattr(model, "spec", spec)

@@ -12,6 +12,7 @@ from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.gates import SpecificationError
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.tile import Tile, arrays_of, tiles_of
+from crossramp.sim.cocotb.cocotb_bench import MacroBench
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,7 +89,11 @@ def test_arrays_must_be_those_of_the_tiles(seed):
         TiledArray(SPEC, arrays[::-1])
 
 
-def test_what_has_one_array_says_so():
+@pytest.mark.parametrize(
+    ("needs", "what"),
+    [(lambda: Build("a", SPEC, 1, 1), "a board"), (lambda: MacroBench(None, SPEC, None), "this bench")],
+)
+def test_what_has_one_array_says_so(needs, what):
     with pytest.raises(SpecificationError) as caught:
-        Build("a", SPEC, 1, 1)
-    assert str(caught.value) == "tile_columns is 14, which makes 3 arrays; a board has one; set it to 0"
+        needs()
+    assert str(caught.value) == f"tile_columns is 14, which makes 3 arrays; {what} has one; set it to 0"
