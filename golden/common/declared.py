@@ -33,7 +33,7 @@ class Declaration:
         many rising real numbers as the default has.
     choices : collection of str
         The allowed texts; empty if the field is not a text.
-    neutral : int, str or None
+    neutral : int, float, str or None
         The value with which stored forms leave it out: that of objects made before there was one.
     """
 
@@ -44,7 +44,7 @@ class Declaration:
     high_name: str = ""
     kind: str = "integer"
     choices: Collection[str] = ()
-    neutral: int | str | None = None
+    neutral: float | str | None = None
 
     @property
     def depends(self) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..common.errors import InvalidValue
 from ..common.integer_arrays import check_integers
-from ..spec.network_specification import AnySpecification, NetworkSpecification
+from ..spec.network_specification import AnySpecification, NetworkSpecification, projection_name
 from .array_protocol import Array, IdealArray
 from .head_arithmetic import HeadArithmetic
 from .initial_state import FROM_THE_START, Starts
@@ -53,10 +53,10 @@ class LayeredNetwork:
             if name not in spec.macros:
                 raise InvalidValue(f"there is no macro {name!r} for an array; there are {', '.join(spec.macros)}")
         self.macros: dict[str, Lstm] = {}
-        for name, macro in spec.macros.items():
+        for name, macro in reversed(spec.macros.items()):  # a macro's projection stands behind it
             given = self.weights.macros[name]
             array = arrays.get(name) or IdealArray(macro, given.macro, lines=given.lines)
-            self.macros[name] = Lstm.of(macro, array, given)
+            self.macros[name] = Lstm.of(macro, array, given, self.macros.get(projection_name(name)))
         self.head = HeadArithmetic(spec, self.weights.head, self.weights.head_biases)
 
     def behind(self, arrays: Mapping[str, Array]) -> "LayeredNetwork":
@@ -90,8 +90,11 @@ class LayeredNetwork:
             macro = self.macros[name]
             batch, steps = codes.shape[:2]
             numbers = (first + steps * np.arange(batch)) * len(macro.spec.conversions)
-            traces[name] = macro.run(codes, numbers)
-            return traces[name].h
+            trace = macro.run(codes, numbers)
+            traces[name] = trace.replace(macros=None)
+            if trace.macros is not None:
+                traces[projection_name(name)] = trace.macros["projection"]
+            return macro.handed_on(trace)
 
         h = self._through(x, whole)
         return self.head.added_to(Trace(h=h, macros=traces))

@@ -27,8 +27,9 @@ class Lstm:
     ----------
     spec : Specification
     array : Array
-    projection : integer array, shape (hidden, units), or None
-        Within ±head_weight_max; None where the specification has no projection.
+    projection : integer array, shape (hidden, units), Lstm or None
+        Within ±head_weight_max; None where the specification has no projection. Where the projection is in an array:
+        its macro, of ``spec.projection_macro``.
     initial : State or None
         What every utterance starts from, integer arrays of shapes (units,) and (hidden,), each None where the
         specification has no constant one.
@@ -44,7 +45,7 @@ class Lstm:
         self,
         spec: Specification,
         array: Array,
-        projection: np.ndarray | None = None,
+        projection: "np.ndarray | Lstm | None" = None,
         initial: State | None = None,
     ):
         if array.spec != spec:
@@ -53,7 +54,9 @@ class Lstm:
                 "make it for the network's"
             )
         self.spec, self.array = spec, array
-        self.projection = checked_array(spec, "projection", projection)
+        #: What projects h in an array, or None.
+        self.projecting = self._checked_projecting(projection) if spec.array_projects else None
+        self.projection = checked_array(spec, "projection", None if spec.array_projects else projection)
         c, h = (None, None) if initial is None else initial
         c, h = checked_array(spec, "initial_register", c), checked_array(spec, "initial_h", h)
         self._initial = State(
@@ -61,18 +64,29 @@ class Lstm:
         )
 
     @classmethod
-    def of(cls, spec: Specification, array: Array, weights: Weights) -> "Lstm":
-        """With the projection and the initial state of a network's weights."""
-        return cls(spec, array, weights.projection, State(weights.initial_register, weights.initial_h))
+    def of(cls, spec: Specification, array: Array, weights: Weights, projecting: "Lstm | None" = None) -> "Lstm":
+        """With the projection and the initial state of a network's weights; ``projecting``: that in an array."""
+        projection = weights.projection if projecting is None else projecting
+        return cls(spec, array, projection, State(weights.initial_register, weights.initial_h))
+
+    def _checked_projecting(self, given) -> "Lstm":
+        """The macro of the projection, or the InvalidValue for anything else."""
+        if not isinstance(given, Lstm) or given.spec != self.spec.projection_macro:
+            raise InvalidValue(
+                f"the projection to {self.spec.projection} is in an array: give an Lstm of projection_macro for it"
+            )
+        return given
 
     @cached_property
     def fast(self) -> FastLstm | None:
         """The fast path of an ideal array, or None where its ranges or its ramps allow none, and of other arrays.
 
+        None, too, where an array projects.
+
         That of a device instance is :class:`crossramp.golden.analog.fast.fast_device.FastDevice`.
         """
         array = self.array
-        if not isinstance(array, IdealArray) or not array.has_ideal_ramps:
+        if not isinstance(array, IdealArray) or not array.has_ideal_ramps or self.projecting is not None:
             return None
         return FastLstm.of(self.spec, array.weights, array.ramps, self.projection)
 
@@ -106,6 +120,11 @@ class Lstm:
             Of the step before.
         number : int64 array, shape (batch,), or int
             Of the step's first conversion.
+
+        Returns
+        -------
+        Trace
+            Without a steps axis. What the next step takes as h is :meth:`handed_on` of it.
         """
         spec, cell = self.spec, self.spec.layout
         numbers = np.broadcast_to(np.asarray(number, np.int64), len(x))
@@ -124,6 +143,10 @@ class Lstm:
         h = values[cell.output]
         if self.projection is not None:
             h = project(spec, self.projection, h)
+        macros = None
+        if self.projecting is not None:
+            zeros = [np.zeros((len(h), self.projecting.spec.units), np.int64)] * 2
+            macros = {"projection": self.projecting.step(h, *zeros, numbers // len(spec.conversions))}
         inner = [values[name] for name in cell.inner_values]
         return Trace(
             codes=codes[0],
@@ -132,7 +155,13 @@ class Lstm:
             state_codes=codes[1] if len(codes) > 1 else None,
             h=h,
             macs=macs[0],
+            macros=macros,
         )
+
+    @staticmethod
+    def handed_on(trace: Trace) -> np.ndarray:
+        """h of a macro's trace as it is fed back, and as it leaves: that of the projection, where an array makes it."""
+        return trace.h if trace.macros is None else trace.macros["projection"].h
 
     def run(self, x: np.ndarray, first: np.ndarray | None = None, start: State | None = None) -> Trace:
         """A batch of utterances of equal length, with the whole trace.
@@ -161,19 +190,18 @@ class Lstm:
 
     def end(self, trace: Trace) -> State:
         """What the last steps of a trace hand on."""
-        return State(
-            np.zeros((len(trace.h), self.spec.units), np.int64) if trace.c is None else trace.c[:, -1], trace.h[:, -1]
-        )
+        c = np.zeros((len(trace.h), self.spec.units), np.int64) if trace.c is None else trace.c[:, -1]
+        return State(c, self.handed_on(trace)[:, -1])
 
     def hidden(self, x: np.ndarray, first: np.ndarray | None = None, start: State | None = None) -> np.ndarray:
-        """h of :meth:`run` without the rest of the trace, by the fast path where there is one.
+        """What :meth:`run` hands on without the rest of the trace, by the fast path where there is one.
 
         int64, shape (batch, steps, hidden); raises what :meth:`run` raises.
         """
         if self.fast is not None:
             x = self.checked_inputs(x)
             return self.fast.hidden(x, self.start(len(x), start))
-        return np.stack([step.h for step in self._steps(x, first, start)], axis=1)
+        return np.stack([self.handed_on(step) for step in self._steps(x, first, start)], axis=1)
 
     def _steps(self, x: np.ndarray, first: np.ndarray | None, start: State | None):
         """The trace of each step of a batch, one after the other."""
@@ -184,7 +212,7 @@ class Lstm:
         for t in range(steps):
             step = self.step(x[:, t], c, h, number + len(self.spec.conversions) * t)
             yield step
-            c, h = c if step.c is None else step.c, step.h
+            c, h = c if step.c is None else step.c, self.handed_on(step)
 
     def checked_inputs(self, x) -> np.ndarray:
         """``x`` as an integer array (its own type), or the InvalidValue of :meth:`run`."""

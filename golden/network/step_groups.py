@@ -198,7 +198,7 @@ _STREAMS = (
                 lambda s: s.input_bits,
                 "signed pulse codes of h, `lanes` units a beat, the lowest unit in the lowest bits",
                 "h",
-                lambda s: s.hidden,
+                lambda s: s.streamed,
                 signed=True,
             ),
             Field("end", _one, "last beat of a step", per_step=None),

@@ -31,7 +31,8 @@ class Trace:
     state_codes : shape (batch, steps, columns that the second conversion latches)
         One for each unit of an LSTM; None in cells with one conversion.
     h : shape (batch, steps, hidden)
-        Pulse codes, projected where there is a projection.
+        Pulse codes, projected where there is a projection. Of a macro whose projection is in an array, those of its
+        cell, since the projection has a trace of its own; shape (batch, steps, units) then.
     logits : shape (batch, classes); with the readout ``"step"`` (batch, steps, classes)
         None for a macro alone.
     answers : shape (batch,); with the readout ``"step"`` (batch, steps)
@@ -64,7 +65,11 @@ class Trace:
     @classmethod
     def stack(cls, steps: Sequence["Trace"]) -> "Trace":
         """The traces of single steps as one, with a steps axis after the batch's; all know the same quantities."""
-        return cls(**{name: np.stack([getattr(step, name) for step in steps], axis=1) for name in steps[0].known()})
+        stacked = cls(**{name: np.stack([getattr(step, name) for step in steps], axis=1) for name in steps[0].known()})
+        if steps[0].macros is None:
+            return stacked
+        macros = {name: cls.stack([step.macros[name] for step in steps]) for name in steps[0].macros}
+        return stacked.replace(macros=macros)
 
     @classmethod
     def join(cls, parts: Sequence["Trace"]) -> "Trace":

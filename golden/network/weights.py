@@ -74,8 +74,8 @@ ARRAYS = (
         np.dtype("<i2"),
         lambda s: (s.projection, s.units),
         lambda s: s.head_weight_max,
-        "projection",
-        "a projection to {}",
+        "digital_projection",
+        "a digital projection to {}",
     ),
     WeightArray(
         "lines",
@@ -124,7 +124,7 @@ class Weights:
     head_biases : integer array, shape (classes,), or None
         Within ±head_bias_max, in units of (head weight step) x (h step).
     projection : integer array, shape (hidden, units), or None
-        Within ±head_weight_max; None where the specification has no projection.
+        Within ±head_weight_max; None where the specification has no digital projection.
     lines : integer array, shape (trained line cells, units), or None
         Levels of trained cells on lines (peepholes), within ±weight_max, in the order of ``spec.line_cells``; None
         where the cell has none.

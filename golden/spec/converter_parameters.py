@@ -52,6 +52,10 @@ class ConverterParameters:
         the last tick that it was high on; ``"first_trip"``: the tick before it was first low.
     calibration_cells : int
         Bias calibration cells of each ramp, 0 to 16.
+    projection_bits : int or None
+        Of the linear ramp of a projection in an array, 2 to 8; None: ``adc_bits``.
+    projection_range : float
+        Its weights lie within ± this, 2**-10 to 2**10, in units of a full-scale h.
     """
 
     adc_bits: int = declared("bits of a conversion", 2, 8, default=5)
@@ -68,6 +72,10 @@ class ConverterParameters:
     state_cell: int | None = declared("weight levels of a state cell", 1, lambda spec: spec.weight_max, default=None)
     latch: str = declared("last_high or first_trip", default="last_high", choices=("last_high", "first_trip"))
     calibration_cells: int = declared("bias cells of each ramp", 0, 16, default=5)
+    projection_bits: int | None = declared("bits of the ramp of a projection in an array", 2, 8, default=None)
+    projection_range: float = declared(
+        "largest weight of a projection in an array", 2**-10, 2**10, default=1.0, neutral=1.0
+    )
 
     @property
     def _state_bits_there(self) -> int:

@@ -3,7 +3,7 @@
 
 
 class HeadSizes:
-    """Sizes that follow from ``hidden``, ``lanes``, ``input_bits``, ``input_max`` and the parameters of a head.
+    """Sizes that follow from the codes of h (``hidden``, ``streamed``, ``lanes``, ``input_bits``), and from a head.
 
     Those are ``classes``, ``head_weight_bits``, ``readout`` and ``max_steps``. A mixin of
     :class:`.specification.Specification` and of a network of several layers, so that golden head, gateware and benches
@@ -43,8 +43,8 @@ class HeadSizes:
 
     @property
     def h_beats(self) -> int:
-        """Groups of ``lanes`` codes of h, the last perhaps partly filled."""
-        return -(-self.hidden // self.lanes)
+        """Groups of ``lanes`` codes in a step of the h stream, the last perhaps partly filled."""
+        return -(-self.streamed // self.lanes)
 
     @property
     def head_lanes(self) -> int:

@@ -53,8 +53,13 @@ class ImplementationParameters:
 
     @property
     def analog_clocks_per_step(self) -> int:
-        """Clocks that no periphery can avoid: the window of each conversion, and its longest ramp."""
-        return sum(self.windows) + sum(self.conversion_ticks)
+        """Clocks that no periphery can avoid: the window of each conversion, and its longest ramp.
+
+        Of a projection in an array too.
+        """
+        projection = self.projection_macro
+        behind = 0 if projection is None else projection.analog_clocks_per_step
+        return sum(self.windows) + sum(self.conversion_ticks) + behind
 
     @property
     def update_clocks(self) -> int:
@@ -66,7 +71,13 @@ class ImplementationParameters:
 
     @property
     def projection_clocks(self) -> int:
-        """Of ``rtl.macro.projection.Projection``, 0 without: ``lanes`` products a clock, and four to the last code."""
+        """What a projection adds to :attr:`analog_clocks_per_step`, 0 without.
+
+        Of ``rtl.macro.projection.Projection``: ``lanes`` products a clock, and four to the last code. In an array: the
+        clock in which its macro takes the codes, and what that needs beside its array.
+        """
+        if self.projection_macro is not None:
+            return 1 + self.projection_macro.macro_clocks - self.projection_macro.analog_clocks_per_step
         return self.projection * self.beats + 4 if self.projection else 0
 
     @property

@@ -22,8 +22,11 @@ class NetworkParameters:
     cell : str
         A name of :data:`crossramp.golden.cell.library.CELLS`: ``"lstm"``, ``"gru"``, ``"rnn_tanh"``, ...
     projection : int
-        P, the codes that h is projected to by a digital unit (Sak, Senior and Beaufays, Interspeech 2014) before it is
-        fed back, streamed out and seen by the head, 1 to ``units``; 0: none.
+        P, the codes that h is projected to (Sak, Senior and Beaufays, Interspeech 2014) before it is fed back, streamed
+        out and seen by the head, 1 to ``units``; 0: none.
+    projection_in : str
+        What projects: a ``"digital"`` unit, or an ``"array"`` of its own with a linear ramp
+        (:attr:`.specification.Specification.projection_macro`), in a layer of a network.
     readout : str
         What the head sees of the hidden states: their ``"mean"`` over the steps, or the ``"last"``, once an utterance;
         ``"step"``: each, so that every step has its logits and its answer.
@@ -46,6 +49,9 @@ class NetworkParameters:
     projection: int = declared(
         "codes that h is projected to; 0 or nothing: none", 0, lambda spec: spec.units, default=0, neutral=0
     )
+    projection_in: str = declared(
+        "where h is projected: digital or array", default="digital", choices=("digital", "array"), neutral="digital"
+    )
     readout: str = declared("mean, last or step", default="mean", choices=("mean", "last", "step"))
     initial: str = declared(
         "state that utterances start from: zero, constant or stream",
@@ -59,8 +65,23 @@ class NetworkParameters:
 
     @property
     def hidden(self) -> int:
-        """Width of h: codes that a step feeds back on rows of their own, streams out, and shows to the head."""
+        """Width of h: codes that a step feeds back on rows of their own, and hands on to what comes behind."""
         return self.projection or self.units
+
+    @property
+    def array_projects(self) -> bool:
+        """Whether the projection is in an array of its own, behind the macro."""
+        return bool(self.projection) and self.projection_in == "array"
+
+    @property
+    def digital_projection(self) -> int:
+        """:attr:`projection` where a digital unit makes it, otherwise 0."""
+        return 0 if self.array_projects else self.projection
+
+    @property
+    def streamed(self) -> int:
+        """Codes of the macro's own h stream: :attr:`hidden`; those of its cell where an array projects them."""
+        return self.units if self.array_projects else self.hidden
 
     @property
     def projection_shift(self) -> int:

@@ -47,6 +47,11 @@ class Layer:
         return self.macro.hidden * (2 if self.bidirectional else 1)
 
     @property
+    def last(self) -> Specification:
+        """The macro whose h stream leaves the layer: that of the projection, where it is in an array."""
+        return self.macro.projection_macro or self.macro
+
+    @property
     def directions(self) -> tuple[str, ...]:
         """What follows the layer's name in the names of its macros."""
         return ("_forward", "_backward") if self.bidirectional else ("",)
@@ -138,16 +143,19 @@ class NetworkSpecification(HeadSizes):
     def macros(self) -> dict[str, Specification]:
         """The macros by their names, in the order of the layers: ``layer0``, ``layer1_forward``, ``layer1_backward``.
 
-        Names begin the names of ports, logs and arrays.
+        Behind each the macro of its projection, where that is in an array: ``layer0_projection``. Names begin the names
+        of ports, logs and arrays.
         """
-        return {
-            f"layer{number}{direction}": layer.macro
-            for number, layer in enumerate(self.layers)
-            for direction in layer.directions
-        }
+        found = {}
+        for number, layer in enumerate(self.layers):
+            for name in self.names_of(number):
+                found[name] = layer.macro
+                if layer.macro.projection_macro is not None:
+                    found[projection_name(name)] = layer.macro.projection_macro
+        return found
 
     def names_of(self, number: int) -> tuple[str, ...]:
-        """The names of a layer's macros, the forward one first."""
+        """The names of a layer's cells, the forward one first."""
         return tuple(f"layer{number}{direction}" for direction in self.layers[number].directions)
 
     @property
@@ -166,9 +174,14 @@ class NetworkSpecification(HeadSizes):
         return self.layers[-1].outputs
 
     @property
+    def streamed(self) -> int:
+        """Codes of the h stream in a step: what the head sees."""
+        return self.hidden
+
+    @property
     def lanes(self) -> int:
         """Codes of h that the head takes in one clock: those of the last layer; one where it has two directions."""
-        return 1 if self.layers[-1].bidirectional else self.layers[-1].macro.lanes
+        return 1 if self.layers[-1].bidirectional else self.layers[-1].last.lanes
 
     @property
     def input_bits(self) -> int:
@@ -276,6 +289,11 @@ class NetworkSpecification(HeadSizes):
     def hashes(self) -> str:
         """The content hash as files about generated hardware show it, with the hardware hash."""
         return f"{self.content_hash}, hardware {self.hardware_hash}"
+
+
+def projection_name(macro: str) -> str:
+    """The name of the macro that projects the h of another one."""
+    return f"{macro}_projection"
 
 
 AnySpecification = Specification | NetworkSpecification

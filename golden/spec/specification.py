@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..cell.description import Gate
 from ..cell.library import CELLS
 from ..common.checks import integer
 from ..common.content_hash import content_hash
@@ -28,6 +29,7 @@ _FORMAT_1 = (
     *("state_frac_bits", "state_pulse_bits", "state_cell", "lanes", "latch", "settle_clocks", "calibration_cells"),
     *("readout", "head_weight_bits", "max_steps", "cell", "projection"),
     *("comparator_registers", "tile_rows", "tile_columns", "initial", "keeps_state"),
+    *("projection_in", "projection_bits", "projection_range"),
 )
 
 PARTS = (NetworkParameters, ConverterParameters, ImplementationParameters)
@@ -68,6 +70,7 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
         gates = self.layout.default_gates if self.gates is None else self.gates
         object.__setattr__(self, "gates", checked_gates(gates, self.layout, self.adc_bits))
         self._check_initial()
+        self._check_projection()
         self._settle_state()
         self._settle_state_scale()
         if 0 < self.tile_columns < len(self.gate_names):
@@ -92,6 +95,50 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
                     f"{name} is {value!r}, but the cell {self.cell} keeps nothing from one step to the next; "
                     f"write {neutral!r}, or leave it out"
                 )
+
+    def _check_projection(self) -> None:
+        """SpecificationError for a projection in an array where there can be none, and for its sizes without one."""
+        if self.array_projects:
+            if self.classes:
+                raise SpecificationError(
+                    f"projection_in is 'array' and classes is {self.classes}: such a macro is a layer of a network; "
+                    "write it as a table of layers, or set projection_in to 'digital'"
+                )
+            if self.initial != "zero":
+                raise SpecificationError(
+                    f"initial is {self.initial!r}, but h comes from a projection in an array, which is not loaded; "
+                    "write 'zero', or set projection_in to 'digital'"
+                )
+            return
+        neutral = {"projection_bits": None, "projection_range": 1.0}
+        if not self.projection:
+            neutral["projection_in"] = "digital"
+        for name, value in neutral.items():
+            if getattr(self, name) != value:
+                missing = "projection_in is 'digital'" if self.projection else "projection is 0"
+                raise SpecificationError(f"{name} is {getattr(self, name)!r}, but {missing}; leave it out")
+
+    @cached_property
+    def projection_macro(self) -> "Specification | None":
+        """The macro that projects h in an array, a dense one with a linear ramp; None where no array does.
+
+        Its inputs are the codes of the cell's output, its units those of h, without bias rows. Its update has no more
+        groups than the cell's, so that it costs no more clocks.
+        """
+        if not self.array_projects:
+            return None
+        shared = ("input_bits", "weight_bits", "latch", "calibration_cells", "settle_clocks", "comparator_registers")
+        return Specification(
+            cell="dense",
+            inputs=self.units,
+            units=self.projection,
+            classes=0,
+            bias_rows=0,
+            adc_bits=self.projection_bits or self.adc_bits,
+            gates=(Gate("identity", self.projection_range),),
+            lanes=-(-self.projection // self.beats),
+            **{name: getattr(self, name) for name in (*shared, "tile_rows", "tile_columns")},
+        )
 
     # ---- sizes to which several parts contribute ----------------------------------------------------------------
 

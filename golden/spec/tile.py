@@ -72,7 +72,8 @@ def tiles_of(spec: Specification) -> tuple[Specification, ...]:
         return (spec,)
     shared = {field.name: getattr(spec, field.name) for field in fields(spec)}
     # What belongs to the periphery, or has been applied.
-    shared |= {"lanes": 1, "projection": 0, "tile_columns": 0}
+    shared |= {"lanes": 1, "projection": 0, "projection_in": "digital", "tile_columns": 0}
+    shared |= {"projection_bits": None, "projection_range": 1.0}
     return tuple(
         Tile(**(shared | {"units": len(units), "whole": spec, "first": units.start})) for units in spec.unit_tiles
     )

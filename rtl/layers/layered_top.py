@@ -9,7 +9,8 @@ from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.layered_weights import LayeredWeights
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.boundary_wires import calibration_bits
-from crossramp.golden.spec.network_specification import NetworkSpecification
+from crossramp.golden.spec.network_specification import NetworkSpecification, projection_name
+from crossramp.golden.spec.specification import Specification
 
 from ..common.boundary import array_members
 from ..common.record_layout import MonitorSignature, answer_layout, h_layout, logit_layout
@@ -93,11 +94,12 @@ class LayeredTop(wiring.Component):
             orders = [name.endswith("_backward") for name in names]
             for name, source in zip(names, self._in_order(m, number, parts, orders), strict=True):
                 wiring.connect(m, source, macros[name].x)
+            streams = {name: self._stream(m, name, macros) for name in names}
             if number == len(spec.layers) - 1 and not layer.bidirectional:
-                h = macros[names[0]].h
+                h = streams[names[0]]
                 break
             parts = [
-                (self._serialized(m, name, macros[name]), layer.macro.hidden, order)
+                (self._serialized(m, name, layer.last, streams[name]), layer.macro.hidden, order)
                 for name, order in zip(names, orders, strict=True)
             ]
         if h is None:
@@ -115,9 +117,11 @@ class LayeredTop(wiring.Component):
     def _macro(self, m: Module, name: str) -> Macro:
         """A macro, with its array, calibration and monitor."""
         weights = self.weights.macros[name]
+        behind = {projection_name(cell): spec.lanes for cell, spec in self.spec.macros.items() if spec.array_projects}
         macro = Macro(
             self.spec.macros[name],
             compact=self.compact,
+            x_lanes=behind.get(name, 1),
             projection_weights=weights.projection,
             initial=State(weights.initial_register, weights.initial_h),
         )
@@ -137,10 +141,29 @@ class LayeredTop(wiring.Component):
         ]
         return macro
 
-    def _serialized(self, m: Module, name: str, macro: Macro):
-        """The h of a macro, one code a clock."""
-        m.submodules[f"{name}_serializer"] = serializer = Serializer(self.spec.macros[name])
-        wiring.connect(m, macro.h, serializer.h)
+    def _stream(self, m: Module, name: str, macros: dict[str, Macro]):
+        """The h that leaves a cell of a layer: where an array projects it, that macro's, which the cell sees too."""
+        macro = macros[name]
+        if not macro.spec.array_projects:
+            return macro.h
+        dense = macros[projection_name(name)]
+        h = stream.Signature(h_layout(dense.spec)).create(path=(name, "projected_h"))
+        m.d.comb += [
+            Cat(dense.x.payload.as_value()).eq(Cat(macro.h.payload.codes, macro.h.payload.last)),
+            dense.x.valid.eq(macro.h.valid),
+            macro.h.ready.eq(dense.x.ready),
+            macro.projected.payload.eq(dense.h.payload),
+            macro.projected.valid.eq(dense.h.valid & h.ready),  # it takes each on the clock on which it leaves
+            h.payload.eq(dense.h.payload),
+            h.valid.eq(dense.h.valid),
+            dense.h.ready.eq(h.ready),
+        ]
+        return h
+
+    def _serialized(self, m: Module, name: str, spec: Specification, h):
+        """A macro's h stream of ``spec``, one code a clock."""
+        m.submodules[f"{name}_serializer"] = serializer = Serializer(spec)
+        wiring.connect(m, h, serializer.h)
         return serializer.codes
 
     def _in_order(self, m: Module, number: int, parts: list, orders: list[bool]) -> list:

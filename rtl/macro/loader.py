@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loading x: a stream of pulse codes into shadow registers, while the step before still runs."""
 
-from amaranth import Module, Signal, signed
+from amaranth import Cat, Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.common.checks import integer
@@ -9,9 +9,13 @@ from crossramp.golden.common.checks import integer
 from .pulses import PulseBank
 
 
-def x_layout(bits: int, *, keeps: bool = False) -> data.StructLayout:
-    """Payload of the x stream: a pulse code, and whether its step is the utterance's last; ``keeps``: with ``keep``."""
-    return data.StructLayout({"code": signed(bits), "last": 1} | ({"keep": 1} if keeps else {}))
+def x_layout(bits: int, *, keeps: bool = False, lanes: int = 1) -> data.StructLayout:
+    """Payload of the x stream: a pulse code, and whether its step is the utterance's last; ``keeps``: with ``keep``.
+
+    ``lanes``: with so many ``codes`` in place of ``code``.
+    """
+    codes = {"code": signed(bits)} if lanes == 1 else {"codes": data.ArrayLayout(signed(bits), lanes)}
+    return data.StructLayout(codes | {"last": 1} | ({"keep": 1} if keeps else {}))
 
 
 class Loader(wiring.Component):
@@ -19,7 +23,7 @@ class Loader(wiring.Component):
 
     ``last`` is read with the last code of a step; on others it means nothing.
 
-    Throughput: one code per clock; the step after a ``take`` may begin to load in the same clock.
+    Throughput: ``lanes`` codes per clock; the step after a ``take`` may begin to load in the same clock.
     Back-pressure: ``x.ready`` is low from the clock after a step is complete until it is taken.
     Cost: 2 x ``bits`` flip-flops an input, and a counter.
 
@@ -33,10 +37,13 @@ class Loader(wiring.Component):
         Whether a step loads into registers of its own.
     keeps : bool
         With ``keep``: what ends the utterance keeps its state. It is read together with ``last``.
+    lanes : int
+        Codes of x in a clock, input 0 in the lowest lane of the first; those beyond the last input are dropped.
     """
 
-    def __init__(self, inputs: int, bits: int, *, shadow: bool = True, keeps: bool = False):
+    def __init__(self, inputs: int, bits: int, *, shadow: bool = True, keeps: bool = False, lanes: int = 1):
         inputs, bits = integer("inputs", inputs), integer("bits", bits)
+        self.lanes = integer("lanes", lanes)
         self.inputs = inputs
         self.bits = bits
         self.lines = inputs
@@ -44,7 +51,7 @@ class Loader(wiring.Component):
         self.flags = ("last", "keep") if keeps else ("last",)
         super().__init__(
             {
-                "x": In(stream.Signature(x_layout(bits, keeps=keeps))),
+                "x": In(stream.Signature(x_layout(bits, keeps=keeps, lanes=self.lanes))),
                 "full": Out(1),  # a whole step is waiting
                 "take": In(1),  # hand it over; only with ``full``
                 "release": In(1),  # without shadow registers: the step taken is needed no longer
@@ -57,19 +64,20 @@ class Loader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.bank = bank = PulseBank(self.inputs, self.bits)
+        m.submodules.bank = bank = PulseBank(self.inputs, self.bits, self.lanes)
 
-        loaded = Signal(range(self.inputs))
+        groups = -(-self.inputs // self.lanes)
+        loaded = Signal(range(groups))
         flags = {flag: Signal(name=f"bank_{flag}", reset_less=True) for flag in self.flags}
         m.d.comb += [
             bank.shift.eq(self.x.valid & self.x.ready),
-            bank.codes[0].eq(self.x.payload.code),
+            Cat(bank.codes).eq(Cat(self.x.payload.code if self.lanes == 1 else self.x.payload.codes)),
         ]
         with m.If(self.take):
             m.d.sync += [self.full.eq(0), *(getattr(self, name).eq(flag) for name, flag in flags.items())]
         with m.If(bank.shift):
             m.d.sync += loaded.eq(loaded + 1)
-            with m.If(loaded == self.inputs - 1):
+            with m.If(loaded == groups - 1):
                 m.d.sync += [loaded.eq(0), self.full.eq(1)]
                 m.d.sync += [flag.eq(getattr(self.x.payload, name)) for name, flag in flags.items()]
 

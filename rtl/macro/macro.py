@@ -27,6 +27,9 @@ from .update import CellUpdate, StateMemory, StateRing, value_bits
 class Macro(wiring.Component):
     """Everything digital around one crossbar: x codes in, h codes out, the array on the other side.
 
+    Where an array projects h (``spec.array_projects``), another macro does it: h leaves as the cell makes it, and the
+    stream ``projected`` brings back what is driven in the next step, which waits for it.
+
     Columns that are in several arrays (:mod:`~.spec.tile`) have a member for each, ``array0``, ``array1``, ..., which
     are driven alike.
 
@@ -57,6 +60,8 @@ class Macro(wiring.Component):
     initial : State or None
         The constants that utterances start from, see :class:`.state_loader.StateLoader`; None where the specification
         has none. Where its ``initial`` is ``"stream"`` there is the member ``initial``.
+    x_lanes : int
+        Codes of x in a clock, see :class:`.loader.Loader`.
 
     Raises
     ------
@@ -73,22 +78,27 @@ class Macro(wiring.Component):
         projection_weights=None,
         programmable: bool = False,
         initial: State | None = None,
+        x_lanes: int = 1,
     ):
         self.spec = spec
+        self.x_lanes = x_lanes
         c, h = (None, None) if initial is None else initial
         self.initial_constants = State(checked_array(spec, "initial_register", c), checked_array(spec, "initial_h", h))
-        self.programmable = programmable and bool(spec.projection)
+        self.programmable = programmable and bool(spec.digital_projection)
         if not self.programmable:
             projection_weights = checked_array(spec, "projection", projection_weights)
         self.projection_weights = projection_weights
         self.compact = compact
+        dense = spec.projection_macro
+        projected = {} if dense is None else {"projected": In(stream.Signature(h_layout(dense)))}
         super().__init__(
             ({"quiet": In(1)} if quiet else {})
             | ({"program": In(projection_signature(spec))} if self.programmable else {})
             | ({"initial": In(stream.Signature(initial_layout(spec)))} if spec.initial == "stream" else {})
             | {
-                "x": In(stream.Signature(x_layout(spec.input_bits, keeps=bool(spec.keeps_state)))),
+                "x": In(stream.Signature(x_layout(spec.input_bits, keeps=bool(spec.keeps_state), lanes=x_lanes))),
                 "h": Out(stream.Signature(h_layout(spec))),
+                **projected,
                 "calibration": In(calibration_bits(spec)),
                 "busy": Out(1),
                 **array_members(spec),
@@ -114,8 +124,11 @@ class Macro(wiring.Component):
         initial = self._initial(m, sequencer) if spec.loads_state else None
         banks, latch = self._conversion(m, sequencer)
         update, leaving = self._update(m, sequencer, banks, latch, initial)
-        if self.spec.projection:
+        if spec.digital_projection:
             self._project(m, sequencer, update, leaving)
+        elif spec.array_projects:
+            beat = self.projected
+            m.d.comb += [beat.ready.eq(1), sequencer.project_done.eq(beat.valid & beat.payload.end)]
         m.d.comb += self.h.payload.last.eq(sequencer.x_last)
         self._rows(m, sequencer, update, leaving, initial)
         return m
@@ -212,7 +225,7 @@ class Macro(wiring.Component):
         # Codes that pass a register land on the first clock of the update, and are taken from the next on.
         update_begins = sequencer.update & ~latch if spec.comparator_registers else sequencer.update
         emits = self._during(sequencer, [cell.update_of(cell.output)])
-        taken = Const(1) if spec.projection else ~emits | self.h.ready
+        taken = Const(1) if spec.digital_projection else ~emits | self.h.ready
         m.d.comb += [
             leaving.eq(occupied & taken),
             entering.eq(update_begins & (beat != spec.beats) & (~occupied | leaving)),
@@ -264,7 +277,7 @@ class Macro(wiring.Component):
                 m.d.comb += [getattr(monitor, name).eq(getattr(update, f"new_{name}")) for name in stored]
         m.d.comb += monitor.stalled.eq(sequencer.stalled)
         out = getattr(update, f"new_{cell.output}")
-        if not spec.projection:
+        if not spec.digital_projection:
             # h leaves as it is made; lanes beyond the last unit show zero.
             present = spec.units - (spec.beats - 1) * spec.lanes
             for lane in range(spec.lanes):
@@ -299,7 +312,10 @@ class Macro(wiring.Component):
         """Pulse codes and drivers of the rows and of the lines."""
         spec, array, cell = self.spec, self.boundary, self.spec.layout
         m.submodules.loader = loader = Loader(
-            spec.inputs, spec.input_bits, shadow=not self.compact, keeps=bool(spec.keeps_state)
+            *(spec.inputs, spec.input_bits),
+            shadow=not self.compact,
+            keeps=bool(spec.keeps_state),
+            lanes=self.x_lanes,
         )
         wiring.connect(m, wiring.flipped(self.x), loader.x)
         m.d.comb += [
@@ -315,8 +331,12 @@ class Macro(wiring.Component):
             lines, bits = (spec.hidden if name == cell.output else spec.units), value_bits(spec, form)
             if form == FIXED or (name == cell.output and name not in cell.row_groups):
                 continue
-            m.submodules[self._bank_name(name)] = codes[name] = bank = PulseBank(lines, bits, spec.lanes)
-            if name == cell.output and spec.projection:
+            projects = name == cell.output and spec.projection
+            lanes = spec.projection_macro.lanes if projects and spec.array_projects else spec.lanes
+            m.submodules[self._bank_name(name)] = codes[name] = bank = PulseBank(lines, bits, lanes)
+            if projects and spec.array_projects:
+                shift, entering = self.projected.valid, self.projected.payload.codes
+            elif projects:
                 shift, entering = self.h.valid & self.h.ready, self.h.payload.codes
             else:
                 stored = self._during(sequencer, [cell.update_of(name)])

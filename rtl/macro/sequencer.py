@@ -19,7 +19,7 @@ class Phase(enum.Enum):
     HOLD = 4
     RAMP = 5
     UPDATE = 6
-    PROJECT = 7  # a digital unit projects h; once a step, if there is one
+    PROJECT = 7  # a digital unit projects h, or another macro; once a step, if there is one
 
 
 class Sequencer(wiring.Component):

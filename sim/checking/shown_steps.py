@@ -95,7 +95,7 @@ def _check_framing(spec: Specification, logs, lasts: np.ndarray):
             at = wrong[0]
             raise HardwareError(f"{streams[group]}_{field} of record {at} is {got[at]}; expected {want[at]}")
     for group in (group for group in step_groups(spec) if group.member == "h" and group.name in logs):
-        beyond = logs[group.name]["codes"].reshape(len(lasts), -1)[:, group.of(spec).hidden :]
+        beyond = logs[group.name]["codes"].reshape(len(lasts), -1)[:, group.of(spec).streamed :]
         if beyond.any():
             name = f"{group.port}_codes"
             raise HardwareError(f"{name} is {beyond[beyond != 0][0]} in a lane beyond the last unit; expected 0")

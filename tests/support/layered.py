@@ -13,14 +13,17 @@ from crossramp.golden.network.layered_weights import LayeredWeights
 from crossramp.golden.spec.network_specification import Layer, NetworkSpecification
 from hypothesis import strategies as st
 
-from .strategies import ALL_CELLS, macro_weights, specifications
+from .strategies import ALL_CELLS, macro_weights, specifications, weight_ranges
 
 
 @st.composite
 def layered_specifications(
     draw, max_layers: int = 3, max_units: int = 5, max_inputs: int = 5, max_bits: int = 5, cells=ALL_CELLS
 ) -> NetworkSpecification:
-    """Networks of 1 to ``max_layers`` layers, each of any cell, of one or two directions; sizes up to the limits."""
+    """Networks of 1 to ``max_layers`` layers, each of any cell, of one or two directions; sizes up to the limits.
+
+    Projections are in arrays as often as not.
+    """
     input_bits = draw(st.integers(2, max_bits), label="input_bits")
     inputs = draw(st.integers(1, max_inputs), label="inputs")
     layers = []
@@ -28,6 +31,10 @@ def layered_specifications(
         fixed = {"inputs": inputs, "input_bits": input_bits, "classes": 0, "readout": "mean", "keeps_state": 0}
         fixed["initials"] = ("zero", "constant")
         macro = draw(specifications(max_units=max_units, max_bits=max_bits, cells=cells, **fixed))
+        if macro.projection and macro.initial == "zero" and draw(st.booleans(), label="projection in an array"):
+            bits = draw(st.none() | st.integers(2, max_bits), label="projection_bits")
+            reach = draw(weight_ranges(2.0**-10), label="projection_range")
+            macro = macro.replace(projection_in="array", projection_bits=bits, projection_range=reach)
         layers.append(Layer(macro=macro, bidirectional=draw(st.booleans(), label="bidirectional")))
         inputs = layers[-1].outputs
     return NetworkSpecification(
@@ -59,6 +66,20 @@ SMALL = NetworkSpecification.from_dict(
         "layers": [
             {"inputs": 3, "units": 3, "cell": "gru", "lanes": 2, "bidirectional": True, "adc_bits": 3, "input_bits": 4},
             {"inputs": 6, "units": 4, "lanes": 3, "adc_bits": 3, "input_bits": 4, "calibration_cells": 2},
+        ],
+    }
+)
+
+#: A projection in an array of its own, in both directions, and in front of another layer; lanes divide nothing.
+PROJECTED = NetworkSpecification.from_dict(
+    {
+        "classes": 2,
+        "max_steps": 5,
+        "layers": [
+            {"inputs": 3, "units": 5, "projection": 3, "projection_in": "array", "lanes": 2, "bidirectional": True}
+            | {"adc_bits": 3, "input_bits": 4, "projection_bits": 4},
+            {"inputs": 6, "units": 5, "projection": 4, "projection_in": "array", "projection_range": 0.5, "lanes": 5}
+            | {"adc_bits": 3, "input_bits": 4},
         ],
     }
 )

@@ -185,7 +185,7 @@ def macro_weights(spec: Specification, rng: np.random.Generator) -> Weights:
     return Weights(
         macro,
         *(head if spec.classes else (None, None)),
-        uniform(spec.head_weight_max, (spec.projection, spec.units)) if spec.projection else None,
+        uniform(spec.head_weight_max, (spec.projection, spec.units)) if spec.digital_projection else None,
         uniform(spec.weight_max, (spec.trained_lines, spec.units)) if spec.trained_lines else None,
         uniform(spec.state_max, spec.units) if spec.constant_register else None,
         uniform(spec.input_max, spec.hidden) if spec.constant_h else None,

@@ -35,8 +35,11 @@ class FastDevice:
 
     @classmethod
     def of(cls, lstm: Lstm) -> "FastDevice | None":
-        """The fast path of an LSTM in front of an instance; None for other cells, ramps and arrays."""
-        if not isinstance(lstm.array, DeviceArray) or lstm.spec.cell != "lstm":
+        """The fast path of an LSTM in front of an instance; None for other cells, ramps and arrays.
+
+        None, too, where an array projects.
+        """
+        if not isinstance(lstm.array, DeviceArray) or lstm.spec.cell != "lstm" or lstm.projecting is not None:
             return None
         if not lstm.spec.has_plain_ramps:  # codes are then not in the order of their values
             return None

@@ -53,7 +53,9 @@ def test_projections_are_in_the_file_where_there_are_any(tmp_path):
     np.testing.assert_array_equal(again.weights.projection, model.weights.projection)
     other = dataclasses.replace(model, weights=model.weights.replace(projection=-model.weights.projection))
     assert other.content_hash != model.content_hash
-    with pytest.raises(ValueError, match="projection_weights are missing: the specification has a projection to 1"):
+    with pytest.raises(
+        ValueError, match="projection_weights are missing: the specification has a digital projection to 1"
+    ):
         dataclasses.replace(model, weights=model.weights.replace(projection=None))
     # What one file has and the other has not.
     save_model(tmp_path / "plain.npz", model_of())

@@ -224,14 +224,16 @@ def test_projection_weights_refused():
     spec = Specification(inputs=1, units=3, classes=2, projection=2)
     network = network_of(spec, 0)
     for weights, message in (
-        (None, "projection_weights are missing: the specification has a projection to 2"),
+        (None, "projection_weights are missing: the specification has a digital projection to 2"),
         (np.zeros((3, 2), int), r"projection_weights has the shape \(3, 2\); expected \(2, 3\)"),
         (np.full((2, 3), 128), r"projection_weights\[0, 0\] is 128; allowed: -127 to 127"),
     ):
         with pytest.raises(ValueError, match=message):
             Network(spec, network.weights.replace(projection=weights))
     plain = network_of(spec.replace(projection=0), 0)
-    with pytest.raises(ValueError, match="projection_weights are given, but the specification has no projection"):
+    with pytest.raises(
+        ValueError, match="projection_weights are given, but the specification has no digital projection"
+    ):
         Network(plain.spec, plain.weights.replace(projection=np.zeros((2, 3), int)))
 
 

@@ -67,10 +67,14 @@ def test_each_array_is_refused_where_it_does_not_fit(array):
 
 def test_an_array_that_the_network_lacks_is_refused():
     weights = network_of(SPEC, 1).weights
-    with pytest.raises(ValueError, match="projection_weights are missing: the specification has a projection to 1"):
+    with pytest.raises(
+        ValueError, match="projection_weights are missing: the specification has a digital projection to 1"
+    ):
         weights.replace(projection=None).checked(SPEC)
     plain = SPEC.replace(projection=0)
-    with pytest.raises(ValueError, match="projection_weights are given, but the specification has no projection"):
+    with pytest.raises(
+        ValueError, match="projection_weights are given, but the specification has no digital projection"
+    ):
         network_of(plain, 1).weights.replace(projection=weights.projection).checked(plain)
     constant = SPEC.replace(initial="constant")
     with pytest.raises(ValueError, match="initial_h are missing: the specification has a constant initial state"):

@@ -22,7 +22,7 @@ from tests.support.strategies import network_of, seeds, specifications
 
 DEMO = Specification(inputs=40, units=32, classes=12)
 RANGES = {
-    "inputs": (1, 65536), "units": (1, 65536), "classes": (1, 4096), "bias_rows": (0, 64), "adc_bits": (2, 8),
+    "inputs": (1, 65536), "units": (1, 65536), "classes": (0, 4096), "bias_rows": (0, 64), "adc_bits": (2, 8),
     "input_bits": (2, 8), "weight_bits": (2, 8), "state_bits": (3, 24), "state_pulse_bits": (2, 10),
     "settle_clocks": (1, 255), "calibration_cells": (0, 16), "head_weight_bits": (2, 16), "max_steps": (1, 65536),
     "comparator_registers": (0, 1), "tile_rows": (0, 1 << 20),
@@ -62,6 +62,22 @@ def test_ranges(name):
             "tile_columns is 3, but a unit of the cell lstm has 4 columns, which stay in one array: i, f, g, o; "
             "allowed: 0 for no limit, or 4 and up",
         ),
+        (
+            {"projection": 4, "projection_in": "array"},
+            "projection_in is 'array' and classes is 12: such a macro is a layer of a network; write it as a table of "
+            "layers, or set projection_in to 'digital'",
+        ),
+        (
+            {"projection": 4, "projection_in": "array", "classes": 0, "initial": "constant"},
+            "initial is 'constant', but h comes from a projection in an array, which is not loaded; write 'zero', or "
+            "set projection_in to 'digital'",
+        ),
+        ({"projection_in": "array"}, "projection_in is 'array', but projection is 0; leave it out"),
+        (
+            {"projection": 4, "projection_bits": 5},
+            "projection_bits is 5, but projection_in is 'digital'; leave it out",
+        ),
+        ({"projection_range": 0.5}, "projection_range is 0.5, but projection is 0; leave it out"),
         ({"gates": (TANH,) * 3}, "gates has 3 entries; expected 4: i, f, g, o"),
         ({"gates": ("tanh",) * 4}, "gate i is 'tanh'; expected a Gate"),
     ],
@@ -228,15 +244,20 @@ def test_every_parameter_is_in_its_hashes():
     other = {
         "gates": (Gate("tanh", 4.0), SIGMOID, Gate("tanh", 4.0), SIGMOID), "state_cell": 6, "lanes": 3,
         "latch": "first_trip", "readout": "last", "state_frac_bits": 7, "projection": 3, "input_bits": 4,
-        "weight_bits": 4, "tile_columns": 8,
+        "weight_bits": 4, "tile_columns": 8, "initial": "constant", "keeps_state": 1, "projection_in": "array",
+        "projection_bits": 4, "projection_range": 0.5,
     }  # fmt: skip
+    layer = DEMO.replace(classes=0, projection=2)
     for field in dataclasses.fields(DEMO):
         if field.name not in ("cell", "format"):
-            change = other.get(field.name, getattr(DEMO, field.name) + 1 if field.name in RANGES else None)
-            changed = DEMO.replace(**{field.name: change})
-            assert (changed.content_hash != DEMO.content_hash) == (field.name not in IMPLEMENTATION), field.name
-            assert changed.hardware_hash != DEMO.hardware_hash, field.name
-            assert changed.replace(format=1).content_hash != DEMO.replace(format=1).content_hash, field.name
+            demo = DEMO if not field.name.startswith("projection_") else layer
+            if field.name in ("projection_bits", "projection_range"):
+                demo = demo.replace(projection_in="array")
+            change = other.get(field.name, getattr(demo, field.name) + 1 if field.name in RANGES else None)
+            changed = demo.replace(**{field.name: change})
+            assert (changed.content_hash != demo.content_hash) == (field.name not in IMPLEMENTATION), field.name
+            assert changed.hardware_hash != demo.hardware_hash, field.name
+            assert changed.replace(format=1).content_hash != demo.replace(format=1).content_hash, field.name
 
 
 def test_two_forms_of_one_activation_are_one_content():

@@ -16,7 +16,7 @@ from crossramp.sim.checking.scoreboard import MismatchError
 from hypothesis import Phase, given, settings
 
 from tests.support.comparison import compared
-from tests.support.layered import SMALL, layered_network_of, layered_specifications
+from tests.support.layered import PROJECTED, SMALL, layered_network_of, layered_specifications
 from tests.support.strategies import inputs_of, seeds
 
 
@@ -46,6 +46,43 @@ def test_clocks_of_a_stack(seed):
     assert set(result.traces[0].step_clocks[3:]) == {STACK.clocks_per_step}
     assert STACK.clocks_per_step == STACK.layers[1].macro.macro_clocks
     assert STACK.analog_clocks_per_step == 108
+
+
+#: The papers' sizes of codes: a step needs 108 clocks in the array, and 46 in that of the projection.
+PROJECTING = {"inputs": 3, "classes": 0, "projection": 4, "projection_in": "array"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "bound"),
+    [
+        ({"units": 6, "lanes": 6}, 154),
+        ({"units": 5, "lanes": 2, "settle_clocks": 3, "comparator_registers": 1, "projection_bits": 6}, 186),
+        ({"units": 7, "lanes": 1, "cell": "gru"}, 138),
+    ],
+)
+def test_clocks_of_a_projection_in_an_array(seed, changes, bound):
+    spec = NetworkSpecification(layers=(Layer(macro=Specification(**PROJECTING | changes)),), classes=2)
+    network = layered_network_of(spec, seed)
+    x = inputs_of(spec, seed, batch=1, steps=5)
+    result = simulate_amaranth(network, x, jobs=1)
+    compared(network, x, result).check()
+    assert set(result.traces[0].step_clocks[1:]) == {spec.clocks_per_step}
+    assert spec.analog_clocks_per_step == bound
+    if changes["units"] == changes["lanes"]:
+        assert spec.clocks_per_step <= 1.10 * bound
+
+
+def test_a_projection_in_an_array(seed):
+    """Two directions and another layer behind; weights of another array are seen where they project."""
+    network = layered_network_of(PROJECTED, seed)
+    x = inputs_of(PROJECTED, seed)
+    result = simulate_amaranth(network, x, jobs=1)
+    compared(network, x, result).check()
+    macros = dict(network.weights.macros)
+    macros["layer1_projection"] = macros["layer1_projection"].replace(macro=-macros["layer1_projection"].macro)
+    other = LayeredNetwork(PROJECTED, network.weights.replace(macros=macros))
+    with pytest.raises(MismatchError, match="utterance 0, layer1_projection codes, step 0, unit"):
+        compared(other, x, result).check()
 
 
 @pytest.mark.parametrize("readout", ["mean", "last", "step"])

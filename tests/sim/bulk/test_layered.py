@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.support.chips import device_of
 from tests.support.comparison import compared
-from tests.support.layered import SMALL, layered_network_of, layered_specifications
+from tests.support.layered import PROJECTED, SMALL, layered_network_of, layered_specifications
 from tests.support.strategies import inputs_of, seeds
 
 # A failure is reported as drawn: shrinking would build a model for each try.
@@ -80,6 +80,24 @@ def test_chips(seed):
     compared(network, x, simulate_amaranth(network, x, array=array), array).check()
     with pytest.raises(MismatchError, match="layer"):
         compared(network, x, result, ArraySetup(chips_of(network, seed + 1))).check()
+
+
+@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
+def test_projections_in_arrays(seed, simulator):
+    """Arrays that project, with pauses and in tiles of their own; chips behind each."""
+    first, second = PROJECTED.layers
+    spec = PROJECTED.replace(layers=(first, Layer(macro=second.macro.replace(tile_columns=12))))
+    tiles = [f"layer1_array{k}" for k in range(2)]
+    assert list(arrays_of(spec))[-3:] == [*tiles, "layer1_projection_array"]
+    network = layered_network_of(spec, seed)
+    x = inputs_of(spec, seed)
+    result = simulate_bulk(network, x, simulator, pauses=Pauses(30, 30, 20, seed % 2**31))
+    compared(network, x, result).check()
+    assert result.violations == ()
+    if simulator == "icarus":
+        array = ArraySetup(chips_of(network, seed), {"layer1_projection": 0b101})
+        compared(network, x, simulate_bulk(network, x, "icarus", array=array), array).check()
+        compared(network, x, simulate_amaranth(network, x, array=array), array).check()
 
 
 def test_tiles_of_a_layer(seed):

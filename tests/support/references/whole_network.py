@@ -50,7 +50,10 @@ def run(spec: dict, weights, head_weights, head_biases, utterance, projection=No
 
 
 def macro_steps(spec: dict, weights, utterance, projection=None, lines=None, start=None) -> list[dict]:
-    """The steps of one utterance through a macro, each a dict of lists."""
+    """The steps of one utterance through a macro, each a dict of lists.
+
+    A projection in an array has weights of levels, and a dict of its own in each step.
+    """
     reference, n = REFERENCES[spec["cell"]], Numbers(spec)
     hidden = spec.get("projection") or n.units
     sizes = {"x": spec["inputs"], "h": hidden, "k": n.units, "bias": spec["bias_rows"]}
@@ -59,13 +62,31 @@ def macro_steps(spec: dict, weights, utterance, projection=None, lines=None, sta
     steps = []
     for x in utterance:
         step = reference.step(n, array, lines, x, h, c)
-        if spec.get("projection"):
+        c, h = step.get("c"), step["h"]
+        if spec.get("projection_in") == "array":
+            (step["projection"],) = macro_steps(projecting(spec), projection, [h])
+            h = step["projection"]["h"]
+        elif spec.get("projection"):
             one = 2 ** (spec["head_weight_bits"] - 1)
             sums = [sum(w * code for w, code in zip(row, step["h"], strict=True)) for row in projection]
-            step["h"] = [saturated(rounded(Fraction(total, one)), n.row_full) for total in sums]
-        c, h = step.get("c"), step["h"]
+            step["h"] = h = [saturated(rounded(Fraction(total, one)), n.row_full) for total in sums]
         steps.append(step)
     return steps
+
+
+def projecting(spec: dict) -> dict:
+    """What the macro computes that projects in an array: a dense layer of all codes, without a bias."""
+    gate = {"activation": "identity", "weight_range": spec.get("projection_range", 1.0)}
+    return {
+        "cell": "dense",
+        "inputs": spec["units"],
+        "units": spec["projection"],
+        "bias_rows": 0,
+        "adc_bits": spec.get("projection_bits", spec["adc_bits"]),
+        "input_bits": spec["input_bits"],
+        "weight_bits": spec["weight_bits"],
+        "gates": {"a": gate},
+    }
 
 
 def answered(spec: dict, seen, head_weights, head_biases):
@@ -99,11 +120,15 @@ def layered(spec: dict, arrays: dict, utterance):
             ways = {f"layer{number}_forward": seen, f"layer{number}_backward": list(reversed(seen))}
         made = []
         for name, codes in ways.items():
-            extra = (arrays.get(f"{name}.{kind}_weights") for kind in ("projection", "line"))
+            extra = [arrays.get(f"{name}.{kind}_weights") for kind in ("projection", "line")]
+            behind = f"{name}_projection"
+            extra[0] = arrays.get(f"{behind}.weights", extra[0])
             zeros = {"c": [0] * macro["units"], "h": [0] * (macro.get("projection") or macro["units"])}
             start = [arrays.get(f"{name}.initial_register", zeros["c"]), arrays.get(f"{name}.initial_h", zeros["h"])]
-            macros[name] = macro_steps(macro, arrays[f"{name}.weights"], codes, *extra, start)
-            h = [step["h"] for step in macros[name]]
+            steps = last_made = macros[name] = macro_steps(macro, arrays[f"{name}.weights"], codes, *extra, start)
+            if macro.get("projection_in") == "array":
+                last_made = macros[behind] = [step.pop("projection") for step in steps]
+            h = [step["h"] for step in last_made]
             last = number == len(spec["layers"]) - 1
             in_time = not name.endswith("_backward") or (last and spec["readout"] != "step")
             made.append(h if in_time else list(reversed(h)))
