@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--board is missing; known: {', '.join(boards())}")
     integer("--seed", args.seed, 0)
     board = find_board(args.board)
-    model, spec = read_subject(args.model)
+    model, spec = read_subject(args.model, "build")
     folder = Path(args.output or Path("build") / board.name)
     check_folder(folder, args.force)
     made = build(board, spec, args)

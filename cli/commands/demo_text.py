@@ -7,7 +7,6 @@ import sys
 from dataclasses import dataclass, field
 
 import numpy as np
-from crossramp.golden.analog.conversion.tiled_device import device_array
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.inputs.text_codes import TextSettings, bits_per_character, character_name, probabilities
@@ -201,9 +200,7 @@ class Golden:
     """
 
     def __init__(self, network: Network, array: chip_options.Array | None = None):
-        self.network = (
-            network if array is None else network.behind(device_array(array.instance, array.calibration.cells))
-        )
+        self.network = network if array is None else array.chip.behind(network)
         self._state, self._conversions = self.network.lstm.start(1), 0
 
     def step(self, codes: np.ndarray) -> Trace:

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from crossramp.golden.analog.chip.chip_sample import ChipSample
+from crossramp.golden.analog.chip.placed_chip import PlacedChip
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.sim.array.array_setup import IDEAL, ArraySetup
-from crossramp.sim.montecarlo.evaluation import Chip, Instances
+from crossramp.sim.montecarlo.evaluation import Instances
 from crossramp.train.data.word_folders import SPLITS
 
 from ..inputs import cell_files, chip_options, options, subjects
@@ -130,7 +131,7 @@ class _Plan:
         self.jobs = _number(args, "jobs", cores(), 1, _JOBS_MOST)
         self.rtl_count = _number(args, "rtl_chips", _RTL_CHIPS, 0, 1000)
         self.simulator = choose(args.simulator or "auto") if args.rtl else None
-        calibrations = chip_options.calibrations_of(args, model.spec)
+        calibrations = chip_options.calibrations_of(args, *model.spec.macros.values())
         if args.confusion:
             from ..plots.figures import check_format  # with matplotlib, which takes a second
 
@@ -171,16 +172,15 @@ class _Plan:
         first = self.chips.first_seed
         for seed in range(first, first + self.rtl_count):
             for calibration in self.chips.calibrations:
-                chip = Chip.of(self.network, self.chips, seed, calibration)
-                settled = chip.calibration
+                chip = PlacedChip.of(self.network.spec, self.network.weights, self.chips, seed, calibration)
                 about = {"array": self.chips.technology.name, "seed": seed, "calibration": str(calibration)}
-                about |= {"calibration_port": f"{settled.port:x}", "calibration_failed": list(settled.failed)}
+                about |= {"calibration_port": chip.shown_port, "calibration_failed": chip.failed}
                 told, score = self._simulate(data, chip, about, progress)
                 _check_fast_path(data, found, told, score)
                 outcomes.append((told, score))
         return outcomes
 
-    def _simulate(self, data, chip: Chip | None, about: dict, progress: Progress) -> tuple[dict, object]:
+    def _simulate(self, data, chip: PlacedChip | None, about: dict, progress: Progress) -> tuple[dict, object]:
         codes = data.simulated
         name = "ideal array" if chip is None else f"{about['array']}, chip {about['seed']}, {about['calibration']}"
         head = f"{self.simulator}, {name}: "
@@ -189,7 +189,7 @@ class _Plan:
             self.network,
             codes,
             self.simulator,
-            IDEAL if chip is None else ArraySetup(chip.instance, chip.calibration.port),
+            IDEAL if chip is None else ArraySetup.of_chip(chip),
             progress=lambda done: progress.show(f"{head}{done} of {len(codes)} {data.UTTERANCES}"),
             checking=lambda done: progress.show(f"{head}{done} of {len(codes)} {data.UTTERANCES} compared"),
         )

@@ -14,7 +14,8 @@ from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.initial_state import State
 from crossramp.golden.network.model_file import Model, load_model, model_path
-from crossramp.golden.network.tiled_array import tile_weights
+from crossramp.golden.network.tiled_array import weights_of_arrays
+from crossramp.golden.spec.network_specification import AnySpecification, NetworkSpecification
 from crossramp.golden.spec.spec_file import save_spec
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.tile import arrays_of
@@ -26,7 +27,8 @@ from ..output.input_text import MODEL_JSON, classes_text, inputs_text
 from ..output.messages import LOGGER
 from ..output.output_folder import MANIFEST, listed, written_folder
 from ..output.tables import as_json, markdown
-from .info import column_bits, describe, units
+from . import info
+from .info import describe, units
 
 TOPS = ("network", "macro")
 
@@ -98,9 +100,13 @@ def run(args: argparse.Namespace) -> int:
     files = generate(model, Path(args.output), wanted, args.force)
     spec = model.spec
     cells = technology or unnamed()
-    caution = below_window(cells, spec, model.weights)
-    if caution is not None:
-        LOGGER.warning("%s", caution)
+    cautions = [
+        f"{macro}: {text}" if macro else text
+        for macro, weights in info.weights_by_macro(model).items()
+        if (text := below_window(cells, spec.macros[macro], weights)) is not None
+    ]
+    for text in cautions:
+        LOGGER.warning("%s", text)
     if args.json:
         content = {
             "folder": args.output,
@@ -110,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
             "files": files,
             "technology": None if technology is None else technology.name,
             "window": window(cells),
-            "warnings": [] if caution is None else [caution],
+            "warnings": cautions,
             "specification_hash": spec.content_hash,
             "hardware_hash": spec.hardware_hash,
             "clocks_per_step": spec.clocks_per_step,
@@ -125,7 +131,8 @@ def run(args: argparse.Namespace) -> int:
             }
         print(as_json(content))
     else:
-        print(f"{args.output}: module {name}, {spec.columns} columns, {spec.clocks_per_step} clocks a step")
+        columns = sum(macro.columns for macro in spec.macros.values())
+        print(f"{args.output}: module {name}, {columns} columns, {spec.clocks_per_step} clocks a step")
         print("\n".join(f"  {file}" for file in files))
         print(f"cells to program: {_for(technology)}")
     return 0
@@ -141,7 +148,9 @@ def calibration_plan(args: argparse.Namespace, model: Model, technology: Technol
     if repeats not in [1 << k for k in range(9)]:
         raise UserError(f"--calibration-repeats is {repeats}; allowed: 1, 2, 4, 8, 16, 32, 64, 128, 256")
     technology = technology or load(BASE)
-    return CalibrationPlan.of(model.spec, technology["ramp.calibration_range"], repeats.bit_length() - 1)
+    return CalibrationPlan.of(
+        subjects.one_macro(model.spec, "--calibrator"), technology["ramp.calibration_range"], repeats.bit_length() - 1
+    )
 
 
 def module_name(stem: str, top: str) -> str:
@@ -154,10 +163,15 @@ def module_name(stem: str, top: str) -> str:
 
 def component(model: Model, top: str, plan: CalibrationPlan | None = None):
     """The gateware of ``model``: the network, or the macro alone; with a calibrator for a ``plan``."""
+    from crossramp.rtl.layers.layered_top import LayeredTop  # Amaranth takes a moment to import
     from crossramp.rtl.macro.macro import Macro
-    from crossramp.rtl.network.calibrator import CalibratedMacro  # Amaranth takes a moment to import
+    from crossramp.rtl.network.calibrator import CalibratedMacro
     from crossramp.rtl.network.network_top import NetworkTop
 
+    if isinstance(model.spec, NetworkSpecification):
+        if top == "macro":
+            subjects.one_macro(model.spec, "--top macro")
+        return LayeredTop.of(model.network)
     if top == "macro":
         initial = State(model.weights.initial_register, model.weights.initial_h)
         weights = {"projection_weights": model.weights.projection, "initial": initial}
@@ -227,10 +241,10 @@ def generate(
         (unfinished / "ports.md").write_text(
             f"# Ports of `{name}`\n\n{markdown(('port', 'direction', 'bits', 'meaning'), rows)}\n"
         )
-        for ramps, conductances, tile in _tables(model.spec):
-            held = tile_weights(model.spec, tile, model.weights)
-            write_ramps(unfinished / ramps, tile, held, cells)
-            write_conductances(unfinished / conductances, tile, held, cells)
+        held = weights_of_arrays(model.network)
+        for array, (ramps, conductances, tile) in _tables(model.spec).items():
+            write_ramps(unfinished / ramps, tile, held[array], cells)
+            write_conductances(unfinished / conductances, tile, held[array], cells)
         save_spec(unfinished / "specification.toml", model.spec)
         (unfinished / MODEL_JSON).write_text(as_json(describe(model)) + "\n")
         shown = ports if plan else None
@@ -240,12 +254,12 @@ def generate(
     return files
 
 
-def _tables(spec: Specification) -> list[tuple[str, str, Specification]]:
-    """For each array the names of its tables, of ramps and of other cells, and its specification."""
-    found = []
+def _tables(spec: AnySpecification) -> dict[str, tuple[str, str, Specification]]:
+    """For each array by its name the names of its tables, of ramps and of other cells, and its specification."""
+    found = {}
     for array, tile in arrays_of(spec).items():
         suffix = "" if array == "array" else f"_{array}"
-        found.append((f"ramps{suffix}.csv", f"conductances{suffix}.csv", tile))
+        found[array] = (f"ramps{suffix}.csv", f"conductances{suffix}.csv", tile)
     return found
 
 
@@ -258,13 +272,14 @@ def _for(technology: Technology | None) -> str:
 
 def _readme(model: Model, wanted: GenerateOptions, commands: dict[str, str]) -> str:
     name, top = wanted.name, wanted.top
-    spec, (ramps, conductances, _) = model.spec, _tables(model.spec)[0]
-    each = " of the array `array0`; the others have tables like it" if len(_tables(model.spec)) > 1 else ""
+    spec, tables = model.spec, _tables(model.spec)
+    first, (ramps, conductances, _) = next(iter(tables.items()))
+    each = f" of the array `{first}`; the others have tables like it" if len(tables) > 1 else ""
     shown = "\n\n".join(f"With {tool}:\n\n```sh\n{text}\n```" for tool, text in commands.items())
     return f"""# {name}
 
 The {top} of model `{model.content_hash}`, specification `{spec.hashes}`:
-{spec.inputs} inputs, {units(spec)}, {spec.classes} classes, {spec.columns} columns of {column_bits(spec)} bits,
+{_sizes(spec)},
 {spec.clocks_per_step} clocks a step. Reset is {"asynchronous" if wanted.async_reset else "synchronous"}, active high.
 {_calibration(wanted.plan)}
 | file | what it is |
@@ -294,6 +309,17 @@ exit status 0.
 The two tables are for one window of conductances ({_for(wanted.technology)}).
 {_program(wanted.technology) if not each else _PROGRAM_TILES}
 """
+
+
+def _sizes(spec: AnySpecification) -> str:
+    if isinstance(spec, NetworkSpecification):
+        layers = ", ".join(
+            f"{layer.macro.cell} of {units(layer.macro)}{' in two directions' if layer.bidirectional else ''}"
+            for layer in spec.layers
+        )
+        return f"{info.layers_text(spec)}: {layers}"
+    columns = f"{spec.columns} columns of {info.column_bits(spec)} bits"
+    return f"{spec.inputs} inputs, {units(spec)}, {spec.classes} classes, {columns}"
 
 
 _PROGRAM_TILES = """In them, columns are counted within the array, and units within the network.

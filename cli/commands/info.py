@@ -5,6 +5,8 @@ import argparse
 import json
 
 from crossramp.golden.network.model_file import Model, load_model, model_path
+from crossramp.golden.network.weights import Weights
+from crossramp.golden.spec.network_specification import NetworkSpecification
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import topmost_argument
 
@@ -39,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
 def describe(model: Model) -> dict:
     """Everything there is to know, as JSON types; clock counts are per step, devices are memristors."""
     spec = model.spec
+    macros = {name: _macro_facts(macro) for name, macro in spec.macros.items()}
     return {
         "specification": spec.to_dict(),
         "specification_hash": spec.content_hash,
@@ -46,18 +49,30 @@ def describe(model: Model) -> dict:
         "model_hash": model.content_hash,
         "clocks_per_step": spec.clocks_per_step,
         "analog_clocks_per_step": spec.analog_clocks_per_step,
-        **_line_scale(spec),
-        "rows": spec.rows,
-        "columns": spec.columns,
-        "ramps": [act.text for act in spec.ramps],
+        **(macros[""] if tuple(macros) == ("",) else {"macros": macros}),
         "devices": spec.devices,
-        "capture_flip_flops": spec.code_bits,
-        "weights_used": int((model.weights.macro != 0).sum()),
+        "weights_used": sum(int((weights.macro != 0).sum()) for weights in weights_by_macro(model).values()),
         "classes": list(model.class_names),
         **({} if model.output_unit is None else {"output_unit": model.output_unit}),
         "features": model.features,
         "provenance": model.provenance,
     }
+
+
+def _macro_facts(spec: Specification) -> dict:
+    """What there is to know of one macro and is not in its parameters."""
+    return {
+        **_line_scale(spec),
+        "rows": spec.rows,
+        "columns": spec.columns,
+        "ramps": [act.text for act in spec.ramps],
+        "capture_flip_flops": spec.code_bits,
+    }
+
+
+def weights_by_macro(model: Model) -> dict[str, Weights]:
+    """The weights of each macro by its name."""
+    return {"": model.weights} if isinstance(model.weights, Weights) else dict(model.weights.macros)
 
 
 def column_bits(spec: Specification) -> str:
@@ -89,23 +104,21 @@ def units(spec: Specification) -> str:
 def _text(model: Model, name: str) -> str:
     spec = model.spec
     ratio = spec.clocks_per_step / spec.analog_clocks_per_step
-    own = {g: f" of {spec.gate_bits(g)} bits" * (spec.gate(g).bits is not None) for g in spec.gate_names}
-    gates = ", ".join(f"{g} {spec.activation(g).text}{own[g]}" for g in spec.gate_names)
-    facts = [
-        ("model", f"{name}, content {model.content_hash}, specification {spec.hashes}"),
-        (
-            "network",
-            f"{spec.cell.upper().replace('_', ' ')}, {spec.inputs} inputs, {units(spec)}, {spec.classes} classes",
-        ),
-        ("gates", gates),
-        ("bits", f"{spec.adc_bits} ramp, {spec.input_bits} pulse code, {spec.weight_bits} weight"),
-        *_cell_values(spec),
-        *_starts(spec),
-        ("crossbar", f"{spec.rows} rows x {spec.columns} columns, {len(spec.ramps)} ramps of {_ticks(spec)} ticks"),
+    facts = [("model", f"{name}, content {model.content_hash}, specification {spec.hashes}")]
+    if isinstance(spec, NetworkSpecification):
+        facts.append(("network", layers_text(spec)))
+        for number, layer in enumerate(spec.layers):
+            ways = ", two directions" if layer.bidirectional else ""
+            facts.append(
+                (f"layer {number}", f"{_cell(layer.macro)}, {layer.macro.inputs} inputs, {units(layer.macro)}{ways}")
+            )
+            facts += _of_macro(layer.macro)
+    else:
+        facts.append(("network", f"{_cell(spec)}, {spec.inputs} inputs, {units(spec)}, {spec.classes} classes"))
+        facts += _of_macro(spec)
+    facts += [
         ("memristors", ", ".join(f"{count:,} {use}" for use, count in spec.devices.items())),
         ("clocks per step", f"{spec.clocks_per_step}, {ratio:.3f} of the array's own {spec.analog_clocks_per_step}"),
-        ("lanes", f"{spec.lanes}"),
-        ("capture", f"{spec.code_bits} flip-flops, {column_bits(spec)} a column"),
         ("classes" if model.output_unit is None else "outputs", " ".join(model.class_names)),
     ]
     if model.output_unit is not None:
@@ -121,6 +134,30 @@ def _text(model: Model, name: str) -> str:
         facts.append(("features", f"text of {len(text.vocabulary)} characters, {fed}"))
     facts += [(str(key), _short(value)) for key, value in model.provenance.items()]
     return table(("", ""), facts).strip("\n ")
+
+
+def _cell(spec: Specification) -> str:
+    return spec.cell.upper().replace("_", " ")
+
+
+def layers_text(spec: NetworkSpecification) -> str:
+    """A network of several layers in a few words."""
+    return f"{len(spec.layers)} layers, {spec.inputs} inputs, {spec.hidden} codes for the head, {spec.classes} classes"
+
+
+def _of_macro(spec: Specification) -> list[tuple[str, str]]:
+    """The lines of one macro."""
+    own = {g: f" of {spec.gate_bits(g)} bits" * (spec.gate(g).bits is not None) for g in spec.gate_names}
+    gates = ", ".join(f"{g} {spec.activation(g).text}{own[g]}" for g in spec.gate_names)
+    return [
+        ("gates", gates),
+        ("bits", f"{spec.adc_bits} ramp, {spec.input_bits} pulse code, {spec.weight_bits} weight"),
+        *_cell_values(spec),
+        *_starts(spec),
+        ("crossbar", f"{spec.rows} rows x {spec.columns} columns, {len(spec.ramps)} ramps of {_ticks(spec)} ticks"),
+        ("lanes", f"{spec.lanes}"),
+        ("capture", f"{spec.code_bits} flip-flops, {column_bits(spec)} a column"),
+    ]
 
 
 def _cell_values(spec: Specification) -> list[tuple[str, str]]:

@@ -15,12 +15,12 @@ from crossramp.golden.analog.conversion.calibration_setting import FOUND, NOMINA
 from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
-from crossramp.golden.network.model_file import Model, load_model
+from crossramp.golden.network.model_file import Model
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.activations import REGISTRY
 from crossramp.golden.spec.specification import Specification
 
-from ..inputs import cell_files, chip_options, options
+from ..inputs import cell_files, chip_options, options, subjects
 from ..output.messages import Progress
 from ..output.tables import as_json, table, wrote
 
@@ -139,7 +139,7 @@ def _macros(args) -> tuple[Model | None, list[tuple[Specification, np.ndarray]]]
         if args.activation or args.bits is not None:
             what = " ".join(args.activation) or f"--bits {args.bits}"
             raise UserError(f"{what} and --model {args.model} exclude each other; leave one out")
-        model = load_model(args.model)
+        model = subjects.model_of_one_macro(args.model, "linearity")
         return model, [(model.spec, model.weights)]
     names = args.activation or ["sigmoid", "tanh"]
     if "all" in names:

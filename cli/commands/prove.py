@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     """Do the command; 0, 1 for a counterexample, 3 for a proof left undecided, or an error of ours."""
     from crossramp.sim.formal.engine.solver import Status, find_prover
 
-    _, spec = read_subject(args.model)
+    _, spec = read_subject(args.model, "prove")
     if args.lanes is not None:
         spec = spec.replace(lanes=args.lanes)
     jobs = cores() if args.jobs is None else integer("--jobs", args.jobs, 1, 1024)

@@ -9,11 +9,10 @@ from crossramp.golden.analog.cells.conductance_window import G_MAX
 from crossramp.golden.analog.cells.ramp_report import RampReport, gate_report, ramp_report
 from crossramp.golden.cell.library import CELLS
 from crossramp.golden.common.errors import UserError
-from crossramp.golden.network.model_file import load_model
 from crossramp.golden.network.ramps import Ramp
 from crossramp.golden.spec.activations import REGISTRY, activation
 
-from ..inputs import options
+from ..inputs import options, subjects
 from ..output.tables import as_json, wrote
 
 #: Gates of any cell.
@@ -92,7 +91,7 @@ def _report(args: argparse.Namespace) -> RampReport:
         value = getattr(args, name)
         if value is not None:
             raise UserError(f"{name} {value} and --model {args.model} exclude each other; leave one out")
-    spec = load_model(args.model).spec
+    spec = subjects.model_of_one_macro(args.model, "ramp").spec
     if args.gate is None:
         *others, last = spec.gate_names
         raise UserError(f"which ramp of {args.model}? add --gate {', --gate '.join(others)} or --gate {last}")

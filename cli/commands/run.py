@@ -12,12 +12,12 @@ from crossramp.golden.analog.conversion.calibration_setting import CalibrationSe
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.link.board_memory import Build
-from crossramp.golden.network.model_file import Model, load_model
+from crossramp.golden.network.model_file import Model
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.checking.scoreboard import Scoreboard
 
 from .. import scored_answers
-from ..inputs import network_inputs, options
+from ..inputs import network_inputs, options, subjects
 from ..output import notices
 from ..output.messages import Progress
 from ..output.tables import as_json, table
@@ -114,7 +114,7 @@ class Outcome:
 
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, 1 if anything differs, or UserError (or an InvalidValue)."""
-    model = load_model(args.model)
+    model = subjects.model_of_one_macro(args.model, "run")
     _check(args, model)
     utterances = network_inputs.from_arguments(model, args)
     outcome = run_on_board(model, utterances, args)

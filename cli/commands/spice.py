@@ -11,7 +11,7 @@ from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.common.wording import printable
-from crossramp.golden.network.model_file import Model, load_model
+from crossramp.golden.network.model_file import Model
 
 from ..inputs import chip_options, network_inputs, options, subjects
 from ..output.messages import Progress
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
             check_format(Path(args.plot))
     if args.output is not None:
         check_folder(args.output, args.force)
-    model = subjects.implemented(load_model(args.model), args)
+    model = subjects.implemented(subjects.model_of_one_macro(args.model, "spice"), args)
     chip = chip_options.from_arguments(args, model)
     if chip is None:
         chip = chip_options.Devices(load(IDEAL_TECHNOLOGY), options.DEVICE_SEED, frozenset())

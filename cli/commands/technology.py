@@ -8,9 +8,9 @@ import numpy as np
 from crossramp.golden.analog.chip.sampling import sample
 from crossramp.golden.analog.technologies.constants import CONSTANTS, SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, load, shipped
-from crossramp.golden.network.model_file import Model, load_model
+from crossramp.golden.network.model_file import Model
 
-from ..inputs import options
+from ..inputs import options, subjects
 from ..inputs.chip_options import changed
 from ..output.tables import as_json, table
 
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     tech = load(args.technology)
     if args.set:
         tech = tech.replace(dict(map(changed, args.set)))
-    derived = consequences(tech, load_model(args.model)) if args.model else []
+    derived = consequences(tech, subjects.model_of_one_macro(args.model, "technology")) if args.model else []
     if args.toml:
         print(to_toml(tech), end="")
     elif args.json:

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from crossramp.boards.definitions.board import find_board
     from crossramp.boards.virtual.simulated_board import virtual_board
 
-    model, spec = read_subject(args.model)
+    model, spec = read_subject(args.model, "virtual")
     build = find_board(args.board).build(spec, args.baud)
     progress = Progress()
     try:

@@ -12,6 +12,7 @@ from crossramp.golden.network.model_file import Model
 from crossramp.golden.network.network import Network
 
 from ..output.messages import LOGGER
+from .subjects import one_macro
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,7 @@ def given_of(args: argparse.Namespace, technology: Technology, model: Model | No
         return None
     if model is None:
         raise UserError("--conductances are those of one array; add --model MODEL")
+    one_macro(model.spec, "--conductances")
     given = Given.of(files, technology, model, g_max)
     warn([given])
     return given

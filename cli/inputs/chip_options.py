@@ -4,15 +4,11 @@
 import argparse
 from dataclasses import dataclass
 
+from crossramp.golden.analog.chip.chip_sample import ChipSample
 from crossramp.golden.analog.chip.given_cells import Conductances
 from crossramp.golden.analog.chip.physical import PhysicalArray
-from crossramp.golden.analog.conversion.calibration_setting import (
-    FOUND,
-    NOMINAL,
-    CalibrationSetting,
-    SettledCalibration,
-)
-from crossramp.golden.analog.conversion.tiled_device import Device
+from crossramp.golden.analog.chip.placed_chip import PlacedChip
+from crossramp.golden.analog.conversion.calibration_setting import FOUND, NOMINAL, CalibrationSetting
 from crossramp.golden.analog.technologies.constants import CONSTANTS, SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, load, shipped
 from crossramp.golden.common.checks import integer
@@ -60,20 +56,14 @@ class Devices:
 
         return sample_tiles(self.technology, model.spec, model.weights, self.seed, **self._options)
 
-    def instance(self, model: Model) -> Device:
-        """The same in MAC units, as golden model and array models compute with it; of all arrays."""
-        from crossramp.golden.analog.chip.sampling import device
-
-        return device(self.technology, model.spec, model.weights, self.seed, **self._options)
-
     @property
     def _options(self) -> dict:
         return {"switches": self.switches, "conductances": self.conductances}
 
     def placed(self, model: Model) -> "Array":
-        """The device instance with its bias cells chosen."""
-        instance = self.instance(model)
-        return Array(self, instance, self.calibration.settle(instance, self.technology))
+        """The device instances of the whole network with their bias cells chosen."""
+        sample = ChipSample(self.technology, switches=self.switches, conductances=self.conductances)
+        return Array(self, PlacedChip.of(model.spec, model.weights, sample, self.seed, self.calibration))
 
     def to_dict(self) -> dict:
         """As JSON types, for reports."""
@@ -88,24 +78,22 @@ class Array:
     ----------
     devices : Devices
         What was asked for.
-    instance : DeviceInstance or TiledDevice
-    calibration : SettledCalibration
+    chip : PlacedChip
     """
 
     devices: Devices
-    instance: Device
-    calibration: SettledCalibration
+    chip: PlacedChip
 
     @property
     def setup(self) -> ArraySetup:
         """What the simulators take."""
-        return ArraySetup(self.instance, self.calibration.port)
+        return ArraySetup.of_chip(self.chip)
 
     def to_dict(self) -> dict:
         """As JSON types."""
         return self.devices.to_dict() | {
-            "calibration": f"{self.calibration.port:x}",
-            "calibration_failed": list(self.calibration.failed),
+            "calibration": self.chip.shown_port,
+            "calibration_failed": self.chip.failed,
         }
 
 
@@ -153,7 +141,8 @@ def from_arguments(args: argparse.Namespace, model: Model | None) -> Devices | N
     technology, switches = asked
     setting = calibration_of(args)
     if model is not None:
-        setting.check(model.spec)
+        for macro in model.spec.macros.values():
+            setting.check(macro)
     return Devices(technology, seed_of(args), switches, cell_files.given_of(args, technology, model), setting)
 
 

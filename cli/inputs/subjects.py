@@ -6,7 +6,9 @@ import dataclasses
 from pathlib import Path
 
 import crossramp.boards
+from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model, load_model
+from crossramp.golden.spec.network_specification import AnySpecification, NetworkSpecification
 from crossramp.golden.spec.spec_file import load_spec
 from crossramp.golden.spec.specification import Specification
 
@@ -16,15 +18,38 @@ from . import options
 SPECIFICATIONS = Path(crossramp.boards.__file__).parent / "specs"
 
 
-def read_subject(name: str) -> tuple[Model | None, Specification]:
-    """A model, or a specification alone, of commands that need no weights: a file, or a shipped one of this name."""
+def read_subject(name: str, command: str) -> tuple[Model | None, Specification]:
+    """A model, or a specification alone, of commands that need no weights: a file, or a shipped one of this name.
+
+    Raises
+    ------
+    UserError
+        For a network of several layers; ``command`` is what takes one macro.
+    """
     if Path(name).suffix.lower() == ".toml":
-        return None, load_spec(name)
+        return None, one_macro(load_spec(name), command)
     shipped = SPECIFICATIONS / f"{name}.toml"
     if Path(name).name == name and shipped.is_file() and not Path(name).exists():
-        return None, load_spec(shipped)
+        return None, one_macro(load_spec(shipped), command)
     model = load_model(name)
-    return model, model.spec
+    return model, one_macro(model.spec, command)
+
+
+def one_macro(spec: AnySpecification, command: str) -> Specification:
+    """``spec``, or UserError if it is of a network of several macros, for a command that takes one."""
+    if isinstance(spec, NetworkSpecification):
+        raise UserError(
+            f"the network has the macros {', '.join(spec.macros)}; {command} takes networks of one macro, so give "
+            "one of these; info, generate, simulate and evaluate take several layers"
+        )
+    return spec
+
+
+def model_of_one_macro(name: str, command: str) -> Model:
+    """A model whose network has one macro; UserError for another, and what load_model raises."""
+    model = load_model(name)
+    one_macro(model.spec, command)
+    return model
 
 
 def implemented(model: Model, args: argparse.Namespace) -> Model:
@@ -37,4 +62,4 @@ def implemented(model: Model, args: argparse.Namespace) -> Model:
     """
     given = {name: getattr(args, name, None) for name in options.IMPLEMENTATION}
     changes = {name: value for name, value in given.items() if value is not None}
-    return dataclasses.replace(model, spec=model.spec.replace(**changes)) if changes else model
+    return dataclasses.replace(model, spec=model.spec.implemented(**changes)) if changes else model

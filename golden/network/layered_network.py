@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network of several layers: macros whose h streams are the next layer's x, and a head behind the last."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -88,15 +88,13 @@ class LayeredNetwork:
 
         def whole(name: str, codes: np.ndarray) -> np.ndarray:
             macro = self.macros[name]
-            batch, steps = codes.shape[:2]
-            numbers = (first + steps * np.arange(batch)) * len(macro.spec.conversions)
-            trace = macro.run(codes, numbers)
+            trace = macro.run(codes, self.numbers(name, codes.shape, first))
             traces[name] = trace.replace(macros=None)
             if trace.macros is not None:
                 traces[projection_name(name)] = trace.macros["projection"]
             return macro.handed_on(trace)
 
-        h = self._through(x, whole)
+        h = self.through(x, whole)
         return self.head.added_to(Trace(h=h, macros=traces))
 
     def play(
@@ -113,14 +111,30 @@ class LayeredNetwork:
     def hidden(self, x: np.ndarray) -> np.ndarray:
         """h of :meth:`run` without the rest, by the fast paths where there are some; int64 (batch, steps, hidden)."""
         check_steps(self.spec, x)
-        return self._through(x, lambda name, codes: self.macros[name].hidden(codes))
+        return self.through(x, lambda name, codes: self.macros[name].hidden(codes))
 
     def answers(self, x: np.ndarray) -> np.ndarray:
         """The answers of :meth:`run` without the trace; int64, shape (batch,), with ``"step"`` (batch, steps)."""
         return self.head.added_to(Trace(h=self.hidden(x))).answers
 
-    def _through(self, x, whole) -> np.ndarray:
-        """h that the head sees; ``whole(name, codes)`` gives the h of a macro's whole utterances."""
+    def numbers(self, name: str, shape: tuple[int, ...], steps_before: int = 0) -> np.ndarray:
+        """The number of each utterance's first conversion in a macro, for x of this shape; int64, shape (batch,)."""
+        batch, steps = shape[:2]
+        return (steps_before + steps * np.arange(batch)) * len(self.macros[name].spec.conversions)
+
+    def through(self, x: np.ndarray, whole: Callable[[str, np.ndarray], np.ndarray]) -> np.ndarray:
+        """h that the head sees, from what gives the h of whole utterances for each macro.
+
+        Parameters
+        ----------
+        x : integer array, shape (batch, steps, inputs)
+        whole : callable
+            From a macro's name and its codes, in the order in which it takes the steps, to its h in that order.
+
+        Returns
+        -------
+        int64 array, shape (batch, steps, hidden)
+        """
         codes = check_integers("x", x, (None, None, self.spec.inputs), self.spec.input_max)
         if codes.shape[1] == 0:
             raise InvalidValue("x has no steps; an utterance has at least 1")

@@ -160,6 +160,11 @@ class Network:
         seen = fast.last(x, start) if self.spec.readout == "last" else fast.hidden(x, start)
         return self.logits(seen, 1).argmax(axis=-1)
 
+    def hidden(self, x: np.ndarray, start: State | None = None) -> np.ndarray:
+        """h of :meth:`run` without the rest, by the fast path where there is one; int64 (batch, steps, hidden)."""
+        check_steps(self.spec, x)
+        return self.lstm.hidden(x, start=start)
+
     def with_head(self, trace: Trace) -> Trace:
         """A macro's trace of whole utterances with ``logits``, ``answers`` and ``sums``; ties go to the lower class."""
         return self.head.added_to(trace)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..common.errors import InvalidValue
 from ..spec.specification import Specification
-from ..spec.tile import tiles_of
+from ..spec.tile import arrays_by_macro, tiles_of
 from .array_protocol import Array, IdealArray, Window
 from .weights import Weights
 
@@ -71,3 +71,14 @@ def tile_weights(spec: Specification, tile: Specification, weights: Weights | np
         return np.asarray(weights)[:, columns]
     lines = None if weights.lines is None else weights.lines[:, units.start : units.stop]
     return weights.replace(macro=weights.macro[:, columns], lines=lines)
+
+
+def weights_of_arrays(network) -> dict[str, Weights]:
+    """What each array of a network is to hold, by its name; ``network`` is a Network or a LayeredNetwork."""
+    found = {}
+    for macro, arrays in arrays_by_macro(network.spec).items():
+        weights = network.weights.macros[macro] if macro else network.weights
+        spec = network.spec.macros[macro]
+        for name, tile in arrays.items():
+            found[name] = weights if tile is spec else tile_weights(spec, tile, weights)
+    return found

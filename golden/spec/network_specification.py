@@ -114,7 +114,7 @@ class NetworkSpecification(HeadSizes):
         macro, before = layer.macro, self.layers[number - 1] if number else None
         if not isinstance(layer.bidirectional, bool):
             raise SpecificationError(f"layer {number}: bidirectional is {layer.bidirectional!r}; give true or false")
-        for name in _OF_NETWORK:
+        for name in _of_network(macro):
             default = 0 if name == "classes" else _DEFAULTS[name]
             if getattr(macro, name) != default:
                 raise SpecificationError(
@@ -246,6 +246,20 @@ class NetworkSpecification(HeadSizes):
         """A copy with some parameters changed, checked anew."""
         return dataclasses.replace(self, **changes)
 
+    def converting(self, adc_bits: int) -> "NetworkSpecification":
+        """A copy with conversions of other bits in every layer, checked anew."""
+        layers = (dataclasses.replace(layer, macro=layer.macro.replace(adc_bits=adc_bits)) for layer in self.layers)
+        return self.replace(layers=tuple(layers))
+
+    def implemented(self, **changes) -> "NetworkSpecification":
+        """A copy with these parameters of the implementation in every layer; of lanes at most as many as units."""
+
+        def changed(layer: Layer) -> Layer:
+            own = {name: min(value, layer.macro.units) if name == "lanes" else value for name, value in changes.items()}
+            return dataclasses.replace(layer, macro=layer.macro.replace(**own))
+
+        return self.replace(layers=tuple(map(changed, self.layers)))
+
     def to_dict(self) -> dict:
         """Parameters as plain ints, strings, lists and nested dicts; ``layers`` holds a table for each layer."""
         head = {name: getattr(self, name) for name, _ in declarations(type(self))}
@@ -302,9 +316,14 @@ AnySpecification = Specification | NetworkSpecification
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(NetworkParameters)}
 
 
+def _of_network(macro: Specification) -> tuple[str, ...]:
+    """What in a layer belongs to the network: the weights of a head have bits, and so have those of a projection."""
+    return _OF_NETWORK if macro.projection else (*_OF_NETWORK, "head_weight_bits")
+
+
 def _layer_table(layer: Layer) -> dict:
     table = layer.macro.to_dict()
-    for name in ("format", *_OF_NETWORK):
+    for name in ("format", *_of_network(layer.macro)):
         del table[name]
     return ({"bidirectional": True} if layer.bidirectional else {}) | table
 

@@ -6,17 +6,19 @@ A written file reads back as an equal specification, every float to its last bit
 
 import os
 import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..common.declared import declarations
 from ..common.whole_file import whole_file
 from .gates import SpecificationError
-from .specification import PARTS, Specification
+from .network_specification import AnySpecification, NetworkSpecification, specification_from
+from .specification import PARTS
 
 _TITLES = ("network", "converter", "implementation: clocks and cost, outside the hash")
 
 
-def load_spec(path: str | os.PathLike) -> Specification:
+def load_spec(path: str | os.PathLike) -> AnySpecification:
     """The specification in a TOML file: parameters at the top, gates as tables ``[gates.i]`` to ``[gates.o]``.
 
     Parameters that have a default may be left out, the gates only all together.
@@ -30,7 +32,7 @@ def load_spec(path: str | os.PathLike) -> Specification:
     path = Path(path)
     try:
         content = tomllib.loads(path.read_bytes().decode())
-        return Specification.from_dict(content)
+        return specification_from(content)
     except OSError as error:
         raise SpecificationError(
             f"{path}: cannot be read ({error.strerror}); give a specification's TOML file"
@@ -41,7 +43,7 @@ def load_spec(path: str | os.PathLike) -> Specification:
         raise SpecificationError(f"{path}: no valid TOML ({error}); correct it there") from None
 
 
-def save_spec(path: str | os.PathLike, spec: Specification) -> None:
+def save_spec(path: str | os.PathLike, spec: AnySpecification) -> None:
     """Write ``spec`` as TOML, complete or not at all.
 
     Raises
@@ -57,30 +59,51 @@ def save_spec(path: str | os.PathLike, spec: Specification) -> None:
         raise SpecificationError(f"{path}: cannot be written ({error.strerror}); choose another path") from None
 
 
-def spec_text(spec: Specification) -> str:
-    """``spec`` as TOML text, ending in a newline."""
+def spec_text(spec: AnySpecification) -> str:
+    """``spec`` as TOML text, ending in a newline; each layer of several is a table ``[[layers]]``."""
     content = spec.to_dict()
-    gates = content.pop("gates")
-    assignments = {name: f"{name} = {_value(value)}" for name, value in content.items()}
-    width = max(map(len, assignments.values()))
     lines = [f"# A crossramp specification, hash {spec.content_hash}."]
+    if isinstance(spec, NetworkSpecification):
+        lines += _assignments(content, [("the whole network", NetworkSpecification)])
+        for number, table in enumerate(content["layers"]):
+            lines += ["", f"# layer {number}", "[[layers]]"]
+            if "bidirectional" in table:
+                lines.append("bidirectional = true")
+            lines += _assignments(table, zip(_TITLES, PARTS, strict=True))[1:]
+            lines += _gates(table["gates"], "layers.gates")
+    else:
+        lines += _assignments(content, zip(_TITLES, PARTS, strict=True)) + _gates(content["gates"], "gates")
+    return "\n".join(lines) + "\n"
+
+
+def _assignments(content: Mapping, parts: Iterable[tuple[str, type]]) -> list[str]:
+    """The plain parameters of a table, those of each part below its title."""
+    plain = {name: value for name, value in content.items() if not isinstance(value, dict | list | bool)}
+    assignments = {name: f"{name} = {_value(value)}" for name, value in plain.items()}
+    width, lines = max(map(len, assignments.values())), []
     if "format" in assignments:
         lines.append(f"{assignments['format']:<{width}}  # of this file: what its hash is made from")
-    for title, part in zip(_TITLES, PARTS, strict=True):
+    for title, part in parts:
         lines += ["", f"# {title}"]
         for name, declared in declarations(part):
             if name in assignments:
                 lines.append(f"{assignments[name]:<{width}}  # {declared.meaning}")
-    for name in gates:
+    return lines
+
+
+def _gates(gates: Mapping[str, Mapping], table: str) -> list[str]:
+    """The tables of the gates."""
+    lines = []
+    for name, gate in gates.items():
         lines += [
             "",
-            f"[gates.{name}]",
-            f"activation = {_value(gates[name]['activation'])}",
-            f"weight_range = {_value(gates[name]['weight_range'])}  # real value of a full-scale weight",
+            f"[{table}.{name}]",
+            f"activation = {_value(gate['activation'])}",
+            f"weight_range = {_value(gate['weight_range'])}  # real value of a full-scale weight",
         ]
-        if "bits" in gates[name]:
-            lines.append(f"bits = {gates[name]['bits']}  # of its own ramp, in place of adc_bits")
-    return "\n".join(lines) + "\n"
+        if "bits" in gate:
+            lines.append(f"bits = {gate['bits']}  # of its own ramp, in place of adc_bits")
+    return lines
 
 
 def _value(value: int | float | str) -> str:

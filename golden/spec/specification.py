@@ -205,6 +205,14 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
         """A copy with some parameters changed, checked anew; its format is the same."""
         return dataclasses.replace(self, **changes)
 
+    def converting(self, adc_bits: int) -> "Specification":
+        """A copy with conversions of other bits, checked anew."""
+        return self.replace(adc_bits=adc_bits)
+
+    def implemented(self, **changes) -> "Specification":
+        """A copy with these parameters of the implementation, checked anew."""
+        return self.replace(**changes)
+
     def to_dict(self) -> dict:
         """Parameters as plain ints, strings and nested dicts; gates keyed by name.
 

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from crossramp.golden.analog.chip.placed_chip import PlacedChip
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.tiled_device import Device, tiles_of_device
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.tiled_array import tile_weights
+from crossramp.golden.network.tiled_array import weights_of_arrays
 from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.network_specification import AnySpecification
@@ -41,6 +42,13 @@ class ArraySetup:
 
     content: Programming | Device | Array | Mapping | None = None
     calibration: int | Mapping | None = None
+
+    @classmethod
+    def of_chip(cls, chip: PlacedChip) -> "ArraySetup":
+        """A chip behind every macro, its bias cells chosen."""
+        if tuple(chip.devices) == ("",):
+            return cls(chip.devices[""], chip.ports[""])
+        return cls(dict(chip.devices), chip.ports)
 
     def of(self, macro: str) -> "ArraySetup":
         """What is said about one macro of a network, by its name; the only one of a network has none."""
@@ -98,10 +106,9 @@ class ArraySetup:
             For content of another specification; an Array, which is Python; a device instance for some macros only.
         """
         self.check(network.spec)
-        found, devices = {}, {}
+        found, devices, weights = {}, {}, weights_of_arrays(network)
         for macro, arrays in arrays_by_macro(network.spec).items():
-            weights = network.weights.macros[macro] if macro else network.weights
-            parts = self.of(macro)._parts(network.spec.macros[macro], weights)
+            parts = self.of(macro)._parts(network.spec.macros[macro], [weights[array] for array in arrays])
             found |= dict(zip(arrays, parts, strict=True))
             devices[macro] = isinstance(parts[0], DeviceInstance)
         if self.errs and not all(devices.values()):
@@ -109,12 +116,10 @@ class ArraySetup:
             raise InvalidValue(f"there is no device instance for {missing}; give one for every macro, or for none")
         return found
 
-    def _parts(self, spec: Specification, weights: Weights) -> list[Programming | DeviceInstance]:
+    def _parts(self, spec: Specification, weights: list[Weights]) -> list[Programming | DeviceInstance]:
         """What each array of one macro holds."""
         if self.content is None:
-            tiles = tiles_of(spec)
-            parts = [weights if tile is spec else tile_weights(spec, tile, weights) for tile in tiles]
-            pairs = zip(tiles, parts, strict=True)
+            pairs = zip(tiles_of(spec), weights, strict=True)
             return [Programming.ideal(tile, part.macro, lines=part.lines) for tile, part in pairs]
         if not isinstance(self.content, Programming | Device):
             raise InvalidValue(

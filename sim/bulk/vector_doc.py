@@ -3,7 +3,9 @@
 
 from crossramp.golden.network.step_groups import step_groups
 from crossramp.golden.network.step_record import step_records
+from crossramp.golden.spec.network_specification import AnySpecification
 from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.tile import arrays_of
 
 _TEXT = """\
 Text; one record a line, in the order of the hardware: utterance by utterance, step by step, unit 0 first. A line is
@@ -22,7 +24,7 @@ the steps that were taken; a comparator is high while its column exceeds that.
 {arrays}"""
 
 
-def vectors_text(spec: Specification, head: bool) -> str:
+def vectors_text(spec: AnySpecification, head: bool) -> str:
     """What is in ``vectors/``, as Markdown; ``head``: of a network, which has logits and answers."""
     answer = "step" if spec.readout == "step" else "utterance"
     rows = [("x", "1 a code", spec.input_bits + 1, f"code {spec.input_bits} signed, x_last 1")]
@@ -33,21 +35,23 @@ def vectors_text(spec: Specification, head: bool) -> str:
             each = f"a{'n' * (answer == 'utterance')} {answer}" if group.answer else "a step"
             rows.append((group.name, f"{record.beats} {each}", record.bits, ", ".join(parts)))
             fields += [f"- `{group.name}`: " + "; ".join(f"`{field.name}`: {field.meaning}" for field in group.fields)]
-    ramps = len(spec.ramps)
-    arrays = {
-        "weights": f"{spec.rows} rows x {spec.columns} columns",
-        "state_cells": _line_cells(spec),
-        "ramp_start": f"{ramps} ramps",
-        "ramp_steps": f"{ramps} ramps x {spec.ticks} ticks",
-        "calibration_cells": f"{ramps} ramps x {spec.calibration_cells} cells",
-    }
+    arrays = {}
+    for array, part in arrays_of(spec).items():
+        folder, ramps = "" if array == "array" else f"{array}/", len(part.ramps)
+        arrays |= {
+            f"{folder}weights": f"{part.rows} rows x {part.columns} columns",
+            f"{folder}state_cells": _line_cells(part),
+            f"{folder}ramp_start": f"{ramps} ramps",
+            f"{folder}ramp_steps": f"{ramps} ramps x {part.ticks} ticks",
+            f"{folder}calibration_cells": f"{ramps} ramps x {part.calibration_cells} cells",
+        }
     return _TEXT.format(
         table=_table(
             ("file", "lines", "bits", "fields, lowest first"), [(f"`{row[0]}.hex`", *row[1:]) for row in rows]
         ),
         arrays=_table(("file", "words"), [(f"`{name}.hex`", shape) for name, shape in arrays.items()]),
         fields="\n".join(fields),
-        lanes=spec.lanes,
+        lanes=spec.lanes if tuple(spec.macros) == ("",) else "k",
     )
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.golden.analog.chip.chip_sample import ChipSample
-from crossramp.golden.analog.chip.sampling import device
-from crossramp.golden.analog.conversion.calibration_setting import NOMINAL, CalibrationSetting, SettledCalibration
-from crossramp.golden.analog.conversion.tiled_device import Device
+from crossramp.golden.analog.chip.placed_chip import check_chips
+from crossramp.golden.analog.conversion.calibration_setting import CalibrationSetting
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
 
 from .execute import run_local
@@ -30,7 +30,7 @@ _CONVERSIONS = 10_000_000
 _BLOCK = 256  # utterances of a text, whose h is held at once
 
 
-def evaluate_speech(network: Network, codes: np.ndarray, labels: np.ndarray) -> Score:
+def evaluate_speech(network: Network | LayeredNetwork, codes: np.ndarray, labels: np.ndarray) -> Score:
     """The golden network with an ideal array.
 
     Parameters
@@ -50,7 +50,9 @@ def evaluate_speech(network: Network, codes: np.ndarray, labels: np.ndarray) -> 
     return Score(network.answers(codes), labels, network.spec.classes)
 
 
-def evaluate_text(network: Network, codes: np.ndarray, targets: np.ndarray, logit_scale: float) -> TextScore:
+def evaluate_text(
+    network: Network | LayeredNetwork, codes: np.ndarray, targets: np.ndarray, logit_scale: float
+) -> TextScore:
     """The golden network with an ideal array, on a text that is cut into utterances.
 
     Parameters
@@ -70,12 +72,12 @@ def evaluate_text(network: Network, codes: np.ndarray, targets: np.ndarray, logi
     for start in range(0, len(codes), _BLOCK):
         block = slice(start, start + _BLOCK)
         if (targets[block] >= 0).any():
-            logits = network.logits(network.lstm.hidden(codes[block]), 1)
+            logits = network.head.logits(network.hidden(codes[block]), 1)
             scores.append(TextScore.of(logits, targets[block], logit_scale))
     return sum(scores[1:], scores[0])
 
 
-def _check_targets(network: Network, codes: np.ndarray, targets: np.ndarray) -> None:
+def _check_targets(network: Network | LayeredNetwork, codes: np.ndarray, targets: np.ndarray) -> None:
     if network.spec.readout != "step":
         raise InvalidValue(
             f"the readout is {network.spec.readout!r}; a text needs 'step': logits after every character"
@@ -130,7 +132,7 @@ class Instances:
 
 
 def evaluate_chips(
-    network: Network,
+    network: Network | LayeredNetwork,
     codes: np.ndarray,
     labels: np.ndarray,
     chips: ChipSample,
@@ -162,7 +164,7 @@ def evaluate_chips(
         :func:`evaluate_text` raises.
     """
     for setting in chips.calibrations:
-        setting.check(network.spec)
+        check_chips(network.spec, chips, setting)
     labels = np.asarray(labels, np.int64)
     if logit_scale is None:
         metric = "accuracy"
@@ -212,26 +214,3 @@ def _rows(problem: Problem, chips: int, jobs: int, progress: Callable[[int, int]
                 rows += found
                 progress(len(rows), total)
     return rows
-
-
-@dataclass(frozen=True, eq=False)
-class Chip:
-    """One of the chips that :func:`evaluate_chips` measures, to simulate the hardware with.
-
-    Attributes
-    ----------
-    instance : DeviceInstance or TiledDevice
-    calibration : SettledCalibration
-        The bias cells that are selected on it.
-    """
-
-    instance: Device
-    calibration: SettledCalibration
-
-    @classmethod
-    def of(cls, network: Network, chips: ChipSample, seed: int, calibration: CalibrationSetting = NOMINAL) -> "Chip":
-        """The chip of ``chips`` with a seed, its bias cells chosen; InvalidValue as :func:`evaluate_chips` raises."""
-        calibration.check(network.spec)
-        options = {"switches": chips.switches, "conductances": chips.conductances}
-        instance = device(chips.technology, network.spec, network.weights, seed, **options)
-        return cls(instance, calibration.settle(instance, chips.technology))

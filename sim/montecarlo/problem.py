@@ -13,9 +13,11 @@ from crossramp.golden.analog.chip.given_cells import NAMES, Conductances
 from crossramp.golden.analog.conversion.calibration_setting import CalibrationSetting
 from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.network.layered_network import LayeredNetwork, network_of
+from crossramp.golden.network.layered_weights import LayeredWeights, weights_from
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.weights import ARRAYS, Weights
-from crossramp.golden.spec.specification import Specification
+from crossramp.golden.network.weights import Weights
+from crossramp.golden.spec.network_specification import AnySpecification, specification_from
 from crossramp.golden.spec.state_scale import SpecificationWarning, caution
 
 from .plan import Plan, Point
@@ -52,8 +54,8 @@ class Problem:
         for given cells of another number than points; for a network whose initial states come through a stream.
     """
 
-    spec: Specification
-    weights: Weights
+    spec: AnySpecification
+    weights: Weights | LayeredWeights
     codes: np.ndarray
     labels: np.ndarray
     points: tuple[Point, ...]
@@ -67,6 +69,12 @@ class Problem:
             raise InvalidValue(f"cells are given for {len(self.given)} points; the plan has {len(self.points)}")
         if self.spec.initial == "stream":
             raise InvalidValue("initial is 'stream', and a sweep has no states to start from; give another network")
+        several = sorted(set(self.metrics) & {"code_error", "inl", "dnl", "missing_codes"})
+        if several and tuple(self.spec.macros) != ("",):
+            raise InvalidValue(
+                f"{' and '.join(several)} are of one macro, and the network has {', '.join(self.spec.macros)}; take "
+                "accuracy, flips or bits"
+            )
         if "bits" in self.metrics and (self.spec.readout != "step" or self.logit_scale is None):
             raise InvalidValue("bits are those of characters; give a model of texts, whose readout is 'step'")
         counted = sorted({"accuracy", "flips"} & set(self.metrics))
@@ -128,7 +136,9 @@ class Problem:
     def from_bytes(cls, data: bytes) -> "Problem":
         """What :meth:`to_bytes` wrote."""
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            weights = Weights.from_arrays({array.name: file[array.name] for array in ARRAYS if array.name in file})
+            arrays = {
+                name: file[name] for name in file if name.partition(".")[0] not in ("text", "codes", "labels", _CELLS)
+            }
             codes, labels = (np.asarray(file[name], np.int64) for name in ("codes", "labels"))
             content = json.loads(bytes(file["text"]))
             places = content.get("given", ())
@@ -145,11 +155,11 @@ class Problem:
             )
             for entry in content["points"]
         )
-        spec = Specification.from_dict(content["specification"])
+        spec = specification_from(content["specification"])
         metrics, scale = tuple(content["metrics"]), content.get("logit_scale")
         given = tuple(different[place] for place in places)
         rest = {"metrics": metrics, "seed": content["seed"], "logit_scale": scale, "given": given}
-        return cls(spec, weights.checked(spec), codes, labels, points=points, **rest)
+        return cls(spec, weights_from(spec, arrays).checked(spec), codes, labels, points=points, **rest)
 
     @cached_property
     def hashes(self) -> dict[str, str]:
@@ -179,19 +189,21 @@ class Problem:
 
     def cautions(self) -> list[str]:
         """What the specifications of the points are warned of, each text once."""
-        return list(dict.fromkeys(filter(None, (caution(self.network(point).spec) for point in self.points))))
+        macros = (macro for point in self.points for macro in self.network(point).spec.macros.values())
+        return list(dict.fromkeys(filter(None, map(caution, macros))))
 
     @property
     def conversions(self) -> int:
         """Codes that one instance converts."""
-        return self.codes.shape[0] * self.codes.shape[1] * self.spec.codes_per_step
+        a_step = sum(macro.codes_per_step for macro in self.spec.macros.values())
+        return self.codes.shape[0] * self.codes.shape[1] * a_step
 
-    def network(self, point: Point) -> Network:
+    def network(self, point: Point) -> Network | LayeredNetwork:
         """The ideal network of a point; what its specification is warned of is in :meth:`cautions`."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SpecificationWarning)
-            spec = self.spec if point.adc_bits is None else self.spec.replace(adc_bits=point.adc_bits)
-        return Network(spec, self.weights)
+            spec = self.spec if point.adc_bits is None else self.spec.converting(point.adc_bits)
+        return network_of(spec, self.weights)
 
 
 def _technology(content: dict) -> Technology:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+from crossramp.golden.analog.chip.chip_sample import ChipSample
+from crossramp.golden.analog.chip.placed_chip import PlacedChip
 from crossramp.golden.analog.chip.ramp_linearity import Linearity
-from crossramp.golden.analog.chip.sampling import device
 from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
-from crossramp.golden.analog.conversion.tiled_device import device_array, tiles_of_device
+from crossramp.golden.analog.conversion.tiled_device import tiles_of_device
 from crossramp.golden.analog.fast.fast_device import FastDevice
 from crossramp.golden.inputs.text_codes import bits_per_character
 from crossramp.golden.network.array_protocol import Array, Window, first_conversions
-from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.network.tiled_array import tile_weights
@@ -82,7 +83,7 @@ class _Bench:
 
     def __init__(self, problem: Problem, point: int):
         self.problem, self.point, self.cells = problem, problem.points[point], problem.cells(point)
-        self.network: Network = problem.network(self.point)
+        self.network: Network | LayeredNetwork = problem.network(self.point)
         self.spec = self.network.spec
 
     @cached_property
@@ -110,46 +111,50 @@ class _Bench:
     def measure(self, seed: int) -> dict:
         """The metrics of the instance with a seed."""
         point, metrics = self.point, self.problem.metrics
-        options = {"switches": point.switches, "conductances": self.cells}
-        chip = device(point.technology, self.spec, self.network.weights, seed, **options)
-        cells = point.calibration.settle(chip, point.technology).cells
-        lstm = self.network.behind(device_array(chip, cells)).lstm
+        sample = ChipSample(point.technology, switches=point.switches, conductances=self.cells)
+        chip = PlacedChip.of(self.spec, self.network.weights, sample, seed, point.calibration)
+        network = chip.behind(self.network)
         found = {}
         if "accuracy" in metrics or "flips" in metrics:
-            answers = self._answers(lstm)
+            answers = self._answers(network)
             labels = self.problem.labels
             found["accuracy"] = float((answers == labels)[labels >= 0].mean()) if (labels >= 0).any() else None
             found["flips"] = float((answers != self.ideal_answers).mean())
         if "bits" in metrics:
-            found["bits"] = self._bits(lstm)
+            found["bits"] = self._bits(network)
         if "code_error" in metrics:
-            found["code_error"] = self._code_error(lstm.array)
+            found["code_error"] = self._code_error(network.lstm.array)
         if {"inl", "dnl", "missing_codes"} & set(metrics):
-            found |= self._linearity(chip, cells)
+            found |= self._linearity(chip.devices[""], chip.calibrations[""].cells)
         return {name: found[name] for name in metrics}
 
-    def _answers(self, lstm: Lstm) -> np.ndarray:
+    def _answers(self, network: Network | LayeredNetwork) -> np.ndarray:
         x, mean = self.problem.codes, self.spec.readout == "mean"
-        fast = FastDevice.of(lstm)
-        if fast is None:
-            hidden = lstm.hidden(x)
+        if isinstance(network, LayeredNetwork):
+            hidden = _hidden_of_layers(network, x)
+            sums = hidden.sum(axis=1) if mean else hidden[:, -1]
+        elif (fast := FastDevice.of(network.lstm)) is None:
+            hidden = network.lstm.hidden(x)
             sums = hidden.sum(axis=1) if mean else hidden[:, -1]
         else:
             sums = fast.sums(x) if mean else fast.last(x)
-        return self.network.logits(sums, x.shape[1] if mean else 1).argmax(axis=1)
+        return network.head.logits(sums, x.shape[1] if mean else 1).argmax(axis=1)
 
-    def _bits(self, lstm: Lstm) -> float:
+    def _bits(self, network: Network | LayeredNetwork) -> float:
         """Bits per character, over all that have a label."""
         x, labels = self.problem.codes, self.problem.labels
-        engine, first = FastDevice.of(lstm) or lstm, first_conversions(self.spec, *x.shape[:2])
         total = 0.0
         for start in range(0, len(x), _STREAMS):
             block = slice(start, start + _STREAMS)
             counted = labels[block] >= 0
             if counted.any():
-                hidden = engine.hidden(x[block], first[block])[counted]
+                if isinstance(network, LayeredNetwork):
+                    hidden = _hidden_of_layers(network, x[block], start * x.shape[1])
+                else:
+                    engine = FastDevice.of(network.lstm) or network.lstm
+                    hidden = engine.hidden(x[block], first_conversions(self.spec, *x.shape[:2])[block])
                 targets = labels[block][counted]
-                logits = self.network.logits(hidden, 1)
+                logits = network.head.logits(hidden[counted], 1)
                 total += bits_per_character(logits, targets, self.problem.logit_scale) * len(targets)
         return total / int((labels >= 0).sum())
 
@@ -176,3 +181,14 @@ class _Bench:
             "dnl": float(max(np.abs(one.dnl).max() for one in found)),
             "missing_codes": int(sum(one.missing.sum() for one in found)),
         }
+
+
+def _hidden_of_layers(network: LayeredNetwork, x: np.ndarray, steps_before: int = 0) -> np.ndarray:
+    """h that the head sees, each macro by its fast path where it has one."""
+
+    def whole(name: str, codes: np.ndarray) -> np.ndarray:
+        macro = network.macros[name]
+        numbers = network.numbers(name, codes.shape, steps_before)
+        return (FastDevice.of(macro) or macro).hidden(codes, numbers)
+
+    return network.through(x, whole)

@@ -86,3 +86,8 @@ PROJECTED = NetworkSpecification.from_dict(
 
 #: Two directions and the head: everything that stands between the macros of any network.
 TWO_WAYS = SMALL.replace(layers=SMALL.layers[:1])
+
+#: The same for five inputs.
+HEARING = SMALL.replace(
+    layers=(Layer(macro=SMALL.layers[0].macro.replace(inputs=5), bidirectional=True), SMALL.layers[1])
+)

@@ -226,15 +226,15 @@ def recordings(tmp_path, seed):
 
 def test_evaluate_takes_cells(run, model_file, halved, recordings, monkeypatch):
     """In every chip, and in the one in front of the hardware; they are told, and warned of."""
-    from crossramp.sim.montecarlo.evaluation import Chip
+    from crossramp.golden.analog.chip.placed_chip import PlacedChip
 
-    chips, real = [], Chip.of
+    chips, real = [], PlacedChip.of
 
     def of(*arguments):
         chips.append(real(*arguments))
         return chips[-1]
 
-    monkeypatch.setattr(Chip, "of", of)
+    monkeypatch.setattr(PlacedChip, "of", of)
     count = ("--chips", 2, "--jobs", 1, "--calibration", "nominal")
     evaluate = ("evaluate", model_file, recordings, *count, *halved, "--no", "all")
     status, out, err = run(*evaluate, "--rtl", "--simulator", "amaranth", "--json")
@@ -245,7 +245,7 @@ def test_evaluate_takes_cells(run, model_file, halved, recordings, monkeypatch):
     assert told["array"]["conductances"] == ["weights.csv", "cells.csv"]
     # Half of each weight, as the tables say; all chips are the same array then, and the hardware equals its golden.
     model = load_model(model_file)
-    assert np.allclose(chips[0].instance.weights, model.weights.macro / 2, atol=1e-4)
+    assert np.allclose(chips[0].devices[""].weights, model.weights.macro / 2, atol=1e-4)
     assert told["hardware"][1]["mismatches"] == 0
     assert len({chip["accuracy"] for chip in told["chips"][0]["values"]}) == 1
     from crossramp.golden.inputs.features import features, pulse_codes
@@ -255,7 +255,7 @@ def test_evaluate_takes_cells(run, model_file, halved, recordings, monkeypatch):
 
     found = labeled_recordings(recordings, model.class_names, model.feature_settings)
     codes = pulse_codes(features(found.clips, model.feature_settings), model.spec.input_bits)
-    hidden = macro_of(chips[0].instance).hidden(codes)
+    hidden = macro_of(chips[0].devices[""]).hidden(codes)
     answers = model.network.logits(hidden.sum(axis=1), codes.shape[1]).argmax(axis=1)
     assert told["chips"][0]["mean"] == (answers == found.labels).mean()
     out = run(*evaluate)[1]

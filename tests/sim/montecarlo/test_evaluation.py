@@ -6,12 +6,13 @@ import pytest
 from crossramp.golden.analog.cells.targets import targets
 from crossramp.golden.analog.chip.chip_sample import ChipSample
 from crossramp.golden.analog.chip.given_cells import ConductanceError, Conductances
+from crossramp.golden.analog.chip.placed_chip import PlacedChip
 from crossramp.golden.analog.conversion.calibration_setting import FOUND, NOMINAL, CalibrationSetting
 from crossramp.golden.analog.conversion.tiled_device import device_array
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.network.network import Network
 from crossramp.sim.montecarlo import evaluation, tasks
-from crossramp.sim.montecarlo.evaluation import Chip, Instances, evaluate_chips, evaluate_speech, evaluate_text
+from crossramp.sim.montecarlo.evaluation import Instances, evaluate_chips, evaluate_speech, evaluate_text
 from crossramp.sim.montecarlo.scores import Score, TextScore, wilson
 
 from tests.cli.conftest import small_model, telling_model, text_model
@@ -83,8 +84,8 @@ def test_instances_are_those_of_the_traced_model(data):
     for one in found:
         assert one.seeds == (5, 6, 7)
         for seed, value in zip(one.seeds, one.values, strict=True):
-            chip = Chip.of(network, chips, seed, one.calibration)
-            lstm = macro_of(chip.instance, chip.calibration.cells)
+            chip = PlacedChip.of(network.spec, network.weights, chips, seed, one.calibration)
+            lstm = macro_of(chip.devices[""], chip.calibrations[""].cells)
             answers = network.with_head(lstm.run(codes)).answers
             assert value == (answers == labels).mean()
             values.add(value)
@@ -103,9 +104,9 @@ def test_chips_of_several_arrays(data):
     assert found == evaluate_chips(tiled, codes, labels, chips, jobs=2)
     for one in found:
         for seed, value in zip(one.seeds, one.values, strict=True):
-            chip = Chip.of(tiled, chips, seed, one.calibration)
-            assert len(chip.instance.tiles) == 3
-            array = device_array(chip.instance, chip.calibration.cells)
+            chip = PlacedChip.of(tiled.spec, tiled.weights, chips, seed, one.calibration)
+            assert len(chip.devices[""].tiles) == 3
+            array = device_array(chip.devices[""], chip.calibrations[""].cells)
             assert value == (tiled.behind(array).run(codes).answers == labels).mean()
     assert [one.values for one in found] != [one.values for one in evaluate_chips(network, codes, labels, chips)]
     off = evaluate_chips(tiled, codes, labels, ChipSample(RRAM, 1, calibrations=(NOMINAL,), switches=frozenset()))
@@ -120,7 +121,7 @@ def test_given_cells_stand_in_every_instance(data):
     chips = ChipSample(RRAM, 2, switches=frozenset(), calibrations=(NOMINAL,), conductances=cells)
     found = evaluate_chips(network, codes, labels, chips)
     assert found == evaluate_chips(network, codes, labels, chips, jobs=2)
-    chip = Chip.of(network, chips, 1).instance
+    chip = PlacedChip.of(network.spec, network.weights, chips, 1).devices[""]
     assert np.allclose(chip.weights, network.weights.macro / 2, atol=1e-4)
     answers = network.with_head(macro_of(chip).run(codes)).answers
     assert set(found[0].values) == {(answers == labels).mean()}
@@ -189,8 +190,8 @@ def test_bits_of_chips(text, monkeypatch):
         assert (one.metric, one.seeds) == ("bits", (5, 6))
         assert one.values == pytest.approx(other.values, rel=1e-12)
         for seed, value in zip(one.seeds, one.values, strict=True):
-            chip = Chip.of(network, chips, seed, one.calibration)
-            lstm = macro_of(chip.instance, chip.calibration.cells)
+            chip = PlacedChip.of(network.spec, network.weights, chips, seed, one.calibration)
+            lstm = macro_of(chip.devices[""], chip.calibrations[""].cells)
             logits = network.logits(lstm.run(codes).h, 1)
             assert value == pytest.approx(bits_of(logits, targets, scale), rel=1e-12)
     for one in found:
