@@ -35,6 +35,8 @@ def layered_specifications(
             bits = draw(st.none() | st.integers(2, max_bits), label="projection_bits")
             reach = draw(weight_ranges(2.0**-10), label="projection_range")
             macro = macro.replace(projection_in="array", projection_bits=bits, projection_range=reach)
+        if not macro.projection:
+            macro = macro.replace(head_weight_bits=8)  # of a head, which a layer has not
         layers.append(Layer(macro=macro, bidirectional=draw(st.booleans(), label="bidirectional")))
         inputs = layers[-1].outputs
     return NetworkSpecification(
