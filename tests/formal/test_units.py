@@ -90,7 +90,7 @@ MORE_FAULTS = [
     (SEQUENCER, "m.d.comb += following_second.eq(0)", "pass", ""),
     (SEQUENCER, "first_step.eq(fresh)", "first_step.eq(0)", "operand c"),
     (CAPTURE, "Const(0, self.lanes * bits)", "codes[-self.lanes * bits :]", ""),
-    (CAPTURE, "codes[self.lanes * bits :]", "codes[bits:]", "operand"),
+    (CAPTURE, "Cat(codes)[self.lanes * bits :]", "Cat(codes)[bits:]", "operand"),
     (CAPTURE, "gray_to_binary(gray)", "gray", "operand"),
 ]
 

@@ -14,10 +14,16 @@ from crossramp.sim.formal.engine.solver import Mode, Outcome, Status, find_prove
 
 from tests.cli.conftest import is_refusal
 from tests.support.planted import planted
+from tests.support.proving import make_attempts_once
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "formal_array.sv"
 #: A capture bank whose codes are shifted by one column.
-FAULT = ("rtl/macro/capture.py", "codes[self.lanes * bits :]", "codes[bits:]")
+FAULT = ("rtl/macro/capture.py", "Cat(codes)[self.lanes * bits :]", "Cat(codes)[bits:]")
+
+
+@pytest.fixture(autouse=True)
+def _equal_attempts_are_made_once(monkeypatch, pytestconfig):
+    make_attempts_once(monkeypatch, pytestconfig)
 
 
 def test_proofs_of_a_block(run, model_file, tmp_path):

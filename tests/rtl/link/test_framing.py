@@ -10,7 +10,7 @@ from crossramp.rtl.link.uart import UartReceiver, UartTransmitter, divisor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.amaranth_benches import pauses, send, simulate
+from tests.support.amaranth_benches import CLOCK_S, pauses, send, simulate
 from tests.support.strategies import seeds
 
 DEPTH = 256  # the least
@@ -20,7 +20,7 @@ async def drive_byte(ctx, line, byte: int, clocks: int, stop: int = 1):
     """One byte on ``line``: start bit, data, stop bit."""
     for bit in (0, *(byte >> k & 1 for k in range(8)), stop):
         ctx.set(line, bit)
-        await ctx.tick().repeat(clocks)
+        await ctx.delay(clocks * CLOCK_S)
     ctx.set(line, 1)
 
 
@@ -28,19 +28,16 @@ def line_monitor(line, clocks: int, received: list):
     """A testbench that appends each byte on ``line``, and checks its stop bit."""
 
     async def monitor(ctx):
-        waiting, bits, byte = 0, 0, 0
-        async for _, _, level in ctx.tick().sample(line):
-            if not bits:
-                waiting, bits, byte = clocks + clocks // 2, 9 if level == 0 else 0, 0
-            elif waiting > 1:
-                waiting -= 1
-            else:
-                byte |= level << (9 - bits)
-                bits -= 1
-                waiting = clocks
-                if not bits:
-                    assert level, "a byte without its stop bit"
-                    received.append(byte & 0xFF)
+        while True:
+            await ctx.negedge(line)
+            await ctx.delay(clocks // 2 * CLOCK_S)
+            byte = 0
+            for bit in range(8):
+                await ctx.delay(clocks * CLOCK_S)
+                byte |= ctx.get(line) << bit
+            await ctx.delay(clocks * CLOCK_S)
+            assert ctx.get(line), "a byte without its stop bit"
+            received.append(byte)
 
     return monitor
 

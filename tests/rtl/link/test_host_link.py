@@ -31,7 +31,7 @@ from crossramp.sim.array.python_array import ArrayModel, drive_array
 from crossramp.sim.checking.protocol import ProtocolChecker
 
 from tests.rtl.link.test_framing import drive_byte, line_monitor
-from tests.support.amaranth_benches import simulate
+from tests.support.amaranth_benches import CLOCK_S, simulate
 from tests.support.strategies import inputs_of, network_of
 
 SPEC = Specification(inputs=3, units=5, classes=3, lanes=2, adc_bits=3, input_bits=3, state_pulse_bits=4)
@@ -56,7 +56,7 @@ class Host:
         for byte in encode(Frame(self.sequence, command, payload)):
             await drive_byte(ctx, self.core.rx, byte, CLOCKS)
         while len(self.heard) < 2 or self.heard[-1] != END:
-            await ctx.tick()
+            await ctx.delay(CLOCKS * CLOCK_S)
         (frame,) = Decoder().feed(bytes(self.heard))
         assert frame.sequence == self.sequence
         return frame.payload
