@@ -118,6 +118,13 @@ def test_testbench_passes_in_verilator(generated, tmp_path):
     status, output = run_testbench(tmp_path / "out", "Verilator")
     assert status == 0, output
     assert re.search(r"^PASS: 3 utterances, [1-9]\d* records", output, re.MULTILINE)
+    place = tmp_path / "out" / "testbench"
+    vectors = place / "vectors" / "h.hex"
+    vectors.write_text("0\n" + vectors.read_text().partition("\n")[2])
+    run = commands_of(tmp_path / "out", "Verilator")[-1]
+    done = subprocess.run(run, cwd=place, env=environment(), capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "FAIL" in done.stdout + done.stderr
 
 
 def test_testbench_fails_with_a_fault(generated, tmp_path):

@@ -170,6 +170,8 @@ def test_macro_alone(tmp_path, seed):
     assert output.startswith("PASS: 2 utterances, 36 records compared"), output
 
 
+# tests/cli/commands/test_generated_testbench.py has the quick one.
+@pytest.mark.slow
 def test_passes_in_verilator(tmp_path, seed):
     place = write(tmp_path, seed, lengths=(2, 1))
     status, output = shell(commands("../kws.v")["Verilator (5.036 or newer)"], place)
