@@ -100,6 +100,26 @@ def test_conductances_are_the_weights(generated, model_file):
     ]
 
 
+def test_several_arrays(run, model_file, tmp_path):
+    status, out, err = run("generate", model_file, "-o", "out", "--tile-columns", 4, "--tile-rows", 5)
+    assert (status, err) == (0, "")
+    for number in range(3):
+        assert f"  ramps_array{number}.csv\n" in out
+        assert f"  conductances_array{number}.csv\n" in out
+    rows = (tmp_path / "out/conductances_array2.csv").read_text().splitlines()
+    header = next(row for row in rows if not row.startswith("#")).split(",")
+    units = {row.split(",")[header.index("unit")] for row in rows if row[0].isdecimal()}
+    assert units == {"2"}
+    commands = (tmp_path / "out/testbench/RUN.md").read_text()
+    build = next(line for line in commands.splitlines() if line.startswith("iverilog"))
+    subprocess.run(build, shell=True, cwd=tmp_path / "out/testbench", check=True)
+    said = subprocess.run(
+        ["vvp", "-n", "testbench.vvp"], cwd=tmp_path / "out/testbench", capture_output=True, text=True
+    )
+    assert said.returncode == 0
+    assert "PASS" in said.stdout
+
+
 def test_ramp_program_is_the_ramps(generated, model_file):
     spec = load_model(model_file).spec
     rows = rows_of(generated / "ramps.csv")
