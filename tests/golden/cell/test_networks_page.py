@@ -2,9 +2,11 @@
 """The tables of docs/networks.md name every cell, and its clocks are those of the specifications."""
 
 import re
+import tomllib
 
 import pytest
 from crossramp.golden.cell.library import CELLS
+from crossramp.golden.spec.network_specification import specification_from
 
 from tools.cell_tables import PAGE, written
 
@@ -21,7 +23,7 @@ def test_a_page_without_the_tables_marks_is_refused():
 
 
 def test_every_table_names_every_cell():
-    tables = re.findall(r"(?:^\|.*\n)+", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    tables = re.findall(r"^\| `cell` \|.*\n(?:\|.*\n)+", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(tables) == 3
     for table in tables:
         assert re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines()[2:])) == list(CELLS)
@@ -32,3 +34,10 @@ def test_every_cell_has_a_picture_of_its_step():
     pictures = re.findall(r"\(images/step-(\w+)\.svg\)", text)
     assert sorted([*pictures, "rnn_relu"]) == sorted(CELLS)
     assert all((PAGE.parent / "images" / f"step-{cell}.svg").exists() for cell in pictures)
+
+
+def test_the_network_of_layers_is_one():
+    """The table of the page reads as a specification whose sizes fit."""
+    (text,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    spec = specification_from(tomllib.loads(text))
+    assert list(spec.macros) == ["layer0_forward", "layer0_backward", "layer1"]
