@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
-from crossramp.golden.network.model_file import Model
+from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.spec.state_scale import SpecificationWarning
 from crossramp.sim.montecarlo.execute import Cluster, ExecutionError, run_local
 from crossramp.sim.montecarlo.plan import Plan, load_plan
@@ -21,7 +21,7 @@ from crossramp.sim.montecarlo.store import Store, code_version, write
 from crossramp.sim.montecarlo.summary import BAND, summarize
 from crossramp.sim.montecarlo.tasks import make_tasks, run_task
 
-from ..inputs import cell_files, network_inputs, options, subjects
+from ..inputs import cell_files, network_inputs, options
 from ..output import notices
 from ..output.messages import Progress, notice
 from ..output.tables import as_json, table
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     plan = load_plan(args.plan)
     instances = integer("--chips", plan.instances if args.chips is None else args.chips, 1, 1_000_000)
     local = plan.path(plan.model)
-    model = subjects.model_of_one_macro(str(local if local.is_file() else plan.model), "sweep")
+    model = load_model(local if local.is_file() else plan.model)
     utterances = load_data(model, plan, args.data)
     notes = utterances.findings.to_dict()
     counted = sorted({"accuracy", "flips"} & set(plan.metrics))

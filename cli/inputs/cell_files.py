@@ -113,6 +113,7 @@ def given_at(args: argparse.Namespace, arrays: Iterable[tuple[Technology, Networ
     files, g_max = files_of(args)
     found, known = [], {}
     for technology, network in arrays if files else ():
+        one_macro(network.spec, "--conductances")
         made = [origin(kind, network.spec, technology, network.weights)["targets"] for kind in ("weights", "ramps")]
         key = (technology.name, network.spec.content_hash, *made)
         if key not in known:

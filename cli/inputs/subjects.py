@@ -40,7 +40,7 @@ def one_macro(spec: AnySpecification, command: str) -> Specification:
     if isinstance(spec, NetworkSpecification):
         raise UserError(
             f"the network has the macros {', '.join(spec.macros)}; {command} takes networks of one macro, so give "
-            "one of these; info, generate, simulate and evaluate take several layers"
+            "one of these; info, generate, simulate, evaluate and sweep take several layers"
         )
     return spec
 

@@ -103,3 +103,25 @@ def test_commands_for_one_macro(run, model, command):
     assert "the network has the macros layer0_forward, layer0_backward, layer1; " in err
     assert err.count("\n") == 1
     assert not Path("out").exists()
+
+
+PLAN = """
+model = "deep.npz"
+data = "random:3"
+chips = 2
+seed = 3
+metrics = ["{metric}"]
+[axes]
+adc_bits = [3, 4]
+"""
+
+
+def test_swept(run, model):
+    Path("plan.toml").write_text(PLAN.format(metric="flips"))
+    status, out, err = run("sweep", "plan.toml", "-o", "swept", "--workers", 1, "--json")
+    assert (status, err) == (0, "")
+    assert [point["metrics"]["flips"]["count"] for point in json.loads(out)["points"]] == [2, 2]
+    Path("plan.toml").write_text(PLAN.format(metric="inl"))
+    status, out, err = run("sweep", "plan.toml", "-o", "other")
+    assert (status, out) == (2, "")
+    assert "inl are of one macro, and the network has layer0_forward, layer0_backward, layer1; take" in err
