@@ -18,11 +18,12 @@ class HeadArithmetic:
     Parameters
     ----------
     spec : Specification or NetworkSpecification
-    weights : int64 array, shape (classes, hidden)
-    biases : int64 array, shape (classes,)
+    weights : int64 array, shape (classes, hidden), or None
+    biases : int64 array, shape (classes,), or None
+        None for both where the head is in an array: logits are S itself.
     """
 
-    def __init__(self, spec: HeadSizes, weights: np.ndarray, biases: np.ndarray):
+    def __init__(self, spec: HeadSizes, weights: np.ndarray | None, biases: np.ndarray | None):
         self.spec, self.weights, self.biases = spec, weights, biases
 
     def added_to(self, trace: Trace) -> Trace:
@@ -37,5 +38,7 @@ class HeadArithmetic:
 
         int64, shape (..., classes).
         """
+        if self.spec.head_in_array:
+            return np.asarray(sums, np.int64)
         bound = self.spec.hidden * self.spec.head_weight_max * self.spec.input_max * count
         return exact_matmul(sums, self.weights.T, bound) + self.biases * count

@@ -24,15 +24,16 @@ class LayeredWeights:
     ----------
     macros : mapping of str to Weights
         By the macros' names (:attr:`~.network_specification.NetworkSpecification.macros`); without a head.
-    head : integer array, shape (classes, hidden)
-        Within ±head_weight_max; of a last layer with two directions the forward macro's units come first.
+    head : integer array, shape (classes, hidden), or None
+        Within ±head_weight_max; of a last layer with two directions the forward macro's units come first. None, as the
+        biases, where the head is in an array.
     head_biases : integer array, shape (classes,)
         Within ±head_bias_max.
     """
 
     macros: Mapping[str, Weights]
-    head: np.ndarray
-    head_biases: np.ndarray
+    head: np.ndarray | None = None
+    head_biases: np.ndarray | None = None
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "LayeredWeights":
@@ -52,7 +53,8 @@ class LayeredWeights:
             for macro, weights in self.macros.items()
             for name, values in weights.arrays().items()
         }
-        return found | {array.name: getattr(self, array.field) for array in HEAD_ARRAYS}
+        head = {array.name: getattr(self, array.field) for array in HEAD_ARRAYS}
+        return found | {name: values for name, values in head.items() if values is not None}
 
     def replace(self, **changes) -> "LayeredWeights":
         """A copy with some arrays changed."""
@@ -76,6 +78,13 @@ class LayeredWeights:
                 macros[name] = self.macros[name].checked(macro)
             except InvalidValue as error:
                 raise InvalidValue(f"{name}: {error}") from None
+        if spec.head_in_array:
+            for array in HEAD_ARRAYS:
+                if getattr(self, array.field) is not None:
+                    raise InvalidValue(
+                        f"{array.name} are given, but the head is in the last layer's array; leave them out"
+                    )
+            return LayeredWeights(MappingProxyType(macros))
         head = {array.field: checked_array(spec, array.field, getattr(self, array.field)) for array in HEAD_ARRAYS}
         return LayeredWeights(MappingProxyType(macros), **head)
 
@@ -92,6 +101,6 @@ def file_arrays(spec: AnySpecification) -> dict[str, tuple[WeightArray, Specific
         for array in ARRAYS:
             if array.present(part):
                 found[f"{macro}.{array.name}" if macro else array.name] = (array, part)
-    if isinstance(spec, NetworkSpecification):
+    if isinstance(spec, NetworkSpecification) and not spec.head_in_array:
         found |= {array.name: (array, spec) for array in HEAD_ARRAYS}
     return found

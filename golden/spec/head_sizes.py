@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The head: widths, bounds and clocks of what sums up h and multiplies it, whatever the layers below it are."""
 
+from typing import ClassVar
+
 
 class HeadSizes:
     """Sizes that follow from the codes of h (``hidden``, ``streamed``, ``lanes``, ``input_bits``), and from a head.
@@ -9,6 +11,9 @@ class HeadSizes:
     :class:`.specification.Specification` and of a network of several layers, so that golden head, gateware and benches
     are the same for both.
     """
+
+    #: Whether the matrix of the head is the last layer's array, so that the head only adds up.
+    head_in_array: ClassVar[bool] = False
 
     @property
     def head_weight_max(self) -> int:
@@ -33,6 +38,8 @@ class HeadSizes:
     @property
     def logit_max(self) -> int:
         """Bound on the magnitude of a logit."""
+        if self.head_in_array:
+            return self.sum_max
         count = self.max_steps if self.readout == "mean" else 1
         return self.hidden * self.head_weight_max * self.sum_max + self.head_bias_max * count
 
@@ -56,6 +63,9 @@ class HeadSizes:
         """Of ``rtl.network.head.Head``: from the last h that it gets until it can take the next last one.
 
         All logits are taken at once. A class takes one clock for each ``head_lanes`` codes of h and one for the bias;
-        from the last of these to the answer it is three, and the answer and the start take one each.
+        from the last of these to the answer it is three, and the answer and the start take one each. Where the head is
+        in an array, a class takes one clock, and from the last of these to the answer it is two.
         """
+        if self.head_in_array:
+            return self.classes + 4
         return self.classes * (-(-self.hidden // self.head_lanes) + 1) + 5

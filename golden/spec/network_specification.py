@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from ..common.content_hash import content_hash
-from ..common.declared import check, declarations, declared
+from ..common.declared import Declaration, check, declarations, declared
 from .gates import SpecificationError
 from .head_sizes import HeadSizes
 from .implementation import ImplementationParameters
@@ -81,8 +81,11 @@ class NetworkSpecification(HeadSizes):
     readout : str
         ``"mean"``, ``"last"`` or ``"step"``, as in a :class:`~crossramp.golden.spec.specification.Specification`. With
         ``"last"`` the head sees the last h of each direction: that of the backward macro belongs to the first x.
+    head : str
+        Where the head's matrix is: ``"digital"``, or in an ``"array"``: the last layer is the head then, and has a unit
+        for each class. Logits are the values of its codes, added up with the readout ``"mean"``.
     head_weight_bits : int
-        Resolution of the head's weights, 2 to 16.
+        Resolution of the head's weights, 2 to 16; at its default where there are none.
     max_steps : int
         Longest utterance, 1 to 65536 steps: sizes the head's sums and the memories of an utterance. Bounds nothing with
         the readout ``"step"`` where no layer has two directions.
@@ -96,6 +99,12 @@ class NetworkSpecification(HeadSizes):
     layers: tuple[Layer, ...]
     classes: int = declared("outputs of the head", 1, 1 << 12)
     readout: str = _head("readout", default="mean")
+    head: str = declared(
+        "where the head's matrix is: digital or array",
+        default="digital",
+        choices=("digital", "array"),
+        neutral="digital",
+    )
     head_weight_bits: int = _head("head_weight_bits", default=8)
     max_steps: int = _head("max_steps", default=1024)
 
@@ -109,6 +118,19 @@ class NetworkSpecification(HeadSizes):
         object.__setattr__(self, "layers", tuple(layers))
         for number, layer in enumerate(self.layers):
             self._check_layer(number, layer)
+        if self.head_in_array:
+            self._check_head()
+
+    def _check_head(self):
+        last = len(self.layers) - 1
+        if self.layers[last].bidirectional or self.hidden != self.classes:
+            ways = "two directions" if self.layers[last].bidirectional else "one direction"
+            raise SpecificationError(
+                f"head is 'array', so the last layer gives the {self.classes} logits; layer {last} has {ways} and "
+                f"gives {self.hidden} codes a step: add a dense layer of {self.classes} units, or set head to 'digital'"
+            )
+        if self.head_weight_bits != _DEFAULTS["head_weight_bits"]:
+            raise SpecificationError(f"head_weight_bits is {self.head_weight_bits}, but head is 'array'; leave it out")
 
     def _check_layer(self, number: int, layer: Layer):
         macro, before = layer.macro, self.layers[number - 1] if number else None
@@ -157,6 +179,25 @@ class NetworkSpecification(HeadSizes):
     def names_of(self, number: int) -> tuple[str, ...]:
         """The names of a layer's cells, the forward one first."""
         return tuple(f"layer{number}{direction}" for direction in self.layers[number].directions)
+
+    @property
+    def head_in_array(self) -> bool:
+        """Whether the last layer is the head, so that there are no weights of one."""
+        return self.head == "array"
+
+    def passes_groups(self, number: int) -> bool:
+        """Whether a layer takes the h stream of the layer before as it is: between layers of one direction."""
+        return number > 0 and not (self.layers[number - 1].bidirectional or self.layers[number].bidirectional)
+
+    @cached_property
+    def x_lanes(self) -> dict[str, int]:
+        """Codes that each macro loads in a clock, by its name."""
+        found = {}
+        for number, layer in enumerate(self.layers):
+            for name in self.names_of(number):
+                found[name] = self.layers[number - 1].last.lanes if self.passes_groups(number) else 1
+                found[projection_name(name)] = layer.macro.lanes
+        return found
 
     @property
     def bidirectional(self) -> bool:
@@ -232,11 +273,14 @@ class NetworkSpecification(HeadSizes):
     def clocks_per_step(self) -> int:
         """Of ``rtl.layers.layered_top.LayeredTop``, one step of a running utterance: that of the slowest layer.
 
-        Each macro's clocks, but never less than its ``inputs``, since x loads one code per clock; where the last layer
-        has two directions never less than ``hidden``, since the head takes one code per clock then; with the readout
-        ``"step"`` never less than :attr:`head_clocks`. Every layer takes x in time, and all outputs are taken at once.
+        Each macro's clocks, but never less than those in which it loads its ``inputs``: one code a clock, or as many as
+        leave the layer before (:attr:`x_lanes`). Where the last layer has two directions never less than ``hidden``,
+        since the head takes one code per clock then; with the readout ``"step"`` never less than :attr:`head_clocks`.
+        Every layer takes x in time, and all outputs are taken at once.
         """
-        slowest = max(max(layer.macro.macro_clocks, layer.macro.inputs) for layer in self.layers)
+        macros, lanes = self.macros, self.x_lanes
+        cells = [name for number in range(len(self.layers)) for name in self.names_of(number)]
+        slowest = max(max(macros[name].macro_clocks, -(-macros[name].inputs // lanes[name])) for name in cells)
         head = self.head_clocks if self.readout == "step" else 0
         return max(slowest, head, self.hidden if self.layers[-1].bidirectional else 0)
 
@@ -262,8 +306,14 @@ class NetworkSpecification(HeadSizes):
 
     def to_dict(self) -> dict:
         """Parameters as plain ints, strings, lists and nested dicts; ``layers`` holds a table for each layer."""
-        head = {name: getattr(self, name) for name, _ in declarations(type(self))}
+        head = {name: getattr(self, name) for name, said in declarations(type(self)) if self._written(name, said)}
         return {"format": FORMAT, **head, "layers": [_layer_table(layer) for layer in self.layers]}
+
+    def _written(self, name: str, said: Declaration) -> bool:
+        """Whether a parameter is in :meth:`to_dict`: unless it is neutral, or the head has no use for it."""
+        if name == "head_weight_bits" and self.head_in_array:
+            return False
+        return said.neutral is None or getattr(self, name) != said.neutral
 
     @classmethod
     def from_dict(cls, content: Mapping) -> "NetworkSpecification":

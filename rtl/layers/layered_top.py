@@ -92,12 +92,15 @@ class LayeredTop(wiring.Component):
         for number, layer in enumerate(spec.layers):
             names = spec.names_of(number)
             orders = [name.endswith("_backward") for name in names]
-            for name, source in zip(names, self._in_order(m, number, parts, orders), strict=True):
-                wiring.connect(m, source, macros[name].x)
+            if spec.passes_groups(number):
+                _pass_groups(m, h, macros[names[0]].x)
+            else:
+                for name, source in zip(names, self._in_order(m, number, parts, orders), strict=True):
+                    wiring.connect(m, source, macros[name].x)
             streams = {name: self._stream(m, name, macros) for name in names}
-            if number == len(spec.layers) - 1 and not layer.bidirectional:
-                h = streams[names[0]]
-                break
+            h = None if layer.bidirectional else streams[names[0]]
+            if h is not None and (number == len(spec.layers) - 1 or spec.passes_groups(number + 1)):
+                continue
             parts = [
                 (self._serialized(m, name, layer.last, streams[name]), layer.macro.hidden, order)
                 for name, order in zip(names, orders, strict=True)
@@ -117,11 +120,10 @@ class LayeredTop(wiring.Component):
     def _macro(self, m: Module, name: str) -> Macro:
         """A macro, with its array, calibration and monitor."""
         weights = self.weights.macros[name]
-        behind = {projection_name(cell): spec.lanes for cell, spec in self.spec.macros.items() if spec.array_projects}
         macro = Macro(
             self.spec.macros[name],
             compact=self.compact,
-            x_lanes=behind.get(name, 1),
+            x_lanes=self.spec.x_lanes[name],
             projection_weights=weights.projection,
             initial=State(weights.initial_register, weights.initial_h),
         )
@@ -147,11 +149,9 @@ class LayeredTop(wiring.Component):
         if not macro.spec.array_projects:
             return macro.h
         dense = macros[projection_name(name)]
+        _pass_groups(m, macro.h, dense.x)
         h = stream.Signature(h_layout(dense.spec)).create(path=(name, "projected_h"))
         m.d.comb += [
-            Cat(dense.x.payload.as_value()).eq(Cat(macro.h.payload.codes, macro.h.payload.last)),
-            dense.x.valid.eq(macro.h.valid),
-            macro.h.ready.eq(dense.x.ready),
             macro.projected.payload.eq(dense.h.payload),
             macro.projected.valid.eq(dense.h.valid & h.ready),  # it takes each on the clock on which it leaves
             h.payload.eq(dense.h.payload),
@@ -193,6 +193,15 @@ class LayeredTop(wiring.Component):
             source = both.codes
         wiring.connect(m, source, codes.codes)
         return codes.h
+
+
+def _pass_groups(m: Module, h, x) -> None:
+    """The h stream of a macro is the x stream of another one, which loads as many codes a clock."""
+    m.d.comb += [
+        x.payload.as_value().eq(Cat(h.payload.codes, h.payload.last)),
+        x.valid.eq(h.valid),
+        h.ready.eq(x.ready),
+    ]
 
 
 def top_of(network: Network | LayeredNetwork) -> NetworkTop | LayeredTop:

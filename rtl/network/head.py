@@ -11,6 +11,7 @@ from crossramp.golden.spec.specification import Specification
 from ..common.record_layout import answer_layout, h_layout, logit_layout
 from .argmax import Argmax
 from .head_multiplier import HeadMultiplier, program_signature
+from .head_reader import HeadReader
 from .head_sums import HeadSums
 
 
@@ -26,6 +27,8 @@ class Head(wiring.Component):
     Back-pressure: the last beat of an utterance (with ``"step"``, of a step) waits (``h.ready`` low) until the head is
     through with the one before. A logit that is not taken holds the head.
     Cost: that of :class:`.head_sums.HeadSums`, :class:`.head_multiplier.HeadMultiplier` and :class:`.argmax.Argmax`.
+    Where the head is in an array (``spec.head_in_array``), the sums are the logits: a :class:`.head_reader.HeadReader`
+    takes the multiplier's place, and there are no weights.
 
     Parameters
     ----------
@@ -43,13 +46,13 @@ class Head(wiring.Component):
 
     def __init__(self, spec: Specification, weights=None, biases=None):
         self.spec = spec
-        self.programmable = weights is None and biases is None
+        self.programmable = weights is None and biases is None and not spec.head_in_array
         shapes = (np.shape(weights), np.shape(biases))
-        if not self.programmable and shapes != ((spec.classes, spec.hidden), (spec.classes,)):
+        if not (self.programmable or spec.head_in_array) and shapes != ((spec.classes, spec.hidden), (spec.classes,)):
             raise InvalidValue(
                 f"the head's weights must have the shape {(spec.classes, spec.hidden)}, and a bias a class"
             )
-        self.multiplier = HeadMultiplier(spec, weights, biases)
+        self.multiplier = HeadReader(spec) if spec.head_in_array else HeadMultiplier(spec, weights, biases)
         members = {
             "h": In(stream.Signature(h_layout(spec))),
             "logit": Out(stream.Signature(logit_layout(spec))),
@@ -69,12 +72,13 @@ class Head(wiring.Component):
         wiring.connect(m, multiplier.sums, sums.sums)
         if self.programmable:
             wiring.connect(m, wiring.flipped(self.program), multiplier.program)
+        if not self.spec.head_in_array:
+            m.d.comb += multiplier.count.eq(sums.count)
         logit = multiplier.logit
         m.d.comb += [
             self.busy.eq(multiplier.busy | argmax.answer.valid),
             sums.hold.eq(self.busy),
             multiplier.start.eq(sums.finished),
-            multiplier.count.eq(sums.count),
             self.logit.valid.eq(logit.valid),
             self.logit.payload.value.eq(logit.payload.value),
             self.logit.payload.last.eq(logit.payload.last),

@@ -39,11 +39,14 @@ def layered_specifications(
             macro = macro.replace(head_weight_bits=8)  # of a head, which a layer has not
         layers.append(Layer(macro=macro, bidirectional=draw(st.booleans(), label="bidirectional")))
         inputs = layers[-1].outputs
+    head = {"classes": layers[-1].outputs, "head": "array"}
+    if layers[-1].bidirectional or draw(st.booleans(), label="digital head"):
+        head = {"classes": draw(st.integers(1, 5), label="classes")}
+        head["head_weight_bits"] = draw(st.integers(2, 16), label="head_weight_bits")
     return NetworkSpecification(
         layers=tuple(layers),
-        classes=draw(st.integers(1, 5), label="classes"),
+        **head,
         readout=draw(st.sampled_from(["mean", "last", "step"]), label="readout"),
-        head_weight_bits=draw(st.integers(2, 16), label="head_weight_bits"),
         max_steps=draw(st.integers(3, 9), label="max_steps"),
     )
 
@@ -54,6 +57,8 @@ def layered_network_of(spec: NetworkSpecification, seed: int) -> LayeredNetwork:
         name: macro_weights(macro, np.random.default_rng([seed, 1, number]))
         for number, (name, macro) in enumerate(spec.macros.items())
     }
+    if spec.head_in_array:
+        return LayeredNetwork(spec, LayeredWeights(macros))
     rng = np.random.default_rng([seed, 3])
     head = rng.integers(-spec.head_weight_max, spec.head_weight_max, (spec.classes, spec.hidden), endpoint=True)
     biases = rng.integers(-spec.head_bias_max, spec.head_bias_max, spec.classes, endpoint=True)

@@ -100,6 +100,14 @@ MACRO = Specification(inputs=3, units=4, classes=0)
         ({"layers": (Layer(macro=MACRO.replace(keeps_state=1)),)}, "layer 0: keeps_state is 1; utterances of several"),
         ({"layers": (Layer(macro=MACRO, bidirectional=2),)}, "layer 0: bidirectional is 2; give true or false"),
         ({"layers": (Layer(macro=MACRO),), "classes": 0}, "classes is 0; allowed: 1 to 4096"),
+        (
+            {"layers": (Layer(macro=MACRO),), "head": "array"},
+            "head is 'array', so the last layer gives the 2 logits; layer 0 has one direction and gives 4 codes a step",
+        ),
+        (
+            {"layers": (Layer(macro=MACRO),), "head": "array", "classes": 4, "head_weight_bits": 5},
+            "head_weight_bits is 5, but head is 'array'; leave it out",
+        ),
         ({"layers": (Layer(macro=MACRO),), "readout": "sum"}, "readout is 'sum'; allowed: mean, last, step"),
     ],
 )

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 from crossramp.golden.network.layered_network import LayeredNetwork
+from crossramp.golden.network.layered_weights import LayeredWeights
 from crossramp.golden.spec.network_specification import Layer, NetworkSpecification
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.layers import layered_top
@@ -70,6 +71,35 @@ def test_clocks_of_a_projection_in_an_array(seed, changes, bound):
     assert spec.analog_clocks_per_step == bound
     if changes["units"] == changes["lanes"]:
         assert spec.clocks_per_step <= 1.10 * bound
+
+
+@pytest.mark.parametrize("readout", ["mean", "last", "step"])
+def test_a_head_in_an_array(seed, readout):
+    """The last layer gives the logits: those of a digital head whose matrix is one; a class takes a clock."""
+    first = Layer(macro=Specification(inputs=3, units=4, classes=0, cell="rnn_tanh", lanes=3))
+    last = Layer(macro=Specification(inputs=4, units=60, classes=0, cell="dense", lanes=7))
+    spec = NetworkSpecification(layers=(first, last), classes=60, head="array", readout=readout)
+    network = layered_network_of(spec, seed)
+    x = inputs_of(spec, seed, batch=2, steps=5)
+    result = simulate_amaranth(network, x, jobs=1)
+    compared(network, x, result).check()
+    assert set(result.traces[0].step_clocks.reshape(2, -1)[:, 2:].ravel()) == {spec.clocks_per_step}
+    assert spec.clocks_per_step == (spec.head_clocks if readout == "step" else last.macro.macro_clocks)
+    digital = NetworkSpecification(layers=(first, last), classes=60, readout=readout)
+    one = LayeredWeights(network.weights.macros, np.eye(60, dtype=int), np.zeros(60, int))
+    np.testing.assert_array_equal(LayeredNetwork(digital, one).run(x).logits, network.run(x).logits)
+
+
+def test_wide_layers_load_in_groups(seed):
+    """A layer takes the codes of the one before as they come, so that many inputs cost no clocks."""
+    first = Layer(macro=Specification(inputs=2, units=60, classes=0, cell="rnn_tanh", lanes=11))
+    second = Layer(macro=Specification(inputs=60, units=3, classes=0, cell="dense"))
+    spec = NetworkSpecification(layers=(first, second), classes=2)
+    network = layered_network_of(spec, seed)
+    x = inputs_of(spec, seed, batch=1, steps=5)
+    result = simulate_amaranth(network, x, jobs=1)
+    compared(network, x, result).check()
+    assert set(result.traces[0].step_clocks[2:]) == {spec.clocks_per_step} == {first.macro.macro_clocks}
 
 
 def test_a_projection_in_an_array(seed):

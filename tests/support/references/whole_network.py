@@ -133,6 +133,9 @@ def layered(spec: dict, arrays: dict, utterance):
             in_time = not name.endswith("_backward") or (last and spec["readout"] != "step")
             made.append(h if in_time else list(reversed(h)))
         seen = [[code for part in codes for code in part] for codes in zip(*made, strict=True)]
+    if spec.get("head") == "array":  # each class is one code of the last layer
+        ones = [[int(row == column) for column in range(spec["classes"])] for row in range(spec["classes"])]
+        return (*answered(spec, seen, ones, [0] * spec["classes"]), macros)
     return (*answered(spec, seen, arrays["head_weights"], arrays["head_biases"]), macros)
 
 
