@@ -59,7 +59,7 @@ def test_ramps_that_turn(case, latch):
 def test_faults_of_a_count_that_turns(case, old, new):
     bits, codes = TURNING[case]
     with planted(RAMP, old, new):
-        is_violated(CaptureProof(3, bits, 2, "last_high", codes=codes, invariants=False), 22, "neighbor")
+        is_violated(CaptureProof(3, bits, 2, "last_high", codes=codes, invariants=False), 34, "neighbor")
 
 
 @pytest.mark.slow

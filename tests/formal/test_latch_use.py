@@ -38,11 +38,12 @@ FAULTS = [
     (MACRO, "bank.enable.eq(enable)", "bank.enable.eq(enable | sequencer.tick)", {}, "latches the ticks that"),
     (MACRO, "sequencer.update & ~latch if", "sequencer.update if", REGISTERED, "shifts at once"),
     (MACRO, "bank.arm.eq(sequencer.ramp_start)", "bank.arm.eq(latch)", {"latch": "first_trip"}, "never armed"),
-    (MACRO, "bank.count.eq(count)", "bank.count.eq(ramp.count)", REGISTERED, "the count of its"),
+    (MACRO, "bank.count.eq(counts[count_name(spec, gate)]", "bank.count.eq(getattr(ramp, count_name(spec, gate))",
+     REGISTERED, "the count of its"),
     (REGISTER, "count_sampled.eq(self.count)", "count_sampled.eq(~self.count)", REGISTERED, "count"),
     (REGISTER, "self.sampled.eq(self.comp", "self.sampled.eq(self.sampled | self.comp",
      REGISTERED, "one value of each comparator"),
-    (MACRO, "comparators, latch, count = register.sampled,", "_, latch, count = register.sampled,",
+    (MACRO, "return register.sampled, ", "return self.boundary.comparators, ",
      REGISTERED, "one value of each comparator"),
 ]  # fmt: skip
 
