@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of docs/networks.md: clocks and memristors of a step of every cell, from their specifications.
+"""The tables of docs/networks.md, from specifications: clocks of a step of every cell, and of a large language model.
 
-``python tools/cell_tables.py`` prints it, ``--write`` writes it into the page; a test compares.
+``python tools/cell_tables.py`` prints them, ``--write`` writes them into the page; a test compares.
 """
 
 import sys
 from pathlib import Path
 
 from crossramp.cli.output.tables import markdown, with_tables
+from crossramp.golden.cell.description import Gate
 from crossramp.golden.cell.library import CELLS
+from crossramp.golden.spec.network_specification import Layer, NetworkSpecification
 from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.tile import arrays_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "networks.md"
 _BITS = (3, 4, 5, 8)
@@ -34,13 +37,39 @@ def table() -> str:
     return markdown(head, rows)
 
 
+def language_model(lanes: int) -> NetworkSpecification:
+    """The sizes of the first paper's language model: 128 characters, 2,016 units, 504 codes of h, in tiles."""
+    tiles = {"tile_rows": 1024, "tile_columns": 1024, "classes": 0}
+    cell = Specification(inputs=128, units=2016, projection=504, projection_in="array", lanes=lanes, **tiles)
+    gates = (Gate("identity", 1.0),)
+    head = Specification(inputs=504, units=128, cell="dense", gates=gates, lanes=min(lanes, 128), **tiles)
+    return NetworkSpecification(
+        layers=(Layer(macro=cell), Layer(macro=head)), classes=128, head="array", readout="step"
+    )
+
+
+def language_model_table() -> str:
+    """A row for each number of lanes, as Markdown."""
+    rows = []
+    for lanes in (126, 252, 504, 1008, 2016):
+        spec = language_model(lanes)
+        bound, clocks = spec.analog_clocks_per_step, spec.clocks_per_step
+        rows.append((lanes, bound, clocks, f"{clocks / bound:.3f}", len(arrays_of(spec))))
+    return markdown(("lanes", "bound", "clocks of a step", "clocks over bound", "arrays"), rows)
+
+
+def tables() -> dict[str, str]:
+    """Every table by the name of its marks."""
+    return {"clocks": table(), "language model": language_model_table()}
+
+
 def written(text: str) -> str:
-    """``text``, the page, with its table made anew."""
-    return with_tables(text, {"clocks": table()})
+    """``text``, the page, with its tables made anew."""
+    return with_tables(text, tables())
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
         PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     else:
-        print(table())
+        print("\n\n".join(tables().values()))
