@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from crossramp.golden.analog.chip.sampling import ALL, device
+from crossramp.golden.analog.chip.sampling import ALL, device, tile_seed
 from crossramp.golden.analog.conversion.calibration import calibrate
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.device_array import charges, hold_gains
@@ -31,6 +31,7 @@ from crossramp.golden.spec.specification import Specification
 from torch import Tensor
 
 from .imperfections import Array, Imperfections
+from .rounding import integers
 from .step_plan import Run, step_plan
 from .update_program import BEFORE
 
@@ -61,6 +62,9 @@ class DeviceImperfections(Imperfections):
         A new chip for each ``"batch"`` or ``"epoch"``, or ``"never"`` another.
     seed : int
         Of the chips and the noise, 0 to 2**31 - 1.
+    place : int or None
+        Of the macro in a network of several: each has arrays of its own, drawn from :func:`tile_seed` of the chip's
+        seed. None: the only macro.
 
     Raises
     ------
@@ -77,15 +81,16 @@ class DeviceImperfections(Imperfections):
         calibrated: bool = False,
         every: str = "batch",
         seed: int = 1,
+        place: int | None = None,
     ) -> None:
         if every not in _EVERY:
             raise InvalidValue(f"every is {every!r}; allowed: {', '.join(_EVERY)}")
         seed = integer("seed", seed, 0, _LAST_SEED)
         super().__init__(spec)
         self.technology, self.switches = technology, frozenset(switches)
-        self.calibrated, self.every, self.seed = calibrated, every, seed
+        self.calibrated, self.every, self.seed, self.place = calibrated, every, seed, place
         self._drawn = self._validated = 0
-        self._noise = torch.Generator().manual_seed(seed)
+        self._noise = torch.Generator().manual_seed(self._own(seed))
         self._validation_noise = torch.Generator()
         self.restart()
 
@@ -96,7 +101,7 @@ class DeviceImperfections(Imperfections):
         else:
             number = _VALIDATION_SEEDS[0] + self._validated % _VALIDATION_SEEDS[1]
             self._validated += 1
-        return self.array(levels, number, self._noise if training else self._validation_noise, lines)
+        return self.array(levels, self._own(number), self._noise if training else self._validation_noise, lines)
 
     def array(
         self, levels: Tensor, number: int, noise: torch.Generator | None, lines: Tensor | None = None
@@ -113,7 +118,11 @@ class DeviceImperfections(Imperfections):
 
     def restart(self) -> None:
         self._validated = 0
-        self._validation_noise.manual_seed(self.seed)
+        self._validation_noise.manual_seed(self._own(self.seed))
+
+    def _own(self, seed: int) -> int:
+        """A seed of this macro alone."""
+        return seed if self.place is None else tile_seed(seed, self.place)
 
     def state_dict(self) -> dict[str, Any]:
         """What :meth:`load_state_dict` needs to go on with the same chips and noise."""
@@ -122,11 +131,6 @@ class DeviceImperfections(Imperfections):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._drawn = int(state["drawn"])
         self._noise.set_state(state["noise"])
-
-
-def integers(levels: Tensor) -> np.ndarray:
-    """Levels as golden takes them, int64."""
-    return levels.detach().round().to(torch.int64).cpu().numpy()
 
 
 def _first_training_chip(seed: int) -> int:

@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network before quantization: a cell in float, a linear head on the mean, the last or each of its hidden states.
-
-An LSTM is `torch.nn.LSTM`, which is fast; :mod:`.float_cell` runs every other cell by its description.
-Its weights are held within the real ranges that the crossbar will have, so that the quantized network starts
-close to it.
-"""
+"""The network before quantization: macros in float, and a linear head on the mean, the last or each of its h."""
 
 from __future__ import annotations
 
 import torch
-from crossramp.golden.cell.library import LSTM
-from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.network_specification import AnySpecification
 from torch import Tensor, nn
 
 from .alphabet import Alphabet
-from .float_cell import FloatCell, MacroWeights, State, run_cell
+from .float_cell import State
+from .float_macro import FloatMacro
+from .layer_order import through_layers
 
 __all__ = ["FloatNetwork"]
 
@@ -24,102 +20,59 @@ class FloatNetwork(nn.Module):
 
     Parameters
     ----------
-    spec : Specification
-        Of the crossbar that the network is meant for: widths, weight ranges and readout count, resolutions do not.
+    spec : Specification or NetworkSpecification
+        Of the crossbars that the network is meant for: widths, weight ranges and readout count, resolutions do not.
     alphabet : Alphabet or None
         Where the network reads symbols: what each is to it.
+
+    Attributes
+    ----------
+    macros : list of FloatMacro
+        In the order of ``spec.macros``.
     """
 
-    def __init__(self, spec: Specification, alphabet: Alphabet | None = None) -> None:
+    def __init__(self, spec: AnySpecification, alphabet: Alphabet | None = None) -> None:
         super().__init__()
         self.alphabet = alphabet
         self.spec = spec
-        self.lstm = self.cell = None
-        if spec.layout == LSTM:
-            self.lstm = nn.LSTM(spec.inputs, spec.units, batch_first=True, proj_size=spec.projection)
-        else:
-            self.cell = FloatCell(spec)
-        self.initial_register = nn.Parameter(torch.zeros(spec.units)) if spec.constant_register else None
-        self.initial_h = nn.Parameter(torch.zeros(spec.hidden)) if spec.constant_h else None
+        self.macros = nn.ModuleList(FloatMacro(macro) for macro in spec.macros.values())
         self.head = nn.Linear(spec.hidden, spec.classes)
-        # The range of the bank that gives lines their unit differs from the first bank's by a rounding that depends on
-        # resolutions; one float network may serve them all.
-        named = zip(spec.gate_names, spec.gates, strict=True)
-        ranges = [(spec.gates[0] if name == spec.state_gate else gate).weight_range for name, gate in named]
-        self.register_buffer("limit", torch.tensor(ranges).repeat_interleave(spec.units)[:, None])
-        # torch has two bias vectors; together they may be what all bias rows can add up to.
-        self.register_buffer("bias_limit", self.limit[:, 0] * (spec.bias_rows / 2))
-        if self.lstm is not None:
-            with torch.no_grad():
-                # A forget gate that starts open learns long spans sooner.
-                self.lstm.bias_ih_l0[spec.bank("f")].fill_(0.5)
-                self.lstm.bias_hh_l0[spec.bank("f")].fill_(0.5)
-
-    @property
-    def macro_weights(self) -> MacroWeights:
-        """The weights of the cell where the macro has them."""
-        if self.lstm is None:
-            return self.cell.weights
-        lstm = self.lstm
-        rows = torch.cat([lstm.weight_ih_l0, lstm.weight_hh_l0], dim=1).t()
-        projection = lstm.weight_hr_l0 if self.spec.projection else None
-        return MacroWeights(rows, lstm.bias_ih_l0 + lstm.bias_hh_l0, None, projection)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of :meth:`run`, from where utterances start."""
         return self.run(x)[0]
 
-    def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Logits, and the state after the last step, in which nothing is differentiated.
+    def run(self, x: Tensor, states: tuple[State, ...] | None = None) -> tuple[Tensor, tuple[State, ...]]:
+        """Logits, and the state of each macro after its last step, in which nothing is differentiated.
 
         Parameters
         ----------
         x : tensor
             Real inputs in [-1, 1], shape (batch, steps, inputs); with an alphabet, symbols' places, int64, shape
             (batch, steps).
-        state : State or None
+        states : tuple of State, or None
             Before the first step; None: where utterances start, zeros or trained values.
 
         Returns
         -------
-        (logits, state)
+        (logits, states)
             logits: shape (batch, classes), with the readout ``"step"`` (batch, steps, classes).
         """
-        values = x if self.alphabet is None else self.alphabet(x)
-        state = self._start(len(x)) if state is None else state
-        if self.lstm is None or self.spec.projection:  # torch's own projection does not saturate, as pulse codes do
-            hidden, state = run_cell(self.spec, values, self.macro_weights, state)
-        else:
-            before = None if state is None else tuple(part[None].contiguous() for part in (state[1], state[0]))  # h, c
-            hidden, (h, c) = self.lstm(values, before)
-            state = c[0].detach(), h[0].detach()
-        seen = {"mean": lambda: hidden.mean(1), "last": lambda: hidden[:, -1], "step": lambda: hidden}
-        seen = seen[self.spec.readout]()
-        return self.head(seen), state
+        values, ends = x if self.alphabet is None else self.alphabet(x), []
 
-    def _start(self, batch: int) -> State | None:
-        """The register and h before the first step; None: zeros."""
-        if not self.spec.loads_state:
-            return None
-        given = (self.initial_register, self.spec.units), (self.initial_h, self.spec.hidden)
-        register, h = (self.head.weight.new_zeros(size) if part is None else part for part, size in given)
-        return register.expand(batch, -1), h.expand(batch, -1)
+        def run_macro(number: int, values: Tensor) -> Tensor:
+            hidden, end = self.macros[number](values, None if states is None else states[number])
+            ends.append(end)
+            return hidden
+
+        hidden = through_layers(self.spec, values, run_macro, steps_axis=1)
+        seen = {"mean": lambda: hidden.mean(1), "last": lambda: hidden[:, -1], "step": lambda: hidden}
+        return self.head(seen[self.spec.readout]()), tuple(ends)
 
     @torch.no_grad()
     def limit_weights(self) -> None:
-        """Clips every weight to what the crossbar can hold."""
-        if self.lstm is None:
-            self.cell.limit(self.limit[:, 0])
-        else:
-            for weight in (self.lstm.weight_ih_l0, self.lstm.weight_hh_l0):
-                torch.minimum(torch.maximum(weight, -self.limit), self.limit, out=weight)
-            for bias in (self.lstm.bias_ih_l0, self.lstm.bias_hh_l0):
-                torch.minimum(torch.maximum(bias, -self.bias_limit), self.bias_limit, out=bias)
-            if self.spec.projection:
-                self.lstm.weight_hr_l0.clamp_(-1, 1)
-        if self.initial_register is not None:
-            self.initial_register.clamp_(-self.spec.state_limit, self.spec.state_limit)
-        if self.initial_h is not None:
-            self.initial_h.clamp_(-1, 1)
+        """Clips every weight to what the crossbars can hold."""
+        for macro in self.macros:
+            macro.limit_weights()
         if self.alphabet is not None:
             self.alphabet.limit()

@@ -1,170 +1,85 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trainable network in the contract's arithmetic: real master weights, integer everything else."""
+"""The trainable network in the contract's arithmetic: macros, and a head whose weights are integers."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
-from crossramp.golden.cell.description import BIAS, INPUT
+from crossramp.golden.network.layered_weights import LayeredWeights, weights_from
 from crossramp.golden.network.weights import Weights
-from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.network_specification import AnySpecification
 from torch import Tensor, nn
 
 from .alphabet import Alphabet
-from .conversion_tables import ConversionTables
 from .float_cell import State
 from .float_network import FloatNetwork
-from .imperfections import Array, Imperfections
-from .rounding import round_through
-from .sequence import Conversions, Trace, exact_dtype, run_sequence
+from .imperfections import Imperfections
+from .layer_order import macros_of_layers, through_layers
+from .quantized_macro import QuantizedMacro
+from .rounding import integers, round_through
+from .sequence import Trace
 
 __all__ = ["QuantizedNetwork"]
 
 
 class QuantizedNetwork(nn.Module):
-    """A macro of any cell and a dense head; each forward pass rounds the master weights and computes in integers.
+    """Macros of any cells and a dense head; each forward pass rounds the master weights and computes in integers.
 
     Parameters
     ----------
-    spec : Specification
+    spec : Specification or NetworkSpecification
     head_range : float
         Real value of a full-scale weight of the head: only scales the training loss, never the answer.
-    imperfections : Imperfections or None
-        See `imperfections`; None is the ideal array.
+    imperfections : sequence of Imperfections, or None
+        One for each macro, see :mod:`.imperfections`; None: ideal arrays.
     alphabet : Alphabet or None
         Where the network reads symbols: what each is to it.
+
+    Attributes
+    ----------
+    macros : list of QuantizedMacro
+        In the order of ``spec.macros``.
     """
 
     def __init__(
         self,
-        spec: Specification,
+        spec: AnySpecification,
         head_range: float = 4.0,
-        imperfections: Imperfections | None = None,
+        imperfections: Sequence[Imperfections] | None = None,
         alphabet: Alphabet | None = None,
     ) -> None:
         super().__init__()
         self.spec = spec
-        self.dtype = exact_dtype(spec)
-        self.imperfections = imperfections or Imperfections(spec)
-        columns, units = spec.columns, spec.units
-        levels_per_one = [spec.weight_max / gate.weight_range for gate in spec.gates for _ in range(units)]
-        self.register_buffer("levels_per_one", torch.tensor(levels_per_one, dtype=torch.float32))
+        macros = list(spec.macros.values())
+        drawn = imperfections or [None] * len(macros)
+        self.macros = nn.ModuleList(QuantizedMacro(*given) for given in zip(macros, drawn, strict=True))
         self.register_buffer("head_levels_per_one", torch.tensor(spec.head_weight_max / head_range))
-        bound = 1 / (spec.rows**0.5)
-        self.bias_rows = spec.row_sizes.get(BIAS, 0)
-        rows = spec.rows - self.bias_rows
-        biased = [BIAS in bank.rows for bank in spec.layout.banks.values() for _ in range(units)]
-        self.register_buffer("placed", torch.tensor(spec.placed[:rows]), persistent=False)
-        self.register_buffer("biased", torch.tensor(biased), persistent=False)
-        self.weight = nn.Parameter(torch.empty(rows, columns).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.zeros(columns))  # the sum of the bias rows
-        self.line_weight = None
-        if spec.trained_lines:
-            self.line_weight = nn.Parameter(torch.empty(spec.trained_lines, units).uniform_(-bound, bound))
-            # A line's value has the unit that the constant cells give it: a level of another bank is so much of it.
-            unit = spec.state_cell * spec.scale(spec.state_gate)
-            levels = [unit / spec.scale(cell.bank) for cell in spec.layout.trained_line_cells]
-            self.register_buffer("line_levels_per_one", torch.tensor(levels)[:, None])
         self.head_weight = nn.Parameter(torch.empty(spec.classes, spec.hidden).uniform_(-1, 1))
         self.head_bias = nn.Parameter(torch.zeros(spec.classes))
-        self.projection_weight = None
-        if spec.projection:
-            self.projection_weight = nn.Parameter(torch.empty(spec.projection, units).uniform_(-1, 1) / units**0.5)
-        self.initial_register = self.initial_h = None  # real values
-        if spec.constant_register:
-            self.initial_register = nn.Parameter(torch.zeros(units))
-        if spec.constant_h:
-            self.initial_h = nn.Parameter(torch.zeros(spec.hidden))
         self.alphabet = alphabet
         # Sums over many steps may pass 2**24.
         self.head_dtype = torch.float32 if spec.readout == "step" and spec.logit_max < 1 << 24 else torch.float64
-        self._tables: ConversionTables | None = None
 
     @classmethod
     def from_float(
-        cls, network: FloatNetwork, spec: Specification, imperfections: Imperfections | None = None
+        cls, network: FloatNetwork, spec: AnySpecification, imperfections: Sequence[Imperfections] | None = None
     ) -> QuantizedNetwork:
         """A quantized network that starts at the float network's weights."""
         widest = max(network.head.weight.abs().max().item(), network.head.bias.abs().max().item())
         quantized = cls(spec, 1.25 * widest, imperfections, copy.deepcopy(network.alphabet))
+        for macro, found in zip(quantized.macros, network.macros, strict=True):
+            macro.start_at(found)
         with torch.no_grad():
-            found = network.macro_weights
-            quantized.weight.copy_(found.rows)
-            quantized.bias.copy_(found.bias)
-            if spec.trained_lines:
-                quantized.line_weight.copy_(found.lines)
-            if spec.projection:
-                quantized.projection_weight.copy_(found.projection)
-            for own, trained in (
-                (quantized.initial_register, network.initial_register),
-                (quantized.initial_h, network.initial_h),
-            ):
-                if own is not None:
-                    own.copy_(trained)
             quantized.head_weight.copy_(network.head.weight)
             quantized.head_bias.copy_(network.head.bias)
         return quantized
 
-    def weight_levels(self) -> Tensor:
-        """Integer levels of all rows but bias rows, shape (rows, columns); gradients pass the rounding.
-
-        Zero, and without a gradient, where the cell has no memristors.
-        """
-        levels = round_through((self.weight * self.levels_per_one).clamp(-self.spec.weight_max, self.spec.weight_max))
-        return levels if self.spec.placed.all() else levels * self.placed
-
-    def line_levels(self) -> Tensor | None:
-        """Integer levels of trained cells on lines, shape (trained line cells, units), or None without any."""
-        if self.line_weight is None:
-            return None
-        limit = self.spec.weight_max
-        return round_through((self.line_weight * self.line_levels_per_one).clamp(-limit, limit))
-
-    def bias_levels(self) -> Tensor:
-        """Integer levels that the bias rows add up to, shape (columns,)."""
-        limit = self.spec.weight_max * self.bias_rows
-        levels = round_through((self.bias * self.levels_per_one).clamp(-limit, limit))
-        return levels if self.biased.all() else levels * self.biased
-
-    def bias_row_levels(self) -> Tensor:
-        """The bias split as evenly as integers allow, shape (bias_rows, columns)."""
-        rows = self.bias_rows
-        total = self.bias_levels().detach()
-        size = total.abs()
-        share = (
-            torch.floor((size + torch.arange(rows, device=size.device)[:, None]) / rows)
-            if rows
-            else size.new_zeros(0, len(size))
-        )
-        return share * total.sign()
-
-    def projection_levels(self) -> Tensor | None:
-        """Integer weights of the projection, shape (hidden, units), or None without a projection."""
-        if self.projection_weight is None:
-            return None
-        limit = self.spec.head_weight_max
-        return round_through((self.projection_weight * 2.0**self.spec.projection_shift).clamp(-limit, limit))
-
-    def initial_levels(self) -> tuple[Tensor | None, Tensor | None]:
-        """Integers of the register, shape (units,), and of h, shape (hidden,), to start from; None where zero."""
-        spec, register, h = self.spec, self.initial_register, self.initial_h
-        if register is not None:
-            register = round_through((register * 2.0**spec.state_frac_bits).clamp(-spec.state_max, spec.state_max))
-        if h is not None:
-            h = round_through((h * spec.input_max).clamp(-spec.input_max, spec.input_max))
-        return register, h
-
-    def _start(self, batch: int) -> State | None:
-        """The register and h before the first step of an utterance; None: zeros."""
-        if not self.spec.loads_state:
-            return None
-        sizes = self.spec.units, self.spec.hidden
-        levels = [
-            torch.zeros(size, dtype=self.dtype, device=self.bias.device) if values is None else values.to(self.dtype)
-            for values, size in zip(self.initial_levels(), sizes, strict=True)
-        ]
-        return levels[0].expand(batch, -1), levels[1].expand(batch, -1)
+    @property
+    def imperfections(self) -> list[Imperfections]:
+        """Those of each macro."""
+        return [macro.imperfections for macro in self.macros]
 
     def head_levels(self) -> tuple[Tensor, Tensor]:
         """Integer weights, shape (classes, hidden), and biases, shape (classes,), of the head."""
@@ -174,47 +89,38 @@ class QuantizedNetwork(nn.Module):
         return round_through(weight), round_through(bias.clamp(-spec.head_bias_max, spec.head_bias_max))
 
     @torch.no_grad()
-    def weights(self) -> Weights:
+    def weights(self) -> Weights | LayeredWeights:
         """The integers of the golden model, as this network computes with them."""
-        head, head_biases = self.head_levels()
-        register, h = self.initial_levels()
-        found = {
-            "macro": torch.cat([self.weight_levels(), self.bias_row_levels()]),
-            "head": head,
-            "head_biases": head_biases,
-            "projection": self.projection_levels(),
-            "lines": self.line_levels(),
-            "initial_register": register,
-            "initial_h": h,
-        }
-        plain = {
-            name: None if levels is None else levels.round().to(torch.int64).cpu().numpy()
-            for name, levels in found.items()
-        }
-        return Weights(**plain).checked(self.spec)
+        arrays = {}
+        for name, macro in zip(self.spec.macros, self.macros, strict=True):
+            arrays |= {
+                f"{name}.{array}" if name else array: levels for array, levels in macro.weights().arrays().items()
+            }
+        weight, bias = map(integers, self.head_levels())
+        return weights_from(self.spec, arrays | {"head_weights": weight, "head_biases": bias}).checked(self.spec)
 
     def forward(self, x: Tensor) -> Tensor:
         """Real logits of :meth:`run`, from where utterances start."""
         return self.run(x)[0]
 
-    def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Real logits, and the state after the last step.
+    def run(self, x: Tensor, states: tuple[State, ...] | None = None) -> tuple[Tensor, tuple[State, ...]]:
+        """Real logits, and the state of each macro after its last step.
 
         Parameters
         ----------
         x : tensor
             Pulse codes, shape (batch, steps, inputs); with an alphabet, symbols' places, int64, shape (batch, steps).
-        state : State or None
+        states : tuple of State, or None
             Before the first step; None: where utterances start.
 
         Returns
         -------
-        (logits, state)
+        (logits, states)
             logits: shape (batch, classes), with the readout ``"step"`` (batch, steps, classes).
         """
-        logits, state, _ = self.integer_logits(x, state=state)
+        logits, states, _ = self.integer_logits(x, states=states)
         per_step = x.shape[1] if self.spec.readout == "mean" else 1
-        return logits.float() / (per_step * self.spec.input_max * self.head_levels_per_one), state
+        return logits.float() / (per_step * self.spec.input_max * self.head_levels_per_one), states
 
     @property
     def logit_scale(self) -> float:
@@ -222,86 +128,40 @@ class QuantizedNetwork(nn.Module):
         return 1 / (self.spec.input_max * self.head_levels_per_one.item())
 
     def integer_logits(
-        self, x: Tensor, trace: bool = False, state: State | None = None
-    ) -> tuple[Tensor, State, Trace | None]:
-        """Integer logits, the state after the last step, and the trace if asked for; ``x`` as in :meth:`run`."""
-        spec = self.spec
-        levels = torch.cat([self.weight_levels(), self._bias_rows_through()]).to(self.dtype)
-        lines = self.line_levels()
-        lines = None if lines is None else lines.to(self.dtype)
-        array = self.imperfections.draw(levels, self.training, lines)
-        rows = dict(zip(spec.row_sizes, array.weights.split(list(spec.row_sizes.values())), strict=True))
-        x_levels, bias = rows.pop(INPUT), rows.pop(BIAS, levels.new_zeros(0, spec.columns))
-        batch, steps = x.shape[:2]
-        if self.alphabet is None:
-            codes = x.to(self.dtype).transpose(0, 1).reshape(steps * batch, spec.inputs)
-        else:
-            codes = self.alphabet.codes(spec.input_max).to(self.dtype)
-        variance = array.variance(codes)
-        full = array.charge(codes.new_tensor(float(spec.input_max)))
-        bias = bias.sum(0)
-        driven = [BIAS in conversion.driven for conversion, _ in spec.layout.steps]
-        first = bias * full if driven[0] else torch.zeros_like(bias)
-        drive = torch.addmm(first, array.charge(codes), x_levels)
-        if self.alphabet is not None:
-            # A symbol always brings the same, which is computed once.
-            place = x.t().reshape(-1)
-            drive = nn.functional.embedding(place, drive)
-            variance = None if variance is None else nn.functional.embedding(place, variance)
-        if variance is not None:
-            variance = variance.view(steps, batch, -1)
-        drive = drive.view(steps, batch, spec.columns)
-        projection = self.projection_levels()
-        projection = None if projection is None else projection.to(self.dtype)
-        tables = self.tables(array)
-        later = bias * array.charge(codes.new_tensor(float(spec.input_max)), 1) if any(driven[1:]) else None
-        conversions = Conversions(spec, array, tables, drive, rows, array.lines, later, variance)
-        state = self._start(batch) if state is None else state
-        hidden, state, kept = run_sequence(conversions, projection, state, trace)
-        weight, head_bias = (tensor.to(self.head_dtype) for tensor in self.head_levels())
+        self, x: Tensor, trace: bool = False, states: tuple[State, ...] | None = None
+    ) -> tuple[Tensor, tuple[State, ...], dict[str, Trace]]:
+        """Integer logits, the states after the last step, and, if asked for, the traces of the macros by their names.
+
+        ``x`` as in :meth:`run`; the trace of a backward macro is in the order of its own steps.
+        """
+        spec, names = self.spec, list(self.spec.macros)
+        table = None if self.alphabet is None else self.alphabet.codes(spec.input_max)
+        reading = macros_of_layers(spec)[0]  # macros, of the first layer
+        ends: list[State] = []
+        traces: dict[str, Trace] = {}
+
+        def run_macro(number: int, values: Tensor) -> Tensor:
+            symbols, state = table if number < reading else None, None if states is None else states[number]
+            hidden, end, kept = self.macros[number].run(values, symbols, state, trace)
+            ends.append(end)
+            if trace:
+                traces[names[number]] = kept
+            return hidden
+
+        hidden = through_layers(spec, x.transpose(0, 1), run_macro, steps_axis=0)
+        weight, bias = (tensor.to(self.head_dtype) for tensor in self.head_levels())
         if spec.readout == "mean":
-            seen, head_bias = hidden.sum(0), head_bias * steps
+            seen, bias = hidden.sum(0), bias * len(hidden)
         else:
             seen = hidden[-1] if spec.readout == "last" else hidden.transpose(0, 1)
-        return seen.to(self.head_dtype) @ weight.t() + head_bias, state, kept
-
-    def tables(self, array: Array) -> ConversionTables:
-        """The ramps' tables: kept while the thresholds are ideal, and otherwise made again for every pass."""
-        kept = self._tables
-        moved = kept is None or kept.values.device != array.weights.device
-        if array.thresholds is not None or moved or kept.resolution != array.resolution:
-            tables = ConversionTables(self.spec, self.dtype, array)
-            if array.thresholds is not None:
-                return tables
-            self._tables = tables
-        return self._tables
-
-    def _bias_rows_through(self) -> Tensor:
-        rows = self.bias_rows
-        if rows == 0:
-            return self.bias.new_zeros(0, self.spec.columns)
-        total = self.bias_levels()
-        # The value of the split, the gradient of the sum.
-        return self.bias_row_levels() + (total - total.detach()) / rows
+        return seen.to(self.head_dtype) @ weight.t() + bias, tuple(ends), traces
 
     @torch.no_grad()
     def limit_weights(self) -> None:
         """Clips the master weights to what their codes can say, so that none drifts out of its gradient's reach."""
-        spec = self.spec
-        reach = spec.weight_max / self.levels_per_one
-        torch.minimum(torch.maximum(self.weight, -reach), reach, out=self.weight)
-        torch.minimum(torch.maximum(self.bias, -reach * self.bias_rows), reach * self.bias_rows, out=self.bias)
-        if self.line_weight is not None:
-            line_reach = spec.weight_max / self.line_levels_per_one
-            torch.minimum(torch.maximum(self.line_weight, -line_reach), line_reach, out=self.line_weight)
-        if self.projection_weight is not None:
-            projection_reach = spec.head_weight_max / 2**spec.projection_shift
-            self.projection_weight.clamp_(-projection_reach, projection_reach)
-        if self.initial_register is not None:
-            self.initial_register.clamp_(-spec.state_limit, spec.state_limit)
-        if self.initial_h is not None:
-            self.initial_h.clamp_(-1, 1)
-        head_reach = (spec.head_weight_max / self.head_levels_per_one).item()
+        for macro in self.macros:
+            macro.limit_weights()
+        head_reach = (self.spec.head_weight_max / self.head_levels_per_one).item()
         self.head_weight.clamp_(-head_reach, head_reach)
         self.head_bias.clamp_(-head_reach, head_reach)
         if self.alphabet is not None:

@@ -216,7 +216,17 @@ def _write_table(lines: list[str], name: str, table: dict[str, Any]) -> None:
         lines += ["", f"[{name}]"]
     for key, value in table.items():
         if key not in inner:
-            lines.append(f"{key if key.replace('_', '').isalnum() else json.dumps(key)} = {json.dumps(value)}")
+            lines.append(f"{key if key.replace('_', '').isalnum() else json.dumps(key)} = {_inline(value)}")
     for key, value in inner.items():
         if value:
             _write_table(lines, f"{name}.{key}" if name else key, value)
+
+
+def _inline(value: Any) -> str:
+    """A value on one line; within lists, tables too."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{key} = {_inline(one)}" for key, one in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    return json.dumps(value)

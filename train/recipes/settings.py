@@ -34,6 +34,7 @@ EVERY = ("batch", "epoch", "never")
 
 
 _OF_FLOAT = ("cell", "initial", "units", "bias_rows", "sigmoid_range")
+_OF_LAYER = ("cell", "initial", "units", "adc_bits", "weight_bits", "bias_rows", "sigmoid_range", "lanes")
 
 
 class RecipeError(InvalidValue):
@@ -42,7 +43,14 @@ class RecipeError(InvalidValue):
 
 @dataclass(frozen=True)
 class Hardware:
-    """The macro that is trained for; see :class:`~crossramp.golden.spec.specification.Specification`."""
+    """The hardware that is trained for; see :class:`~crossramp.golden.spec.specification.Specification`.
+
+    Parameters
+    ----------
+    layers : tuple of dict
+        Empty: one macro and its head. Else a table for each layer, the first takes the inputs: ``bidirectional``, true
+        or false, and what differs from the other fields.
+    """
 
     units: int = declared("units of the cell", 1, 65536, default=32)
     adc_bits: int = declared("bits of the ramps", 2, 8, default=5)
@@ -57,6 +65,7 @@ class Hardware:
     initial: str = declared(
         "state that utterances start from: zero, or trained constants", default="zero", choices=("zero", "constant")
     )
+    layers: tuple[dict[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         check(self, RecipeError, "hardware")
@@ -64,19 +73,47 @@ class Hardware:
             raise RecipeError(
                 f"hardware.initial is {self.initial!r}, but the cell {self.cell} keeps no state; give zero"
             )
+        if not isinstance(self.layers, list | tuple) or not all(isinstance(table, dict) for table in self.layers):
+            raise RecipeError(f"hardware.layers is {self.layers!r:.80}; expected a list of tables, one for each layer")
+        object.__setattr__(self, "layers", tuple(dict(sorted(table.items())) for table in self.layers))
+        known = ("bidirectional", *_OF_LAYER)
+        for number, table in enumerate(self.layers):
+            for key in table:
+                if key not in known:
+                    raise RecipeError(f"hardware.layers[{number}].{key} is unknown; {suggestion(key, known)}")
+            if not isinstance(table.get("bidirectional", False), bool):
+                raise RecipeError(
+                    f"hardware.layers[{number}].bidirectional is {table['bidirectional']!r}; allowed: true, false"
+                )
+            self.of_layer(number)
+
+    def of_layer(self, number: int) -> Hardware:
+        """The fields of one layer; RecipeError for a wrong one of its table."""
+        own = {key: value for key, value in self.layers[number].items() if key != "bidirectional"}
+        try:
+            return dataclasses.replace(self, layers=(), **own)
+        except RecipeError as error:
+            raise RecipeError(str(error).replace("hardware.", f"hardware.layers[{number}].", 1)) from None
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields; an LSTM and a zero are left out, so that recipes keep the hash from before there were others."""
+        """The fields; those are left out whose defaults were once the only choice, so that recipes keep their hash."""
         content = dataclasses.asdict(self)
         if self.cell == LSTM.name:
             del content["cell"]
         if self.initial == "zero":
             del content["initial"]
+        if not self.layers:
+            del content["layers"]
         return content
 
     def float_part(self) -> dict[str, Any]:
-        """Those fields of :meth:`to_dict` on which the float network depends."""
-        return {name: value for name, value in self.to_dict().items() if name in _OF_FLOAT}
+        """What of :meth:`to_dict` the float network depends on."""
+        content = self.to_dict()
+        found = {name: value for name, value in content.items() if name in _OF_FLOAT}
+        if self.layers:
+            known = ("bidirectional", *_OF_FLOAT)
+            found["layers"] = [{key: table[key] for key in table if key in known} for table in self.layers]
+        return found
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from crossramp.golden.common.whole_file import whole_file
 
 __all__ = ["Checkpoint"]
 
-_FORMAT, _VERSION = "crossramp-checkpoint", 2
+_FORMAT, _VERSION = "crossramp-checkpoint", 3
 
 
 class Checkpoint:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from crossramp.golden.common.content_hash import json_hash
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.network_specification import AnySpecification
 from torch import nn
 
 from ..network.chips import DeviceImperfections
@@ -29,7 +29,7 @@ __all__ = ["DEVICES", "Done", "Stage", "chips", "device_named", "origin", "run_s
 DEVICES = ("auto", "cpu", "cuda")
 """Where training may compute; the first means a GPU where torch finds one."""
 
-_SHELF_VERSION = 2  # goes up when the same recipe trains another network
+_SHELF_VERSION = 3  # goes up when the same recipe trains another network, or one whose tensors have other names
 
 
 @dataclass(frozen=True)
@@ -167,14 +167,18 @@ def device_named(name: str) -> str:
     return ("cuda" if there else "cpu") if name == "auto" else name
 
 
-def chips(recipe: Recipe, spec: Specification) -> Imperfections | None:
-    """What a recipe's table ``devices`` asks for: chips of its technology, or None for the ideal array."""
+def chips(recipe: Recipe, spec: AnySpecification) -> list[Imperfections] | None:
+    """What a recipe's table ``devices`` asks for, for each macro: chips of its technology; None: ideal arrays."""
     devices, technology = recipe.devices, recipe.technology()
     if devices is None or technology is None:
         return None
-    switches = frozenset(devices.switches)
+    switches, macros = frozenset(devices.switches), list(spec.macros.values())
     chosen = {"calibrated": devices.calibrated, "every": devices.every, "seed": recipe.seed}
-    return DeviceImperfections(spec, technology, switches, **chosen)
+    places = range(len(macros)) if len(macros) > 1 else [None]
+    return [
+        DeviceImperfections(macro, technology, switches, **chosen, place=place)
+        for macro, place in zip(macros, places, strict=True)
+    ]
 
 
 def origin(recipe: Recipe, device: str = "cpu") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -209,7 +209,7 @@ class _Run:
 
     def __init__(self, network: nn.Module, optimizer: torch.optim.Optimizer, task: Task) -> None:
         self.network, self.optimizer, self.task = network, optimizer, task
-        self.imperfections: Imperfections | None = getattr(network, "imperfections", None)
+        self.imperfections = _imperfections(network)
         self.averages = [parameter.detach().clone() for parameter in network.parameters()]
         self.epoch = self.done = self.stale = 0  # epochs, batches, epochs since the best one
         self.best, self.best_metric, self.best_state = math.inf, 0.0, _copy(network)
@@ -222,8 +222,8 @@ class _Run:
 
     def next_epoch(self) -> None:
         self.epoch += 1
-        if self.imperfections is not None:
-            self.imperfections.next_epoch()
+        for one in self.imperfections:
+            one.next_epoch()
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -233,7 +233,7 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "task": self.task.state_dict(),
             "torch": torch.get_rng_state(),
-            "imperfections": {} if self.imperfections is None else self.imperfections.state_dict(),
+            "imperfections": [one.state_dict() for one in self.imperfections],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -245,8 +245,8 @@ class _Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.task.load_state_dict(state["task"])
         torch.set_rng_state(state["torch"])
-        if self.imperfections is not None:
-            self.imperfections.load_state_dict(state["imperfections"])
+        for one, kept in zip(self.imperfections, state["imperfections"], strict=True):
+            one.load_state_dict(kept)
 
 
 def _finite(value: float, text: str, phase: Phase, epoch: int, number: int) -> None:
@@ -261,12 +261,16 @@ def _learning_rate(phase: Phase, warm_up: int, done: int, total: int) -> float:
     return phase.learning_rate * min(1.0, (done + 1) / warm_up) * 0.5 * (1.001 + math.cos(math.pi * done / total))
 
 
+def _imperfections(network: nn.Module) -> Sequence[Imperfections]:
+    """Those of each macro; a float network has none."""
+    return getattr(network, "imperfections", ())
+
+
 @torch.no_grad()
 def _validate(network: nn.Module, task: Task) -> tuple[float, float]:
     network.eval()
-    imperfections: Imperfections | None = getattr(network, "imperfections", None)
-    if imperfections is not None:
-        imperfections.restart()
+    for one in _imperfections(network):
+        one.restart()
     return task.validate(network)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.network_specification import AnySpecification
 from torch import Tensor, nn
 
 from ..data.augment import Augmenter
@@ -37,7 +37,7 @@ def balanced_accuracy(answers: Tensor, labels: Tensor, classes: int) -> float:
     return float(torch.stack(shares).mean())
 
 
-def quantize_inputs(values: Tensor, spec: Specification) -> Tensor:
+def quantize_inputs(values: Tensor, spec: AnySpecification) -> Tensor:
     """Pulse codes of real inputs, as `crossramp.golden.inputs.features.pulse_codes` makes them, in float32."""
     scaled = values.clamp(-1, 1) * spec.input_max
     return torch.trunc(scaled + torch.full_like(scaled, 0.5).copysign_(scaled))

@@ -18,6 +18,7 @@ from crossramp.golden.cell.library import CELLS
 from crossramp.golden.inputs.features import FeatureSettings, features, normalize, pulse_codes, step_values
 from crossramp.golden.network.model_file import Model
 from crossramp.golden.spec.activations import activation
+from crossramp.golden.spec.network_specification import AnySpecification, Layer, NetworkSpecification
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor, nn
 
@@ -50,8 +51,39 @@ _DEVIATIONS = 2.5  # standard deviations of an input that fill its range
 _BLOCK_CLIPS = 4096  # of the statistics: bounds their memory
 
 
-def keyword_specification(hardware: Hardware, inputs: int, classes: int, steps: int) -> Specification:
-    """The specification of a recipe's hardware; what drives the lines needs no multiplier.
+def keyword_specification(
+    hardware: Hardware, inputs: int, classes: int, steps: int, projection: int = 0, readout: str = "mean"
+) -> AnySpecification:
+    """The specification of a recipe's hardware: of one macro, or, where it has layers, of a network of several.
+
+    Parameters
+    ----------
+    hardware : Hardware
+    inputs, classes : int
+    steps : int
+        Of the longest utterance.
+    projection : int
+        Of each macro; 0: none.
+    readout : str
+
+    Raises
+    ------
+    SpecificationError
+        For hardware that cannot be.
+    """
+    head = {"classes": classes, "max_steps": steps, "readout": readout}
+    if not hardware.layers:
+        return _macro(hardware, inputs, projection=projection, **head)
+    layers: list[Layer] = []
+    for number, table in enumerate(hardware.layers):
+        taken = layers[-1].outputs if layers else inputs
+        macro = _macro(hardware.of_layer(number), taken, projection=projection, classes=0)
+        layers.append(Layer(macro=macro, bidirectional=table.get("bidirectional", False)))
+    return NetworkSpecification(layers=tuple(layers), **head)
+
+
+def _macro(hardware: Hardware, inputs: int, **more: Any) -> Specification:
+    """The specification of a macro; what drives the lines needs no multiplier.
 
     All banks have one weight range. But that of the bank with constant line cells (g of an LSTM) is such that a cell of
     whole levels makes one clock of the line's pulse worth a power of two: the pulse code spans nearly ±2 where the
@@ -70,15 +102,14 @@ def keyword_specification(hardware: Hardware, inputs: int, classes: int, steps: 
         initial=hardware.initial,
         inputs=inputs,
         units=hardware.units,
-        classes=classes,
         bias_rows=hardware.bias_rows,
         adc_bits=hardware.adc_bits,
         input_bits=hardware.input_bits,
         weight_bits=hardware.weight_bits,
         gates=tuple(gates),
         lanes=hardware.lanes,
-        max_steps=steps,
         **line,
+        **more,
     )
 
 
@@ -127,7 +158,7 @@ class Trained:
     provenance: dict[str, Any]
 
 
-def specification(recipe: Recipe) -> Specification:
+def specification(recipe: Recipe) -> AnySpecification:
     """What a recipe trains for."""
     front_end = recipe.features
     return keyword_specification(recipe.hardware, front_end.inputs, len(class_names(recipe.words)), front_end.steps)

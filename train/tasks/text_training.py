@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from crossramp.golden.inputs.text_codes import TextSettings, bits_per_character
 from crossramp.golden.network.model_file import Model
-from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.network_specification import AnySpecification
 from torch import nn
 
 from ..data.text_data import TextCorpus, streams
@@ -20,6 +20,7 @@ from ..network.alphabet import Alphabet
 from ..network.float_network import FloatNetwork
 from ..network.quantized_network import QuantizedNetwork
 from ..recipes.recipe import Recipe
+from ..recipes.settings import RecipeError
 from ..run.checkpoint import Checkpoint
 from ..run.phases import Stage, chips, origin, run_stages
 from ..run.schedule import Progress
@@ -55,12 +56,17 @@ class TrainedText:
         return Model(network.spec, network.weights(), settings.class_names, settings.to_dict(), self.provenance)
 
 
-def specification(recipe: Recipe, characters: int) -> Specification:
+def specification(recipe: Recipe, characters: int) -> AnySpecification:
     """What a recipe trains for, on a text of so many different characters; of its lanes, as many as there are units."""
     hardware, text = recipe.hardware, recipe.text
     hardware = dataclasses.replace(hardware, lanes=min(hardware.lanes, hardware.units))
-    spec = keyword_specification(hardware, text.embedding or characters, classes=characters, steps=1024)
-    return spec.replace(readout="step", projection=text.projection)
+    for number, table in enumerate(hardware.layers):
+        if table.get("bidirectional"):
+            raise RecipeError(
+                f"hardware.layers[{number}].bidirectional is true; the next character is predicted from those before: "
+                "leave it out"
+            )
+    return keyword_specification(hardware, text.embedding or characters, characters, 1024, text.projection, "step")
 
 
 def train_text(
@@ -132,8 +138,8 @@ def measure(trained: TrainedText, corpus: TextCorpus) -> dict[str, Any]:
     """
     model = trained.export()
     places, targets = streams(corpus, "test")
-    hidden = model.network.lstm.hidden(model.text_settings.table[places])[:, -targets.shape[1] :]
-    logits = model.network.logits(hidden, 1)
+    hidden = model.network.hidden(model.text_settings.table[places])[:, -targets.shape[1] :]
+    logits = model.network.head.logits(hidden, 1)
     golden = bits_per_character(logits, targets, model.text_settings.logit_scale)
     return {
         "characters": targets.size,

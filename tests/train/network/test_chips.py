@@ -13,9 +13,10 @@ from crossramp.golden.cell.library import CELLS
 from crossramp.golden.network.array_protocol import Window, step_window
 from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
-from crossramp.train.network.chips import DeviceArray, DeviceImperfections, integers
+from crossramp.train.network.chips import DeviceArray, DeviceImperfections
 from crossramp.train.network.imperfections import Imperfections
 from crossramp.train.network.quantized_network import QuantizedNetwork
+from crossramp.train.network.rounding import integers
 from crossramp.train.network.update_program import BEFORE
 from torch import nn
 
@@ -45,9 +46,9 @@ class One(Imperfections):
 
 def network_with(imperfections) -> QuantizedNetwork:
     torch.manual_seed(3)
-    network = QuantizedNetwork(imperfections.spec, imperfections=imperfections)
-    nn.init.normal_(network.weight, std=0.6)
-    nn.init.normal_(network.bias, std=0.8)
+    network = QuantizedNetwork(imperfections.spec, imperfections=[imperfections])
+    nn.init.normal_(network.macros[0].weight, std=0.6)
+    nn.init.normal_(network.macros[0].bias, std=0.8)
     return network
 
 
@@ -68,7 +69,7 @@ def test_the_graph_is_the_instance(name, switches):
     one = One(load("rram" if changes else name).replace(changes), switches)
     network = network_with(one)
     with torch.no_grad():
-        _, _, trace = network.integer_logits(inputs(), trace=True)
+        trace = network.integer_logits(inputs(), trace=True)[2][""]
     golden = macro_of(one.chip).run(inputs().numpy())
     step = (trace.hidden.transpose(0, 1).numpy() != golden.h).any(axis=2)
     first = trace.macs[0].transpose(0, 1).numpy()[:, 0] - golden.macs[:, 0]
@@ -88,7 +89,7 @@ def test_the_graph_is_the_instance_of_every_cell(cell, switches):
     one = One(tech, switches, spec)
     network = network_with(one)
     with torch.no_grad():
-        _, _, trace = network.integer_logits(inputs(), trace=True)
+        trace = network.integer_logits(inputs(), trace=True)[2][""]
     if switches and spec.layout.held:
         assert (one.chip.hold_gain < 0.99).all()
     golden = macro_of(one.chip).run(inputs().numpy())
@@ -104,8 +105,9 @@ def test_noise_of_every_cell_has_the_instances_spread(cell):
     tech = load("rram").replace({"pair": "single-ended", "cell.read_noise": 0.01})
     on = frozenset({"read_noise", "thermal", "comparator_noise"})
     network = network_with(DeviceImperfections(spec, tech, on, every="never", seed=2))
-    levels = torch.cat([network.weight_levels(), network.bias_row_levels()])
-    array = network.imperfections.draw(levels, True, network.line_levels())
+    (macro,) = network.macros
+    levels = torch.cat([macro.weight_levels(), macro.bias_row_levels()])
+    array = macro.imperfections.draw(levels, True, macro.line_levels())
     chip, golden, cell = array.chip, golden_array.DeviceArray(array.chip), spec.layout
     lengths = {"x": 7, "h": 13, **dict.fromkeys(cell.inner_rows, 9)}
     before, after = (lengths if cell.line_value is None else lengths | {cell.line_value: n} for n in (-6, 20))
@@ -144,7 +146,7 @@ def test_a_chip_with_late_comparators():
     one = One(load("rram").replace({"comparator.delay": 2e-8}), frozenset({"delay"}))
     network = network_with(one)
     with torch.no_grad():
-        _, _, trace = network.integer_logits(inputs(), trace=True)
+        trace = network.integer_logits(inputs(), trace=True)[2][""]
     assert (one.chip.delays == 2).all()
     assert np.array_equal(trace.hidden.transpose(0, 1).numpy(), macro_of(one.chip).run(inputs().numpy()).h)
 
@@ -157,9 +159,10 @@ def test_noise_has_the_instances_spread():
     x = inputs(1, 1).expand(4000, 1, SPEC.inputs)
     network.train()
     with torch.no_grad():
-        _, _, trace = network.integer_logits(x, trace=True)
+        trace = network.integer_logits(x, trace=True)[2][""]
     found = trace.macs[0][0].double().numpy()
-    chip = network.imperfections.draw(torch.cat([network.weight_levels(), network.bias_row_levels()]), True).chip
+    (macro,) = network.macros
+    chip = macro.imperfections.draw(torch.cat([macro.weight_levels(), macro.bias_row_levels()]), True).chip
     array = golden_array.DeviceArray(chip)
     pulses = np.full((4000, SPEC.rows), SPEC.input_max)
     pulses[:, : SPEC.inputs], pulses[:, SPEC.inputs : -2] = x[:, 0].numpy(), 0

@@ -167,19 +167,19 @@ def test_weights_start_and_stay_within_the_crossbars(cell):
     spec = specification(cell)
     network = FloatNetwork(spec)
     placed = torch.tensor(spec.placed[: -spec.bias_rows])
-    assert torch.equal(network.cell.rows != 0, placed)
+    assert torch.equal(network.macros[0].cell.rows != 0, placed)
     for gate, sign in gate_signs(spec).items():
-        assert (network.cell.bias[spec.bank(gate)] == sign).all()
+        assert (network.macros[0].cell.bias[spec.bank(gate)] == sign).all()
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.fill_(100.0)
     network.limit_weights()
     ranges = [(spec.gates[0] if gate == spec.state_gate else spec.gate(gate)).weight_range for gate in spec.gate_names]
     columns = torch.tensor(ranges).repeat_interleave(UNITS)
-    assert torch.equal(network.macro_weights.rows, columns * placed)
-    assert torch.equal(network.macro_weights.bias, 2 * columns)
+    assert torch.equal(network.macros[0].weights.rows, columns * placed)
+    assert torch.equal(network.macros[0].weights.bias, 2 * columns)
     if spec.trained_lines:
-        assert network.macro_weights.lines.unique().tolist() == [2.0]
+        assert network.macros[0].weights.lines.unique().tolist() == [2.0]
 
 
 def test_what_has_no_memristor_learns_nothing(rng):

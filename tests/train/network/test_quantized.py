@@ -49,7 +49,8 @@ def test_at_high_resolution_it_answers_as_the_float_network(projection, readout)
         assert expected.std() > 0.2
         assert (found - expected).abs().max() < 0.03
         # Any of both biases left out shows.
-        for bias in (network.lstm.bias_ih_l0, network.lstm.bias_hh_l0):
+        lstm = network.macros[0].lstm
+        for bias in (lstm.bias_ih_l0, lstm.bias_hh_l0):
             kept = bias.clone()
             bias.zero_()
             assert (network(codes.float() / 127) - found).abs().max() > 0.1
@@ -80,7 +81,7 @@ def test_every_cell_answers_as_its_float_network(cell, projection):
             kept = parameter.clone()
             parameter.zero_()
             shown = (network(codes.float() / 127) - found).abs().max()
-            assert shown > (1.5 if name.startswith("initial") else 2) * error
+            assert shown > (1.5 if "initial" in name else 2) * error
             parameter.copy_(kept)
 
 
@@ -88,21 +89,23 @@ def test_every_cell_answers_as_its_float_network(cell, projection):
 def test_what_has_no_memristor_has_no_weight(cell):
     spec = keyword_specification(Hardware(5, cell=cell), 6, 3, 8)
     quantized = QuantizedNetwork(spec)
+    (macro,) = quantized.macros
     with torch.no_grad():
-        quantized.weight.fill_(1.0)
-        quantized.bias.fill_(1.0)
+        macro.weight.fill_(1.0)
+        macro.bias.fill_(1.0)
     placed = torch.tensor(spec.placed[: -spec.bias_rows])
-    assert torch.equal(quantized.weight_levels() != 0, placed)
+    assert torch.equal(macro.weight_levels() != 0, placed)
     assert np.array_equal(quantized.weights().macro != 0, spec.placed)
     codes = torch.from_numpy(np.random.default_rng(1).integers(-15, 16, (9, 8, 6)))
     quantized(codes).square().sum().backward()
-    assert (quantized.weight.grad[~placed] == 0).all()
+    assert (macro.weight.grad[~placed] == 0).all()
 
 
 def test_its_levels_are_the_float_networks_weights():
     network, spec = float_network(), FINE
     quantized = QuantizedNetwork.from_float(network, spec)
-    lstm = network.lstm
+    (macro,) = quantized.macros
+    lstm = network.macros[0].lstm
     per_one = np.repeat([127 / gate.weight_range for gate in spec.gates], 5)
 
     def rounded(values):
@@ -110,10 +113,10 @@ def test_its_levels_are_the_float_networks_weights():
         return np.sign(values) * np.floor(np.abs(values) + 0.5)
 
     weight = torch.cat([lstm.weight_ih_l0, lstm.weight_hh_l0], dim=1).detach().double().t()
-    assert np.array_equal(quantized.weight_levels().detach(), rounded(weight * torch.from_numpy(per_one)))
+    assert np.array_equal(macro.weight_levels().detach(), rounded(weight * torch.from_numpy(per_one)))
     bias = (lstm.bias_ih_l0 + lstm.bias_hh_l0).detach().double()
-    assert np.array_equal(quantized.bias_levels().detach(), rounded(bias * torch.from_numpy(per_one)))
-    assert quantized.bias_row_levels().sum(0).tolist() == quantized.bias_levels().tolist()
+    assert np.array_equal(macro.bias_levels().detach(), rounded(bias * torch.from_numpy(per_one)))
+    assert macro.bias_row_levels().sum(0).tolist() == macro.bias_levels().tolist()
     # The widest weight of the head takes four fifths of its range.
     widest = max(network.head.weight.abs().max(), network.head.bias.abs().max()).item()
     per_one = 2047 / (1.25 * widest)
@@ -126,6 +129,7 @@ def test_its_levels_are_the_float_networks_weights():
 def test_master_weights_stay_within_what_codes_can_say():
     """±2 for weights, three times that for the sum of three bias rows; the head's ±1.25 of the widest at first."""
     quantized = QuantizedNetwork.from_float(float_network(), FINE)
+    (macro,) = quantized.macros
     ranges = torch.tensor(np.repeat([gate.weight_range for gate in FINE.gates], 5), dtype=torch.float32)
     head = 2047 / quantized.head_levels_per_one.item()
     with torch.no_grad():
@@ -133,25 +137,25 @@ def test_master_weights_stay_within_what_codes_can_say():
             for parameter in quantized.parameters():
                 parameter.fill_(sign * 1e3)
             quantized.limit_weights()
-            assert torch.allclose(quantized.weight, sign * ranges.expand_as(quantized.weight))
-            assert torch.allclose(quantized.bias, sign * 3 * ranges)
-            assert quantized.bias_levels().tolist() == [sign * 381] * 20
+            assert torch.allclose(macro.weight, sign * ranges.expand_as(macro.weight))
+            assert torch.allclose(macro.bias, sign * 3 * ranges)
+            assert macro.bias_levels().tolist() == [sign * 381] * 20
             assert torch.allclose(quantized.head_weight, torch.full_like(quantized.head_weight, sign * head))
 
 
 def test_bias_rows_pass_the_gradient_of_their_sum():
-    quantized = QuantizedNetwork.from_float(float_network(), FINE)
+    (macro,) = QuantizedNetwork.from_float(float_network(), FINE).macros
     drive = torch.arange(20.0)
-    (quantized._bias_rows_through().sum(0) * drive).sum().backward()
-    assert quantized.bias.grad.tolist() == pytest.approx((drive * quantized.levels_per_one).tolist(), rel=1e-5)
-    assert quantized._bias_rows_through().tolist() == quantized.bias_row_levels().tolist()
+    (macro._bias_rows_through().sum(0) * drive).sum().backward()
+    assert macro.bias.grad.tolist() == pytest.approx((drive * macro.levels_per_one).tolist(), rel=1e-5)
+    assert macro._bias_rows_through().tolist() == macro.bias_row_levels().tolist()
 
 
 def test_projection_levels_are_over_a_power_of_two():
     spec = FINE.replace(projection=4)
     network = float_network(spec)
-    found = QuantizedNetwork.from_float(network, spec).projection_levels().detach()
-    assert np.array_equal(found, np.rint(network.lstm.weight_hr_l0.detach().numpy() * 2048))
+    found = QuantizedNetwork.from_float(network, spec).macros[0].projection_levels().detach()
+    assert np.array_equal(found, np.rint(network.macros[0].lstm.weight_hr_l0.detach().numpy() * 2048))
 
 
 def test_rounding_takes_halves_away_from_zero_and_passes_gradients():
@@ -165,16 +169,17 @@ def test_rounding_takes_halves_away_from_zero_and_passes_gradients():
 def test_float_weights_are_held_within_the_crossbars():
     """±2 for every weight, whatever the bank; two bias vectors share what three rows of ±2 add up to."""
     network = FloatNetwork(FINE.replace(projection=4))
+    lstm = network.macros[0].lstm
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.fill_(100.0)
         network.limit_weights()
-        assert network.lstm.weight_ih_l0.unique().tolist() == [2.0]
-        assert network.lstm.weight_hh_l0.unique().tolist() == [2.0]
-        assert network.lstm.bias_ih_l0.unique().tolist() == network.lstm.bias_hh_l0.unique().tolist() == [3.0]
-        assert network.lstm.weight_hr_l0.unique().tolist() == [1.0]
-    fresh = FloatNetwork(FINE)
-    both = (fresh.lstm.bias_ih_l0 + fresh.lstm.bias_hh_l0).detach()
+        assert lstm.weight_ih_l0.unique().tolist() == [2.0]
+        assert lstm.weight_hh_l0.unique().tolist() == [2.0]
+        assert lstm.bias_ih_l0.unique().tolist() == lstm.bias_hh_l0.unique().tolist() == [3.0]
+        assert lstm.weight_hr_l0.unique().tolist() == [1.0]
+    fresh = FloatNetwork(FINE).macros[0].lstm
+    both = (fresh.bias_ih_l0 + fresh.bias_hh_l0).detach()
     assert both[5:10].tolist() == [1.0] * 5  # of bank f
 
 

@@ -4,7 +4,6 @@
 import numpy as np
 import pytest
 import torch
-from crossramp.golden.network.array_protocol import latched_banks
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.specification import Specification
@@ -17,63 +16,9 @@ from hypothesis import given, settings
 from torch import nn
 
 from tests.support.strategies import ALL_CELLS, inputs_of, network_of, seeds, specifications
+from tests.support.trained_networks import differences, exported, quantized_of
 
 KWS = Specification(inputs=40, units=32, classes=12, bias_rows=2)
-
-
-def quantized_of(golden: Network) -> QuantizedNetwork:
-    """A training network whose master weights lie on the golden network's levels."""
-    spec, weights = golden.spec, golden.weights
-    network = QuantizedNetwork(spec)
-    rows = len(network.weight)
-    with torch.no_grad():
-        network.weight.copy_(torch.tensor(weights.macro[:rows]) / network.levels_per_one)
-        network.bias.copy_(torch.tensor(weights.macro[rows:].sum(axis=0)) / network.levels_per_one)
-        if spec.trained_lines:
-            network.line_weight.copy_(torch.tensor(weights.lines) / network.line_levels_per_one)
-        if spec.projection:
-            network.projection_weight.copy_(torch.tensor(weights.projection) / 2**spec.projection_shift)
-        if spec.constant_register:
-            network.initial_register.copy_(torch.tensor(weights.initial_register) / 2.0**spec.state_frac_bits)
-        if spec.constant_h:
-            network.initial_h.copy_(torch.tensor(weights.initial_h) / spec.input_max)
-        network.head_weight.copy_(torch.tensor(weights.head) / network.head_levels_per_one)
-        step = network.head_levels_per_one * spec.input_max
-        network.head_bias.copy_(torch.tensor(weights.head_biases) / step)
-    return network
-
-
-def exported(network: QuantizedNetwork) -> Network:
-    return Network(network.spec, network.weights())
-
-
-def decoded(golden: Network, number: int, codes: np.ndarray) -> np.ndarray:
-    """Codes of a conversion as real values, each as its share of the end of its range."""
-    spec, ramps = golden.spec, golden.lstm.array.ramps
-    values = []
-    for gate, place in latched_banks(spec, number).items():
-        ramp = ramps[spec.ramp_of(gate)]
-        values.append(ramp.decode(codes[..., place]) / ramp.activation.high)
-    return np.concatenate(values, axis=-1)
-
-
-def differences(network: QuantizedNetwork, golden: Network, x: np.ndarray) -> list[str]:
-    """Names of what differs anywhere between the training graph and the golden model."""
-    with torch.no_grad():
-        logits, _, trace = network.integer_logits(torch.from_numpy(x), trace=True)
-    expected, cell = golden.run(x), golden.spec.layout
-    pairs = {"macs": (trace.macs[0], expected.macs), "codes": (trace.values[0], decoded(golden, 0, expected.codes))}
-    if cell.register:
-        pairs["c"] = (trace.state, expected.c)
-    if len(cell.conversions) == 2:
-        inner = cell.line_value or cell.inner_rows[0]
-        pairs["state_pulses"] = (trace.inner[inner], expected.state_pulses)
-        pairs["state_codes"] = (trace.values[1], decoded(golden, 1, expected.state_codes))
-    pairs["h"] = (trace.hidden, expected.h)
-    wrong = [name for name, (found, want) in pairs.items() if not np.array_equal(found.transpose(0, 1).numpy(), want)]
-    if not np.array_equal(logits.numpy(), expected.logits):
-        wrong.append("logits")
-    return wrong
 
 
 @settings(deadline=None, max_examples=60)
@@ -93,8 +38,8 @@ def test_keyword_network_equals_golden(readout):
     spec = KWS.replace(readout=readout)
     torch.manual_seed(3)
     network = QuantizedNetwork(spec)
-    nn.init.normal_(network.weight, std=0.6)
-    nn.init.normal_(network.bias, std=1.5)
+    nn.init.normal_(network.macros[0].weight, std=0.6)
+    nn.init.normal_(network.macros[0].bias, std=1.5)
     golden = exported(network)
     x = np.random.default_rng(3).integers(-15, 16, (20, 49, 40))
     steps = golden.run(x)
@@ -142,7 +87,7 @@ def test_comparison_notices_a_shifted_threshold():
         array.thresholds = [ramp.thresholds + (number == 1) for number, ramp in enumerate(ramps(KWS))]
 
     torch.manual_seed(6)
-    network = QuantizedNetwork(KWS, imperfections=drawing(shifted))
+    network = QuantizedNetwork(KWS, imperfections=[drawing(shifted)])
     x = np.random.default_rng(6).integers(-15, 16, (20, 20, 40))
     assert "codes" in differences(network, exported(network), x)
 
@@ -175,7 +120,7 @@ def test_every_conversion_passes_the_array():
             seen.append(("draw", tuple(levels.shape), training, lines))
             return Spy(self.spec, levels)
 
-    network = QuantizedNetwork(KWS, imperfections=Spying(KWS))
+    network = QuantizedNetwork(KWS, imperfections=[Spying(KWS)])
     assert differences(network, exported(network), np.zeros((3, 2, 40), np.int64)) == []
     step = [("charge", (3, 32)), ("seen", 0, (3, 128), {"h": (3, 32)}, None), ("late", 0)]
     step += [("line", 0, (3, 32), 1), ("seen", 1, (3, 32), {"h": (3, 32), "q": (3, 32)}, None), ("late", 1)]
@@ -188,7 +133,7 @@ def test_a_finer_table_changes_nothing():
         array.resolution = 8
 
     torch.manual_seed(6)
-    network = QuantizedNetwork(KWS, imperfections=drawing(finer))
+    network = QuantizedNetwork(KWS, imperfections=[drawing(finer)])
     x = np.random.default_rng(6).integers(-15, 16, (20, 20, 40))
     assert differences(network, exported(network), x) == []
 
@@ -203,7 +148,7 @@ def test_noisy_weights_and_macs_pass_gradients():
             return Noisy(self.spec, levels + 0.3 * torch.randn_like(levels))
 
     torch.manual_seed(7)
-    network = QuantizedNetwork(KWS, imperfections=Drawing(KWS))
+    network = QuantizedNetwork(KWS, imperfections=[Drawing(KWS)])
     network(torch.randint(-15, 16, (4, 6, 40))).square().sum().backward()
     for parameter in network.parameters():
         assert torch.isfinite(parameter.grad).all()
@@ -216,7 +161,7 @@ def test_a_run_in_two_parts_is_one_run(cell):
     spec = Specification(inputs=4, units=6, classes=3, bias_rows=2, cell=cell, readout="last")
     torch.manual_seed(9)
     network, float_network = QuantizedNetwork(spec), FloatNetwork(spec)
-    nn.init.normal_(network.weight, std=0.6)
+    nn.init.normal_(network.macros[0].weight, std=0.6)
     x = torch.from_numpy(np.random.default_rng(9).integers(-15, 16, (8, 11, 4)))
     for trained, inputs in ((network, x), (float_network, x.float() / 15)):
         with torch.no_grad():
@@ -224,7 +169,7 @@ def test_a_run_in_two_parts_is_one_run(cell):
             _, state = trained.run(inputs[:, :4])
             parts, after = trained.run(inputs[:, 4:], state)
             torch.testing.assert_close(parts, whole)
-            for one, other in zip(after, end, strict=True):
+            for one, other in zip(after[0], end[0], strict=True):
                 torch.testing.assert_close(one, other)
             # The state matters, but to a layer that has none.
             afresh, _ = trained.run(inputs[:, 4:])
@@ -233,22 +178,23 @@ def test_a_run_in_two_parts_is_one_run(cell):
 
 def test_limit_weights_brings_masters_back_into_reach():
     network = QuantizedNetwork(KWS)
-    nn.init.constant_(network.weight, 50.0)
-    nn.init.constant_(network.bias, -50.0)
+    (macro,) = network.macros
+    nn.init.constant_(macro.weight, 50.0)
+    nn.init.constant_(macro.bias, -50.0)
     network.limit_weights()
-    assert (network.weight_levels() == 15).all()
-    assert (network.bias_levels() == -30).all()
-    assert (network.bias_row_levels() == -15).all()
-    torch.testing.assert_close(network.weight.max().item(), 225 / 112)
+    assert (macro.weight_levels() == 15).all()
+    assert (macro.bias_levels() == -30).all()
+    assert (macro.bias_row_levels() == -15).all()
+    torch.testing.assert_close(macro.weight.max().item(), 225 / 112)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 3])
 def test_bias_rows_add_up(rows):
-    network = QuantizedNetwork(Specification(inputs=1, units=2, classes=2, bias_rows=rows))
-    nn.init.uniform_(network.bias, -9, 9)
-    split = network.bias_row_levels()
+    (macro,) = QuantizedNetwork(Specification(inputs=1, units=2, classes=2, bias_rows=rows)).macros
+    nn.init.uniform_(macro.bias, -9, 9)
+    split = macro.bias_row_levels()
     assert split.shape == (rows, 8)
-    assert torch.equal(split.sum(0), network.bias_levels().detach())
+    assert torch.equal(split.sum(0), macro.bias_levels().detach())
     if rows:
         assert (split.max(0).values - split.min(0).values).max() <= 1
 

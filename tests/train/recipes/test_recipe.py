@@ -21,6 +21,7 @@ from crossramp.train.recipes.recipe import (
     shipped_recipes,
 )
 from crossramp.train.recipes.settings import Devices, Hardware, RecipeError, Text
+from crossramp.train.tasks import keyword_training
 
 
 def test_shipped_recipes():
@@ -62,6 +63,47 @@ def test_recipes_of_other_cells():
     assert constant.content_hash != Recipe().content_hash
     # The hash of a recipe of an LSTM is that from before there were other cells.
     assert parse_recipe('[hardware]\ncell = "lstm"', "x").content_hash == Recipe().content_hash == "9a91c3c91c8077f6"
+
+
+def test_recipes_of_several_layers():
+    tables = {"kws-two-layer": ({}, {}), "kws-bidirectional": ({"bidirectional": True},)}
+    for name, layers in tables.items():
+        found = load_recipe(name)
+        assert found.hardware == Hardware(layers=layers)
+        assert parse_recipe(found.to_toml(), "written") == found
+        assert found.to_dict()["hardware"]["layers"] == list(layers)
+    text = '[[hardware.layers]]\ncell = "gru"\nunits = 24\n[[hardware.layers]]\nbidirectional = true\nadc_bits = 4'
+    recipe = parse_recipe(text, "x")
+    assert parse_recipe(recipe.to_toml(), "written").content_hash == recipe.content_hash
+    first, second = keyword_training.specification(recipe).layers
+    assert (first.macro.cell, first.macro.units, first.macro.adc_bits, first.bidirectional) == ("gru", 24, 5, False)
+    assert (second.macro.cell, second.macro.units, second.macro.adc_bits) == ("lstm", 32, 4)
+    assert (second.bidirectional, second.macro.inputs, second.macro.state_gain[0]) == (True, 24, 1)
+    # What a layer leaves out is that of the table, whoever changed it last.
+    wider = dataclasses.replace(recipe.hardware, units=16)
+    assert [wider.of_layer(number).units for number in range(2)] == [24, 16]
+    # The order in which keys are written is not part of a recipe, that of layers is.
+    swapped = text.replace('cell = "gru"\nunits = 24', 'units = 24\ncell = "gru"')
+    assert parse_recipe(swapped, "x").content_hash == recipe.content_hash
+    other = dataclasses.replace(recipe, hardware=dataclasses.replace(wider, units=32, layers=wider.layers[::-1]))
+    assert other.content_hash != recipe.content_hash
+
+
+@pytest.mark.parametrize(
+    ("change", "shared"),
+    [
+        ({"adc_bits": 4}, True),
+        ({"lanes": 2}, True),
+        ({"units": 9}, False),
+        ({"cell": "gru"}, False),
+        ({"bidirectional": True}, False),
+        ({"sigmoid_range": 2.0}, False),
+    ],
+)
+def test_what_layers_the_float_network_depends_on(change, shared):
+    base, changed = Hardware(layers=({}, {})), Hardware(layers=({}, change))
+    assert (base.float_part() == changed.float_part()) == shared
+    assert base.to_dict() != changed.to_dict()
 
 
 def test_written_recipes_read_back_equal():
@@ -117,6 +159,14 @@ def test_technology_file_beside_the_recipe(tmp_path):
         ("[hardware]\ncell = 3", "hardware.cell is 3; allowed: lstm,"),
         ('[hardware]\ninitial = "stream"', "hardware.initial is 'stream'; allowed: zero, constant"),
         ('[hardware]\ncell = "dense"\ninitial = "constant"', "hardware.initial is 'constant', but the cell"),
+        ("[hardware]\nlayers = 2", "hardware.layers is 2; expected a list of tables, one for each layer"),
+        ("[hardware]\nlayers = [2]", "hardware.layers is [2]; expected a list of tables"),
+        ("[[hardware.layers]]\nunit = 3", "hardware.layers[0].unit is unknown; did you mean units?"),
+        ("[[hardware.layers]]\ninput_bits = 3", "hardware.layers[0].input_bits is unknown"),
+        ("[[hardware.layers]]\nlayers = []", "hardware.layers[0].layers is unknown"),
+        ("[[hardware.layers]]\nunits = 0", "hardware.layers[0].units is 0; allowed: 1 to 65536"),
+        ("[[hardware.layers]]\n[[hardware.layers]]\ncell = 'gruu'", "hardware.layers[1].cell is 'gruu'; allowed"),
+        ("[[hardware.layers]]\nbidirectional = 1", "hardware.layers[0].bidirectional is 1; allowed: true, false"),
         ("[features]\nband_gain = 3", "features.band_gain is unknown"),
         ("[features]\nhop_samples = 0", "hop_samples is 0"),
         ("seed = -1", "seed is -1; allowed"),
@@ -206,8 +256,10 @@ def test_the_guide_lists_every_key_with_its_value_and_range():
     known = recipe.to_dict()
     flat = {key for key, value in known.items() if not isinstance(value, dict)}
     flat |= {f"{table}.{key}" for table, value in known.items() if isinstance(value, dict) for key in value}
-    assert set(listed) == flat | {"hardware.cell", "hardware.initial"}  # which most recipes leave out
-    known["hardware"] |= {"cell": recipe.hardware.cell, "initial": recipe.hardware.initial}
+    more = {name: getattr(recipe.hardware, name) for name in ("cell", "initial")}  # which most recipes leave out
+    assert set(listed) == flat | {f"hardware.{name}" for name in (*more, "layers")}
+    assert listed["hardware.layers"][0] == json.dumps(recipe.hardware.layers)
+    known["hardware"] |= more
     parts = {"hardware": recipe.hardware, "augmentation": recipe.augmentation}
     for name, part in (parts | {"float": recipe.float_phase, "quantized": recipe.quantized_phase}).items():
         for item, said in declarations(type(part)):
@@ -237,7 +289,8 @@ def test_the_guide_lists_what_texts_have_more_or_otherwise():
 
 
 def test_the_guides_recipe_works():
-    (text,) = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
+    text, layers = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
     recipe = parse_recipe(text, "guide")
+    assert parse_recipe(layers, "guide").hardware.layers == ({"cell": "gru", "units": 24}, {"bidirectional": True})
     assert (recipe.hardware.units, recipe.float_phase.patience, recipe.devices.every) == (16, 20, "epoch")
     assert recipe.technology()["cell.read_noise"] == 0.02

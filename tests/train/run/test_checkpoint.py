@@ -35,6 +35,7 @@ def stop_at(monkeypatch, phase, epoch):
 
 FAST = "[float]\nlearning_rate = 0.05\nwarm_up = 1\n[quantized]\nlearning_rate = 0.05\nwarm_up = 1\n"
 DEVICES = '[devices]\nevery = "epoch"\ncalibrated = true\n'
+LAYERS = "[hardware]\nlayers = [{ bidirectional = true }, { units = 3 }]\n"
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +54,11 @@ def whole(data, recipe):
     return output.read_bytes()
 
 
-@pytest.mark.parametrize("devices", ["", DEVICES], ids=["ideal", "devices"])
-def test_interrupted_run_makes_the_same_file(data, recipe, whole, tmp_path, monkeypatch, capsys, devices):
-    if devices:
+@pytest.mark.parametrize("more", ["", DEVICES, LAYERS + DEVICES], ids=["ideal", "devices", "devices of layers"])
+def test_interrupted_run_makes_the_same_file(data, recipe, whole, tmp_path, monkeypatch, capsys, more):
+    if more:
         recipe, output = tmp_path / "recipe.toml", tmp_path / "whole.npz"
-        recipe.write_text(FAST + devices)
+        recipe.write_text(FAST + more)
         assert main(arguments(data, output, "--recipe", str(recipe))) == 0
         whole = output.read_bytes()
     output = tmp_path / "parts.npz"
@@ -77,7 +78,7 @@ def test_interrupted_run_makes_the_same_file(data, recipe, whole, tmp_path, monk
     assert output.read_bytes() == whole
     assert not list(tmp_path.glob("*.checkpoint"))
     assert load_model(output).provenance["recipe_hash"]
-    assert ("technology_hash" in load_model(output).provenance) == bool(devices)
+    assert ("technology_hash" in load_model(output).provenance) == bool(more)
 
 
 @pytest.mark.parametrize("part", ["optimizer", "averages", "task", "done"])

@@ -28,10 +28,12 @@ def another(settings, name: str):
     value = getattr(settings, name)
     # As many as there are inputs, which other fields decide.
     fitted = {key: getattr(FeatureSettings(), key)[:1] for key in _FITTED if isinstance(settings, FeatureSettings)}
-    if isinstance(value, tuple):
+    if value == ():  # the layers
+        changes = [({},)]
+    elif isinstance(value, tuple):
         changes = [(*value[:-1], value[-1] * 1.01 + 0.01)]
-    elif isinstance(value, str):  # the cell
-        changes = [cell for cell in CELLS if cell != value]
+    elif isinstance(value, str):  # the cell, or what utterances start from
+        changes = [choice for choice in (*CELLS, "constant") if choice != value]
     elif isinstance(value, int):
         changes = [value + 1, value - 1]
     else:

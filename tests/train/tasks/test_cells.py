@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs of other cells than the LSTM, from the command to a model file; and the specifications that they train for."""
+"""Runs of other networks than one LSTM, from the command to a model file; and what they are trained for."""
 
 import pytest
 from crossramp.cli.main import main
@@ -50,6 +50,34 @@ def test_texts_take_any_cell(tmp_path):
     short = ["--units", "5", "--epochs", "1", "--qat-epochs", "1", "--batch", "4"]
     assert main(["train", "text", str(text), "-o", str(output), "--cell", "gru", *short]) == 0
     assert load_model(output).spec.cell == "gru"
+
+
+@pytest.mark.parametrize("name", ["kws-two-layer", "kws-bidirectional"])
+def test_the_command_trains_layers(name, data, tmp_path):
+    output, enough = tmp_path / "m.npz", ("--epochs", 24, "--qat-epochs", 4, "--learning-rate", 0.05)
+    assert main(arguments(data, output, "--recipe", name, *enough)) == 0
+    model = load_model(output)
+    assert [layer.macro.units for layer in model.spec.layers] == [4] * len(model.spec.layers)
+    assert len(model.spec.macros) == 2
+    assert model.provenance["quantized_validation_accuracy"] > 0.8  # of four classes
+
+
+def test_texts_take_layers_of_one_direction(tmp_path, capsys):
+    text, recipe = tmp_path / "t.txt", tmp_path / "r.toml"
+    text.write_text("abcabcabd" * 900)
+    run = ["train", "text", str(text), "-o", str(tmp_path / "m.npz"), "--recipe", str(recipe)]
+    run += ["--units", "5", "--lanes", "1", "--epochs", "1", "--qat-epochs", "1", "--batch", "4"]
+    more = "[text]\nembedding = 2\nprojection = 3\n"
+    recipe.write_text(f'task = "text"\n[hardware]\nlayers = [{{}}, {{ cell = "gru" }}]\n{more}')
+    assert main(run) == 0
+    model = load_model(tmp_path / "m.npz")
+    assert [macro.inputs for macro in model.spec.macros.values()] == [2, 3]
+    measured = model.provenance["evaluation"]["golden_bits_per_character"]
+    assert measured == pytest.approx(model.provenance["quantized_validation_bits_per_character"], abs=0.2)
+    recipe.write_text('task = "text"\n[hardware]\nlayers = [{ bidirectional = true }]\n')
+    capsys.readouterr()
+    assert main(run) == 2
+    assert "hardware.layers[0].bidirectional is true; the next character is predicted from" in capsys.readouterr().err
 
 
 def test_an_unknown_cell_is_refused(data, tmp_path, capsys):

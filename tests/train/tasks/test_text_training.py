@@ -27,7 +27,7 @@ from crossramp.train.run.schedule import Diverged
 from crossramp.train.tasks import text_training as task
 from crossramp.train.tasks.text_task import TextTask, score
 
-from tests.train.network.test_sequence import differences
+from tests.support.trained_networks import differences
 
 RECIPE = """
 task = "text"
@@ -86,8 +86,8 @@ def network_of(embedding: int, units=16, imperfections=None, characters=20, proj
     torch.manual_seed(5)
     spec = task.specification(recipe, characters)
     network = QuantizedNetwork(spec, 4.0, imperfections, Alphabet(characters, embedding))
-    torch.nn.init.normal_(network.weight, std=0.8)
-    torch.nn.init.normal_(network.bias, std=1.0)
+    torch.nn.init.normal_(network.macros[0].weight, std=0.8)
+    torch.nn.init.normal_(network.macros[0].bias, std=1.0)
     return network
 
 
@@ -125,7 +125,7 @@ def test_exported_model_equals_the_training_graph_in_every_value(embedding, proj
     coded = Coded(network, table)
     assert differences(coded, model.network, x) == []
     with torch.no_grad():
-        logits, (c, h) = network.run(places())
+        logits, ((c, h),) = network.run(places())
     np.testing.assert_array_equal(c.numpy(), golden.c[:, -1])
     np.testing.assert_array_equal(h.numpy(), golden.h[:, -1])
     np.testing.assert_allclose(logits.numpy(), golden.logits * model.text_settings.logit_scale, rtol=1e-5, atol=1e-6)
@@ -151,8 +151,9 @@ def test_a_symbols_drive_is_that_of_its_codes():
     goal = torch.randn(logits.shape, generator=torch.Generator().manual_seed(1))
     (logits * goal).sum().backward()
     (expected * goal).sum().backward()
-    for name in ("weight", "bias", "head_weight", "head_bias"):
-        one, other = getattr(short, name).grad, getattr(long, name).grad
+    found = dict(long.named_parameters())
+    for name in ("macros.0.weight", "macros.0.bias", "head_weight", "head_bias"):
+        one, other = dict(short.named_parameters())[name].grad, found[name].grad
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4 * other.abs().max().item())
     assert short.alphabet.table.grad.abs().max() > 0
 
@@ -168,7 +169,7 @@ class One(Imperfections):
 @pytest.mark.parametrize("embedding", [0, 7])
 def test_a_symbols_drive_on_a_chip(embedding):
     one = One(network_of(embedding).spec)
-    short, long = network_of(embedding, imperfections=one), network_of(embedding, imperfections=one)
+    short, long = network_of(embedding, imperfections=[one]), network_of(embedding, imperfections=[one])
     long.alphabet = None
     with torch.no_grad():
         logits, _ = short.run(places())
@@ -192,9 +193,9 @@ def test_chunks_go_on_where_the_one_before_ended(kind, projection):
     first, state = network.run(places()[:, :13])
     second, last = network.run(places()[:, 13:], state)
     torch.testing.assert_close(torch.cat([first, second], 1), whole, rtol=0, atol=0 if kind == "quantized" else 1e-6)
-    for one, other in zip(last, end, strict=True):
+    for one, other in zip(last[0], end[0], strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0 if kind == "quantized" else 1e-6)
-    assert not any(tensor.requires_grad for tensor in state)
+    assert not any(tensor.requires_grad for tensor in state[0])
     reset, _ = network.run(places()[:, 13:])
     assert not torch.allclose(reset, second, atol=1e-3)
 
@@ -251,11 +252,11 @@ def test_float_projection_is_torchs_within_full_scale():
     """Random weights project far within ±1, where torch's own LSTM computes the same."""
     network = FloatNetwork(network_of(0, projection=5).spec, Alphabet(20))
     values = network.alphabet(places())
-    hidden, _ = network.lstm(values)
+    hidden, _ = network.macros[0].lstm(values)
     assert hidden.abs().max() < 1
     torch.testing.assert_close(network.run(places())[0], network.head(hidden))
-    torch.nn.init.constant_(network.lstm.weight_hr_l0, 1.0)
-    full, _ = run_cell(network.spec, values, network.macro_weights)
+    torch.nn.init.constant_(network.macros[0].lstm.weight_hr_l0, 1.0)
+    full, _ = run_cell(network.spec, values, network.macros[0].weights)
     assert full.abs().max() == 1
 
 
