@@ -182,7 +182,7 @@ def test_networks_know_whether_they_are_trained_or_judged():
             told.append(("validation", network.training, torch.is_grad_enabled()))
             return super().validate(network)
 
-    network.imperfections = Chips()
+    network.imperfections = [Chips()]
     fit(network, Watched(1), PHASE, Heard())
     judged = ["restart", ("validation", False, False)]
     assert told == [*judged, *[("training", True), *judged, "next epoch"] * 2]
