@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .alphabet import Alphabet
 from .float_cell import State
 from .float_macro import FloatMacro
-from .layer_order import through_layers
+from .layer_order import through_layers, trained_macros
 
 __all__ = ["FloatNetwork"]
 
@@ -35,7 +35,7 @@ class FloatNetwork(nn.Module):
         super().__init__()
         self.alphabet = alphabet
         self.spec = spec
-        self.macros = nn.ModuleList(FloatMacro(macro) for macro in spec.macros.values())
+        self.macros = nn.ModuleList(FloatMacro(macro) for macro in trained_macros(spec))
         self.head = nn.Linear(spec.hidden, spec.classes)
 
     def forward(self, x: Tensor) -> Tensor:

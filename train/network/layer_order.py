@@ -9,10 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.spec.network_specification import AnySpecification, NetworkSpecification
+from crossramp.golden.spec.specification import Specification
 from torch import Tensor
 
-__all__ = ["macros_of_layers", "through_layers"]
+__all__ = ["macros_of_layers", "through_layers", "trained_macros"]
+
+
+def trained_macros(spec: AnySpecification) -> list[Specification]:
+    """The macros of a network, in the order of ``spec.macros``; InvalidValue for one that cannot be trained."""
+    for name, macro in spec.macros.items():
+        if macro.array_projects:
+            raise InvalidValue(
+                f"{name}: projection_in is 'array', which training does not know yet; set it to 'digital'"
+            )
+    return list(spec.macros.values())
 
 
 def macros_of_layers(spec: AnySpecification) -> list[int]:

@@ -16,7 +16,7 @@ from .alphabet import Alphabet
 from .float_cell import State
 from .float_network import FloatNetwork
 from .imperfections import Imperfections
-from .layer_order import macros_of_layers, through_layers
+from .layer_order import macros_of_layers, through_layers, trained_macros
 from .quantized_macro import QuantizedMacro
 from .rounding import integers, round_through
 from .sequence import Trace
@@ -52,7 +52,7 @@ class QuantizedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.spec = spec
-        macros = list(spec.macros.values())
+        macros = trained_macros(spec)
         drawn = imperfections or [None] * len(macros)
         self.macros = nn.ModuleList(QuantizedMacro(*given) for given in zip(macros, drawn, strict=True))
         self.register_buffer("head_levels_per_one", torch.tensor(spec.head_weight_max / head_range))
