@@ -19,6 +19,8 @@ __all__ = ["macros_of_layers", "through_layers", "trained_macros"]
 
 def trained_macros(spec: AnySpecification) -> list[Specification]:
     """The macros of a network, in the order of ``spec.macros``; InvalidValue for one that cannot be trained."""
+    if spec.head_in_array:
+        raise InvalidValue("head is 'array', which training does not know yet; set it to 'digital'")
     for name, macro in spec.macros.items():
         if macro.array_projects:
             raise InvalidValue(

@@ -26,8 +26,8 @@ from tests.train.network.test_gradients import BATCH, STEPS, Plain
 READOUTS = ["mean", "last", "step"]
 
 
-def projected_digitally(spec: NetworkSpecification) -> NetworkSpecification:
-    """The same network without projections in arrays, which are not trained."""
+def digital(spec: NetworkSpecification) -> NetworkSpecification:
+    """The same network without a head and projections in arrays, which are not trained."""
     plain = {"projection_in": "digital", "projection_bits": None, "projection_range": 1.0}
     layers = [
         Layer(
@@ -36,21 +36,23 @@ def projected_digitally(spec: NetworkSpecification) -> NetworkSpecification:
         )
         for layer in spec.layers
     ]
-    return spec.replace(layers=tuple(layers))
+    return spec.replace(layers=tuple(layers), head="digital")
 
 
-def test_projections_in_arrays_are_refused():
+def test_projections_and_heads_in_arrays_are_refused():
     macro = SMALL.layers[1].macro.replace(projection=2, projection_in="array")
     spec = SMALL.replace(layers=(SMALL.layers[0], Layer(macro=macro)))
     for network in (FloatNetwork, QuantizedNetwork):
         with pytest.raises(ValueError, match="layer1: projection_in is 'array', which training does not know yet"):
             network(spec)
+        with pytest.raises(ValueError, match="head is 'array', which training does not know yet"):
+            network(SMALL.replace(head="array", classes=SMALL.hidden, head_weight_bits=8))
 
 
 @settings(deadline=None, max_examples=30)
 @given(layered_specifications(), seeds)
 def test_drawn_networks_equal_golden(spec, seed):
-    spec = projected_digitally(spec)
+    spec = digital(spec)
     golden = layered_network_of(spec, seed)
     network = quantized_of(golden)
     found = exported(network)
