@@ -39,7 +39,17 @@ ROOMS = {
     "rtl": ("common", "macro", "network", "layers", "link", "emulation", "verilog"),
     "sim": (
         *("tools", "array", "checking", "amaranth", "bulk", "cocotb", "netlist", "montecarlo", "spice"),
-        *("formal.engine", "formal.update", "formal.macro", "formal.network", "formal.link", "formal.array", "formal"),
+        *(
+            "formal.engine",
+            "formal.update",
+            "formal.macro",
+            "formal.network",
+            *("formal.engine", "formal.update", "formal.macro", "formal.network", "formal.layers", "formal.link"),
+            *("formal.array", "formal"),
+            "formal.link",
+            "formal.array",
+            "formal",
+        ),
     ),
     "boards": ("definitions", "flow", "host", "virtual"),
     "train": ("recipes", "data", "network", "run", "tasks"),

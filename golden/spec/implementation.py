@@ -95,6 +95,6 @@ class ImplementationParameters:
 
         x arrives in time, all outputs are taken at once, and the array is ready. The macro's clocks, but never less
         than ``inputs``, since x loads one code per clock. With the readout ``"step"`` never less than
-        :attr:`head_clocks`: the head goes through its classes while the next step runs, whose last h waits.
+        ``head_clocks``: the head goes through its classes while the next step runs, whose last h waits.
         """
         return max(self.macro_clocks, self.inputs, self.head_clocks if self.readout == "step" else 0)

@@ -75,7 +75,7 @@ class NetworkParameters:
 
     @property
     def digital_projection(self) -> int:
-        """:attr:`projection` where a digital unit makes it, otherwise 0."""
+        """The ``projection`` where a digital unit makes it, otherwise 0."""
         return 0 if self.array_projects else self.projection
 
     @property

@@ -275,7 +275,7 @@ class NetworkSpecification(HeadSizes):
 
         Each macro's clocks, but never less than those in which it loads its ``inputs``: one code a clock, or as many as
         leave the layer before (:attr:`x_lanes`). Where the last layer has two directions never less than ``hidden``,
-        since the head takes one code per clock then; with the readout ``"step"`` never less than :attr:`head_clocks`.
+        since the head takes one code per clock then; with the readout ``"step"`` never less than ``head_clocks``.
         Every layer takes x in time, and all outputs are taken at once.
         """
         macros, lanes = self.macros, self.x_lanes

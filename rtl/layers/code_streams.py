@@ -83,8 +83,8 @@ class SideBySide(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        left = Signal(range(max(self.counts)))  # codes of this stream's step that have passed
-        turn = Signal()
+        self.left = left = Signal(range(max(self.counts)))  # codes of this stream's step that have passed
+        self.turn = turn = Signal()
         for number, source in enumerate((self.first, self.second)):
             with m.If(turn == number):
                 m.d.comb += [

@@ -63,7 +63,7 @@ class UtteranceMemory(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        reading = Signal()  # the utterance is complete
+        self.reading = reading = Signal()  # the utterance is complete
         self._over = Signal(len(self.readers))  # readers that are through
         written = Signal(len(self.parts))  # writers that are through
         steps = Signal(range(self.max_steps + 1))  # that are kept, of the first writer

@@ -32,7 +32,7 @@ module crossramp_log #(
     parameter COMPARED = 1,  // has an expected file when checking
     parameter STREAM = 1,  // must stay while it waits
     parameter BEATS = 1,  // of a step
-    parameter [WIDTH-1:0] LAST_BEAT = {WIDTH{1'b1}}  // bits that mean something in the last one; others count as zero
+    parameter [WIDTH-1:0] LAST_BEAT = ~(WIDTH'(0))  // bits that mean something in the last one; others count as zero
 ) (
     input clk,
     input rst,
