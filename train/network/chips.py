@@ -63,7 +63,7 @@ class DeviceImperfections(Imperfections):
     seed : int
         Of the chips and the noise, 0 to 2**31 - 1.
     place : int or None
-        Of the macro in a network of several: each has arrays of its own, drawn from :func:`tile_seed` of the chip's
+        Of the macro in a network of several: each has arrays of its own, drawn from ``tile_seed`` of the chip's
         seed. None: the only macro.
 
     Raises
