@@ -74,7 +74,7 @@ class Network:
         return self.with_head(self.lstm.run(x, first, start))
 
     def play(
-        self, batches: Sequence[np.ndarray], starts: Starts = FROM_THE_START, steps_before: int = 0
+        self, batches: Sequence[np.ndarray], starts: Starts = FROM_THE_START, steps_before: int = 0, cut_short: int = 0
     ) -> list[Trace]:
         """Utterances that are played one after the other, perhaps going on from one another; one trace a batch.
 
@@ -85,6 +85,8 @@ class Network:
             Of all utterances.
         steps_before : int
             How many steps the array did before: the noise of a device instance depends on the number of its conversion.
+        cut_short : int
+            Conversions beside those, of a step that a reset cut short.
 
         Raises
         ------
@@ -94,7 +96,7 @@ class Network:
         places = joined(batches)
         starts = starts.checked(self.spec, sum(map(len, batches)))
         fresh, traces, state = starts.fresh, [], None
-        first = len(self.spec.conversions) * steps_before
+        first = len(self.spec.conversions) * steps_before + cut_short
         for x, place in zip(batches, places, strict=True):
             numbers = first + first_conversions(self.spec, *x.shape[:2])
             first += len(self.spec.conversions) * x.shape[0] * x.shape[1]

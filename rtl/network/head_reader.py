@@ -46,10 +46,12 @@ class HeadReader(wiring.Component):
         m = Module()
         spec, sums, logit = self.spec, self.sums, self.logit
         flows = Signal()
-        lane, operand_lane = Signal(range(spec.lanes)), Signal(range(spec.lanes))
+        lane = Signal(range(spec.lanes))
+        operand_lane = Signal(range(spec.lanes))
         asked = Signal(range(spec.classes))  # the class whose sum is read
         reading = Signal()
-        there, index = Signal(), Signal(range(spec.classes))  # its data, a clock later
+        there = Signal()  # its data, a clock later
+        index = Signal(range(spec.classes))
         group = Signal.like(sums.group)
         m.d.comb += [flows.eq(~logit.valid | logit.ready), sums.enable.eq(flows), sums.group.eq(group)]
         with m.If(self.start):

@@ -20,7 +20,7 @@ from .scoreboard import MismatchError
 
 
 def expected_traces(
-    network: Network | LayeredNetwork, x_batches, array: ArraySetup = IDEAL, steps_before: int = 0
+    network: Network | LayeredNetwork, x_batches, array: ArraySetup = IDEAL, steps_before: int = 0, cut_short: int = 0
 ) -> list[Trace]:
     """Golden traces of utterances that are played one after the other, one trace a batch.
 
@@ -32,6 +32,8 @@ def expected_traces(
         What stands behind the hardware: ideal, or device instances.
     steps_before : int
         How many steps the arrays did before: the noise of a device instance depends on the number of its conversion.
+    cut_short : int
+        Conversions beside those, of a step that a reset cut short; of a network of one macro.
 
     Raises
     ------
@@ -39,7 +41,8 @@ def expected_traces(
         For an array that is neither, or starts that do not fit.
     """
     played = Played.of(x_batches)
-    return _behind(network, array).play(played.batches, played.starts, steps_before)
+    network, more = _behind(network, array), {"cut_short": cut_short} if cut_short else {}
+    return network.play(played.batches, played.starts, steps_before, **more)
 
 
 def _behind(network: Network | LayeredNetwork, array: ArraySetup) -> Network | LayeredNetwork:

@@ -47,7 +47,7 @@ def test_covers_are_reached(compact, projection):
 
 FAULTS = [
     # file, old, new, the claim that breaks
-    (MACRO, "taken = Const(1) if spec.projection else ~emits | self.h.ready", "taken = Const(1)", "waits"),
+    (MACRO, "taken = Const(1) if spec.digital_projection else ~emits | self.h.ready", "taken = Const(1)", "waits"),
     (LOADER, "flag.eq(getattr(self.x.payload, name))", "flag.eq(0)", "last"),
 ]
 MORE_FAULTS = [
@@ -58,7 +58,7 @@ MORE_FAULTS = [
     (LOADER, "getattr(self, name).eq(flag)", "getattr(self, name).eq(getattr(self.x.payload, name))", "last is that"),
     (LOADER, "self.x.ready.eq(~self.full | self.take)", "self.x.ready.eq(1)", "no more than two steps"),
     (LOADER, "self.x.ready.eq(~self.full | self.take)", "self.x.ready.eq(~self.full)", "x: a code is taken"),
-    (LOADER, "with m.If(loaded == self.inputs - 1):", "with m.If(1):", ""),
+    (LOADER, "with m.If(loaded == groups - 1):", "with m.If(1):", ""),
 ]
 
 

@@ -98,3 +98,8 @@ TWO_WAYS = SMALL.replace(layers=SMALL.layers[:1])
 HEARING = SMALL.replace(
     layers=(Layer(macro=SMALL.layers[0].macro.replace(inputs=5), bidirectional=True), SMALL.layers[1])
 )
+
+#: The last layer gives the logits.
+HEAD_IN_ARRAY = NetworkSpecification(
+    layers=(SMALL.layers[0], Layer(macro=SMALL.layers[1].macro.replace(units=2, lanes=1))), classes=2, head="array"
+)

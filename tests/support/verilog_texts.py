@@ -19,7 +19,7 @@ from crossramp.rtl.network.network_top import NetworkTop
 from crossramp.rtl.verilog.verilog_writer import to_verilog
 
 from tests.support.designs import SPECS, network_of
-from tests.support.layered import TWO_WAYS, layered_network_of
+from tests.support.layered import HEAD_IN_ARRAY, TWO_WAYS, layered_network_of
 
 
 def _network(name: str, calibrated: bool = False, **options) -> str:
@@ -32,6 +32,8 @@ DESIGNS: dict[str, Callable[[], str]] = {
     "odd-calibrated": lambda: _network("odd", calibrated=True, async_reset=True),
     "projected": lambda: _network("projected"),
     "layered": lambda: to_verilog(LayeredTop.of(layered_network_of(TWO_WAYS, 1)), "top"),
+    "starting": lambda: _network("gru"),
+    "layered head": lambda: to_verilog(LayeredTop.of(layered_network_of(HEAD_IN_ARRAY, 1)), "top"),
     "board": lambda: core_verilog(Build("tiny", SPECS["odd"], 2, 12_000_000)),
 }
 

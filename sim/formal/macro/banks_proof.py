@@ -49,9 +49,10 @@ class BanksProof(MacroProof):
 
     def _shifts(self, m: Module, held: Value, shifting: Value, groups: Value, message: str) -> None:
         """After some groups of lanes are shifted out, as many are empty."""
-        spec = self.spec
+        spec, columns = self.spec, self.spec.units
+        bits = len(held) // columns
         for done in range(1, spec.beats + 1):
-            rest = max(spec.units - done * spec.lanes, 0) * (len(held) // spec.units)
+            rest = max(columns - done * spec.lanes, 0) * bits
             self.invariant(m, implies(shifting & (groups == done), held[rest:] == 0), f"{message}: {done} groups")
 
     def _held(self, gate: str) -> Value:

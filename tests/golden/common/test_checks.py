@@ -67,6 +67,7 @@ RIGHT = {
     "state_frac_bits": (None,),
     "state_cell": (None,),
     "state_pulse_bits": (None,),
+    "projection_bits": (None,),
     "embedding": (None,),
     "vocabulary": ("five", "5", "a\nb"),
     "sigmoid_range": (5.0, 5.5, np.float64(5.0)),

@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import pytest
+from crossramp.golden.network.initial_state import State
 from crossramp.rtl.macro.macro import Macro
 from crossramp.rtl.verilog.verilog_writer import to_verilog
 from crossramp.sim.bulk.bench_verilog import generated_ports
@@ -22,7 +23,8 @@ LOGS = ("gates", "state", "output", "h", "logits", "answers")
 def write(folder, seed, *, design="odd", head=True, lengths=(3, 1, 2), change_verilog=str):
     """A generated design and its testbench; the folder of the latter."""
     network = network_of(design, 1)
-    verilog = network_verilog(network, "kws")[0] if head else to_verilog(Macro(network.spec), "kws")
+    initial = State(network.weights.initial_register, network.weights.initial_h)
+    verilog = network_verilog(network, "kws")[0] if head else to_verilog(Macro(network.spec, initial=initial), "kws")
     (folder / "kws.v").write_text(change_verilog(verilog))
     place = folder / "testbench"
     x = utterances_of(design, seed, lengths)
