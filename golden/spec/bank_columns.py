@@ -59,7 +59,7 @@ class BankColumns:
     def row_tiles(self) -> tuple[slice, ...]:
         """The rows of the crossbars that share an array's columns: all, or as few parts as ``tile_rows`` allows.
 
-        The lines of a column run through all of them to one integrator, so nothing but the wires tells them apart.
+        The lines of a column run through all of them to one integrator, so only their wires differ.
         """
         return even_parts(self.rows, self.tile_rows or self.rows)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The head: widths, bounds and clocks of what sums up h and multiplies it, whatever the layers below it are."""
+"""The head: widths, bounds and clocks of what sums up h and multiplies it, behind any layers."""
 
 from typing import ClassVar
 

@@ -193,7 +193,7 @@ def macro_weights(spec: Specification, rng: np.random.Generator) -> Weights:
 
 
 def starts_of(spec: Specification, seed: int, utterances: int) -> Starts:
-    """What utterances start from: a state for each where they come through a stream, and who keeps its state."""
+    """What utterances start from: a state for each where they come through a stream, and which of them keep it."""
     rng = np.random.default_rng([seed, 3])
     keep = rng.random(utterances) < 0.5 if spec.keeps_state else None
     return Starts(keep, random_starts(spec, utterances, rng).given)
