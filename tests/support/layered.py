@@ -22,7 +22,7 @@ def layered_specifications(
 ) -> NetworkSpecification:
     """Networks of 1 to ``max_layers`` layers, each of any cell, of one or two directions; sizes up to the limits.
 
-    Projections are in arrays as often as not.
+    Projections are in arrays as often as not, and so are columns and rows in tiles.
     """
     input_bits = draw(st.integers(2, max_bits), label="input_bits")
     inputs = draw(st.integers(1, max_inputs), label="inputs")
@@ -35,6 +35,9 @@ def layered_specifications(
             bits = draw(st.none() | st.integers(2, max_bits), label="projection_bits")
             reach = draw(weight_ranges(2.0**-10), label="projection_range")
             macro = macro.replace(projection_in="array", projection_bits=bits, projection_range=reach)
+        if draw(st.booleans(), label="tiles"):
+            columns = draw(st.integers(len(macro.gate_names), macro.columns), label="tile_columns")
+            macro = macro.replace(tile_columns=columns, tile_rows=draw(st.integers(1, macro.rows), label="tile_rows"))
         if not macro.projection:
             macro = macro.replace(head_weight_bits=8)  # of a head, which a layer has not
         layers.append(Layer(macro=macro, bidirectional=draw(st.booleans(), label="bidirectional")))

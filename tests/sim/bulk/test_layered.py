@@ -36,7 +36,7 @@ def check(spec, seed, percent, simulator, workdir):
     result = simulate_bulk(network, batches, simulator, pauses=pauses, build=build)
     compared(network, batches, result).check()
     assert result.violations == ()
-    assert result.conversions == sum(len(macro.conversions) for macro in spec.macros.values()) * 7
+    assert result.conversions == sum(len(array.conversions) for array in arrays_of(spec).values()) * 7
 
 
 @given(layered_specifications(), seeds, st.sampled_from([0, 30]))
