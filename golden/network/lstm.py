@@ -101,7 +101,7 @@ class Lstm:
         Raises
         ------
         InvalidValue
-            For a given state of a wrong shape, type or range; or if there is none to start from.
+            For a given state of a wrong shape, type or range; for a missing one, where each utterance brings its own.
         """
         if given is not None:
             return checked_state(self.spec, given, batch)

@@ -85,7 +85,7 @@ class NetworkSpecification(HeadSizes):
         Where the head's matrix is: ``"digital"``, or in an ``"array"``: the last layer is the head then, and has a unit
         for each class. Logits are the values of its codes, added up with the readout ``"mean"``.
     head_weight_bits : int
-        Resolution of the head's weights, 2 to 16; at its default where there are none.
+        Resolution of the head's weights, 2 to 16; left out where the head is in an array.
     max_steps : int
         Longest utterance, 1 to 65536 steps: sizes the head's sums and the memories of an utterance. Bounds nothing with
         the readout ``"step"`` where no layer has two directions.

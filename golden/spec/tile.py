@@ -103,8 +103,12 @@ def prefixed(macro: str, name: str) -> str:
     return f"{macro}_{name}" if macro else name
 
 
-def need_one_array(spec: Specification, what: str) -> None:
-    """SpecificationError unless the columns of ``spec`` are in one array, as those of ``what`` must be."""
+def need_one_array(spec: AnySpecification, what: str) -> None:
+    """SpecificationError unless ``spec`` has one macro with its columns in one array, as ``what`` must have."""
+    if tuple(spec.macros) != ("",):
+        raise SpecificationError(
+            f"the network has the macros {', '.join(spec.macros)}; {what} has one; give a network of one macro"
+        )
     count = len(spec.unit_tiles)
     if count > 1:
         raise SpecificationError(

@@ -144,7 +144,7 @@ class Macro(wiring.Component):
         return initial
 
     def _from_zero(self, sequencer: Sequencer) -> Value | None:
-        """High in a step that starts from a state of zero; None if there is none."""
+        """High in a step that starts from a state of zero; None if no step does."""
         if not self.spec.loads_state:
             return sequencer.first_step
         return sequencer.first_step & self.quiet if "quiet" in self.signature.members else None

@@ -13,6 +13,7 @@ from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.network.network import Network
 from crossramp.golden.network.step_record import step_records
 from crossramp.golden.network.trace import Trace
+from crossramp.golden.spec.tile import need_one_array
 
 from ..amaranth.amaranth_bench import Bench, unpacked
 from ..array.array_setup import IDEAL, ArraySetup
@@ -77,6 +78,7 @@ class Session:
         pauses: Pauses = NO_PAUSES,
         build: BuildOptions = BUILD,
     ):
+        need_one_array(network.spec, "a session")
         self.spec = network.spec
         if self.spec.readout != "step":
             raise InvalidValue(f"the readout is {self.spec.readout!r}: only 'step' has logits after every step")

@@ -117,7 +117,7 @@ class NumberScore:
     Raises
     ------
     ValueError
-        If there are none, their shapes differ, or a label is not finite.
+        For no recordings, different shapes, or a label that is not finite.
     """
 
     outputs: np.ndarray

@@ -175,7 +175,7 @@ def network_of(spec: Specification, seed: int) -> Network:
 
 
 def macro_weights(spec: Specification, rng: np.random.Generator) -> Weights:
-    """Weights uniform over the whole legal range, its extremes included; without a head where there is none."""
+    """Weights uniform over the whole legal range, its extremes included; of a head only where the network has one."""
 
     def uniform(limit, shape):
         return rng.integers(-limit, limit, shape, endpoint=True)

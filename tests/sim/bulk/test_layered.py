@@ -7,10 +7,11 @@ from crossramp.golden.analog.conversion.tiled_device import TiledDevice
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.network.tiled_array import tile_weights
 from crossramp.golden.spec.network_specification import Layer
-from crossramp.golden.spec.tile import arrays_of, tiles_of
+from crossramp.golden.spec.tile import arrays_of, need_one_array, tiles_of
 from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
 from crossramp.sim.array.array_setup import ArraySetup
 from crossramp.sim.bulk.bulk_simulation import simulate_bulk
+from crossramp.sim.bulk.interactive import Session
 from crossramp.sim.checking.scoreboard import MismatchError
 from crossramp.sim.tools.run_options import BuildOptions, Pauses
 from hypothesis import HealthCheck, Phase, given, settings
@@ -166,3 +167,13 @@ def test_a_planted_fault_names_the_macro(seed, tmp_path):
     with pytest.raises(MismatchError, match=r"utterance 0, layer1 codes, step 0, bank i, unit 0"):
         board.check()
     assert set(np.flatnonzero(list(board.mismatched.values()))) == {list(board.mismatched).index("layer1 codes")}
+
+
+def test_what_takes_one_macro(seed):
+    """Sessions, and an array of one's own: one line that names the macros."""
+    network = layered_network_of(SMALL.replace(readout="step"), seed)
+    message = "the network has the macros layer0_forward, layer0_backward, layer1; {} has one; give a network of one"
+    with pytest.raises(InvalidValue, match=message.format("a session")):
+        Session(network, "amaranth")
+    with pytest.raises(InvalidValue, match=message.format("this bench")):
+        need_one_array(network.spec, "this bench")
