@@ -18,8 +18,8 @@ from crossramp.boards.flow.synthesis import make_bitstream
 from crossramp.boards.flow.utterance_clocks import utterance_time
 from crossramp.cli.inputs.subjects import SPECIFICATIONS
 from crossramp.cli.output.tables import markdown
+from crossramp.golden.layers.spec_file import load_spec
 from crossramp.golden.network.model_file import load_model
-from crossramp.golden.spec.spec_file import load_spec
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))

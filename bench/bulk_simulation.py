@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from crossramp.golden.analog.chip.sampling import device
 from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.array.array_setup import ArraySetup

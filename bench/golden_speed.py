@@ -21,9 +21,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from crossramp.golden.network import compiled
+from crossramp.golden.array.weights import Weights
+from crossramp.golden.macro import compiled
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 from onnx import TensorProto, helper, numpy_helper
 

@@ -25,7 +25,7 @@ from crossramp.golden.analog.conversion import calibration
 from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.fast import fast_charge, fast_device, fast_ramp
 from crossramp.golden.analog.technologies import technology
-from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.macro.lstm import Lstm
 from crossramp.golden.network.model_file import load_model
 
 UTTERANCES = 1309  # as many as the validation set has recordings

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from crossramp.golden.common.errors import UserError
-from crossramp.golden.network.initial_state import FROM_THE_START, Played, Starts
+from crossramp.golden.macro.initial_state import FROM_THE_START, Played, Starts
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.trace import Trace
 from crossramp.sim.array.array_setup import IDEAL, ArraySetup
 from crossramp.sim.checking.golden_traces import expected_traces
 from crossramp.sim.checking.scoreboard import Mismatch, Scoreboard

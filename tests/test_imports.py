@@ -23,36 +23,17 @@ ALLOWED = {
 #: Rooms of a package, each of which may import only those before it. cli's top is :mod:`crossramp.cli` itself.
 ROOMS = {
     "golden": (
-        *(
-            "common",
-            "cell",
-            "spec",
-            "inputs",
-            "network",
-            "link",
-            "analog.technologies",
-            "analog.conversion",
-            "analog.chip",
-        ),
-        *("analog.cells", "analog.fast"),
+        *("common", "cell", "spec", "layers", "inputs", "array", "macro", "network", "link"),
+        *("analog.technologies", "analog.conversion", "analog.chip", "analog.cells", "analog.fast"),
     ),
     "rtl": ("common", "macro", "network", "layers", "link", "emulation", "verilog"),
     "sim": (
         *("tools", "array", "checking", "amaranth", "bulk", "cocotb", "netlist", "montecarlo", "spice"),
-        *(
-            "formal.engine",
-            "formal.update",
-            "formal.macro",
-            "formal.network",
-            *("formal.engine", "formal.update", "formal.macro", "formal.network", "formal.layers", "formal.link"),
-            *("formal.array", "formal"),
-            "formal.link",
-            "formal.array",
-            "formal",
-        ),
+        *("formal.engine", "formal.update", "formal.macro", "formal.conversion", "formal.network", "formal.layers"),
+        *("formal.link", "formal.array", "formal"),
     ),
     "boards": ("definitions", "flow", "host", "virtual"),
-    "train": ("recipes", "data", "network", "run", "tasks"),
+    "train": ("recipes", "data", "float", "quantized", "run", "tasks"),
     "cli": ("process", "output", "plots", "inputs", "", "commands"),
 }
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from crossramp.cli.output.tables import markdown, with_tables
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.cell.library import CELLS
-from crossramp.golden.spec.network_specification import Layer, NetworkSpecification
+from crossramp.golden.layers.layer import Layer
+from crossramp.golden.layers.network_specification import NetworkSpecification
+from crossramp.golden.layers.tile import arrays_of
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import arrays_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "networks.md"
 _BITS = (3, 4, 5, 8)

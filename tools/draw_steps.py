@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.cli.plots.figures import new_figure, own_settings, save_figure
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.cell.library import CELLS
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning
 from crossramp.sim.amaranth.step_trace import StepWaves, trace_step

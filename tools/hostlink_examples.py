@@ -2,6 +2,7 @@
 """The worked examples of docs/hostlink.md, from the golden board; ``python tools/hostlink_examples.py`` prints them."""
 
 import numpy as np
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.link.board_memory import Build, head_image, thresholds_image, weights_image
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import (
@@ -14,7 +15,6 @@ from crossramp.golden.link.link_protocol import (
     write_payload,
 )
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 SPEC = Specification(inputs=3, units=2, classes=2, adc_bits=3, input_bits=4, weight_bits=4, lanes=2, max_steps=9)

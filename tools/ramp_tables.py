@@ -21,7 +21,7 @@ from crossramp.golden.analog.chip.ramp_cells import SCHEMES
 from crossramp.golden.analog.chip.ramp_linearity import Linearity, linearity_of, probe, supply_errors, with_scheme
 from crossramp.golden.analog.conversion.calibration_setting import NOMINAL
 from crossramp.golden.analog.technologies.technology import load
-from crossramp.golden.network.ramps import ramps
+from crossramp.golden.array.ramps import ramps
 from crossramp.golden.spec.activations import REGISTRY
 
 PAGE = Path(__file__).parents[1] / "docs" / "ramp.md"

@@ -17,8 +17,8 @@ from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.integer_arrays import check_integers
 from crossramp.golden.link.board_memory import unpacked
 from crossramp.golden.link.link_protocol import BAUD, Command, Space, Status, StatusBlock, step_payload
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.trace import Trace
 
 from .exchange import Exchange, LinkError, Refused, Silent
 from .images import network_images, settings_image

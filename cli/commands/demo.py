@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from crossramp.golden.common.errors import UserError
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.network.model_file import Model, load_model
-from crossramp.golden.network.trace import Trace
 
 from ..inputs import network_inputs, options
 from ..output.output_folder import written_folder

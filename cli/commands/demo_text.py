@@ -10,9 +10,9 @@ import numpy as np
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.inputs.text_codes import TextSettings, bits_per_character, character_name, probabilities
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.array.array_setup import IDEAL
 from crossramp.sim.checking.scoreboard import Scoreboard

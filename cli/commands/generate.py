@@ -10,15 +10,15 @@ from crossramp.golden.analog.cells.origin import window
 from crossramp.golden.analog.cells.targets import below_window
 from crossramp.golden.analog.conversion.calibration import REPEATS_LOG2, CalibrationPlan
 from crossramp.golden.analog.technologies.technology import Technology, load
+from crossramp.golden.array.tiled_array import weights_of_arrays
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
-from crossramp.golden.network.initial_state import State
+from crossramp.golden.layers.network_specification import AnySpecification, NetworkSpecification
+from crossramp.golden.layers.spec_file import save_spec
+from crossramp.golden.layers.tile import arrays_of
+from crossramp.golden.macro.initial_state import State
 from crossramp.golden.network.model_file import Model, load_model, model_path
-from crossramp.golden.network.tiled_array import weights_of_arrays
-from crossramp.golden.spec.network_specification import AnySpecification, NetworkSpecification
-from crossramp.golden.spec.spec_file import save_spec
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import arrays_of
 from crossramp.rtl.verilog.reserved_words import KEYWORDS
 
 from ..inputs import chip_options, options, subjects

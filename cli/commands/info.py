@@ -4,9 +4,9 @@
 import argparse
 import json
 
+from crossramp.golden.array.weights import Weights
+from crossramp.golden.layers.network_specification import NetworkSpecification
 from crossramp.golden.network.model_file import Model, load_model, model_path
-from crossramp.golden.network.weights import Weights
-from crossramp.golden.spec.network_specification import NetworkSpecification
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import topmost_argument
 

@@ -13,10 +13,10 @@ from crossramp.golden.analog.chip.ramp_linearity import Linearity, linearity_of,
 from crossramp.golden.analog.conversion.calibration import calibrates
 from crossramp.golden.analog.conversion.calibration_setting import FOUND, NOMINAL, CalibrationSetting
 from crossramp.golden.analog.technologies.technology import Technology
+from crossramp.golden.array.ramps import ramps
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.network.model_file import Model
-from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.activations import REGISTRY
 from crossramp.golden.spec.specification import Specification
 

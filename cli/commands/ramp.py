@@ -7,9 +7,9 @@ from pathlib import Path
 
 from crossramp.golden.analog.cells.conductance_window import G_MAX
 from crossramp.golden.analog.cells.ramp_report import RampReport, gate_report, ramp_report
+from crossramp.golden.array.ramps import Ramp
 from crossramp.golden.cell.library import CELLS
 from crossramp.golden.common.errors import UserError
-from crossramp.golden.network.ramps import Ramp
 from crossramp.golden.spec.activations import REGISTRY, activation
 
 from ..inputs import options, subjects

@@ -140,8 +140,8 @@ def choose(model: Model, which: str, seed: int) -> tuple[int, list[int]]:
 
     Raises UserError (or the InvalidValue of parse_columns).
     """
+    from crossramp.golden.layers.tile import tiles_of
     from crossramp.golden.spec.bank_columns import parse_columns
-    from crossramp.golden.spec.tile import tiles_of
 
     spec, tiles = model.spec, tiles_of(model.spec)
     if not which.strip().lstrip("+-").isdecimal():

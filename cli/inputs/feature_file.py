@@ -21,7 +21,7 @@ from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import pulse_codes
 from crossramp.golden.inputs.recordings import SATURATED, Findings
-from crossramp.golden.network.initial_state import Starts, State
+from crossramp.golden.macro.initial_state import Starts, State
 from crossramp.golden.network.model_file import Model
 from crossramp.golden.spec.specification import Specification
 

@@ -15,7 +15,7 @@ from crossramp.golden.common.errors import UserError
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import features, pulse_codes
 from crossramp.golden.inputs.recordings import Findings, find_recordings, folder_name, read_clip, read_clips
-from crossramp.golden.network.initial_state import FROM_THE_START, Starts, random_starts
+from crossramp.golden.macro.initial_state import FROM_THE_START, Starts, random_starts
 from crossramp.golden.network.model_file import Model
 
 from ..output import notices

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import crossramp.boards
 from crossramp.golden.common.errors import UserError
+from crossramp.golden.layers.network_specification import AnySpecification, NetworkSpecification
+from crossramp.golden.layers.spec_file import load_spec
 from crossramp.golden.network.model_file import Model, load_model
-from crossramp.golden.spec.network_specification import AnySpecification, NetworkSpecification
-from crossramp.golden.spec.spec_file import load_spec
 from crossramp.golden.spec.specification import Specification
 
 from . import options

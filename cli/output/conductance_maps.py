@@ -14,8 +14,8 @@ from crossramp.golden.analog.cells.targets import targets
 from crossramp.golden.analog.chip.given_cells import Conductances
 from crossramp.golden.analog.chip.sampling import Ramps, nominal_ramps, places_of
 from crossramp.golden.analog.technologies.technology import Technology, load
-from crossramp.golden.network.array_protocol import array_levels
-from crossramp.golden.network.weights import Weights
+from crossramp.golden.array.array_protocol import array_levels
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 #: Constants of the window that is written for where no technology is named; all others are those of BASE.

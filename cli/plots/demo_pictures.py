@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import numpy as np
-from crossramp.golden.network.ramps import Ramp, ramps
+from crossramp.golden.array.ramps import Ramp, ramps
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.amaranth.step_trace import StepWaves
 

@@ -28,14 +28,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..array.ramps import padded_floors
+from ..array.weights import Weights
 from ..common.checks import integer
 from ..common.errors import InvalidValue
-from ..network.ramps import padded_floors
-from ..network.weights import Weights
+from ..layers.tile import need_one_array
 from ..spec.boundary_wires import calibration_bits
 from ..spec.gates import SpecificationError
 from ..spec.specification import Specification
-from ..spec.tile import need_one_array
 from .link_protocol import BAUD, VERSION, Space
 
 

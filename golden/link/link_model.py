@@ -13,10 +13,10 @@ import struct
 
 import numpy as np
 
-from ..network.array_protocol import Array, IdealArray
-from ..network.integers import exact_matmul
-from ..network.lstm import Lstm
-from ..network.ramps import WrittenRamp
+from ..array.array_protocol import Array, IdealArray
+from ..array.integers import exact_matmul
+from ..array.ramps import WrittenRamp
+from ..macro.lstm import Lstm
 from .board_memory import Build, head_arrays, identity_image, unpacked
 from .link_protocol import ANSWER, Command, Decoder, Fault, Frame, Space, Status, StatusBlock, encode
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network in integers: ramps, conversion, cell update, LSTM, head, and the model file that holds a trained one.
+"""Whole networks in integers: one macro or layers of them with a head, and the model file of a trained one.
 
-:mod:`.network` composes the parts; :mod:`.fast_lstm` computes the same h several times as fast; :mod:`.step_record`
-lists what the hardware shows of a step; :mod:`.float_form` has a cell in real numbers.
-Imports the rooms ``cell``, ``spec``, ``inputs`` and ``common`` of golden.
+:mod:`.network` has one macro, :mod:`.layered_network` several; :mod:`.float_form` has a cell in real numbers.
+Imports the rooms ``cell``, ``spec``, ``layers``, ``inputs``, ``array``, ``macro`` and ``common`` of golden.
 """

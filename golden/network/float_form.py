@@ -9,11 +9,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..array.weights import Weights
 from ..cell.description import BIAS, FIXED, INPUT, LINE, ROW
 from ..cell.expression import Expression, Name, Number, Product
 from ..common.errors import InvalidValue
 from ..spec.specification import Specification
-from .weights import Weights
 
 #: Of the layers of torch.nn: for each of their gates, in torch's order, the bank of its weight_ih and bias_ih, and that
 #: of its weight_hh and bias_hh.

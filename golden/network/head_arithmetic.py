@@ -3,9 +3,9 @@
 
 import numpy as np
 
+from ..array.integers import exact_matmul
+from ..macro.trace import Trace
 from ..spec.head_sizes import HeadSizes
-from .integers import exact_matmul
-from .trace import Trace
 
 
 class HeadArithmetic:

@@ -5,17 +5,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from ..array.array_protocol import Array, IdealArray
+from ..array.weights import Weights
 from ..common.errors import InvalidValue
 from ..common.integer_arrays import check_integers
-from ..spec.network_specification import AnySpecification, NetworkSpecification, projection_name
-from .array_protocol import Array, IdealArray
+from ..layers.network_specification import AnySpecification, NetworkSpecification, projection_name
+from ..macro.initial_state import FROM_THE_START, Starts
+from ..macro.lstm import Lstm
+from ..macro.trace import Trace
 from .head_arithmetic import HeadArithmetic
-from .initial_state import FROM_THE_START, Starts
 from .layered_weights import LayeredWeights
-from .lstm import Lstm
 from .network import Network, check_steps
-from .trace import Trace
-from .weights import Weights
 
 
 class LayeredNetwork:

@@ -7,10 +7,10 @@ from types import MappingProxyType
 
 import numpy as np
 
+from ..array.weights import ARRAYS, WeightArray, Weights, checked_array
 from ..common.errors import InvalidValue
-from ..spec.network_specification import AnySpecification, NetworkSpecification
+from ..layers.network_specification import AnySpecification, NetworkSpecification
 from ..spec.specification import Specification
-from .weights import ARRAYS, WeightArray, Weights, checked_array
 
 #: The arrays of a head.
 HEAD_ARRAYS = tuple(array for array in ARRAYS if array.needs == "classes")

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..array.weights import Weights
 from ..common.checks import real
 from ..common.content_hash import content_hash
 from ..common.errors import InvalidValue
@@ -27,12 +28,11 @@ from ..common.whole_file import whole_file
 from ..inputs.features import FeatureSettings
 from ..inputs.text_codes import KIND as TEXT
 from ..inputs.text_codes import TextSettings
-from ..spec.network_specification import AnySpecification, specification_from
+from ..layers.network_specification import AnySpecification, specification_from
+from ..macro.trace import Trace
 from .layered_network import LayeredNetwork, network_of
 from .layered_weights import LayeredWeights, file_arrays, weights_from
 from .network import Network
-from .trace import Trace
-from .weights import Weights
 
 FORMAT = "crossramp-model"
 VERSION = 1

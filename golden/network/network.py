@@ -5,16 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..array.array_protocol import Array, IdealArray, first_conversions
+from ..array.weights import Weights
 from ..common.errors import InvalidValue
 from ..common.integer_arrays import check_integers
+from ..macro.initial_state import FROM_THE_START, Starts, State, joined
+from ..macro.lstm import Lstm
+from ..macro.trace import Trace
 from ..spec.head_sizes import HeadSizes
 from ..spec.specification import Specification
-from .array_protocol import Array, IdealArray, first_conversions
 from .head_arithmetic import HeadArithmetic
-from .initial_state import FROM_THE_START, Starts, State, joined
-from .lstm import Lstm
-from .trace import Trace
-from .weights import Weights
 
 
 class Network:

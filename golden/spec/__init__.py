@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The specification: the one object from which every size, ramp, port and report is derived.
+"""The specification of a macro: the one object from which every size, ramp, port and report is derived.
 
-Its parts (network, converter, implementation), the description of a cell, the activations, the wires of the analog
-boundary and the TOML form of a specification live here as well.
-Imports :mod:`crossramp.golden.common`; everything else may import it.
+Its parts (network, converter, implementation), the activations, the gates and the wires of the analog boundary live
+here as well.
+Imports the rooms ``cell`` and ``common`` of golden; everything else may import it.
 """

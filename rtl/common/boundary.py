@@ -4,9 +4,9 @@
 from amaranth import Cat, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.layers.tile import arrays_of
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import arrays_of
 
 
 class ArraySignature(wiring.Signature):

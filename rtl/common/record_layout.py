@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shapes of :mod:`crossramp.golden.network.step_groups` in Amaranth: payloads of streams, and the monitor ports."""
+"""The shapes of :mod:`crossramp.golden.macro.step_groups` in Amaranth: payloads of streams, and the monitor ports."""
 
 from amaranth.hdl import ShapeLike, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Out
-from crossramp.golden.network.step_groups import Field, step_groups
+from crossramp.golden.macro.step_groups import Field, step_groups
 from crossramp.golden.spec.specification import Specification
 
 

@@ -5,7 +5,7 @@ from amaranth import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
-from crossramp.golden.spec.network_specification import NetworkSpecification
+from crossramp.golden.layers.network_specification import NetworkSpecification
 from crossramp.golden.spec.specification import Specification
 
 from ..common.record_layout import h_layout

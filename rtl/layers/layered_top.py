@@ -4,12 +4,12 @@
 from amaranth import Cat, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-from crossramp.golden.network.initial_state import State
+from crossramp.golden.layers.network_specification import NetworkSpecification, projection_name
+from crossramp.golden.macro.initial_state import State
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.layered_weights import LayeredWeights
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.boundary_wires import calibration_bits
-from crossramp.golden.spec.network_specification import NetworkSpecification, projection_name
 from crossramp.golden.spec.specification import Specification
 
 from ..common.boundary import array_members

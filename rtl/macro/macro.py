@@ -4,10 +4,10 @@
 from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.array.weights import checked_array
 from crossramp.golden.cell.description import BIAS, FIXED, INPUT
-from crossramp.golden.network.initial_state import State
-from crossramp.golden.network.step_groups import read_strobe, stored_strobe
-from crossramp.golden.network.weights import checked_array
+from crossramp.golden.macro.initial_state import State
+from crossramp.golden.macro.step_groups import read_strobe, stored_strobe
 from crossramp.golden.spec.boundary_wires import PHASES, calibration_bits
 from crossramp.golden.spec.specification import Specification
 

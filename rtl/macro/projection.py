@@ -6,9 +6,9 @@ from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from crossramp.golden.array.weights import checked_array
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.link.board_memory import projection_words
-from crossramp.golden.network.weights import checked_array
 from crossramp.golden.spec.specification import Specification
 
 from ..common.access import UNCHECKED, AccessSignature

@@ -5,8 +5,8 @@ from amaranth import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from crossramp.golden.network.cell_update import line_pulses
-from crossramp.golden.network.initial_state import State, initial_record
+from crossramp.golden.macro.cell_update import line_pulses
+from crossramp.golden.macro.initial_state import State, initial_record
 from crossramp.golden.spec.specification import Specification
 
 from ..common.access import UNCHECKED

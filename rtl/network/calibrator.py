@@ -7,7 +7,7 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
-from crossramp.golden.network.step_groups import read_strobe
+from crossramp.golden.macro.step_groups import read_strobe
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.specification import Specification
 

@@ -4,7 +4,7 @@
 from amaranth import Array, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-from crossramp.golden.spec.network_specification import NetworkSpecification
+from crossramp.golden.layers.network_specification import NetworkSpecification
 
 from .head_multiplier import class_logit_layout
 from .head_sums import SumsSignature

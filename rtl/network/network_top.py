@@ -5,9 +5,9 @@ from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
-from crossramp.golden.network.initial_state import State
+from crossramp.golden.array.weights import Weights
+from crossramp.golden.macro.initial_state import State
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.specification import Specification
 

@@ -20,10 +20,10 @@ from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.network.initial_state import initial_record
-from crossramp.golden.network.step_groups import step_groups
+from crossramp.golden.layers.tile import arrays_of
+from crossramp.golden.macro.initial_state import initial_record
+from crossramp.golden.macro.step_groups import step_groups
 from crossramp.golden.spec.boundary_wires import BOUNDARY
-from crossramp.golden.spec.tile import arrays_of
 
 from .backend_text import cured
 from .reserved_words import KEYWORDS

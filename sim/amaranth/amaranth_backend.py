@@ -11,12 +11,12 @@ from signal import SIG_DFL, SIGINT
 from signal import signal as handle_signal
 
 import numpy as np
-from crossramp.golden.network.initial_state import Played, Starts, initial_words
+from crossramp.golden.layers.network_specification import AnySpecification, specification_from
+from crossramp.golden.macro.initial_state import Played, Starts, initial_words
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.network.layered_network import LayeredNetwork, network_of
 from crossramp.golden.network.layered_weights import weights_from
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.trace import Trace
-from crossramp.golden.spec.network_specification import AnySpecification, specification_from
 
 from ..array.array_interface import Array
 from ..array.array_setup import IDEAL, ArraySetup

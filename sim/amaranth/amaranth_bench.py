@@ -6,13 +6,13 @@ from amaranth.hdl import Cat, Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
+from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.layers.tile import arrays_of, need_one_array, prefixed
+from crossramp.golden.macro.step_groups import step_groups
+from crossramp.golden.macro.step_record import step_records
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.step_groups import step_groups
-from crossramp.golden.network.step_record import step_records
 from crossramp.golden.spec.boundary_wires import PHASES, PIN_NAMES
-from crossramp.golden.spec.network_specification import AnySpecification
-from crossramp.golden.spec.tile import arrays_of, need_one_array, prefixed
 from crossramp.rtl.layers.layered_top import top_of
 
 from ..array.array_interface import Array, CheckedArray

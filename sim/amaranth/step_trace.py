@@ -7,14 +7,14 @@ import numpy as np
 from amaranth.hdl import Cat, Value
 from amaranth.sim import Simulator
 from crossramp.golden.analog.conversion.tiled_device import Device, tiles_of_device
+from crossramp.golden.array.tiled_array import tile_weights
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.layers.tile import arrays_of, tiles_of
+from crossramp.golden.macro.step_groups import step_groups
+from crossramp.golden.macro.step_record import step_records, units_of
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.step_groups import step_groups
-from crossramp.golden.network.step_record import step_records, units_of
-from crossramp.golden.network.tiled_array import tile_weights
 from crossramp.golden.spec.boundary_wires import BOUNDARY, PIN_NAMES
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import arrays_of, tiles_of
 from crossramp.rtl.network.network_top import NetworkTop
 
 from ..array.python_array import ArrayModel, Pins, from_bits, to_bits

@@ -8,15 +8,15 @@ import numpy as np
 from crossramp.golden.analog.chip.placed_chip import PlacedChip
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.tiled_device import Device, tiles_of_device
+from crossramp.golden.array.tiled_array import weights_of_arrays
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.layers.tile import arrays_by_macro, need_one_array, tiles_of
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.tiled_array import weights_of_arrays
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.boundary_wires import calibration_bits
-from crossramp.golden.spec.network_specification import AnySpecification
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import arrays_by_macro, need_one_array, tiles_of
 
 from .array_interface import Array
 from .programming import Programming, calibration_port
@@ -96,7 +96,7 @@ class ArraySetup:
         return np.array([port >> cell & 1 for cell in range(calibration_bits(spec))], bool).reshape(shape)
 
     def loaded(self, network: Network | LayeredNetwork) -> dict[str, Programming | DeviceInstance]:
-        """What each array of a bench holds, by its name (:func:`~crossramp.golden.spec.tile.arrays_of`).
+        """What each array of a bench holds, by its name (:func:`~crossramp.golden.layers.tile.arrays_of`).
 
         The arrays of one bench are all ideal ones, or all device instances.
 

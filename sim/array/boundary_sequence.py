@@ -4,8 +4,8 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from crossramp.golden.network.array_protocol import Window
-from crossramp.golden.network.ramps import latched_codes
+from crossramp.golden.array.array_protocol import Window
+from crossramp.golden.array.ramps import latched_codes
 from crossramp.golden.spec.specification import Specification
 
 from .python_array import ArrayModel, Pins, from_bits
@@ -73,8 +73,8 @@ def run_conversion(spec: Specification, model, window: Window, *, checker=None, 
 class DrivenArray:
     """An array at the pins as an array of golden: each conversion is driven clock by clock, as a periphery would.
 
-    An :class:`~crossramp.golden.network.array_protocol.Array` of one utterance at a time (batch 1), which
-    :class:`~crossramp.golden.network.lstm.Lstm` runs on.
+    An :class:`~crossramp.golden.array.array_protocol.Array` of one utterance at a time (batch 1), which
+    :class:`~crossramp.golden.macro.lstm.Lstm` runs on.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class DrivenArray:
         self.spec, self.model, self._calibration = spec, model, calibration
 
     def convert(self, windows: Sequence[Window], numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See :meth:`~crossramp.golden.network.array_protocol.Array.convert`; the model counts conversions itself."""
+        """See :meth:`~crossramp.golden.array.array_protocol.Array.convert`; the model counts conversions itself."""
         second = len(windows) > 1
         columns = self.spec.converted(second)
         window = Window(*(None if codes is None else codes[0] for codes in windows[-1]))

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.noise import SIZE, key, table
+from crossramp.golden.array.array_protocol import line_levels
+from crossramp.golden.array.ramps import padded_floors
+from crossramp.golden.array.weights import checked_array
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.integer_arrays import checked_integers
-from crossramp.golden.network.array_protocol import line_levels
-from crossramp.golden.network.ramps import padded_floors
-from crossramp.golden.network.weights import checked_array
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.specification import Specification
 

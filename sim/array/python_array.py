@@ -6,8 +6,8 @@ from dataclasses import dataclass, make_dataclass
 
 import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.boundary_wires import PIN_NAMES
 from crossramp.golden.spec.specification import Specification
 

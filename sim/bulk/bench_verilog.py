@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.network.initial_state import initial_record
-from crossramp.golden.network.step_groups import step_groups
-from crossramp.golden.network.step_record import Record, step_records
+from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.layers.tile import arrays_by_macro, arrays_of, prefixed
+from crossramp.golden.macro.initial_state import initial_record
+from crossramp.golden.macro.step_groups import step_groups
+from crossramp.golden.macro.step_record import Record, step_records
 from crossramp.golden.spec.boundary_wires import BOUNDARY, calibration_bits
-from crossramp.golden.spec.network_specification import AnySpecification
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import arrays_by_macro, arrays_of, prefixed
 from crossramp.rtl.verilog.verilog_writer import Port
 
 from ..array.boundary_verilog import array_instance, boundary_wires, connections, declaration, instance, of_array

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.layers.network_specification import AnySpecification
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
-from crossramp.golden.spec.network_specification import AnySpecification
 from crossramp.rtl.layers.layered_top import top_of
 from crossramp.rtl.verilog.verilog_writer import port_table, to_verilog
 

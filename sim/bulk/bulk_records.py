@@ -4,10 +4,10 @@
 from pathlib import Path
 
 import numpy as np
-from crossramp.golden.network.initial_state import Starts, initial_words, joined
-from crossramp.golden.network.step_groups import step_groups
-from crossramp.golden.network.step_record import Record, Slot, expected_records, step_records
-from crossramp.golden.network.trace import Trace
+from crossramp.golden.macro.initial_state import Starts, initial_words, joined
+from crossramp.golden.macro.step_groups import step_groups
+from crossramp.golden.macro.step_record import Record, Slot, expected_records, step_records
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.spec.specification import Specification
 
 #: What the bench logs beside the groups of a step: the clock of each step's last beat of h.

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.integer_arrays import checked_integers
-from crossramp.golden.network.initial_state import Played, Starts
+from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.macro.initial_state import Played, Starts
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.boundary_wires import calibration_bits
-from crossramp.golden.spec.network_specification import AnySpecification
 
 from ..array.array_setup import IDEAL, ArraySetup
 from ..checking.shown_steps import shown_traces

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.integer_arrays import checked_integers
+from crossramp.golden.layers.tile import need_one_array
+from crossramp.golden.macro.step_record import step_records
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.step_record import step_records
-from crossramp.golden.network.trace import Trace
-from crossramp.golden.spec.tile import need_one_array
 
 from ..amaranth.amaranth_bench import Bench, unpacked
 from ..array.array_setup import IDEAL, ArraySetup

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from crossramp.golden.network.initial_state import Played, random_starts
+from crossramp.golden.macro.initial_state import Played, random_starts
 from crossramp.golden.network.network import Network
 from crossramp.rtl.verilog.verilog_writer import Port
 

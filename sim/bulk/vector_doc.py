@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The format of a testbench's vector files in words, from the layouts that write them."""
 
-from crossramp.golden.network.step_groups import step_groups
-from crossramp.golden.network.step_record import step_records
-from crossramp.golden.spec.network_specification import AnySpecification
+from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.layers.tile import arrays_of
+from crossramp.golden.macro.step_groups import step_groups
+from crossramp.golden.macro.step_record import step_records
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import arrays_of
 
 _TEXT = """\
 Text; one record a line, in the order of the hardware: utterance by utterance, step by step, unit 0 first. A line is

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from crossramp.golden.analog.conversion.tiled_device import device_array
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.network.initial_state import Played
+from crossramp.golden.macro.initial_state import Played
+from crossramp.golden.macro.lstm import Lstm
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.network.layered_network import LayeredNetwork
-from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.trace import Trace
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 from ..array.array_setup import IDEAL, ArraySetup

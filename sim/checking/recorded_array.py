@@ -4,15 +4,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-from crossramp.golden.network.array_protocol import Window
-from crossramp.golden.network.ramps import latched_codes
+from crossramp.golden.array.array_protocol import Window
+from crossramp.golden.array.ramps import latched_codes
 from crossramp.golden.spec.specification import Specification
 
 
 class RecordedArray:
     """Returns the recorded conversions, one after the other, for any pulses that drive it.
 
-    An :class:`~crossramp.golden.network.array_protocol.Array` of one utterance at a time (batch 1): its codes are what
+    An :class:`~crossramp.golden.array.array_protocol.Array` of one utterance at a time (batch 1): its codes are what
     the capture banks latch from the recorded comparators, well-behaved or not.
 
     Parameters
@@ -27,7 +27,7 @@ class RecordedArray:
         self._conversions = iter(conversions)
 
     def convert(self, windows: Sequence[Window], numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See :meth:`~crossramp.golden.network.array_protocol.Array.convert`."""
+        """See :meth:`~crossramp.golden.array.array_protocol.Array.convert`."""
         recorded, columns = next(self._conversions), self.spec.converted(len(windows) - 1)
         macs, comparators = recorded.macs[columns], recorded.comparators[:, columns]
         return np.asarray(macs)[None], latched_codes(self.spec, comparators, columns)[None]

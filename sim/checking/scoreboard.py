@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from crossramp.golden.common.errors import CrossrampError, ExitStatus
-from crossramp.golden.network.step_groups import shown_quantities
-from crossramp.golden.network.trace import Trace
-from crossramp.golden.spec.network_specification import AnySpecification
+from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.macro.step_groups import shown_quantities
+from crossramp.golden.macro.trace import Trace
 
 #: Mismatches that a message lists.
 LISTED = 5
@@ -89,7 +89,7 @@ class Scoreboard:
             The golden trace, and that of the hardware.
         quantities : sequence of str, or None
             Names of :meth:`~.trace.Trace.quantity`; None: all that a network of the specification shows
-            (:func:`~crossramp.golden.network.step_groups.shown_quantities`). With ``"macs"`` also what the comparators
+            (:func:`~crossramp.golden.macro.step_groups.shown_quantities`). With ``"macs"`` also what the comparators
             saw, where the array records it.
 
         Raises

@@ -4,9 +4,9 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from crossramp.golden.network.step_groups import step_groups
-from crossramp.golden.network.step_record import framing, step_values
-from crossramp.golden.network.trace import Trace
+from crossramp.golden.macro.step_groups import step_groups
+from crossramp.golden.macro.step_record import framing, step_values
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.spec.specification import Specification
 
 from ..tools.simulators import HardwareError
@@ -56,7 +56,7 @@ def shown_traces(
 def shown_values(
     spec: Specification, logs: Mapping[str, Mapping[str, np.ndarray]], lasts: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The quantities of a trace, as :func:`crossramp.golden.network.step_record.step_values` has them.
+    """The quantities of a trace, as :func:`crossramp.golden.macro.step_record.step_values` has them.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from crossramp.golden.network.trace import Trace
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.spec.specification import Specification
 
 

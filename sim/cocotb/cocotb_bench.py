@@ -7,13 +7,13 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue
 from crossramp.golden.common.integer_arrays import checked_integers
-from crossramp.golden.network.initial_state import Starts, State, initial_beats, initial_record
-from crossramp.golden.network.step_groups import step_groups
-from crossramp.golden.network.step_record import Record, step_records
-from crossramp.golden.network.trace import Trace
+from crossramp.golden.layers.tile import need_one_array
+from crossramp.golden.macro.initial_state import Starts, State, initial_beats, initial_record
+from crossramp.golden.macro.step_groups import step_groups
+from crossramp.golden.macro.step_record import Record, step_records
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.spec.boundary_wires import PIN_NAMES
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import need_one_array
 
 from ..array.array_interface import Array, ArrayError, CheckedArray
 from ..array.python_array import SimulatorPins

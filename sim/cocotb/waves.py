@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from crossramp.golden.cell.library import CELLS
-from crossramp.golden.network.step_groups import groups_of
+from crossramp.golden.macro.step_groups import groups_of
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 from vcd.gtkw import GTKWSave
 

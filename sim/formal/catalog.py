@@ -4,17 +4,14 @@
 from crossramp.golden.spec.specification import Specification
 
 from .array import array_proof
+from .conversion import banks_proof, capture_proof, latch_use_proof, pulse_proof
 from .engine.entry import Entry
 from .link import answer_proof, command_proof, recorder_proof, results_proof, spaces_proof, uart_proof
 from .macro import (
-    banks_proof,
     boundary_proof,
-    capture_proof,
     clocks_proof,
-    latch_use_proof,
     load_proof,
     projection_proof,
-    pulse_proof,
     state_store_proof,
     stream_proof,
     unit_proof,

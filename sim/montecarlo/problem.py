@@ -12,12 +12,12 @@ import numpy as np
 from crossramp.golden.analog.chip.given_cells import NAMES, Conductances
 from crossramp.golden.analog.conversion.calibration_setting import CalibrationSetting
 from crossramp.golden.analog.technologies.technology import Technology
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.layers.network_specification import AnySpecification, specification_from
 from crossramp.golden.network.layered_network import LayeredNetwork, network_of
 from crossramp.golden.network.layered_weights import LayeredWeights, weights_from
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.weights import Weights
-from crossramp.golden.spec.network_specification import AnySpecification, specification_from
 from crossramp.golden.spec.state_scale import SpecificationWarning, caution
 
 from .plan import Plan, Point

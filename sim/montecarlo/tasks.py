@@ -12,12 +12,12 @@ from crossramp.golden.analog.chip.ramp_linearity import Linearity
 from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
 from crossramp.golden.analog.conversion.tiled_device import tiles_of_device
 from crossramp.golden.analog.fast.fast_device import FastDevice
+from crossramp.golden.array.array_protocol import Array, Window, first_conversions
+from crossramp.golden.array.ramps import ramps
+from crossramp.golden.array.tiled_array import tile_weights
 from crossramp.golden.inputs.text_codes import bits_per_character
-from crossramp.golden.network.array_protocol import Array, Window, first_conversions
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.ramps import ramps
-from crossramp.golden.network.tiled_array import tile_weights
 
 from .problem import Problem
 

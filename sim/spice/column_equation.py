@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
 from crossramp.golden.analog.chip.translate import unit_capacitors
-from crossramp.golden.network.array_protocol import held_windows
+from crossramp.golden.array.array_protocol import held_windows
 
 from ..amaranth.step_trace import StepWaves
 from .pin_voltages import ConversionClocks, conversions, line_cells

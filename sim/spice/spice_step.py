@@ -11,8 +11,8 @@ import numpy as np
 from crossramp.golden.analog.chip.physical import PhysicalArray
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.device_array import DeviceArray
-from crossramp.golden.network.array_protocol import Window
-from crossramp.golden.network.ramps import latched_codes
+from crossramp.golden.array.array_protocol import Window
+from crossramp.golden.array.ramps import latched_codes
 from crossramp.golden.spec.specification import Specification
 
 from ..amaranth.step_trace import StepWaves

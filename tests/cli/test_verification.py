@@ -6,7 +6,7 @@ import pytest
 from crossramp.cli import verification
 from crossramp.golden.analog.chip.sampling import device
 from crossramp.golden.analog.technologies.technology import load
-from crossramp.golden.network.trace import QUANTITIES, Trace
+from crossramp.golden.macro.trace import QUANTITIES, Trace
 from crossramp.sim.array.array_setup import ArraySetup
 from crossramp.sim.checking.golden_traces import expected_traces
 from crossramp.sim.checking.scoreboard import MismatchError

@@ -12,8 +12,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 from crossramp.golden.analog.conversion.calibration import calibrate
 from crossramp.golden.analog.conversion.device_array import DeviceArray
-from crossramp.golden.network.array_protocol import Window
-from crossramp.golden.network.step_record import step_records, step_values
+from crossramp.golden.array.array_protocol import Window
+from crossramp.golden.macro.step_record import step_records, step_values
 from crossramp.sim import StepMonitor, StreamSink, StreamSource, Watchdog, reset, stream_signals
 from crossramp.sim.cocotb.calibrating import calibrate_ramps, read_registers
 from crossramp.sim.cocotb.cocotb_bench import stream_log

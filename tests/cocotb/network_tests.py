@@ -11,8 +11,8 @@ from itertools import count
 import cocotb
 import pytest
 from cocotb.triggers import ClockCycles
-from crossramp.golden.network.initial_state import Played
-from crossramp.golden.network.step_groups import shown_quantities
+from crossramp.golden.macro.initial_state import Played
+from crossramp.golden.macro.step_groups import shown_quantities
 from crossramp.sim import (
     ArrayError,
     ArrayModel,

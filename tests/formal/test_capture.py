@@ -6,8 +6,8 @@ from crossramp.golden.cell.description import Gate
 from crossramp.golden.spec.activations import activation
 from crossramp.golden.spec.ramp_walk import ramp_walk
 from crossramp.golden.spec.specification import Specification
+from crossramp.sim.formal.conversion.capture_proof import CaptureProof, proofs
 from crossramp.sim.formal.engine.solver import Mode
-from crossramp.sim.formal.macro.capture_proof import CaptureProof, proofs
 
 from tests.support.planted import planted
 from tests.support.proving import all_hold, few, holds, is_violated

@@ -2,10 +2,11 @@
 """Proofs of the macro's clocks, and of its capture banks: at several sizes; covers; planted faults."""
 
 import pytest
+from crossramp.sim.formal.conversion import banks_proof
+from crossramp.sim.formal.conversion.banks_proof import BanksProof
 from crossramp.sim.formal.engine.proof import Reset
 from crossramp.sim.formal.engine.solver import Mode
-from crossramp.sim.formal.macro import banks_proof, clocks_proof
-from crossramp.sim.formal.macro.banks_proof import BanksProof
+from crossramp.sim.formal.macro import clocks_proof
 from crossramp.sim.formal.macro.clocks_proof import ClocksProof, PeriodProof
 
 from tests.support.planted import planted

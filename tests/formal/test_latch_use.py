@@ -4,8 +4,8 @@
 import pytest
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.specification import Specification
+from crossramp.sim.formal.conversion.latch_use_proof import LatchUseProof, proofs
 from crossramp.sim.formal.engine.solver import Mode
-from crossramp.sim.formal.macro.latch_use_proof import LatchUseProof, proofs
 
 from tests.support.planted import planted
 from tests.support.proving import all_hold, few, holds, is_violated

@@ -4,8 +4,9 @@
 import pytest
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.formal.catalog import proofs_of
+from crossramp.sim.formal.conversion import pulse_proof
 from crossramp.sim.formal.engine.solver import Mode
-from crossramp.sim.formal.macro import pulse_proof, stream_proof, unit_proof
+from crossramp.sim.formal.macro import stream_proof, unit_proof
 from crossramp.sim.formal.macro.load_proof import LoadProof, proofs
 from crossramp.sim.formal.macro.stream_proof import StreamProof
 from crossramp.sim.formal.network import calibrator_proof

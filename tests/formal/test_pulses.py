@@ -3,8 +3,8 @@
 
 import pytest
 from crossramp.golden.network.model_file import load_model
+from crossramp.sim.formal.conversion.pulse_proof import PulseProof, proofs
 from crossramp.sim.formal.engine.solver import Mode
-from crossramp.sim.formal.macro.pulse_proof import PulseProof, proofs
 
 from tests.support.planted import planted
 from tests.support.proving import all_hold, few, holds, is_violated

@@ -7,12 +7,12 @@ import pytest
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning
+from crossramp.sim.formal.conversion.banks_proof import BanksProof
+from crossramp.sim.formal.conversion.latch_use_proof import LatchUseProof
 from crossramp.sim.formal.engine.proof import Reset
 from crossramp.sim.formal.engine.solver import Mode
-from crossramp.sim.formal.macro.banks_proof import BanksProof
 from crossramp.sim.formal.macro.boundary_proof import BoundaryProof
 from crossramp.sim.formal.macro.clocks_proof import ClocksProof, PeriodProof
-from crossramp.sim.formal.macro.latch_use_proof import LatchUseProof
 from crossramp.sim.formal.update.update_proof import UpdateProof
 
 from tests.support.planted import planted

@@ -4,10 +4,10 @@
 An entry names the text that is changed, what it becomes, and the tests that must fail then::
 
     [[fault]]
-    file = "golden/network/ramps.py"
+    file = "golden/array/ramps.py"
     old = "code + 1"
     new = "code"
-    tests = ["tests/golden/network/test_ramps.py::test_last_code"]
+    tests = ["tests/golden/array/test_ramps.py::test_last_code"]
     why = "The last code is one tick early."
 """
 

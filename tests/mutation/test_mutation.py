@@ -11,7 +11,7 @@ from tests.mutation.observe import _asserted, outcomes_of
 from tests.mutation.run import verdict
 
 FAULTS = load_faults()
-FAULT = Fault("x-1", "golden/network/ramps.py", "a", "b", ("t.py::one", "t.py::two"), "why")
+FAULT = Fault("x-1", "golden/array/ramps.py", "a", "b", ("t.py::one", "t.py::two"), "why")
 
 
 @pytest.mark.parametrize("name", sorted({fault.name.rpartition("-")[0] for fault in FAULTS}))

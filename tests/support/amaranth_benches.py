@@ -6,12 +6,12 @@ from contextlib import aclosing
 import numpy as np
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.sim import Simulator
-from crossramp.golden.network.initial_state import FROM_THE_START, Starts, initial_beats
-from crossramp.golden.network.step_groups import step_groups
-from crossramp.golden.network.step_record import expected_records
-from crossramp.golden.network.tiled_array import tile_weights
+from crossramp.golden.array.tiled_array import tile_weights
+from crossramp.golden.layers.tile import arrays_of
+from crossramp.golden.macro.initial_state import FROM_THE_START, Starts, initial_beats
+from crossramp.golden.macro.step_groups import step_groups
+from crossramp.golden.macro.step_record import expected_records
 from crossramp.golden.spec.boundary_wires import PIN_NAMES
-from crossramp.golden.spec.tile import arrays_of
 from crossramp.rtl.macro.macro import Macro
 from crossramp.sim.array.python_array import ArrayModel, random_stalls
 from crossramp.sim.checking.protocol import ProtocolChecker

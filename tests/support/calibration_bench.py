@@ -6,9 +6,9 @@ from amaranth import Cat, Module
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
 from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits, on_grid
 from crossramp.golden.analog.conversion.tiled_device import TiledDevice
-from crossramp.golden.network.initial_state import FROM_THE_START, State, initial_beats
+from crossramp.golden.layers.tile import arrays_of
+from crossramp.golden.macro.initial_state import FROM_THE_START, State, initial_beats
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import arrays_of
 from crossramp.rtl.network.calibrator import CalibratedMacro
 from crossramp.sim.array.python_array import ArrayModel, random_stalls
 from crossramp.sim.checking.protocol import ProtocolChecker

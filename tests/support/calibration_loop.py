@@ -6,9 +6,9 @@ from crossramp.golden.analog.chip.sampling import device
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 #: Three ramps, one of them with its nearest threshold off 0; lanes that do not divide the units.

@@ -4,8 +4,8 @@
 import numpy as np
 from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits, on_grid, variance_bits
 from crossramp.golden.analog.conversion.device_array import DeviceArray
-from crossramp.golden.network.array_protocol import Window
-from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.array.array_protocol import Window
+from crossramp.golden.macro.lstm import Lstm
 from crossramp.golden.spec.specification import Specification
 
 #: Every kind of number of an LSTM's instance that can err on its own.

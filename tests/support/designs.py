@@ -2,9 +2,9 @@
 """The specifications that all simulator tests share, so that each is built once a session."""
 
 import numpy as np
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 SPECS = {

@@ -8,9 +8,10 @@
 """
 
 import numpy as np
+from crossramp.golden.layers.layer import Layer
+from crossramp.golden.layers.network_specification import NetworkSpecification
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.layered_weights import LayeredWeights
-from crossramp.golden.spec.network_specification import Layer, NetworkSpecification
 from hypothesis import strategies as st
 
 from .strategies import ALL_CELLS, macro_weights, specifications, weight_ranges

@@ -2,10 +2,10 @@
 """A golden network against the references in exact fractions, in every value of its trace."""
 
 import numpy as np
-from crossramp.golden.network.initial_state import FROM_THE_START, Starts
+from crossramp.golden.macro.initial_state import FROM_THE_START, Starts
+from crossramp.golden.macro.trace import STEP_QUANTITIES
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.trace import STEP_QUANTITIES
 
 from .references import whole_network
 

@@ -10,14 +10,14 @@
 import math
 
 import numpy as np
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.cell.description import Cell, Gate
 from crossramp.golden.cell.library import CELLS
-from crossramp.golden.network.initial_state import Starts, random_starts
+from crossramp.golden.layers.network_specification import NetworkSpecification
+from crossramp.golden.macro.initial_state import Starts, random_starts
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.activations import REGISTRY
 from crossramp.golden.spec.gates import SpecificationError, feeds_lines_only
-from crossramp.golden.spec.network_specification import NetworkSpecification
 from crossramp.golden.spec.specification import Specification
 from hypothesis import reject
 from hypothesis import strategies as st

@@ -3,15 +3,15 @@
 
 import numpy as np
 import torch
-from crossramp.golden.network.array_protocol import latched_banks
+from crossramp.golden.array.array_protocol import latched_banks
+from crossramp.golden.array.weights import Weights
+from crossramp.golden.macro.lstm import Lstm
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.network.layered_network import LayeredNetwork, network_of
-from crossramp.golden.network.lstm import Lstm
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.trace import Trace
-from crossramp.golden.network.weights import Weights
-from crossramp.train.network.quantized_macro import QuantizedMacro
-from crossramp.train.network.quantized_network import QuantizedNetwork
-from crossramp.train.network.sequence import Trace as TrainingTrace
+from crossramp.train.quantized.quantized_macro import QuantizedMacro
+from crossramp.train.quantized.quantized_network import QuantizedNetwork
+from crossramp.train.quantized.sequence import Trace as TrainingTrace
 
 
 def quantized_of(golden: Network | LayeredNetwork) -> QuantizedNetwork:

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from crossramp.golden.common.content_hash import json_hash
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.spec.network_specification import AnySpecification
+from crossramp.golden.layers.network_specification import AnySpecification
 from torch import nn
 
-from ..network.chips import DeviceImperfections
-from ..network.imperfections import Imperfections
+from ..quantized.chips import DeviceImperfections
+from ..quantized.imperfections import Imperfections
 from ..recipes.recipe import Recipe
 from ..recipes.setting_cautions import recipe_cautions, warn
 from ..recipes.settings import Phase

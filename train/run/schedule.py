@@ -17,7 +17,7 @@ import torch
 from crossramp.golden.common.errors import CrossrampError, ExitStatus
 from torch import Tensor, nn
 
-from ..network.imperfections import Imperfections
+from ..quantized.imperfections import Imperfections
 from ..recipes.setting_cautions import outcome_cautions, phase_cautions, warm_up_batches, warn
 from ..recipes.settings import Phase
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from crossramp.golden.spec.network_specification import AnySpecification
+from crossramp.golden.layers.network_specification import AnySpecification
 from torch import Tensor, nn
 
 from ..data.augment import Augmenter

@@ -16,17 +16,18 @@ from crossramp.golden.cell.description import Cell, Gate
 from crossramp.golden.cell.expression import names
 from crossramp.golden.cell.library import CELLS
 from crossramp.golden.inputs.features import FeatureSettings, features, normalize, pulse_codes, step_values
+from crossramp.golden.layers.layer import Layer
+from crossramp.golden.layers.network_specification import AnySpecification, NetworkSpecification
 from crossramp.golden.network.model_file import Model
 from crossramp.golden.spec.activations import activation
-from crossramp.golden.spec.network_specification import AnySpecification, Layer, NetworkSpecification
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor, nn
 
 from ..data.augment import Augmenter
 from ..data.datasets import Corpus, class_names
 from ..data.word_folders import SILENCE, Recordings
-from ..network.float_network import FloatNetwork
-from ..network.quantized_network import QuantizedNetwork
+from ..float.float_network import FloatNetwork
+from ..quantized.quantized_network import QuantizedNetwork
 from ..recipes.recipe import Recipe
 from ..recipes.settings import Hardware
 from ..run.checkpoint import Checkpoint

@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 from crossramp.golden.inputs.text_codes import TextSettings, bits_per_character
+from crossramp.golden.layers.network_specification import AnySpecification
 from crossramp.golden.network.model_file import Model
-from crossramp.golden.spec.network_specification import AnySpecification
 from torch import nn
 
 from ..data.text_data import TextCorpus, streams
-from ..network.alphabet import Alphabet
-from ..network.float_network import FloatNetwork
-from ..network.quantized_network import QuantizedNetwork
+from ..float.alphabet import Alphabet
+from ..float.float_network import FloatNetwork
+from ..quantized.quantized_network import QuantizedNetwork
 from ..recipes.recipe import Recipe
 from ..recipes.settings import RecipeError
 from ..run.checkpoint import Checkpoint

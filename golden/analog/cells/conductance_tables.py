@@ -25,8 +25,8 @@ from zipfile import BadZipFile
 from zlib import error as ZlibError
 
 import numpy as np
-from crossramp.golden.network.array_protocol import array_levels
-from crossramp.golden.network.weights import Weights
+from crossramp.golden.array.array_protocol import array_levels
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 from ..chip.given_cells import NAMES, ConductanceError, Conductances, shapes

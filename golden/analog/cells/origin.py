@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
-from crossramp.golden.network.weights import Weights
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 from ...common.content_hash import content_hash

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...array.ramps import Ramp
 from ...common.errors import InvalidValue
-from ...network.ramps import Ramp
 from ...spec.specification import Specification
 from .conductance_window import G_MAX, check_window
 

@@ -2,8 +2,8 @@
 """What the cells of a technology are to be programmed to, and how far given cells are from that."""
 
 import numpy as np
-from crossramp.golden.network.array_protocol import array_levels
-from crossramp.golden.network.weights import Weights
+from crossramp.golden.array.array_protocol import array_levels
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.spec.specification import Specification
 
 from ..chip.given_cells import Conductances

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...array.weights import Weights
 from ...common.errors import InvalidValue
+from ...layers.network_specification import AnySpecification
 from ...network.layered_network import LayeredNetwork
 from ...network.layered_weights import LayeredWeights
 from ...network.network import Network
-from ...network.weights import Weights
-from ...spec.network_specification import AnySpecification
 from ..conversion.calibration_setting import NOMINAL, CalibrationSetting, SettledCalibration
 from ..conversion.tiled_device import Device, device_array
 from .chip_sample import ChipSample

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from crossramp.golden.array.array_protocol import array_levels
+from crossramp.golden.array.ramps import Ramp, WrittenRamp, ramps
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.cell.description import Gate
-from crossramp.golden.network.array_protocol import array_levels
-from crossramp.golden.network.ramps import Ramp, WrittenRamp, ramps
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.activations import activation
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning

@@ -12,7 +12,7 @@ Aging and temperature do not change the choice.
 from functools import lru_cache
 
 import numpy as np
-from crossramp.golden.network.ramps import Ramp
+from crossramp.golden.array.ramps import Ramp
 from crossramp.golden.spec.activations import activation
 
 from ..conversion.calibration import reference_tick

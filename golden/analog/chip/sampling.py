@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from crossramp.golden.array.array_protocol import array_levels
+from crossramp.golden.array.ramps import Ramp, padded_floors, ramps
+from crossramp.golden.array.tiled_array import tile_weights
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.common.checks import told, whole
-from crossramp.golden.network.array_protocol import array_levels
-from crossramp.golden.network.ramps import Ramp, padded_floors, ramps
-from crossramp.golden.network.tiled_array import tile_weights
-from crossramp.golden.network.weights import Weights
+from crossramp.golden.layers.tile import need_one_array, tiles_of
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import need_one_array, tiles_of
 
 from ...common.errors import InvalidValue
 from ..conversion.calibration import smallest_cells

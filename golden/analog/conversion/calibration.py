@@ -30,11 +30,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from crossramp.golden.array.array_protocol import latched_banks, undriven
+from crossramp.golden.array.ramps import Ramp, ramps
 from crossramp.golden.common.checks import integer
-from crossramp.golden.network.array_protocol import latched_banks, undriven
-from crossramp.golden.network.ramps import Ramp, ramps
+from crossramp.golden.layers.tile import tiles_of
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import tiles_of
 
 from ...common.errors import InvalidValue
 from .device import DeviceInstance

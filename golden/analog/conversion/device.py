@@ -47,11 +47,11 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
+from crossramp.golden.array.array_protocol import line_levels
+from crossramp.golden.array.ramps import padded_floors
+from crossramp.golden.array.weights import checked_array
 from crossramp.golden.cell.description import LineCell
 from crossramp.golden.common.checks import real, told, whole
-from crossramp.golden.network.array_protocol import line_levels
-from crossramp.golden.network.ramps import padded_floors
-from crossramp.golden.network.weights import checked_array
 from crossramp.golden.spec.specification import Specification
 
 from ...common.errors import InvalidValue

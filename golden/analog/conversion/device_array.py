@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from crossramp.golden.network.array_protocol import Window
-from crossramp.golden.network.ramps import latch
+from crossramp.golden.array.array_protocol import Window
+from crossramp.golden.array.ramps import latch
 from crossramp.golden.spec.specification import Specification
 
 from .device import DeviceInstance, grid_bits

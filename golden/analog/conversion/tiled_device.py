@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from crossramp.golden.network.array_protocol import Array
-from crossramp.golden.network.tiled_array import TiledArray
+from crossramp.golden.array.array_protocol import Array
+from crossramp.golden.array.tiled_array import TiledArray
+from crossramp.golden.layers.tile import tiles_of
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import tiles_of
 
 from .device import DeviceError, DeviceInstance
 from .device_array import DeviceArray

@@ -9,13 +9,13 @@ bound; only there are they computed as :mod:`.device` says, in float64 (:mod:`.f
 import itertools
 
 import numpy as np
-from crossramp.golden.network import array_protocol
-from crossramp.golden.network.array_protocol import first_conversions
-from crossramp.golden.network.cell_update import line_pulses
-from crossramp.golden.network.fast_lstm import STATE_BITS_MAX, FastProjection, Float, update_float
-from crossramp.golden.network.initial_state import State
-from crossramp.golden.network.lstm import Lstm
-from crossramp.golden.network.ramps import decode_integer
+from crossramp.golden.array import array_protocol
+from crossramp.golden.array.array_protocol import first_conversions
+from crossramp.golden.array.ramps import decode_integer
+from crossramp.golden.macro.cell_update import line_pulses
+from crossramp.golden.macro.fast_lstm import STATE_BITS_MAX, FastProjection, Float, update_float
+from crossramp.golden.macro.initial_state import State
+from crossramp.golden.macro.lstm import Lstm
 
 from ..conversion.device_array import DeviceArray
 from ..conversion.noise import BOUND

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One step of an LSTM's golden arithmetic in Verilog, written from docs/arithmetic.md: sums, thresholds, projection."""
 
-from crossramp.golden.network.ramps import Ramp
+from crossramp.golden.array.ramps import Ramp
 from crossramp.golden.spec.specification import Specification
 
 from ..update.update_reference import UpdateReference

@@ -2,7 +2,7 @@
 """One unit through its steps: its codes, its c and its h meet in the cell update, whatever the array answers."""
 
 from amaranth import Cat, Const, Module, Mux, Signal, signed
-from crossramp.golden.network.step_groups import read_strobe, stored_strobe
+from crossramp.golden.macro.step_groups import read_strobe, stored_strobe
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.capture import SEGMENT
 from crossramp.rtl.macro.sequencer import Phase
@@ -23,7 +23,7 @@ class UnitProof(MacroProof):
 
     - When the unit's group enters an update, every operand in its lane that the update reads is golden's code of its
       comparator's trace in the conversion that latches the bank
-      (:func:`crossramp.golden.network.ramps.latch`). The register, such as c of an LSTM, is what the monitor showed for
+      (:func:`crossramp.golden.array.ramps.latch`). The register, such as c of an LSTM, is what the monitor showed for
       this unit when it was stored last, or 0 in the first step of an utterance.
     - The monitor shows these codes with the group, and stored values as they are computed. Without a projection h
       leaves as it is computed, in the order of the units, and lanes beyond the last unit are 0; with one, the

@@ -2,8 +2,8 @@
 """The whole macro behind an ideal array, against golden's arithmetic: any weights, any inputs, some steps."""
 
 from amaranth import Cat, Instance, Module, Mux, Signal, signed
-from crossramp.golden.network.ramps import Ramp
-from crossramp.golden.network.step_groups import step_groups
+from crossramp.golden.array.ramps import Ramp
+from crossramp.golden.macro.step_groups import step_groups
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
 

@@ -3,7 +3,7 @@
 
 import numpy as np
 from amaranth import Fragment, Module, Signal
-from crossramp.golden.network.weights import Weights
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.network.network_top import NetworkTop
 

@@ -21,8 +21,8 @@ from crossramp.boards.flow.board_top import make_platform, top_files
 from crossramp.boards.flow.fit import TooLarge, check_size
 from crossramp.boards.flow.synthesis import make_bitstream
 from crossramp.cli.inputs.subjects import SPECIFICATIONS
+from crossramp.golden.layers.spec_file import load_spec
 from crossramp.golden.network.model_file import load_model
-from crossramp.golden.spec.spec_file import load_spec
 
 from tests.boards.flow.test_boards import EXAMPLE, assert_complete
 

@@ -28,9 +28,9 @@ from crossramp.boards.flow.fit import (
 from crossramp.boards.flow.utterance_clocks import utterance_time
 from crossramp.cli.inputs.subjects import SPECIFICATIONS
 from crossramp.golden.cell.library import CELLS
+from crossramp.golden.layers.spec_file import load_spec
 from crossramp.golden.link.board_memory import identity_image, read_identity
 from crossramp.golden.network.model_file import load_model
-from crossramp.golden.spec.spec_file import load_spec
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from crossramp.boards.definitions.board import boards, find_board, probed_columns
 from crossramp.cli.main import COMMANDS, parser
+from crossramp.golden.array.array_protocol import IdealArray
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import Space
-from crossramp.golden.network.array_protocol import IdealArray
 from crossramp.golden.network.model_file import load_model
 
 import crossramp

@@ -19,8 +19,8 @@ from crossramp.boards.flow.synthesis import TimingMissed, make_bitstream, utiliz
 from crossramp.boards.flow.toolchain import Tool, ToolError, find_tools, last_words, run_tool
 from crossramp.cli.inputs.subjects import SPECIFICATIONS
 from crossramp.golden.common.installation import how_to_install
+from crossramp.golden.layers.spec_file import load_spec
 from crossramp.golden.network.model_file import load_model
-from crossramp.golden.spec.spec_file import load_spec
 
 from tests.support import board_baseline as baseline
 

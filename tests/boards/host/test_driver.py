@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from crossramp.boards.host.exchange import LinkError, Refused
 from crossramp.boards.host.images import WrongModel
+from crossramp.golden.array.array_protocol import IdealArray
+from crossramp.golden.array.ramps import WrittenRamp
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.cell.library import CELLS
 from crossramp.golden.link.board_memory import Build, thresholds_image, weights_image
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import ANSWER, Command, Fault, Frame, Space, Status, StatusBlock
-from crossramp.golden.network.array_protocol import IdealArray
-from crossramp.golden.network.ramps import WrittenRamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

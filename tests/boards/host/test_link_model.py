@@ -3,6 +3,8 @@
 
 import numpy as np
 import pytest
+from crossramp.golden.array.array_protocol import IdealArray, Window, row_pulses
+from crossramp.golden.array.ramps import latch
 from crossramp.golden.cell.library import CELLS
 from crossramp.golden.link.board_memory import (
     Build,
@@ -31,9 +33,7 @@ from crossramp.golden.link.link_protocol import (
     step_payload,
     write_payload,
 )
-from crossramp.golden.network.array_protocol import IdealArray, Window, row_pulses
-from crossramp.golden.network.cell_update import run_update
-from crossramp.golden.network.ramps import latch
+from crossramp.golden.macro.cell_update import run_update
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -11,8 +11,8 @@ from crossramp.boards.flow.fit import TooLarge
 from crossramp.boards.flow.synthesis import Bitstream
 from crossramp.boards.flow.toolchain import ToolError, ToolMissing
 from crossramp.cli.inputs.subjects import SPECIFICATIONS
+from crossramp.golden.layers.spec_file import load_spec, save_spec
 from crossramp.golden.network.model_file import load_model
-from crossramp.golden.spec.spec_file import load_spec, save_spec
 from crossramp.golden.spec.specification import Specification
 
 from tests.cli.conftest import is_refusal

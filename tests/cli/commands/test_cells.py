@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from crossramp.golden.layers.spec_file import load_spec
+from crossramp.golden.macro.step_groups import step_groups
 from crossramp.golden.network.model_file import Model, save_model
-from crossramp.golden.network.step_groups import step_groups
-from crossramp.golden.spec.spec_file import load_spec
 from crossramp.sim.bulk.selfcheck import commands
 
 from tests.support.designs import CELLS, network_of

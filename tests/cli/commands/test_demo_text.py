@@ -10,10 +10,10 @@ from crossramp.cli.commands import demo_text
 from crossramp.golden.analog.chip.sampling import device
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate
 from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.inputs.text_codes import TextSettings, bits_per_character, probabilities
 from crossramp.golden.network.model_file import Model, load_model, save_model
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.weights import Weights
 from crossramp.sim.bulk import interactive
 from crossramp.sim.tools.simulators import SimulationError
 

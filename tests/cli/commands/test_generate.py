@@ -14,9 +14,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from crossramp.cli.commands import generate as command
+from crossramp.golden.array.ramps import ramps
+from crossramp.golden.layers.spec_file import load_spec
 from crossramp.golden.network.model_file import load_model, save_model
-from crossramp.golden.network.ramps import ramps
-from crossramp.golden.spec.spec_file import load_spec
 
 from tests.cli.conftest import is_refusal, small_model, text_model
 

@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from crossramp.golden.layers.spec_file import load_spec, save_spec
+from crossramp.golden.layers.tile import arrays_of
+from crossramp.golden.macro.step_groups import step_groups
 from crossramp.golden.network.model_file import Model, save_model
-from crossramp.golden.network.step_groups import step_groups
-from crossramp.golden.spec.spec_file import load_spec, save_spec
-from crossramp.golden.spec.tile import arrays_of
 from crossramp.sim.bulk.selfcheck import commands
 
 from tests.cli.conftest import CLASSES, FEATURES

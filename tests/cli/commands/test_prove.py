@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
+from crossramp.golden.layers.spec_file import save_spec
 from crossramp.golden.network.model_file import load_model
-from crossramp.golden.spec.spec_file import save_spec
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.formal.catalog import proofs_of
 from crossramp.sim.formal.engine import entry, solver
@@ -59,7 +59,7 @@ def test_a_counterexample_is_status_1(run, model_file, tmp_path, kept, monkeypat
     assert not content["holds"]
     for row in content["proofs"]:
         assert row["status"] == "violated"
-        assert row["place"].startswith("sim/formal/macro/capture_proof.py:")
+        assert row["place"].startswith("sim/formal/conversion/capture_proof.py:")
         assert "golden's, or its neighbor" in row["property"]
         assert row["clock"] > 3
         assert "$var" in Path(row["trace"]).read_text()

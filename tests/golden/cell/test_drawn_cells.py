@@ -109,5 +109,5 @@ def test_a_store_that_rounds_otherwise_is_noticed(seed):
     network, x = network_of(spec, seed), inputs_of(spec, seed, **SIZES)
     assert differences(network, x) == []
     old = "round_shift(exact * rule.multiplier, rule.shift)"
-    with planted("golden/network/cell_update.py", old, "(exact * rule.multiplier >> rule.shift)"):
+    with planted("golden/macro/cell_update.py", old, "(exact * rule.multiplier >> rule.shift)"):
         assert differences(network, x) != []

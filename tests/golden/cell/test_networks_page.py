@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 from crossramp.golden.cell.library import CELLS
-from crossramp.golden.spec.network_specification import specification_from
+from crossramp.golden.layers.network_specification import specification_from
 
 from tools.cell_tables import PAGE, written
 

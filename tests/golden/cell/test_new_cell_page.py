@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from crossramp.golden.cell import description, library
 from crossramp.golden.cell.cell_checks import check
-from crossramp.golden.network import step_groups
+from crossramp.golden.macro import step_groups
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
 

@@ -9,12 +9,12 @@ import pytest
 from crossramp.golden.analog.chip.sampling import sample
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan
 from crossramp.golden.analog.technologies.technology import TechnologyError, load
+from crossramp.golden.array.ramps import Ramp
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.common.checks import integer, real, told, whole
 from crossramp.golden.inputs.features import FeatureSettings
 from crossramp.golden.inputs.text_codes import TextSettings
 from crossramp.golden.link.board_memory import Build
-from crossramp.golden.network.ramps import Ramp
 from crossramp.golden.spec.gates import SpecificationError
 from crossramp.golden.spec.specification import Specification
 from crossramp.train.recipes.settings import Hardware, RecipeError

@@ -6,13 +6,14 @@ import dataclasses
 import numpy as np
 import pytest
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.layers.layer import Layer
+from crossramp.golden.layers.network_specification import NetworkSpecification, specification_from
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.layered_weights import LayeredWeights
 from crossramp.golden.network.model_file import Model, load_model, save_model
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.trace import Trace
 from crossramp.golden.spec.gates import SpecificationError
-from crossramp.golden.spec.network_specification import Layer, NetworkSpecification, specification_from
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 

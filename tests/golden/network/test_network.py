@@ -5,9 +5,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from crossramp.golden.network import cell_update, compiled, fast_lstm, lstm, ramps
+from crossramp.golden.array import ramps
+from crossramp.golden.array.weights import Weights
+from crossramp.golden.macro import cell_update, compiled, fast_lstm, lstm
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from crossramp.golden.analog.technologies.constants import CONSTANTS, PAIRS, RAMP_KINDS
 from crossramp.golden.analog.technologies.technology import load, shipped
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.common.declared import declarations
 from crossramp.golden.network.model_file import Model
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.gates import SpecificationError
 from crossramp.golden.spec.implementation import ImplementationParameters
 from crossramp.golden.spec.specification import Specification

@@ -9,10 +9,10 @@ from fractions import Fraction
 import pytest
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.cell.library import CELLS, SIGMOID, TANH
+from crossramp.golden.layers.spec_file import load_spec, save_spec, spec_text
 from crossramp.golden.link.board_memory import Build, identity_image, read_identity
 from crossramp.golden.network.model_file import Model, load_model, save_model
 from crossramp.golden.spec.gates import SpecificationError
-from crossramp.golden.spec.spec_file import load_spec, save_spec, spec_text
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given
 from hypothesis import strategies as st

@@ -7,10 +7,10 @@ import warnings
 
 import numpy as np
 import pytest
+from crossramp.golden.array.ramps import Ramp
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.cell.library import SIGMOID, TANH
 from crossramp.golden.network.model_file import load_model
-from crossramp.golden.network.ramps import Ramp
 from crossramp.golden.spec.gates import SpecificationError
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning, topmost_argument

@@ -3,9 +3,10 @@
 
 import numpy as np
 import pytest
+from crossramp.golden.layers.layer import Layer
+from crossramp.golden.layers.network_specification import NetworkSpecification
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.layered_weights import LayeredWeights
-from crossramp.golden.spec.network_specification import Layer, NetworkSpecification
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.layers import layered_top
 from crossramp.rtl.layers.layered_top import LayeredTop

@@ -7,7 +7,7 @@ from amaranth import Cat, Module, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
-from crossramp.golden.network import integers, ramps
+from crossramp.golden.array import integers, ramps
 from crossramp.rtl.common import arith
 from crossramp.rtl.macro.pulses import sign_magnitude
 

@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
-from crossramp.golden.network.ramps import latch
+from crossramp.golden.array.ramps import latch
 from crossramp.golden.spec.activations import activation
 from crossramp.golden.spec.ramp_walk import ramp_walk
 from crossramp.rtl.macro.capture import SEGMENT, CaptureBank

@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 from amaranth import Module, Signal
+from crossramp.golden.array.ramps import latch
 from crossramp.golden.cell.description import Gate
-from crossramp.golden.network.cell_update import run_update
-from crossramp.golden.network.ramps import latch
+from crossramp.golden.macro.cell_update import run_update
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.capture import CaptureBank
 from crossramp.rtl.macro.macro import Macro

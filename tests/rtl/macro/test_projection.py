@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.network.cell_update import project
+from crossramp.golden.macro.cell_update import project
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
 from crossramp.rtl.macro.projection import Projection

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from crossramp.golden.cell.description import Gate
-from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.macro.lstm import Lstm
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
 from crossramp.sim.array.comparator_faults import Chatter, Late, Stuck

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.network.initial_state import Starts, State
+from crossramp.golden.macro.initial_state import Starts, State
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
 from hypothesis import given, settings

@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.network.tiled_array import TiledArray
+from crossramp.golden.array.tiled_array import TiledArray
+from crossramp.golden.layers.tile import arrays_of, tiles_of
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import arrays_of, tiles_of
 from crossramp.rtl.macro.macro import Macro
 from crossramp.rtl.network.network_top import NetworkTop
 from crossramp.rtl.verilog.verilog_writer import port_table, to_verilog

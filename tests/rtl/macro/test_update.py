@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from crossramp.golden.cell.description import Gate
-from crossramp.golden.network.cell_update import run_update
+from crossramp.golden.macro.cell_update import run_update
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.update import CellUpdate, StateMemory, StateRing
 from hypothesis import given, settings

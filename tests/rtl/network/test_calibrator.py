@@ -11,10 +11,10 @@ from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.conversion.tiled_device import TiledDevice
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.cell.library import CELLS
-from crossramp.golden.network.initial_state import Starts
+from crossramp.golden.layers.tile import tiles_of
+from crossramp.golden.macro.initial_state import Starts
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import tiles_of
 from crossramp.rtl.macro.macro import Macro
 from crossramp.rtl.network import calibrator as module
 from crossramp.rtl.network.calibrator import CalibratedMacro, Calibrator

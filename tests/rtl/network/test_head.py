@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
+from crossramp.golden.array.weights import Weights
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.trace import Trace
-from crossramp.golden.network.weights import Weights
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.network.head import Head
 from hypothesis import given, settings

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from crossramp.golden.network.array_protocol import Window
-from crossramp.golden.network.trace import Trace
+from crossramp.golden.array.array_protocol import Window
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
 from crossramp.sim import Array, ArrayError, ArrayModel, MismatchError, Scoreboard, drive_array

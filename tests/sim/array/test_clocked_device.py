@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.device_array import DeviceArray
-from crossramp.golden.network.array_protocol import Window, first_conversions
-from crossramp.golden.network.lstm import Lstm
-from crossramp.golden.network.step_groups import shown_quantities
-from crossramp.golden.network.trace import Trace
+from crossramp.golden.array.array_protocol import Window, first_conversions
+from crossramp.golden.macro.lstm import Lstm
+from crossramp.golden.macro.step_groups import shown_quantities
+from crossramp.golden.macro.trace import Trace
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.amaranth import amaranth_backend
 from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth

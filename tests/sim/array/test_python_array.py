@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 from crossramp.golden.analog.conversion.device import DeviceInstance
+from crossramp.golden.array.array_protocol import IdealArray, Window
+from crossramp.golden.array.ramps import latch
 from crossramp.golden.cell.description import Gate
-from crossramp.golden.network.array_protocol import IdealArray, Window
-from crossramp.golden.network.ramps import latch
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.array.boundary_sequence import conversion_pins, run_conversion
 from crossramp.sim.array.comparator_faults import Chatter, Custom, Explicit, Late, Stuck

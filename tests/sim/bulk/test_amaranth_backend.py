@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.network.initial_state import Played
+from crossramp.golden.macro.initial_state import Played
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.network.head import Head
 from crossramp.sim.amaranth import amaranth_backend

@@ -2,7 +2,7 @@
 """The bench's files, bit by bit: what it reads and writes is what numpy says."""
 
 import numpy as np
-from crossramp.golden.network.step_record import Record, Slot, step_records, units_of
+from crossramp.golden.macro.step_record import Record, Slot, step_records, units_of
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.bulk.bulk_records import (
     read_log,

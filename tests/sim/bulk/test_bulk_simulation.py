@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from crossramp.golden.network.ramps import Ramp
+from crossramp.golden.array.ramps import Ramp
 from crossramp.sim.array.array_setup import IDEAL, ArraySetup
 from crossramp.sim.array.programming import Programming
 from crossramp.sim.bulk.bulk_simulation import PAUSES, simulate_bulk

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.network.step_groups import step_groups
+from crossramp.golden.macro.step_groups import step_groups
 from crossramp.sim.amaranth import amaranth_backend
 from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
 from crossramp.sim.amaranth.step_trace import trace_step

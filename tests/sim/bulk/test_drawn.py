@@ -7,7 +7,7 @@ import sys
 import crossramp.sim
 import numpy as np
 import pytest
-from crossramp.golden.network.initial_state import Played
+from crossramp.golden.macro.initial_state import Played
 from crossramp.sim.bulk.bulk_simulation import simulate_bulk
 from crossramp.sim.tools.run_options import BuildOptions, Pauses
 from hypothesis import HealthCheck, Phase, given, settings

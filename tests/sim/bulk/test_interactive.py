@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from crossramp.golden.network.trace import Trace
+from crossramp.golden.macro.trace import Trace
 from crossramp.sim.array.array_setup import ArraySetup
 from crossramp.sim.bulk.interactive import Session
 from crossramp.sim.checking.scoreboard import MismatchError, Scoreboard

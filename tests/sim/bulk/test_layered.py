@@ -4,10 +4,10 @@
 import numpy as np
 import pytest
 from crossramp.golden.analog.conversion.tiled_device import TiledDevice
+from crossramp.golden.array.tiled_array import tile_weights
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.network.tiled_array import tile_weights
-from crossramp.golden.spec.network_specification import Layer
-from crossramp.golden.spec.tile import arrays_of, need_one_array, tiles_of
+from crossramp.golden.layers.layer import Layer
+from crossramp.golden.layers.tile import arrays_of, need_one_array, tiles_of
 from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
 from crossramp.sim.array.array_setup import ArraySetup
 from crossramp.sim.bulk.bulk_simulation import simulate_bulk

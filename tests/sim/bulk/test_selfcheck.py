@@ -6,7 +6,7 @@ import re
 import subprocess
 
 import pytest
-from crossramp.golden.network.initial_state import State
+from crossramp.golden.macro.initial_state import State
 from crossramp.rtl.macro.macro import Macro
 from crossramp.rtl.verilog.verilog_writer import to_verilog
 from crossramp.sim.bulk.bench_verilog import generated_ports

@@ -50,7 +50,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from crossramp.golden.network.network import Network
-from crossramp.golden.network.weights import Weights
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.bulk.bulk_bench import network_verilog
 from crossramp.sim.bulk.selfcheck import commands, write_selfcheck
@@ -109,7 +109,7 @@ def _copy(source: Path, target: Path, changed: Path, text: str):
     [
         ("golden/spec/boundary_wires.py", '    BoundaryWire(\n        "comparators"', WIRE, "word_select", {"vectors"}),
         (
-            "golden/network/step_groups.py",
+            "golden/macro/step_groups.py",
             "_codes_read(cell, update)),",
             FIELD,
             "spare",

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.device_array import DeviceArray
-from crossramp.golden.network.array_protocol import IdealArray, first_conversions, row_pulses
-from crossramp.golden.network.lstm import Lstm
-from crossramp.golden.network.ramps import WrittenRamp
-from crossramp.golden.network.trace import STEP_QUANTITIES
+from crossramp.golden.array.array_protocol import IdealArray, first_conversions, row_pulses
+from crossramp.golden.array.ramps import WrittenRamp
+from crossramp.golden.macro.lstm import Lstm
+from crossramp.golden.macro.trace import STEP_QUANTITIES
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.array.boundary_sequence import DrivenArray
 from crossramp.sim.array.comparator_faults import Stuck

@@ -7,8 +7,8 @@ import subprocess
 
 import numpy as np
 import pytest
+from crossramp.golden.array.array_protocol import Window
 from crossramp.golden.cell.library import CELLS
-from crossramp.golden.network.array_protocol import Window
 from crossramp.golden.spec.boundary_wires import BOUNDARY
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.array.boundary_sequence import conversion_pins

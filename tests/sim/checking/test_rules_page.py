@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from crossramp.golden.cell.library import CELLS
-from crossramp.golden.network.step_groups import groups_of
+from crossramp.golden.macro.step_groups import groups_of
 from crossramp.sim.checking.protocol import RULES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "boundary.md").read_text(encoding="utf-8")

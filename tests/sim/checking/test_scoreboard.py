@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from crossramp.golden.network.trace import QUANTITIES, STEP_QUANTITIES, Trace
+from crossramp.golden.macro.trace import QUANTITIES, STEP_QUANTITIES, Trace
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.array.array_setup import ArraySetup
 from crossramp.sim.array.programming import Programming

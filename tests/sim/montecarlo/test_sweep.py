@@ -17,10 +17,10 @@ from crossramp.golden.analog.conversion.calibration_setting import FOUND
 from crossramp.golden.analog.conversion.seen_ramps import seen_thresholds
 from crossramp.golden.analog.conversion.tiled_device import device_array
 from crossramp.golden.analog.technologies import technology
-from crossramp.golden.network.array_protocol import step_window
-from crossramp.golden.network.ramps import ramps
-from crossramp.golden.network.tiled_array import tile_weights
-from crossramp.golden.network.weights import Weights
+from crossramp.golden.array.array_protocol import step_window
+from crossramp.golden.array.ramps import ramps
+from crossramp.golden.array.tiled_array import tile_weights
+from crossramp.golden.array.weights import Weights
 from crossramp.sim.montecarlo import tasks
 from crossramp.sim.montecarlo.plan import METRICS, PlanError, parse_plan
 from crossramp.sim.montecarlo.problem import Problem

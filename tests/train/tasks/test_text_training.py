@@ -13,12 +13,12 @@ from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.inputs.text_codes import bits_per_character
 from crossramp.golden.network.model_file import load_model, save_model
 from crossramp.train.data.text_data import TextCorpus, streams
-from crossramp.train.network.alphabet import Alphabet
-from crossramp.train.network.chips import DeviceArray
-from crossramp.train.network.float_cell import run_cell
-from crossramp.train.network.float_network import FloatNetwork
-from crossramp.train.network.imperfections import Imperfections
-from crossramp.train.network.quantized_network import QuantizedNetwork
+from crossramp.train.float.alphabet import Alphabet
+from crossramp.train.float.float_cell import run_cell
+from crossramp.train.float.float_network import FloatNetwork
+from crossramp.train.quantized.chips import DeviceArray
+from crossramp.train.quantized.imperfections import Imperfections
+from crossramp.train.quantized.quantized_network import QuantizedNetwork
 from crossramp.train.recipes.recipe import parse_recipe
 from crossramp.train.recipes.settings import Phase
 from crossramp.train.run.checkpoint import Checkpoint

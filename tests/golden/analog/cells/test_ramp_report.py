@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from crossramp.golden.analog.cells.ramp_report import gate_report, ramp_report
-from crossramp.golden.network.ramps import Ramp
+from crossramp.golden.array.ramps import Ramp
 from crossramp.golden.spec.activations import REGISTRY, activation
 from crossramp.golden.spec.specification import Specification
 from hypothesis import assume, given, settings

@@ -23,8 +23,8 @@ from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.seen_ramps import expanded, inverse, seen_thresholds
 from crossramp.golden.analog.technologies.constants import SWITCHES
 from crossramp.golden.analog.technologies.technology import load, shipped
-from crossramp.golden.network.ramps import Ramp, WrittenRamp, ramps
-from crossramp.golden.network.ramps import latch as latched
+from crossramp.golden.array.ramps import Ramp, WrittenRamp, ramps
+from crossramp.golden.array.ramps import latch as latched
 from crossramp.golden.spec.activations import REGISTRY
 
 NONE = frozenset()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from crossramp.golden.analog.chip.redundancy import activation_error, after_calibration, choose
 from crossramp.golden.analog.conversion.calibration import reference_tick
-from crossramp.golden.network.ramps import Ramp, latch
+from crossramp.golden.array.ramps import Ramp, latch
 from crossramp.golden.spec.activations import activation
 
 SIGMOID = Ramp(activation("sigmoid"), 5, 2 / 225)

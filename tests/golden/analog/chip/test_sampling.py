@@ -8,9 +8,9 @@ from crossramp.golden.analog.chip.translate import BOLTZMANN, to_device
 from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.technologies.constants import SWITCHES
 from crossramp.golden.analog.technologies.technology import load, shipped
-from crossramp.golden.network.array_protocol import IdealArray, Window, undriven
-from crossramp.golden.network.lstm import Lstm
-from crossramp.golden.network.ramps import ramps
+from crossramp.golden.array.array_protocol import IdealArray, Window, undriven
+from crossramp.golden.array.ramps import ramps
+from crossramp.golden.macro.lstm import Lstm
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st

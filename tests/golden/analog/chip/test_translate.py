@@ -10,9 +10,9 @@ from crossramp.golden.analog.chip.sampling import device, sample
 from crossramp.golden.analog.chip.translate import to_device
 from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.technologies.technology import load
+from crossramp.golden.array.array_protocol import Window
+from crossramp.golden.array.ramps import ramps
 from crossramp.golden.cell.description import Gate
-from crossramp.golden.network.array_protocol import Window
-from crossramp.golden.network.ramps import ramps
 from crossramp.golden.spec.specification import Specification
 
 SPEC = Specification(inputs=20, units=12, classes=4, bias_rows=2, settle_clocks=3)

@@ -15,10 +15,10 @@ from crossramp.golden.analog.conversion.calibration import (
 from crossramp.golden.analog.conversion.device import DeviceInstance, grid_bits
 from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.technologies.technology import load, shipped
+from crossramp.golden.array.array_protocol import IdealArray, Window
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.cell.library import CELLS
-from crossramp.golden.network.array_protocol import IdealArray, Window
-from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.macro.lstm import Lstm
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings

@@ -8,9 +8,9 @@ import pytest
 from crossramp.golden.analog.conversion import noise
 from crossramp.golden.analog.conversion.device import DeviceError, DeviceInstance, grid_bits, on_grid
 from crossramp.golden.analog.conversion.device_array import DeviceArray, drooped
-from crossramp.golden.network.array_protocol import IdealArray, Window, first_conversions, undriven
-from crossramp.golden.network.lstm import Lstm
-from crossramp.golden.network.ramps import latch, latched_codes
+from crossramp.golden.array.array_protocol import IdealArray, Window, first_conversions, undriven
+from crossramp.golden.array.ramps import latch, latched_codes
+from crossramp.golden.macro.lstm import Lstm
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 from hypothesis import strategies as st

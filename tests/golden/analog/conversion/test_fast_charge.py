@@ -6,7 +6,7 @@ import pytest
 from crossramp.golden.analog.conversion.device import DeviceInstance
 from crossramp.golden.analog.conversion.device_array import DeviceArray
 from crossramp.golden.analog.fast.fast_charge import Charges, Window
-from crossramp.golden.network import array_protocol
+from crossramp.golden.array import array_protocol
 from crossramp.golden.spec.specification import Specification
 
 from tests.support.strategies import network_of

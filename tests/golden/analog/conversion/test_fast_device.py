@@ -10,7 +10,7 @@ from crossramp.golden.analog.conversion.device import grid_bits, on_grid
 from crossramp.golden.analog.fast import fast_charge, fast_device, fast_ramp
 from crossramp.golden.analog.fast.fast_device import FastDevice
 from crossramp.golden.analog.technologies import technology
-from crossramp.golden.network.lstm import Lstm
+from crossramp.golden.macro.lstm import Lstm
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings

@@ -8,10 +8,10 @@ from crossramp.golden.analog.conversion.calibration_setting import FOUND, NOMINA
 from crossramp.golden.analog.conversion.device import DeviceError
 from crossramp.golden.analog.conversion.tiled_device import TiledDevice, device_array, tiles_of_device
 from crossramp.golden.analog.technologies.technology import load
-from crossramp.golden.network.array_protocol import Window, first_conversions
-from crossramp.golden.network.tiled_array import tile_weights
+from crossramp.golden.array.array_protocol import Window, first_conversions
+from crossramp.golden.array.tiled_array import tile_weights
+from crossramp.golden.layers.tile import tiles_of
 from crossramp.golden.spec.specification import Specification
-from crossramp.golden.spec.tile import tiles_of
 
 from tests.support.strategies import ALL_CELLS, inputs_of, network_of
 
