@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hardware around an analog crossbar for recurrent networks, generated and proven.
 
-The parts, each importing only those before it: :mod:`crossramp.golden` (numpy), :mod:`crossramp.rtl` (Amaranth),
-:mod:`crossramp.sim`, :mod:`crossramp.boards` and :mod:`crossramp.train`, :mod:`crossramp.cli`.
+The parts, each importing only those before it: :mod:`crossramp.golden` (numpy), :mod:`crossramp.convert`,
+:mod:`crossramp.rtl` (Amaranth), :mod:`crossramp.sim`, :mod:`crossramp.boards` and :mod:`crossramp.train`,
+:mod:`crossramp.cli`.
 """
 
 import tomllib

@@ -15,7 +15,7 @@ PLACES = {
     "sim/formal/macro/step_reference.py",
 }
 
-FOLDERS = ("golden", "rtl", "sim", "boards", "train", "cli", "bench", "tools", "tests")
+FOLDERS = ("golden", "convert", "rtl", "sim", "boards", "train", "cli", "bench", "tools", "tests")
 
 
 def ends_in(node: ast.expr, *names: str) -> bool:

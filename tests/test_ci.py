@@ -36,7 +36,7 @@ def test_a_folder_that_no_job_runs_is_seen():
 def test_there_is_a_job_for_each_part():
     entries = WORKFLOW["jobs"]["test"]["strategy"]["matrix"]["include"]
     names = [*WORKFLOW["jobs"], *(entry["name"] for entry in entries)]
-    assert {"lint", "golden", "rtl", "sim", "boards", "train", "cli", "docs"} <= set(names)
+    assert {"lint", "golden", "convert", "rtl", "sim", "boards", "train", "cli", "docs"} <= set(names)
     assert len(names) == len(set(names))
 
 

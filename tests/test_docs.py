@@ -20,6 +20,7 @@ NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 #: Folders of the tree, as paths in the text begin.
 FOLDERS = (
     "golden",
+    "convert",
     "rtl",
     "sim",
     "boards",
@@ -171,7 +172,9 @@ def resolves(name: str) -> bool:
 
 def unknown_names(text: str) -> list[str]:
     names = re.findall(r"`(crossramp\.[\w.]*\w)`", text)
-    names += [f"crossramp.{name}" for name in re.findall(r"`((?:golden|rtl|sim|boards|train|cli)\.\w[\w.]*\w)`", text)]
+    names += [
+        f"crossramp.{name}" for name in re.findall(r"`((?:golden|convert|rtl|sim|boards|train|cli)\.\w[\w.]*\w)`", text)
+    ]
     for block in blocks(text, "python"):
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("crossramp"):

@@ -90,7 +90,7 @@ def test_commands_work_from_another_folder(installed, tmp_path, sources, request
 
 def test_wheel_holds_what_the_commands_read(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    for folder in ("cli", "golden", "rtl", "sim", "boards", "train"):
+    for folder in ("cli", "golden", "convert", "rtl", "sim", "boards", "train"):
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in (".py", ".sv", ".cpp", ".npz", ".wav", ".toml"):
                 assert f"crossramp/{path.relative_to(ROOT).as_posix()}" in names

@@ -18,7 +18,7 @@ PICTURE = ROOT / "docs" / "images" / "architecture.png"
 RECORD = PICTURE.with_suffix(".json")
 
 #: Packages from the user's end to the foundation; those of one row stand side by side.
-ROWS = (("cli",), ("boards", "train"), ("sim",), ("rtl",), ("golden",))
+ROWS = (("cli",), ("boards", "train"), ("sim",), ("rtl", "convert"), ("golden",))
 PACKAGES = tuple(package for row in ROWS for package in row)
 
 _WIDTH = 14.0  # of the picture, in inches; everything below is in inches too
@@ -34,6 +34,7 @@ _COLORS = {
     "train": "#8a6d1a",
     "sim": "#2a7d4a",
     "rtl": "#1f6fb4",
+    "convert": "#3d7f86",
     "golden": "#b08900",
 }
 _INK, _ARROW = "#222222", "#666666"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cell in real numbers: its description evaluated without codes, pulses and rounding; and where torch's weights go.
+"""The real numbers that a specification's macro stands for: a cell without codes, pulses and rounding.
 
 Units: x, h and other row values are 1 at full scale; a weight of the rectangle is what a full-scale row adds to the
 pre-activation of a column. A constant cell of a line adds the value of the line itself.
@@ -10,19 +10,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..array.weights import Weights
-from ..cell.description import BIAS, FIXED, INPUT, LINE, ROW
-from ..cell.expression import Expression, Name, Number, Product
+from ..cell.description import BIAS, FIXED, INPUT, ROW
+from ..cell.real_cell import RealCell, codes_and_banks
 from ..common.errors import InvalidValue
 from ..spec.specification import Specification
-
-#: Of the layers of torch.nn: for each of their gates, in torch's order, the bank of its weight_ih and bias_ih, and that
-#: of its weight_hh and bias_hh.
-TORCH_GATES = {
-    "lstm": (("i", "i"), ("f", "f"), ("g", "g"), ("o", "o")),
-    "gru_reset_after": (("r", "r"), ("z", "z"), ("n", "m")),
-    "rnn_tanh": (("a", "a"),),
-    "rnn_relu": (("a", "a"),),
-}
 
 
 class FloatForm:
@@ -59,6 +50,7 @@ class FloatForm:
         self.lines = _shaped("line_weights", lines, (spec.trained_lines, spec.units) if spec.trained_lines else None)
         shape = (spec.hidden, spec.units) if spec.projection else None
         self.projection = _shaped("projection_weights", projection, shape)
+        self._cell = RealCell(spec.layout, self._weights(), self._functions(), self._limited)
 
     @classmethod
     def of(cls, spec: Specification, weights: Weights) -> "FloatForm":
@@ -88,21 +80,11 @@ class FloatForm:
         x, c, h : float arrays, shapes (batch, inputs), (batch, units) and (batch, hidden)
             c is the register of the cell; it comes back as it is where the cell has none.
         """
-        spec, cell = self.spec, self.spec.layout
-        values = {INPUT: x, cell.output: h, BIAS: np.ones((len(x), spec.bias_rows))}
+        cell = self.spec.layout
+        values = {INPUT: x, cell.output: h}
         if cell.register:
             values[cell.register] = c
-        if cell.line_value_is_state:
-            values[cell.line_value] = self._limited(LINE, c)
-        driven = []
-        for number, (conversion, stores) in enumerate(cell.steps):
-            driven.append({group: values[driver] for group, driver in conversion.driven.items()})
-            for gate, code in conversion.codes.items():
-                z = self._charge(gate, [driven[k] for k in cell.windows(gate, number)], len(x))
-                activation = spec.activation(gate)
-                values[code] = activation(z) if self.saturates else activation.function(z)
-            for store in stores:
-                values[store.name] = self._limited(cell.values[store.name], _value(store.expression, values))
+        values, _ = self._cell.step(values)
         h = values[cell.output]
         if self.projection is not None:
             h = self._limited(ROW, h @ self.projection.T)
@@ -124,19 +106,21 @@ class FloatForm:
             found.append(h)
         return np.stack(found, axis=1)
 
-    def _charge(self, gate: str, windows: list[Mapping[str, np.ndarray]], batch: int) -> np.ndarray:
-        """The pre-activations of a bank: what rows and lines bring in the windows whose charge it holds."""
+    def _weights(self) -> dict[tuple[str, str], np.ndarray]:
+        """By bank and group or line, with the bias rows of a bank added up."""
         spec, cell = self.spec, self.spec.layout
-        z = np.zeros((batch, spec.units))
-        for driven in windows:
-            for group in cell.banks[gate].rows:
-                if group in driven:
-                    z += driven[group] @ self.macro[spec.rows_of(group), spec.bank(gate)]
-            for place in cell.line_cells:
-                if place.bank == gate and place.line in driven:
-                    weight = self.lines[cell.trained_line_cells.index(place)] if place.trained else 1.0
-                    z += weight * driven[place.line]
-        return z
+        found = {}
+        for gate, bank in cell.banks.items():
+            for group in bank.rows:
+                matrix = self.macro[spec.rows_of(group), spec.bank(gate)]
+                found[gate, group] = matrix.sum(0) if group == BIAS else matrix.T
+        for number, place in enumerate(cell.trained_line_cells):
+            found[place.bank, place.line] = self.lines[number]
+        return found
+
+    def _functions(self) -> dict:
+        activations = {code: self.spec.activation(bank) for code, bank in codes_and_banks(self.spec.layout).items()}
+        return {code: one if self.saturates else one.function for code, one in activations.items()}
 
     def _limited(self, form: str, value: np.ndarray) -> np.ndarray:
         if not self.saturates:
@@ -153,7 +137,7 @@ def rectangle(spec: Specification, parts: Mapping[tuple[str, str], np.ndarray]) 
     Parameters
     ----------
     parts : mapping
-        By (group, bank): a matrix of shape (units, rows of the group), as torch has them, so that z = W·x; for the
+        By (bank, group): a matrix of shape (units, rows of the group), as torch has them, so that z = W·x; for the
         bias rows a vector of shape (units,), of which each row takes the same part. Those that are missing are zero.
 
     Raises
@@ -162,7 +146,7 @@ def rectangle(spec: Specification, parts: Mapping[tuple[str, str], np.ndarray]) 
         For a pair that the cell lacks, a wrong shape, or a bias without bias rows.
     """
     macro = np.zeros((spec.rows, spec.columns))
-    for (group, gate), values in parts.items():
+    for (gate, group), values in parts.items():
         bank = spec.layout.banks.get(gate)
         if bank is None or group not in bank.rows:
             raise InvalidValue(f"the cell {spec.cell} has no weights of {group!r} on bank {gate!r}; leave them out")
@@ -176,50 +160,6 @@ def rectangle(spec: Specification, parts: Mapping[tuple[str, str], np.ndarray]) 
         else:
             macro[rows, spec.bank(gate)] = _shaped(name, values, (spec.units, rows.stop - rows.start)).T
     return macro
-
-
-def torch_rectangle(spec: Specification, weight_ih, weight_hh, bias_ih=None, bias_hh=None) -> np.ndarray:
-    """:func:`rectangle` of a layer of torch.nn.LSTM, GRU or RNN, from its arrays.
-
-    Torch's gates are i, f, g, o of an LSTM and r, z, n of a GRU, whose b_hn and W_hn go to bank m: that GRU is the
-    cell ``gru_reset_after``. Both biases of a bank add up.
-
-    Parameters
-    ----------
-    weight_ih, weight_hh : arrays, shapes (gates · units, inputs) and (gates · units, hidden)
-    bias_ih, bias_hh : arrays, shape (gates · units,), or None
-        None: zero.
-
-    Raises
-    ------
-    InvalidValue
-        For a cell that torch.nn lacks, or what :func:`rectangle` refuses.
-    """
-    gates = TORCH_GATES.get(spec.cell)
-    if gates is None:
-        raise InvalidValue(f"torch.nn has no layer for the cell {spec.cell}; it has: {', '.join(TORCH_GATES)}")
-    parts: dict[tuple[str, str], np.ndarray] = {}
-    for group, weight, bias, side in ((INPUT, weight_ih, bias_ih, 0), (spec.layout.output, weight_hh, bias_hh, 1)):
-        weights = np.split(np.asarray(weight, float), len(gates))
-        biases = [0.0] * len(gates) if bias is None else np.split(np.asarray(bias, float), len(gates))
-        for banks, own, own_bias in zip(gates, weights, biases, strict=True):
-            parts[group, banks[side]] = own
-            if bias is not None:
-                place = (BIAS, banks[side])
-                parts[place] = parts.get(place, 0) + own_bias
-    return rectangle(spec, parts)
-
-
-def _value(expression: Expression, values: Mapping[str, np.ndarray]) -> np.ndarray:
-    """An expression in real numbers."""
-    if isinstance(expression, Name):
-        return values[expression.name]
-    if isinstance(expression, Number):
-        return np.float64(expression.value)
-    left, right = _value(expression.left, values), _value(expression.right, values)
-    if isinstance(expression, Product):
-        return left * right
-    return left - right if expression.negative else left + right
 
 
 def _shaped(name: str, values, shape: tuple[int, ...] | None) -> np.ndarray | None:

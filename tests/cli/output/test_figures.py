@@ -14,7 +14,7 @@ from crossramp.golden.common.errors import UserError
 ROOT = Path(__file__).parents[3]
 SOURCES = sorted(
     path
-    for folder in ("cli", "golden", "rtl", "sim", "boards", "train", "tools", "bench")
+    for folder in ("cli", "golden", "convert", "rtl", "sim", "boards", "train", "tools", "bench")
     for path in (ROOT / folder).rglob("*.py")
 )
 

@@ -61,7 +61,7 @@ EXPECTED = {
 ROOT = Path(__file__).parents[3]
 
 
-PACKAGES = ("golden", "rtl", "sim", "boards", "train", "cli")
+PACKAGES = ("golden", "convert", "rtl", "sim", "boards", "train", "cli")
 
 #: What the hardware does otherwise than the golden model, or against the rules of its interfaces.
 DIFFERENCES = {"HardwareError", "MismatchError", "ProtocolError", "StreamError", "WatchdogError"}

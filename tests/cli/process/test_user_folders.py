@@ -118,7 +118,7 @@ def test_nothing_else_asks_for_the_home():
     asking = ("expanduser", "Path.home", "XDG_CACHE_HOME")
     found = {
         path.relative_to(ROOT).as_posix()
-        for folder in ("cli", "golden", "rtl", "sim", "boards", "train")
+        for folder in ("cli", "golden", "convert", "rtl", "sim", "boards", "train")
         for path in (ROOT / folder).rglob("*.py")
         if any(word in path.read_text() for word in asking)
     }

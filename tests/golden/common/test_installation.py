@@ -106,7 +106,7 @@ def test_a_bare_copy_says_where_the_command_belongs(elsewhere):
 def texts() -> list[Path]:
     """Everything that a user may read, and the tests."""
     top = [path for path in ROOT.iterdir() if path.is_file() and path.suffix in ("", ".md", ".toml", ".cff")]
-    folders = ("golden", "rtl", "sim", "train", "cli", "boards", "docs", "bench", "tests")
+    folders = ("golden", "convert", "rtl", "sim", "train", "cli", "boards", "docs", "bench", "tests")
     kinds = (".py", ".md", ".toml", ".sv", ".v", ".cpp", ".txt")
     deep = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in kinds]
     return [path for path in [*top, *deep] if not path.name.startswith(".") and path != Path(__file__)]
@@ -139,7 +139,7 @@ def test_the_extras_that_are_named_exist():
 
 def test_only_the_helper_writes_the_command_in_code():
     """Messages get it from how_to_install, which knows the installation that is running."""
-    for folder in ("golden", "rtl", "sim", "train", "cli", "boards"):
+    for folder in ("golden", "convert", "rtl", "sim", "train", "cli", "boards"):
         for path in (ROOT / folder).rglob("*.py"):
             if path.name != "installation.py":
                 assert not re.search(r"\bpip install\b", path.read_text()), path

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.cell.library import CELLS
-from crossramp.golden.network.float_form import FloatForm, rectangle, torch_rectangle
+from crossramp.golden.cell.torch_weights import torch_weights
+from crossramp.golden.network.float_form import FloatForm, rectangle
 from crossramp.golden.spec.specification import Specification
 
 from tests.support.planted import planted
@@ -39,11 +40,15 @@ def test_equals_torch(cell, bias_rows, seed, rng):
     arrays = {name: value.detach().numpy() * 1.5 for name, value in layer.named_parameters()}
     layer.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    form = FloatForm(spec, torch_rectangle(spec, *(arrays[name] for name in names)), saturates=False)
+    form = FloatForm(
+        spec, rectangle(spec, torch_weights(spec.cell, *(arrays[name] for name in names))), saturates=False
+    )
     x = rng.uniform(-1, 1, (BATCH, STEPS, INPUTS))
     expected = layer(torch.from_numpy(x))[0].detach().numpy()
     np.testing.assert_allclose(form.run(x), expected, rtol=0, atol=NEAR)
-    swapped = FloatForm(spec, torch_rectangle(spec, *(arrays[name] for name in names[:3])), saturates=False)
+    swapped = FloatForm(
+        spec, rectangle(spec, torch_weights(spec.cell, *(arrays[name] for name in names[:3]))), saturates=False
+    )
     assert np.abs(swapped.run(x) - expected).max() > 1e-3
 
 
@@ -53,33 +58,33 @@ def sigmoid(z):
 
 def hand_peephole(w, x, c, h):
     """Gers and Schmidhuber: i and f see the c before, o the new one."""
-    i = sigmoid(w["x", "i"] @ x + w["h", "i"] @ h + w["1", "i"] + w["a", "i"] * c)
-    f = sigmoid(w["x", "f"] @ x + w["h", "f"] @ h + w["1", "f"] + w["a", "f"] * c)
-    g = np.tanh(w["x", "g"] @ x + w["h", "g"] @ h + w["1", "g"])
+    i = sigmoid(w["i", "x"] @ x + w["i", "h"] @ h + w["i", "1"] + w["i", "a"] * c)
+    f = sigmoid(w["f", "x"] @ x + w["f", "h"] @ h + w["f", "1"] + w["f", "a"] * c)
+    g = np.tanh(w["g", "x"] @ x + w["g", "h"] @ h + w["g", "1"])
     c = f * c + i * g
-    o = sigmoid(w["x", "o"] @ x + w["h", "o"] @ h + w["1", "o"] + w["q", "o"] * c)
+    o = sigmoid(w["o", "x"] @ x + w["o", "h"] @ h + w["o", "1"] + w["o", "q"] * c)
     return c, o * np.tanh(c)
 
 
 def hand_coupled(w, x, c, h):
-    i = sigmoid(w["x", "i"] @ x + w["h", "i"] @ h + w["1", "i"])
-    g = np.tanh(w["x", "g"] @ x + w["h", "g"] @ h + w["1", "g"])
-    o = sigmoid(w["x", "o"] @ x + w["h", "o"] @ h + w["1", "o"])
+    i = sigmoid(w["i", "x"] @ x + w["i", "h"] @ h + w["i", "1"])
+    g = np.tanh(w["g", "x"] @ x + w["g", "h"] @ h + w["g", "1"])
+    o = sigmoid(w["o", "x"] @ x + w["o", "h"] @ h + w["o", "1"])
     c = (1 - i) * c + i * g
     return c, o * np.tanh(c)
 
 
 def hand_gru(w, x, s, h):
     """Cho et al.: r before the product with U."""
-    r = sigmoid(w["x", "r"] @ x + w["h", "r"] @ h + w["1", "r"])
-    z = sigmoid(w["x", "z"] @ x + w["h", "z"] @ h + w["1", "z"])
-    n = np.tanh(w["x", "n"] @ x + w["k", "n"] @ (r * s) + w["1", "n"])
+    r = sigmoid(w["r", "x"] @ x + w["r", "h"] @ h + w["r", "1"])
+    z = sigmoid(w["z", "x"] @ x + w["z", "h"] @ h + w["z", "1"])
+    n = np.tanh(w["n", "x"] @ x + w["n", "k"] @ (r * s) + w["n", "1"])
     s = (1 - z) * n + z * s
     return s, s
 
 
 def hand_dense(w, x, c, h):
-    return c, np.tanh(w["x", "a"] @ x + w["1", "a"])
+    return c, np.tanh(w["a", "x"] @ x + w["a", "1"])
 
 
 HANDS = {"lstm_peephole": hand_peephole, "lstm_coupled": hand_coupled, "gru": hand_gru, "dense": hand_dense}
@@ -90,9 +95,9 @@ def test_equals_its_equations(cell, rng):
     spec, layout = spec_of(cell), CELLS[cell]
     shapes = {"x": (UNITS, INPUTS), "h": (UNITS, UNITS), "k": (UNITS, UNITS), "1": (UNITS,)}
     parts = {
-        (group, gate): rng.normal(0, 0.8, shapes[group]) for gate, bank in layout.banks.items() for group in bank.rows
+        (gate, group): rng.normal(0, 0.8, shapes[group]) for gate, bank in layout.banks.items() for group in bank.rows
     }
-    trained = {(place.line, place.bank): rng.normal(0, 1, UNITS) for place in layout.trained_line_cells}
+    trained = {(place.bank, place.line): rng.normal(0, 1, UNITS) for place in layout.trained_line_cells}
     lines = np.array(list(trained.values())) if trained else None
     form = FloatForm(spec, rectangle(spec, parts), lines, saturates=False)
     x = rng.uniform(-1, 1, (BATCH, STEPS, INPUTS))
@@ -114,7 +119,10 @@ def test_a_projection_is_that_of_torch(seed, rng):
     layer = torch.nn.LSTM(INPUTS, UNITS, batch_first=True, proj_size=2).double()
     arrays = {name: value.detach().numpy() for name, value in layer.named_parameters()}
     spec = spec_of("lstm", projection=2)
-    macro = torch_rectangle(spec, *(arrays[f"{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")))
+    macro = rectangle(
+        spec,
+        torch_weights(spec.cell, *(arrays[f"{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))),
+    )
     x = rng.uniform(-1, 1, (BATCH, STEPS, INPUTS))
     got = FloatForm(spec, macro, projection=arrays["weight_hr_l0"], saturates=False).run(x)
     np.testing.assert_allclose(got, layer(torch.from_numpy(x))[0].detach().numpy(), rtol=0, atol=NEAR)
@@ -144,7 +152,7 @@ def test_eight_bits_are_near_the_float_form(cell, seed):
 
 def test_a_wrong_form_is_far(seed):
     old = "values[store.name] = self._limited(cell.values[store.name], _value(store.expression, values))"
-    with planted("golden/network/float_form.py", old, old.replace("values))", "values) / 2)")):
+    with planted("golden/cell/real_cell.py", old, old.replace("values))", "values) / 2)")):
         assert distance("gru", 8, seed) > 0.1
 
 
@@ -164,19 +172,19 @@ def test_refused():
     with pytest.raises(ValueError, match="line_weights are given, but the cell has none"):
         FloatForm(spec, 0 * macro, np.zeros((1, UNITS)))
     with pytest.raises(ValueError, match="the cell gru has no weights of 'h' on bank 'n'; leave them out"):
-        rectangle(spec, {("h", "n"): np.zeros((UNITS, UNITS))})
+        rectangle(spec, {("n", "h"): np.zeros((UNITS, UNITS))})
     with pytest.raises(ValueError, match=r"the part 'x' of bank n has the shape \(6, 5\); expected \(5, 6\)"):
-        rectangle(spec, {("x", "n"): np.zeros((INPUTS, UNITS))})
+        rectangle(spec, {("n", "x"): np.zeros((INPUTS, UNITS))})
     with pytest.raises(ValueError, match="the part '1' of bank n is given, but bias_rows is 0; give 1 or more"):
-        rectangle(spec.replace(bias_rows=0), {("1", "n"): np.ones(UNITS)})
+        rectangle(spec.replace(bias_rows=0), {("n", "1"): np.ones(UNITS)})
     with pytest.raises(ValueError, match=r"torch\.nn has no layer for the cell gru; it has: lstm, gru_reset_after"):
-        torch_rectangle(spec, macro, macro)
+        torch_weights("gru", macro, macro)
 
 
 def test_values_end_where_those_of_the_hardware_do():
     gates = (Gate("clipped_relu", 2.0),)
     spec = spec_of("rnn_relu", gates=gates)
-    macro = rectangle(spec, {("x", "a"): np.full((UNITS, INPUTS), 1.0)})
+    macro = rectangle(spec, {("a", "x"): np.full((UNITS, INPUTS), 1.0)})
     x = np.ones((1, 1, INPUTS))
     assert FloatForm(spec, macro).run(x).max() == 1
     assert FloatForm(spec, macro, saturates=False).run(x).max() == INPUTS
