@@ -3,7 +3,7 @@
 
 Before all tables there are ``task`` and ``seed``.
 The tables are ``hardware``, ``float``, ``quantized`` and, for training on device instances, ``devices``.
-The task ``kws`` has ``words`` and the tables ``features`` and ``augmentation``,
+The task ``kws`` has ``words``, the tables ``features`` and ``augmentation``, and a ``teacher`` with tables of its own,
 and the task ``text`` has a table ``text``.
 What a file leaves out has the value of the task's shipped recipe, ``kws`` or ``text``.
 """
@@ -24,17 +24,18 @@ from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.wording import suggestion
 from crossramp.golden.inputs.features import FeatureSettings
 
-from .settings import Augmentation, Devices, Hardware, Phase, RecipeError, Text
+from .settings import Augmentation, Devices, Hardware, Phase, RecipeError, Teacher, Text
 
 __all__ = ["FOLDER", "Recipe", "default_recipe", "load_recipe", "parse_recipe", "shipped_recipes"]
 
 FOLDER = Path(__file__).parent
 _PHASES = ("float", "quantized", "devices")
-# What a file of each task holds, in this order; devices may be missing.
+# What a file of each task holds, in this order; teacher and devices may be missing.
 _KEYS = {
-    "kws": ("task", "seed", "words", "hardware", "features", "augmentation", *_PHASES),
+    "kws": ("task", "seed", "words", "hardware", "features", "augmentation", "teacher", *_PHASES),
     "text": ("task", "seed", "hardware", "text", *_PHASES),
 }
+_FIELDS = {"float": "float_phase", "quantized": "quantized_phase"}  # tables whose field has another name
 _FITTED = ("band_offset", "band_gain")  # of the features: computed from the training clips
 
 #: The ten words of the keyword task that Google Speech Commands is usually read with.
@@ -60,6 +61,7 @@ class Recipe:
     text: Text = field(default_factory=Text)
     float_phase: Phase = field(default_factory=lambda: Phase("float"))
     quantized_phase: Phase = field(default_factory=lambda: Phase("quantized", 60, 0.005, distillation=0.5))
+    teacher: Teacher | None = None
     devices: Devices | None = None
     folder: Path = field(default=Path(), compare=False)  # where its technology file may be; not part of it
 
@@ -72,9 +74,9 @@ class Recipe:
         if not right or not all(isinstance(w, str) and w.strip() == w != "" and w.isprintable() for w in words):
             raise RecipeError(f"words is {words!r}; expected a list of different words")
         object.__setattr__(self, "words", tuple(words))
-        if self.float_phase.distillation:
+        if self.float_phase.distillation and self.teacher is None:
             share = self.float_phase.distillation
-            raise RecipeError(f"float.distillation is {share:g}; must be 0: the float network has no teacher")
+            raise RecipeError(f"float.distillation is {share:g}; must be 0: there is no [teacher] of the float network")
 
     def to_dict(self) -> dict[str, Any]:
         """All that the task knows as JSON types, named as in the file."""
@@ -83,7 +85,9 @@ class Recipe:
         content |= {"hardware": self.hardware.to_dict(), "features": features}
         content |= {"augmentation": dataclasses.asdict(self.augmentation), "text": dataclasses.asdict(self.text)}
         for phase in (self.float_phase, self.quantized_phase):
-            content[phase.name] = {name: value for name, value in dataclasses.asdict(phase).items() if name != "name"}
+            content[phase.name] = phase.to_dict()
+        if self.teacher is not None:
+            content["teacher"] = self.teacher.to_dict()
         if self.devices is not None:
             content["devices"] = dataclasses.asdict(self.devices)
         return json.loads(json.dumps({key: content[key] for key in _KEYS[self.task] if key in content}))
@@ -185,28 +189,50 @@ def _recipe(content: dict[str, Any]) -> Recipe:
         "devices": Devices(),
     }
     for table, default in defaults.items():
-        if table not in content:
-            continue
-        given = content[table]
-        if not isinstance(given, dict):
-            raise RecipeError(f"{table} is {given!r}; expected a table [{table}]")
-        allowed = [item.name for item in dataclasses.fields(default) if item.name not in ("name", *_FITTED)]
-        for key in given:
-            if key not in allowed:
-                raise RecipeError(f"{table}.{key} is unknown; {suggestion(key, allowed)}")
-        try:
-            made = _front_end(given, base) if table == "features" else dataclasses.replace(default, **given)
-        except RecipeError:
-            raise
-        except InvalidValue as error:  # the front end's own check
-            raise RecipeError(f"{table}: {error}") from None
-        fields[f"{table}_phase" if table in ("float", "quantized") else table] = made
+        if table in content:
+            fields[_FIELDS.get(table, table)] = _settings(table, content[table], default)
+    if "teacher" in content:
+        fields["teacher"] = _teacher(content["teacher"])
     return dataclasses.replace(base, **fields)
 
 
-def _front_end(given: dict[str, Any], base: Recipe) -> FeatureSettings:
+def _teacher(given: Any) -> Teacher:
+    """The tables ``teacher.hardware`` and ``teacher.float``; left out, they are those of ``kws``."""
+    parts = Teacher()
+    for key in _table("teacher", given):
+        if key not in ("hardware", "float"):
+            raise RecipeError(f"teacher.{key} is unknown; {suggestion(key, ('hardware', 'float'))}")
+    made = {
+        name: _settings(table, given[table], getattr(parts, name), "teacher.")
+        for table, name in (("hardware", "hardware"), ("float", "float_phase"))
+        if table in given
+    }
+    return Teacher(**made)
+
+
+def _settings(table: str, given: Any, default: Any, inside: str = "") -> Any:
+    """``default`` with the keys that a table gives."""
+    allowed = [item.name for item in dataclasses.fields(default) if item.name not in ("name", *_FITTED)]
+    for key in _table(f"{inside}{table}", given):
+        if key not in allowed:
+            raise RecipeError(f"{inside}{table}.{key} is unknown; {suggestion(key, allowed)}")
+    try:
+        return _front_end(given, default) if table == "features" else dataclasses.replace(default, **given)
+    except RecipeError as error:
+        raise RecipeError(f"{inside}{error}") from None
+    except InvalidValue as error:  # the front end's own check
+        raise RecipeError(f"{table}: {error}") from None
+
+
+def _table(name: str, given: Any) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise RecipeError(f"{name} is {given!r}; expected a table [{name}]")
+    return given
+
+
+def _front_end(given: dict[str, Any], default: FeatureSettings) -> FeatureSettings:
     """The fitted fields depend on the number of inputs: they are made again instead of replaced."""
-    content = {name: value for name, value in base.features.to_dict().items() if name not in _FITTED}
+    content = {name: value for name, value in default.to_dict().items() if name not in _FITTED}
     return FeatureSettings(**(content | given))
 
 

@@ -67,10 +67,15 @@ def recipe_cautions(recipe: Recipe) -> list[str]:
     quantized = recipe.quantized_phase
     if recipe.devices is not None and not quantized.epochs:
         found.append("devices has no effect: chips are met in fine-tuning alone, and quantized.epochs is 0")
-    if quantized.epochs and quantized.distillation and not recipe.float_phase.epochs:
+    if quantized.epochs and quantized.distillation and not recipe.float_phase.epochs and recipe.teacher is None:
         found.append(
             f"quantized.distillation is {quantized.distillation:g}, but float.epochs is 0: the teacher is untrained; "
             "set quantized.distillation to 0"
+        )
+    if recipe.teacher is not None and not (quantized.distillation or recipe.float_phase.distillation):
+        found.append(
+            "the teacher has no effect: float.distillation and quantized.distillation are 0; set one of them above 0, "
+            "or leave [teacher] out"
         )
     if recipe.task == "kws":
         augmentation, front_end = recipe.augmentation, recipe.features

@@ -26,6 +26,7 @@ __all__ = [
     "Hardware",
     "Phase",
     "RecipeError",
+    "Teacher",
     "Text",
 ]
 
@@ -172,7 +173,7 @@ class Phase:
     label_smoothing: float = declared("share of a label that goes to all classes alike", 0, 0.99, default=0.02)
     gradient_limit: float = declared("norm that gradients are cut to", 1e-6, 1e6, default=1.0)
     distillation: float = declared(
-        "share of the loss that compares with the float network, not the label", 0, 1, default=0.0
+        "share of the loss that compares with the teacher's answer, not the label", 0, 1, default=0.0
     )
     averaging: float = declared(
         "of the weights, per batch; the averages are validated and kept", 0, 0.999999, default=0.998
@@ -183,6 +184,38 @@ class Phase:
 
     def __post_init__(self) -> None:
         check(self, RecipeError, self.name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its keys in a file."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "name"}
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A float network, larger as a rule, that is trained first and whose answers both phases learn from.
+
+    Knowledge distillation, Hinton et al., arXiv:1503.02531; ``distillation`` of a phase is the share of it in the loss.
+
+    Parameters
+    ----------
+    hardware : Hardware
+        What the float network depends on: ``cell``, ``units``, ``layers``, ...; there is no hardware of it.
+    float_phase : Phase
+    """
+
+    hardware: Hardware = field(default_factory=Hardware)
+    float_phase: Phase = field(default_factory=lambda: Phase("float"))
+
+    def __post_init__(self) -> None:
+        if self.float_phase.distillation:
+            share = self.float_phase.distillation
+            raise RecipeError(f"teacher.float.distillation is {share:g}; must be 0: the teacher has none itself")
+        if not self.float_phase.epochs:
+            raise RecipeError("teacher.float.epochs is 0; an untrained network teaches nothing: leave [teacher] out")
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the teacher depends on, as tables of the file."""
+        return {"hardware": self.hardware.float_part(), "float": self.float_phase.to_dict()}
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ class _Shelved:
             parts["device"] = device
         key = json_hash([_SHELF_VERSION, parts], 64)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{recipe.task}-{stage.phase.name}-{key[:16]}.pt"
+        path = folder / f"{recipe.task}-{key[:16]}.pt"
         self._file = Checkpoint(path, {"stage": key}, remedy="remove it, and it is trained anew")
 
     def load(self) -> dict[str, Any] | None:

@@ -206,12 +206,23 @@ def train(
     def quantized(made: Mapping[str, nn.Module]) -> nn.Module:
         return QuantizedNetwork.from_float(made["float"], spec, chips(recipe, spec))
 
-    content = recipe.to_dict()
-    hardware = recipe.hardware.float_part()
-    learning = {**{key: content[key] for key in ("seed", "words", "features", "augmentation", "float")}, **hardware}
-    stages = [
-        Stage(recipe.float_phase, lambda _: FloatNetwork(spec), lambda: task(0), None, learning),
-        Stage(recipe.quantized_phase, quantized, lambda: task(1, lambda x: quantize_inputs(x, spec)), "float", content),
+    stages, teacher = [], None
+    if recipe.teacher is not None:
+        teaching = dataclasses.replace(
+            recipe, hardware=recipe.teacher.hardware, float_phase=recipe.teacher.float_phase, teacher=None
+        )
+        large, teacher = specification(teaching), "teacher"
+        phase = dataclasses.replace(teaching.float_phase, name=teacher)
+        stages += [Stage(phase, lambda _: FloatNetwork(large), lambda: task(0), None, _learning(teaching))]
+    stages += [
+        Stage(recipe.float_phase, lambda _: FloatNetwork(spec), lambda: task(0), teacher, _learning(recipe)),
+        Stage(
+            recipe.quantized_phase,
+            quantized,
+            lambda: task(1, lambda x: quantize_inputs(x, spec)),
+            teacher or "float",
+            recipe.to_dict(),
+        ),
     ]
     done = run_stages(stages, recipe, corpus.digest, progress, checkpoint, shelf, device)
     provenance = {
@@ -224,6 +235,13 @@ def train(
         **origin(recipe, device),
     }
     return Trained(done["float"].network, done["quantized"].network, settings, corpus.classes, provenance)
+
+
+def _learning(recipe: Recipe) -> dict[str, Any]:
+    """All that a recipe's float network depends on: its teacher is among it, and no hardware that comes later."""
+    content = recipe.to_dict()
+    keys = ("seed", "words", "features", "augmentation", "teacher", "float")
+    return {**{key: content[key] for key in keys if key in content}, **recipe.hardware.float_part()}
 
 
 def export(trained: Trained) -> Model:

@@ -20,7 +20,7 @@ from crossramp.train.recipes.recipe import (
     parse_recipe,
     shipped_recipes,
 )
-from crossramp.train.recipes.settings import Devices, Hardware, RecipeError, Text
+from crossramp.train.recipes.settings import Devices, Hardware, Phase, RecipeError, Teacher, Text
 from crossramp.train.tasks import keyword_training
 
 
@@ -152,7 +152,15 @@ def test_technology_file_beside_the_recipe(tmp_path):
         ("[float]\nlearning_rate = nan", "float.learning_rate is nan; allowed: a number from 0 to 1"),
         ('[float]\nepochs = "many"', "float.epochs is 'many'; allowed"),
         ('[float]\nname = "x"', "float.name is unknown"),
-        ("[float]\ndistillation = 0.5", "float.distillation is 0.5; must be 0"),
+        ("[float]\ndistillation = 0.5", "float.distillation is 0.5; must be 0: there is no [teacher]"),
+        ("[teacher.float]\ndistillation = 0.5", "teacher.float.distillation is 0.5; must be 0: the teacher has none"),
+        ("[teacher.float]\nepochs = 0", "teacher.float.epochs is 0; an untrained network teaches nothing"),
+        ("[teacher.float]\nepoch = 1", "teacher.float.epoch is unknown; did you mean epochs?"),
+        ("[teacher.float]\nbatch = 1", "teacher.float.batch is 1; allowed: 2 to 65536"),
+        ("[teacher.quantized]\nepochs = 1", "teacher.quantized is unknown; "),
+        ("[teacher]\nhardware = 3", "teacher.hardware is 3; expected a table [teacher.hardware]"),
+        ("teacher = 3", "teacher is 3; expected a table [teacher]"),
+        ('task = "text"\n[teacher.float]\nepochs = 1', "teacher is unknown"),
         ("[augmentation]\nnoise_gain_db = [3, -3]", "augmentation.noise_gain_db is [3, -3]; allowed: 2 rising"),
         ("[augmentation]\nnoise_gain_db = 3", "augmentation.noise_gain_db is 3; allowed: 2 rising"),
         ('[hardware]\ncell = "gruu"', "hardware.cell is 'gruu'; allowed: lstm, lstm_peephole, lstm_coupled, gru,"),
@@ -228,6 +236,16 @@ def test_options_beat_the_recipe(tmp_path):
     assert (recipe.float_phase.batch, recipe.quantized_phase.batch, recipe.quantized_phase.epochs) == (20, 20, 5)
 
 
+def test_a_recipe_with_a_teacher_is_read_back():
+    """As a file, and as what provenances hold; without one, nothing of it is there."""
+    teacher = Teacher(Hardware(units=7, layers=({"bidirectional": True},)), Phase("float", 9, 0.02))
+    recipe = Recipe(teacher=teacher, float_phase=Phase("float", distillation=0.5))
+    assert parse_recipe(recipe.to_toml(), "again").to_dict() == recipe.to_dict()
+    assert parse_recipe(recipe.to_toml(), "again").teacher.float_phase == teacher.float_phase
+    assert recipe.to_dict()["teacher"]["hardware"]["layers"] == [{"bidirectional": True}]
+    assert "teacher" not in Recipe().to_dict()
+
+
 def test_recipe_that_is_nowhere_is_named(tmp_path, capsys):
     assert main(["train", "kws", "DATA", "-o", str(tmp_path / "m.npz"), "--recipe", "nowhere.toml"]) == 2
     told = capsys.readouterr().err
@@ -257,7 +275,8 @@ def test_the_guide_lists_every_key_with_its_value_and_range():
     flat = {key for key, value in known.items() if not isinstance(value, dict)}
     flat |= {f"{table}.{key}" for table, value in known.items() if isinstance(value, dict) for key in value}
     more = {name: getattr(recipe.hardware, name) for name in ("cell", "initial")}  # which most recipes leave out
-    assert set(listed) == flat | {f"hardware.{name}" for name in (*more, "layers")}
+    teacher = {f"teacher.{name}" for name in Teacher().to_dict()}
+    assert set(listed) == flat | teacher | {f"hardware.{name}" for name in (*more, "layers")}
     assert listed["hardware.layers"][0] == json.dumps(recipe.hardware.layers)
     known["hardware"] |= more
     parts = {"hardware": recipe.hardware, "augmentation": recipe.augmentation}
@@ -289,8 +308,10 @@ def test_the_guide_lists_what_texts_have_more_or_otherwise():
 
 
 def test_the_guides_recipe_works():
-    text, layers = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
+    text, taught, layers = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
     recipe = parse_recipe(text, "guide")
+    teacher = parse_recipe(taught, "guide").teacher
+    assert (len(teacher.hardware.layers), teacher.float_phase.epochs) == (2, 50)
     assert parse_recipe(layers, "guide").hardware.layers == ({"cell": "gru", "units": 24}, {"bidirectional": True})
     assert (recipe.hardware.units, recipe.float_phase.patience, recipe.devices.every) == (16, 20, "epoch")
     assert recipe.technology()["cell.read_noise"] == 0.02

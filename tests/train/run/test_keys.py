@@ -12,7 +12,7 @@ from crossramp.golden.inputs.features import FeatureSettings
 from crossramp.train.data import datasets
 from crossramp.train.data.datasets import cache_file, load_corpus
 from crossramp.train.recipes.recipe import Recipe, default_recipe
-from crossramp.train.recipes.settings import Augmentation, Devices, Hardware, Phase, Text
+from crossramp.train.recipes.settings import Augmentation, Devices, Hardware, Phase, Teacher, Text
 from crossramp.train.run import phases
 from crossramp.train.tasks import keyword_training, text_training
 
@@ -57,7 +57,7 @@ def changed_recipes(base: Recipe, tables: dict) -> dict[str, Recipe]:
                 continue
             settings = getattr(base, table)
             if (table, item.name) == ("float_phase", "distillation"):
-                continue  # refused: the float network has no teacher
+                continue  # refused without a teacher, see TAUGHT
             found[f"{table}.{item.name}"] = dataclasses.replace(base, **{table: another(settings, item.name)})
     return found
 
@@ -74,6 +74,12 @@ SPEECH_BASE = dataclasses.replace(Recipe(), hardware=Hardware(lanes=2), features
 TEXT_BASE = dataclasses.replace(default_recipe("text"), text=Text(embedding=4, projection=6))
 SPEECH = changed_recipes(SPEECH_BASE, _SPEECH)
 SPEECH["words"] = dataclasses.replace(SPEECH_BASE, words=SPEECH_BASE.words[:-1])
+_TEACHER = Teacher(Hardware(units=6), Phase("float", 4))
+_TAUGHT = dataclasses.replace(SPEECH_BASE, teacher=_TEACHER)
+SPEECH["teacher"] = _TAUGHT
+SPEECH["teacher.hardware"] = dataclasses.replace(SPEECH_BASE, teacher=Teacher(Hardware(units=7), Phase("float", 4)))
+SPEECH["teacher.float"] = dataclasses.replace(SPEECH_BASE, teacher=Teacher(Hardware(units=6), Phase("float", 5)))
+SPEECH["float_phase.distillation"] = dataclasses.replace(_TAUGHT, float_phase=Phase("float", distillation=0.5))
 SPEECH["words, in another order"] = dataclasses.replace(SPEECH_BASE, words=SPEECH_BASE.words[::-1])
 TEXTS = changed_recipes(TEXT_BASE, _TEXT)
 DEVICES = {
@@ -138,7 +144,7 @@ def test_a_float_network_on_the_shelf_is_named_after_all_it_depends_on(task, mon
     first = names(base)
     assert first == names(base)
     for key, recipe in changed.items():
-        float_name, quantized_name = names(recipe)
+        *_, float_name, quantized_name = names(recipe)
         table, _, field = key.partition(".")
         shared = table in ("quantized_phase", "devices") or (table == "hardware" and field in _OF_THE_QUANTIZED)
         assert (float_name == first[0]) == shared, key
@@ -153,6 +159,18 @@ def test_a_float_network_on_the_shelf_is_named_after_all_it_depends_on(task, mon
     monkeypatch.undo()
     monkeypatch.setattr(phases, "_SHELF_VERSION", 99)
     assert not set(names(base)) & set(first)
+
+
+def test_a_teacher_on_the_shelf_is_the_float_network_of_the_recipe_that_is_like_it(monkeypatch, tmp_path):
+    """Whoever trained that one has the teacher already; bits of its hardware do not matter."""
+
+    def names(recipe):
+        return shelf_files(monkeypatch, tmp_path, keyword_training, recipe, speech_corpus(recipe))
+
+    alone = dataclasses.replace(SPEECH_BASE, hardware=Hardware(units=6, adc_bits=3), float_phase=Phase("float", 4))
+    teacher, float_name, _ = names(_TAUGHT)
+    assert teacher == names(alone)[0]
+    assert float_name not in (teacher, names(SPEECH_BASE)[0])
 
 
 #: Levels do not depend on these: how steps are made of them, and what is fitted to them.
