@@ -18,6 +18,7 @@ from crossramp.golden.analog.chip.wire_resistance import effective
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.network.model_file import load_model
 from crossramp.sim.amaranth.step_trace import StepWaves, trace_step
+from crossramp.sim.array.array_setup import ArraySetup
 from crossramp.sim.spice.accuracy import Accuracy
 from crossramp.sim.spice.agreement import report
 from crossramp.sim.spice.column_equation import window_volts
@@ -80,7 +81,7 @@ class Bench:
     def run(self, array, accuracy=None):
         """(report, spice answers, seconds, decks) of one chip."""
         device = to_device(array)
-        waves = trace_step(self.model.network, self.codes, STEP, device, device.nominal)
+        waves = trace_step(self.model.network, self.codes, STEP, ArraySetup(device))
         texts = decks(array, device, waves, self.columns, accuracy=accuracy)
         began = time.monotonic()
         results = simulate(texts)

@@ -3,20 +3,27 @@
 
 import argparse
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from crossramp.golden.analog.chip.chip_sample import ChipSample
+from crossramp.golden.analog.chip.placed_chip import array_seed
 from crossramp.golden.analog.chip.ramp_cells import SCHEMES
 from crossramp.golden.analog.chip.ramp_linearity import Linearity, linearity_of, probe, supply_errors, with_scheme
 from crossramp.golden.analog.conversion.calibration import calibrates
 from crossramp.golden.analog.conversion.calibration_setting import FOUND, NOMINAL, CalibrationSetting
 from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.array.ramps import ramps
+from crossramp.golden.array.tiled_array import tile_weights
+from crossramp.golden.array.weights import Weights
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
-from crossramp.golden.network.model_file import Model
+from crossramp.golden.layers.tile import arrays_by_macro, arrays_of
+from crossramp.golden.network.layered_weights import weights_of_macro
+from crossramp.golden.network.model_file import Model, load_model
 from crossramp.golden.spec.activations import REGISTRY
 from crossramp.golden.spec.specification import Specification
 
@@ -34,13 +41,35 @@ _EPILOG = f"""\
 activations: {", ".join(REGISTRY)}; each also with its own output range; all: every one
 Schemes: one-shot programs each cell to its own step, cumulative to what its threshold still lacks, and converted does
 the same with thresholds that the columns read back. Each is measured before and after calibration by one point.
-docs/ramp.md explains them.
+docs/ramp.md explains them. A model may have several arrays: all of them are measured, or those of the macro that
+--macro names; the picture against the read voltage is of the first.
 
 examples:
   crossramp linearity sigmoid tanh --bits 5 --plot linearity.png
   crossramp linearity all --bits 3-8 --technology pcm --chips 200 --json
   crossramp linearity --model kws --set operation.time=1e7 --calibration found
+  crossramp linearity --model two_layers.npz --macro layer1 --plot linearity.png
 """
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One array, whose ramps are measured.
+
+    Attributes
+    ----------
+    spec : Specification
+    weights : Weights, or int64 array, shape (rows, columns)
+    name : str
+        Of several; the only one has none.
+    seed_of : callable
+        Its seed, from the chip's.
+    """
+
+    spec: Specification
+    weights: Weights | np.ndarray
+    name: str = ""
+    seed_of: Callable[[int], int] = int
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +103,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     parser.add_argument("activation", nargs="*", metavar="ACTIVATION", help="names, or all (default sigmoid tanh)")
     parser.add_argument("--bits", metavar="N", help="bits of a code: 5, or 3-8, or 4,6 (default 5)")
     options.add_model_option(parser, "take its ramps")
+    options.add_macro(parser, "all of them")
     parser.add_argument("--scheme", choices=SCHEMES, action="append", help="measure only this scheme (may be repeated)")
     parser.add_argument(
         "--chips", type=int, default=DEFAULT_CHIPS, metavar="N", help="number of chips (default %(default)s)"
@@ -95,22 +125,23 @@ def run(args: argparse.Namespace) -> int:
             from ..plots.figures import check_format  # with matplotlib, which takes a second
 
             check_format(Path(name))
-    model, macros = _macros(args)
+    model, arrays = _arrays(args)
     technology, switches = chip_options.technology_of(args)
-    calibrations = chip_options.calibrations_of(args, *(spec for spec, _ in macros))
+    calibrations = chip_options.calibrations_of(args, *(array.spec for array in arrays))
     given = cell_files.given_of(args, technology, model)
     cells = None if given is None else given.cells
     chips = ChipSample(technology, args.chips, chip_options.seed_of(args), switches, calibrations, cells)
     schemes = _schemes(args.scheme, technology)
-    found = {}
+    found, rows = {}, []
     progress = Progress()
     try:
-        for spec, weights in macros:
-            for name, bits, variants in _study(chips, spec, weights, schemes, progress):
-                found[name, bits] = variants
+        for array in arrays:
+            for name, bits, variants in _study(chips, array, schemes, progress):
+                found[f"{array.name} {name}".lstrip(), bits] = variants
+                of = {"array": array.name} if array.name else {}
+                rows += [of | row(name, bits, variant) for variant in variants]
     finally:
         progress.clear()
-    rows = [row(name, bits, variant) for (name, bits), variants in found.items() for variant in variants]
     array = chip_options.array_of(technology, switches, given)
     content = {**array, "chip_seed": chips.first_seed, "chips": chips.count, "rows": rows}
     if args.plot:
@@ -121,10 +152,10 @@ def run(args: argparse.Namespace) -> int:
     if args.supply_plot:
         from ..plots.linearity_plot import plot_supply
 
-        spec, weights = macros[0]
+        first = arrays[0]
         some = replace(chips, count=min(chips.count, _SUPPLY_CHIPS))
-        errors = supply_errors(some, spec, weights, _SUPPLIES)
-        _write(args.supply_plot, lambda path: plot_supply(path, errors, spec, technology))
+        errors = supply_errors(some, first.spec, first.weights, _SUPPLIES, first.seed_of)
+        _write(args.supply_plot, lambda path: plot_supply(path, errors, first.spec, technology))
         content["supply_picture"] = args.supply_plot
     if args.csv:
         _write(args.csv, lambda path: _write_csv(path, rows))
@@ -133,26 +164,41 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _macros(args) -> tuple[Model | None, list[tuple[Specification, np.ndarray]]]:
-    """The model, if one is given, and what to sample: specifications with their weights."""
+def _arrays(args) -> tuple[Model | None, list[Measured]]:
+    """The model, if one is given, and what to sample."""
     if args.model is not None:
         if args.activation or args.bits is not None:
             what = " ".join(args.activation) or f"--bits {args.bits}"
             raise UserError(f"{what} and --model {args.model} exclude each other; leave one out")
-        model = subjects.model_of_one_macro(args.model, "linearity")
-        return model, [(model.spec, model.weights)]
+        model = load_model(args.model)
+        return model, _arrays_of(model, args.macro)
+    subjects.refuse_macro(args)
     names = args.activation or ["sigmoid", "tanh"]
     if "all" in names:
         names = list(REGISTRY)
-    macros = []
+    arrays = []
     for name in names:
         for bits in _bits(args.bits):
             spec = probe(name, bits)
             # Any weights do: they tell the columns' gain.
             limit = spec.weight_max
             weights = np.random.default_rng(0).integers(-limit, limit, (spec.rows, spec.columns), endpoint=True)
-            macros.append((spec, weights))
-    return None, macros
+            arrays.append(Measured(spec, weights))
+    return None, arrays
+
+
+def _arrays_of(model: Model, macro: str | None) -> list[Measured]:
+    """The arrays of a model, or of one of its macros, with the names of their boundaries where there are several."""
+    spec, found = model.spec, []
+    chosen = spec.macros if macro is None else [subjects.chosen_macro(spec, macro)]
+    several = len(arrays_of(spec)) > 1
+    for name in chosen:
+        weights = weights_of_macro(model.weights, name)
+        for number, (array, tile) in enumerate(arrays_by_macro(spec)[name].items()):
+            held = weights if tile is spec.macros[name] else tile_weights(spec.macros[name], tile, weights)
+            seed_of = partial(array_seed, spec, name, number)
+            found.append(Measured(tile, held, array if several else "", seed_of))
+    return found
 
 
 def _bits(given: str | None) -> list[int]:
@@ -180,10 +226,11 @@ def _schemes(asked: list[str] | None, technology: Technology) -> tuple[str, ...]
     return schemes
 
 
-def _study(chips: ChipSample, spec: Specification, weights: np.ndarray, schemes: tuple[str, ...], progress: Progress):
-    """For each ramp of ``spec``: its activation, its bits, its variants."""
+def _study(chips: ChipSample, array: Measured, schemes: tuple[str, ...], progress: Progress):
+    """For each ramp of an array: its activation, its bits, its variants."""
+    spec = array.spec
     variants = [[Variant(None, NOMINAL, Linearity(ramp, ramp.thresholds[None], spec.latch))] for ramp in ramps(spec)]
-    names = " and ".join(act.text for act in spec.ramps)
+    names = f"{array.name} {' and '.join(act.text for act in spec.ramps)}".lstrip()
     if len(chips.calibrations) > 1 and not calibrates(spec):
         chips = replace(chips, calibrations=tuple(c for c in chips.calibrations if c != FOUND))
     for scheme in schemes:
@@ -191,7 +238,8 @@ def _study(chips: ChipSample, spec: Specification, weights: np.ndarray, schemes:
         found = linearity_of(
             replace(chips, technology=with_scheme(chips.technology, scheme)),
             spec,
-            weights,
+            array.weights,
+            seed_of=array.seed_of,
             progress=lambda done, heading=heading: progress.show(f"{heading}: {done} of {chips.count} chips"),
         )
         for calibration, each in found.items():
@@ -231,11 +279,15 @@ def cells(row: dict) -> tuple[str, ...]:
 
 def text(content: dict) -> str:
     """The table and what it means."""
-    lines = [cells(row) for row in content["rows"]]
+    several = "array" in content["rows"][0]
+    header, lines = HEADER, [cells(row) for row in content["rows"]]
+    if several:
+        header = ("array", *header)
+        lines = [(row["array"], *line) for row, line in zip(content["rows"], lines, strict=True)]
     off = ", ".join(content["effects_off"]) or "none"
     return "\n".join(
         [
-            table(HEADER, lines, right=tuple(range(3, len(HEADER)))),
+            table(header, lines, right=tuple(range(len(header) - 8, len(header)))),
             "",
             f"technology {content['technology']}, {content['chips']} chips from seed {content['chip_seed']}, "
             f"effects off: {off}",

@@ -10,6 +10,7 @@ from crossramp.golden.analog.cells.ramp_report import RampReport, gate_report, r
 from crossramp.golden.array.ramps import Ramp
 from crossramp.golden.cell.library import CELLS
 from crossramp.golden.common.errors import UserError
+from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.activations import REGISTRY, activation
 
 from ..inputs import options, subjects
@@ -28,6 +29,7 @@ activations: {", ".join(REGISTRY)}; each also with its own output range, as "sof
 examples:
   crossramp ramp sigmoid --bits 5 --plot ramp.png
   crossramp ramp --model kws --gate g --csv ramp.csv
+  crossramp ramp --model two_layers.npz --macro layer1 --gate n
 """
 
 
@@ -46,6 +48,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
         "--scale", type=float, metavar="S", help=f"real pre-activation of one MAC unit (default {DEFAULT_SCALE:.4g})"
     )
     options.add_model_option(parser, "take its ramp")
+    options.add_macro(parser)
     parser.add_argument("--gate", choices=_GATES, help="the gate of the model whose ramp is printed")
     parser.add_argument(
         "--g-max",
@@ -82,6 +85,7 @@ def _report(args: argparse.Namespace) -> RampReport:
     if args.model is None:
         if args.gate is not None:
             raise UserError(f"--gate {args.gate} is a gate of a model; add --model MODEL")
+        subjects.refuse_macro(args)
         if args.activation is None:
             raise UserError("which ramp? give an activation, as in: crossramp ramp sigmoid; or --model MODEL --gate g")
         bits = DEFAULT_BITS if args.bits is None else args.bits
@@ -91,10 +95,13 @@ def _report(args: argparse.Namespace) -> RampReport:
         value = getattr(args, name)
         if value is not None:
             raise UserError(f"{name} {value} and --model {args.model} exclude each other; leave one out")
-    spec = subjects.model_of_one_macro(args.model, "ramp").spec
+    network = load_model(args.model).spec
+    spec = network.macros[subjects.chosen_macro(network, args.macro)]
     if args.gate is None:
         *others, last = spec.gate_names
         raise UserError(f"which ramp of {args.model}? add --gate {', --gate '.join(others)} or --gate {last}")
+    if args.gate not in spec.gate_names:
+        raise UserError(f"--gate is {args.gate}; gates of the cell {spec.cell} are {', '.join(spec.gate_names)}")
     return gate_report(spec, args.gate, g_max)
 
 

@@ -11,7 +11,9 @@ from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.common.wording import printable
-from crossramp.golden.network.model_file import Model
+from crossramp.golden.layers.tile import arrays_by_macro, tiles_of
+from crossramp.golden.network.model_file import Model, load_model
+from crossramp.golden.spec.specification import Specification
 
 from ..inputs import chip_options, network_inputs, options, subjects
 from ..output.messages import Progress
@@ -27,13 +29,15 @@ IDEAL_TECHNOLOGY = "rram"
 _EPILOG = """\
 The pins that drive the deck are those of a simulation of the gateware, with the same chip behind it: every clock of
 step T, both conversions. Without recordings or features the step is one of a random utterance. Noise is off on both
-sides: it is drawn anew in every conversion. Without --technology the cells are ideal ones. docs/spice.md has the
-circuits and their equations.
+sides: it is drawn anew in every conversion. Without --technology the cells are ideal ones. In a network of several
+layers the chip is behind every macro, and the deck is of one of them; a backward macro counts its steps from the end of
+the utterance. docs/spice.md has the circuits and their equations.
 
 examples:
   crossramp spice kws --technology rram --columns 32 --plot step.png
   crossramp spice kws recordings/yes/1.wav --step 24 --columns i0,f3,g7,g8,o31 --technology charge --chip-seed 7
   crossramp spice kws --technology rram --no wires --columns 4 -o deck --deck-only
+  crossramp spice two_layers.npz --macro layer1 --columns n0,n3
 
 Exit status: 0 if they agree, 1 for a difference that nothing explains, 2 for invalid input or without ngspice, 3 if
 ngspice fails.
@@ -52,6 +56,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     options.add_model(parser)
     options.add_utterances(parser)
     options.add_tiles(parser)
+    options.add_macro(parser)
     parser.add_argument(
         "--step", type=int, default=DEFAULT_STEP, metavar="T", help="number of the step, from 0 (default 1)"
     )
@@ -74,7 +79,6 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, 1 for a difference that nothing explains, or UserError (or an error of ours)."""
     from crossramp.golden.analog.chip.translate import to_device
-    from crossramp.golden.analog.conversion.tiled_device import joined
     from crossramp.sim.amaranth.step_trace import trace_step
     from crossramp.sim.spice.agreement import report
     from crossramp.sim.spice.ngspice import find_ngspice
@@ -93,22 +97,22 @@ def run(args: argparse.Namespace) -> int:
             check_format(Path(args.plot))
     if args.output is not None:
         check_folder(args.output, args.force)
-    model = subjects.implemented(subjects.model_of_one_macro(args.model, "spice"), args)
+    model = subjects.implemented(load_model(args.model), args)
+    macro = subjects.chosen_macro(model.spec, args.macro)
     chip = chip_options.from_arguments(args, model)
     if chip is None:
         chip = chip_options.Devices(load(IDEAL_TECHNOLOGY), options.DEVICE_SEED, frozenset())
     chip = dataclasses.replace(chip, switches=chip.switches - NOISE)
-    tile, columns = choose(model, args.columns, DEFAULT_SEED if args.seed is None else args.seed)
+    tile, columns = choose(model.spec.macros[macro], args.columns, DEFAULT_SEED if args.seed is None else args.seed)
     name, codes = _utterance(model, args)
-    arrays = chip.arrays(model)
-    instances = list(map(to_device, arrays))
-    array, device, all_arrays = arrays[tile], instances[tile], joined(model.spec, instances, chip.seed)
-    settled = chip.calibration.settle(all_arrays, chip.technology)
+    array = chip.arrays(model, macro)[tile]
+    device, setup = to_device(array), chip.placed(model).setup
+    place = list(arrays_by_macro(model.spec)[macro])[tile]
     progress = Progress()
     try:
         progress.show(f"gateware: steps 0 to {args.step}")
-        waves = trace_step(model.network, codes, args.step, all_arrays, settled.cells, tile)
-        title = f"step {args.step} of {name}"
+        waves = trace_step(model.network, codes, args.step, setup, place)
+        title = f"step {args.step} of {name}" + (f", {macro}" if macro else "")
         texts = decks(array, device, waves, columns, title=title)
         if args.deck_only:
             _write(args, texts, None)
@@ -123,6 +127,8 @@ def run(args: argparse.Namespace) -> int:
     spice = spice_answers(array, waves, texts, results)
     golden = golden_answers(array, device, waves, columns)
     content = {"model": args.model, "utterance": name, "step": args.step, **chip.to_dict()}
+    if macro:
+        content["macro"] = macro
     content |= {"decks": len(texts), **report(array, waves, texts, spice, golden)}
     if args.output is not None:
         _write(args, texts, content)
@@ -135,15 +141,14 @@ def run(args: argparse.Namespace) -> int:
     return 0 if content["agrees"] else 1
 
 
-def choose(model: Model, which: str, seed: int) -> tuple[int, list[int]]:
-    """The number of an array and some of its columns: by name, or a number of them drawn, of the first array.
+def choose(spec: Specification, which: str, seed: int) -> tuple[int, list[int]]:
+    """The number of an array of a macro and some of its columns: by name, or a number of them drawn, of the first one.
 
     Raises UserError (or the InvalidValue of parse_columns).
     """
-    from crossramp.golden.layers.tile import tiles_of
     from crossramp.golden.spec.bank_columns import parse_columns
 
-    spec, tiles = model.spec, tiles_of(model.spec)
+    tiles = tiles_of(spec)
     if not which.strip().lstrip("+-").isdecimal():
         columns = parse_columns(spec, [name.strip() for name in which.split(",") if name.strip()])
         places = [next(k for k, tile in enumerate(tiles) if spec.unit_of_column(c) in tile.unit_range) for c in columns]
@@ -240,7 +245,8 @@ def text(content: dict) -> str:
     volts, step = content["microvolts_per_mac"], content["smallest_ramp_step_mac"]
     first = content["conversions"]
     columns, ramps = (max(part[name] for part in first) for name in ("column_mac", "ramp_mac"))
-    facts = [
+    facts = [("macro", content["macro"])] if "macro" in content else []
+    facts += [
         ("step", f"{content['step']} of {content['utterance']}, {content['decks']} decks"),
         ("chip", f"{content['technology']}, seed {content['chip_seed']}; off: {off}"),
         ("codes", f"{content['codes_differ']} of {content['codes']} differ"),

@@ -5,10 +5,11 @@ import argparse
 import textwrap
 
 import numpy as np
-from crossramp.golden.analog.chip.sampling import sample
+from crossramp.golden.analog.chip.sampling import sample_tiles
 from crossramp.golden.analog.technologies.constants import CONSTANTS, SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, load, shipped
-from crossramp.golden.network.model_file import Model
+from crossramp.golden.network.layered_weights import weights_of_macro
+from crossramp.golden.network.model_file import Model, load_model
 
 from ..inputs import options, subjects
 from ..inputs.chip_options import changed
@@ -35,6 +36,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     )
     options.add_changes(parser)
     options.add_model_option(parser, "also what follows for it: capacitors, volts, currents")
+    options.add_macro(parser)
     form = parser.add_mutually_exclusive_group()
     options.add_json(form)
     form.add_argument("--toml", action="store_true", help="print it as a TOML file to edit")
@@ -50,7 +52,12 @@ def run(args: argparse.Namespace) -> int:
     tech = load(args.technology)
     if args.set:
         tech = tech.replace(dict(map(changed, args.set)))
-    derived = consequences(tech, subjects.model_of_one_macro(args.model, "technology")) if args.model else []
+    derived = []
+    if args.model:
+        model = load_model(args.model)
+        derived = consequences(tech, model, subjects.chosen_macro(model.spec, args.macro))
+    else:
+        subjects.refuse_macro(args)
     if args.toml:
         print(to_toml(tech), end="")
     elif args.json:
@@ -75,10 +82,11 @@ def to_toml(tech: Technology) -> str:
     return "\n".join(lines) + "\n"
 
 
-def consequences(tech: Technology, model: Model) -> list[tuple[str, float, str, str]]:
-    """What the constants come to for a model: (name, value, unit, meaning)."""
-    spec = model.spec
-    array = sample(tech, spec, model.weights, 1, switches=frozenset())
+def consequences(tech: Technology, model: Model, macro: str) -> list[tuple[str, float, str, str]]:
+    """What the constants come to for a macro of a model, in all of its arrays: (name, value, unit, meaning)."""
+    spec = model.spec.macros[macro]
+    arrays = sample_tiles(tech, spec, weights_of_macro(model.weights, macro), 1, switches=frozenset())
+    array = arrays[0]  # ramps, and what is sized for them, are alike in all
     volts = array.volts_per_mac
     found = [
         ("mac", volts, "V", "of one MAC unit at an integrator"),
@@ -88,12 +96,12 @@ def consequences(tech: Technology, model: Model) -> list[tuple[str, float, str, 
     for act, value in zip(spec.ramps, array.ramp_capacitance, strict=True):
         found.append((f"ramp_capacitor_{act.text}", float(value), "F", f"of the {act.text} ramp"))
     if tech.read_mode == "current":
-        used = (array.positive + array.negative).sum(axis=1).max() * array.read_voltage
+        used = max((part.positive + part.negative).sum(axis=1).max() for part in arrays) * array.read_voltage
         found.append(("row_current", float(used), "A", "of the busiest row while it is driven"))
         smallest = np.min(np.where(array.ramp > 0, array.ramp - array.ramp_negative, np.inf))
         found.append(("smallest_step", float(smallest), "S", "difference that the smallest step of a ramp takes"))
-    clocks = spec.clocks_per_step * tech["read.clock"]
-    found.append(("step", clocks, "s", f"of the network: {spec.clocks_per_step} clocks"))
+    clocks = model.spec.clocks_per_step
+    found.append(("step", clocks * tech["read.clock"], "s", f"of the network: {clocks} clocks"))
     found.append(("offset", tech["comparator.offset"] / volts, "MAC", "standard deviation of a comparator's offset"))
     found.append(("decision_noise", tech["comparator.noise"] / volts, "MAC", "standard deviation of a decision"))
     return found

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from crossramp.golden.analog.chip.chip_sample import ChipSample
 from crossramp.golden.analog.chip.given_cells import Conductances
 from crossramp.golden.analog.chip.physical import PhysicalArray
-from crossramp.golden.analog.chip.placed_chip import PlacedChip
+from crossramp.golden.analog.chip.placed_chip import PlacedChip, macro_seed
 from crossramp.golden.analog.conversion.calibration_setting import FOUND, NOMINAL, CalibrationSetting
 from crossramp.golden.analog.technologies.constants import CONSTANTS, SWITCHES
 from crossramp.golden.analog.technologies.technology import Technology, load, shipped
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
+from crossramp.golden.network.layered_weights import weights_of_macro
 from crossramp.golden.network.model_file import Model
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.array.array_setup import ArraySetup
@@ -50,15 +51,14 @@ class Devices:
         """The given cells."""
         return None if self.given is None else self.given.cells
 
-    def arrays(self, model: Model) -> list[PhysicalArray]:
-        """The sampled arrays, in SI units."""
+    def arrays(self, model: Model, macro: str) -> list[PhysicalArray]:
+        """The sampled arrays of a macro, in SI units."""
         from crossramp.golden.analog.chip.sampling import sample_tiles
 
-        return sample_tiles(self.technology, model.spec, model.weights, self.seed, **self._options)
-
-    @property
-    def _options(self) -> dict:
-        return {"switches": self.switches, "conductances": self.conductances}
+        seed = macro_seed(model.spec, macro, self.seed)
+        options = {"switches": self.switches, "conductances": self.conductances}
+        held = weights_of_macro(model.weights, macro)
+        return sample_tiles(self.technology, model.spec.macros[macro], held, seed, **options)
 
     def placed(self, model: Model) -> "Array":
         """The device instances of the whole network with their bias cells chosen."""

@@ -50,6 +50,12 @@ def add_utterances(parser: argparse.ArgumentParser, seed: str = "seed of --rando
     add("--steps", type=int, metavar="T", help="steps of each random utterance")
 
 
+def add_macro(parser, default: str = "the first one") -> None:
+    """``--macro NAME``, for :func:`.subjects.chosen_macro`; ``default`` says what is taken without it."""
+    about = f"of a network of several layers: this macro, such as layer0; info lists them (default: {default})"
+    parser.add_argument("--macro", metavar="NAME", help=about)
+
+
 # ---- hardware and simulator ------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import crossramp.boards
 from crossramp.golden.common.errors import UserError
+from crossramp.golden.common.wording import suggestion
 from crossramp.golden.layers.network_specification import AnySpecification, NetworkSpecification
 from crossramp.golden.layers.spec_file import load_spec
 from crossramp.golden.network.model_file import Model, load_model
@@ -40,7 +41,7 @@ def one_macro(spec: AnySpecification, command: str) -> Specification:
     if isinstance(spec, NetworkSpecification):
         raise UserError(
             f"the network has the macros {', '.join(spec.macros)}; {command} takes networks of one macro, so give "
-            "one of these; info, generate, simulate, evaluate and sweep take several layers"
+            "one of these"
         )
     return spec
 
@@ -50,6 +51,30 @@ def model_of_one_macro(name: str, command: str) -> Model:
     model = load_model(name)
     one_macro(model.spec, command)
     return model
+
+
+def chosen_macro(spec: AnySpecification, wanted: str | None) -> str:
+    """The name of the macro that ``--macro`` asks for; without it that of the first one.
+
+    Raises
+    ------
+    UserError
+        For a name that no macro has.
+    """
+    names = list(spec.macros)
+    if wanted is None:
+        return names[0]
+    if names == [""]:
+        raise UserError(f"--macro is {wanted!r}, but the network has one macro; leave it out")
+    if wanted not in names:
+        raise UserError(f"--macro is {wanted!r}, which names no macro; {suggestion(wanted, names)}")
+    return wanted
+
+
+def refuse_macro(args: argparse.Namespace) -> None:
+    """UserError for ``--macro`` without ``--model``."""
+    if args.macro is not None:
+        raise UserError(f"--macro {args.macro} is a macro of a model; add --model MODEL")
 
 
 def implemented(model: Model, args: argparse.Namespace) -> Model:

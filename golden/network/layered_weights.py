@@ -89,6 +89,11 @@ class LayeredWeights:
         return LayeredWeights(MappingProxyType(macros), **head)
 
 
+def weights_of_macro(weights: Weights | LayeredWeights, macro: str) -> Weights:
+    """Those of one macro of a network, by its name; the only one of a network has none."""
+    return weights.macros[macro] if isinstance(weights, LayeredWeights) else weights
+
+
 def weights_from(spec: AnySpecification, arrays: Mapping[str, np.ndarray]):
     """The Weights or LayeredWeights of ``spec``, from arrays by their names in files."""
     return (LayeredWeights if isinstance(spec, NetworkSpecification) else Weights).from_arrays(arrays)

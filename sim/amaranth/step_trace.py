@@ -6,23 +6,30 @@ from dataclasses import dataclass
 import numpy as np
 from amaranth.hdl import Cat, Value
 from amaranth.sim import Simulator
-from crossramp.golden.analog.conversion.tiled_device import Device, tiles_of_device
-from crossramp.golden.array.tiled_array import tile_weights
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.layers.tile import arrays_of, tiles_of
+from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.layers.tile import arrays_by_macro, arrays_of, prefixed
 from crossramp.golden.macro.step_groups import step_groups
 from crossramp.golden.macro.step_record import step_records, units_of
+from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.boundary_wires import BOUNDARY, PIN_NAMES
 from crossramp.golden.spec.specification import Specification
-from crossramp.rtl.network.network_top import NetworkTop
+from crossramp.rtl.layers.layered_top import top_of
 
-from ..array.python_array import ArrayModel, Pins, from_bits, to_bits
+from ..array.array_setup import IDEAL, ArraySetup
+from ..array.python_array import ArrayModel, Pins, to_bits
+
+#: Clocks of a macro's idling before its window that are kept beside those in which it loads: behind other macros it may
+#: wait for a whole utterance.
+_IDLE = 16
 
 
 @dataclass(frozen=True, eq=False)
 class StepWaves:
     """The clocks of one step, from the end of the step before to the last beat of h.
+
+    Those in which a macro waits for its x longer than it takes to load it are left out.
 
     Attributes
     ----------
@@ -58,12 +65,11 @@ class StepWaves:
 
 
 def trace_step(
-    network: Network,
+    network: Network | LayeredNetwork,
     x: np.ndarray,
     step: int,
-    device: Device | None = None,
-    calibration: np.ndarray | None = None,
-    tile: int = 0,
+    setup: ArraySetup = IDEAL,
+    array: str | None = None,
 ) -> StepWaves:
     """Simulate an utterance in Amaranth's simulator up to the end of one step; keep that step's clocks of one array.
 
@@ -72,76 +78,87 @@ def trace_step(
     x : integer array, shape (steps, inputs)
         Pulse codes.
     step : int
-        Which step to keep, from 0.
-    device : DeviceInstance, TiledDevice or None
-        The chip that stands behind the boundary; None: ideal arrays.
-    calibration : bool array, shape (arrays x ramps, calibration_cells), or None
-        Bias cells selected throughout; None: none.
-    tile : int
-        The number of the array whose waves these are; the others are there too.
+        Which step of the array's macro to keep, from 0, in the order in which it takes them: a backward macro begins
+        with the last one.
+    setup : ArraySetup
+        What stands behind every boundary: ideal arrays, or device instances with their calibration.
+    array : str or None
+        The name of the array whose waves these are (:func:`~crossramp.golden.layers.tile.arrays_of`); the others are
+        there too. None: the first one.
 
     Raises
     ------
     InvalidValue
-        If the utterance has no such step.
+        If the utterance has no such step, or the network no such array; for a setup that does not fit the network; for
+        a network whose initial states come through a stream.
     """
     if not 0 <= step < len(x):
         raise InvalidValue(f"step is {step}; the utterance has steps 0 to {len(x) - 1}")
-    spec = network.spec
-    top = NetworkTop.of(network)
+    spec, top = network.spec, top_of(network)
+    if spec.initial == "stream":
+        raise InvalidValue("initial is 'stream', and a traced step has no state to start from; give another network")
     arrays = {name: getattr(top, name) for name in arrays_of(spec)}
-    parts = [tile_weights(spec, part, network.weights) for part in tiles_of(spec)] if device is None else None
-    models = [
-        ArrayModel(part, held, record=False)
-        for part, held in zip(tiles_of(spec), parts or tiles_of_device(device), strict=True)
-    ]
-    shape = len(models), len(spec.ramps), spec.calibration_cells
-    chosen = np.zeros(shape, bool) if calibration is None else np.asarray(calibration, bool).reshape(shape)
+    array = next(iter(arrays)) if array is None else array
+    macro, tile = _place(spec, array)
+    models = {
+        name: ArrayModel(arrays_of(spec)[name], held, record=False) for name, held in setup.loaded(network).items()
+    }
     clocks, records = [], step_records(spec)
-    shown = [group for group in step_groups(spec) if group.monitored]
+    shown = [group for group in step_groups(spec) if group.monitored and group.macro == macro]
     beats = {group.name: [] for group in shown}
+    monitor = getattr(top, prefixed(macro, "monitor"))
+    # The last beat of a step: h of a macro of several is shown when it is taken; that of the only one always is.
+    left, ends = (monitor.h, monitor.end) if macro else (top.h.valid, top.h.payload.end)
+    kept = spec.macros[macro].inputs + spec.macros[macro].load_clocks + _IDLE
 
     async def bench(ctx):
-        monitor, ready = top.monitor, [array.ready for array in arrays.values()]
-        if chosen.size:
-            ctx.set(top.calibration, from_bits(chosen.ravel()))
-        for signal in (*ready, top.h.ready, top.logit.ready, top.answer.ready, top.x.valid):
+        for name, port in setup.ports(spec).items():
+            ctx.set(getattr(top, prefixed(name, "calibration")), port)
+        for signal in (*(wires.ready for wires in arrays.values()), top.h.ready, top.logit.ready, top.answer.ready):
             ctx.set(signal, 1)
         waiting = iter(x.ravel().tolist())
-        taken, done = True, 0
+        taken, sent, done, begun = True, 0, 0, False
         while done <= step:
             if taken:
                 code = next(waiting, None)
                 ctx.set(top.x.valid, code is not None)
                 ctx.set(top.x.payload.code, code or 0)
+                ctx.set(top.x.payload.last, sent >= x.size - spec.inputs)
+                sent += 1
             taken = ctx.get(top.x.ready)
             await ctx.tick()
-            seen = []
-            for array, model in zip(arrays.values(), models, strict=True):
-                pins = Pins(**{name: ctx.get(getattr(array, name)) for name in PIN_NAMES})
-                comparators, _ = model.clock(pins)
-                ctx.set(array.comparators, comparators)
-                seen.append((pins, comparators))
-            there = [group for group in shown if ctx.get(getattr(monitor, group.name))]
-            emitting = ctx.get(top.h.valid)
+            for name, wires in arrays.items():
+                pins = Pins(**{pin: ctx.get(getattr(wires, pin)) for pin in PIN_NAMES})
+                comparators, _ = models[name].clock(pins)
+                ctx.set(wires.comparators, comparators)
+                if name == array:
+                    seen = pins, comparators
+            there = [group for group in shown if ctx.get(getattr(monitor, group.member))]
+            emitting = ctx.get(left)
             if done == step:
-                clocks.append((*seen[tile], models[tile].macs.copy(), bool(there or emitting)))
+                clocks.append((*seen, models[array].macs.copy(), bool(there or emitting)))
                 for group in there:
                     fields = Cat(*(Value.cast(getattr(monitor, field.name)) for field in group.fields))
                     beats[group.name].append(ctx.get(fields))
-            done += emitting and ctx.get(top.h.payload.end)
+                begun = begun or seen[0].integrate
+                if not begun and len(clocks) > kept:
+                    del clocks[0]
+            done += emitting and ctx.get(ends)
 
     simulator = Simulator(top)
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
 
-    pins = [entry[0] for entry in clocks]
-    values = {}
-    for name, found in beats.items():
-        values |= {field: units_of(numbers, spec)[0] for field, numbers in records[name].unpack_integers(found).items()}
-    spec, units = models[tile].spec, spec.unit_tiles[tile]
-    values = {name: found[..., units.start : units.stop] for name, found in values.items()}
+    pins, whole, values = [entry[0] for entry in clocks], spec.macros[macro], {}
+    units = whole.unit_tiles[tile]
+    for group in shown:
+        if group.member == "h":
+            continue
+        for field, numbers in records[group.name].unpack_integers(beats[group.name]).items():
+            values[field] = units_of(numbers, whole)[0, units.start : units.stop]
+    spec = arrays_of(spec)[array]
+    cells = setup.of(macro).cells(whole).reshape(len(whole.unit_tiles), len(spec.ramps), spec.calibration_cells)
     return StepWaves(
         controls=_controls(spec, pins),
         rows=np.array([to_bits(p.row_pos, spec.rows) - to_bits(p.row_neg, spec.rows) for p in pins], np.int8),
@@ -154,8 +171,16 @@ def trace_step(
         codes=np.concatenate([values[code] for code in spec.conversions[0].values()]),
         state_codes=np.concatenate([values[code] for codes in spec.conversions[1:] for code in codes.values()] or [[]]),
         update=np.array([entry[3] for entry in clocks], bool),
-        calibration=chosen[tile],
+        calibration=cells[tile],
     )
+
+
+def _place(spec: AnySpecification, array: str) -> tuple[str, int]:
+    """The macro of an array, and the array's number there; InvalidValue for a name that no array has."""
+    for macro, arrays in arrays_by_macro(spec).items():
+        if array in arrays:
+            return macro, list(arrays).index(array)
+    raise InvalidValue(f"there is no array {array!r}; the network has {', '.join(arrays_of(spec))}")
 
 
 def _controls(spec: Specification, pins: list[Pins]) -> dict[str, np.ndarray]:

@@ -10,12 +10,12 @@ from ...array.weights import Weights
 from ...common.errors import InvalidValue
 from ...layers.network_specification import AnySpecification
 from ...network.layered_network import LayeredNetwork
-from ...network.layered_weights import LayeredWeights
+from ...network.layered_weights import LayeredWeights, weights_of_macro
 from ...network.network import Network
 from ..conversion.calibration_setting import NOMINAL, CalibrationSetting, SettledCalibration
 from ..conversion.tiled_device import Device, device_array
 from .chip_sample import ChipSample
-from .sampling import device
+from .sampling import device, tile_seed
 
 _MACROS = 9  # of spawn keys of chips' seeds; those of parts and of tiles lie below it
 
@@ -53,10 +53,9 @@ class PlacedChip:
         """
         check_chips(spec, chips, calibration)
         devices = {}
-        for number, (name, macro) in enumerate(spec.macros.items()):
-            held = weights.macros[name] if name else weights
+        for name, macro in spec.macros.items():
+            held, own = weights_of_macro(weights, name), macro_seed(spec, name, seed)
             options = {"switches": chips.switches, "conductances": chips.conductances}
-            own = macro_seed(seed, number) if name else seed
             devices[name] = device(chips.technology, macro, held, own, **options)
         settled = {name: calibration.settle(one, chips.technology) for name, one in devices.items()}
         return cls(devices, settled)
@@ -92,7 +91,15 @@ def check_chips(spec: AnySpecification, chips: ChipSample, calibration: Calibrat
         calibration.check(macro)
 
 
-def macro_seed(seed: int, number: int) -> int:
-    """The seed of macro ``number`` of the several macros of chip ``seed``; 0 to 2**63 - 1."""
-    sequence = np.random.SeedSequence(seed, spawn_key=(_MACROS, number))
+def macro_seed(spec: AnySpecification, macro: str, seed: int) -> int:
+    """The seed of a macro's arrays in chip ``seed``, 0 to 2**63 - 1: the chip's own if the network has one macro."""
+    if not macro:
+        return seed
+    sequence = np.random.SeedSequence(seed, spawn_key=(_MACROS, list(spec.macros).index(macro)))
     return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def array_seed(spec: AnySpecification, macro: str, number: int, seed: int) -> int:
+    """The seed of array ``number`` of a macro in chip ``seed``; 0 to 2**63 - 1."""
+    own = macro_seed(spec, macro, seed)
+    return own if len(spec.macros[macro].unit_tiles) == 1 else tile_seed(own, number)

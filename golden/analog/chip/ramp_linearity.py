@@ -145,6 +145,7 @@ def linearity_of(
     spec: Specification,
     weights: Weights | np.ndarray,
     progress: Callable[[int], None] = lambda done: None,
+    seed_of: Callable[[int], int] = int,
 ) -> dict[CalibrationSetting, list[Linearity]]:
     """Linearity of each ramp of ``spec`` over sampled chips, under each of their calibrations.
 
@@ -157,6 +158,8 @@ def linearity_of(
         The array is enough where no line has trained cells.
     progress : callable
         Called with the number of chips done.
+    seed_of : callable
+        The seed of this array in a chip, from that of the chip (:func:`.placed_chip.array_seed`).
 
     Returns
     -------
@@ -172,7 +175,7 @@ def linearity_of(
     found = {setting: [] for setting in chips.calibrations}
     levels, _ = array_levels(spec, weights)
     for number, seed in enumerate(chips.seeds, 1):
-        device = to_device(sample(chips.technology, spec, weights, seed, **options))
+        device = to_device(sample(chips.technology, spec, weights, seed_of(seed), **options))
         for setting, rows in found.items():
             cells = setting.settle(device, chips.technology).cells
             rows.append(seen_thresholds(device, levels, cells))
@@ -212,12 +215,18 @@ class SupplyErrors:
     worst: dict[str, np.ndarray]
 
 
-def supply_errors(chips: ChipSample, spec: Specification, weights: Weights | np.ndarray, supplies) -> SupplyErrors:
+def supply_errors(
+    chips: ChipSample,
+    spec: Specification,
+    weights: Weights | np.ndarray,
+    supplies,
+    seed_of: Callable[[int], int] = int,
+) -> SupplyErrors:
     """Codes of the first ramp against the ideal ones, for MACs evenly spread as far as :class:`Linearity` looks.
 
     The read voltage drives the ramp in memory as it drives the columns; it does not drive the external ramp.
     All chips have the nominal read voltage at a supply of 1, and their nominal bias cells.
-    The external ramp takes all given cells but those of a ramp in memory.
+    The external ramp takes all given cells but those of a ramp in memory. ``seed_of`` is as in :func:`linearity_of`.
     """
     ramp = ramps(spec)[0]
     span = np.ptp(ramp.thresholds)
@@ -233,7 +242,7 @@ def supply_errors(chips: ChipSample, spec: Specification, weights: Weights | np.
             changes = {"read.voltage_spread": 0.0, "operation.supply": float(supply), "ramp": kind}
             technology = chips.technology.replace(changes)
             driven = replace(chips, technology=technology, calibrations=(NOMINAL,), conductances=given)
-            found = linearity_of(driven, spec, weights)[NOMINAL]
+            found = linearity_of(driven, spec, weights, seed_of=seed_of)[NOMINAL]
             passed = [np.searchsorted(np.sort(row), macs) for row in found[0].thresholds]
             errors = np.abs(ramp.levels(ramp.codes[np.array(passed)]) - ideal)
             mean[kind][k], worst[kind][k] = errors.mean(), errors.max(axis=1).mean()

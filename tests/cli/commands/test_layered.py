@@ -6,6 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from crossramp.golden.analog.chip.chip_sample import ChipSample
+from crossramp.golden.analog.chip.placed_chip import macro_seed
+from crossramp.golden.analog.chip.ramp_linearity import linearity_of
+from crossramp.golden.analog.conversion.calibration_setting import NOMINAL
+from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.layers.spec_file import load_spec, save_spec
 from crossramp.golden.layers.tile import arrays_of
 from crossramp.golden.macro.step_groups import step_groups
@@ -84,11 +89,7 @@ def test_simulated_on_a_chip(run, model):
 @pytest.mark.parametrize(
     "command",
     [
-        ("spice", "deep.npz"),
         ("prove", "deep.npz"),
-        ("ramp", "--model", "deep.npz"),
-        ("linearity", "--model", "deep.npz"),
-        ("technology", "rram", "--model", "deep.npz"),
         ("virtual", "deep.npz"),
         ("build", "deep.npz", "--board", "icebreaker"),
         ("generate", "deep.npz", "-o", "out", "--calibrator"),
@@ -103,6 +104,94 @@ def test_commands_for_one_macro(run, model, command):
     assert "the network has the macros layer0_forward, layer0_backward, layer1; " in err
     assert err.count("\n") == 1
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("macro", "columns"), [("layer0_forward", "r0,n2"), ("layer0_backward", "z1,n0"), ("layer1", "g3,o1")]
+)
+def test_columns_of_each_macro_in_spice(run, model, macro, columns):
+    chip = ("--technology", "rram", "--no", "wires", "--chip-seed", 3)
+    common = ("--macro", macro, "--columns", columns, "--steps", 3, *chip)
+    status, out, err = run("spice", "deep.npz", *common, "--json")
+    assert (status, err) == (0, "")
+    content = json.loads(out)
+    assert (content["macro"], content["columns"], content["agrees"]) == (macro, columns.split(","), True)
+    for part in content["conversions"]:
+        for row in part["rows"]:
+            assert row["spice_code"] == row["golden_code"] == row["gateware_code"]
+
+
+def test_columns_of_one_array_of_a_macro_in_spice(run, model):
+    """By default those of the first macro; in tiles those of one array."""
+    status, out, _ = run("spice", "deep.npz", "--columns", "r0", "--step", 0)
+    assert status == 0
+    assert "macro          layer0_forward" in out
+    arguments = ("--macro", "layer1", "--columns", "g2,o3", "--tile-columns", 8, "--technology", "charge")
+    status, out, _ = run("spice", "deep.npz", *arguments)
+    assert status == 0
+    assert "codes          0 of 3 differ" in out
+
+
+def test_linearity_of_every_array(run, model):
+    common = ("linearity", "--model", "deep.npz", "--chips", 2, "--scheme", "one-shot", "--calibration", "nominal")
+    status, out, err = run(*common, "--json")
+    assert (status, err) == (0, "")
+    rows = json.loads(out)["rows"]
+    arrays = list(dict.fromkeys(row["array"] for row in rows))
+    assert arrays == list(arrays_of(model.spec))
+    # Each is an array of the chips that evaluate measures, with draws of its own.
+    spec, weights = model.spec.macros["layer1"], model.weights.macros["layer1"]
+    chips = ChipSample(load("rram"), 2, 1, calibrations=(NOMINAL,))
+    found = linearity_of(chips, spec, weights, seed_of=lambda seed: macro_seed(model.spec, "layer1", seed))
+    expected = [ramp.summary()["mse"] for ramp in found[NOMINAL]]
+    mine = [row for row in rows if row["array"] == "layer1_array" and row["scheme"] == "one-shot"]
+    assert [row["mse"] for row in mine] == expected
+    others = [row["mse"] for row in rows if row["array"] == "layer0_forward_array" and row["scheme"] == "one-shot"]
+    assert not set(others) & set(expected)
+    status, out, _ = run(*common, "--macro", "layer1", "--plot", "linearity.png", "--csv", "linearity.csv")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines() if "one-shot" in line] == ["layer1_array"] * 2
+    assert Path("linearity.csv").read_text().startswith("array,activation,bits,")
+    assert Path("linearity.png").stat().st_size > 10_000
+
+
+def test_ramps_of_each_macro(run, model):
+    status, out, _ = run("ramp", "--model", "deep.npz", "--gate", "r")
+    assert (status, out.splitlines()[0][:15]) == (0, "sigmoid, 3 bits")
+    scales = []
+    for macro, gate in (("layer0_backward", "n"), ("layer1", "g")):
+        status, out, _ = run("ramp", "--model", "deep.npz", "--macro", macro, "--gate", gate, "--json")
+        assert status == 0
+        scales.append(json.loads(out)["scale"])
+    assert scales == [model.spec.macros[name].scale(gate) for name, gate in (("layer0_backward", "n"), ("layer1", "g"))]
+
+
+def test_what_follows_for_a_macro(run, model):
+    found = [
+        json.loads(run("technology", "rram", "--model", "deep.npz", *macro, "--json")[1])["derived"]
+        for macro in ((), ("--macro", "layer0_forward"), ("--macro", "layer1"))
+    ]
+    assert found[0] == found[1] != found[2]
+    assert {part["step"]["value"] for part in found} == {model.spec.clocks_per_step * 10e-9}
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (("spice", "deep.npz", "--macro", "layer2"), "--macro is 'layer2', which names no macro; did you mean layer1?"),
+        (("linearity", "--model", "deep.npz", "--macro", "x"), "--macro is 'x', which names no macro; known: layer0_"),
+        (("ramp", "--model", "deep.npz", "--macro", "layer1"), "add --gate i, --gate f, --gate g or --gate o"),
+        (("ramp", "--model", "deep.npz", "--gate", "i"), "--gate is i; gates of the cell gru are r, z, n"),
+        (("spice", "kws", "--macro", "layer0"), "--macro is 'layer0', but the network has one macro; leave it out"),
+        (("ramp", "tanh", "--macro", "layer0"), "--macro layer0 is a macro of a model; add --model MODEL"),
+        (("technology", "rram", "--macro", "layer0"), "--macro layer0 is a macro of a model; add --model MODEL"),
+        (("linearity", "--macro", "layer0"), "--macro layer0 is a macro of a model; add --model MODEL"),
+    ],
+)
+def test_macros_that_are_not_there(run, model, command, message):
+    status, out, err = run(*command)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert message in err
 
 
 PLAN = """

@@ -3,13 +3,17 @@
 
 import numpy as np
 import pytest
+from crossramp.golden.analog.chip.chip_sample import ChipSample
+from crossramp.golden.analog.chip.placed_chip import PlacedChip
 from crossramp.golden.analog.conversion.tiled_device import TiledDevice
+from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.array.tiled_array import tile_weights
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.layers.layer import Layer
-from crossramp.golden.layers.tile import arrays_of, need_one_array, tiles_of
+from crossramp.golden.layers.tile import arrays_by_macro, arrays_of, need_one_array, tiles_of
 from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
-from crossramp.sim.array.array_setup import ArraySetup
+from crossramp.sim.amaranth.step_trace import trace_step
+from crossramp.sim.array.array_setup import IDEAL, ArraySetup
 from crossramp.sim.bulk.bulk_simulation import simulate_bulk
 from crossramp.sim.bulk.interactive import Session
 from crossramp.sim.checking.scoreboard import MismatchError
@@ -19,8 +23,8 @@ from hypothesis import strategies as st
 
 from tests.support.chips import device_of
 from tests.support.comparison import compared
-from tests.support.layered import PROJECTED, SMALL, layered_network_of, layered_specifications
-from tests.support.strategies import inputs_of, seeds
+from tests.support.layered import HEAD_IN_ARRAY, PROJECTED, SMALL, layered_network_of, layered_specifications
+from tests.support.strategies import inputs_of, network_of, seeds
 
 # A failure is reported as drawn: shrinking would build a model for each try.
 drawn = settings(
@@ -167,6 +171,43 @@ def test_a_planted_fault_names_the_macro(seed, tmp_path):
     with pytest.raises(MismatchError, match=r"utterance 0, layer1 codes, step 0, bank i, unit 0"):
         board.check()
     assert set(np.flatnonzero(list(board.mismatched.values()))) == {list(board.mismatched).index("layer1 codes")}
+
+
+@pytest.mark.parametrize(
+    ("spec", "setup"),
+    [(SMALL, "chip"), (HEAD_IN_ARRAY, "ideal"), (PROJECTED.replace(layers=PROJECTED.layers[:1]), "chip")],
+)
+def test_traced_steps(spec, setup, seed):
+    """Pins and codes of a step of every array are golden's, in the order in which its macro takes the steps."""
+    spec = spec.implemented(tile_columns=8)
+    network, (x,) = layered_network_of(spec, seed), inputs_of(spec, seed, batch=1, steps=3)
+    chip = PlacedChip.of(spec, network.weights, ChipSample(load("rram")), seed) if setup == "chip" else None
+    golden = (network if chip is None else chip.behind(network)).run(x[None])
+    behind = IDEAL if chip is None else ArraySetup.of_chip(chip)
+    for name, arrays in list(arrays_by_macro(spec).items())[1:]:
+        array = list(arrays)[-1]
+        waves = trace_step(network, x, 1, behind, array)
+        trace, tile, macro = golden.macros[name], arrays[array], spec.macros[name]
+        codes = np.full(macro.columns, -1)
+        codes[macro.converted(False)] = trace.codes[0, 1]
+        codes = codes[macro.columns_of_units(tile.unit_range)]
+        np.testing.assert_array_equal(waves.codes, codes[codes >= 0])
+        first = waves.controls["integrate"] & ~waves.controls["state"]
+        if "h" in macro.row_sizes:
+            before = golden.macros.get(f"{name}_projection", trace).h[0, 0]
+            np.testing.assert_array_equal(waves.rows[first][:, tile.rows_of("h")].sum(axis=0), before)
+        assert not first[0]
+        assert len(waves.tap) <= macro.macro_clocks + tile.inputs + 16
+
+
+def test_step_that_cannot_be_traced(seed):
+    network = layered_network_of(SMALL, seed)
+    (x,) = inputs_of(SMALL, seed, batch=1, steps=1)
+    with pytest.raises(InvalidValue, match="there is no array 'array'; the network has layer0_forward_array, layer0_"):
+        trace_step(network, x, 0, array="array")
+    streamed = SMALL.layers[1].macro.replace(classes=2, initial="stream")
+    with pytest.raises(InvalidValue, match="initial is 'stream', and a traced step has no state to start from"):
+        trace_step(network_of(streamed, seed), inputs_of(streamed, seed, batch=1, steps=1)[0], 0)
 
 
 def test_what_takes_one_macro(seed):

@@ -14,6 +14,7 @@ from crossramp.golden.network.model_file import load_model
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.amaranth.step_trace import trace_step
+from crossramp.sim.array.array_setup import ArraySetup
 from crossramp.sim.spice.accuracy import OPTIONS, Accuracy
 from crossramp.sim.spice.agreement import report
 from crossramp.sim.spice.column_equation import window_volts
@@ -40,7 +41,7 @@ def chip(network, technology, effects, seed, step=1, changes=None):
     device = to_device(array)
     limit = network.spec.input_max
     x = np.random.default_rng(seed).integers(-limit, limit, (step + 1, network.spec.inputs), endpoint=True)
-    waves = trace_step(network, x, step, device, device.nominal)
+    waves = trace_step(network, x, step, ArraySetup(device))
     return SimpleNamespace(array=array, device=device, waves=waves, x=x, network=network)
 
 

@@ -14,6 +14,7 @@ from crossramp.golden.analog.chip.wire_resistance import exact
 from crossramp.golden.analog.technologies.technology import load
 from crossramp.golden.spec.bank_columns import parse_columns
 from crossramp.sim.amaranth.step_trace import trace_step
+from crossramp.sim.array.array_setup import ArraySetup
 from crossramp.sim.spice import ngspice
 from crossramp.sim.spice.accuracy import Accuracy
 from crossramp.sim.spice.deck import build
@@ -33,7 +34,7 @@ def traced():
     array = sample(load("rram"), SPEC, network.weights.macro, 2, switches=ALL)
     device = to_device(array)
     x = np.random.default_rng(2).integers(-SPEC.input_max, SPEC.input_max, (2, SPEC.inputs), endpoint=True)
-    return array, trace_step(network, x, 1, device, device.nominal)
+    return array, trace_step(network, x, 1, ArraySetup(device))
 
 
 # ---- waves -----------------------------------------------------------------------------------------------------------
