@@ -103,7 +103,7 @@ $(DEMO_READY): pyproject.toml | $(PYTHON_READY)
 
 $(TEST_READY): pyproject.toml | $(PYTHON_READY)
 	"$(BIN)/python" -m pip install -q --disable-pip-version-check '$(TORCH)'
-	"$(BIN)/python" -m pip install -q --disable-pip-version-check -e '.[sim,train,fast,synth,formal,fpga,board,sweep,bench,completion,tensorboard,test,lint]'
+	"$(BIN)/python" -m pip install -q --disable-pip-version-check -e '.[sim,train,fast,synth,formal,fpga,board,sweep,import,bench,completion,tensorboard,test,lint]'
 	@touch "$@"
 
 $(DOCS_READY): pyproject.toml | $(PYTHON_READY)
