@@ -21,13 +21,13 @@ from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import pulse_codes
 from crossramp.golden.inputs.recordings import SATURATED, Findings
-from crossramp.golden.macro.initial_state import Starts, State
+from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.macro.initial_state import Starts, State, streaming_macros
 from crossramp.golden.network.model_file import Model
 from crossramp.golden.spec.specification import Specification
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _NO_HEADER = (ValueError, KeyError, TypeError, EOFError, SyntaxError, OverflowError, MemoryError, RecursionError)
-_STARTS = ("initial_c", "initial_h", "keep")
 _DEFLATED_MOST = 1032  # bytes that a byte of deflate can stand for, at most
 
 #: Beyond full scale by more than rounding to single precision makes.
@@ -97,7 +97,7 @@ def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray, Star
 
     What the recordings start from, in the order of the file, are its arrays ``initial_c`` (recordings, units) and
     ``initial_h`` (recordings, hidden), integers, and ``keep`` (recordings,), bool; a network that has no use for one of
-    them has none.
+    them has none. Of several layers, the states have the macros' names: ``layer0.initial_c``.
 
     Raises
     ------
@@ -108,7 +108,8 @@ def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray, Star
     try:
         with _opened(path) as file, zipfile.ZipFile(file) as archive:
             codes, labels = (_member(archive, which) for which in ("codes", "labels"))
-            there = {which: _member(archive, which) for which in _STARTS if f"{which}.npy" in archive.namelist()}
+            names = (name.removesuffix(".npy") for name in archive.namelist())
+            there = {which: _member(archive, which) for which in names if _says_starts(which)}
     except OSError as error:
         raise UserError(f"{name}: cannot be read ({error.strerror or error}); give a .npz file") from None
     except (*_NO_HEADER, TokenError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
@@ -141,21 +142,34 @@ def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray, Star
         raise UserError(f"{name}: {error}") from None
 
 
-def _starts(spec: Specification, there: dict[str, np.ndarray], utterances: int) -> Starts:
+def _says_starts(name: str) -> bool:
+    """Whether an array of an archive says what recordings start from."""
+    return name == "keep" or name.rpartition(".")[2] in ("initial_c", "initial_h")
+
+
+def _starts(spec: AnySpecification, there: dict[str, np.ndarray], utterances: int) -> Starts:
     """What the arrays of an archive say; InvalidValue where they do not fit."""
     states = {name: values for name, values in there.items() if name != "keep"}
-    if spec.initial == "stream":
-        needed = {"initial_c": spec.layout.register is not None, "initial_h": spec.output_is_state}
-        for name, is_needed in needed.items():
-            if is_needed and name not in states:
-                raise InvalidValue(f"initial of the network is 'stream', but there is no array {name}; add it")
-    elif states:
-        raise InvalidValue(f"holds {', '.join(states)}, but initial of the network is {spec.initial!r}; leave them out")
-    given = None
-    if spec.initial == "stream":
-        zeros = {"initial_c": (utterances, spec.units), "initial_h": (utterances, spec.hidden)}
-        given = State(*(states.get(name, np.zeros(shape, np.int64)) for name, shape in zeros.items()))
-    return Starts(there.get("keep"), given).checked(spec, utterances)
+    given = {}
+    for macro, part in streaming_macros(spec).items():
+        arrays = {}
+        for which, needed, size in (
+            ("initial_c", part.layout.register is not None, part.units),
+            ("initial_h", part.output_is_state, part.hidden),
+        ):
+            name = f"{macro}.{which}" if macro else which
+            if needed and name not in states:
+                where = macro or "the network"
+                raise InvalidValue(f"initial of {where} is 'stream', but there is no array {name}; add it")
+            arrays[which] = states.pop(name, np.zeros((utterances, size), np.int64))
+        given[macro] = State(*arrays.values())
+    if states:
+        where = f"states come through a stream for {', '.join(given) or 'no macro'}"
+        if isinstance(spec, Specification):
+            where = f"initial of the network is {spec.initial!r}"
+        raise InvalidValue(f"holds {', '.join(states)}, but {where}; leave them out")
+    starts = Starts(there.get("keep"), given.get("") if isinstance(spec, Specification) else given or None)
+    return starts.checked(spec, utterances)
 
 
 def _read_npy(path: Path, name: str) -> np.ndarray:

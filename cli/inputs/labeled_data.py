@@ -11,6 +11,7 @@ from crossramp.golden.common.errors import InvalidValue, UserError
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import features, pulse_codes
 from crossramp.golden.inputs.recordings import LEFT_OUT, folder_name
+from crossramp.golden.macro.initial_state import streaming_macros
 from crossramp.golden.network.model_file import Model
 from crossramp.sim.montecarlo.evaluation import Instances, evaluate_chips, evaluate_speech, evaluate_text
 from crossramp.sim.montecarlo.scores import Score, TextScore
@@ -38,7 +39,7 @@ _CHARACTERS = 2000  # of a text that go through the hardware
 
 def material(model: Model, args: argparse.Namespace, progress: Progress) -> "Speech | Text | Numbers":
     """What a model is measured on, read from where the arguments say; UserError, or an InvalidValue, for none."""
-    if model.spec.initial == "stream":
+    if streaming_macros(model.spec):
         raise UserError(
             "initial of this model is 'stream', so recordings start from states of their own, of which evaluate has "
             "none; simulate takes them from a .npz file"

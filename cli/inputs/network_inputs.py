@@ -15,7 +15,7 @@ from crossramp.golden.common.errors import UserError
 from crossramp.golden.common.wording import printable
 from crossramp.golden.inputs.features import features, pulse_codes
 from crossramp.golden.inputs.recordings import Findings, find_recordings, folder_name, read_clip, read_clips
-from crossramp.golden.macro.initial_state import FROM_THE_START, Starts, random_starts
+from crossramp.golden.macro.initial_state import FROM_THE_START, Starts, random_starts, streaming_macros
 from crossramp.golden.network.model_file import Model
 
 from ..output import notices
@@ -139,10 +139,13 @@ def from_features(model: Model, path: str | Path, findings: Findings | None = No
 
 def _check_starts(model: Model) -> None:
     """UserError for a model whose utterances start from states that only an archive has."""
-    if model.spec.initial == "stream":
+    macros = streaming_macros(model.spec)
+    if macros:
+        begins = (f"{name}." if name else "" for name in macros)
+        arrays = ", ".join(f"{begin}initial_c and {begin}initial_h" for begin in begins)
         raise UserError(
             "initial of this model is 'stream', so utterances start from states of their own; give a .npz file with "
-            "the arrays initial_c and initial_h, or --random N"
+            f"the arrays {arrays}, or --random N"
         )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 from ..common.content_hash import content_hash
 from ..common.declared import Declaration, check, declarations, declared
@@ -87,6 +87,7 @@ class NetworkSpecification(HeadSizes):
         object.__setattr__(self, "layers", tuple(layers))
         for number, layer in enumerate(self.layers):
             self._check_layer(number, layer)
+        self._check_keeping()
         if self.head_in_array:
             self._check_head()
 
@@ -111,12 +112,6 @@ class NetworkSpecification(HeadSizes):
                 raise SpecificationError(
                     f"layer {number}: {name} is {getattr(macro, name)!r}; the head belongs to the network: leave it out"
                 )
-        if macro.initial == "stream" or macro.keeps_state:
-            name = "keeps_state" if macro.keeps_state else "initial"
-            raise SpecificationError(
-                f"layer {number}: {name} is {getattr(macro, name)!r}; utterances of several layers start from zero or "
-                "from constants: leave it out"
-            )
         if before is not None and macro.inputs != before.outputs:
             raise SpecificationError(
                 f"layer {number} has {macro.inputs} inputs, but layer {number - 1} gives {before.outputs} codes a "
@@ -127,6 +122,26 @@ class NetworkSpecification(HeadSizes):
                 f"layer {number} has input_bits {macro.input_bits}, but layer {number - 1} has "
                 f"{before.macro.input_bits}: codes pass from layer to layer as they are; give both the same"
             )
+
+    def _check_keeping(self):
+        """SpecificationError for layers of which some keep their state, or that cannot all keep it."""
+        macros = [layer.macro for layer in self.layers]
+        kept = {number: macro.keeps_state for number, macro in enumerate(macros) if macro.layout.has_state}
+        if not any(kept.values()):
+            return
+        for number, keeps in kept.items():
+            if not keeps:
+                first = next(other for other, value in kept.items() if value)
+                raise SpecificationError(
+                    f"layer {number}: keeps_state is 0, but that of layer {first} is 1; give all layers with a state "
+                    "the same"
+                )
+        for number, layer in enumerate(self.layers):
+            if layer.bidirectional:
+                raise SpecificationError(
+                    f"layer {number} has two directions, and the backward one begins at the end of an utterance, so "
+                    "no state goes on from it; leave keeps_state out"
+                )
 
     # ---- macros and sizes -----------------------------------------------------------------------------------------
 
@@ -208,13 +223,14 @@ class NetworkSpecification(HeadSizes):
         """The longest utterance, or None where nothing bounds it."""
         return None if self.readout == "step" and not self.bidirectional else self.max_steps
 
-    #: No utterance goes on from another one, and no state comes through a stream.
-    keeps_state: ClassVar[int] = 0
-    initial: ClassVar[str] = "zero"
+    @property
+    def keeps_state(self) -> int:
+        """Whether an utterance may go on from the one before: 1 where the layers keep their states."""
+        return max(layer.macro.keeps_state for layer in self.layers)
 
     @property
     def load_clocks(self) -> int:
-        """Clocks that the slowest macro takes to load its constant state, once an utterance."""
+        """Clocks that the slowest macro takes to load its state, once an utterance."""
         return max(macro.load_clocks for macro in self.macros.values())
 
     def silent_steps(self, steps: int) -> int:

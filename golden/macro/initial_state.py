@@ -2,7 +2,7 @@
 """The state that utterances start from, and utterances that go on from one another."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..common.errors import InvalidValue
 from ..common.integer_arrays import checked_integers
+from ..layers.network_specification import AnySpecification
 from ..spec.specification import Specification
 from .step_record import Record, Slot
 
@@ -44,6 +45,11 @@ def checked_state(spec: Specification, state: State, batch: int) -> State:
     )
 
 
+def streaming_macros(spec: AnySpecification) -> dict[str, Specification]:
+    """The macros whose utterances start from states that come through a stream, by their names; "" of one alone."""
+    return {name: macro for name, macro in spec.macros.items() if macro.initial == "stream"}
+
+
 @dataclass(frozen=True, eq=False)
 class Starts:
     """What each of a number of utterances starts from, in the order in which they are played.
@@ -53,15 +59,16 @@ class Starts:
     keep : bool array, shape (utterances,), or None
         The utterance keeps its state: the next one goes on from it. None: none does. The specification has
         ``keeps_state``.
-    given : State or None
+    given : State, mapping of str to State, or None
         Of every utterance, where the specification's ``initial`` is ``"stream"``; what goes on from another utterance
-        takes nothing from it. None for any other.
+        takes nothing from it. In a network of several layers by the name of each macro of which that is true
+        (:func:`streaming_macros`). None for any other.
     """
 
     keep: np.ndarray | None = None
-    given: State | None = None
+    given: State | Mapping[str, State] | None = None
 
-    def checked(self, spec: Specification, utterances: int) -> "Starts":
+    def checked(self, spec: AnySpecification, utterances: int) -> "Starts":
         """The same with all arrays there.
 
         Raises
@@ -74,17 +81,39 @@ class Starts:
             raise InvalidValue(f"keep is of {keep.dtype} and the shape {keep.shape}; expected bool, ({utterances},)")
         if keep.any() and not spec.keeps_state:
             raise InvalidValue("keep is set, but keeps_state of the specification is 0; write 1 there")
-        if (self.given is not None) != (spec.initial == "stream"):
-            what = "missing" if self.given is None else "given"
-            raise InvalidValue(f"initial states are {what}, but initial of the specification is {spec.initial!r}")
-        given = None if self.given is None else checked_state(spec, self.given, utterances)
-        return Starts(keep, given)
+        return Starts(keep, self._checked_states(spec, utterances))
+
+    def _checked_states(self, spec: AnySpecification, utterances: int) -> State | dict[str, State] | None:
+        """The states that are given, as int64 arrays; InvalidValue for others than the specification wants."""
+        macros = streaming_macros(spec)
+        if isinstance(spec, Specification):
+            if (self.given is not None) != bool(macros):
+                what = "missing" if self.given is None else "given"
+                raise InvalidValue(f"initial states are {what}, but initial of the specification is {spec.initial!r}")
+            return None if self.given is None else checked_state(spec, self.given, utterances)
+        given = {} if self.given is None else self.given
+        if isinstance(given, State) or set(given) != set(macros):
+            found = "one macro" if isinstance(given, State) else ", ".join(given) or "no macro"
+            raise InvalidValue(f"initial states are those of {found}; expected {', '.join(macros) or 'no macro'}")
+        states = {}
+        for name, macro in macros.items():
+            try:
+                states[name] = checked_state(macro, given[name], utterances)
+            except InvalidValue as error:
+                raise InvalidValue(f"{name}: {error}") from None
+        return states or None
 
     def of(self, part: np.ndarray | slice) -> "Starts":
         """Those of some utterances, of which none goes on from one that is left out."""
-        return Starts(
-            None if self.keep is None else self.keep[part], None if self.given is None else self.given.of(part)
-        )
+        given = self.given
+        if given is not None:
+            given = given.of(part) if isinstance(given, State) else {name: one.of(part) for name, one in given.items()}
+        return Starts(None if self.keep is None else self.keep[part], given)
+
+    def of_macro(self, name: str) -> "Starts":
+        """Those of a macro; of one alone, which has the name "", the same."""
+        given = self.given if isinstance(self.given, State) else (self.given or {}).get(name)
+        return Starts(self.keep, given)
 
     @property
     def fresh(self) -> np.ndarray:
@@ -118,16 +147,16 @@ class Played:
         return cls([utterances] if isinstance(utterances, np.ndarray) else list(utterances))
 
 
-def random_starts(spec: Specification, utterances: int, rng: np.random.Generator) -> Starts:
+def random_starts(spec: AnySpecification, utterances: int, rng: np.random.Generator) -> Starts:
     """Starts over their whole range: every other utterance keeps its state, where the specification can do that."""
-    keep, given = None, None
-    if spec.keeps_state:
-        keep = np.arange(utterances) % 2 == 0
-    if spec.initial == "stream":
-        limit = spec.state_max if spec.layout.register else 0
-        c = rng.integers(-limit, limit, (utterances, spec.units), endpoint=True)
-        given = State(c, rng.integers(-spec.input_max, spec.input_max, (utterances, spec.hidden), endpoint=True))
-    return Starts(keep, given)
+    keep = np.arange(utterances) % 2 == 0 if spec.keeps_state else None
+    given = {}
+    for name, macro in streaming_macros(spec).items():
+        limit = macro.state_max if macro.layout.register else 0
+        c = rng.integers(-limit, limit, (utterances, macro.units), endpoint=True)
+        h = rng.integers(-macro.input_max, macro.input_max, (utterances, macro.hidden), endpoint=True)
+        given[name] = State(c, h)
+    return Starts(keep, given.get("") if isinstance(spec, Specification) else given or None)
 
 
 def joined(batches: Sequence[np.ndarray]) -> list[slice]:

@@ -10,7 +10,7 @@ from ..array.weights import Weights
 from ..common.errors import InvalidValue
 from ..common.integer_arrays import check_integers
 from ..layers.network_specification import AnySpecification, NetworkSpecification, projection_name
-from ..macro.initial_state import FROM_THE_START, Starts
+from ..macro.initial_state import FROM_THE_START, Starts, State, joined
 from ..macro.lstm import Lstm
 from ..macro.trace import Trace
 from .head_arithmetic import HeadArithmetic
@@ -63,7 +63,7 @@ class LayeredNetwork:
         """The same network in front of other arrays."""
         return LayeredNetwork(self.spec, self.weights, arrays)
 
-    def run(self, x: np.ndarray, first: int = 0) -> Trace:
+    def run(self, x: np.ndarray, first: int = 0, start: Mapping[str, State] | None = None) -> Trace:
         """Utterances of equal length, with the whole trace.
 
         Parameters
@@ -72,6 +72,9 @@ class LayeredNetwork:
             Pulse codes within ±input_max; 1 to max_steps steps.
         first : int
             Steps that each array did before: of the utterances before these, which are played one after the other.
+        start : mapping of str to State, or None
+            What each utterance starts from, by the macros' names, see :meth:`.lstm.Lstm.start`. None, or a name left
+            out: as the macro's specification says.
 
         Returns
         -------
@@ -85,10 +88,11 @@ class LayeredNetwork:
         """
         check_steps(self.spec, x)
         traces: dict[str, Trace] = {}
+        start = {} if start is None else start
 
         def whole(name: str, codes: np.ndarray) -> np.ndarray:
             macro = self.macros[name]
-            trace = macro.run(codes, self.numbers(name, codes.shape, first))
+            trace = macro.run(codes, self.numbers(name, codes.shape, first), start.get(name))
             traces[name] = trace.replace(macros=None)
             if trace.macros is not None:
                 traces[projection_name(name)] = trace.macros["projection"]
@@ -101,12 +105,38 @@ class LayeredNetwork:
         self, batches: Sequence[np.ndarray], starts: Starts = FROM_THE_START, steps_before: int = 0
     ) -> list[Trace]:
         """Utterances that are played one after the other; one trace a batch. See :meth:`.network.Network.play`."""
-        starts.checked(self.spec, sum(map(len, batches)))
-        traces = []
-        for x in batches:
-            traces.append(self.run(x, steps_before))
+        places = joined(batches)
+        starts = starts.checked(self.spec, sum(map(len, batches)))
+        fresh, traces, state = starts.fresh, [], None
+        for x, place in zip(batches, places, strict=True):
+            given = starts.of(place).given
+            if fresh[place].all():
+                traces.append(self.run(x, steps_before, given))
+            else:
+                traces.append(self._in_turn(x, steps_before, starts.of(place), fresh[place], state))
             steps_before += x.shape[0] * x.shape[1]
+            state = self.end(traces[-1].utterances(slice(-1, None)))
         return traces
+
+    def _in_turn(self, x: np.ndarray, first: int, starts: Starts, fresh: np.ndarray, state) -> Trace:
+        """Utterances one by one: one that is not fresh goes on from that before, the first of all from ``state``."""
+        parts = []
+        for k, is_fresh in enumerate(fresh):
+            this = slice(k, k + 1)
+            parts.append(self.run(x[this], first + k * x.shape[1], starts.of(this).given if is_fresh else state))
+            state = self.end(parts[-1])
+        return Trace.join(parts)
+
+    def end(self, trace: Trace) -> dict[str, State]:
+        """What the last steps of whole utterances hand on, by the names of the macros that hand something on."""
+        found = {}
+        for name, macro in self.macros.items():
+            own = trace.macros[name]
+            if macro.projecting is not None:
+                own = own.replace(macros={"projection": trace.macros[projection_name(name)]})
+            if macro.spec.layout.has_state:
+                found[name] = macro.end(own)
+        return found
 
     def hidden(self, x: np.ndarray) -> np.ndarray:
         """h of :meth:`run` without the rest, by the fast paths where there are some; int64 (batch, steps, hidden)."""

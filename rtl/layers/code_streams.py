@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Codes between layers: h in groups to one code a clock, two directions side by side, and back to what a head takes."""
 
+from collections.abc import Sequence
+
 from amaranth import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
@@ -96,6 +98,57 @@ class SideBySide(wiring.Component):
                     m.d.sync += left.eq(left + 1)
                     with m.If(left == self.counts[number] - 1):
                         m.d.sync += [left.eq(0), turn.eq(1 - number)]
+        return m
+
+
+class KeepFlags(wiring.Component):
+    """Tells each further layer of a stack whether the utterance that it finishes keeps its state.
+
+    ``keep`` comes with x alone; layers work on different utterances at the same time. So there is a queue for each.
+
+    Latency: two clocks from ``enters`` to ``keep_k``; h of a step is made later.
+    Throughput: an utterance a clock. Back-pressure: ``full``, while a queue has no place; it empties by itself, since
+    the utterances in it have entered as a whole.
+    Cost: for each further layer a memory of 4 bits for each layer before it, and its counters.
+
+    Parameters
+    ----------
+    layers : sequence of int
+        Numbers of the layers, 1 and up, that keep a state.
+
+    Members
+    -------
+    enters, keep : 1 bit
+        The last code of an utterance enters the network; whether the utterance keeps its state.
+    full : 1 bit
+        Nothing may enter.
+    keep_1, keep_2, ... : 1 bit
+        The same of the utterance that is in a layer.
+    leaves_1, leaves_2, ... : 1 bit
+        A layer takes its last code.
+    """
+
+    def __init__(self, layers: Sequence[int]):
+        self.layers = tuple(layers)
+        super().__init__(
+            {"enters": In(1), "keep": In(1), "full": Out(1)}
+            | {f"keep_{number}": Out(1) for number in self.layers}
+            | {f"leaves_{number}": In(1) for number in self.layers}
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        room = []
+        for number in self.layers:
+            m.submodules[f"queue_{number}"] = queue = SyncFIFOBuffered(width=1, depth=4 * number)
+            m.d.comb += [
+                queue.w_data.eq(self.keep),
+                queue.w_en.eq(self.enters),
+                getattr(self, f"keep_{number}").eq(queue.r_data),
+                queue.r_en.eq(getattr(self, f"leaves_{number}")),
+            ]
+            room.append(queue.w_rdy)
+        m.d.comb += self.full.eq(~Cat(room).all())
         return m
 
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The top of a network of several layers: its macros, what joins their streams, and the head."""
 
-from amaranth import Cat, Module
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.layers.network_specification import NetworkSpecification, projection_name
-from crossramp.golden.macro.initial_state import State
+from crossramp.golden.macro.initial_state import State, streaming_macros
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.layered_weights import LayeredWeights
 from crossramp.golden.network.network import Network
@@ -16,9 +16,10 @@ from ..common.boundary import array_members
 from ..common.record_layout import MonitorSignature, answer_layout, h_layout, logit_layout
 from ..macro.loader import x_layout
 from ..macro.macro import Macro
+from ..macro.state_loader import initial_layout
 from ..network.head import Head
 from ..network.network_top import NetworkTop
-from .code_streams import HeadCodes, Serializer, SideBySide
+from .code_streams import HeadCodes, KeepFlags, Serializer, SideBySide
 from .utterance_memory import UtteranceMemory
 
 
@@ -34,6 +35,7 @@ class LayeredTop(wiring.Component):
     Throughput: ``spec.clocks_per_step`` clocks a step. With a layer of two directions the memory in front of it takes
     the next utterance when this one has been read.
     Back-pressure: each stream stalls only what feeds it.
+    Where layers keep their states, each has its own and keeps it as the utterance says that it has finished.
 
     Parameters
     ----------
@@ -47,6 +49,8 @@ class LayeredTop(wiring.Component):
     -------
     x, h, logit, answer : streams
     busy : 1 bit
+    NAME_initial : stream of initial_layout
+        Of each macro whose specification says ``initial = "stream"``; of a layer of two directions each takes its own.
     NAME_array : ArraySignature
         Of the macro NAME; of a tiled one ``NAME_array0``, ...
     NAME_calibration : calibration_bits
@@ -58,12 +62,14 @@ class LayeredTop(wiring.Component):
         self.spec, self.weights, self.compact = spec, weights.checked(spec), compact
         self.head = Head(spec, self.weights.head, self.weights.head_biases)
         members = {
-            "x": In(stream.Signature(x_layout(spec.input_bits))),
+            "x": In(stream.Signature(x_layout(spec.input_bits, keeps=bool(spec.keeps_state)))),
             "h": Out(stream.Signature(h_layout(spec))),
             "logit": Out(stream.Signature(logit_layout(spec))),
             "answer": Out(stream.Signature(answer_layout(spec))),
             "busy": Out(1),
         }
+        for name, macro in streaming_macros(spec).items():
+            members[f"{name}_initial"] = In(stream.Signature(initial_layout(macro)))
         for name, macro in spec.macros.items():
             members |= {
                 f"{name}_calibration": In(calibration_bits(macro)),
@@ -87,13 +93,19 @@ class LayeredTop(wiring.Component):
         m.d.comb += self.busy.eq(Cat(*(macro.busy for macro in macros.values()), head.busy).any())
 
         # What the layer takes: for each part of a step its stream, its codes, and whether its steps come reversed.
-        parts = [(wiring.flipped(self.x), spec.inputs, False)]
+        flags = self._keep_flags(m) if spec.keeps_state else None
+        parts = [(wiring.flipped(self.x) if flags is None else self._flagged(m, flags), spec.inputs, False)]
         h = None
         for number, layer in enumerate(spec.layers):
             names = spec.names_of(number)
             orders = [name.endswith("_backward") for name in names]
             if spec.passes_groups(number):
-                _pass_groups(m, h, macros[names[0]].x)
+                x, keep = macros[names[0]].x, []
+                if flags is not None and number in flags.layers:
+                    keep = [getattr(flags, f"keep_{number}")]
+                    last = h.valid & x.ready & h.payload.end & h.payload.last
+                    m.d.comb += getattr(flags, f"leaves_{number}").eq(last)
+                _pass_groups(m, h, x, *keep)
             else:
                 for name, source in zip(names, self._in_order(m, number, parts, orders), strict=True):
                     wiring.connect(m, source, macros[name].x)
@@ -117,6 +129,34 @@ class LayeredTop(wiring.Component):
         ]
         return m
 
+    def _keep_flags(self, m: Module) -> KeepFlags:
+        """What tells the layers behind the first which utterances keep their states."""
+        layers = self.spec.layers
+        m.submodules.keep_flags = flags = KeepFlags(
+            [number for number, layer in enumerate(layers) if number and layer.macro.keeps_state]
+        )
+        return flags
+
+    def _flagged(self, m: Module, flags: KeepFlags):
+        """What x is for the first layer, where others are told what came with it."""
+        spec, x = self.spec, self.x
+        first = stream.Signature(x_layout(spec.input_bits, keeps=bool(spec.layers[0].macro.keeps_state)))
+        codes = first.create(path=("first_x",))
+        code = Signal(range(spec.inputs))  # of the step that enters
+        taken, end = Signal(), Signal()
+        m.d.comb += [
+            codes.valid.eq(x.valid & ~flags.full),
+            x.ready.eq(codes.ready & ~flags.full),
+            *(getattr(codes.payload, name).eq(getattr(x.payload, name)) for name in codes.payload.shape().members),
+            taken.eq(x.valid & x.ready),
+            end.eq(taken & (code == spec.inputs - 1)),
+            flags.enters.eq(end & x.payload.last),
+            flags.keep.eq(x.payload.keep),
+        ]
+        with m.If(taken):
+            m.d.sync += code.eq(Mux(end, 0, code + 1))
+        return codes
+
     def _macro(self, m: Module, name: str) -> Macro:
         """A macro, with its array, calibration and monitor."""
         weights = self.weights.macros[name]
@@ -128,6 +168,8 @@ class LayeredTop(wiring.Component):
             initial=State(weights.initial_register, weights.initial_h),
         )
         m.submodules[name] = macro
+        if macro.spec.initial == "stream":
+            wiring.connect(m, wiring.flipped(getattr(self, f"{name}_initial")), macro.initial)
         for array in array_members(macro.spec):
             wiring.connect(m, getattr(macro, array), wiring.flipped(getattr(self, f"{name}_{array}")))
         monitor = getattr(self, f"{name}_monitor")
@@ -195,10 +237,10 @@ class LayeredTop(wiring.Component):
         return codes.h
 
 
-def _pass_groups(m: Module, h, x) -> None:
+def _pass_groups(m: Module, h, x, *keep) -> None:
     """The h stream of a macro is the x stream of another one, which loads as many codes a clock."""
     m.d.comb += [
-        x.payload.as_value().eq(Cat(h.payload.codes, h.payload.last)),
+        x.payload.as_value().eq(Cat(h.payload.codes, h.payload.last, *keep)),
         x.valid.eq(h.valid),
         h.ready.eq(x.ready),
     ]

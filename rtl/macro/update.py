@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cell update: what a cell stores of ``lanes`` units per clock, and the memory of its register."""
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import Module, Mux, Shape, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -11,6 +11,8 @@ from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.spec.specification import Specification
 
 from ..common.access import UNCHECKED
+from ..common.shared_modules import SHARED_FROM, SharedModules
+from .capture import SEGMENT
 from .update_lane import UpdateLane
 
 
@@ -57,12 +59,67 @@ class CellUpdate(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cell = self.spec.layout
+        if isinstance(platform, SharedModules) and self.spec.lanes >= SHARED_FROM:
+            self._share(m, platform)
+            return m
         for lane in range(self.spec.lanes):
             codes = {gate: getattr(self, f"code_{gate}")[lane] for gate in cell.gates}
             register = self.register[lane] if cell.register else None
-            made = UpdateLane(m, self.spec, lane, self.step, self.second, codes, register)
+            made = UpdateLane(m, self.spec, f"_{lane}", self.step, self.second, codes, register)
             m.d.comb += [getattr(self, f"new_{name}")[lane].eq(value) for name, value in made.stored.items()]
         return m
+
+    def _share(self, m: Module, platform: SharedModules):
+        """All lanes as instances of one module. In segments: taking bits of a wide value costs its width."""
+        shared = LaneModule(self.spec)
+        lanes = [{"step": self.step, "second": self.second} for _ in range(self.spec.lanes)]
+        for name, member in shared.signature.members.items():
+            if name in lanes[0]:
+                continue
+            whole, bits = getattr(self, name).as_value(), Shape.cast(member.shape).width
+            parts = [whole[start : start + SEGMENT * bits] for start in range(0, len(whole), SEGMENT * bits)]
+            if member.flow == Out:
+                made = [Signal(len(part), name=f"{name}_{k * SEGMENT}") for k, part in enumerate(parts)]
+                m.d.comb += [part.eq(segment) for part, segment in zip(parts, made, strict=True)]
+                parts = made
+            for number, values in enumerate(lanes):
+                segment, place = divmod(number, SEGMENT)
+                values[name] = parts[segment][place * bits : (place + 1) * bits]
+        for number, values in enumerate(lanes):
+            m.submodules[f"lane_{number}"] = platform.instance(shared, "lane", values)
+
+
+class LaneModule(wiring.Component):
+    """One lane as a component: what :class:`CellUpdate` does for one unit.
+
+    Members are those of :class:`CellUpdate`, of one unit each. Latency: one clock. Throughput: one unit a clock.
+
+    Parameters
+    ----------
+    spec : Specification
+    """
+
+    def __init__(self, spec: Specification):
+        self.spec = spec
+        super().__init__(lane_ports(spec))
+
+    def elaborate(self, platform):
+        m = Module()
+        cell = self.spec.layout
+        codes = {gate: getattr(self, f"code_{gate}") for gate in cell.gates}
+        register = self.register if cell.register else None
+        made = UpdateLane(m, self.spec, "", self.step, self.second, codes, register)
+        m.d.comb += [getattr(self, f"new_{name}").eq(value) for name, value in made.stored.items()]
+        return m
+
+
+def lane_ports(spec: Specification) -> dict[str, wiring.Member]:
+    """Members of a lane."""
+    cell = spec.layout
+    ports = {"step": In(1), "second": In(1)} | {f"code_{gate}": In(spec.gate_bits(gate)) for gate in cell.gates}
+    if cell.register:
+        ports["register"] = In(signed(spec.state_bits))
+    return ports | {f"new_{name}": Out(signed(value_bits(spec, form))) for name, form in cell.values.items()}
 
 
 def value_bits(spec: Specification, form: str) -> int:

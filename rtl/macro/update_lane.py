@@ -69,7 +69,7 @@ class UpdateLane:
     ----------
     m : Module
     spec : Specification
-    lane : int
+    suffix : str
         Of the names of its signals.
     step, second : Value
         Take operands on this clock; they are those of the second update.
@@ -84,8 +84,8 @@ class UpdateLane:
         Each value that the program stores, signed: the one of the update whose operands were taken last.
     """
 
-    def __init__(self, m: Module, spec: Specification, lane: int, step: Value, second: Value, codes, register):
-        self.m, self.spec, self.lane = m, spec, lane
+    def __init__(self, m: Module, spec: Specification, suffix: str, step: Value, second: Value, codes, register):
+        self.m, self.spec, self.suffix = m, spec, suffix
         cell, self.step = spec.layout, step
         self.decoded = {gate: decode(code, spec.bipolar(gate), spec.turns(gate)) for gate, code in codes.items()}
         self.register = register
@@ -125,7 +125,7 @@ class UpdateLane:
                 value = Mux(second, by_update[1], by_update[0])
             sides.append(value)
         value = sides[0] * sides[1]
-        register = Signal(value.shape(), name=f"product_{number}_{self.lane}", reset_less=True)
+        register = Signal(value.shape(), name=f"product_{number}{self.suffix}", reset_less=True)
         with self.m.If(self.step):
             self.m.d.sync += register.eq(value)
         return register
@@ -135,7 +135,7 @@ class UpdateLane:
         operand = self._operand(name)
         key = name if name == self.spec.layout.register else self.spec.layout.gate_of(name)
         if key not in self.kept:
-            kept = Signal(operand.value.shape(), name=f"kept_{key}_{self.lane}", reset_less=True)
+            kept = Signal(operand.value.shape(), name=f"kept_{key}{self.suffix}", reset_less=True)
             with self.m.If(self.step):
                 self.m.d.sync += kept.eq(operand.value)
             self.kept[key] = kept
@@ -171,6 +171,6 @@ class UpdateLane:
 
     def _signal(self, name: str, value: Value) -> Signal:
         """A signal that is ``value``: an expression used more than once would be written, and computed, as often."""
-        signal = Signal(value.shape(), name=f"{name}_{self.lane}")
+        signal = Signal(value.shape(), name=f"{name}{self.suffix}")
         self.m.d.comb += signal.eq(value)
         return signal

@@ -162,7 +162,8 @@ def _simulate(network: Network | LayeredNetwork, array: ArraySetup, x: np.ndarra
     # `last` and `keep`, with the utterance's last code
     payloads[:, -1] |= (1 + 2 * starts.keep) << spec.input_bits
     bench.payloads += payloads.ravel().tolist()
-    bench.initial += initial_words(spec, starts)
+    for name, words in bench.initial.items():
+        words += initial_words(spec.macros[name], starts.of_macro(name))
     bench.run_to(len(x) * (x.shape[1] if spec.readout == "step" else 1))
     return _trace(spec, x.shape, bench.beats, bench.ends), bench.clock
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network in Amaranth's own simulator with the Python array behind it, clock by clock."""
 
+from functools import partial
+
 import numpy as np
 from amaranth.hdl import Cat, Module, Value
 from amaranth.lib import wiring
@@ -8,6 +10,7 @@ from amaranth.lib.wiring import Out
 from amaranth.sim import Simulator
 from crossramp.golden.layers.network_specification import AnySpecification
 from crossramp.golden.layers.tile import arrays_of, need_one_array, prefixed
+from crossramp.golden.macro.initial_state import streaming_macros
 from crossramp.golden.macro.step_groups import step_groups
 from crossramp.golden.macro.step_record import step_records
 from crossramp.golden.network.layered_network import LayeredNetwork
@@ -109,8 +112,8 @@ class Bench:
     ----------
     payloads : list of int
         {keep, last, code} of every x code, those to come included: to be appended to.
-    initial : list of int
-        Every beat of the stream of initial states, where there is one.
+    initial : dict of lists of int
+        Every beat of the streams of initial states, by the names of their macros.
     beats : dict of lists of int
         What has come out, by event.
     ends : list of int
@@ -133,7 +136,7 @@ class Bench:
                 model = ArrayModel(spec, content, record=False, first=len(spec.conversions) * steps_before)
                 self._arrays.append(CheckedArray(model, spec.columns))
         self.payloads: list[int] = []
-        self.initial: list[int] = []
+        self.initial: dict[str, list[int]] = {name: [] for name in streaming_macros(network.spec)}
         self.beats: dict[str, list[int]] = {name: [] for name in self._probe.events}
         self.ends: list[int] = []
         self.clock = 0
@@ -145,8 +148,9 @@ class Bench:
             self._simulator = Simulator(self._probe)
             self._simulator.add_clock(1e-6)
             self._simulator.add_testbench(self._run)
-            if self.spec.initial == "stream":
-                self._simulator.add_testbench(self._load, background=True)
+            for name, words in self.initial.items():
+                stream = getattr(self._probe.top, prefixed(name, "initial"))
+                self._simulator.add_testbench(partial(_load, stream=stream, words=words), background=True)
         found = self.beats["answers"]
         while len(found) < answers:
             self._simulator.advance()
@@ -199,15 +203,16 @@ class Bench:
                     if name == "h" and len(found) % spec.h_beats == 0:
                         self.ends.append(self.clock)
 
-    async def _load(self, ctx):
-        """Sends the initial states."""
-        stream, sent = self._probe.top.initial, 0
-        while True:
-            if sent < len(self.initial):
-                ctx.set(stream.payload.as_value(), self.initial[sent])
-            ctx.set(stream.valid, sent < len(self.initial))
-            _, _, taken = await ctx.tick().sample(stream.valid & stream.ready)
-            sent += taken
+
+async def _load(ctx, stream, words: list[int]):
+    """Sends the initial states of a macro."""
+    sent = 0
+    while True:
+        if sent < len(words):
+            ctx.set(stream.payload.as_value(), words[sent])
+        ctx.set(stream.valid, sent < len(words))
+        _, _, taken = await ctx.tick().sample(stream.valid & stream.ready)
+        sent += taken
 
 
 def unpacked(spec: AnySpecification, beats: dict[str, list[int]]) -> dict[str, dict[str, np.ndarray]]:

@@ -10,7 +10,7 @@ import numpy as np
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.layers.network_specification import AnySpecification
 from crossramp.golden.layers.tile import arrays_by_macro, arrays_of, prefixed
-from crossramp.golden.macro.initial_state import initial_record
+from crossramp.golden.macro.initial_state import initial_record, streaming_macros
 from crossramp.golden.macro.step_groups import step_groups
 from crossramp.golden.macro.step_record import Record, step_records
 from crossramp.golden.spec.boundary_wires import BOUNDARY, calibration_bits
@@ -39,10 +39,10 @@ def bench_source(spec: AnySpecification) -> str:
 def _hardware(spec: AnySpecification) -> str:
     """Wires, hardware, arrays and checkers of the bench; ``ready`` of each stream is a register."""
     arrays, ports = arrays_of(spec), _expected_ports(spec)
-    states = _states(spec)
+    states, of_states = _states(spec), _initial_ports(spec)
     own = {wire for array in arrays for wire in connections(array).values()} | set(_calibrations(spec))
     wires = [
-        declaration("wire" if direction == "output" or name.startswith("initial_") else "reg", name, width)
+        declaration("wire" if direction == "output" or name in of_states else "reg", name, width)
         for name, (direction, width) in ports.items()
         if name not in _DRIVEN and name not in own
     ]
@@ -62,13 +62,26 @@ def _hardware(spec: AnySpecification) -> str:
 
 
 def _states(spec: AnySpecification) -> list[str]:
-    """What sends initial states, where they come through a stream."""
-    if spec.initial != "stream":
-        return []
-    record = initial_record(spec)
-    ports = {name: name for name in ("clk", "rst")} | {name: f"initial_{name}" for name in ("valid", "ready")}
-    ports["data"] = f"{{{', '.join(f'initial_{slot.name}' for slot in reversed(record.slots))}}}"
-    return [instance("crossramp_states", "states", {"WIDTH": record.bits}, ports)]
+    """What sends initial states, for each macro where they come through a stream."""
+    found = []
+    for name, macro in streaming_macros(spec).items():
+        record, stream = initial_record(macro), prefixed(name, "initial")
+        ports = {port: port for port in ("clk", "rst")} | {port: f"{stream}_{port}" for port in ("valid", "ready")}
+        ports["data"] = f"{{{', '.join(f'{stream}_{slot.name}' for slot in reversed(record.slots))}}}"
+        parameters = {"NAME": f'"{stream}"', "WIDTH": record.bits}
+        found.append(instance("crossramp_states", prefixed(name, "states"), parameters, ports))
+    return found
+
+
+def _initial_ports(spec: AnySpecification) -> dict[str, tuple[str, int]]:
+    """Direction and width of the ports of the streams of initial states."""
+    ports = {}
+    for name, macro in streaming_macros(spec).items():
+        stream = prefixed(name, "initial")
+        ports |= {f"{stream}_valid": ("input", 1), f"{stream}_ready": ("output", 1)}
+        slots = initial_record(macro).slots
+        ports |= {f"{stream}_{slot.name}": ("input", slot.bits * slot.count) for slot in slots}
+    return ports
 
 
 def _calibrations(spec: AnySpecification) -> dict[str, int]:
@@ -199,9 +212,7 @@ def _expected_ports(spec: AnySpecification) -> dict[str, tuple[str, int]]:
         "x_keep": ("input", 1),
     }
     ports |= {name: ("input", max(bits, 1)) for name, bits in _calibrations(spec).items()}
-    if spec.initial == "stream":
-        ports |= {"initial_valid": ("input", 1), "initial_ready": ("output", 1)}
-        ports |= {f"initial_{slot.name}": ("input", slot.bits * slot.count) for slot in initial_record(spec).slots}
+    ports |= _initial_ports(spec)
     for array, part in arrays_of(spec).items():
         for wire in BOUNDARY:
             direction = "output" if wire.to_array else "input"

@@ -4,7 +4,9 @@
 from pathlib import Path
 
 import numpy as np
-from crossramp.golden.macro.initial_state import Starts, initial_words, joined
+from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.layers.tile import prefixed
+from crossramp.golden.macro.initial_state import Starts, initial_words, joined, streaming_macros
 from crossramp.golden.macro.step_groups import step_groups
 from crossramp.golden.macro.step_record import Record, Slot, expected_records, step_records
 from crossramp.golden.macro.trace import Trace
@@ -55,10 +57,11 @@ def write_stimulus(path: Path, batches: list[np.ndarray], keep: np.ndarray):
             file.write(data.tobytes())
 
 
-def write_initial(path: Path, spec: Specification, starts: Starts):
-    """Beats of the stream of initial states, a hexadecimal line each; no file where there is no such stream."""
-    if spec.initial == "stream":
-        path.write_text("".join(f"{word:x}\n" for word in initial_words(spec, starts)))
+def write_initial(folder: Path, spec: AnySpecification, starts: Starts):
+    """Beats of each stream of initial states, a hexadecimal line each: ``initial.hex``, or ``layer0_initial.hex``."""
+    for name, macro in streaming_macros(spec).items():
+        words = initial_words(macro, starts.of_macro(name))
+        (folder / f"{prefixed(name, 'initial')}.hex").write_text("".join(f"{word:x}\n" for word in words))
 
 
 def step_stimulus(x: np.ndarray, last: bool, keep: bool = False) -> bytes:

@@ -89,11 +89,11 @@ def simulate_bulk(
     with tempfile.TemporaryDirectory(prefix="crossramp-") as name:
         folder = Path(name)
         write_stimulus(folder / "x.bin", batches, starts.keep)
-        write_initial(folder / "initial.hex", spec, starts)
+        write_initial(folder, spec, starts)
         write_arrays(contents, folder / "array")
         arguments = [f"+trace={folder}", f"+x={folder / 'x.bin'}", f"+array={folder / 'array'}"]
         arguments += [
-            f"+initial={folder / 'initial.hex'}",
+            f"+initial={folder}",
             f"+utterances={utterances}",
             f"+watchdog={2 * bound}",
             f"+calibration={calibration:x}",

@@ -7,7 +7,7 @@
 // Checking is what happens without `+trace`; its files are in `vectors` unless named.
 //
 // Stimulus: `+x=FILE` (two bytes a code when recording, hexadecimal {keep, last, code} a line when checking),
-// `+initial=FILE` where utterances start from states that come through a stream (hexadecimal, a beat a line),
+// `+initial=FOLDER` where utterances start from states that come through streams (NAME.hex, a beat a line),
 // `+utterances=N`, `+idle=PERCENT` of the clocks without x, `+stall=PERCENT` of the clocks without ready on the
 // outputs, `+seed=N`, `+watchdog=CLOCKS` without any transfer, `+calibration=HEX`, the calibration cells chosen (none).
 // The crossbar adds `+array=FOLDER` and `+array_stall=PERCENT`.
@@ -133,6 +133,7 @@ endmodule
 
 // Beats of the stream of initial states, from a file; `+idle=PERCENT` holds them back as it does x.
 module crossramp_states #(
+    parameter NAME = "initial",
     parameter WIDTH = 1
 ) (
     input clk,
@@ -157,10 +158,11 @@ module crossramp_states #(
     if (!$value$plusargs("seed=%d", random)) random = 1;
     random = random * 32'd2654435761 ^ 32'h27d4eb2f;
     if (random == 0) random = 1;
-    if (!$value$plusargs("initial=%s", name)) name = "vectors/initial.hex";
+    if (!$value$plusargs("initial=%s", name)) name = "vectors";
+    name = {name, "/", NAME, ".hex"};
     file = $fopen(name, "r");
     if (file == 0) begin
-      $display("bench: cannot read %0s; give the initial states with +initial=FILE", name);
+      $display("bench: cannot read %0s; give the folder of the initial states with +initial=FOLDER", name);
       $fatal(1);
     end
     fetch;

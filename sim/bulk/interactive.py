@@ -11,6 +11,7 @@ import numpy as np
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.integer_arrays import checked_integers
 from crossramp.golden.layers.tile import need_one_array
+from crossramp.golden.macro.initial_state import streaming_macros
 from crossramp.golden.macro.step_record import step_records
 from crossramp.golden.macro.trace import Trace
 from crossramp.golden.network.network import Network
@@ -82,7 +83,7 @@ class Session:
         self.spec = network.spec
         if self.spec.readout != "step":
             raise InvalidValue(f"the readout is {self.spec.readout!r}: only 'step' has logits after every step")
-        if self.spec.initial == "stream":
+        if streaming_macros(self.spec):
             raise InvalidValue("initial is 'stream': a session has no states to start from; give a network without it")
         if simulator not in SIMULATORS:
             raise InvalidValue(f"simulator is {simulator!r}; allowed: {', '.join(SIMULATORS)}")

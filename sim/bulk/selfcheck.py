@@ -80,7 +80,7 @@ def write_selfcheck(
     )
     write_arrays(IDEAL.loaded(network), vectors / "array")
     write_stimulus_hex(vectors / "x.hex", spec, batches, starts.keep)
-    write_initial(vectors / "initial.hex", spec, starts)
+    write_initial(vectors, spec, starts)
     write_expected(vectors, spec, network.play(batches, starts), head=head)
     shown = "\n\n".join(f"With {tool}:\n\n```sh\n{text}\n```" for tool, text in commands(verilog).items())
     lengths = ", ".join(str(x.shape[1]) for x in batches for _ in x)

@@ -15,6 +15,7 @@ from crossramp.golden.analog.technologies.technology import Technology
 from crossramp.golden.array.weights import Weights
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.layers.network_specification import AnySpecification, specification_from
+from crossramp.golden.macro.initial_state import streaming_macros
 from crossramp.golden.network.layered_network import LayeredNetwork, network_of
 from crossramp.golden.network.layered_weights import LayeredWeights, weights_from
 from crossramp.golden.network.network import Network
@@ -67,7 +68,7 @@ class Problem:
     def __post_init__(self):
         if self.given and len(self.given) != len(self.points):
             raise InvalidValue(f"cells are given for {len(self.given)} points; the plan has {len(self.points)}")
-        if self.spec.initial == "stream":
+        if streaming_macros(self.spec):
             raise InvalidValue("initial is 'stream', and a sweep has no states to start from; give another network")
         several = sorted(set(self.metrics) & {"code_error", "inl", "dnl", "missing_codes"})
         if several and tuple(self.spec.macros) != ("",):

@@ -14,23 +14,30 @@ from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.layered_weights import LayeredWeights
 from hypothesis import strategies as st
 
-from .strategies import ALL_CELLS, macro_weights, specifications, weight_ranges
+from .strategies import ALL_CELLS, INITIALS, macro_weights, specifications, weight_ranges
 
 
 @st.composite
 def layered_specifications(
-    draw, max_layers: int = 3, max_units: int = 5, max_inputs: int = 5, max_bits: int = 5, cells=ALL_CELLS
+    draw,
+    max_layers: int = 3,
+    max_units: int = 5,
+    max_inputs: int = 5,
+    max_bits: int = 5,
+    cells=ALL_CELLS,
+    initials=INITIALS,
 ) -> NetworkSpecification:
     """Networks of 1 to ``max_layers`` layers, each of any cell, of one or two directions; sizes up to the limits.
 
-    Projections are in arrays as often as not, and so are columns and rows in tiles.
+    Projections are in arrays as often as not, and so are columns and rows in tiles. Each layer's ``initial`` is drawn
+    from ``initials``; stacks of one direction may keep their states.
     """
     input_bits = draw(st.integers(2, max_bits), label="input_bits")
     inputs = draw(st.integers(1, max_inputs), label="inputs")
     layers = []
     for _ in range(draw(st.integers(1, max_layers), label="layers")):
         fixed = {"inputs": inputs, "input_bits": input_bits, "classes": 0, "readout": "mean", "keeps_state": 0}
-        fixed["initials"] = ("zero", "constant")
+        fixed["initials"] = initials
         macro = draw(specifications(max_units=max_units, max_bits=max_bits, cells=cells, **fixed))
         if macro.projection and macro.initial == "zero" and draw(st.booleans(), label="projection in an array"):
             bits = draw(st.none() | st.integers(2, max_bits), label="projection_bits")
@@ -43,6 +50,9 @@ def layered_specifications(
             macro = macro.replace(head_weight_bits=8)  # of a head, which a layer has not
         layers.append(Layer(macro=macro, bidirectional=draw(st.booleans(), label="bidirectional")))
         inputs = layers[-1].outputs
+    if not any(layer.bidirectional for layer in layers) and draw(st.booleans(), label="keeps_state"):
+        keeping = (layer.macro.replace(keeps_state=int(layer.macro.layout.has_state)) for layer in layers)
+        layers = [Layer(macro=macro) for macro in keeping]
     head = {"classes": layers[-1].outputs, "head": "array"}
     if layers[-1].bidirectional or draw(st.booleans(), label="digital head"):
         head = {"classes": draw(st.integers(1, 5), label="classes")}
@@ -93,6 +103,23 @@ PROJECTED = NetworkSpecification.from_dict(
             | {"adc_bits": 3, "input_bits": 4},
         ],
     }
+)
+
+#: A stack that keeps its states, of which all but the last come through streams; a layer without a state between.
+KEEPING = NetworkSpecification.from_dict(
+    {
+        "classes": 3,
+        "readout": "step",
+        "layers": [
+            {"inputs": 3, "units": 3, "cell": "gru", "lanes": 2, "initial": "stream", "keeps_state": 1},
+            {"inputs": 3, "units": 4, "lanes": 3, "initial": "stream", "keeps_state": 1, "projection": 3},
+            {"inputs": 3, "units": 3, "lanes": 3, "cell": "dense"},
+            {"inputs": 3, "units": 2, "cell": "lstm_peephole", "keeps_state": 1},
+        ],
+    }
+)
+KEEPING = KEEPING.replace(
+    layers=tuple(Layer(macro=one.macro.replace(adc_bits=3, input_bits=4)) for one in KEEPING.layers)
 )
 
 #: Two directions and the head: everything that stands between the macros of any network.

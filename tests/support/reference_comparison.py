@@ -38,13 +38,20 @@ def differences(network: Network, x: np.ndarray, starts: Starts = FROM_THE_START
     return found
 
 
-def layered_differences(network: LayeredNetwork, x: np.ndarray) -> list[str]:
+def layered_differences(network: LayeredNetwork, x: np.ndarray, starts: Starts = FROM_THE_START) -> list[str]:
     """The same of a network of several layers: every value of every macro, logits and answers."""
-    trace = network.run(x)
+    (trace,) = network.play([x], starts)
+    keep = [False] * len(x) if starts.keep is None else starts.keep.tolist()
     arrays = {name: array.tolist() for name, array in network.weights.arrays().items()}
-    found = []
+    found, macros = [], {}
     for number, utterance in enumerate(x.tolist()):
-        answer, logits, macros = whole_network.layered(network.spec.to_dict(), arrays, utterance)
+        if number and keep[number - 1]:
+            ends = {name: macros.get(f"{name}_projection", steps) for name, steps in macros.items()}
+            start = {name: (macros[name][-1].get("c"), end[-1]["h"]) for name, end in ends.items()}
+        else:
+            given = starts.given or {}
+            start = {name: [values[number].tolist() for values in state] for name, state in given.items()}
+        answer, logits, macros = whole_network.layered(network.spec.to_dict(), arrays, utterance, start)
         assert set(macros) == set(trace.macros)
         for macro, steps in macros.items():
             found += [

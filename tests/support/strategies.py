@@ -192,7 +192,7 @@ def macro_weights(spec: Specification, rng: np.random.Generator) -> Weights:
     )
 
 
-def starts_of(spec: Specification, seed: int, utterances: int) -> Starts:
+def starts_of(spec: Specification | NetworkSpecification, seed: int, utterances: int) -> Starts:
     """What utterances start from: a state for each where they come through a stream, and which of them keep it."""
     rng = np.random.default_rng([seed, 3])
     keep = rng.random(utterances) < 0.5 if spec.keeps_state else None

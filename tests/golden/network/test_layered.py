@@ -8,6 +8,7 @@ import pytest
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.layers.layer import Layer
 from crossramp.golden.layers.network_specification import NetworkSpecification, specification_from
+from crossramp.golden.macro.initial_state import Starts, State, random_starts, streaming_macros
 from crossramp.golden.macro.trace import Trace
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.layered_weights import LayeredWeights
@@ -17,9 +18,9 @@ from crossramp.golden.spec.gates import SpecificationError
 from crossramp.golden.spec.specification import Specification
 from hypothesis import given, settings
 
-from tests.support.layered import SMALL, layered_network_of, layered_specifications
+from tests.support.layered import KEEPING, SMALL, layered_network_of, layered_specifications
 from tests.support.reference_comparison import layered_differences
-from tests.support.strategies import inputs_of, seeds
+from tests.support.strategies import inputs_of, seeds, starts_of
 
 
 @given(layered_specifications(), seeds)
@@ -27,10 +28,11 @@ from tests.support.strategies import inputs_of, seeds
 def test_drawn_networks(spec, seed):
     network = layered_network_of(spec, seed)
     x = inputs_of(spec, seed, steps=3)
-    assert layered_differences(network, x) == []
-    trace = network.run(x)
-    np.testing.assert_array_equal(network.answers(x), trace.answers)
-    np.testing.assert_array_equal(network.hidden(x), trace.h)
+    assert layered_differences(network, x, starts_of(spec, seed, len(x))) == []
+    if not streaming_macros(spec):
+        trace = network.run(x)
+        np.testing.assert_array_equal(network.answers(x), trace.answers)
+        np.testing.assert_array_equal(network.hidden(x), trace.h)
     again = specification_from(spec.to_dict())
     assert again == spec
     assert again.content_hash == spec.content_hash
@@ -76,6 +78,7 @@ def test_hashes():
 
 
 MACRO = Specification(inputs=3, units=4, classes=0)
+KEEPS = MACRO.replace(keeps_state=1)
 
 
 @pytest.mark.parametrize(
@@ -95,10 +98,13 @@ MACRO = Specification(inputs=3, units=4, classes=0)
         ({"layers": (Layer(macro=MACRO.replace(classes=2)),)}, "layer 0: classes is 2; the head belongs to the netw"),
         ({"layers": (Layer(macro=MACRO.replace(readout="last")),)}, "layer 0: readout is 'last'; the head belongs"),
         (
-            {"layers": (Layer(macro=MACRO.replace(initial="stream")),)},
-            "layer 0: initial is 'stream'; utterances of several layers start from zero or from constants",
+            {"layers": (Layer(macro=KEEPS), Layer(macro=MACRO.replace(inputs=4)))},
+            "layer 1: keeps_state is 0, but that of layer 0 is 1; give all layers with a state the same",
         ),
-        ({"layers": (Layer(macro=MACRO.replace(keeps_state=1)),)}, "layer 0: keeps_state is 1; utterances of several"),
+        (
+            {"layers": (Layer(macro=KEEPS, bidirectional=True),)},
+            "layer 0 has two directions, and the backward one begins at the end of an utterance, so no state goes on",
+        ),
         ({"layers": (Layer(macro=MACRO, bidirectional=2),)}, "layer 0: bidirectional is 2; give true or false"),
         ({"layers": (Layer(macro=MACRO),), "classes": 0}, "classes is 0; allowed: 1 to 4096"),
         (
@@ -180,3 +186,41 @@ def test_what_is_refused(seed):
         with pytest.raises(InvalidValue, match=message):
             network.run(bad)
     assert Trace(h=x).quantity("layer0 codes") is None
+
+
+def test_a_recording_in_pieces(seed, rng):
+    """Utterances that go on from one another have the values of one in a piece, in every layer."""
+    network = layered_network_of(KEEPING, seed)
+    x = inputs_of(KEEPING, seed, batch=1, steps=6)
+    first = random_starts(KEEPING, 1, rng).given
+    whole = network.run(x, start=first)
+    given = {name: State(*(np.repeat(values, 4, axis=0) for values in state)) for name, state in first.items()}
+    batches = [x[:, :1], x[:, 1:3], np.stack([x[0, 3:4], x[0, 4:5]])]
+    parts = network.play(batches, Starts(np.array([True, True, True, False]), given))
+    for name in KEEPING.macros:
+        h = [row for part in parts for utterance in part.macros[name].h for row in utterance]
+        np.testing.assert_array_equal(h, whole.macros[name].h[0, :5])
+    np.testing.assert_array_equal(np.concatenate([part.logits.reshape(-1, 3) for part in parts]), whole.logits[0, :5])
+    cut = network.play(batches, Starts(np.array([True, False, True, False]), given))
+    assert (cut[2].macros["layer3"].h[0] != parts[2].macros["layer3"].h[0]).any()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((), "initial states are those of no macro; expected layer0, layer1"),
+        (("layer0",), "initial states are those of layer0; expected layer0, layer1"),
+        (("layer0", "layer1", "layer3"), "those of layer0, layer1, layer3; expected layer0, layer1"),
+    ],
+)
+def test_starts_that_do_not_fit(seed, rng, names, message):
+    network = layered_network_of(KEEPING, seed)
+    x = inputs_of(KEEPING, seed, batch=2)
+    given = random_starts(KEEPING, 2, rng).given
+    with pytest.raises(InvalidValue, match=message):
+        network.play([x], Starts(given={name: given.get(name, given["layer0"]) for name in names} or None))
+    bad = given | {"layer1": State(given["layer1"].c, given["layer1"].h + 16)}
+    with pytest.raises(InvalidValue, match=r"layer1: h\[0, 0\] is "):
+        network.play([x], Starts(given=bad))
+    with pytest.raises(InvalidValue, match="initial states are those of one macro; expected layer0, layer1"):
+        network.play([x], Starts(given=given["layer0"]))

@@ -3,12 +3,16 @@
 
 import numpy as np
 import pytest
+from amaranth import Module
+from amaranth.lib.wiring import In
 from crossramp.golden.layers.layer import Layer
 from crossramp.golden.layers.network_specification import NetworkSpecification
+from crossramp.golden.macro.initial_state import Played, Starts, random_starts
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.layered_weights import LayeredWeights
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.layers import layered_top
+from crossramp.rtl.layers.code_streams import KeepFlags
 from crossramp.rtl.layers.layered_top import LayeredTop
 from crossramp.rtl.layers.utterance_memory import UtteranceMemory
 from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
@@ -18,16 +22,43 @@ from crossramp.sim.checking.scoreboard import MismatchError
 from hypothesis import Phase, given, settings
 
 from tests.support.comparison import compared
-from tests.support.layered import PROJECTED, SMALL, layered_network_of, layered_specifications
-from tests.support.strategies import inputs_of, seeds
+from tests.support.layered import KEEPING, PROJECTED, SMALL, layered_network_of, layered_specifications
+from tests.support.strategies import inputs_of, seeds, starts_of
 
 
 @given(layered_specifications(max_units=4, max_bits=4), seeds)
 @settings(max_examples=8, phases=(Phase.explicit, Phase.generate))
 def test_drawn_networks(spec, seed):
     network = layered_network_of(spec, seed)
-    x = inputs_of(spec, seed, batch=2, steps=3)
-    compared(network, x, simulate_amaranth(network, x, jobs=1)).check()
+    played = Played([inputs_of(spec, seed, batch=3, steps=2)], starts_of(spec, seed, 3))
+    compared(network, played, simulate_amaranth(network, played, jobs=1)).check()
+
+
+def test_a_stack_that_keeps_its_states(seed, monkeypatch):
+    """Short utterances, so that layers work on different ones; a layer that is told otherwise is seen."""
+    network = layered_network_of(KEEPING, seed)
+    rng = np.random.default_rng(seed)
+    starts = Starts(np.arange(9) % 3 != 1, random_starts(KEEPING, 9, rng).given)
+    played = Played([inputs_of(KEEPING, seed, batch=9, steps=1)], starts)
+    compared(network, played, simulate_amaranth(network, played, jobs=1)).check()
+    monkeypatch.setattr(layered_top, "KeepFlags", Forgetful)
+    with pytest.raises(MismatchError, match="utterance 1, layer3 "):
+        compared(network, played, simulate_amaranth(network, played, jobs=1)).check()
+
+
+class Forgetful(KeepFlags):
+    """Says to layer 3 that no utterance keeps its state."""
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.flags = flags = KeepFlags(self.layers)
+        for name, member in self.signature.members.items():
+            own, other = getattr(self, name), getattr(flags, name)
+            if member.flow == In:
+                m.d.comb += other.eq(own)
+            else:
+                m.d.comb += own.eq(0 if name == "keep_3" else other)
+        return m
 
 
 #: Three layers of one direction, the second the slowest.

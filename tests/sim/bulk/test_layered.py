@@ -11,6 +11,7 @@ from crossramp.golden.array.tiled_array import tile_weights
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.layers.layer import Layer
 from crossramp.golden.layers.tile import arrays_by_macro, arrays_of, need_one_array, tiles_of
+from crossramp.golden.macro.initial_state import Played
 from crossramp.sim.amaranth.amaranth_backend import simulate_amaranth
 from crossramp.sim.amaranth.step_trace import trace_step
 from crossramp.sim.array.array_setup import IDEAL, ArraySetup
@@ -24,7 +25,7 @@ from hypothesis import strategies as st
 from tests.support.chips import device_of
 from tests.support.comparison import compared
 from tests.support.layered import HEAD_IN_ARRAY, PROJECTED, SMALL, layered_network_of, layered_specifications
-from tests.support.strategies import inputs_of, network_of, seeds
+from tests.support.strategies import inputs_of, network_of, seeds, starts_of
 
 # A failure is reported as drawn: shrinking would build a model for each try.
 drawn = settings(
@@ -35,7 +36,7 @@ drawn = settings(
 def check(spec, seed, percent, simulator, workdir):
     network = layered_network_of(spec, seed)
     x = inputs_of(spec, seed, batch=2, steps=3)
-    batches = [x, x[:1, :1]]
+    batches = Played([x, x[:1, :1]], starts_of(spec, seed, 3))
     pauses = Pauses(percent, percent, percent // 2, seed % 2**31)
     build = BuildOptions(workdir=workdir, optimize=False)
     result = simulate_bulk(network, batches, simulator, pauses=pauses, build=build)

@@ -100,7 +100,7 @@ def answered(spec: dict, seen, head_weights, head_biases):
     return logits.index(max(logits)), logits
 
 
-def layered(spec: dict, arrays: dict, utterance):
+def layered(spec: dict, arrays: dict, utterance, starts=None):
     """One utterance through a network of several layers: (answer, logits, steps of each macro by its name).
 
     The steps of a backward macro stand in the order in which it takes them.
@@ -111,8 +111,10 @@ def layered(spec: dict, arrays: dict, utterance):
         Of ``to_dict``.
     arrays : dict of str to lists of int
         Of a model file, by their names there.
+    starts : dict of str to (c, h), lists of int, or None
+        What the utterance starts from, by the names of macros that do not start as the arrays say.
     """
-    macros, seen = {}, utterance
+    macros, seen, starts = {}, utterance, starts or {}
     for number, table in enumerate(spec["layers"]):
         macro = {"classes": 0, "readout": "mean", **table}
         ways = {f"layer{number}": seen}
@@ -125,6 +127,7 @@ def layered(spec: dict, arrays: dict, utterance):
             extra[0] = arrays.get(f"{behind}.weights", extra[0])
             zeros = {"c": [0] * macro["units"], "h": [0] * (macro.get("projection") or macro["units"])}
             start = [arrays.get(f"{name}.initial_register", zeros["c"]), arrays.get(f"{name}.initial_h", zeros["h"])]
+            start = starts.get(name, start)
             steps = last_made = macros[name] = macro_steps(macro, arrays[f"{name}.weights"], codes, *extra, start)
             if macro.get("projection_in") == "array":
                 last_made = macros[behind] = [step.pop("projection") for step in steps]
