@@ -113,7 +113,7 @@ class UpdateProof(Proof):
         spec, cell = self.spec, self.spec.layout
         codes = {gate: Signal(spec.gate_bits(gate)) for gate in cell.gates}
         register = Signal(signed(spec.state_bits)) if cell.register else None
-        lane = UpdateLane(Module(), spec, 0, Const(0), Const(0), codes, register)  # which multipliers there are
+        lane = UpdateLane(Module(), spec, "", Const(0), Const(0), codes, register)  # which multipliers there are
         slots = [slot for (update, _), slot in lane.place.items() if update == self.number]
         return signal_inside(self.fragment, f"product_{slots[place]}_0")
 
