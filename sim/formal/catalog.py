@@ -15,6 +15,7 @@ from .macro import (
     state_store_proof,
     stream_proof,
     unit_proof,
+    whole_proof,
 )
 from .network import (
     argmax_proof,
@@ -41,6 +42,7 @@ BLOCKS = (
     stream_proof.proofs,
     unit_proof.proofs,
     state_store_proof.proofs,
+    whole_proof.proofs,
     arithmetic_proof.proofs,
     head_sums_proof.proofs,
     head_multiplier_proof.proofs,

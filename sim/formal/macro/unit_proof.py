@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One unit through its steps: its codes, its c and its h meet in the cell update, whatever the array answers."""
 
-from amaranth import Cat, Const, Module, Mux, Signal, signed
+from amaranth import Array, Cat, Const, Module, Mux, Signal, Value, signed
 from crossramp.golden.macro.step_groups import read_strobe, stored_strobe
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.capture import SEGMENT
+from crossramp.rtl.macro.ramp_counter import count_name, early_end
 from crossramp.rtl.macro.sequencer import Phase
 
 from ..engine.entry import Entry
@@ -23,8 +24,9 @@ class UnitProof(MacroProof):
 
     - When the unit's group enters an update, every operand in its lane that the update reads is golden's code of its
       comparator's trace in the conversion that latches the bank
-      (:func:`crossramp.golden.array.ramps.latch`). The register, such as c of an LSTM, is what the monitor showed for
-      this unit when it was stored last, or 0 in the first step of an utterance.
+      (:func:`crossramp.golden.array.ramps.latched_codes`): ramps may have bits and ticks of their own, and turn.
+      The register, such as c of an LSTM, is what the monitor showed for this unit when it was stored last, or 0 in the
+      first step of an utterance.
     - The monitor shows these codes with the group, and stored values as they are computed. Without a projection h
       leaves as it is computed, in the order of the units, and lanes beyond the last unit are 0; with one, the
       projection gets it so.
@@ -37,6 +39,7 @@ class UnitProof(MacroProof):
     def properties(self, m: Module) -> None:
         spec = self.spec
         self.group, self.lane, self.unit = self.line(m, spec.units, "unit")
+        self._counts(m)
         self._conversions(m)
         self._halves(m)
         self._operands(m)
@@ -53,6 +56,40 @@ class UnitProof(MacroProof):
         return value.word_select(self.lane, len(value) // self.spec.lanes)
 
     # ---- golden's codes  --------------------------------------------------------------------------------------------
+
+    def _walk(self, gate: str) -> tuple[int, ...]:
+        """The code of each tick of a gate's ramp."""
+        return self.spec.ramp_walks[self.spec.ramp_of(gate)].codes
+
+    def _counted(self, tick: Value) -> dict[str, tuple[Value, Value]]:
+        """What the ramp counter shows on a tick, Gray-coded, and whether a ramp goes by it then; as they are latched.
+
+        A count that turns is that of no ramp behind its last tick.
+        """
+        spec, found = self.spec, {}
+        for gate in spec.gate_names:
+            turns, width = spec.turns(gate), len(self.inside(f"ramp.{count_name(spec, gate)}"))
+            code = Cat(Array(self._walk(gate))[tick] if turns else tick, Const(0, width))[:width]
+            counts = tick <= spec.gate_ticks(gate) if turns else Const(1)
+            found.setdefault(count_name(spec, gate), (code ^ (code >> 1)[:width], counts))
+        return found
+
+    def _counts(self, m: Module) -> None:
+        """Invariants: what the ramp counter shows on its tick, and which way a count that turns goes on."""
+        spec, ramp = self.spec, self.in_phase(Phase.RAMP)
+        if spec.has_plain_ramps:
+            return  # the number of the tick is then that of the count
+        for name, (gray, counts) in self._counted(self.number).items():
+            shown = self.inside(f"ramp.{name}")
+            self.invariant(m, implies(ramp & counts, shown == gray), f"unit: {name} of the tick")
+        walks = {count_name(spec, gate): self._walk(gate) for gate in spec.gate_names if spec.turns(gate)}
+        bits = {count_name(spec, gate): spec.gate_bits(gate) for gate in spec.gate_names}
+        for name, codes in walks.items():
+            falling = self.inside(f"ramp.{name.replace('turning', 'falling')}")
+            for k in range(1, len(codes) - 1):
+                down = (codes[k + 1] - codes[k]) % (1 << bits[name]) != 1
+                with m.If(ramp & (self.number == k)):
+                    self.invariant(m, falling == down, f"unit: where {name} goes behind tick {k}")
 
     def _conversions(self, m: Module) -> None:
         """The codes of the unit's comparators, from the pins."""
@@ -86,7 +123,14 @@ class UnitProof(MacroProof):
             self.invariant(m, implies(ready, state == self.second), "unit: a tick lands in its half")
             count, latch = (self.inside(f"comparator_register.{name}") for name in ("count_sampled", "latch_sampled"))
             self.invariant(m, latch == ready, "unit: a tick lands")
-            self.invariant(m, implies(ready, count == (tick ^ (tick >> 1))[: len(count)]), "unit: count that lands")
+            start = 0
+            for name, (gray, counts) in self._counted(tick).items():
+                landing = count[start : start + len(gray)]
+                self.invariant(m, implies(ready & counts, landing == gray), f"unit: {name} that lands")
+                start += len(gray)
+            for end in sorted({early_end(spec, gate) for gate in spec.gate_names} - {0}):
+                over = self.inside(f"over_{end}_sampled")
+                self.invariant(m, implies(ready, over == (tick > end)), f"unit: ramps of {end} ticks end before it")
             bit = self.inside("comparator_register.sampled").bit_select
             for k, gate in enumerate(spec.gate_names):
                 self.invariant(m, bit(self.unit + k * spec.units, 1) == high[gate], "unit: comparators that land")
@@ -94,15 +138,15 @@ class UnitProof(MacroProof):
         self.codes, self.tripped = {}, {}
         for second, codes in enumerate(spec.conversions):
             for gate, code in codes.items():
-                value, tripped = Signal(spec.adc_bits, name=f"code_{code}"), Signal(name=f"tripped_{code}")
+                value, tripped = Signal(spec.gate_bits(gate), name=f"code_{code}"), Signal(name=f"tripped_{code}")
                 self.codes[code], self.tripped[code] = value, tripped
                 with m.If(array.ramp_reset & (array.state == second)):
                     m.d.sync += [value.eq(0), tripped.eq(0)]
-                with m.Elif(ready & (state == second)):
+                with m.Elif(ready & (state == second) & (tick <= spec.gate_ticks(gate))):
                     m.d.sync += tripped.eq(tripped | ~high[gate])
                     counts = ~tripped if spec.latch == "first_trip" else Const(1)
                     with m.If(high[gate] & counts):
-                        m.d.sync += value.eq(tick)
+                        m.d.sync += value.eq(Array(self._walk(gate))[tick] if spec.turns(gate) else tick)
 
     # ---- groups in and out of the update  ---------------------------------------------------------------------------
 
@@ -150,7 +194,7 @@ class UnitProof(MacroProof):
                 self.claim(m, implies(enters | leaves, knows), "the update knows its half")
             self.enters, self.leaves = [*self.enters, enters], [*self.leaves, leaves]
             self.entered, self.left = [*self.entered, entered], [*self.left, left]
-            self._counted(m, number, entered, left)
+            self._groups(m, number, entered, left)
         if cell.register:
             reads = Cat(self.enters[number] for number in self._turns).any()
             self.claim(m, self.inside("state.read") == reads, "the store is read as groups enter that need it")
@@ -164,7 +208,7 @@ class UnitProof(MacroProof):
         else:
             self.invariant(m, ~self.of_second, "unit: there is one half")
 
-    def _counted(self, m: Module, number: int, entered: Signal, left: Signal) -> None:
+    def _groups(self, m: Module, number: int, entered: Signal, left: Signal) -> None:
         """Invariants: the groups of an update follow from the counters of the macro."""
         spec, beats = self.spec, self.spec.beats
         update, project = self.in_phase(Phase.UPDATE), self.in_phase(Phase.PROJECT)
@@ -272,7 +316,7 @@ class UnitProof(MacroProof):
 
     def _bank(self, m: Module, gate: str) -> None:
         """Invariants: a bank holds the unit's code from its ramp until its group has left, and is empty otherwise."""
-        spec, bits = self.spec, self.spec.adc_bits
+        spec, bits = self.spec, self.spec.gate_bits(gate)
         codes = [conversion.get(gate) for conversion in spec.conversions]  # of the first conversion, of the second
         latched = [number for number, code in enumerate(codes) if code]
         reading = [number for number, reads in enumerate(spec.layout.reads(gate)) if reads]
@@ -310,8 +354,6 @@ class UnitProof(MacroProof):
 
 def proofs(spec: Specification) -> list[Entry]:
     """The proofs of a unit at the sizes of ``spec``, in the two kinds of hardware."""
-    if not spec.has_plain_ramps:
-        return []  # the proofs of capture, of the latches and of the update say it in parts
     claim = "for every trace of the comparators, the cell update of every unit gets golden's codes and its own c"
     return [
         Entry("units", claim, lambda: UnitProof(spec), depth=2),

@@ -1,35 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole macro behind an ideal array, against golden's arithmetic: any weights, any inputs, some steps."""
 
-from amaranth import Cat, Instance, Module, Mux, Signal, signed
+import itertools
+
+from amaranth import Cat, Const, Instance, Module, Mux, Signal, signed
 from crossramp.golden.array.ramps import Ramp
 from crossramp.golden.macro.step_groups import step_groups
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.macro import Macro
 
+from ..engine.entry import Entry
 from ..engine.proof import Proof
-from .step_reference import NAME, step_reference
+from ..engine.solver import Mode
+from .cell_steps import STEPS
+from .step_reference import StepReference
 
 
 class WholeProof(Proof):
     """Some steps of the macro with an array behind it, compared with an independent reference where they are shown.
 
-    Environment: an ideal array with any weights within ±weight_max and golden's thresholds. Its integrators follow the
-    pins clock by clock: what drives a row too long, too late or with the wrong sign changes its MACs. Codes of x are
-    any, in every step. On as many clocks as ``stalls`` says, whichever these are, any of x's ``valid``, the array's
-    ``ready`` and h's ``ready`` are low; otherwise they are high. Any of the steps may be its utterance's last.
+    Environment: an ideal array with any weights and levels of trained cells within ±weight_max, and golden's
+    thresholds. Its integrators follow the pins clock by clock: what drives a row or a line too long, too late or with
+    the wrong sign changes its MACs, and so does a reset of a bank that holds its charge.
+    Codes of x are any, in every step. On as many clocks as ``stalls`` says, whichever these are, any of x's ``valid``,
+    the array's ``ready`` and h's ``ready`` are low; otherwise they are high. Any of the steps may be its utterance's
+    last.
 
-    Claims: every code of the gates, c and its pulse code, every code of the second conversion, and h are those of
-    :func:`.step_reference.step_reference`, beat by beat and unit by unit; lanes beyond the last code of h are zero;
-    ``end`` marks the last beat of a step, ``last`` shows what was sent with the step's x. The first step of an
-    utterance takes h and c as zero.
+    Claims: every code, every value that an update stores, and h are those of :class:`.step_reference.StepReference`,
+    beat by beat and unit by unit; lanes beyond the last code of h are zero; ``end`` marks the last beat of a step,
+    ``last`` shows what was sent with the step's x. The first step of an utterance takes h, the register, and what
+    drives lines in its place, as zero.
 
     The check is bounded: it covers as many steps as fit the depth that it is run with, see :meth:`clocks`.
 
     Parameters
     ----------
     spec : Specification
-        A small one: weights are symbolic.
+        A small one of any cell, since weights are symbolic; without ramps whose counts turn.
     steps : int
     stalls : int
     compact : bool
@@ -59,8 +66,19 @@ class WholeProof(Proof):
             [self.constant(m, signed(spec.weight_bits), f"weight_{row}_{column}") for column in range(spec.columns)]
             for row in range(spec.rows)
         ]
-        for weight in (weight for row in weights for weight in row):
-            self.assume(m, weight >= -spec.weight_max)
+        for row, column in itertools.product(range(spec.rows), range(spec.columns)):
+            if spec.placed[row, column]:
+                self.assume(m, weights[row][column] >= -spec.weight_max)
+            else:
+                weights[row][column] = Const(0, signed(spec.weight_bits))
+        levels = []  # of the cells on lines, a list for each bank that a line has them on
+        for cell in spec.line_cells:
+            levels.append([Const(spec.state_cell or 0, signed(spec.weight_bits))] * spec.units)
+            if cell.trained:
+                shape, where = signed(spec.weight_bits), f"{cell.line}_{cell.bank}"
+                levels[-1] = [self.constant(m, shape, f"level_{where}_{unit}") for unit in range(spec.units)]
+                for level in levels[-1]:
+                    self.assume(m, level >= -spec.weight_max)
 
         # ---- clocks on which something is waited for
         low = [Signal(name=f"{name}_low") for name in ("x", "array", "h")]
@@ -71,7 +89,7 @@ class WholeProof(Proof):
             with m.If(Cat(low).any()):
                 self.assume(m, stalled != self.stalls)
                 m.d.sync += stalled.eq(stalled + 1)
-        self._array(m, dut.array, weights)
+        self._array(m, dut.array, weights, levels)
 
         # ---- x: the codes of each step, and whether it is the utterance's last
         x = [
@@ -92,35 +110,26 @@ class WholeProof(Proof):
                     else:
                         m.d.comb += dut.x.payload.last.eq(self.free(m, 1, f"no_last_{step}_{row}"))
 
-        # ---- golden: the step that is under way, and c and h of the one before
+        # ---- golden: the step that is under way, and what the step before has left
         step, first = Signal(range(self.steps + 1)), Signal(init=1)
         now = Signal(spec.inputs * spec.input_bits)
         for k, codes in enumerate(x):
             with m.If(step == k):
                 m.d.comb += now.eq(Cat(codes))
-        sizes = {"i": spec.adc_bits, "c": spec.state_bits, "q": spec.state_pulse_bits, "h": spec.input_bits}
-        c, h = Signal(spec.units * sizes["c"]), Signal(spec.hidden * sizes["h"])
-        expected = {
-            "codes": Signal(spec.columns * spec.adc_bits, name="expected_codes"),
-            "next_c": Signal.like(c, name="expected_c"),
-            "q": Signal(spec.units * spec.state_pulse_bits, name="expected_q"),
-            "t": Signal(spec.units * spec.adc_bits, name="expected_t"),
-            "next_h": Signal.like(h, name="expected_h"),
-        }
-        self.sources |= step_reference(spec, self.projection)
+        reference = StepReference(spec, self.projection)
+        self.sources |= reference.sources
+        expected = {name: Signal(bits, name=f"expected_{name}") for name, bits in reference.outputs.items()}
+        trained = [levels[place] for place, cell in enumerate(spec.line_cells) if cell.trained]
+        inputs = {"w": Cat(*itertools.chain(*weights)), "levels": Cat(*itertools.chain(*trained)), "x": now}
+        after = {"h": "next_h", "before": "new_q", spec.layout.register: f"new_{spec.layout.register}"}
+        kept = {name: Signal(bits, name=f"kept_{name}") for name, bits in reference.inputs.items() if name in after}
+        inputs |= {name: Mux(first, 0, value) for name, value in kept.items()}
         m.submodules.golden = Instance(
-            NAME,
-            i_w=Cat(weight for row in weights for weight in row),
-            i_x=now,
-            i_h=Mux(first, 0, h),
-            i_c=Mux(first, 0, c),
-            **{f"o_{name}": value for name, value in expected.items()},
+            reference.module,
+            *(("i", name, inputs[name]) for name in reference.inputs),
+            *(("o", name, value) for name, value in expected.items()),
         )
-        bank = spec.units * spec.adc_bits
-        shown = {
-            **{gate: expected["codes"][k * bank : (k + 1) * bank] for k, gate in enumerate(spec.gate_names)},
-            **{"c": expected["next_c"], "q": expected["q"], "t": expected["t"]},
-        }
+        shown = {name.removeprefix("new_"): value for name, value in expected.items()}
 
         # ---- claims
         for group in step_groups(spec):
@@ -146,8 +155,7 @@ class WholeProof(Proof):
             m.d.sync += [
                 step.eq(step + 1),
                 first.eq(dut.h.payload.last),
-                c.eq(expected["next_c"]),
-                h.eq(expected["next_h"]),
+                *(value.eq(expected[after[name]]) for name, value in kept.items()),
             ]
             self.cover(m, (step == self.steps - 1) & (expected["next_h"] != 0) & ~first, "the last step")
 
@@ -174,7 +182,7 @@ class WholeProof(Proof):
                         elif zeros:
                             self.claim(m, code == 0, f"lanes beyond the last code of {name} are zero")
 
-    def _array(self, m: Module, array, weights) -> None:
+    def _array(self, m: Module, array, weights, levels) -> None:
         """Integrators that follow the pins, and comparators that see golden's thresholds."""
         spec = self.spec
         shape = signed(spec.mac_bits + 2)
@@ -186,10 +194,11 @@ class WholeProof(Proof):
                 Mux(array.row_pos[row], weights[row][column], 0) - Mux(array.row_neg[row], weights[row][column], 0)
                 for row in range(spec.rows)
             )
-            if gate == "g":
-                cell = spec.state_cell
-                flow = flow + Mux(array.state_pos[unit], cell, 0) - Mux(array.state_neg[unit], cell, 0)
-            with m.If(array.reset):
+            for cell, of_cell in zip(spec.line_cells, levels, strict=True):
+                if cell.bank == gate:
+                    wire, level = spec.wires_of(cell.line).start + unit, of_cell[unit]
+                    flow = flow + Mux(array.state_pos[wire], level, 0) - Mux(array.state_neg[wire], level, 0)
+            with m.If(array.reset[1] if gate in spec.layout.held else array.reset[0]):
                 m.d.sync += held.eq(0)
             with m.Elif(array.integrate):
                 m.d.sync += held.eq(held + flow)
@@ -197,3 +206,17 @@ class WholeProof(Proof):
             m.d.comb += array.comparators[column].eq(
                 Cat(array.tap[k] & (held > floor) for k, floor in enumerate(floors)).any()
             )
+
+
+def proofs(spec: Specification) -> list[Entry]:
+    """Two steps of the least macro with the cell and the latches of ``spec``; none for a cell without a reference."""
+    if spec.cell not in STEPS:
+        return []
+    least = {"inputs": 1, "units": 1, "classes": 2, "adc_bits": 2, "input_bits": 2, "weight_bits": 2}
+    if spec.layout.register:
+        least |= {"state_bits": 4, "state_frac_bits": 2}
+    if spec.layout.line_value_is_state:
+        least |= {"state_pulse_bits": 2}
+    small = Specification(cell=spec.cell, latch=spec.latch, settle_clocks=1, **least)
+    claim = "two steps are golden's, code by code, for any weights and inputs (one input, one unit, two bits)"
+    return [Entry("whole", claim, lambda: WholeProof(small, 2), Mode.BOUNDED, WholeProof(small, 2).clocks)]
