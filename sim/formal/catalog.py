@@ -19,6 +19,7 @@ from .macro import (
 )
 from .network import (
     argmax_proof,
+    calibration_choice_proof,
     calibrator_proof,
     fork_proof,
     head_clocks_proof,
@@ -54,6 +55,7 @@ BLOCKS = (
     pacer_proof.proofs,
     projection_proof.proofs,
     calibrator_proof.proofs,
+    calibration_choice_proof.proofs,
     uart_proof.proofs,
     answer_proof.proofs,
     results_proof.proofs,

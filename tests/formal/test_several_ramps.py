@@ -23,7 +23,8 @@ from tests.support.small_specs import small_spec
 LATCHES = ("last_high", "first_trip")
 
 #: 6, 3 and 5 ticks: conversions of 6 and 5, and banks whose ramp ends before the others.
-GATES = (Gate("gaussian", 2.0), Gate("sigmoid", 2.0), Gate("silu", 2.0, 3))
+BUMP, RISE, FALL = Gate("gaussian", 2.0), Gate("sigmoid", 2.0), Gate("silu", 2.0, 3)
+GATES = (BUMP, RISE, FALL)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", SpecificationWarning)
     SPEC = Specification(
@@ -97,7 +98,7 @@ def test_planted_faults(proof, file, old, new, message):
 
 
 #: The other way round, so that a ramp that ends early is read in the first update.
-EARLY = SPEC.replace(gates=(GATES[1], GATES[0], GATES[2]))
+EARLY = SPEC.replace(gates=(RISE, BUMP, FALL))
 UNIT_FAULTS = [
     # specification, file, old, new, the claim that breaks
     (EARLY, MACRO, "enable = enable & ~over[end]", "enable = enable", "operand r"),

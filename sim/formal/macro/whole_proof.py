@@ -212,11 +212,11 @@ def proofs(spec: Specification) -> list[Entry]:
     """Two steps of the least macro with the cell and the latches of ``spec``; none for a cell without a reference."""
     if spec.cell not in STEPS:
         return []
-    least = {"inputs": 1, "units": 1, "classes": 2, "adc_bits": 2, "input_bits": 2, "weight_bits": 2}
+    least = {"inputs": 1, "units": 1, "classes": 2, "adc_bits": 2, "input_bits": 3, "weight_bits": 3}
     if spec.layout.register:
-        least |= {"state_bits": 4, "state_frac_bits": 2}
+        least |= {"state_bits": 5, "state_frac_bits": 3}
     if spec.layout.line_value_is_state:
-        least |= {"state_pulse_bits": 2}
+        least |= {"state_pulse_bits": 3}  # with less, a cell state would never be long enough for a pulse in two steps
     small = Specification(cell=spec.cell, latch=spec.latch, settle_clocks=1, **least)
-    claim = "two steps are golden's, code by code, for any weights and inputs (one input, one unit, two bits)"
+    claim = "two steps are golden's, code by code, for any weights and inputs (one input, one unit, three bits)"
     return [Entry("whole", claim, lambda: WholeProof(small, 2), Mode.BOUNDED, WholeProof(small, 2).clocks)]

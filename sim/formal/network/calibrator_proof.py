@@ -2,7 +2,7 @@
 """The calibrator: what passes it, how many steps it asks for and how long it takes, whatever codes it is given."""
 
 from amaranth import Const, Fragment, Module, Mux, Signal, Value
-from crossramp.golden.analog.conversion.calibration import CalibrationPlan
+from crossramp.golden.analog.conversion.calibration import REPEATS_LOG2, CalibrationPlan
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.network.calibrator import Calibrator, _Phase
 
@@ -269,8 +269,9 @@ class CalibratorClocksProof(CalibratorProof):
                 self.invariant(m, self.index == Mux(loads - 1 < inputs - 1, loads - 1, inputs - 1), "codes taken")
 
 
-def _plan(spec: Specification) -> CalibrationPlan:
-    return CalibrationPlan(spec, lsb=(1.0,) * len(spec.ramps))
+def plan_of(spec: Specification, repeats_log2: int = REPEATS_LOG2) -> CalibrationPlan:
+    """A plan for any activations that codes can calibrate: a smallest cell moves a ramp by one MAC unit."""
+    return CalibrationPlan(spec, repeats_log2, lsb=(1.0,) * len(spec.ramps))
 
 
 def proofs(spec: Specification) -> list[Entry]:
@@ -280,6 +281,6 @@ def proofs(spec: Specification) -> list[Entry]:
     claim = "ends after its steps for any codes; registers and failed stay otherwise; x waits, h is passed or taken"
     clocks = "busy for exactly the clocks of its plan, for any codes, beside a macro that is always ready"
     return [
-        Entry("calibrator", claim, lambda: CalibratorProof(_plan(spec))),
-        Entry("calibrator", clocks, lambda: CalibratorClocksProof(_plan(spec))),
+        Entry("calibrator", claim, lambda: CalibratorProof(plan_of(spec))),
+        Entry("calibrator", clocks, lambda: CalibratorClocksProof(plan_of(spec))),
     ]
