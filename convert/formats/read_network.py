@@ -50,7 +50,7 @@ def read_network(path: Path, readout: str | None = None, nonlinearity: str | Non
 
 
 def _kind(path: Path) -> str:
-    """``"state"``, ``"exported"``, ``"onnx"`` or ``"keras"``. A file of ONNX has nothing at its start: its name tells."""
+    """``"state"``, ``"exported"``, ``"keras"``, or, by the name alone since its bytes do not tell, ``"onnx"``."""
     if path.is_dir():
         raise InvalidValue(f"{path} is a folder, such as a SavedModel of TensorFlow; save a model of Keras as .keras")
     try:
