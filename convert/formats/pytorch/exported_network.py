@@ -48,7 +48,7 @@ def network_of_exported(graph: ExportedGraph, title: str) -> FloatNetwork:
         For what a network in hardware cannot do; the message names the node.
     """
     if not any(_operator(node) in CELL_OF for node in graph.nodes):
-        first = f", the first of them {graph.nodes[0].name!r}" if graph.nodes else ""
+        first = f" (the first is {graph.nodes[0].name!r})" if graph.nodes else ""
         raise InvalidValue(
             f"{title}: none of its {len(graph.nodes)} nodes{first} is an LSTM, GRU or RNN; export a module that has "
             "torch.nn.LSTM, GRU or RNN instead of a loop over the steps, and without run_decompositions()"
