@@ -224,6 +224,12 @@ class NetworkSpecification(HeadSizes):
         return None if self.readout == "step" and not self.bidirectional else self.max_steps
 
     @property
+    def initial(self) -> str:
+        """What utterances start from: ``"stream"``, or else ``"constant"``, where any layer does; ``"zero"``."""
+        found = {layer.macro.initial for layer in self.layers}
+        return next(name for name in ("stream", "constant", "zero") if name in found)
+
+    @property
     def keeps_state(self) -> int:
         """Whether an utterance may go on from the one before: 1 where the layers keep their states."""
         return max(layer.macro.keeps_state for layer in self.layers)

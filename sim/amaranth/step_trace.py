@@ -9,6 +9,7 @@ from amaranth.sim import Simulator
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.layers.network_specification import AnySpecification
 from crossramp.golden.layers.tile import arrays_by_macro, arrays_of, prefixed
+from crossramp.golden.macro.initial_state import streaming_macros
 from crossramp.golden.macro.step_groups import step_groups
 from crossramp.golden.macro.step_record import step_records, units_of
 from crossramp.golden.network.layered_network import LayeredNetwork
@@ -95,7 +96,7 @@ def trace_step(
     if not 0 <= step < len(x):
         raise InvalidValue(f"step is {step}; the utterance has steps 0 to {len(x) - 1}")
     spec, top = network.spec, top_of(network)
-    if spec.initial == "stream":
+    if streaming_macros(spec):
         raise InvalidValue("initial is 'stream', and a traced step has no state to start from; give another network")
     arrays = {name: getattr(top, name) for name in arrays_of(spec)}
     array = next(iter(arrays)) if array is None else array

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from tests.support.chips import device_of
 from tests.support.comparison import compared
-from tests.support.layered import HEAD_IN_ARRAY, PROJECTED, SMALL, layered_network_of, layered_specifications
+from tests.support.layered import HEAD_IN_ARRAY, KEEPING, PROJECTED, SMALL, layered_network_of, layered_specifications
 from tests.support.strategies import inputs_of, network_of, seeds, starts_of
 
 # A failure is reported as drawn: shrinking would build a model for each try.
@@ -219,3 +219,10 @@ def test_what_takes_one_macro(seed):
         Session(network, "amaranth")
     with pytest.raises(InvalidValue, match=message.format("this bench")):
         need_one_array(network.spec, "this bench")
+
+
+def test_a_traced_step_has_no_states_from_streams(seed):
+    network = layered_network_of(KEEPING, seed)
+    with pytest.raises(InvalidValue, match="initial is 'stream', and a traced step has no state to start from"):
+        trace_step(network, inputs_of(KEEPING, seed)[0], 0)
+    assert (KEEPING.initial, SMALL.initial) == ("stream", "zero")
