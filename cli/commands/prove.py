@@ -9,10 +9,10 @@ from pathlib import Path
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import ExitStatus, UserError
 from crossramp.golden.common.wording import suggestion
-from crossramp.golden.spec.specification import Specification
+from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.layers.tile import tiles_of
 
-from ..inputs import options
-from ..inputs.subjects import read_subject
+from ..inputs import options, subjects
 from ..output.messages import Progress
 from ..output.output_folder import check_folder, written_folder
 from ..output.tables import as_json, table
@@ -27,7 +27,11 @@ _EPILOG = """\
 examples:
   crossramp prove kws
   crossramp prove network.toml --only capture,boundary --json
+  crossramp prove two_layers.npz --macro layer1 --only units
   crossramp prove kws --array my_array.sv --array-top my_array --ready-within 40 -o traces
+
+Of a network of several layers every macro is proven, equal ones once, and what stands between them and the head; the
+first column of the table says what a proof is about.
 
 Each line of the table is one proof: "any trace" means by induction, without a limit of time; "every input" a circuit
 that was compared for all of its inputs; a number of clocks how far a bounded check has looked. docs/formal.md lists
@@ -53,6 +57,7 @@ def add_parser(subparsers) -> argparse.ArgumentParser:
     add("--list", action="store_true", help="list the proofs, run nothing")
     add("--long", action="store_true", help="also the proofs that take minutes each")
     options.add_lanes(parser)
+    options.add_macro(parser, "all of them; with --array the first one")
     own = parser.add_argument_group("array", "an array of your own, in Verilog, against the rules of the boundary")
     own.add_argument("--array", metavar="FILE", action="append", help="its source (may be repeated)")
     own.add_argument("--array-top", metavar="NAME", help="its module (default: the name of the first file)")
@@ -74,9 +79,9 @@ def run(args: argparse.Namespace) -> int:
     """Do the command; 0, 1 for a counterexample, 3 for a proof left undecided, or an error of ours."""
     from crossramp.sim.formal.engine.solver import Status, find_prover
 
-    _, spec = read_subject(args.model, "prove")
+    _, spec = subjects.read_network(args.model)
     if args.lanes is not None:
-        spec = spec.replace(lanes=args.lanes)
+        spec = spec.implemented(lanes=args.lanes)
     jobs = cores() if args.jobs is None else integer("--jobs", args.jobs, 1, 1024)
     timeout = DEFAULT_TIMEOUT if args.timeout is None else integer("--timeout", args.timeout, 1, _TIMEOUT_MOST)
     prover = find_prover(args.solver) if args.array or not args.list else None
@@ -110,15 +115,16 @@ def run(args: argparse.Namespace) -> int:
     return ExitStatus.DONE if content["holds"] else ExitStatus.FAILED
 
 
-def _entries(spec: Specification, args: argparse.Namespace, prover) -> list:
-    """The proofs that are asked for; UserError for an unknown block, or options of an array without one."""
+def _entries(spec: AnySpecification, args: argparse.Namespace, prover) -> list:
+    """The proofs that are asked for; UserError for an unknown block or macro, or options of an array without one."""
     from crossramp.sim.formal.catalog import proofs_of
 
+    macro = subjects.chosen_macro(spec, args.macro)
     if args.array:
         from crossramp.sim.formal.catalog import array_proofs
 
         entries = array_proofs(
-            spec,
+            tiles_of(spec.macros[macro])[0],
             [_source(name) for name in args.array],
             args.array_top or Path(args.array[0]).stem,
             prover,
@@ -131,6 +137,8 @@ def _entries(spec: Specification, args: argparse.Namespace, prover) -> list:
             if getattr(args, name) is not None:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(args, name)} needs --array FILE")
         entries = [entry for entry in proofs_of(spec) if args.long or not entry.long or args.list]
+        if args.macro is not None:
+            entries = [entry for entry in entries if macro in entry.of.split(", ")]
     if args.only is None:
         return entries
     wanted = [name.strip() for name in args.only.split(",") if name.strip()]
@@ -191,7 +199,8 @@ def _kept(outcome) -> str | None:
 
 
 def _listed(entry) -> dict:
-    return {"block": entry.block, "claim": entry.claim, "reach": entry.reach}
+    of = {"of": entry.of} if entry.of else {}
+    return of | {"block": entry.block, "claim": entry.claim, "reach": entry.reach}
 
 
 def _told(outcome, trace: str | None) -> dict:
@@ -207,7 +216,10 @@ def _told(outcome, trace: str | None) -> dict:
 
 def _table(rows: list[dict]) -> str:
     columns = ("block", "claim", "reach", *(("status", "seconds") if "status" in rows[0] else ()))
-    return table(columns, [[row[column] for column in columns] for row in rows], right=(4,))
+    if "of" in rows[0]:
+        columns = ("of", *columns)
+    lines = [[row[column] for column in columns] for row in rows]
+    return table(columns, lines, right=(columns.index("seconds"),) if "seconds" in columns else ())
 
 
 def _text(content: dict) -> str:
@@ -216,7 +228,8 @@ def _text(content: dict) -> str:
         if row["property"] is None:
             continue
         clock = "" if row["clock"] is None else f" on clock {row['clock']}"
-        lines.append(f"{row['block']}: {row['status']}{clock}: {row['property']} ({row['place']})")
+        about = f"{row['of']}: {row['block']}" if "of" in row else row["block"]
+        lines.append(f"{about}: {row['status']}{clock}: {row['property']} ({row['place']})")
         if row["trace"] is not None:
             lines.append(f"  counterexample: {row['trace']}")
     held = sum(row["property"] is None for row in content["proofs"])

@@ -19,21 +19,27 @@ from . import options
 SPECIFICATIONS = Path(crossramp.boards.__file__).parent / "specs"
 
 
+def read_network(name: str) -> tuple[Model | None, AnySpecification]:
+    """A model, or a specification alone, of commands that need no weights: a file, or a shipped one of this name."""
+    if Path(name).suffix.lower() == ".toml":
+        return None, load_spec(name)
+    shipped = SPECIFICATIONS / f"{name}.toml"
+    if Path(name).name == name and shipped.is_file() and not Path(name).exists():
+        return None, load_spec(shipped)
+    model = load_model(name)
+    return model, model.spec
+
+
 def read_subject(name: str, command: str) -> tuple[Model | None, Specification]:
-    """A model, or a specification alone, of commands that need no weights: a file, or a shipped one of this name.
+    """:func:`read_network` of one macro.
 
     Raises
     ------
     UserError
         For a network of several layers; ``command`` is what takes one macro.
     """
-    if Path(name).suffix.lower() == ".toml":
-        return None, one_macro(load_spec(name), command)
-    shipped = SPECIFICATIONS / f"{name}.toml"
-    if Path(name).name == name and shipped.is_file() and not Path(name).exists():
-        return None, one_macro(load_spec(shipped), command)
-    model = load_model(name)
-    return model, one_macro(model.spec, command)
+    model, spec = read_network(name)
+    return model, one_macro(spec, command)
 
 
 def one_macro(spec: AnySpecification, command: str) -> Specification:

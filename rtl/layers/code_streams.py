@@ -174,7 +174,7 @@ class HeadCodes(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        passed = Signal(range(self.spec.hidden))
+        self.passed = passed = Signal(range(self.spec.hidden))  # codes of the step
         m.d.comb += [
             self.h.valid.eq(self.codes.valid),
             self.codes.ready.eq(self.h.ready),

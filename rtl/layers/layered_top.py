@@ -56,11 +56,17 @@ class LayeredTop(wiring.Component):
     NAME_calibration : calibration_bits
     NAME_monitor : MonitorSignature
         With the macro's h.
+
+    Attributes
+    ----------
+    blocks : dict of str to Component
+        Once it is elaborated: the macros, and what stands between them and the head, by the submodules' names.
     """
 
     def __init__(self, spec: NetworkSpecification, weights: LayeredWeights, *, compact: bool = False):
         self.spec, self.weights, self.compact = spec, weights.checked(spec), compact
         self.head = Head(spec, self.weights.head, self.weights.head_biases)
+        self.blocks: dict[str, wiring.Component] = {}
         members = {
             "x": In(stream.Signature(x_layout(spec.input_bits, keeps=bool(spec.keeps_state)))),
             "h": Out(stream.Signature(h_layout(spec))),
@@ -157,6 +163,11 @@ class LayeredTop(wiring.Component):
             m.d.sync += code.eq(Mux(end, 0, code + 1))
         return codes
 
+    def _add(self, m: Module, name: str, block: wiring.Component) -> wiring.Component:
+        """A submodule, which is then one of :attr:`blocks`."""
+        m.submodules[name] = self.blocks[name] = block
+        return block
+
     def _macro(self, m: Module, name: str) -> Macro:
         """A macro, with its array, calibration and monitor."""
         weights = self.weights.macros[name]
@@ -167,7 +178,7 @@ class LayeredTop(wiring.Component):
             projection_weights=weights.projection,
             initial=State(weights.initial_register, weights.initial_h),
         )
-        m.submodules[name] = macro
+        self._add(m, name, macro)
         if macro.spec.initial == "stream":
             wiring.connect(m, wiring.flipped(getattr(self, f"{name}_initial")), macro.initial)
         for array in array_members(macro.spec):
@@ -204,7 +215,7 @@ class LayeredTop(wiring.Component):
 
     def _serialized(self, m: Module, name: str, spec: Specification, h):
         """A macro's h stream of ``spec``, one code a clock."""
-        m.submodules[f"{name}_serializer"] = serializer = Serializer(spec)
+        serializer = self._add(m, f"{name}_serializer", Serializer(spec))
         wiring.connect(m, h, serializer.h)
         return serializer.codes
 
@@ -212,7 +223,7 @@ class LayeredTop(wiring.Component):
         """A stream for each macro of a layer: through a memory where one of them, or of those before, goes backward."""
         if not any(orders) and not any(reverse for _, _, reverse in parts):
             return [parts[0][0]]
-        m.submodules[f"layer{number}_memory"] = memory = self._memory(parts, orders)
+        memory = self._add(m, f"layer{number}_memory", self._memory(parts, orders))
         for k, (source, _, _) in enumerate(parts):
             wiring.connect(m, source, getattr(memory, f"write_{k}"))
         return [getattr(memory, f"read_{k}") for k in range(len(orders))]
@@ -224,12 +235,12 @@ class LayeredTop(wiring.Component):
     def _for_head(self, m: Module, parts: list):
         """The h stream of a head behind two directions."""
         spec = self.spec
-        m.submodules.head_codes = codes = HeadCodes(spec)
+        codes = self._add(m, "head_codes", HeadCodes(spec))
         if spec.readout == "step":
             (source,) = self._in_order(m, len(spec.layers), parts, [False])
         else:
             counts = [count for _, count, _ in parts]
-            m.submodules.side_by_side = both = SideBySide(*counts, spec.input_bits)
+            both = self._add(m, "side_by_side", SideBySide(*counts, spec.input_bits))
             wiring.connect(m, parts[0][0], both.first)
             wiring.connect(m, parts[1][0], both.second)
             source = both.codes

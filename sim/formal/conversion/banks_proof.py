@@ -60,17 +60,17 @@ class BanksProof(MacroProof):
         return Cat(self.inside(f"capture_{gate}.codes_{k}") for k in range(0, self.spec.units, SEGMENT))
 
 
-def proofs(spec: Specification) -> list[Entry]:
+def proofs(spec: Specification, x_lanes: int = 1) -> list[Entry]:
     """The proofs of the capture banks at the sizes of ``spec``."""
     return [
         Entry(
             "banks",
             "banks are empty before their ramps, with a reset at any time",
-            lambda: BanksProof(spec, reset=Reset.ANY_TIME),
+            lambda: BanksProof(spec, reset=Reset.ANY_TIME, x_lanes=x_lanes),
         ),
         Entry(
             "banks",
             "from flip-flops with any value, one clock of reset empties the banks",
-            lambda: BanksProof(spec, reset=Reset.FIRST),
+            lambda: BanksProof(spec, reset=Reset.FIRST, x_lanes=x_lanes),
         ),
     ]

@@ -70,13 +70,13 @@ class LatchUseProof(MacroProof):
             self.invariant(m, implies(taken, of_second == second), "it lands in its own half of the step")
 
 
-def proofs(spec: Specification) -> list[Entry]:
+def proofs(spec: Specification, x_lanes: int = 1) -> list[Entry]:
     """The proof at the sizes of ``spec``."""
     return [
         Entry(
             "latches",
             "the macro latches each tick once, with its count, and never while it shifts",
-            lambda: LatchUseProof(spec),
+            lambda: LatchUseProof(spec, x_lanes=x_lanes),
             depth=3,
         )
     ]

@@ -101,8 +101,8 @@ class PulseProof(MacroProof):
 
     def _utterance(self, m: Module) -> None:
         """Whether a step of the utterance has gone before, from the h stream."""
-        h, self.utterance = self.dut.h, Signal(name="utterance")
-        with m.If(h.valid & h.ready & h.payload.end):
+        self.utterance = Signal(name="utterance")
+        with m.If(self.step_ends):
             m.d.sync += self.utterance.eq(~self.ends_state)
         self.invariant(m, self.utterance == ~self.first_step, "the first step of an utterance")
 
@@ -154,15 +154,17 @@ class PulseProof(MacroProof):
         Codes of two steps are kept: one loads while the other one is driven.
         """
         spec, x = self.spec, self.dut.x
-        row = self.choice(m, spec.inputs, "x_row")
+        groups, lanes = self.x_groups, self.x_lanes
+        group, lane, row = self.line(m, spec.inputs, "x", lanes)
         codes = [Signal(signed(spec.input_bits), name=f"x_code_{k}") for k in range(2)]
-        place, into, out = Signal(range(spec.inputs)), Signal(name="loads_into"), Signal(name="driven_from")
+        place, into, out = Signal(range(groups)), Signal(name="loads_into"), Signal(name="driven_from")
+        came = x.payload.code if lanes == 1 else Array(x.payload.codes[k] for k in range(lanes))[lane]
         with m.If(x.valid & x.ready):
-            m.d.sync += place.eq(Mux(place == spec.inputs - 1, 0, place + 1))
-            with m.If(place == spec.inputs - 1):
+            m.d.sync += place.eq(Mux(place == groups - 1, 0, place + 1))
+            with m.If(place == groups - 1):
                 m.d.sync += into.eq(~into)
-            with m.If(place == row):
-                m.d.sync += Array(codes)[into].eq(x.payload.code)
+            with m.If(place == group):
+                m.d.sync += Array(codes)[into].eq(came)
         with m.If(self.closed[0]):
             m.d.sync += out.eq(~out)
         code = Signal(signed(spec.input_bits), name="x_code")
@@ -172,10 +174,10 @@ class PulseProof(MacroProof):
         m.d.comb += taken.eq((self.in_phase(Phase.START, Phase.INTEGRATE) | self.closing) & ~self.second)
         self.invariant(m, place == self.loaded, "x: codes of the step that loads")
         self.invariant(m, (into ^ out) == (taken ^ self.full), "x: steps between stream and pins")
-        present, where = Signal(), Signal(range(2 * spec.inputs))
+        present, where = Signal(), Signal(range(2 * groups * lanes))
         m.d.comb += [
-            present.eq(self.full | (row < self.loaded)),
-            where.eq(Mux(self.full, row, row + spec.inputs - self.loaded)),
+            present.eq(self.full | (group < self.loaded)),
+            where.eq(Mux(self.full, row, row + (groups - self.loaded) * lanes)),
         ]
         bank = self.planes("loader.bank", spec.input_bits)
         newest = Signal(signed(spec.input_bits), name="x_newest")
@@ -190,22 +192,26 @@ class PulseProof(MacroProof):
         return row, code
 
     def _code_of_h(self, m: Module):
-        """A row of h, and the code that left for it last."""
-        spec, h = self.spec, self.dut.h
-        group, lane, row = self.line(m, spec.hidden, "h")
-        beat, code = Signal(range(spec.h_beats), name="h_beat"), Signal(signed(spec.input_bits), name="h_code")
+        """A row of h, and the code that left for it last, or that came from what projects it in an array."""
+        spec, of = self.spec, self.dense or self.spec
+        h = self.dut.h if self.dense is None else self.dut.projected
+        group, lane, row = self.line(m, spec.hidden, "h", of.lanes)
+        beat, code = Signal(range(of.h_beats), name="h_beat"), Signal(signed(spec.input_bits), name="h_code")
         made = Signal(name="h_made")  # h has left once
         with m.If(h.valid & h.ready):
-            m.d.sync += beat.eq(Mux(beat == spec.h_beats - 1, 0, beat + 1))
+            m.d.sync += beat.eq(Mux(beat == of.h_beats - 1, 0, beat + 1))
             with m.If(beat == group):
-                m.d.sync += code.eq(Array(h.payload.codes[k] for k in range(spec.lanes))[lane])
-            with m.If(beat == spec.h_beats - 1):
+                m.d.sync += code.eq(Array(h.payload.codes[k] for k in range(of.lanes))[lane])
+            with m.If(beat == of.h_beats - 1):
                 m.d.sync += made.eq(1)
         self.invariant(m, implies(self.utterance, made), "h: a step before this one")
-        self.beats_of_h(m, beat)
-        ends = (beat == spec.h_beats - 1) == h.payload.end
-        self.invariant(m, implies(h.valid, ends), "h: the last beat of a step")
-        self._shifted(m, "h", "h_codes", spec.input_bits, spec.h_beats, group, lane, beat, made, code)
+        if self.dense is None:
+            self.beats_of_h(m, beat)
+            ends = (beat == spec.h_beats - 1) == h.payload.end
+            self.invariant(m, implies(h.valid, ends), "h: the last beat of a step")
+        else:
+            self.invariant(m, beat == self.projected_beat, "h: beats that have come")
+        self._shifted(m, "h", "h_codes", spec.input_bits, (of.h_beats, of.lanes), group, lane, beat, made, code)
         return row, code
 
     def _code_of_value(self, m: Module, name: str):
@@ -228,26 +234,32 @@ class PulseProof(MacroProof):
         later = self.during(1) if self.twice and update == 0 else Const(0, 1)
         self.invariant(m, implies(later | self.utterance, made), f"{name}: a pulse code before it is driven")
         bank = "state_codes" if name == cell.line_value else f"{name}_codes"
-        self._shifted(m, name, bank, bits, spec.beats, group, lane, beat, made, code)
+        self._shifted(m, name, bank, bits, (spec.beats, spec.lanes), group, lane, beat, made, code)
         return unit, code
 
     # ---- registers of pulse codes  ----------------------------------------------------------------------------------
 
-    def _shifted(self, m, name, bank, bits, groups, group, lane, beat, made, code) -> None:
+    def _shifted(self, m, name, bank, bits, sizes, group, lane, beat, made, code) -> None:
         """A register that is shifted by a group with every beat holds the code that the port showed."""
-        present, where = Signal(name=f"{name}_present"), Signal(range(groups * self.spec.lanes), name=f"{name}_where")
+        groups, lanes = sizes
+        present, where = Signal(name=f"{name}_present"), Signal(range(groups * lanes), name=f"{name}_where")
         m.d.comb += [
             present.eq(Mux(beat == 0, made, group < beat)),
-            where.eq(Mux(beat == 0, group, group + groups - beat) * self.spec.lanes + lane),
+            where.eq(Mux(beat == 0, group, group + groups - beat) * lanes + lane),
         ]
         held = self.holds(self.planes(bank, bits), where, code)
         self.invariant(m, implies(present, held), f"{name}: the code is in its register")
 
 
-def proofs(spec: Specification) -> list[Entry]:
+def proofs(spec: Specification, x_lanes: int = 1) -> list[Entry]:
     """The proofs of pulses at the sizes of ``spec``, in the two kinds of hardware."""
     claim = "every line is driven as long as its code says, from the window's first clock on"
     return [
-        Entry("pulses", claim, lambda: PulseProof(spec), depth=3),
-        Entry("pulses", f"{claim}; compact hardware", lambda: PulseProof(spec, compact=True), depth=3),
+        Entry("pulses", claim, lambda: PulseProof(spec, x_lanes=x_lanes), depth=3),
+        Entry(
+            "pulses",
+            f"{claim}; compact hardware",
+            lambda: PulseProof(spec, compact=True, x_lanes=x_lanes),
+            depth=3,
+        ),
     ]

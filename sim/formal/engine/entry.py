@@ -31,6 +31,8 @@ class Entry:
         It may take minutes: ``crossramp prove`` leaves it out unless it is asked for.
     search : int
         Clocks from reset in which a counterexample is looked for where induction fails.
+    of : str
+        In a network of several layers: the macros that it is about, or what stands between them, the top or the head.
     """
 
     block: str
@@ -41,6 +43,7 @@ class Entry:
     complete: bool = False
     long: bool = False
     search: int = 40
+    of: str = ""
 
     @property
     def reach(self) -> str:

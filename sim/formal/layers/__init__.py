@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proofs of what stands between the macros of several layers. Imports the rooms engine of this one and rtl."""
+"""Proofs of the top of several layers and of what stands between its macros.
+
+Imports the room ``engine`` of this one, and golden and rtl.
+"""

@@ -1,13 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Streams through a network of several layers: what waits between two macros, stays; none is lost or made up."""
 
+from dataclasses import replace
+from functools import partial
+
 from amaranth import Cat, Fragment, Module, Mux, Signal
+from crossramp.golden.layers.network_specification import NetworkSpecification
 from crossramp.golden.spec.specification import Specification
-from crossramp.rtl.layers.code_streams import Serializer, SideBySide
+from crossramp.rtl.layers.code_streams import HeadCodes, Serializer, SideBySide
+from crossramp.rtl.layers.layered_top import LayeredTop
 from crossramp.rtl.layers.utterance_memory import UtteranceMemory
 
+from ..engine.entry import Entry
 from ..engine.proof import Proof
 from ..engine.register_memory import RegisterMemories
+from ..engine.solver import Mode
+
+#: How far the count of codes in a queue is looked at, from reset.
+_QUEUE_CLOCKS = 16
 
 
 class BetweenLayersProof(Proof):
@@ -115,6 +125,40 @@ class SideBySideProof(BetweenLayersProof):
         self.invariant(m, left < Mux(turn, self.counts[1], self.counts[0]), "the place in the part")
 
 
+class HeadCodesProof(BetweenLayersProof):
+    """What makes a stream of codes the h stream of a head of one lane.
+
+    Claims: every code passes on its clock; ``end`` is high with the last code of a step, and with no other; ``last`` is
+    that of the code; a code that waits stays.
+
+    Parameters
+    ----------
+    spec : NetworkSpecification
+        Whose last layer has two directions.
+    """
+
+    def __init__(self, spec: NetworkSpecification, **options):
+        super().__init__(**options)
+        self.spec = spec
+
+    def describe(self, m: Module) -> None:
+        dut, count = HeadCodes(self.spec), self.spec.hidden
+        m.submodules.dut = Fragment.get(dut, None)
+        codes, h = dut.codes, dut.h
+        self.source(m, codes, "codes")
+        self.sink(m, h, "h")
+        place = Signal(range(count), name="place")
+        self.claim(m, (h.valid == codes.valid) & (h.ready == codes.ready), "every code passes on its clock")
+        with m.If(h.valid):
+            self.claim(m, h.payload.codes[0] == codes.payload.code, "the code is that one")
+            self.claim(m, h.payload.last == codes.payload.last, "last of the code")
+            self.claim(m, h.payload.end == (place == count - 1), "end with the last code of a step")
+        with m.If(h.valid & h.ready):
+            m.d.sync += place.eq(Mux(place == count - 1, 0, place + 1))
+        self.cover(m, h.valid & h.payload.end, "the last code of a step is next")
+        self.invariant(m, dut.passed == place, "the place in the step")
+
+
 class MemoryProof(BetweenLayersProof):
     """The memory of an utterance.
 
@@ -143,3 +187,53 @@ class MemoryProof(BetweenLayersProof):
             with m.If(dut.reading):
                 self.claim(m, ~stream.ready, "no code is taken while the utterance is read")
         self.cover(m, reads[-1].valid & reads[-1].ready & reads[-1].payload.last, "the last step is read")
+
+
+def between_proofs(top: LayeredTop) -> list[Entry]:
+    """The proofs of what stands between the macros of a top that has been elaborated; of blocks that are alike once."""
+    found: dict[tuple, tuple[Entry, list[str]]] = {}
+    for name, block in top.blocks.items():
+        match block:
+            case Serializer():
+                key, entry = (
+                    (block.spec.h_beats, block.spec.lanes, block.spec.streamed, block.spec.input_bits),
+                    Entry(
+                        "queue",
+                        "no more codes leave than came, and h_beats + 1 groups are the most inside; what waits, stays",
+                        partial(SerializerProof, block.spec),
+                        Mode.BOUNDED,
+                        _QUEUE_CLOCKS,
+                    ),
+                )
+            case SideBySide():
+                key, entry = (
+                    block.counts,
+                    Entry(
+                        "queue",
+                        "of two streams a step of each in turn: a code moves on one side at a time, and none is lost",
+                        partial(SideBySideProof, *block.counts),
+                    ),
+                )
+            case HeadCodes():
+                key, entry = (
+                    (),
+                    Entry(
+                        "queue",
+                        "every code goes to the head, and end is high with the last one of a step",
+                        partial(HeadCodesProof, block.spec),
+                    ),
+                )
+            case UtteranceMemory():
+                sizes = block.parts, block.readers, block.max_steps
+                key, entry = (
+                    sizes,
+                    Entry(
+                        "memory",
+                        "while an utterance is read, no code of another one is taken; a code that waits, stays",
+                        partial(MemoryProof, *sizes),
+                    ),
+                )
+            case _:
+                continue
+        found.setdefault((type(block), *key), (entry, []))[1].append(name)
+    return [replace(entry, of=", ".join(names)) for entry, names in found.values()]

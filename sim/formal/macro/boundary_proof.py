@@ -106,22 +106,22 @@ class BoundaryProof(MacroProof):
         return Mux(self.second, second, first)
 
 
-def proofs(spec: Specification) -> list[Entry]:
+def proofs(spec: Specification, x_lanes: int = 1) -> list[Entry]:
     """The proofs of the boundary's rules at the sizes of ``spec``."""
     return [
         Entry(
             "boundary",
             "every rule of the boundary on every clock, with a reset at any time",
-            lambda: BoundaryProof(spec, reset=Reset.ANY_TIME),
+            lambda: BoundaryProof(spec, reset=Reset.ANY_TIME, x_lanes=x_lanes),
         ),
         Entry(
             "boundary",
             "every rule of the boundary on every clock, with a reset at any time; compact hardware",
-            lambda: BoundaryProof(spec, compact=True, reset=Reset.ANY_TIME),
+            lambda: BoundaryProof(spec, compact=True, reset=Reset.ANY_TIME, x_lanes=x_lanes),
         ),
         Entry(
             "boundary",
             "every rule of the boundary from flip-flops with any value, after one clock of reset",
-            lambda: BoundaryProof(spec, reset=Reset.FIRST),
+            lambda: BoundaryProof(spec, reset=Reset.FIRST, x_lanes=x_lanes),
         ),
     ]

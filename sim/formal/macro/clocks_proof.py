@@ -32,18 +32,26 @@ class ClocksProof(MacroProof):
     - A step whose x is complete begins on the clock after the last one of the step before, or after an idle one.
       Between steps the macro waits for x alone.
     - After a reset the first step may begin after ``spec.beats`` clocks.
+
+    Where an array projects h, the clocks of that macro count as waited; the step's last clock is that on which the last
+    of its codes comes.
     """
+
+    @property
+    def clocks(self) -> int:
+        """Clocks of a step, without those of another macro that projects h."""
+        return self.spec.macro_clocks - (0 if self.dense is None else self.dense.macro_clocks)
 
     def properties(self, m: Module) -> None:
         spec, dut = self.spec, self.dut
-        left, active = Signal(range(spec.macro_clocks + 1), name="left"), Signal(name="active")
+        left, active = Signal(range(self.clocks + 1), name="left"), Signal(name="active")
         lacks_ready, waits, ends = (Signal(name=name) for name in ("lacks_ready", "waits", "ends"))
         settled = self.in_phase(Phase.HOLD) & (self.waited == spec.settle_clocks - 1)
         m.d.comb += [
             left.eq(self.clocks_left()),
             active.eq(~self.in_phase(*BETWEEN)),
             lacks_ready.eq(~dut.array.ready & (self.in_phase(Phase.START, Phase.RAMP) | settled)),
-            waits.eq(lacks_ready | (dut.h.valid & ~dut.h.ready)),
+            waits.eq(lacks_ready | (dut.h.valid & ~dut.h.ready) | self._unprojected),
             ends.eq(active & ~waits & (left == 1)),
         ]
         idle = Signal(name="idle")
@@ -57,8 +65,8 @@ class ClocksProof(MacroProof):
         self.left, self.active = left, active
         m.d.comb += begins.eq(active & (~was_active | was_ends))
 
-        self.claim(m, implies(active, (left != 0) & (left <= spec.macro_clocks)), "clocks are left of every step")
-        self.claim(m, implies(begins, left == spec.macro_clocks), "a step begins with macro_clocks left")
+        self.claim(m, implies(active, (left != 0) & (left <= self.clocks)), "clocks are left of every step")
+        self.claim(m, implies(begins, left == self.clocks), "a step begins with macro_clocks left")
         self.claim(
             m, implies(was_active & was_waits, active & (left == was_left)), "while it waits, a step does not go on"
         )
@@ -70,8 +78,7 @@ class ClocksProof(MacroProof):
         self.claim(m, implies((was_ends | was_idle) & was_full, begins), "a step whose x is complete begins at once")
         self.claim(m, implies(begins, was_full), "a step begins with its whole x")
         self.claim(m, dut.monitor.stalled == lacks_ready, "stalled exactly while only ready is missing")
-        leaves = dut.h.valid & dut.h.ready & dut.h.payload.end
-        self.claim(m, leaves == ends, "the last beat of h leaves on the last clock of a step")
+        self.claim(m, self.step_ends == ends, "the last beat of h leaves on the last clock of a step")
         self.claim(m, implies(dut.h.valid, active), "h leaves within a step")
 
         flushed = Signal(range(spec.beats + 1), name="flushed")
@@ -83,6 +90,11 @@ class ClocksProof(MacroProof):
         )
 
         self.covers(m, was_ends, was_waits)
+
+    @property
+    def _unprojected(self) -> Value:
+        """Whether a step waits for what projects it in an array; one bit."""
+        return Const(0) if self.dense is None else self.in_phase(Phase.PROJECT) & ~self.step_ends
 
     def covers(self, m: Module, was_ends: Value, was_waits: Value) -> None:
         """What is reached, given whether the clock before ended a step, or waited."""
@@ -108,11 +120,13 @@ class ClocksProof(MacroProof):
         }
         # After the first conversion the second follows, if there is one, and after the last the projection.
         second = 1 + spec.windows[-1] + spec.settle_clocks + spec.conversion_ticks[-1] + update
-        after = Mux(self.final, 0, second) + spec.projection_clocks
+        after = Mux(self.final, 0, second) + (spec.projection_clocks if self.dense is None else 1)
         left = Const(0)
         for phase, clocks in in_conversion.items():
             left = Mux(self.in_phase(phase), clocks + after, left)
-        return Mux(self.in_phase(Phase.PROJECT), self.projected, left) if spec.projection else left
+        if not spec.projection:
+            return left
+        return Mux(self.in_phase(Phase.PROJECT), self.projected if self.dense is None else 1, left)
 
 
 class PeriodProof(ClocksProof):
@@ -121,7 +135,7 @@ class PeriodProof(ClocksProof):
     Environment: that of :class:`ClocksProof`, but ``array.ready``, ``h.ready`` and ``x.valid`` are always high.
 
     Claim: from the first clock of a step to that of the next it is exactly ``max(spec.macro_clocks, spec.inputs)``
-    clocks.
+    clocks; of a macro that takes several codes of x in a clock, ``ceil(spec.inputs / x_lanes)`` in their place.
     With ``compact``, whose x loads from the second clock of the first hold on, it is
     ``max(spec.macro_clocks, spec.windows[0] + 3 + spec.inputs)``.
     """
@@ -136,7 +150,7 @@ class PeriodProof(ClocksProof):
         spec, dut = self.spec, self.dut
         self.assume(m, dut.array.ready & dut.h.ready & dut.x.valid)
         loads_from = spec.windows[0] + 2 if self.compact else -1  # clock of the step on which no code is loaded yet
-        period = max(spec.macro_clocks, loads_from + 1 + spec.inputs)
+        period = max(spec.macro_clocks, loads_from + 1 + self.x_groups)
         clock = Signal(range(period + 1), name="clock")
         since = Signal.like(clock, name="since")  # the first clock of the present step
         m.d.comb += clock.eq(Mux(self.begins, 0, since))
@@ -150,7 +164,7 @@ class PeriodProof(ClocksProof):
             waits = self.in_phase(Phase.IDLE) & (clock >= spec.macro_clocks)
             self.invariant(m, self.active | waits, "period: waits for x")
             codes = Mux(clock > loads_from, clock - loads_from, 0) if self.compact else clock + 1
-            self.invariant(m, self.full == (codes >= spec.inputs), "period: x is complete")
+            self.invariant(m, self.full == (codes >= self.x_groups), "period: x is complete")
             self.invariant(m, implies(~self.full, self.loaded == codes), "period: codes of x")
             if self.compact:
                 self.invariant(m, self.inside("loader.needed") == (clock < loads_from), "period: x is needed")
@@ -158,17 +172,16 @@ class PeriodProof(ClocksProof):
             self.invariant(m, ~self.active, "period: before the first step")
 
 
-def proofs(spec: Specification) -> list[Entry]:
-    """The proofs of clocks at the sizes of ``spec``."""
-    return [
-        Entry(
-            "clocks",
-            "a step takes macro_clocks and the clocks that it waits; the next one begins at once",
-            lambda: ClocksProof(spec, reset=Reset.ANY_TIME),
-        ),
-        Entry(
-            "clocks",
-            "while nothing waits, a step begins every max(macro_clocks, inputs) clocks",
-            lambda: PeriodProof(spec),
-        ),
-    ]
+def proofs(spec: Specification, x_lanes: int = 1) -> list[Entry]:
+    """The proofs of clocks at the sizes of ``spec``; where an array projects, it waits in every step."""
+    whole = Entry(
+        "clocks",
+        "a step takes macro_clocks and the clocks that it waits; the next one begins at once",
+        lambda: ClocksProof(spec, reset=Reset.ANY_TIME, x_lanes=x_lanes),
+    )
+    period = Entry(
+        "clocks",
+        "while nothing waits, a step begins every max(macro_clocks, inputs) clocks",
+        lambda: PeriodProof(spec, x_lanes=x_lanes),
+    )
+    return [whole] if spec.array_projects else [whole, period]

@@ -21,7 +21,9 @@ class MacroProof(Proof):
 
     - ``array.ready``, the comparators, the x stream and ``h.ready`` have any value on every clock. x need not even
       keep to the rule of streams.
-    - The weights of a projection are free: every word that is read has any value.
+    - The weights of a digital projection are free: every word that is read has any value.
+    - What an array projects comes as the other macro's h does, once this one's has left: whole steps, in the phase
+      PROJECT alone. Its codes, and when they come, are free.
     - With ``values=False`` the results of the cell update are free as well: c, its pulse code and h have any value on
       every clock. What then holds, holds for every arithmetic; and the proof is much shorter.
     - ``calibration`` changes only while ``busy`` is low (docs/boundary.md: between utterances).
@@ -37,6 +39,8 @@ class MacroProof(Proof):
         As those of :class:`Macro`. Any cell will do, with one conversion a step or two.
     values : bool
         Whether the cell update computes what it does.
+    x_lanes : int
+        Codes of x in a clock, as a :class:`Macro` behind another one takes them.
 
     Attributes
     ----------
@@ -56,14 +60,28 @@ class MacroProof(Proof):
     loaded, full : Signal
         Of the loader: codes of the step that loads, and whether a whole step waits.
     projected : Signal
-        With a projection, the clocks that are left of the phase PROJECT while nothing waits.
+        With a digital projection, the clocks that are left of the phase PROJECT while nothing waits.
+    dense : Specification or None
+        Of the macro that projects h, where an array does.
+    projected_beat : Signal
+        Then: the beats of a step that have come from there.
+    x_groups : int
+        Transfers of x in a step.
     """
 
     def __init__(
-        self, spec: Specification, *, compact: bool = False, quiet: bool = False, values: bool = False, **options
+        self,
+        spec: Specification,
+        *,
+        compact: bool = False,
+        quiet: bool = False,
+        values: bool = False,
+        x_lanes: int = 1,
+        **options,
     ):
         super().__init__(**options)
         self.spec, self.compact, self.quiet, self.values = spec, compact, quiet, values
+        self.x_lanes, self.x_groups, self.dense = x_lanes, -(-spec.inputs // x_lanes), spec.projection_macro
         self.twice = len(spec.conversions) == 2
 
     def properties(self, m: Module) -> None:
@@ -71,10 +89,16 @@ class MacroProof(Proof):
         raise NotImplementedError
 
     def describe(self, m: Module) -> None:
-        weights = [[0] * self.spec.units] * self.spec.projection if self.spec.projection else None
-        self.dut = Macro(self.spec, compact=self.compact, quiet=self.quiet, projection_weights=weights)
+        digital = self.spec.digital_projection
+        self.dut = Macro(
+            self.spec,
+            compact=self.compact,
+            quiet=self.quiet,
+            projection_weights=[[0] * self.spec.units] * digital if digital else None,
+            x_lanes=self.x_lanes,
+        )
         self.fragment = Fragment.get(self.dut, None)
-        if self.spec.projection:
+        if digital:
             free_projection_weights(self, m, self.fragment)
         cell = self.spec.layout
         ports = ["step", *(f"code_{gate}" for gate in cell.gates), *(["register"] if cell.register else [])]
@@ -113,7 +137,28 @@ class MacroProof(Proof):
             m.d.sync += self.was_quiet.eq(dut.quiet)
             self.assume(m, ~array.integrate | ~self.was_quiet | dut.quiet)
 
+        if self.dense is not None:
+            self._projected(m)
+
+    def _projected(self, m: Module) -> None:
+        """What comes from the macro that projects h."""
+        stream, beats = self.dut.projected, self.dense.h_beats
+        payload = stream.payload.as_value()
+        valid, project = self.free(m, 1, "projected_valid"), self.inside("sequencer.project")
+        self.projected_beat = beat = Signal(range(beats), name="projected_beat")
+        m.d.comb += [stream.valid.eq(valid), payload.eq(self.free(m, len(payload), "projected"))]
+        self.assume(m, implies(valid, project & (stream.payload.end == (beat == beats - 1))))
+        with m.If(valid):
+            m.d.sync += beat.eq(Mux(stream.payload.end, 0, beat + 1))
+        self.invariant(m, (beat < beats) & (project | (beat == 0)), "projected: whole steps")
+
     # ---- inner signals  ---------------------------------------------------------------------------------------------
+
+    @property
+    def step_ends(self) -> Value:
+        """Whether a step's last code leaves: of h, or of what projects it in an array; one bit."""
+        stream = self.dut.h if self.dense is None else self.dut.projected
+        return stream.valid & stream.ready & stream.payload.end
 
     def inside(self, path: str, domain: str | None = None) -> Signal:
         """A signal inside the macro, such as ``"sequencer.phase"``."""
@@ -187,9 +232,9 @@ class MacroProof(Proof):
         last = self.dut.h.payload.last
         return last & ~self.inside("loader.keep") if self.spec.keeps_state else last
 
-    def line(self, m: Module, lines: int, name: str) -> tuple[Signal, Signal, Signal]:
+    def line(self, m: Module, lines: int, name: str, lanes: int | None = None) -> tuple[Signal, Signal, Signal]:
         """A line, or a unit, that stands for all of them: its group, its lane, and its number."""
-        lanes = self.spec.lanes
+        lanes = self.spec.lanes if lanes is None else lanes
         group, lane = self.choice(m, -(-lines // lanes), f"{name}_group"), self.choice(m, lanes, f"{name}_lane")
         number = Signal(range(max(lines, 2)), name=f"{name}_line")
         m.d.comb += number.eq(group * lanes + lane)
@@ -204,7 +249,7 @@ class MacroProof(Proof):
         self._counters(m)
         self._pulses(m)
         self._loader(m)
-        if self.spec.projection:
+        if self.spec.digital_projection:
             self.projected, _ = projection_clocks_left(self, m)
 
     def _control_lines(self, m: Module) -> None:
@@ -306,7 +351,7 @@ class MacroProof(Proof):
         return driven & ~self.was_quiet if self.quiet else driven
 
     def _loader(self, m: Module) -> None:
-        self.invariant(m, self.loaded < self.spec.inputs, "loader: codes loaded")
+        self.invariant(m, self.loaded < self.x_groups, "loader: codes loaded")
         self.invariant(m, implies(self.full, self.loaded == 0), "loader: a whole step waits")
         if self.compact:
             needed = self.inside("loader.needed")
@@ -319,7 +364,7 @@ class MacroProof(Proof):
     def beats_of_h(self, m: Module, beat: Signal) -> None:
         """Invariants: the beats of h of a step that have left, which a proof counted, follow from the counters."""
         spec = self.spec
-        if not spec.projection:
+        if not spec.digital_projection:
             leaving = self.in_phase(Phase.UPDATE) & self.final
             self.invariant(m, beat == Mux(leaving, self.beat - self.occupied, 0), "h: beats that have left")
             return

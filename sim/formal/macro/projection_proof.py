@@ -165,7 +165,7 @@ class ProjectionProof(Proof):
 
 def proofs(spec: Specification) -> list[Entry]:
     """The proof of the projection at the sizes of ``spec``, if it has one."""
-    if not spec.projection:
+    if not spec.digital_projection:
         return []
     claim = "every product is made and added once; codes rounded and held; groups in order, after their clocks"
     return [Entry("projection", claim, lambda: ProjectionProof(spec))]

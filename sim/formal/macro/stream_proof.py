@@ -52,18 +52,19 @@ class StreamProof(MacroProof):
         """Steps in and out, and what belongs to them."""
         spec, x, h = self.spec, self.dut.x, self.dut.h
         taken, left = Signal(name="code_taken"), Signal(name="step_left")
-        place, beat = Signal(range(spec.inputs)), Signal(range(spec.h_beats), name="h_beat")
+        groups = self.x_groups
+        place, beat = Signal(range(groups)), Signal(range(spec.h_beats), name="h_beat")
         goes_in, goes_out = Signal(name="goes_in"), Signal(name="goes_out")  # which of two steps
-        lasts, inside = Signal(2), Signal(range(2 * spec.inputs + 2), name="codes_inside")
+        lasts, inside = Signal(2), Signal(range(2 * groups + 2), name="codes_inside")
         keeps = Signal(2)
         m.d.comb += [
             taken.eq(x.valid & x.ready),
             left.eq(h.valid & h.ready & (beat == spec.h_beats - 1)),
         ]
-        m.d.sync += inside.eq(inside + taken - Mux(left, spec.inputs, 0))
+        m.d.sync += inside.eq(inside + taken - Mux(left, groups, 0))
         with m.If(taken):
-            m.d.sync += place.eq(Mux(place == spec.inputs - 1, 0, place + 1))
-            with m.If(place == spec.inputs - 1):
+            m.d.sync += place.eq(Mux(place == groups - 1, 0, place + 1))
+            with m.If(place == groups - 1):
                 m.d.sync += goes_in.eq(~goes_in)
                 for k in range(2):
                     with m.If(goes_in == k):
@@ -78,23 +79,25 @@ class StreamProof(MacroProof):
         if spec.keeps_state:
             self._kept(m, left, lasts.bit_select(goes_out, 1) & ~keeps.bit_select(goes_out, 1))
         with m.If(h.valid):
-            self.claim(m, inside >= spec.inputs, "h: a step comes out only after its x")
+            self.claim(m, inside >= groups, "h: a step comes out only after its x")
             self.claim(m, h.payload.end == (beat == spec.h_beats - 1), "h: end is high with the last beat of a step")
             self.claim(m, h.payload.last == lasts.bit_select(goes_out, 1), "h: last is that of the step's x")
-        self.claim(m, inside <= 2 * spec.inputs, "x: no more than two steps are inside")
+        self.claim(m, inside <= 2 * groups, "x: no more than two steps are inside")
         loads = ~self.full & ~self.inside("loader.needed") if self.compact else ~self.full | self.take
         self.claim(m, implies(loads, x.ready), "x: a code is taken unless a whole step waits")
         with m.If(left):
             self.cover(m, h.payload.last, "the last step of an utterance leaves")
             self.cover(m, ~h.payload.last, "another step leaves")
         if not self.compact:
-            self.cover(m, inside == 2 * spec.inputs, "two steps are inside")
+            self.cover(m, inside == 2 * groups, "two steps are inside")
         self.cover(m, left & (goes_out == 1), "two steps have left")
 
         active = Signal(name="active")
-        m.d.comb += active.eq(~self.in_phase(Phase.FLUSH, Phase.IDLE))
+        # Of what an array projects, all h has left.
+        over = () if self.dense is None else (Phase.PROJECT,)
+        m.d.comb += active.eq(~self.in_phase(Phase.FLUSH, Phase.IDLE, *over))
         self.invariant(m, place == self.loaded, "x: codes of the step that loads")
-        waiting = Mux(self.full, spec.inputs, 0) + Mux(active, spec.inputs, 0)
+        waiting = Mux(self.full, groups, 0) + Mux(active, groups, 0)
         self.invariant(m, inside == self.loaded + waiting, "x: codes inside")
         self.invariant(m, (goes_in ^ goes_out) == (self.full ^ active), "x: steps inside")
         for name, sent in {"last": lasts, **({"keep": keeps} if spec.keeps_state else {})}.items():
@@ -116,10 +119,10 @@ class StreamProof(MacroProof):
         self.cover(m, going & ~begins & (self.first_step == 0), "a state that was kept")
 
 
-def proofs(spec: Specification) -> list[Entry]:
+def proofs(spec: Specification, x_lanes: int = 1) -> list[Entry]:
     """The proofs of the macro's streams at the sizes of ``spec``, in the two kinds of hardware."""
     claim = "a beat of h stays while it waits; one step out for each step in; end and last"
     return [
-        Entry("streams", claim, lambda: StreamProof(spec)),
-        Entry("streams", f"{claim}; compact hardware", lambda: StreamProof(spec, compact=True)),
+        Entry("streams", claim, lambda: StreamProof(spec, x_lanes=x_lanes)),
+        Entry("streams", f"{claim}; compact hardware", lambda: StreamProof(spec, compact=True, x_lanes=x_lanes)),
     ]

@@ -158,7 +158,7 @@ class UnitProof(MacroProof):
         m.d.comb += [first.eq(array.integrate & ~array.state), other.eq(array.integrate & array.state)]
         with m.If(first | other):
             m.d.sync += self.of_second.eq(other)
-        h_left = self.inside("projection.write") if spec.projection else self.dut.h.valid & self.dut.h.ready
+        h_left = self.inside("projection.write") if spec.digital_projection else self.dut.h.valid & self.dut.h.ready
         self.enters, self.leaves, self.entered, self.left = [], [], [], []
         for number, stores in enumerate(cell.stores):
             named, monitor = f"update {number + 1}", self.dut.monitor
@@ -245,7 +245,7 @@ class UnitProof(MacroProof):
         left = self.left[number]
         with m.If(getattr(monitor, stored_strobe(number)) & (left == self.group)):
             m.d.sync += [kept.eq(self._in_lane(getattr(monitor, name))), made.eq(1)]
-        with m.If(self.dut.h.valid & self.dut.h.ready & self.dut.h.payload.end):
+        with m.If(self.step_ends):
             m.d.sync += self.utterance.eq(~self.ends_state)
         self.invariant(m, self.utterance == ~self.first_step, "unit: the first step of an utterance")
         update = self.in_phase(Phase.UPDATE)
@@ -300,7 +300,7 @@ class UnitProof(MacroProof):
                     if name == cell.register:
                         self.claim(m, self._in_lane(self.inside("state.top")) == made, f"{name} is stored as computed")
         made, left = self.update[f"new_{cell.output}"], self.left[-1]
-        if spec.projection:
+        if spec.digital_projection:
             with m.If(self.inside("projection.write")):
                 kept = self._in_lane(self.inside("projection.codes"))
                 self.claim(m, kept == self._in_lane(made), "the projection gets h as it is computed")
@@ -352,10 +352,10 @@ class UnitProof(MacroProof):
                     self.invariant(m, implies(ramp, armed == ~self.tripped[name]), f"bank {gate}: armed")
 
 
-def proofs(spec: Specification) -> list[Entry]:
+def proofs(spec: Specification, x_lanes: int = 1) -> list[Entry]:
     """The proofs of a unit at the sizes of ``spec``, in the two kinds of hardware."""
     claim = "for every trace of the comparators, the cell update of every unit gets golden's codes and its own c"
     return [
-        Entry("units", claim, lambda: UnitProof(spec), depth=2),
-        Entry("units", f"{claim}; compact hardware", lambda: UnitProof(spec, compact=True), depth=2),
+        Entry("units", claim, lambda: UnitProof(spec, x_lanes=x_lanes), depth=2),
+        Entry("units", f"{claim}; compact hardware", lambda: UnitProof(spec, compact=True, x_lanes=x_lanes), depth=2),
     ]

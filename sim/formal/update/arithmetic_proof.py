@@ -92,7 +92,7 @@ def used_widths(spec: Specification) -> dict:
             bits = (exact.magnitude * rule.multiplier).bit_length() + 2
             rounded.append((bits, rule.shift))
             limits.append((bits, rule.limit))
-    if spec.projection:
+    if spec.digital_projection:
         total = (spec.units * spec.head_weight_max * spec.input_max).bit_length() + 1
         rounded.append((total, spec.projection_shift))
         limits.append((total, spec.input_max))

@@ -89,7 +89,6 @@ def test_simulated_on_a_chip(run, model):
 @pytest.mark.parametrize(
     "command",
     [
-        ("prove", "deep.npz"),
         ("virtual", "deep.npz"),
         ("build", "deep.npz", "--board", "icebreaker"),
         ("generate", "deep.npz", "-o", "out", "--calibrator"),

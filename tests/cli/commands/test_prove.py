@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
-from crossramp.golden.layers.spec_file import save_spec
+from crossramp.cli.inputs.subjects import SPECIFICATIONS
+from crossramp.golden.layers.spec_file import load_spec, save_spec
 from crossramp.golden.network.model_file import load_model
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.formal.catalog import proofs_of
@@ -13,6 +14,7 @@ from crossramp.sim.formal.engine import entry, solver
 from crossramp.sim.formal.engine.solver import Mode, Outcome, Status, find_prover
 
 from tests.cli.conftest import is_refusal
+from tests.support.layered import PROJECTED
 from tests.support.planted import planted
 from tests.support.proving import make_attempts_once
 
@@ -104,6 +106,37 @@ def test_the_list_runs_nothing(run, model_file, monkeypatch):
     assert len(rows) == len(proofs_of(load_model(model_file).spec))
     assert {"block", "claim", "reach"} == set(rows[0])
     assert "any trace" in run("prove", "array8x8", "--list", "--lanes", "2")[1]
+
+
+def test_several_layers(run, tmp_path):
+    """What each proof is about, and a counterexample in one of them."""
+    save_spec(tmp_path / "deep.toml", PROJECTED)
+    listed = json.loads(run("prove", "deep.toml", "--list", "--json")[1])
+    assert [(row["of"], row["block"]) for row in listed] == [(e.of, e.block) for e in proofs_of(PROJECTED)]
+    own = json.loads(run("prove", "deep.toml", "--list", "--json", "--macro", "layer0_backward")[1])
+    assert own == [row for row in listed if row["of"] == "layer0_forward, layer0_backward"]
+    status, out, _ = run("prove", "deep.toml", "--only", "network")
+    assert status == 0
+    assert "top  network  head and tap get every beat" in out
+    with planted("rtl/layers/layered_top.py", "head.h.valid.eq(h.valid & self.h.ready)", "head.h.valid.eq(h.valid)"):
+        status, out, _ = run("prove", "deep.toml", "--only", "network", "-o", "kept")
+    assert status == 1
+    assert "top: network: violated" in out
+    assert ": the head gets every beat once (sim/formal/layers/stack_proof.py:" in out
+    status, _, err = run("prove", "deep.toml", "--macro", "layer2")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "--macro is 'layer2', which names no macro; did you mean layer1?" in err
+
+
+def test_tiled_macro(run, tmp_path):
+    spec = load_spec(SPECIFICATIONS / "array8x8.toml").replace(tile_columns=4)
+    save_spec(tmp_path / "tiled.toml", spec)
+    listed = json.loads(run("prove", "tiled.toml", "--list", "--json")[1])
+    blocks = {row["block"] for row in listed}
+    assert {"tiles", "boundary", "head"} < blocks
+    assert not {"pacer", "uart", "commands"} & blocks
+    status, out, _ = run("prove", "tiled.toml", "--only", "tiles")
+    assert (status, out.count("proven")) == (0, 1)
 
 
 @pytest.mark.parametrize(
