@@ -4,13 +4,17 @@
 Such values are arrays; one with a size that is not known is an array of objects, ints and :class:`.tensor_axes.Dim`.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from crossramp.golden.common.errors import InvalidValue
 
-from .onnx_file import OnnxNode
+from .onnx_file import OnnxNode, one_line
 from .tensor_axes import Dim
+
+#: Larger constants belong to no network for hardware like this.
+_MOST_VALUES = 1 << 24
 
 
 def folded(node: OnnxNode, values: Sequence[np.ndarray | None], opset: int) -> list[np.ndarray]:
@@ -38,7 +42,7 @@ def folded(node: OnnxNode, values: Sequence[np.ndarray | None], opset: int) -> l
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
         found = ReferenceEvaluator(model).run(None, given)
     except Exception as error:  # whatever the reference raises: it names no file
-        reason = " ".join(str(error).split())
+        reason = one_line(" ".join(str(error).split()))
         node.refuse(f"this constant cannot be computed ({reason[:100]}); export with constant folding")
     return [np.asarray(value) for value in found]
 
@@ -86,7 +90,7 @@ def _of_sizes(node: OnnxNode, values: Sequence[np.ndarray | None]) -> np.ndarray
         node.refuse("it computes with the size of the batch or the number of steps; export for a batch of any size")
     try:
         return np.asarray(operator(node, values, first, attributes))
-    except (TypeError, ValueError, IndexError) as error:
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
         if isinstance(error, InvalidValue):
             raise
         node.refuse("it computes with the size of the batch or the number of steps; export for a batch of any size")
@@ -105,7 +109,10 @@ def _sliced(node, values, first, attributes):
 
 def _ones_for_sizes(shape) -> tuple[int, ...]:
     """A shape in which what is not known has the size 1: what follows treats it as one for all."""
-    return tuple(1 if isinstance(size, Dim) else int(size) for size in shape.reshape(-1))
+    sizes = tuple(1 if isinstance(size, Dim) else int(size) for size in shape.reshape(-1))
+    if math.prod(sizes) > _MOST_VALUES:
+        raise ValueError  # of a damaged file
+    return sizes
 
 
 def _expanded(node, values, first, attributes):

@@ -84,7 +84,7 @@ def load_onnx(path: str | Path):
     except OSError as error:
         raise InvalidValue(f"{path}: {error.strerror or 'its external data cannot be read'}") from None
     except Exception as error:  # of protobuf, and onnx's own about external data
-        reason = " ".join(str(error).split())
+        reason = one_line(" ".join(str(error).split()))
         raise InvalidValue(f"{path} is not an ONNX model, or damaged ({reason[:100]}); export it again") from None
     if not model.graph.node or not model.opset_import:
         raise InvalidValue(f"{path} is not an ONNX model, or has no nodes; export it again")
@@ -109,23 +109,18 @@ def graph_of(model) -> OnnxGraph:
     graph = model.graph
     if graph.sparse_initializer:
         raise InvalidValue(f"constant {graph.sparse_initializer[0].values.name!r} is sparse; export dense weights")
-    constants = {}
-    for tensor in graph.initializer:
-        try:
-            constants[tensor.name] = onnx.numpy_helper.to_array(tensor)
-        except Exception as error:  # a size that its data lacks, an unknown type
-            reason = " ".join(str(error).split())
-            raise InvalidValue(f"constant {tensor.name!r} cannot be read ({reason[:100]}); export it again") from None
+    constants = {_text(tensor.name): _array(onnx, tensor, _text(tensor.name)) for tensor in graph.initializer}
     inputs = {
-        one.name: tuple(
+        _text(one.name): tuple(
             dimension.dim_value if dimension.HasField("dim_value") and dimension.dim_value > 0 else None
             for dimension in one.type.tensor_type.shape.dim
         )
         for one in graph.input
-        if one.name not in constants
+        if _text(one.name) not in constants
     }
     nodes = tuple(_node(onnx, proto) for proto in graph.node)
-    return OnnxGraph(nodes, constants, inputs, tuple(one.name for one in graph.output), opset, model.producer_name)
+    outputs = tuple(_text(one.name) for one in graph.output)
+    return OnnxGraph(nodes, constants, inputs, outputs, opset, model.producer_name)
 
 
 def _library():
@@ -137,18 +132,33 @@ def _library():
     return onnx
 
 
+def _array(onnx, tensor, name: str) -> np.ndarray:
+    try:
+        return onnx.numpy_helper.to_array(tensor)
+    except Exception as error:  # a size that its data lacks, an unknown type
+        reason = one_line(" ".join(str(error).split()))
+        raise InvalidValue(f"constant {name!r} cannot be read ({reason[:100]}); export it again") from None
+
+
 def _node(onnx, proto) -> OnnxNode:
+    outputs = tuple(map(_text, proto.output))
+    name = _text(proto.name) or next((output for output in outputs if output), "")
     attributes = {}
     for one in proto.attribute:
         value = onnx.helper.get_attribute_value(one)
         if isinstance(value, onnx.TensorProto):
-            value = onnx.numpy_helper.to_array(value)
-        attributes[one.name] = [_text(v) for v in value] if isinstance(value, list) else _text(value)
-    outputs = tuple(proto.output)
-    name = proto.name or next((output for output in outputs if output), "")
-    domain = "" if proto.domain in _STANDARD else proto.domain
-    return OnnxNode(proto.op_type, domain, name, tuple(proto.input), outputs, attributes, proto)
+            value = _array(onnx, value, f"{name} {_text(one.name)}")
+        attributes[_text(one.name)] = [_text(v) for v in value] if isinstance(value, list) else _text(value)
+    domain = "" if proto.domain in _STANDARD else _text(proto.domain)
+    return OnnxNode(_text(proto.op_type), domain, name, tuple(map(_text, proto.input)), outputs, attributes, proto)
 
 
 def _text(value):
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    """Names and texts in one line; protobuf gives a damaged one as bytes."""
+    value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return one_line(value) if isinstance(value, str) else value
+
+
+def one_line(text: str) -> str:
+    """A text of a file as errors show it: what cannot be printed as ?."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

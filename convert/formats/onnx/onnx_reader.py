@@ -9,7 +9,7 @@ from crossramp.golden.common.errors import CrossrampWarning, InvalidValue
 from ...float_network.imported_network import FloatNetwork
 from .layer_graph import LayerGraph, Signal
 from .onnx_constants import folded
-from .onnx_file import OnnxGraph, OnnxNode, graph_of, load_onnx
+from .onnx_file import OnnxGraph, OnnxNode, graph_of, load_onnx, one_line
 from .onnx_operators import Unread, Value, applied
 from .tensor_axes import Dim
 
@@ -58,7 +58,7 @@ def network_of(model, output: str | None = None) -> FloatNetwork:
     graph = graph_of(model)
     name = _output_of(graph, output)
     made = {made: node for node in graph.nodes for made in node.outputs if made}
-    while name in made and made[name].kind in _LEFT_OUT and not made[name].domain:
+    while (node := made.get(name)) and node.kind in _LEFT_OUT and not node.domain and node.inputs:
         name = made[name].inputs[0]
     layers, value = _evaluated(graph, made, name)
     if not isinstance(value, Signal):
@@ -130,8 +130,9 @@ def _check(graph: OnnxGraph, node: OnnxNode):
         context.opset_imports = {"": graph.opset}
         try:
             checker.check_node(node.proto, context)
-        except checker.ValidationError as error:
-            node.refuse(f"it is not as its operator demands ({' '.join(str(error).split())[:160]}); export it again")
+        except (checker.ValidationError, UnicodeDecodeError) as error:  # the latter of a damaged name
+            reason = one_line(" ".join(str(error).split()))
+            node.refuse(f"it is not as its operator demands ({reason[:160]}); export it again")
     if node.kind == "GRU" and graph.producer == "pytorch" and not node.attributes.get("linear_before_reset", 0):
         warnings.warn(
             f"node {node.name!r} (GRU): linear_before_reset is 0, but torch.nn.GRU resets after the product; if it "

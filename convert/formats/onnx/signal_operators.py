@@ -243,6 +243,9 @@ def scaled(graph: LayerGraph, signal: Signal, factor=1.0, offset=0.0) -> Signal:
     features = [k for k, group in enumerate(signal.axes) if group == signal.features]
     axis = wide.pop() if wide else (features[0] if features else rank - 1)
     signal = graph.with_features(signal, axis)
+    for array in arrays:
+        if array.size not in (1, signal.outputs):
+            raise InvalidValue(f"its constant has {array.size} values, behind {signal.outputs} features")
     factors, offsets = (np.broadcast_to(array.reshape(-1), signal.outputs) for array in arrays)
     return signal.mapped(Linear(np.diag(factors), offsets))
 
