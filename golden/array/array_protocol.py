@@ -165,7 +165,7 @@ def line_levels(spec: Specification, trained: np.ndarray | None) -> np.ndarray:
     levels = np.empty(spec.line_cell_count, np.int64)
     rows = iter(()) if trained is None else iter(trained)
     for cell in spec.line_cells:
-        levels[spec.line_cell(cell)] = next(rows) if cell.trained else spec.state_cell
+        levels[spec.line_cell(cell)] = next(rows) if cell.trained else spec.line_level(cell.line, False)
     return levels
 
 
@@ -193,13 +193,15 @@ def step_window(spec: Specification, number: int, values: Mapping[str, np.ndarra
         of other values.
     """
     cell = spec.layout
-    shape = np.shape(values[cell.row_groups[0]])[:-1]
+    shape = np.shape(values[INPUT])[:-1]
     rows = lines = None
     if cell.drives_rows(number):
         rows = np.zeros((*shape, spec.rows), np.int64)
         for group in cell.row_groups:
             if (driver := cell.driven_value(group, number)) is not None:
-                rows[..., spec.rows_of(group)] = spec.input_max if group == BIAS else values[driver]
+                part = spec.row_parts[group]
+                codes = spec.input_max if group == BIAS else values[driver][..., part.start : part.stop]
+                rows[..., spec.rows_of(group)] = codes
     if cell.drives_lines(number):
         lines = np.zeros((*shape, spec.state_lines), np.int64)
         for line in cell.lines:

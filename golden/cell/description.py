@@ -23,15 +23,15 @@ ramp gives codes of some banks; an update computes values from codes and from re
     )
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 from .expression import Expression, Name, names, parse
 
-FIXED, LINE, ROW = "fixed", "line", "row"
+FIXED, LINE, ROW, CODE = "fixed", "line", "row", "code"
 """Formats of values: a signed fixed-point register; a pulse code that drives a cell of each unit's own column through
-a line; a pulse code on a row of the array."""
+a line; a pulse code on a row of the array; the decoded code of a bank itself, as a pulse code that nothing rounds."""
 
 INPUT, BIAS = "x", "1"
 """Groups of rows that no value drives: the inputs, and the bias rows at full scale."""
@@ -122,6 +122,24 @@ class Store:
         return parse(self.text)
 
 
+class Given(NamedTuple):
+    """Values that another macro makes, in one stream.
+
+    Attributes
+    ----------
+    values : tuple of str
+        In the order of the codes: ``units`` of each, or as many as h has.
+    form : str
+        :data:`ROW` or :data:`CODE`.
+    before : bool
+        Whether they are those of the step before, so that the first step of an utterance has none.
+    """
+
+    values: tuple[str, ...]
+    form: str
+    before: bool = False
+
+
 class LineCell(NamedTuple):
     """A memristor pair that a line has on every column of a bank."""
 
@@ -130,7 +148,7 @@ class LineCell(NamedTuple):
     trained: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cell:
     """A cell; everything that counts or orders banks, rows, lines, ramps and clocks is derived from it.
 
@@ -149,6 +167,9 @@ class Cell:
     bounded : bool
         Whether the fixed value stays within ±1, as a blend of values within ±1 does: its default format then has no
         bits before the point but the sign.
+    given : dict of Given
+        What other macros make, by the names of the streams that bring it: sums of rows in other arrays
+        (:mod:`crossramp.golden.spec.row_sums`). Cells of the library have none.
 
     Raises
     ------
@@ -162,6 +183,7 @@ class Cell:
     program: tuple[Conversion | Store, ...]
     output: str = "h"
     bounded: bool = False
+    given: dict[str, Given] = field(default_factory=dict)
 
     # ---- conversions and updates ------------------------------------------------------------------------------------
 
@@ -231,6 +253,12 @@ class Cell:
         """The update that stores a value."""
         return next(k for k, stores in enumerate(self.stores) if any(store.name == value for store in stores))
 
+    def is_before(self, value: str, conversion: int) -> bool:
+        """Whether a conversion that is driven with a value sees that of the step before."""
+        if (source := self.source_of(value)) is not None:
+            return self.given[source].before
+        return value in self.values and self.update_of(value) >= conversion
+
     @cached_property
     def driven_before(self) -> tuple[str, ...]:
         """The values that drive something before the step stores them anew: those of the step before."""
@@ -238,7 +266,7 @@ class Cell:
             value
             for number, (conversion, _) in enumerate(self.steps)
             for value in conversion.driven.values()
-            if value in self.values and self.update_of(value) >= number
+            if self.is_before(value, number)
         ]
         return tuple(dict.fromkeys(driven))
 
@@ -279,13 +307,29 @@ class Cell:
         """The row values that do not leave: they drive rows of their own within the step."""
         return tuple(name for name, form in self.values.items() if form == ROW and name != self.output)
 
+    def form_of(self, value: str) -> str:
+        """The format of what drives rows or lines: x and bias rows have pulse codes as row values have."""
+        if (source := self.source_of(value)) is not None:
+            return self.given[source].form
+        return self.values.get(value, ROW)
+
+    def source_of(self, value: str) -> str | None:
+        """The stream of :attr:`given` that brings a value; None for one that the cell stores, and for x."""
+        return next((source for source, given in self.given.items() if value in given.values), None)
+
+    def sources(self, conversion: int) -> tuple[str, ...]:
+        """The streams of :attr:`given` whose values a conversion drives."""
+        found = map(self.source_of, self.steps[conversion][0].driven.values())
+        return tuple(dict.fromkeys(source for source in found if source is not None))
+
     # ---- rows and lines ---------------------------------------------------------------------------------------------
 
     @cached_property
     def row_groups(self) -> tuple[str, ...]:
         """Groups of rows that some bank has cells on, in the order of the rows: x, h, other values, bias rows."""
         used = {name for bank in self.banks.values() for name in bank.rows}
-        return tuple(name for name in (INPUT, self.output, *self.inner_rows, BIAS) if name in used)
+        given = [name for source in self.given.values() if source.form == ROW for name in source.values]
+        return tuple(name for name in (INPUT, self.output, *given, *self.inner_rows, BIAS) if name in used)
 
     @cached_property
     def lines(self) -> tuple[str, ...]:
@@ -303,6 +347,10 @@ class Cell:
             if line in bank.lines
         )
 
+    def line_driver(self, line: str) -> str:
+        """The value that drives a line."""
+        return next(conversion.driven[line] for conversion, _ in self.steps if line in conversion.driven)
+
     @cached_property
     def trained_line_cells(self) -> tuple[LineCell, ...]:
         """Those of :attr:`line_cells` whose weights are trained."""
@@ -311,7 +359,8 @@ class Cell:
     @cached_property
     def state_gate(self) -> str | None:
         """The bank on which the line value has its constant cells, which give it its unit; None without lines."""
-        return next((cell.bank for cell in self.line_cells if not cell.trained), None)
+        own = (cell for cell in self.line_cells if self.line_driver(cell.line) == self.line_value)
+        return next((cell.bank for cell in own if not cell.trained), None)
 
     def driven_value(self, group: str, conversion: int) -> str | None:
         """What drives a group of rows or a line in a conversion; None where nothing does."""

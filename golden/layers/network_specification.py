@@ -14,6 +14,7 @@ from ..spec.gates import SpecificationError
 from ..spec.head_sizes import HeadSizes
 from ..spec.implementation import ImplementationParameters
 from ..spec.network_parameters import NetworkParameters
+from ..spec.row_tile import row_tiles_of
 from ..spec.specification import FORMAT, Specification
 from .layer import Layer
 
@@ -149,8 +150,8 @@ class NetworkSpecification(HeadSizes):
     def macros(self) -> dict[str, Specification]:
         """The macros by their names, in the order of the layers: ``layer0``, ``layer1_forward``, ``layer1_backward``.
 
-        Behind each the macro of its projection, where that is in an array: ``layer0_projection``. Names begin the names
-        of ports, logs and arrays.
+        Behind each the macro of its projection, where that is in an array: ``layer0_projection``, and those of its
+        partial sums: ``layer0_partial0``, ... Names begin the names of ports, logs and arrays.
         """
         found = {}
         for number, layer in enumerate(self.layers):
@@ -158,6 +159,7 @@ class NetworkSpecification(HeadSizes):
                 found[name] = layer.macro
                 if layer.macro.projection_macro is not None:
                     found[projection_name(name)] = layer.macro.projection_macro
+                found |= {f"{name}_{one}": tile for one, tile in row_tiles_of(layer.macro).items()}
         return found
 
     def names_of(self, number: int) -> tuple[str, ...]:
@@ -181,6 +183,7 @@ class NetworkSpecification(HeadSizes):
             for name in self.names_of(number):
                 found[name] = self.layers[number - 1].last.lanes if self.passes_groups(number) else 1
                 found[projection_name(name)] = layer.macro.lanes
+                found |= {f"{name}_{one.name}": found[name] for one in layer.macro.row_sums}
         return found
 
     @property
@@ -265,13 +268,18 @@ class NetworkSpecification(HeadSizes):
         """Of ``rtl.layers.layered_top.LayeredTop``, one step of a running utterance: that of the slowest layer.
 
         Each macro's clocks, but never less than those in which it loads its ``inputs``: one code a clock, or as many as
-        leave the layer before (:attr:`x_lanes`). Where the last layer has two directions never less than ``hidden``,
+        leave the layer before (:attr:`x_lanes`). Partial sums of inputs alone are made while the step before runs, once
+        its x has been taken: that, too, must have time. Where the last layer has two directions never less than ``hidden``,
         since the head takes one code per clock then; with the readout ``"step"`` never less than ``head_clocks``.
         Every layer takes x in time, and all outputs are taken at once.
         """
         macros, lanes = self.macros, self.x_lanes
         cells = [name for number in range(len(self.layers)) for name in self.names_of(number)]
-        slowest = max(max(macros[name].macro_clocks, -(-macros[name].inputs // lanes[name])) for name in cells)
+        loads = {name: -(-macros[name].inputs // lanes[name]) for name in cells}
+        slowest = max(max(macros[name].macro_clocks, loads[name]) for name in cells)
+        for name in cells:
+            if any(one.needs == "inputs" and one.conversion == 0 for one in macros[name].row_sums):
+                slowest = max(slowest, loads[name] + macros[name].sum_macro_clocks)
         head = self.head_clocks if self.readout == "step" else 0
         return max(slowest, head, self.hidden if self.layers[-1].bidirectional else 0)
 

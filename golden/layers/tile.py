@@ -12,7 +12,9 @@ charges add on one integrator, and the boundary does not show it.
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
+from ..cell.description import Cell
 from ..spec.gates import SpecificationError
+from ..spec.row_sums import RowSum
 from ..spec.specification import Specification
 from .network_specification import AnySpecification
 
@@ -56,9 +58,24 @@ class Tile(Specification):
         return self.whole.hidden
 
     @property
-    def row_sizes(self) -> dict[str, int]:
-        """Rows of each group: those of the whole macro cross every tile."""
-        return self.whole.row_sizes
+    def layout(self) -> Cell:
+        """The cell as the whole macro has it."""
+        return self.whole.layout
+
+    @property
+    def row_sums(self) -> tuple[RowSum, ...]:
+        """What other arrays add up of the whole macro's rows."""
+        return self.whole.row_sums
+
+    @property
+    def row_parts(self) -> dict[str, range]:
+        """Which codes have rows: those of the whole macro cross every tile."""
+        return self.whole.row_parts
+
+    @property
+    def code_pulse_bits(self) -> int:
+        """Of the whole macro."""
+        return self.whole.code_pulse_bits
 
     def to_dict(self) -> dict:
         """Parameters of the tile, and which tile of which macro it is."""
@@ -70,7 +87,7 @@ def tiles_of(spec: Specification) -> tuple[Specification, ...]:
     """The specification of each array of a macro, in the order of its units; of one array, the macro's own."""
     if len(spec.unit_tiles) == 1:
         return (spec,)
-    shared = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    shared = {field.name: getattr(spec, field.name) for field in fields(Specification)}
     # What belongs to the periphery, or has been applied.
     shared |= {"lanes": 1, "projection": 0, "projection_in": "digital", "tile_columns": 0}
     shared |= {"projection_bits": None, "projection_range": 1.0}

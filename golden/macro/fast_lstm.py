@@ -19,6 +19,7 @@ import numpy as np
 
 from ..array.ramps import Ramp, decoded_codes
 from ..cell.exact import interval
+from ..cell.library import LSTM
 from ..spec.specification import Specification
 from ..spec.update_formats import leaf_interval
 from . import compiled
@@ -97,7 +98,7 @@ class FastLstm:
             In the order of ``spec.ramps``.
         projection : int64 array, shape (hidden, units), or None
         """
-        if spec.cell != "lstm" or spec.state_bits > STATE_BITS_MAX:
+        if spec.layout is not LSTM or spec.state_bits > STATE_BITS_MAX:
             return None
         first = spec.rows * spec.weight_max * spec.input_max
         ends = [_table_ends(ramp, first) for ramp in ramps]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The macro: what a step of its cell makes of the codes of any array. Integers; the one function that runs a step."""
 
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +11,8 @@ from ..array.weights import Weights, checked_array
 from ..cell.description import INPUT
 from ..common.errors import InvalidValue
 from ..common.integer_arrays import check_integers
+from ..spec.row_sums import by_value
+from ..spec.row_tile import row_tiles_of
 from ..spec.specification import Specification
 from .cell_update import line_pulses, project, run_update
 from .fast_lstm import FastLstm
@@ -30,6 +33,8 @@ class Lstm:
     projection : integer array, shape (hidden, units), Lstm or None
         Within ±head_weight_max; None where the specification has no projection. Where the projection is in an array:
         its macro, of ``spec.projection_macro``.
+    sums : mapping of str to Lstm, or None
+        The macros of its partial sums, of :func:`.row_tile.row_tiles_of`, by their names; None where there are none.
     initial : State or None
         What every utterance starts from, integer arrays of shapes (units,) and (hidden,), each None where the
         specification has no constant one.
@@ -37,8 +42,8 @@ class Lstm:
     Raises
     ------
     InvalidValue
-        For an array of another specification; for a projection or an initial state that is missing, or of a wrong
-        shape, type or range.
+        For an array of another specification; for a projection, partial sums or an initial state that are missing, or
+        of a wrong shape, type or range.
     """
 
     def __init__(
@@ -47,6 +52,7 @@ class Lstm:
         array: Array,
         projection: "np.ndarray | Lstm | None" = None,
         initial: State | None = None,
+        sums: "Mapping[str, Lstm] | None" = None,
     ):
         if array.spec != spec:
             raise InvalidValue(
@@ -57,6 +63,12 @@ class Lstm:
         #: What projects h in an array, or None.
         self.projecting = self._checked_projecting(projection) if spec.array_projects else None
         self.projection = checked_array(spec, "projection", None if spec.array_projects else projection)
+        self.sums = dict(sums or {})
+        if {name: macro.spec for name, macro in self.sums.items()} != row_tiles_of(spec):
+            raise InvalidValue(
+                f"there are partial sums of {', '.join(self.sums) or 'nothing'}; the specification has "
+                f"{', '.join(row_tiles_of(spec)) or 'none'}: give an Lstm of each of row_tiles_of"
+            )
         c, h = (None, None) if initial is None else initial
         c, h = checked_array(spec, "initial_register", c), checked_array(spec, "initial_h", h)
         self._initial = State(
@@ -64,10 +76,13 @@ class Lstm:
         )
 
     @classmethod
-    def of(cls, spec: Specification, array: Array, weights: Weights, projecting: "Lstm | None" = None) -> "Lstm":
-        """With the projection and the initial state of a network's weights; ``projecting``: that in an array."""
+    def of(cls, spec: Specification, array: Array, weights: Weights, projecting=None, sums=None) -> "Lstm":
+        """With the projection and the initial state of a network's weights.
+
+        ``projecting`` and ``sums``: the macros of a projection in an array, and of partial sums.
+        """
         projection = weights.projection if projecting is None else projecting
-        return cls(spec, array, projection, State(weights.initial_register, weights.initial_h))
+        return cls(spec, array, projection, State(weights.initial_register, weights.initial_h), sums)
 
     def _checked_projecting(self, given) -> "Lstm":
         """The macro of the projection, or the InvalidValue for anything else."""
@@ -87,7 +102,7 @@ class Lstm:
         """
         array = self.array
         if not isinstance(array, IdealArray) or not array.has_ideal_ramps or self.projecting is not None:
-            return None
+            return None  # FastLstm knows no partial sums either, whose cell is not that of the library
         return FastLstm.of(self.spec, array.weights, array.ramps, self.projection)
 
     def start(self, batch: int, given: State | None = None) -> State:
@@ -109,7 +124,9 @@ class Lstm:
             raise InvalidValue("initial is 'stream': give the states that the utterances start from")
         return State(*(np.repeat(values[None], batch, axis=0) for values in self._initial))
 
-    def step(self, x: np.ndarray, c: np.ndarray, h: np.ndarray, number: np.ndarray | int = 0) -> Trace:
+    def step(
+        self, x: np.ndarray, c: np.ndarray, h: np.ndarray, number: np.ndarray | int = 0, given: Mapping | None = None
+    ) -> Trace:
         """One time step, on any array: the same arithmetic as the gateware's.
 
         Parameters
@@ -120,6 +137,8 @@ class Lstm:
             Of the step before.
         number : int64 array, shape (batch,), or int
             Of the step's first conversion.
+        given : mapping of str to integer array, or None
+            What other macros give a macro of partial sums, by the names of the values.
 
         Returns
         -------
@@ -131,8 +150,12 @@ class Lstm:
         values = {INPUT: x, cell.output: h, cell.register: c}
         if cell.line_value_is_state:
             values[cell.line_value] = line_pulses(spec, c)  # which a line may drive before it is stored anew
-        windows, macs, codes = [], [], []
+        values |= given or {}
+        windows, macs, codes, macros = [], [], [], {}
         for k in range(len(spec.conversions)):
+            for source in cell.sources(k) if self.sums else ():
+                macros[source] = self._summed(source, values, numbers // len(spec.conversions))
+                values |= dict(zip(cell.given[source].values, by_value(spec, source, macros[source].h), strict=True))
             windows.append(step_window(spec, k, values))
             seen, found = self.array.convert(windows, numbers + k)
             macs.append(seen)
@@ -143,10 +166,9 @@ class Lstm:
         h = values[cell.output]
         if self.projection is not None:
             h = project(spec, self.projection, h)
-        macros = None
         if self.projecting is not None:
             zeros = [np.zeros((len(h), self.projecting.spec.units), np.int64)] * 2
-            macros = {"projection": self.projecting.step(h, *zeros, numbers // len(spec.conversions))}
+            macros["projection"] = self.projecting.step(h, *zeros, numbers // len(spec.conversions))
         inner = [values[name] for name in cell.inner_values]
         return Trace(
             codes=codes[0],
@@ -155,13 +177,21 @@ class Lstm:
             state_codes=codes[1] if len(codes) > 1 else None,
             h=h,
             macs=macs[0],
-            macros=macros,
+            macros=macros or None,
         )
+
+    def _summed(self, source: str, values: dict, numbers: np.ndarray) -> Trace:
+        """A step of the macro of partial sums, which sees x and some of the ``values`` of this one."""
+        macro = self.sums[source]
+        needed = [name for one in macro.spec.layout.given.values() for name in one.values]
+        nothing = np.zeros((len(values[INPUT]), 0), np.int64)
+        return macro.step(values[INPUT], nothing, nothing, numbers, {name: values[name] for name in needed})
 
     @staticmethod
     def handed_on(trace: Trace) -> np.ndarray:
         """h of a macro's trace as it is fed back, and as it leaves: that of the projection, where an array makes it."""
-        return trace.h if trace.macros is None else trace.macros["projection"].h
+        projected = (trace.macros or {}).get("projection")
+        return trace.h if projected is None else projected.h
 
     def run(self, x: np.ndarray, first: np.ndarray | None = None, start: State | None = None) -> Trace:
         """A batch of utterances of equal length, with the whole trace.

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from ..cell.description import FIXED, LINE, Cell
-from ..cell.library import CELLS
 from ..layers.network_specification import AnySpecification, NetworkSpecification
 from ..spec.specification import Specification
 
@@ -195,7 +194,7 @@ _STREAMS = (
         (
             Field(
                 "codes",
-                lambda s: s.input_bits,
+                lambda s: s.output_bits,
                 "signed pulse codes of h, `lanes` units a beat, the lowest unit in the lowest bits",
                 "h",
                 lambda s: s.streamed,
@@ -243,9 +242,9 @@ _STREAMS = (
 
 
 @cache
-def groups_of(cell: str) -> tuple[Group, ...]:
-    """:func:`step_groups` of any network with the cell of this name."""
-    return (*_monitored(CELLS[cell]), *_STREAMS)
+def groups_of(cell: Cell) -> tuple[Group, ...]:
+    """:func:`step_groups` of any network with this cell."""
+    return (*_monitored(cell), *_STREAMS)
 
 
 def step_groups(spec: AnySpecification) -> tuple[Group, ...]:
@@ -256,8 +255,8 @@ def step_groups(spec: AnySpecification) -> tuple[Group, ...]:
     sees and gives.
     """
     if not isinstance(spec, NetworkSpecification):
-        return groups_of(spec.cell)
-    macros = ((name, group) for name, macro in spec.macros.items() for group in groups_of(macro.cell))
+        return groups_of(spec.layout)
+    macros = ((name, group) for name, macro in spec.macros.items() for group in groups_of(macro.layout))
     return (*(_of_macro(name, group) for name, group in macros if not group.answer), *_STREAMS)
 
 

@@ -53,10 +53,11 @@ class LayeredNetwork:
             if name not in spec.macros:
                 raise InvalidValue(f"there is no macro {name!r} for an array; there are {', '.join(spec.macros)}")
         self.macros: dict[str, Lstm] = {}
-        for name, macro in reversed(spec.macros.items()):  # a macro's projection stands behind it
+        for name, macro in reversed(spec.macros.items()):  # what belongs to a macro stands behind it
             given = self.weights.macros[name]
             array = arrays.get(name) or IdealArray(macro, given.macro, lines=given.lines)
-            self.macros[name] = Lstm.of(macro, array, given, self.macros.get(projection_name(name)))
+            sums = {one.name: self.macros[f"{name}_{one.name}"] for one in macro.row_sums}
+            self.macros[name] = Lstm.of(macro, array, given, self.macros.get(projection_name(name)), sums)
         self.head = HeadArithmetic(spec, self.weights.head, self.weights.head_biases)
 
     def behind(self, arrays: Mapping[str, Array]) -> "LayeredNetwork":
@@ -94,8 +95,7 @@ class LayeredNetwork:
             macro = self.macros[name]
             trace = macro.run(codes, self.numbers(name, codes.shape, first), start.get(name))
             traces[name] = trace.replace(macros=None)
-            if trace.macros is not None:
-                traces[projection_name(name)] = trace.macros["projection"]
+            traces.update({f"{name}_{part}": own for part, own in (trace.macros or {}).items()})
             return macro.handed_on(trace)
 
         h = self.through(x, whole)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Columns by bank, rows and lines by group: where each stands, and which gate, unit and ramp a column belongs to."""
 
-import itertools
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -10,6 +9,7 @@ import numpy as np
 from ..cell.description import BIAS, INPUT, Cell, LineCell
 from ..cell.library import CELLS
 from ..common.errors import InvalidValue
+from .row_sums import RowSum, even_parts, row_sums, summing_cell
 
 
 class BankColumns:
@@ -20,9 +20,14 @@ class BankColumns:
     """
 
     @property
-    def layout(self) -> Cell:
-        """The description of the cell."""
+    def base_cell(self) -> Cell:
+        """The description of the cell in the library."""
         return CELLS[self.cell]
+
+    @cached_property
+    def layout(self) -> Cell:
+        """The description of the cell, as this array has it: with lines for sums of rows in other arrays."""
+        return summing_cell(self.base_cell, self.row_sums, self.row_parts) if self.row_sums else self.base_cell
 
     @property
     def gate_names(self) -> tuple[str, ...]:
@@ -134,11 +139,29 @@ class BankColumns:
 
     # ---- rows and lines ---------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _split_rows(self) -> tuple[tuple[RowSum, ...], dict[str, range]]:
+        """The sums that come from other arrays, and which codes of each group of the cell have rows in this one."""
+        sizes = {INPUT: self.inputs, self.base_cell.output: self.hidden, BIAS: self.bias_rows}
+        sizes = {group: sizes.get(group, self.units) for group in self.base_cell.row_groups}
+        if 0 < self.partial_rows < sum(sizes.values()):
+            return row_sums(self.base_cell, sizes, self.partial_rows)
+        return (), {group: range(size) for group, size in sizes.items()}
+
+    @property
+    def row_sums(self) -> tuple[RowSum, ...]:
+        """What other arrays add up of the macro's rows, see :mod:`.row_sums`; empty where columns are joined."""
+        return self._split_rows[0]
+
+    @property
+    def row_parts(self) -> dict[str, range]:
+        """For each group of rows: which of the codes that drive it have rows in this array."""
+        return self._split_rows[1]
+
     @property
     def row_sizes(self) -> dict[str, int]:
         """Rows of each group that the cell has, in the order of the rows: x, h, other row values, bias rows."""
-        sizes = {INPUT: self.inputs, self.layout.output: self.hidden, BIAS: self.bias_rows}
-        return {group: sizes.get(group, self.units) for group in self.layout.row_groups}
+        return {group: len(self.row_parts[group]) for group in self.layout.row_groups}
 
     @property
     def rows(self) -> int:
@@ -249,13 +272,6 @@ class BankColumns:
         ramps = np.repeat(np.array(self.ramp_of_gate, np.int64), self.units)
         ramps.setflags(write=False)
         return ramps
-
-
-def even_parts(count: int, most: int) -> tuple[slice, ...]:
-    """``count`` things in as few parts of at most ``most`` as there can be; the sizes differ by one at most."""
-    parts = -(-count // most)
-    ends = [count * k // parts for k in range(parts + 1)]
-    return tuple(slice(start, stop) for start, stop in itertools.pairwise(ends))
 
 
 def parse_columns(spec: "BankColumns", names: Sequence[str]) -> list[int]:

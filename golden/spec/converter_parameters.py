@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..cell.description import Gate
+from ..cell.description import CODE, LINE, Gate
 from ..common.checks import integer
 from ..common.declared import declared
 from . import state_scale
@@ -56,6 +56,14 @@ class ConverterParameters:
         Of the linear ramp of a projection in an array, 2 to 8; None: ``adc_bits``.
     projection_range : float
         Its weights lie within ± this, 2**-10 to 2**10, in units of a full-scale h.
+    partial_rows : int
+        Most rows of one array where columns are not joined: each array but the last converts what its rows add up to,
+        and its codes return as pulses (:mod:`.row_sums`), in a layer of a network; 0: all rows add on one integrator.
+    partial_bits : int or None
+        Of the linear ramps of these sums, 2 to 9; None: ``adc_bits``.
+    partial_cell : int or None
+        Weight levels of a cell through which a sum returns, 1 to the full-scale weight: half of a code in MAC units.
+        None: those that bring the ramp's reach nearest to a pre-activation of 4.
     """
 
     adc_bits: int = declared("bits of a conversion", 2, 8, default=5)
@@ -77,10 +85,18 @@ class ConverterParameters:
         "largest weight of a projection in an array", 2**-10, 2**10, default=1.0, neutral=1.0
     )
 
+    partial_rows: int = declared(
+        "most rows of one array whose sums return by a ramp; 0: none do", 0, 1 << 20, default=0, neutral=0
+    )
+    partial_bits: int | None = declared("bits of the ramps of partial sums", 2, 9, default=None)
+    partial_cell: int | None = declared(
+        "weight levels of the cells of partial sums", 1, lambda spec: spec.weight_max, default=None
+    )
+
     @property
     def _state_bits_there(self) -> int:
         """Bits of the state, or the most that they may become."""
-        return self.state_bits or (_STATE_BITS if not self.layout.bounded else _STATE_BITS_MOST)
+        return self.state_bits or (_STATE_BITS if not self.base_cell.bounded else _STATE_BITS_MOST)
 
     def _settle_state(self) -> None:
         """Choose the format of the cell state where it was left out."""
@@ -145,6 +161,34 @@ class ConverterParameters:
         return (1 << (self.state_pulse_bits - 1)) - 1 if self.state_pulse_bits else 0
 
     @property
+    def code_pulse_bits(self) -> int:
+        """Bits of the codes of partial sums as pulse codes, sign included."""
+        return (self.partial_bits or 0) + 1
+
+    def pulse_bits(self, form: str) -> int:
+        """Bits of a pulse code of a format, sign included."""
+        return {LINE: self.state_pulse_bits, CODE: self.code_pulse_bits}.get(form, self.input_bits)
+
+    def pulse_max(self, value: str) -> int:
+        """Clocks of the longest pulse of what drives rows or lines."""
+        return (1 << (self.pulse_bits(self.layout.form_of(value)) - 1)) - 1
+
+    def line_pulse_max(self, line: str) -> int:
+        """Clocks of the longest pulse of a line."""
+        return self.pulse_max(self.layout.line_driver(line))
+
+    @property
+    def output_bits(self) -> int:
+        """Bits of a code of the h stream: a pulse code."""
+        return self.pulse_bits(self.layout.values[self.layout.output])
+
+    def line_level(self, line: str, trained: bool) -> int:
+        """Weight levels of the cells of a line; the most that they may be, if they are trained."""
+        if trained:
+            return self.weight_max
+        return self.partial_cell if self.layout.form_of(self.layout.line_driver(line)) == CODE else self.state_cell
+
+    @property
     def state_full_scale(self) -> float:
         """Real value that the largest pulse code of a line stands for: beyond it the pulse code saturates."""
         return self.state_cell * self.scale(self.state_gate) * self.state_pulse_max if self.state_cell else 0.0
@@ -157,11 +201,7 @@ class ConverterParameters:
     @cached_property
     def windows(self) -> tuple[int, ...]:
         """Clocks of each conversion's integrate window: as many as the longest pulse that may be in it."""
-        cell = self.layout
-        return tuple(
-            max(self.input_max * cell.drives_rows(k), self.state_pulse_max * cell.drives_lines(k))
-            for k in range(len(cell.conversions))
-        )
+        return tuple(max(map(self.pulse_max, conversion.driven.values())) for conversion, _ in self.layout.steps)
 
     @property
     def ticks(self) -> int:

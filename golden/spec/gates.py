@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the banks of a specification convert with: checks of its gates, and their stored form."""
 
-from ..cell.description import LINE, Cell, Gate
+from ..cell.description import CODE, LINE, Cell, Gate
 from ..cell.expression import names
 from ..common.checks import integer, real, told
 from ..common.errors import InvalidValue
@@ -17,9 +17,9 @@ class SpecificationError(InvalidValue):
 
 
 def feeds_lines_only(cell: Cell, gate: str) -> bool:
-    """Whether all codes of a bank are read into lines alone, so that the range of its activation may be another."""
+    """Whether all codes of a bank become pulses on lines alone, so that the range of its activation may be another."""
     return all(
-        cell.values[store.name] == LINE
+        cell.values[store.name] in (LINE, CODE)
         for stores in cell.stores
         for store in stores
         if any(cell.gate_of(code) == gate for code in names(store.expression) if code in cell.code_names)

@@ -16,6 +16,11 @@ class HeadSizes:
     head_in_array: ClassVar[bool] = False
 
     @property
+    def output_bits(self) -> int:
+        """Bits of a code of the h stream."""
+        return self.input_bits
+
+    @property
     def head_weight_max(self) -> int:
         """Full-scale weight of the head."""
         return (1 << (self.head_weight_bits - 1)) - 1

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The implementation: how the hardware does it, and the clocks of each of its components."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..common.declared import declared
@@ -55,11 +56,49 @@ class ImplementationParameters:
     def analog_clocks_per_step(self) -> int:
         """Clocks that no periphery can avoid: the window of each conversion, and its longest ramp.
 
-        Of a projection in an array too.
+        Of a projection in an array too; and of partial sums for which a conversion waits.
         """
+        phases = [window + ticks for window, ticks in zip(self.windows, self.conversion_ticks, strict=True)]
+        return sum(phases) + sum(self._waits(phases, self._analog_sum_clocks)) + self._analog_projection_clocks
+
+    @property
+    def _analog_projection_clocks(self) -> int:
         projection = self.projection_macro
-        behind = 0 if projection is None else projection.analog_clocks_per_step
-        return sum(self.windows) + sum(self.conversion_ticks) + behind
+        return 0 if projection is None else projection.analog_clocks_per_step
+
+    @property
+    def _analog_sum_clocks(self) -> int:
+        """The window and the linear ramp of an array of partial sums."""
+        return self.input_max + (1 << (self.code_pulse_bits - 1)) - 1
+
+    def _waits(self, phases: Sequence[int], sums: int) -> list[int]:
+        """Clocks that each conversion waits for partial sums, which take ``sums``; conversions take ``phases``.
+
+        Those of values that the step has just computed begin with the conversion's turn, those of h with the step.
+        """
+        found, passed = [], 0
+        for number, clocks in enumerate(phases):
+            needs = {one.needs for one in self.row_sums if one.conversion == number}
+            wait = sums if "step" in needs else max(sums - passed, 0) if "before" in needs else 0
+            found.append(wait)
+            passed += wait + clocks
+        return found
+
+    @property
+    def _phase_clocks(self) -> list[int]:
+        """Of each conversion, with its update: one clock for the pulse registers, the window, hold, ramp and update."""
+        around = 1 + self.settle_clocks + self.update_clocks
+        return [window + ticks + around for window, ticks in zip(self.windows, self.conversion_ticks, strict=True)]
+
+    @property
+    def sum_macro_clocks(self) -> int:
+        """:attr:`macro_clocks` of each macro of partial sums: its update has as many groups as this one."""
+        return self._analog_sum_clocks + 1 + self.settle_clocks + self.update_clocks
+
+    @property
+    def sum_waits(self) -> list[int]:
+        """Clocks that each conversion waits for partial sums before its window."""
+        return self._waits(self._phase_clocks, self.sum_macro_clocks)
 
     @property
     def update_clocks(self) -> int:
@@ -77,17 +116,22 @@ class ImplementationParameters:
         clock in which its macro takes the codes, and what that needs beside its array.
         """
         if self.projection_macro is not None:
-            return 1 + self.projection_macro.macro_clocks - self.projection_macro.analog_clocks_per_step
+            return 1 + self.projection_macro.macro_clocks - self._analog_projection_clocks
         return self.projection * self.beats + 4 if self.projection else 0
 
     @property
     def macro_clocks(self) -> int:
         """Of ``rtl.macro.sequencer.Sequencer``, one step, nothing waiting for anything.
 
-        The array's own; for each conversion one clock for the pulse registers, the hold and the update; the projection.
+        The array's own; for each conversion one clock for the pulse registers, the hold and the update, and the partial
+        sums that it needs; the projection.
         """
-        own = len(self.conversions) * (1 + self.settle_clocks + self.update_clocks)
-        return self.analog_clocks_per_step + own + self.projection_clocks
+        return (
+            sum(self._phase_clocks)
+            + sum(self.sum_waits)
+            + self._analog_projection_clocks
+            + self.projection_clocks
+        )
 
     @property
     def clocks_per_step(self) -> int:

@@ -30,6 +30,7 @@ _FORMAT_1 = (
     *("readout", "head_weight_bits", "max_steps", "cell", "projection"),
     *("comparator_registers", "tile_rows", "tile_columns", "initial", "keeps_state"),
     *("projection_in", "projection_bits", "projection_range"),
+    *("partial_rows", "partial_bits", "partial_cell"),
 )
 
 PARTS = (NetworkParameters, ConverterParameters, ImplementationParameters)
@@ -71,6 +72,7 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
         object.__setattr__(self, "gates", checked_gates(gates, self.layout, self.adc_bits))
         self._check_initial()
         self._check_projection()
+        self._settle_partial_sums()
         self._settle_state()
         self._settle_state_scale()
         if 0 < self.tile_columns < len(self.gate_names):
@@ -118,6 +120,30 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
                 missing = "projection_in is 'digital'" if self.projection else "projection is 0"
                 raise SpecificationError(f"{name} is {getattr(self, name)!r}, but {missing}; leave it out")
 
+    def _settle_partial_sums(self) -> None:
+        """Choose what was left out of partial sums; SpecificationError where there can be none."""
+        if not self.partial_rows:
+            for name in ("partial_bits", "partial_cell"):
+                if getattr(self, name) is not None:
+                    raise SpecificationError(f"{name} is {getattr(self, name)}, but partial_rows is 0; leave it out")
+            return
+        if self.classes:
+            raise SpecificationError(
+                f"partial_rows is {self.partial_rows} and classes is {self.classes}: such a macro is a layer of a "
+                "network; write it as a table of layers, or leave partial_rows out"
+            )
+        if self.initial != "zero":
+            raise SpecificationError(
+                f"initial is {self.initial!r}, but arrays of partial sums get h from the macro and are not loaded; "
+                "write 'zero', or leave partial_rows out"
+            )
+        if self.partial_bits is None:
+            object.__setattr__(self, "partial_bits", self.adc_bits)
+        if self.partial_cell is None:
+            # As many levels as bring the reach nearest to a pre-activation of 4.
+            levels = round(4 / (self.scale(self.gate_names[0]) * (1 << self.partial_bits)))
+            object.__setattr__(self, "partial_cell", min(max(levels, 1), self.weight_max))
+
     @cached_property
     def projection_macro(self) -> "Specification | None":
         """The macro that projects h in an array, a dense one with a linear ramp; None where no array does.
@@ -156,12 +182,11 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
             for window in cell.windows(gate, number):
                 driven = cell.steps[window][0].driven
                 charge += sum(sizes[group] for group in bank.rows if group in driven) * self._row_charge
-                levels = (
-                    self.weight_max if trained else self.state_cell
+                charge += sum(
+                    self.line_level(line, trained) * self.pulse_max(driven[line])
                     for line, trained in bank.lines.items()
                     if line in driven
                 )
-                charge += sum(levels) * self.state_pulse_max
             largest = max(largest, charge)
         return largest
 
@@ -174,6 +199,11 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
     def mac_bits(self) -> int:
         """Width of a signed MAC, and of a threshold clipped to ±(mac_max + 1)."""
         return (self.mac_max + 1).bit_length() + 1
+
+    def given_sizes(self, source: str) -> tuple[int, int]:
+        """Codes that a stream of another macro brings in a step, and how many in a clock."""
+        values = len(self.layout.given[source].values)
+        return values * self.units, values * self.lanes
 
     @property
     def devices(self) -> dict[str, int]:

@@ -9,7 +9,7 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..cell.description import FIXED, LINE, Store
+from ..cell.description import CODE, FIXED, LINE, Store
 from ..cell.exact import Interval, interval, largest
 from ..common.errors import InvalidValue
 
@@ -76,6 +76,8 @@ def store_rule(spec: "Specification", store: Store) -> StoreRule:
         multiplier, shift, limit = 1 << max(-down, 0), max(down, 0), spec.state_max
     elif form == LINE:
         (multiplier, shift), limit = line_gain(spec, exact), spec.state_pulse_max
+    elif form == CODE:
+        multiplier, shift, limit = 1, 0, (1 << (spec.code_pulse_bits - 1)) - 1
     else:
         multiplier, shift, limit = spec.input_max, exact.shift, spec.input_max
     half = 1 << (shift - 1) if shift else 0

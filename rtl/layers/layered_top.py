@@ -9,11 +9,14 @@ from crossramp.golden.macro.initial_state import State, streaming_macros
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.layered_weights import LayeredWeights
 from crossramp.golden.network.network import Network
+from crossramp.golden.macro.step_groups import stored_strobe
 from crossramp.golden.spec.boundary_wires import calibration_bits
+from crossramp.golden.spec.row_sums import RowSum
 from crossramp.golden.spec.specification import Specification
 
 from ..common.boundary import array_members
 from ..common.record_layout import MonitorSignature, answer_layout, h_layout, logit_layout
+from ..macro.given_codes import given_name
 from ..macro.loader import x_layout
 from ..macro.macro import Macro
 from ..macro.state_loader import initial_layout
@@ -106,7 +109,7 @@ class LayeredTop(wiring.Component):
             names = spec.names_of(number)
             orders = [name.endswith("_backward") for name in names]
             if spec.passes_groups(number):
-                x, keep = macros[names[0]].x, []
+                x, keep = self._inputs(m, names[0], macros), []
                 if flags is not None and number in flags.layers:
                     keep = [getattr(flags, f"keep_{number}")]
                     last = h.valid & x.ready & h.payload.end & h.payload.last
@@ -114,7 +117,7 @@ class LayeredTop(wiring.Component):
                 _pass_groups(m, h, x, *keep)
             else:
                 for name, source in zip(names, self._in_order(m, number, parts, orders), strict=True):
-                    wiring.connect(m, source, macros[name].x)
+                    wiring.connect(m, source, self._inputs(m, name, macros))
             streams = {name: self._stream(m, name, macros) for name in names}
             h = None if layer.bidirectional else streams[names[0]]
             if h is not None and (number == len(spec.layers) - 1 or spec.passes_groups(number + 1)):
@@ -198,6 +201,53 @@ class LayeredTop(wiring.Component):
 
     def _stream(self, m: Module, name: str, macros: dict[str, Macro]):
         """The h that leaves a cell of a layer: where an array projects it, that macro's, which the cell sees too."""
+        macro = macros[name]
+        h = self._leaving(m, name, macros)
+        for one in macro.spec.row_sums:
+            self._sum(m, macro, macros[f"{name}_{one.name}"], one, h)
+        return h
+
+    def _inputs(self, m: Module, name: str, macros: dict[str, Macro]):
+        """The x stream of a cell of a layer, which the macros of its partial sums take too, all at once."""
+        sinks = [macros[name].x, *(macros[f"{name}_{one.name}"].x for one in self.spec.macros[name].row_sums)]
+        if len(sinks) == 1:
+            return sinks[0]
+        x = sinks[0].signature.create(path=(name, "inputs"))
+        for sink in sinks:
+            others = Cat(other.ready for other in sinks if other is not sink)
+            m.d.comb += [sink.payload.eq(x.payload), sink.valid.eq(x.valid & others.all())]
+        m.d.comb += x.ready.eq(Cat(sink.ready for sink in sinks).all())
+        return x
+
+    def _sum(self, m: Module, macro: Macro, tile: Macro, one: RowSum, h) -> None:
+        """Connect a macro of partial sums: to what its rows need, and to the macro that its codes return to.
+
+        What it needs comes long after it has driven what came before, so it need not be waited for.
+        """
+        source = getattr(macro, given_name(one.name))
+        m.d.comb += [
+            source.payload.codes.eq(tile.h.payload.codes),
+            source.payload.last.eq(tile.h.payload.last),
+            source.valid.eq(tile.h.valid),
+            tile.h.ready.eq(source.ready),
+        ]
+        cell = macro.spec.layout
+        for group in tile.spec.layout.given:
+            needed = getattr(tile, given_name(group))
+            if group == cell.output:
+                m.d.comb += [
+                    needed.payload.codes.eq(h.payload.codes),
+                    needed.payload.last.eq(h.payload.last),
+                    needed.valid.eq(h.valid & h.ready),
+                ]
+            else:
+                m.d.comb += [
+                    needed.payload.codes.eq(getattr(macro.monitor, group)),
+                    needed.valid.eq(getattr(macro.monitor, stored_strobe(cell.update_of(group)))),
+                ]
+
+    def _leaving(self, m: Module, name: str, macros: dict[str, Macro]):
+        """The same without what partial sums need."""
         macro = macros[name]
         if not macro.spec.array_projects:
             return macro.h

@@ -5,7 +5,7 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.array.weights import checked_array
-from crossramp.golden.cell.description import BIAS, FIXED, INPUT
+from crossramp.golden.cell.description import BIAS, FIXED, INPUT, LINE
 from crossramp.golden.macro.initial_state import State
 from crossramp.golden.macro.step_groups import read_strobe, stored_strobe
 from crossramp.golden.spec.boundary_wires import PHASES, calibration_bits
@@ -15,6 +15,7 @@ from ..common.boundary import ArraySignature, array_members, split_array
 from ..common.record_layout import MonitorSignature, h_layout
 from .capture import CaptureBank
 from .comparator_register import ComparatorRegister
+from .given_codes import GivenCodes, given_layout, given_name
 from .loader import Loader, x_layout
 from .projection import Projection, projection_signature
 from .pulses import PulseBank, PulseDriver
@@ -29,6 +30,9 @@ class Macro(wiring.Component):
 
     Where an array projects h (``spec.array_projects``), another macro does it: h leaves as the cell makes it, and the
     stream ``projected`` brings back what is driven in the next step, which waits for it.
+
+    Values that other macros give (``spec.layout.given``), such as partial sums of its rows or what a macro of partial
+    sums needs, come in streams ``given_NAME``; a conversion waits for those that it drives.
 
     Columns that are in several arrays (:mod:`~.spec.tile`) have a member for each, ``array0``, ``array1``, ..., which
     are driven alike.
@@ -99,6 +103,9 @@ class Macro(wiring.Component):
                 "x": In(stream.Signature(x_layout(spec.input_bits, keeps=bool(spec.keeps_state), lanes=x_lanes))),
                 "h": Out(stream.Signature(h_layout(spec))),
                 **projected,
+                **{
+                    given_name(source): In(stream.Signature(given_layout(spec, source))) for source in spec.layout.given
+                },
                 "calibration": In(calibration_bits(spec)),
                 "busy": Out(1),
                 **array_members(spec),
@@ -327,9 +334,13 @@ class Macro(wiring.Component):
         if spec.keeps_state:
             m.d.comb += sequencer.x_keep.eq(loader.keep)
         codes = {INPUT: loader}
+        given = {source: self._given(m, sequencer, source) for source in cell.given}
+        for source, bank in given.items():
+            codes |= dict.fromkeys(cell.given[source].values, bank)
+        self._feed(m, sequencer, given)
         for name, form in cell.values.items():
             lines, bits = (spec.hidden if name == cell.output else spec.units), value_bits(spec, form)
-            if form == FIXED or (name == cell.output and name not in cell.row_groups):
+            if form == FIXED or (form != LINE and name not in cell.row_groups):
                 continue
             projects = name == cell.output and spec.projection
             lanes = spec.projection_macro.lanes if projects and spec.array_projects else spec.lanes
@@ -357,10 +368,15 @@ class Macro(wiring.Component):
         m.d.sync += bias.eq(driven & ~self.quiet if "quiet" in self.signature.members else driven)
         m.d.comb += [
             array.row_pos.eq(
-                Cat(bias.replicate(spec.bias_rows) if group == BIAS else rows[group].pos for group in cell.row_groups)
+                Cat(
+                    bias.replicate(spec.row_sizes[BIAS]) if group == BIAS else rows[group].pos
+                    for group in cell.row_groups
+                )
             ),
             array.row_neg.eq(
-                Cat(Const(0, spec.bias_rows) if group == BIAS else rows[group].neg for group in cell.row_groups)
+                Cat(
+                    Const(0, spec.row_sizes[BIAS]) if group == BIAS else rows[group].neg for group in cell.row_groups
+                )
             ),
             array.state_pos.eq(Cat(line.pos for line in lines)),
             array.state_neg.eq(Cat(line.neg for line in lines)),
@@ -377,12 +393,13 @@ class Macro(wiring.Component):
         value = cell.driven_value(group, numbers[0])
         bank = codes[value]
         name = "state" if cell.lines == (group,) else group
-        m.submodules[f"{name}_driver"] = driver = PulseDriver(bank.lines, bank.bits)
+        part = self._part(group, value)
+        m.submodules[f"{name}_driver"] = driver = PulseDriver(len(part), bank.bits)
         drive = sequencer.drive & self._during(sequencer, numbers)
         late = len(cell.conversions) == 2 and any(gate not in cell.conversions[0] for gate in cell.gates)
         if "quiet" in self.signature.members and late and 1 in numbers:
             drive = drive & ~self.quiet
-        before = [k for k in numbers if value in cell.values and cell.update_of(value) >= k]
+        before = [k for k in numbers if cell.is_before(value, k)]
         from_zero = self._from_zero(sequencer)
         if before == numbers and from_zero is not None:
             drive = drive & ~from_zero  # the value is that of the step before
@@ -393,10 +410,42 @@ class Macro(wiring.Component):
         m.d.comb += [
             driver.drive.eq(drive),
             driver.count.eq(sequencer.count),
-            driver.negative.eq(bank.negative),
-            driver.magnitude.eq(bank.magnitude),
+            driver.negative.eq(bank.negative[part.start : part.stop]),
+            *(
+                driver.magnitude[bit].eq(bank.magnitude[bit][part.start : part.stop])
+                for bit in range(bank.bits - 1)
+            ),
         ]
         return driver
+
+    def _part(self, group: str, value: str) -> range:
+        """Which of the codes that drive a group of rows or a line have a wire in the array."""
+        spec, cell = self.spec, self.spec.layout
+        if group in cell.row_groups:
+            return spec.row_parts[group]
+        source = cell.source_of(value)
+        first = 0 if source is None else cell.given[source].values.index(value) * spec.units
+        return range(first, first + spec.units)
+
+    def _given(self, m: Module, sequencer: Sequencer, source: str) -> GivenCodes:
+        """The codes of another macro, which are kept up to the hold of the conversion that drives them."""
+        cell = self.spec.layout
+        m.submodules[given_name(source)] = bank = GivenCodes(self.spec, source)
+        wiring.connect(m, wiring.flipped(getattr(self, given_name(source))), bank.given)
+        numbers = [k for k in range(len(cell.steps)) if source in cell.sources(k)]
+        m.d.comb += bank.release.eq(sequencer.ramp_start & self._during(sequencer, numbers))
+        return bank
+
+    def _feed(self, m: Module, sequencer: Sequencer, given: dict[str, GivenCodes]) -> None:
+        """Tell the sequencer when all is there that a conversion drives."""
+        if not given:
+            return
+        fed = Const(1)
+        for source, bank in given.items():
+            numbers = [k for k in range(len(self.spec.conversions)) if source in self.spec.layout.sources(k)]
+            there = bank.full | sequencer.first_step if bank.before else bank.full
+            fed = fed & (there | ~self._during(sequencer, numbers))
+        m.d.comb += sequencer.fed.eq(fed)
 
     def _within(self, sequencer: Sequencer, bits: int) -> Value:
         """Low on the clocks of a window on which no pulse code of ``bits`` is driven any more."""

@@ -31,7 +31,8 @@ class Sequencer(wiring.Component):
     glitches. The array's ``ready`` is waited for in START, in HOLD and on every tick.
 
     Clocks of a step, if nothing waits: ``Specification.macro_clocks``. For each conversion one in START, a window,
-    ``settle_clocks`` in HOLD, a ramp, and ``update_clocks`` in UPDATE. Where the state is loaded, the first step of an
+    ``settle_clocks`` in HOLD, a ramp, and ``update_clocks`` in UPDATE. Where other macros give values, a conversion that
+    drives them waits for them in START. Where the state is loaded, the first step of an
     utterance waits in IDLE until it is.
 
     Parameters
@@ -59,6 +60,8 @@ class Sequencer(wiring.Component):
                 "take": Out(1),
                 # the state that an utterance starts from, where it is loaded
                 **({"load": Out(1), "loaded": In(1)} if spec.loads_state else {}),
+                # what other macros give and this conversion drives is there
+                **({"fed": In(1)} if spec.layout.given else {}),
                 # pulses
                 "drive": Out(1),  # pulse registers compare on this clock
                 "count": Out(range(window + 1)),  # clock of the window that they prepare
@@ -123,8 +126,9 @@ class Sequencer(wiring.Component):
                 with m.If(starts):
                     m.d.comb += [self.take.eq(1), following.eq(Phase.START)]
             with m.Case(Phase.START):
-                m.d.comb += self.stalled.eq(~self.ready)
-                with m.If(self.ready):
+                fed = self.fed if spec.layout.given else 1
+                m.d.comb += self.stalled.eq(~self.ready & fed)
+                with m.If(self.ready & fed):
                     m.d.comb += [self.drive.eq(1), following.eq(Phase.INTEGRATE)]
                     m.d.sync += self.count.eq(1)
             with m.Case(Phase.INTEGRATE):

@@ -5,7 +5,7 @@ from amaranth import Module, Mux, Shape, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from crossramp.golden.cell.description import FIXED, LINE, ROW
+from crossramp.golden.cell.description import FIXED
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.spec.specification import Specification
@@ -124,7 +124,7 @@ def lane_ports(spec: Specification) -> dict[str, wiring.Member]:
 
 def value_bits(spec: Specification, form: str) -> int:
     """Width of a stored value of a format."""
-    return {FIXED: spec.state_bits, LINE: spec.state_pulse_bits, ROW: spec.input_bits}[form]
+    return spec.state_bits if form == FIXED else spec.pulse_bits(form)
 
 
 class StateRing(wiring.Component):

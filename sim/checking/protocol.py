@@ -51,6 +51,17 @@ def driven_pins(spec: Specification, conversion: int) -> tuple[int, int]:
     return masks[0], masks[1]
 
 
+def sum_lines(spec: Specification) -> int:
+    """The wires of lines that bring partial sums, which have a longest pulse of their own: bit w is wire w."""
+    parts = [spec.wires_of(line) for line in spec.layout.lines if spec.layout.source_of(line) is not None]
+    return sum((1 << part.stop) - (1 << part.start) for part in parts)
+
+
+def sum_pulse_max(spec: Specification) -> int:
+    """Clocks of their longest pulse; 0 where there are none."""
+    return (1 << (spec.code_pulse_bits - 1)) - 1
+
+
 class ProtocolError(CrossrampError, AssertionError):
     """A rule of the boundary was broken; ``violation`` says which and when."""
 
@@ -93,6 +104,7 @@ class ProtocolChecker:
         self.spec = spec
         self.strict = strict
         self._driven = [driven_pins(spec, k) for k in range(len(spec.conversions))]
+        self._sum_lines = sum_lines(spec)
         self.violations: list[Violation] = []
         self.clocks = 0
         self.conversions = 0
@@ -213,7 +225,11 @@ class ProtocolChecker:
         driven_rows, driven_lines = self._driven[number]
         for name, idle in (("row", rows & ~driven_rows), ("line", lines & ~driven_lines)):
             rule(f"{name}_not_driven", idle, f"{name}s {idle:#x}, conversion {number + 1}")
-        for name, driven, longest in (("rows", rows, spec.input_max), ("lines", lines, spec.state_pulse_max)):
+        for name, driven, longest in (
+            ("rows", rows, spec.input_max),
+            ("lines", lines & ~self._sum_lines, spec.state_pulse_max),
+            ("lines", lines & self._sum_lines, sum_pulse_max(spec)),
+        ):
             rule("pulse_too_long", driven and self._window > longest, f"{name} {driven:#x}, clock {self._window}")
         if self._was["integrate"]:
             for name, lately in before.items():

@@ -29,6 +29,8 @@ module crossramp_protocol #(
     parameter [STATE_LINES-1:0] SECOND_LINES = {STATE_LINES{1'b0}},
     parameter LONGEST_ROW = 1,  // clocks of a row's longest pulse
     parameter LONGEST_LINE = 1,
+    parameter [STATE_LINES-1:0] SUM_LINES = {STATE_LINES{1'b0}},  // wires that bring partial sums
+    parameter LONGEST_SUM = 0,  // clocks of their longest pulse
     parameter FIRST_TICKS = 1,  // of the first conversion's ramps
     parameter SECOND_TICKS = 1,
     parameter SETTLE_CLOCKS = 1  // of hold, before the first tick
@@ -163,7 +165,8 @@ module crossramp_protocol #(
         now[LINE_NOT_DRIVEN] = ((state_pos | state_neg) & ~FIRST_LINES) != 0;
       end
       if (window > LONGEST_ROW && (row_pos | row_neg) != 0) now[PULSE_TOO_LONG] = 1;
-      if (window > LONGEST_LINE && (state_pos | state_neg) != 0) now[PULSE_TOO_LONG] = 1;
+      if (window > LONGEST_LINE && ((state_pos | state_neg) & ~SUM_LINES) != 0) now[PULSE_TOO_LONG] = 1;
+      if (window > LONGEST_SUM && ((state_pos | state_neg) & SUM_LINES) != 0) now[PULSE_TOO_LONG] = 1;
       was_row_pos = row_pos;
       was_row_neg = row_neg;
       was_state_pos = state_pos;

@@ -6,7 +6,7 @@ from crossramp.golden.spec.specification import Specification
 
 from ..array.boundary_verilog import LISTS, connections, instance, of_array, sizes
 from ..tools.sources import completed
-from .protocol import RULES, driven_pins
+from .protocol import RULES, driven_pins, sum_lines, sum_pulse_max
 
 #: Where the checker is.
 CHECKER = "protocol.sv"
@@ -76,7 +76,8 @@ def checker_parameters(spec: Specification) -> dict[str, int]:
     (first_rows, first_lines), (second_rows, second_lines) = (
         driven_pins(spec, k) for k in (0, len(spec.conversions) - 1)
     )
-    return sizes(spec) | {
+    sums = {"SUM_LINES": sum_lines(spec), "LONGEST_SUM": sum_pulse_max(spec)} if sum_lines(spec) else {}
+    return sizes(spec) | sums | {
         "CONVERSIONS": len(spec.conversions),
         "FIRST_WINDOW": spec.windows[0],
         "SECOND_WINDOW": spec.windows[-1],
@@ -102,7 +103,8 @@ def checker_instance(spec: Specification, array: str = "array", ready: str | Non
     others = {"clk": "clk", "rst": "rst"} | {name: of_array(array, name) for name in ("broken", "conversions")}
     parameters: dict[str, object] = dict(checker_parameters(spec))
     for name, bits in (("ROWS", spec.rows), ("LINES", max(spec.state_lines, 1))):
-        for mask in (f"FIRST_{name}", f"SECOND_{name}"):
-            parameters[mask] = f"{bits}'h{parameters[mask]:x}"
+        for mask in (f"FIRST_{name}", f"SECOND_{name}", f"SUM_{name}"):
+            if mask in parameters:
+                parameters[mask] = f"{bits}'h{parameters[mask]:x}"
     pins = connections(array) | ({} if ready is None else {"ready": ready})
     return instance("crossramp_protocol", of_array(array, "protocol"), parameters, others | pins)

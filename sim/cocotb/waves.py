@@ -24,7 +24,7 @@ def _grouped() -> dict[str, tuple[str, ...]]:
     for wire in BOUNDARY:
         groups[wire.group].append(wire.port)
     groups["ramp"].append("calibration")
-    for group in (group for cell in CELLS for group in groups_of(cell)):
+    for group in (group for cell in CELLS.values() for group in groups_of(cell)):
         ready = [] if group.monitored else [f"{group.port}_ready"]
         groups.setdefault(group.waves, []).extend(
             [group.strobe, *ready, *(group.port_of(field) for field in group.fields)]

@@ -116,7 +116,7 @@ def _charge_volts(
     charge = _driven(array, waves, columns, clocks, (array.positive - array.negative)[:, columns])
     line = unit_capacitors(spec) * tech["cell.capacitance"] * (1 + tech["wires.parasitic"])
     gain = tech["integrator.gain"] if "gain" in on else np.inf
-    rises = charge / max(spec.input_max, spec.state_pulse_max) / feedback / (1 + (1 + line / feedback) / gain)
+    rises = charge / max(spec.windows) / feedback / (1 + (1 + line / feedback) / gain)
     left = np.exp(-tech["read.clock"] / tech["integrator.leakage_time"] / 2) if "leakage" in on else 1.0
     rail = tech["integrator.saturation"] if "saturation" in on else np.inf
     for rise in rises:

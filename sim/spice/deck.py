@@ -208,7 +208,7 @@ class _Writer:
             halves[2 * clock] = level
             level += pulse
             halves[2 * clock + 1] = level
-        self.source(node, halves, volts / max(self.spec.input_max, self.spec.state_pulse_max), parts=2)
+        self.source(node, halves, volts / max(self.spec.windows), parts=2)
 
     # ---- cells -------------------------------------------------------------------------------------------------------
 

@@ -29,8 +29,8 @@ def layered_specifications(
 ) -> NetworkSpecification:
     """Networks of 1 to ``max_layers`` layers, each of any cell, of one or two directions; sizes up to the limits.
 
-    Projections are in arrays as often as not, and so are columns and rows in tiles. Each layer's ``initial`` is drawn
-    from ``initials``; stacks of one direction may keep their states.
+    Projections are in arrays as often as not, and so are columns and rows in tiles, joined or with partial sums. Each
+    layer's ``initial`` is drawn from ``initials``; stacks of one direction may keep their states.
     """
     input_bits = draw(st.integers(2, max_bits), label="input_bits")
     inputs = draw(st.integers(1, max_inputs), label="inputs")
@@ -46,6 +46,12 @@ def layered_specifications(
         if draw(st.booleans(), label="tiles"):
             columns = draw(st.integers(len(macro.gate_names), macro.columns), label="tile_columns")
             macro = macro.replace(tile_columns=columns, tile_rows=draw(st.integers(1, macro.rows), label="tile_rows"))
+        if macro.initial == "zero" and draw(st.booleans(), label="partial sums"):
+            macro = macro.replace(
+                partial_rows=draw(st.integers(1, macro.rows), label="partial_rows"),
+                partial_bits=draw(st.none() | st.integers(2, max_bits), label="partial_bits"),
+                partial_cell=draw(st.none() | st.integers(1, macro.weight_max), label="partial_cell"),
+            )
         if not macro.projection:
             macro = macro.replace(head_weight_bits=8)  # of a head, which a layer has not
         layers.append(Layer(macro=macro, bidirectional=draw(st.booleans(), label="bidirectional")))

@@ -400,7 +400,7 @@ class Chip(Cells):
         tech, spec = self.technology, self.spec
         spread = 1 + self._if("capacitors", "integrator.mismatch") * self._normal(part, "mismatch", count)
         if tech.read_mode == "charge":
-            driven = tech["read.voltage"] / (max(spec.input_max, spec.state_pulse_max) if part == "columns" else 1)
+            driven = tech["read.voltage"] / (max(spec.windows) if part == "columns" else 1)
             return np.broadcast_to(driven * unit / volts, count) * spread
         # Ramp cells are driven in the first half of their clock, so that the second half can be latched.
         time = tech["read.clock"] * (0.5 if part == "ramp" else 1.0)

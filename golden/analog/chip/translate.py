@@ -111,10 +111,11 @@ class _Translation:
         """What a bank that holds keeps of a first window's charge up to the second one's end.
 
         In between are the hold, the ramp and the update of the first conversion, and a clock of reset for the others:
-        as many clocks as a periphery takes that never waits. Within the second window it leaks as any column does.
+        as many clocks as a periphery takes that never waits. Partial sums that the second window needs come in between.
+        Within the second window it leaks as any column does.
         """
         spec = self.spec
-        between = spec.settle_clocks + spec.conversion_ticks[0] + spec.update_clocks + 1
+        between = spec.settle_clocks + spec.conversion_ticks[0] + spec.update_clocks + 1 + sum(spec.sum_waits[1:])
         return math.exp(-self.leak(False) * between - self.leak(True) * (*spec.windows, 0)[1])
 
     def droop(self) -> tuple[float, np.ndarray, np.ndarray]:
@@ -299,7 +300,7 @@ class _Charge(_Translation):
 
     def column_gain(self) -> np.ndarray:
         array, spec = self.array, self.spec
-        driven = self.tech["read.voltage"] / max(spec.input_max, spec.state_pulse_max)
+        driven = self.tech["read.voltage"] / max(spec.windows)
         nominal = driven * array.unit / array.volts_per_mac
         return nominal / array.column_capacitance * self.supply / self._loss(self._line(), array.column_capacitance)
 
@@ -347,7 +348,7 @@ def unit_capacitors(spec: Specification) -> int:
     """Unit capacitors on one line of a column in charge mode: all columns are as long as those of the fullest bank."""
     counts = []
     for bank in spec.layout.banks.values():
-        lines = sum(spec.weight_max if trained else spec.state_cell for trained in bank.lines.values())
+        lines = sum(spec.line_level(line, trained) for line, trained in bank.lines.items())
         counts.append(sum(spec.row_sizes[group] for group in bank.rows) * spec.weight_max + lines)
     return max(counts)
 

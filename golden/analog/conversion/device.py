@@ -82,7 +82,8 @@ def grid_bits(spec: Specification) -> tuple[int, int]:
 def variance_bits(spec: Specification) -> int:
     """V: bits behind the point of variances, for sums of n² of them below 2**52 grid units."""
     clocks = max(
-        sum(rows.stop - rows.start for rows in groups) * spec.input_max**2 + len(cells) * spec.state_pulse_max**2
+        sum(rows.stop - rows.start for rows in groups) * spec.input_max**2
+        + sum(spec.line_pulse_max(cell.line) ** 2 for cell in cells)
         for _, groups, cells in _gathered(spec)
     )
     return min(_MANTISSA - (_variance_limit(spec) * clocks).bit_length(), 2 * _FINEST)
@@ -262,8 +263,11 @@ class DeviceInstance:
         for gate, groups, cells in _gathered(self.spec):
             weights = np.abs(self.spec.of_bank(self.weights, gate))
             reach = sum(weights[rows].sum(axis=0) for rows in groups) * self.spec.input_max
-            lines = sum(np.abs(self.state_cells[self.spec.line_cell(cell)]) for cell in cells)
-            largest = max(largest, float(np.max(reach + lines * self.spec.state_pulse_max)))
+            lines = sum(
+                np.abs(self.state_cells[self.spec.line_cell(cell)]) * self.spec.line_pulse_max(cell.line)
+                for cell in cells
+            )
+            largest = max(largest, float(np.max(reach + lines)))
         if largest >= 2.0 ** (_MANTISSA - cell_bits - window_bits):
             raise DeviceError(
                 f"a column reaches {largest:.4g} MAC; beyond {_HEADROOM} x {self.spec.mac_max} no sum is exact"

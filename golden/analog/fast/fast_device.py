@@ -12,6 +12,7 @@ import numpy as np
 from crossramp.golden.array import array_protocol
 from crossramp.golden.array.array_protocol import first_conversions
 from crossramp.golden.array.ramps import decode_integer
+from crossramp.golden.cell.library import LSTM
 from crossramp.golden.macro.cell_update import line_pulses
 from crossramp.golden.macro.fast_lstm import STATE_BITS_MAX, FastProjection, Float, update_float
 from crossramp.golden.macro.initial_state import State
@@ -39,7 +40,7 @@ class FastDevice:
 
         None, too, where an array projects.
         """
-        if not isinstance(lstm.array, DeviceArray) or lstm.spec.cell != "lstm" or lstm.projecting is not None:
+        if not isinstance(lstm.array, DeviceArray) or lstm.spec.layout is not LSTM or lstm.projecting is not None:
             return None
         if not lstm.spec.has_plain_ramps:  # codes are then not in the order of their values
             return None

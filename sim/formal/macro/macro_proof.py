@@ -192,7 +192,7 @@ class MacroProof(Proof):
         """The conversions that drive a group of rows or a line with a value of the step before."""
         cell, numbers = self.spec.layout, self.conversions_of(group)
         value = cell.driven_value(group, numbers[0])
-        return [number for number in numbers if value in cell.values and cell.update_of(value) >= number]
+        return [number for number in numbers if cell.is_before(value, number)]
 
     def driver_of(self, group: str) -> str:
         """The submodule that drives a group of rows or a line."""
@@ -343,7 +343,7 @@ class MacroProof(Proof):
 
     def longest_pulse(self, group: str) -> int:
         """Clocks of the longest pulse of a group of rows or a line."""
-        return self.spec.input_max if group in self.spec.layout.row_groups else self.spec.state_pulse_max
+        return self.spec.pulse_max(self.spec.layout.driven_value(group, self.conversions_of(group)[0]))
 
     def bias_driven(self, integrate: Value, elapsed: Value) -> Value:
         """Whether the bias rows are driven, so many clocks after the first one of a window; one bit."""

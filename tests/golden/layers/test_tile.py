@@ -8,7 +8,8 @@ from crossramp.golden.array.tiled_array import TiledArray, tile_weights
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.layers.tile import Tile, arrays_of, tiles_of
 from crossramp.golden.link.board_memory import Build
-from crossramp.golden.spec.bank_columns import even_parts, parse_columns
+from crossramp.golden.spec.bank_columns import parse_columns
+from crossramp.golden.spec.row_sums import even_parts
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.gates import SpecificationError
 from crossramp.golden.spec.specification import Specification

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from .exact_numbers import Columns, Numbers, rounded, saturated
 from .gru_references import gru, gru_reset_after
 from .lstm_references import lstm, lstm_coupled, lstm_peephole
+from .partial_sums import SplitColumns
 from .plain_references import dense, recurrent
 
 
@@ -52,17 +53,22 @@ def run(spec: dict, weights, head_weights, head_biases, utterance, projection=No
 def macro_steps(spec: dict, weights, utterance, projection=None, lines=None, start=None) -> list[dict]:
     """The steps of one utterance through a macro, each a dict of lists.
 
-    A projection in an array has weights of levels, and a dict of its own in each step.
+    A projection in an array has weights of levels, and a dict of its own in each step. With rows in several arrays,
+    ``weights`` is a dict of those of each array, and each other array has a dict of its own in each step.
     """
     reference, n = REFERENCES[spec["cell"]], Numbers(spec)
     hidden = spec.get("projection") or n.units
     sizes = {"x": spec["inputs"], "h": hidden, "k": n.units, "bias": spec["bias_rows"]}
-    array = Columns(weights, reference.banks, {group: sizes[group] for group in reference.groups})
+    groups = {group: sizes[group] for group in reference.groups}
+    split = spec.get("partial_rows") and isinstance(weights, dict)
+    array = SplitColumns(spec, weights, reference.banks, groups) if split else Columns(weights, reference.banks, groups)
     c, h = ([0] * n.units, [0] * hidden) if start is None else start
     steps = []
     for x in utterance:
         step = reference.step(n, array, lines, x, h, c)
         c, h = step.get("c"), step["h"]
+        if split:
+            step["sums"], array.taken = array.taken, {}
         if spec.get("projection_in") == "array":
             (step["projection"],) = macro_steps(projecting(spec), projection, [h])
             h = step["projection"]["h"]
@@ -128,7 +134,13 @@ def layered(spec: dict, arrays: dict, utterance, starts=None):
             zeros = {"c": [0] * macro["units"], "h": [0] * (macro.get("projection") or macro["units"])}
             start = [arrays.get(f"{name}.initial_register", zeros["c"]), arrays.get(f"{name}.initial_h", zeros["h"])]
             start = starts.get(name, start)
-            steps = last_made = macros[name] = macro_steps(macro, arrays[f"{name}.weights"], codes, *extra, start)
+            weights = arrays[f"{name}.weights"]
+            parts = {key.removeprefix(f"{name}_").removesuffix(".weights"): rows for key, rows in arrays.items()}
+            parts = {part: rows for part, rows in parts.items() if part.startswith("partial")}
+            weights = {"": weights, **parts} if parts else weights
+            steps = last_made = macros[name] = macro_steps(macro, weights, codes, *extra, start)
+            sums = [step.pop("sums", {}) for step in steps]
+            macros |= {f"{name}_{part}": [step[part] for step in sums] for part in parts}
             if macro.get("projection_in") == "array":
                 last_made = macros[behind] = [step.pop("projection") for step in steps]
             h = [step["h"] for step in last_made]
