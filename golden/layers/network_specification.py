@@ -269,9 +269,9 @@ class NetworkSpecification(HeadSizes):
 
         Each macro's clocks, but never less than those in which it loads its ``inputs``: one code a clock, or as many as
         leave the layer before (:attr:`x_lanes`). Partial sums of inputs alone are made while the step before runs, once
-        its x has been taken: that, too, must have time. Where the last layer has two directions never less than ``hidden``,
-        since the head takes one code per clock then; with the readout ``"step"`` never less than ``head_clocks``.
-        Every layer takes x in time, and all outputs are taken at once.
+        its x has been taken; where that takes longer than a step, every other step takes as long. Where the last layer
+        has two directions never less than ``hidden``, since the head takes one code per clock then; with the readout
+        ``"step"`` never less than ``head_clocks``. Every layer takes x in time, and all outputs are taken at once.
         """
         macros, lanes = self.macros, self.x_lanes
         cells = [name for number in range(len(self.layers)) for name in self.names_of(number)]

@@ -158,6 +158,16 @@ class BankColumns:
         """For each group of rows: which of the codes that drive it have rows in this array."""
         return self._split_rows[1]
 
+    def driven_part(self, group: str) -> range:
+        """Which of the codes that drive a group of rows or a line, as they come in one stream, have a wire."""
+        cell = self.layout
+        if group in cell.row_groups:
+            return self.row_parts[group]
+        value = cell.line_driver(group)
+        source = cell.source_of(value)
+        first = 0 if source is None else cell.given[source].values.index(value) * self.units
+        return range(first, first + self.units)
+
     @property
     def row_sizes(self) -> dict[str, int]:
         """Rows of each group that the cell has, in the order of the rows: x, h, other row values, bias rows."""

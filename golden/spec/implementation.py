@@ -126,12 +126,7 @@ class ImplementationParameters:
         The array's own; for each conversion one clock for the pulse registers, the hold and the update, and the partial
         sums that it needs; the projection.
         """
-        return (
-            sum(self._phase_clocks)
-            + sum(self.sum_waits)
-            + self._analog_projection_clocks
-            + self.projection_clocks
-        )
+        return sum(self._phase_clocks) + sum(self.sum_waits) + self._analog_projection_clocks + self.projection_clocks
 
     @property
     def clocks_per_step(self) -> int:

@@ -2,10 +2,10 @@
 """Rows in several arrays whose columns are not joined: what each array adds up, and what becomes of the cell.
 
 All rows of a macro, in their order, are split into tiles of at most ``partial_rows``. The last tile is the macro's own
-array. Of every other tile, each conversion that drives rows there has an array with a macro of its own for all banks that
-cross the same groups of rows: it converts what the rows bring to the columns by a linear ramp, and its codes return as
-pulses. (Rows that two conversions drive are in two arrays.) In the macro's array each bank has a line
-for each of these sums, with constant cells of ``partial_cell`` levels, and is driven by the code itself::
+array. Of every other tile, each conversion that drives rows there has an array with a macro of its own for all banks
+that cross the same groups of rows: it converts what the rows bring to the columns by a linear ramp, and its codes
+return as pulses. (Rows that two conversions drive are in two arrays.) In the macro's array each bank has a line for
+each of these sums, with constant cells of ``partial_cell`` levels, and is driven by the code itself::
 
     code = #{k : z > levels * (2k - 2**bits)},  k = 1 .. 2**bits - 1      (mid-rise)
     pulse = 2 * code + 1 - 2**bits                                        ("append a one": clocks, with its sign)
@@ -26,8 +26,8 @@ from ..cell.description import BIAS, CODE, INPUT, ROW, Bank, Cell, Conversion, G
 if TYPE_CHECKING:
     from .specification import Specification
 
-#: The bank of an array of sums, and the value that it stores.
-SUM_BANK, SUM_VALUE = "a", "p"
+#: The cell of an array of sums, its bank, and the value that it stores.
+SUM_CELL, SUM_BANK, SUM_VALUE = "row_sums", "a", "p"
 
 
 def even_parts(count: int, most: int) -> tuple[slice, ...]:
@@ -138,7 +138,7 @@ def sum_cell(cell: Cell, one: RowSum, gate: Gate) -> Cell:
     """The cell of an array of sums: a bank of the columns of all banks, which converts what its rows bring."""
     rows = [group for group in one.parts if group not in (INPUT, BIAS)]
     return Cell(
-        one.name,
+        SUM_CELL,
         banks={SUM_BANK: Bank(gate, " ".join(one.parts))},
         values={SUM_VALUE: CODE},
         program=(Conversion(" ".join(one.parts), SUM_BANK), Store(SUM_VALUE, SUM_BANK)),

@@ -6,10 +6,10 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from crossramp.golden.layers.network_specification import NetworkSpecification, projection_name
 from crossramp.golden.macro.initial_state import State, streaming_macros
+from crossramp.golden.macro.step_groups import stored_strobe
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.layered_weights import LayeredWeights
 from crossramp.golden.network.network import Network
-from crossramp.golden.macro.step_groups import stored_strobe
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.row_sums import RowSum
 from crossramp.golden.spec.specification import Specification

@@ -334,10 +334,7 @@ class Macro(wiring.Component):
         if spec.keeps_state:
             m.d.comb += sequencer.x_keep.eq(loader.keep)
         codes = {INPUT: loader}
-        given = {source: self._given(m, sequencer, source) for source in cell.given}
-        for source, bank in given.items():
-            codes |= dict.fromkeys(cell.given[source].values, bank)
-        self._feed(m, sequencer, given)
+        codes |= self._given(m, sequencer)
         for name, form in cell.values.items():
             lines, bits = (spec.hidden if name == cell.output else spec.units), value_bits(spec, form)
             if form == FIXED or (form != LINE and name not in cell.row_groups):
@@ -374,13 +371,25 @@ class Macro(wiring.Component):
                 )
             ),
             array.row_neg.eq(
-                Cat(
-                    Const(0, spec.row_sizes[BIAS]) if group == BIAS else rows[group].neg for group in cell.row_groups
-                )
+                Cat(Const(0, spec.row_sizes[BIAS]) if group == BIAS else rows[group].neg for group in cell.row_groups)
             ),
             array.state_pos.eq(Cat(line.pos for line in lines)),
             array.state_neg.eq(Cat(line.neg for line in lines)),
         ]
+
+    def _given(self, m: Module, sequencer: Sequencer) -> dict[str, GivenCodes]:
+        """The codes of other macros, by the values that they are; each is kept up to the hold in which it is driven."""
+        cell, codes, fed = self.spec.layout, {}, Const(1)
+        for source, given in cell.given.items():
+            m.submodules[given_name(source)] = bank = GivenCodes(self.spec, source)
+            wiring.connect(m, wiring.flipped(getattr(self, given_name(source))), bank.given)
+            driven = self._during(sequencer, [k for k in range(len(cell.steps)) if source in cell.sources(k)])
+            m.d.comb += bank.release.eq(sequencer.ramp_start & driven)
+            fed = fed & (bank.full | (sequencer.first_step if bank.before else 0) | ~driven)
+            codes |= dict.fromkeys(given.values, bank)
+        if codes:
+            m.d.comb += sequencer.fed.eq(fed)
+        return codes
 
     def _bank_name(self, value: str) -> str:
         """The submodule that holds the pulse codes of a value."""
@@ -393,7 +402,7 @@ class Macro(wiring.Component):
         value = cell.driven_value(group, numbers[0])
         bank = codes[value]
         name = "state" if cell.lines == (group,) else group
-        part = self._part(group, value)
+        part = spec.driven_part(group)
         m.submodules[f"{name}_driver"] = driver = PulseDriver(len(part), bank.bits)
         drive = sequencer.drive & self._during(sequencer, numbers)
         late = len(cell.conversions) == 2 and any(gate not in cell.conversions[0] for gate in cell.gates)
@@ -410,42 +419,14 @@ class Macro(wiring.Component):
         m.d.comb += [
             driver.drive.eq(drive),
             driver.count.eq(sequencer.count),
-            driver.negative.eq(bank.negative[part.start : part.stop]),
-            *(
-                driver.magnitude[bit].eq(bank.magnitude[bit][part.start : part.stop])
-                for bit in range(bank.bits - 1)
-            ),
         ]
+        if len(part) == bank.lines:
+            m.d.comb += [driver.negative.eq(bank.negative), driver.magnitude.eq(bank.magnitude)]
+        else:
+            own = slice(part.start, part.stop)
+            m.d.comb += driver.negative.eq(bank.negative[own])
+            m.d.comb += [driver.magnitude[bit].eq(bank.magnitude[bit][own]) for bit in range(bank.bits - 1)]
         return driver
-
-    def _part(self, group: str, value: str) -> range:
-        """Which of the codes that drive a group of rows or a line have a wire in the array."""
-        spec, cell = self.spec, self.spec.layout
-        if group in cell.row_groups:
-            return spec.row_parts[group]
-        source = cell.source_of(value)
-        first = 0 if source is None else cell.given[source].values.index(value) * spec.units
-        return range(first, first + spec.units)
-
-    def _given(self, m: Module, sequencer: Sequencer, source: str) -> GivenCodes:
-        """The codes of another macro, which are kept up to the hold of the conversion that drives them."""
-        cell = self.spec.layout
-        m.submodules[given_name(source)] = bank = GivenCodes(self.spec, source)
-        wiring.connect(m, wiring.flipped(getattr(self, given_name(source))), bank.given)
-        numbers = [k for k in range(len(cell.steps)) if source in cell.sources(k)]
-        m.d.comb += bank.release.eq(sequencer.ramp_start & self._during(sequencer, numbers))
-        return bank
-
-    def _feed(self, m: Module, sequencer: Sequencer, given: dict[str, GivenCodes]) -> None:
-        """Tell the sequencer when all is there that a conversion drives."""
-        if not given:
-            return
-        fed = Const(1)
-        for source, bank in given.items():
-            numbers = [k for k in range(len(self.spec.conversions)) if source in self.spec.layout.sources(k)]
-            there = bank.full | sequencer.first_step if bank.before else bank.full
-            fed = fed & (there | ~self._during(sequencer, numbers))
-        m.d.comb += sequencer.fed.eq(fed)
 
     def _within(self, sequencer: Sequencer, bits: int) -> Value:
         """Low on the clocks of a window on which no pulse code of ``bits`` is driven any more."""

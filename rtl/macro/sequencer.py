@@ -31,9 +31,8 @@ class Sequencer(wiring.Component):
     glitches. The array's ``ready`` is waited for in START, in HOLD and on every tick.
 
     Clocks of a step, if nothing waits: ``Specification.macro_clocks``. For each conversion one in START, a window,
-    ``settle_clocks`` in HOLD, a ramp, and ``update_clocks`` in UPDATE. Where other macros give values, a conversion that
-    drives them waits for them in START. Where the state is loaded, the first step of an
-    utterance waits in IDLE until it is.
+    ``settle_clocks`` in HOLD, a ramp, and ``update_clocks`` in UPDATE. A conversion that drives values of other macros
+    waits for them in START. Where the state is loaded, the first step of an utterance waits in IDLE until it is.
 
     Parameters
     ----------
@@ -126,9 +125,11 @@ class Sequencer(wiring.Component):
                 with m.If(starts):
                     m.d.comb += [self.take.eq(1), following.eq(Phase.START)]
             with m.Case(Phase.START):
-                fed = self.fed if spec.layout.given else 1
-                m.d.comb += self.stalled.eq(~self.ready & fed)
-                with m.If(self.ready & fed):
+                stalled, ready = ~self.ready, self.ready
+                if spec.layout.given:
+                    stalled, ready = stalled & self.fed, ready & self.fed
+                m.d.comb += self.stalled.eq(stalled)
+                with m.If(ready):
                     m.d.comb += [self.drive.eq(1), following.eq(Phase.INTEGRATE)]
                     m.d.sync += self.count.eq(1)
             with m.Case(Phase.INTEGRATE):

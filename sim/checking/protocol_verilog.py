@@ -77,20 +77,24 @@ def checker_parameters(spec: Specification) -> dict[str, int]:
         driven_pins(spec, k) for k in (0, len(spec.conversions) - 1)
     )
     sums = {"SUM_LINES": sum_lines(spec), "LONGEST_SUM": sum_pulse_max(spec)} if sum_lines(spec) else {}
-    return sizes(spec) | sums | {
-        "CONVERSIONS": len(spec.conversions),
-        "FIRST_WINDOW": spec.windows[0],
-        "SECOND_WINDOW": spec.windows[-1],
-        "FIRST_ROWS": first_rows,
-        "SECOND_ROWS": second_rows,
-        "FIRST_LINES": first_lines,
-        "SECOND_LINES": second_lines,
-        "LONGEST_ROW": spec.input_max,
-        "LONGEST_LINE": spec.state_pulse_max,
-        "FIRST_TICKS": spec.conversion_ticks[0],
-        "SECOND_TICKS": spec.conversion_ticks[-1],
-        "SETTLE_CLOCKS": spec.settle_clocks,
-    }
+    return (
+        sizes(spec)
+        | sums
+        | {
+            "CONVERSIONS": len(spec.conversions),
+            "FIRST_WINDOW": spec.windows[0],
+            "SECOND_WINDOW": spec.windows[-1],
+            "FIRST_ROWS": first_rows,
+            "SECOND_ROWS": second_rows,
+            "FIRST_LINES": first_lines,
+            "SECOND_LINES": second_lines,
+            "LONGEST_ROW": spec.input_max,
+            "LONGEST_LINE": spec.state_pulse_max,
+            "FIRST_TICKS": spec.conversion_ticks[0],
+            "SECOND_TICKS": spec.conversion_ticks[-1],
+            "SETTLE_CLOCKS": spec.settle_clocks,
+        }
+    )
 
 
 def checker_instance(spec: Specification, array: str = "array", ready: str | None = None) -> str:

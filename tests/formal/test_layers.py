@@ -7,6 +7,7 @@ from crossramp.golden.spec.specification import Specification
 from crossramp.sim.formal.catalog import proofs_of
 from crossramp.sim.formal.conversion.pulse_proof import PulseProof
 from crossramp.sim.formal.engine.solver import Mode
+from crossramp.sim.formal.layers.given_proof import GivenCodesProof
 from crossramp.sim.formal.layers.stack_proof import StackProof
 from crossramp.sim.formal.layers.streams_proof import HeadCodesProof, MemoryProof, SerializerProof, SideBySideProof
 from crossramp.sim.formal.macro.clocks_proof import ClocksProof, PeriodProof
@@ -15,7 +16,7 @@ from crossramp.sim.formal.macro.tiles_proof import TilesProof
 from crossramp.sim.formal.macro.unit_proof import UnitProof
 from crossramp.sim.formal.network.head_reader_proof import HeadReaderProof
 
-from tests.support.layered import HEAD_IN_ARRAY, PROJECTED, SMALL, TWO_WAYS
+from tests.support.layered import HEAD_IN_ARRAY, PROJECTED, SMALL, SUMMED, TWO_WAYS
 from tests.support.planted import planted
 from tests.support.proving import few, holds, is_violated
 
@@ -110,7 +111,17 @@ def test_listed_proofs(spec):
     assert len(of_units) == len(set(spec.macros.values()))
 
 
+#: Streams of given values: codes of sums to a macro, h of the step before and a value of the step to its sums.
+GIVEN = [("layer0", "partial1"), ("layer0_partial1", "h"), ("layer0_partial4", "k")]
+
+
+@pytest.mark.parametrize(("macro", "source"), few(GIVEN, (1,)))
+def test_given_codes(macro, source):
+    holds(GivenCodesProof(SUMMED.macros[macro], source), Mode.BOUNDED, 10)
+
+
 def test_covers_are_reached():
+    holds(GivenCodesProof(SUMMED.macros["layer0_partial1"], "h"), Mode.COVER, 6)
     holds(StackProof(PROJECTED, invariants=False), Mode.COVER, 4)
     holds(HeadReaderProof(head_of(2), invariants=False), Mode.COVER, 16)
     holds(HeadCodesProof(TWO_WAYS, invariants=False), Mode.COVER, 10)
@@ -131,8 +142,13 @@ JOINED = StackProof(PROJECTED, invariants=False)
 READ = HeadReaderProof(head_of(2), invariants=False)
 SPLIT = TilesProof(TILED, invariants=False)
 GROUPS = StreamProof(TINY, x_lanes=2, invariants=False)
+HELD = GivenCodesProof(SUMMED.macros["layer0_partial1"], "h", invariants=False)
+GIVEN_CODES = "rtl/macro/given_codes.py"
 
 FAULTS = [
+    (GIVEN_CODES, "self.given.ready.eq(~self.full)", "self.given.ready.eq(1)", HELD, "not full"),
+    (GIVEN_CODES, "~(beat.last if self.before else 0)", "~(beat.last & 0)", HELD, "full while"),
+    (GIVEN_CODES, "with m.If(loaded == groups - 1):", "with m.If(loaded == groups - 2):", HELD, "full while"),
     (STREAMS, "fifo.r_en.eq(codes.ready & final)", "fifo.r_en.eq(final)", QUEUE, "stays"),
     (STREAMS, "Mux(beat.end, in_last - 1, spec.lanes - 1)", "Mux(0, in_last - 1, spec.lanes - 1)", QUEUE, "only while"),
     (STREAMS, "turn.eq(1 - number)", "turn.eq(number)", PAIR, "stream in turn"),

@@ -6,6 +6,7 @@ import warnings
 import pytest
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.cell.library import CELLS
+from crossramp.golden.spec.row_tile import row_tiles_of
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.state_scale import SpecificationWarning
 from crossramp.sim.formal.engine.solver import Mode
@@ -54,6 +55,14 @@ def test_drawn_widths(activations, rng):
 def test_widest(frac):
     """No specification has more bits than these."""
     all_hold(proofs(widths(8, 8, 8, 24, frac, 10)))
+
+
+@pytest.mark.parametrize("bits", [2, 5, 9])
+def test_partial_sums(bits):
+    """Codes of linear ramps become pulses without any rounding."""
+    whole = Specification(inputs=4, units=3, classes=0, lanes=2, partial_rows=4, partial_bits=bits)
+    (tile, *_) = row_tiles_of(whole).values()
+    all_hold(proofs(tile))
 
 
 def test_covers_are_reached():

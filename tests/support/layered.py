@@ -128,6 +128,20 @@ KEEPING = KEEPING.replace(
     layers=tuple(Layer(macro=one.macro.replace(adc_bits=3, input_bits=4)) for one in KEEPING.layers)
 )
 
+#: Rows in several arrays whose sums return: of inputs alone, of h as well, and of a value within the step.
+SUMMED = NetworkSpecification.from_dict(
+    {
+        "classes": 2,
+        "max_steps": 5,
+        "layers": [
+            {"inputs": 4, "units": 3, "cell": "gru", "lanes": 2, "adc_bits": 3, "input_bits": 3, "state_bits": 8}
+            | {"bias_rows": 1, "partial_rows": 3, "partial_bits": 4, "calibration_cells": 2},
+            {"inputs": 3, "units": 4, "lanes": 3, "adc_bits": 3, "input_bits": 3, "tile_columns": 8}
+            | {"partial_rows": 4, "state_pulse_bits": 4, "projection": 3, "projection_in": "array"},
+        ],
+    }
+)
+
 #: Two directions and the head: everything that stands between the macros of any network.
 TWO_WAYS = SMALL.replace(layers=SMALL.layers[:1])
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from crossramp.golden.spec.row_sums import SUM_CELL
 from crossramp.golden.spec.specification import Specification
 
 
@@ -148,6 +149,11 @@ def _one_bank(n: Numbers) -> tuple[Equations, ...]:
     return (Equations(products={}, results={"h": f"within(nearest({n.row} * a, {n.scale('a')}), {n.row})"}),)
 
 
+def _row_sums(n: Numbers) -> tuple[Equations, ...]:
+    """p = a, the odd integer that a code of a linear ramp stands for."""
+    return (Equations(products={}, results={"p": "a"}),)
+
+
 class _Mean:
     """start + weight·(end − start), of banks and the register.
 
@@ -185,9 +191,10 @@ EQUATIONS: dict[str, Callable[[Numbers], tuple[Equations, ...]]] = {
     "rnn_tanh": _one_bank,
     "rnn_relu": _one_bank,
     "dense": _one_bank,
+    SUM_CELL: _row_sums,
 }
 
 
 def equations(spec: Specification) -> tuple[Equations, ...]:
     """The updates of a specification's cell."""
-    return EQUATIONS[spec.cell](Numbers(spec))
+    return EQUATIONS[spec.layout.name](Numbers(spec))

@@ -179,7 +179,7 @@ class UpdateLanesProof(Proof):
 def proofs(spec: Specification) -> list[Entry]:
     """The proofs of the cell update at the sizes of ``spec``; without a reference, only that lanes are alike."""
     found = []
-    for update, stores in enumerate(spec.layout.stores if spec.cell in EQUATIONS else ()):
+    for update, stores in enumerate(spec.layout.stores if spec.layout.name in EQUATIONS else ()):
         names = " and ".join(store.name for store in stores)
         claim = f"{names} {'are' if len(stores) > 1 else 'is'} what an independent reference says, for all operands"
         found.append(Entry("update", claim, lambda update=update: UpdateProof(spec, update)))

@@ -7,7 +7,7 @@ rounded by division of its magnitude, and a result that is too large is replaced
 
 import re
 
-from crossramp.golden.cell.description import FIXED, LINE, ROW
+from crossramp.golden.cell.description import CODE, FIXED, LINE, ROW
 from crossramp.golden.spec.specification import Specification
 
 from .cell_equations import Numbers, equations
@@ -57,7 +57,7 @@ class UpdateReference:
         self.differences = {name: most.bit_length() + 1 for name, (_, most) in found.differences.items()}
         bits = self.values | self.differences
         self.products = {name: bits[left] + bits[right] for name, (left, right) in found.products.items()}
-        most = {FIXED: numbers.most, ROW: numbers.row, LINE: numbers.line}
+        most = {FIXED: numbers.most, ROW: numbers.row, LINE: numbers.line, CODE: (1 << spec.code_pulse_bits - 1) - 1}
         form = spec.layout.values
         self.results = {f"new_{name}": most[form[name]].bit_length() + 1 for name in found.results}
         # Bits of every sum and dividend, twice that, and a sign.

@@ -9,9 +9,9 @@ from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.layers.tile import Tile, arrays_of, tiles_of
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.spec.bank_columns import parse_columns
-from crossramp.golden.spec.row_sums import even_parts
 from crossramp.golden.spec.boundary_wires import calibration_bits
 from crossramp.golden.spec.gates import SpecificationError
+from crossramp.golden.spec.row_sums import even_parts
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.cocotb.cocotb_bench import MacroBench
 from hypothesis import given

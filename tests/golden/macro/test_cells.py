@@ -80,7 +80,7 @@ FAULTS = {
     "peepholes see no c before": (STEP, "line_pulses(spec, c)", "0 * line_pulses(spec, c)", ("lstm_peephole",)),
     "lines bring one level": (
         "golden/array/array_protocol.py",
-        "else spec.state_cell",
+        "else spec.line_level(cell.line, False)",
         "else 1",
         WITH_LINES,
     ),

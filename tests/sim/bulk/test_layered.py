@@ -24,7 +24,15 @@ from hypothesis import strategies as st
 
 from tests.support.chips import device_of
 from tests.support.comparison import compared
-from tests.support.layered import HEAD_IN_ARRAY, KEEPING, PROJECTED, SMALL, layered_network_of, layered_specifications
+from tests.support.layered import (
+    HEAD_IN_ARRAY,
+    KEEPING,
+    PROJECTED,
+    SMALL,
+    SUMMED,
+    layered_network_of,
+    layered_specifications,
+)
 from tests.support.strategies import inputs_of, network_of, seeds, starts_of
 
 # A failure is reported as drawn: shrinking would build a model for each try.
@@ -102,6 +110,20 @@ def test_projections_in_arrays(seed, simulator):
     assert result.violations == ()
     if simulator == "icarus":
         array = ArraySetup(chips_of(network, seed), {"layer1_projection": 0b101})
+        compared(network, x, simulate_bulk(network, x, "icarus", array=array), array).check()
+        compared(network, x, simulate_amaranth(network, x, array=array), array).check()
+
+
+@pytest.mark.parametrize("simulator", ["icarus", pytest.param("verilator", marks=pytest.mark.slow)])
+def test_partial_sums(seed, simulator):
+    """Rows in several arrays of a GRU and of an LSTM, with pauses; chips behind each."""
+    network = layered_network_of(SUMMED, seed)
+    x = inputs_of(SUMMED, seed)
+    result = simulate_bulk(network, x, simulator, pauses=Pauses(30, 30, 20, seed % 2**31))
+    compared(network, x, result).check()
+    assert result.violations == ()
+    if simulator == "icarus":
+        array = ArraySetup(chips_of(network, seed), {"layer0_partial1": 0b10})
         compared(network, x, simulate_bulk(network, x, "icarus", array=array), array).check()
         compared(network, x, simulate_amaranth(network, x, array=array), array).check()
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows in several arrays, one number at a time: each array but the last returns its sum by a count of thresholds."""
 
+import itertools
+
 from .exact_numbers import Columns
 
 #: The groups of rows that banks cross, where it is not x, h and bias; and those that the second conversion drives.
@@ -33,7 +35,7 @@ class SplitColumns(Columns):
         rows = [(group, k) for group, size in groups.items() for k in range(size)]
         count = -(-len(rows) // spec["partial_rows"])
         ends = [len(rows) * k // count for k in range(count + 1)]
-        self._tiles = [rows[start:stop] for start, stop in zip(ends, ends[1:], strict=False)]
+        self._tiles = [rows[start:stop] for start, stop in itertools.pairwise(ends)]
         whole = {}  # (group, row of it) to a level for each column
         for row, levels in zip(self._tiles[-1], arrays[""], strict=True):
             whole[row] = levels
@@ -56,7 +58,7 @@ class SplitColumns(Columns):
                             own = levels[k * self._units : (k + 1) * self._units]
                             whole[row][start : start + self._units] = own
         super().__init__([whole[row] for tile in self._tiles for row in tile], banks, groups)
-        self._row = {row: levels for row, levels in whole.items()}
+        self._row = whole
         self.taken: dict[str, dict[str, list[int]]] = {}
 
     def _crossing(self, rows, bank: str, second: bool) -> tuple[str, ...]:
