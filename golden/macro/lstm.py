@@ -11,7 +11,6 @@ from ..array.weights import Weights, checked_array
 from ..cell.description import INPUT
 from ..common.errors import InvalidValue
 from ..common.integer_arrays import check_integers
-from ..spec.row_sums import by_value
 from ..spec.row_tile import row_tiles_of
 from ..spec.specification import Specification
 from .cell_update import line_pulses, project, run_update
@@ -155,7 +154,9 @@ class Lstm:
         for k in range(len(spec.conversions)):
             for source in cell.sources(k) if self.sums else ():
                 macros[source] = self._summed(source, values, numbers // len(spec.conversions))
-                values |= dict(zip(cell.given[source].values, by_value(spec, source, macros[source].h), strict=True))
+                for value in cell.given[source].values:
+                    part = spec.value_part(value)
+                    values[value] = macros[source].h[..., part.start : part.stop]
             windows.append(step_window(spec, k, values))
             seen, found = self.array.convert(windows, numbers + k)
             macs.append(seen)

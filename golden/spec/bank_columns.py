@@ -158,15 +158,16 @@ class BankColumns:
         """For each group of rows: which of the codes that drive it have rows in this array."""
         return self._split_rows[1]
 
+    def value_part(self, value: str) -> range:
+        """Where the codes of a value stand in its stream, which brings several if another macro gives them."""
+        source = self.layout.source_of(value)
+        first = 0 if source is None else self.layout.given[source].values.index(value) * self.units
+        return range(first, first + self.units)
+
     def driven_part(self, group: str) -> range:
         """Which of the codes that drive a group of rows or a line, as they come in one stream, have a wire."""
-        cell = self.layout
-        if group in cell.row_groups:
-            return self.row_parts[group]
-        value = cell.line_driver(group)
-        source = cell.source_of(value)
-        first = 0 if source is None else cell.given[source].values.index(value) * self.units
-        return range(first, first + self.units)
+        rows = group in self.layout.row_groups
+        return self.row_parts[group] if rows else self.value_part(self.layout.line_driver(group))
 
     @property
     def row_sizes(self) -> dict[str, int]:

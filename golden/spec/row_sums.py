@@ -17,14 +17,9 @@ Only the ramp rounds: within ±levels * 2**bits a sum returns within ±levels MA
 import itertools
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from ..cell.description import BIAS, CODE, INPUT, ROW, Bank, Cell, Conversion, Gate, Given, Store
-
-if TYPE_CHECKING:
-    from .specification import Specification
 
 #: The cell of an array of sums, its bank, and the value that it stores.
 SUM_CELL, SUM_BANK, SUM_VALUE = "row_sums", "a", "p"
@@ -144,11 +139,4 @@ def sum_cell(cell: Cell, one: RowSum, gate: Gate) -> Cell:
         program=(Conversion(" ".join(one.parts), SUM_BANK), Store(SUM_VALUE, SUM_BANK)),
         output=SUM_VALUE,
         given={group: Given((group,), ROW, cell.is_before(group, one.conversion)) for group in rows},
-    )
-
-
-def by_value(spec: "Specification", source: str, codes: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Codes of a stream of partial sums, shape (..., all columns), by the values: views of shape (..., units)."""
-    return tuple(
-        codes[..., k * spec.units : (k + 1) * spec.units] for k in range(len(spec.layout.given[source].values))
     )

@@ -52,9 +52,9 @@ FAULTS = {
         "self.floors, macs - 1, side=",
     ),
     "another bank's sums": (
-        "golden/spec/row_sums.py",
-        "codes[..., k * spec.units : (k + 1) * spec.units]",
-        "codes[..., : spec.units]",
+        "golden/macro/lstm.py",
+        "macros[source].h[..., part.start : part.stop]",
+        "macros[source].h[..., : spec.units]",
     ),
     "the h of another part": (
         "golden/array/array_protocol.py",

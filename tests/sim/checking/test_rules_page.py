@@ -19,6 +19,6 @@ def test_every_rule():
 def test_every_monitor():
     for name in CELLS:
         (row,) = re.findall(rf"^\| `{name}` \| (.*) \|$", PAGE, re.MULTILINE)
-        groups = [group for group in groups_of(name) if group.monitored]
+        groups = [group for group in groups_of(CELLS[name]) if group.monitored]
         ports = [port for group in groups for port in (group.strobe, *map(group.port_of, group.fields))]
         assert re.findall(r"`(\w+)`", row) == ports
