@@ -127,7 +127,7 @@ class NetworkSpecification(HeadSizes):
     def _check_keeping(self):
         """SpecificationError for layers of which some keep their state, or that cannot all keep it."""
         macros = [layer.macro for layer in self.layers]
-        kept = {number: macro.keeps_state for number, macro in enumerate(macros) if macro.layout.has_state}
+        kept = {number: macro.keeps_state for number, macro in enumerate(macros) if macro.base_cell.has_state}
         if not any(kept.values()):
             return
         for number, keeps in kept.items():

@@ -92,7 +92,7 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
         """SpecificationError for parameters of the state that a step hands on, in a cell without one."""
         for name, neutral in (("initial", "zero"), ("keeps_state", 0)):
             value = getattr(self, name)
-            if value != neutral and not self.layout.has_state:
+            if value != neutral and not self.base_cell.has_state:
                 raise SpecificationError(
                     f"{name} is {value!r}, but the cell {self.cell} keeps nothing from one step to the next; "
                     f"write {neutral!r}, or leave it out"
@@ -131,6 +131,11 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
             raise SpecificationError(
                 f"partial_rows is {self.partial_rows} and classes is {self.classes}: such a macro is a layer of a "
                 "network; write it as a table of layers, or leave partial_rows out"
+            )
+        if self.keeps_state:
+            raise SpecificationError(
+                "keeps_state is 1, but arrays of partial sums start every utterance from zero; write 0, or leave "
+                "partial_rows out"
             )
         if self.initial != "zero":
             raise SpecificationError(

@@ -56,7 +56,8 @@ def layered_specifications(
             macro = macro.replace(head_weight_bits=8)  # of a head, which a layer has not
         layers.append(Layer(macro=macro, bidirectional=draw(st.booleans(), label="bidirectional")))
         inputs = layers[-1].outputs
-    if not any(layer.bidirectional for layer in layers) and draw(st.booleans(), label="keeps_state"):
+    zero = any(layer.bidirectional or layer.macro.partial_rows for layer in layers)
+    if not zero and draw(st.booleans(), label="keeps_state"):
         keeping = (layer.macro.replace(keeps_state=int(layer.macro.layout.has_state)) for layer in layers)
         layers = [Layer(macro=macro) for macro in keeping]
     head = {"classes": layers[-1].outputs, "head": "array"}

@@ -79,6 +79,7 @@ def test_defaults():
     [
         ({"classes": 3}, "partial_rows is 37 and classes is 3: such a macro is a layer of a network; write it as"),
         ({"initial": "constant"}, "initial is 'constant', but arrays of partial sums get h from the macro"),
+        ({"keeps_state": 1}, "keeps_state is 1, but arrays of partial sums start every utterance from zero; write 0"),
         ({"partial_rows": 0, "partial_bits": 5}, "partial_bits is 5, but partial_rows is 0; leave it out"),
         ({"partial_rows": 0, "partial_cell": 3}, "partial_cell is 3, but partial_rows is 0; leave it out"),
         ({"partial_rows": -1}, "partial_rows is -1; allowed: 0 to 1048576"),
