@@ -26,6 +26,8 @@ from ..common.content_hash import content_hash
 from ..common.errors import InvalidValue
 from ..common.whole_file import whole_file
 from ..inputs.features import FeatureSettings
+from ..inputs.real_inputs import KIND as REAL
+from ..inputs.real_inputs import RealInputs
 from ..inputs.text_codes import KIND as TEXT
 from ..inputs.text_codes import TextSettings
 from ..layers.network_specification import AnySpecification, specification_from
@@ -65,8 +67,9 @@ class Model:
     class_names : tuple of str
         One distinct name a class.
     features : dict or None
-        What feeds the network: :meth:`.features.FeatureSettings.to_dict` of a front end for speech, or
-        :meth:`.text_codes.TextSettings.to_dict`, which names its kind; None for a network whose inputs are neither.
+        What feeds the network: :meth:`.features.FeatureSettings.to_dict` of a front end for speech, or what names its
+        kind, :meth:`.text_codes.TextSettings.to_dict` and :meth:`.real_inputs.RealInputs.to_dict`; None for a network
+        whose inputs are none of these.
     provenance : dict
         How the model came about, as JSON types.
     output_unit : float or None
@@ -105,6 +108,10 @@ class Model:
         settings, spec = self.feature_settings, self.spec
         if self.text_settings is not None:
             self._check_text(self.text_settings)
+        if self.real_inputs is not None and self.real_inputs.inputs != spec.inputs:
+            raise InvalidValue(
+                f"there are full scales of {self.real_inputs.inputs} inputs, but the network has {spec.inputs} inputs"
+            )
         if settings is None:
             return
         if settings.inputs != spec.inputs:
@@ -156,6 +163,11 @@ class Model:
         """The vocabulary and codes of a text model, or None."""
         return TextSettings.from_dict(self.features) if self._kind == TEXT else None
 
+    @cached_property
+    def real_inputs(self) -> RealInputs | None:
+        """The full scales of real inputs, or None."""
+        return RealInputs.from_dict(self.features) if self._kind == REAL else None
+
     @property
     def _kind(self) -> str | None:
         """What feeds the network; settings that name no kind are those of speech."""
@@ -164,8 +176,10 @@ class Model:
         if not isinstance(self.features, dict):
             raise InvalidValue(f"features is {self.features!r}; expected a dict of feature settings or null")
         kind = self.features.get("kind", "speech")
-        if kind != TEXT and "kind" in self.features:
-            raise InvalidValue(f"the features' kind is {kind!r}; known: {TEXT!r}, and speech, which names none")
+        if kind not in (TEXT, REAL) and "kind" in self.features:
+            raise InvalidValue(
+                f"the features' kind is {kind!r}; known: {TEXT!r}, {REAL!r}, and speech, which names none"
+            )
         return kind
 
     @cached_property
