@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from crossramp.golden.cell.description import Cell, Gate
+from crossramp.golden.cell.description import BIAS, Cell, Gate
 from crossramp.golden.cell.expression import names
 from crossramp.golden.spec.activations import Activation, activation
 from crossramp.golden.spec.gates import feeds_lines_only
@@ -43,9 +43,7 @@ def gates(
         For activations whose range no code can decode, and states too large for the register.
     """
     cell = layers[0].description
-    activations = {
-        bank: _activation(layers, found, bank, settings.adc_bits) for bank in cell.banks
-    }
+    activations = {bank: _activation(layers, found, bank, settings.adc_bits) for bank in cell.banks}
     ranges: dict[str, float] = {}
     for text in dict.fromkeys(act.text for act in activations.values()):
         banks = [bank for bank in cell.banks if activations[bank].text == text]
@@ -60,16 +58,19 @@ def gates(
     return made, _state_format(layers, found, activations, settings)
 
 
-def driven(
-    layer: FloatLayer, found: Observed, bank: str, settings: QuantizerSettings
-) -> tuple[np.ndarray, np.ndarray]:
+def driven(layer: FloatLayer, found: Observed, bank: str, settings: QuantizerSettings) -> tuple[np.ndarray, np.ndarray]:
     """What drives the rows of a bank but the bias, as codes stand for it, and the real weights there.
 
     Shapes (samples, rows) and (rows, units), the rows in the order of the array.
     """
-    groups = [group for group in layer.description.row_groups if (bank, group) in layer.weights and group in found.rows]
+    groups = row_groups(layer, bank)
     inputs = np.concatenate([coded(found.rows[group], 1.0, settings.input_max) for group in groups], axis=1)
     return inputs, np.concatenate([layer.weights[bank, group].T for group in groups])
+
+
+def row_groups(layer: FloatLayer, bank: str) -> list[str]:
+    """The groups of rows with trained weights on a bank, without the bias, in the order of the array."""
+    return [group for group in layer.description.row_groups if group != BIAS and (bank, group) in layer.weights]
 
 
 def _activation(layers: Sequence[FloatLayer], found: Sequence[Observed], bank: str, bits: int) -> Activation:

@@ -35,7 +35,11 @@ def bank_levels(
             rows = error_fed(weights, inputs, step, settings.weight_max)
         bias = layer.weights.get((bank, BIAS), np.zeros(layer.units))
         if settings.bias_correction:
-            groups = [group for group in layer.description.row_groups if group in found.rows and (bank, group) in layer.weights]
+            groups = [
+                group
+                for group in layer.description.row_groups
+                if group in found.rows and (bank, group) in layer.weights
+            ]
             wanted = np.concatenate([found.rows[group] for group in groups], axis=1)
             bias = bias + (wanted @ weights).mean(axis=0) - (inputs @ (rows * step)).mean(axis=0)
         levels[bank] = rows, rounded(bias / step).astype(np.int64)
@@ -81,7 +85,7 @@ def _projection(layer: FloatLayer, spec: Specification) -> np.ndarray | None:
 
 
 def _lines(layer: FloatLayer, spec: Specification) -> np.ndarray | None:
-    """Levels of trained cells: a clock of a line's pulse stands for the full scale of its value over the longest one."""
+    """Levels of trained cells: a clock of a line stands for the full scale of its value over the longest pulse."""
     cells = [cell for cell in spec.line_cells if cell.trained]
     if not cells:
         return None

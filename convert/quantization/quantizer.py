@@ -41,11 +41,14 @@ class Quantized:
         full scales, and every output of a layer lies within ±1.
     h_scales : list of float
         By layer the value that a full-scale h has in the given network.
+    logit_unit : float
+        The real value of a logit's unit; with the readout ``"mean"``, of the logit over the number of steps.
     """
 
     model: Model
     network: FloatNetwork
     h_scales: list[float]
+    logit_unit: float
 
 
 def quantized(
@@ -99,7 +102,9 @@ def quantized(
         names = ("_forward", "_backward") if layer.bidirectional else ("",)
         weights |= {f"layer{number}{name}": one for name, one in zip(names, integers, strict=True)}
         inner = np.concatenate([trace.h for trace in found], axis=2)
-    spec, arrays, unit = _with_head(scaled, layers, weights, settings, settings.max_steps or 1 << (x.shape[1] - 1).bit_length())
+    spec, arrays, unit = _with_head(
+        scaled, layers, weights, settings, settings.max_steps or 1 << (x.shape[1] - 1).bit_length()
+    )
     told = {"task": "quantized", "quantizer": dataclasses.asdict(settings), "calibration_utterances": len(x)}
     model = Model(
         spec,
@@ -109,7 +114,7 @@ def quantized(
         told | (provenance or {}),
         unit if numbers else None,
     )
-    return Quantized(model, scaled, h_scales)
+    return Quantized(model, scaled, h_scales, unit)
 
 
 def _layer(
