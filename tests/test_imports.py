@@ -27,11 +27,7 @@ ROOMS = {
         *("common", "cell", "spec", "layers", "inputs", "array", "macro", "network", "link"),
         *("analog.technologies", "analog.conversion", "analog.chip", "analog.cells", "analog.fast"),
     ),
-<<<<<<< HEAD
     "convert": ("float_network", "formats.onnx", "formats.pytorch", "formats.keras", "formats", "quantization"),
-=======
-    "convert": ("float_network", "formats.onnx", "formats", "quantization"),
->>>>>>> 44772fa (Quantization without retraining: tests against slow forms, real networks, and planted scales)
     "rtl": ("common", "macro", "network", "layers", "link", "emulation", "verilog"),
     "sim": (
         *("tools", "array", "checking", "amaranth", "bulk", "cocotb", "netlist", "montecarlo", "spice"),
