@@ -34,19 +34,23 @@ def read_network(path: Path, readout: str | None = None, nonlinearity: str | Non
     ------
     InvalidValue
         For a file that is missing, damaged or of a format that is not read, for an option that the file's format does
-        not need, and from the readers.
+        not need, and from the readers; the message begins with the file.
     """
     path = Path(path)
     kind = _kind(path)
-    if kind == "state":
-        return network_of_state(state_of_file(path), readout, nonlinearity)
     for option, value in (("readout", readout), ("nonlinearity", nonlinearity)):
-        if value is not None:
+        if value is not None and kind != "state":
             raise InvalidValue(f"{path}: {option} {value!r} is given, but the file says it itself; leave it out")
-    if kind == "exported":
-        with path.open("rb") as file:
-            return network_of_exported(read_exported(file, str(path)), str(path))
-    return read_onnx(path) if kind == "onnx" else network_of_keras(path)
+    try:
+        if kind == "state":
+            return network_of_state(state_of_file(path), readout, nonlinearity)
+        if kind == "exported":
+            with path.open("rb") as file:
+                return network_of_exported(read_exported(file, str(path)), path.name)
+        return read_onnx(path) if kind == "onnx" else network_of_keras(path)
+    except InvalidValue as error:
+        named = str(error).startswith((f"{path}:", f"{path.name}:"))
+        raise InvalidValue(str(error) if named else f"{path.name}: {error}") from None
 
 
 def _kind(path: Path) -> str:

@@ -2,15 +2,15 @@
 """From the arrays of Keras's LSTM, GRU and SimpleRNN to float layers."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from crossramp.golden.cell.description import BIAS, INPUT
 from crossramp.golden.cell.library import CELLS
 from crossramp.golden.cell.torch_weights import torch_weights
+from crossramp.golden.common.errors import InvalidValue
 
 from ...float_network.float_layer import FloatLayer
-from ...float_network.network_signal import refusal
 
 #: Activations by Keras's names.
 ACTIVATIONS = {
@@ -27,6 +27,10 @@ ARRAYS = ("kernel", "recurrent_kernel", "bias")
 _HARD_GAIN = 1.2
 
 
+def _refuse(node: str, reason: str) -> NoReturn:
+    raise InvalidValue(f"node {node!r}: {reason}")
+
+
 def activation_name(given: Any, node: str) -> str:
     """Keras's name of an activation; from the name itself or its configuration."""
     if isinstance(given, Mapping):
@@ -34,7 +38,7 @@ def activation_name(given: Any, node: str) -> str:
     if given is None:
         return "linear"
     if not isinstance(given, str):
-        raise refusal(node, f"its activation is {given!r}; use one of Keras's own: {', '.join(ACTIVATIONS)}")
+        _refuse(node, f"its activation is {given!r}; use one of Keras's own: {', '.join(ACTIVATIONS)}")
     return given
 
 
@@ -64,7 +68,7 @@ def keras_cell(
     units, gates = config["units"], GATES[kind]
     if arrays["recurrent_kernel"].shape != (units, gates * units):
         shape = arrays["recurrent_kernel"].shape
-        raise refusal(node, f"recurrent_kernel has the shape {shape}; expected {(units, gates * units)}")
+        _refuse(node, f"recurrent_kernel has the shape {shape}; expected {(units, gates * units)}")
     kernel, recurrent = arrays["kernel"].T, arrays["recurrent_kernel"].T
     bias = arrays.get("bias")
     own = {"activation": _activation(config, "activation", node)}
@@ -92,7 +96,7 @@ def _gru(config: Mapping[str, Any], kernel, recurrent, bias, node: str):
     after = config.get("reset_after", False)  # files of versions that did not know it
     biases = [None, None] if bias is None else list(bias) if bias.ndim == 2 else [bias, None]
     if bias is not None and (bias.ndim == 2) != after:
-        raise refusal(node, f"reset_after is {after}, but its bias has the shape {bias.shape}; save the model again")
+        _refuse(node, f"reset_after is {after}, but its bias has the shape {bias.shape}; save the model again")
     units = len(kernel) // 3
     order = np.r_[units : 2 * units, :units, 2 * units : 3 * units]
     kernel, recurrent, inner, outer = (None if a is None else a[order] for a in (kernel, recurrent, *biases))
@@ -110,7 +114,7 @@ def _gru(config: Mapping[str, Any], kernel, recurrent, bias, node: str):
 def _steepen(cell: str, weights: dict, bank: str, node: str):
     """Weights of a bank times the gain of the older hard_sigmoid."""
     if CELLS[cell].banks[bank].lines:
-        raise refusal(node, "hard_sigmoid of Keras 2 as the activation of h; only gates can have it")
+        _refuse(node, "hard_sigmoid of Keras 2 as the activation of h; only gates can have it")
     for place in weights:
         if place[0] == bank:
             weights[place] = weights[place] * _HARD_GAIN
@@ -119,5 +123,5 @@ def _steepen(cell: str, weights: dict, bank: str, node: str):
 def _activation(config: Mapping[str, Any], key: str, node: str) -> str:
     name = activation_name(config.get(key), node)
     if name not in ACTIVATIONS:
-        raise refusal(node, f"its {key} is {name!r}; ramps have: {', '.join(ACTIVATIONS)}")
+        _refuse(node, f"its {key} is {name!r}; ramps have: {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]

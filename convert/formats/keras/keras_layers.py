@@ -3,15 +3,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import reduce
+from typing import Any, NoReturn
 
 import numpy as np
+from crossramp.golden.common.errors import InvalidValue
 
-from ...float_network.network_signal import BATCH, FEATURE, STEP, Signal, joined, refusal, summed
+from ...float_network.float_layer import FloatLayer
+from ..onnx import signal_operators as on
+from ..onnx.layer_graph import LAST, LayerGraph, Signal, behind
+from ..onnx.tensor_axes import without_units
 from .keras_archive import KerasFile, Place
 from .keras_cells import ACTIVATIONS, ARRAYS, GATES, activation_name, keras_cell
-
-_ORDER = (BATCH, STEP, FEATURE)
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,15 @@ class Layer:
     is_output: bool
 
     @property
-    def node(self) -> str:
-        """Its name, for errors."""
+    def name(self) -> str:
         return self.place.name
 
     def arrays(self, names: Sequence[str], part: str = "") -> dict[str, np.ndarray]:
         return self.file.arrays(self.place, part, names)
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Raise InvalidValue, with the layer's name in front."""
+        raise InvalidValue(f"node {self.name!r}: {reason}")
 
 
 @dataclass(frozen=True)
@@ -41,42 +47,51 @@ class Ended:
     layer: str
 
 
-Handler = Callable[[Layer, Sequence[Signal]], Any]
+#: What a layer makes of a graph and the signals that it is given.
+Handler = Callable[[LayerGraph, Layer, Sequence[Signal]], Any]
 
 
 # ---- recurrent layers ------------------------------------------------------------------------------------------------
 
 
-def _recurrent(layer: Layer, signals: Sequence[Signal]):
+def _recurrent(graph: LayerGraph, layer: Layer, signals: Sequence[Signal]):
     """LSTM, GRU, SimpleRNN, or RNN with one of their cells."""
     kind, config = _unwrapped(layer, layer.kind, layer.config)
     backward = bool(config.get("go_backwards"))
     built = _direction(layer, kind, config, "cell", backward)
-    out = signals[0].recurrent((built,), _ORDER, layer.node)
-    if not config.get("return_sequences"):
-        return out.picked(1, 0 if backward else -1, None, layer.node)
+    every = bool(config.get("return_sequences"))
+    out = _stacked(graph, signals[0], [built], every)
     # Steps leave in the order in which they were computed.
-    return out.flipped(1, layer.node) if backward else out
+    return on.flipped(out, 1) if backward and every else out
 
 
-def _bidirectional(layer: Layer, signals: Sequence[Signal]):
+def _bidirectional(graph: LayerGraph, layer: Layer, signals: Sequence[Signal]):
     inner = layer.config["layer"]
     back = layer.config.get("backward_layer") or inner
-    directions, finals = [], []
+    directions = []
     for part, wrapped, reverse in (("forward_layer", inner, False), ("backward_layer", back, True)):
         kind, config = _unwrapped(layer, wrapped["class_name"], wrapped["config"])
         expected = reverse and wrapped is not inner
         if bool(config.get("go_backwards")) != expected:
-            raise refusal(layer.node, "wraps a layer with go_backwards; save the model with the directions exchanged")
+            layer.refuse("wraps a layer with go_backwards; save the model with the directions exchanged")
         directions.append(_direction(layer, kind, config, f"{part}/cell", reverse))
-        one = signals[0].recurrent((directions[-1],), _ORDER, layer.node)
-        finals.append(one if config.get("return_sequences") else one.picked(1, 0 if reverse else -1, None, layer.node))
+    out = _stacked(graph, signals[0], directions, bool(inner["config"].get("return_sequences")))
     mode = layer.config.get("merge_mode", "concat")
     if mode == "concat":
-        return joined(finals, len(finals[0].axes) - 1, layer.node)
-    if mode in ("sum", "ave"):
-        return summed(finals, [1.0, 1.0] if mode == "sum" else [0.5, 0.5], layer.node)
-    raise refusal(layer.node, f"merge_mode is {mode!r}; use 'concat', 'sum' or 'ave'")
+        return out
+    if mode not in ("sum", "ave"):
+        layer.refuse(f"merge_mode is {mode!r}; use 'concat', 'sum' or 'ave'")
+    factor = 1.0 if mode == "sum" else 0.5
+    return on.multiplied(graph, out, factor * np.concatenate([np.eye(one.hidden) for one in directions], axis=1))
+
+
+def _stacked(graph: LayerGraph, signal: Signal, directions: Sequence[FloatLayer], every: bool) -> Signal:
+    """h of a layer: of every step in the order of x, or of each direction the last; batch first, features last."""
+    y = graph.recurrent(signal, [behind(layer) for layer in directions], 1)
+    time, sides, batch, features = y.axes
+    if every:
+        return replace(y, axes=(batch, time, without_units(sides + features)))
+    return replace(y, axes=(batch, without_units(sides + features)), steps=LAST, flipped=None)
 
 
 def _unwrapped(layer: Layer, kind: str, config: Mapping[str, Any]):
@@ -86,112 +101,112 @@ def _unwrapped(layer: Layer, kind: str, config: Mapping[str, Any]):
         kind = str(cell["class_name"]).removesuffix("Cell")
         config = {**config, **cell["config"]} if isinstance(cell.get("config"), Mapping) else config
     if kind not in GATES:
-        raise refusal(layer.node, f"a recurrent layer of the class {kind}; use {', '.join(GATES)}")
+        layer.refuse(f"a recurrent layer of the class {kind}; use {', '.join(GATES)}")
     if config.get("stateful"):
-        raise refusal(layer.node, "keeps its state between batches; save the model with stateful=False")
+        layer.refuse("keeps its state between batches; save the model with stateful=False")
     if config.get("time_major"):
-        raise refusal(layer.node, "has time_major; save the model with the batch first")
+        layer.refuse("has time_major; save the model with the batch first")
     return kind, config
 
 
 def _direction(layer: Layer, kind: str, config: Mapping[str, Any], part: str, reverse: bool):
     names = ARRAYS if config.get("use_bias", True) else ARRAYS[:2]
-    built = keras_cell(kind, config, layer.arrays(names, part), layer.node, layer.file.version)
-    name = f"{layer.node}.backward" if part.startswith("backward") else layer.node
+    built = keras_cell(kind, config, layer.arrays(names, part), layer.name, layer.file.version)
+    name = f"{layer.name}.backward" if part.startswith("backward") else layer.name
     return replace(built, reverse=reverse, name=name)
 
 
 # ---- other layers ----------------------------------------------------------------------------------------------------
 
 
-def _dense(layer: Layer, signals: Sequence[Signal], part: str = ""):
+def _dense(graph: LayerGraph, layer: Layer, signals: Sequence[Signal], part: str = ""):
     arrays = layer.arrays(("kernel", "bias") if layer.config.get("use_bias", True) else ("kernel",), part)
-    out = signals[0].linear(arrays["kernel"].T, arrays.get("bias"), layer.node)
-    return _activated(layer, out, layer.config.get("activation"))
+    out = on.multiplied(graph, signals[0], arrays["kernel"].T, arrays.get("bias"))
+    return _activated(graph, layer, out, layer.config.get("activation"))
 
 
-def _time_distributed(layer: Layer, signals: Sequence[Signal]):
+def _time_distributed(graph: LayerGraph, layer: Layer, signals: Sequence[Signal]):
     inner = layer.config["layer"]
     if inner["class_name"] not in ("Dense", "Dropout", "Activation"):
-        raise refusal(layer.node, f"distributes a layer of the class {inner['class_name']}; only Dense can be")
+        layer.refuse(f"distributes a layer of the class {inner['class_name']}; only Dense can be")
     if inner["class_name"] == "Dropout":
         return signals[0]
     own = Layer(inner["class_name"], inner["config"], layer.place, layer.file, layer.is_output)
-    return _dense(own, signals, "layer") if own.kind == "Dense" else _activation(own, signals)
+    return _dense(graph, own, signals, "layer") if own.kind == "Dense" else _activation(graph, own, signals)
 
 
-def _activation(layer: Layer, signals: Sequence[Signal]):
-    return _activated(layer, signals[0], layer.config.get("activation"))
+def _activation(graph: LayerGraph, layer: Layer, signals: Sequence[Signal]):
+    return _activated(graph, layer, signals[0], layer.config.get("activation"))
 
 
-def _relu(layer: Layer, signals: Sequence[Signal]):
+def _relu(graph: LayerGraph, layer: Layer, signals: Sequence[Signal]):
     for key in ("max_value", "negative_slope", "threshold"):
         if layer.config.get(key):
-            raise refusal(layer.node, f"{key} is {layer.config[key]}; use a plain ReLU")
-    return _activated(layer, signals[0], "relu")
+            layer.refuse(f"{key} is {layer.config[key]}; use a plain ReLU")
+    return _activated(graph, layer, signals[0], "relu")
 
 
-def _softmax(layer: Layer, signals: Sequence[Signal]):
+def _softmax(graph: LayerGraph, layer: Layer, signals: Sequence[Signal]):
     if layer.config.get("axis", -1) != -1:
-        raise refusal(layer.node, "a softmax over another axis than the last one; save the model without it")
-    return Ended(signals[0], layer.node)
+        layer.refuse("a softmax over another axis than the last one; save the model without it")
+    return Ended(signals[0], layer.name)
 
 
-def _activated(layer: Layer, signal: Signal, given: Any):
-    name = activation_name(given, layer.node)
+def _activated(graph: LayerGraph, layer: Layer, signal: Signal, given: Any):
+    name = activation_name(given, layer.name)
     if name == "linear":
         return signal
-    if name in ("softmax", "log_softmax") or (name == "sigmoid" and layer.is_output and signal.affine is not None):
-        return Ended(signal, layer.node)
+    if name in ("softmax", "log_softmax") or (name == "sigmoid" and layer.is_output):
+        return Ended(signal, layer.name)
     if name not in ACTIVATIONS:
-        raise refusal(layer.node, f"its activation is {name!r}; ramps have: {', '.join(ACTIVATIONS)}")
+        layer.refuse(f"its activation is {name!r}; ramps have: {', '.join(ACTIVATIONS)}")
     if name == "hard_sigmoid" and layer.file.version.startswith(("1.", "2.")):
-        signal = signal.scaled(1.2, 0.0, layer.node)
-    return signal.activated(ACTIVATIONS[name], layer.node)
+        signal = on.scaled(graph, signal, 1.2)
+    return on.activated(graph, signal, ACTIVATIONS[name], layer.name)
 
 
-def _pooled(layer: Layer, signals: Sequence[Signal]):
+def _pooled(graph: LayerGraph, layer: Layer, signals: Sequence[Signal]):
     if layer.config.get("data_format", "channels_last") != "channels_last":
-        raise refusal(layer.node, "data_format is not channels_last; save the model with the features last")
-    return signals[0].mean([1], bool(layer.config.get("keepdims")), layer.node)
+        layer.refuse("data_format is not channels_last; save the model with the features last")
+    return on.mean(signals[0], [1], keep=bool(layer.config.get("keepdims")))
 
 
-def _batch_norm(layer: Layer, signals: Sequence[Signal]):
+def _batch_norm(graph: LayerGraph, layer: Layer, signals: Sequence[Signal]):
     """(v - mean) / √(variance + ε) · gamma + beta."""
     config = layer.config
     axis = config.get("axis", -1)
     if (axis if isinstance(axis, int) else axis[-1]) not in (-1, len(signals[0].axes) - 1):
-        raise refusal(layer.node, f"normalizes along the axis {axis}; save the model with the features last")
+        layer.refuse(f"normalizes along the axis {axis}; save the model with the features last")
     named = [name for name, key in (("gamma", "scale"), ("beta", "center")) if config.get(key, True)]
     arrays = layer.arrays((*named, "moving_mean", "moving_variance"))
     gain = arrays.get("gamma", 1.0) / np.sqrt(arrays["moving_variance"] + config.get("epsilon", 1e-3))
-    return signals[0].scaled(gain, arrays.get("beta", 0.0) - arrays["moving_mean"] * gain, layer.node)
+    return on.scaled(graph, signals[0], gain, arrays.get("beta", 0.0) - arrays["moving_mean"] * gain)
 
 
-def _rescaled(layer: Layer, signals: Sequence[Signal]):
-    return signals[0].scaled(layer.config["scale"], layer.config.get("offset", 0.0), layer.node)
+def _rescaled(graph: LayerGraph, layer: Layer, signals: Sequence[Signal]):
+    return on.scaled(graph, signals[0], layer.config["scale"], layer.config.get("offset", 0.0))
 
 
-def _permuted(layer: Layer, signals: Sequence[Signal]):
-    return signals[0].permuted((0, *layer.config["dims"]), layer.node)
+def _permuted(graph: LayerGraph, layer: Layer, signals: Sequence[Signal]):
+    return on.transposed(signals[0], (0, *layer.config["dims"]))
 
 
-def _concatenated(layer: Layer, signals: Sequence[Signal]):
-    axis = layer.config.get("axis", -1)
-    return joined(signals, axis % len(signals[0].axes), layer.node)
+def _concatenated(graph: LayerGraph, layer: Layer, signals: Sequence[Signal]):
+    return on.joined(graph, signals, layer.config.get("axis", -1))
 
 
-def _added(factor: float) -> Handler:
-    return lambda layer, signals: summed(signals, [factor] * len(signals), layer.node)
+def _added(graph: LayerGraph, layer: Layer, signals: Sequence[Signal]):
+    total = reduce(lambda one, other: on.added(graph, one, other), signals)
+    return on.scaled(graph, total, 1 / len(signals)) if layer.kind == "Average" else total
 
 
-def _same(layer: Layer, signals: Sequence[Signal]):
+def _same(graph: LayerGraph, layer: Layer, signals: Sequence[Signal]):
     return signals[0]
 
 
 def _refused(why: str) -> Handler:
-    def handler(layer: Layer, signals: Sequence[Signal]):
-        raise refusal(layer.node, why)
+    def handler(graph: LayerGraph, layer: Layer, signals: Sequence[Signal]):
+        layer.refuse(why)
 
     return handler
 
@@ -209,8 +224,7 @@ LAYERS: dict[str, Handler] = {
     "Rescaling": _rescaled,
     "Permute": _permuted,
     "Concatenate": _concatenated,
-    "Add": _added(1.0),
-    "Average": _added(0.5),
+    **dict.fromkeys(("Add", "Average"), _added),
     **dict.fromkeys(
         ("Dropout", "SpatialDropout1D", "AlphaDropout", "GaussianDropout", "GaussianNoise", "ActivityRegularization"),
         _same,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from crossramp.golden.cell.description import BIAS, INPUT
 from crossramp.golden.cell.real_cell import Place
-from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.common.errors import CrossrampWarning, InvalidValue
 
 from ...float_network.float_layer import FloatLayer
 from ...float_network.imported_network import FloatNetwork, hidden_of
@@ -23,6 +23,10 @@ from .tensor_axes import DIRECTIONS, FEATURES, UNIT, Dim, Group
 
 ALL, LAST, MEAN = "step", "last", "mean"
 """Which steps a signal has: each; the last that its direction takes; the mean over all. Names of readouts."""
+
+
+class ConversionWarning(CrossrampWarning):
+    """A network was read, but something of the file is not in it, or is often written wrongly."""
 
 
 class Slot(NamedTuple):
@@ -332,3 +336,8 @@ class Taken(NamedTuple):
                 found[bank, group] = weights[bank, group] @ matrix
                 found[bank, BIAS] = found.get((bank, BIAS), 0) + weights[bank, group] @ bias
         return found
+
+
+def behind(layer: FloatLayer) -> Callable[[Taken], FloatLayer]:
+    """A maker for :meth:`LayerGraph.recurrent`: ``layer`` with the linear map in front of it in its weights."""
+    return lambda taken: replace(layer, weights=taken.weights(dict(layer.weights)))

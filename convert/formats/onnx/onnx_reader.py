@@ -4,10 +4,10 @@
 import warnings
 from pathlib import Path
 
-from crossramp.golden.common.errors import CrossrampWarning, InvalidValue
+from crossramp.golden.common.errors import InvalidValue
 
 from ...float_network.imported_network import FloatNetwork
-from .layer_graph import LayerGraph, Signal
+from .layer_graph import ConversionWarning, LayerGraph, Signal
 from .onnx_constants import folded
 from .onnx_file import OnnxGraph, OnnxNode, graph_of, load_onnx, one_line
 from .onnx_operators import Unread, Value, applied
@@ -15,10 +15,6 @@ from .tensor_axes import Dim
 
 #: Operators at the very end that keep the order of the outputs: logits leave instead.
 _LEFT_OUT = ("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "Hardmax", "Identity", "Cast")
-
-
-class ConversionWarning(CrossrampWarning):
-    """A network was read, but something of the file is not in it, or is often written wrongly."""
 
 
 def read_onnx(path: str | Path, output: str | None = None) -> FloatNetwork:

@@ -4,21 +4,24 @@
 Sizes that depend on the inputs, as the batch, count as :data:`OPEN`: initial states are the same for every utterance.
 """
 
+import operator as operator_of
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from ..onnx.tensor_axes import Dim
+
 #: What stands for a length that the inputs decide.
 OPEN = 1
 
 #: Operators that give what they are given; types of numbers do not count here.
-SAME = frozenset(("clone", "contiguous", "detach", "detach_", "alias", "lift_fresh_copy", "to", "_to_copy"))
+SAME = frozenset(("clone", "contiguous", "detach", "detach_", "alias", "lift_fresh_copy"))
 
 _Arguments = Mapping[str, Any]
 
 
-def constant(operator: str, arguments: _Arguments, shapes: Mapping[str, tuple[int | None, ...]]):
+def constant(operator: str, arguments: _Arguments):
     """What an operator gives of constants, or None if it is not one of those that are known.
 
     Parameters
@@ -26,24 +29,30 @@ def constant(operator: str, arguments: _Arguments, shapes: Mapping[str, tuple[in
     operator : str
         Of the namespace aten, without its overload, or ``"_operator.mul"`` and the like.
     arguments : mapping
-        By name; of tensors their arrays, or of those that are not constant their names.
-    shapes : mapping
-        Of tensors by their names.
+        By name; of tensors their arrays. Of operators that only take the shape of a tensor (``new_zeros``,
+        ``zeros_like``) ``self`` is that shape.
 
     Raises
     ------
-    ValueError, IndexError, TypeError
-        From numpy, for arguments that do not fit.
+    ValueError, IndexError, TypeError, KeyError
+        For arguments that do not fit.
     """
-    if operator in SAME:
+    if operator in SAME or operator in ("to", "_to_copy"):
         return arguments["self"]
+    if operator.startswith("_operator."):
+        return _INTEGERS[operator](*arguments.values()) if operator in _INTEGERS else None
+    arguments = {name: _fixed(value) for name, value in arguments.items()}
     if operator in _LIKE:
-        value = _LIKE[operator](arguments)
-        like = arguments["self"]
-        shape = arguments.get("size", like.shape if isinstance(like, np.ndarray) else shapes[like])
-        return np.full([OPEN if length is None else length for length in shape], value)
+        return np.full(arguments.get("size", arguments["self"]), _LIKE[operator](arguments))
     known = _FOLDS.get(operator)
     return None if known is None else known(arguments)
+
+
+def _fixed(value: Any) -> Any:
+    """Lengths that the inputs decide as :data:`OPEN`."""
+    if isinstance(value, list):
+        return [_fixed(one) for one in value]
+    return OPEN if isinstance(value, Dim) else value
 
 
 def _expand(arguments: _Arguments) -> np.ndarray:
@@ -73,11 +82,6 @@ def _elementwise(function: Callable) -> Callable:
         return function(arguments["self"], np.multiply(arguments.get("alpha", 1), arguments["other"]))
 
     return fold
-
-
-def _integers(function: Callable) -> Callable:
-    """Arithmetic of lengths; their arguments have no names of their own."""
-    return lambda arguments: function(*arguments.values())
 
 
 #: Fills of operators that take their shape from a tensor.
@@ -113,8 +117,12 @@ _FOLDS: dict[str, Callable[[_Arguments], Any]] = {
     "sub": _elementwise(np.subtract),
     "mul": _elementwise(np.multiply),
     "div": _elementwise(np.divide),
-    "_operator.add": _integers(lambda a, b: a + b),
-    "_operator.sub": _integers(lambda a, b: a - b),
-    "_operator.mul": _integers(lambda a, b: a * b),
-    "_operator.floordiv": _integers(lambda a, b: a // b),
+}
+
+#: Arithmetic of lengths, one of which may be open in products; their arguments have no names of their own.
+_INTEGERS: dict[str, Callable] = {
+    "_operator.add": operator_of.add,
+    "_operator.sub": operator_of.sub,
+    "_operator.mul": operator_of.mul,
+    "_operator.floordiv": operator_of.floordiv,
 }

@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the graph of torch.export to a network: follows the signals through its operators."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from crossramp.golden.common.errors import InvalidValue
 
 from ...float_network.imported_network import FloatNetwork
-from ...float_network.network_signal import Signal, graph_input, refusal
-from .exported_constants import OPEN, constant
+from ..onnx.layer_graph import ConversionWarning, LayerGraph, Signal
+from ..onnx.tensor_axes import Dim
+from .exported_constants import constant
 from .exported_operators import OPERATORS
 from .exported_program import ExportedGraph, Name, Node
-from .exported_recurrent import CELL_OF, Ended, Finals, Refused
+from .exported_recurrent import CELL_OF, Unread, recurrent
+
+#: Operators at the very end that keep the order of the outputs: logits leave instead.
+_LEFT_OUT = ("softmax", "_softmax", "log_softmax", "_log_softmax", "sigmoid", "argmax")
 
 #: What to do instead of operators that modules often have.
 _INSTEAD = {
@@ -31,11 +37,11 @@ _INSTEAD = {
 _ELSE = "export a module without it"
 
 
-def network_of_exported(graph: ExportedGraph, title: str) -> FloatNetwork:
+def network_of_exported(program: ExportedGraph, title: str) -> FloatNetwork:
     """The network of a program.
 
-    Its input is one tensor, and its first output the logits, or h; further outputs may be states of layers. A softmax,
-    sigmoid or argmax at the end is left out: the network's logits stand before it.
+    Its input is one tensor, and its first output the logits, or h. A softmax, sigmoid or argmax at the end is left out:
+    the network's logits stand before it.
 
     Parameters
     ----------
@@ -47,90 +53,109 @@ def network_of_exported(graph: ExportedGraph, title: str) -> FloatNetwork:
     InvalidValue
         For what a network in hardware cannot do; the message names the node.
     """
-    if not any(_operator(node) in CELL_OF for node in graph.nodes):
-        first = f" (the first is {graph.nodes[0].name!r})" if graph.nodes else ""
+    if not any(node.operator in CELL_OF for node in program.nodes):
+        first = f" (the first is {program.nodes[0].name!r})" if program.nodes else ""
         raise InvalidValue(
-            f"{title}: none of its {len(graph.nodes)} nodes{first} is an LSTM, GRU or RNN; export a module that has "
+            f"{title}: none of its {len(program.nodes)} nodes{first} is an LSTM, GRU or RNN; export a module that has "
             "torch.nn.LSTM, GRU or RNN instead of a loop over the steps, and without run_decompositions()"
         )
-    values: dict[str, Any] = dict(graph.arrays)
-    for name in graph.inputs:
-        values[name] = graph_input(name, len(graph.shapes.get(name, ())))
-    for node in graph.nodes:
-        found = _evaluated(node, graph, values)
-        outputs = found if isinstance(found, tuple) else (found,)
-        values |= {name: one for name, one in zip(node.outputs, outputs, strict=False) if name is not None}
-    return _network(graph, values, title)
+    if not program.outputs:
+        raise InvalidValue(f"{title}: the program has no output; export a module that returns its logits")
+    made = {name: node for node in program.nodes for name in node.outputs if name}
+    name, *others = program.outputs
+    if others := [one for one in others if one not in made or made[one].operator not in CELL_OF]:
+        told = ", ".join(map(repr, others))
+        warnings.warn(f"{title}: the output {name!r} is read; left out: {told}", ConversionWarning, stacklevel=3)
+    while name in made and made[name].operator in _LEFT_OUT:
+        name = made[name].arguments["self"].name
+    graph, value = _evaluated(program, _needed(made, name), name)
+    if not isinstance(value, Signal):
+        reason = value.reason if isinstance(value, Unread) else "it is not computed from x; export a module of x"
+        raise InvalidValue(f"node {name!r}: {reason}")
+    try:
+        return graph.network(value)
+    except InvalidValue as error:
+        raise InvalidValue(f"node {name!r}: {error}") from None
 
 
-def _evaluated(node: Node, graph: ExportedGraph, values: Mapping[str, Any]) -> Any:
-    """What a node gives: arrays or lengths, or what an operator makes of signals."""
-    operator = _operator(node)
-    arguments = {name: _resolved(value, values) for name, value in node.arguments.items()}
-    if operator == "sym_size":
-        length = graph.shapes[node.arguments["self"].name][node.arguments["dim"]]
-        return OPEN if length is None else length
-    if not any(_depends(value) for value in arguments.values()) or operator.startswith("new_") or "_like" in operator:
-        named = {
-            name: value.name if isinstance(value, Name) and _depends(arguments[name]) else arguments[name]
-            for name, value in node.arguments.items()
+def _evaluated(program: ExportedGraph, needed: set[str], name: str) -> tuple[LayerGraph, Any]:
+    """The value of that name, from the nodes that it needs alone."""
+    sizes: dict[str, int | Dim] = {}
+    values: dict[str, Any] = dict(program.arrays)
+    for source in program.inputs:
+        labels = [f"{source}:{axis}" for axis in range(len(program.shapes.get(source, ())))]
+        sizes |= {
+            label: Dim((label,)) if size is None else size
+            for label, size in zip(labels, program.shapes.get(source, ()), strict=True)
         }
-        try:
-            found = constant(operator, named, graph.shapes)
-        except (ValueError, IndexError, TypeError, KeyError) as error:
-            raise refusal(node.name, f"{node.target} of constants: {error}; export the module again") from None
-        # What is not known may still never be used, as a check of shapes.
-        return Refused(f"needs {node.name!r}, {node.target}, which is not read; {_ELSE}") if found is None else found
-    for value in arguments.values():
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, Refused):
-                raise refusal(node.name, one.why)
-            if isinstance(one, Ended):
-                raise refusal(node.name, f"{node.target} behind {one.operator}; export the network without either")
-    handler = OPERATORS.get(operator)
-    if handler is None:
-        raise refusal(node.name, f"{node.target} cannot be imported; {_INSTEAD.get(operator, _ELSE)}")
-    return handler(node, arguments, graph)
+        values[source] = Signal(tuple((label,) for label in labels), source)
+    graph = LayerGraph(sizes)
+    for node in program.nodes:
+        if not needed.intersection(filter(None, node.outputs)):
+            continue
+        found = _value(graph, node, program, values)
+        outputs = found if isinstance(found, tuple) else (found,)
+        values |= {each: one for each, one in zip(node.outputs, outputs, strict=False) if each}
+    return graph, values.get(name)
 
 
-def _operator(node: Node) -> str:
-    """Of the namespace aten without its overload."""
-    namespace, _, rest = node.target.partition(".")
-    return rest.split(".")[0] if namespace == "aten" else node.target
+def _value(graph: LayerGraph, node: Node, program: ExportedGraph, values: Mapping[str, Any]) -> Any:
+    """What a node gives: arrays, lengths or signals; several as a tuple."""
+    arguments = {name: _resolved(value, values) for name, value in node.arguments.items()}
+    try:
+        if node.operator == "sym_size":
+            return _shape(graph, arguments["self"])[arguments["dim"]]
+        if node.operator.startswith("new_") or node.operator.endswith("_like"):
+            # Only the shape of the tensor counts.
+            return constant(node.operator, {**arguments, "self": _shape(graph, arguments["self"])})
+        given = [one for value in arguments.values() for one in (value if isinstance(value, list) else [value])]
+        for one in given:
+            if isinstance(one, Unread):
+                node.refuse(one.reason)
+        if not any(isinstance(one, Signal) for one in given):
+            found = constant(node.operator, arguments)
+            # It may still be used by nothing that counts.
+            return Unread(f"needs {node.name!r}, {node.target}, which is not read; {_ELSE}") if found is None else found
+        if node.operator in CELL_OF:
+            return recurrent(graph, node, arguments, program)
+        handler = OPERATORS.get(node.operator)
+        if handler is None:
+            node.refuse(f"{node.target} cannot be imported; {_INSTEAD.get(node.operator, _ELSE)}")
+        return handler(graph, node, arguments)
+    except InvalidValue as error:
+        if str(error).startswith(("node ", "layer ")):
+            raise
+        node.refuse(str(error))
+    except (ValueError, IndexError, TypeError, KeyError, AttributeError) as error:
+        node.refuse(f"{node.target} does not fit what it is given ({type(error).__name__}: {error}); export it again")
 
 
 def _resolved(value: Any, values: Mapping[str, Any]) -> Any:
+    """An argument with values in the place of their names."""
     if isinstance(value, Name):
-        return values.get(value.name, OPEN)  # a length that only the schema's own table names
+        return values[value.name]
     if isinstance(value, list):
         return [_resolved(one, values) for one in value]
     return value
 
 
-def _depends(value: Any) -> bool:
-    """Whether a value is not a constant."""
-    if isinstance(value, list):
-        return any(_depends(one) for one in value)
-    return isinstance(value, (Signal, Finals, Refused, Ended))
+def _shape(graph: LayerGraph, value) -> list[int | Dim]:
+    return graph.shape(value) if isinstance(value, Signal) else list(np.shape(value))
 
 
-def _network(graph: ExportedGraph, values: Mapping[str, Any], title: str) -> FloatNetwork:
-    if not graph.outputs:
-        raise refusal(title, "the program has no output; export a module that returns its logits")
-    first, *others = graph.outputs
-    for name in others:
-        value = values.get(name)
-        if isinstance(value, Ended) or (isinstance(value, Signal) and value.affine is not None):
-            raise refusal(
-                name, "a second output besides states of layers; export a module that returns its logits alone"
-            )
-    value = values.get(first)
-    if isinstance(value, Ended):
-        value = value.signal
-    if isinstance(value, Refused):
-        raise refusal(first, value.why)
-    if not isinstance(value, Signal):
-        raise refusal(
-            first, "this output is not computed from x by layers; export a module that returns its logits first"
-        )
-    return value.network(first)
+def _needed(made: Mapping[str, Node], name: str) -> set[str]:
+    """The names of all values that one depends on, itself included."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += _names(list(made[one].arguments.values())) if one in made else ()
+    return found
+
+
+def _names(value: Any) -> list[str]:
+    if isinstance(value, Name):
+        return [value.name]
+    return [name for one in value for name in _names(one)] if isinstance(value, list) else []

@@ -1,279 +1,213 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What operators of torch do to signals; each handler takes the node, its arguments by name and the graph."""
-
-from collections.abc import Sequence
+"""What operators of torch do to signals; each handler takes the graph, the node and its arguments by name."""
 
 import numpy as np
 
-from ...float_network.network_signal import BATCH, FEATURE, ONE, STEP, Signal, joined, refusal, summed
+from ..onnx import signal_operators as on
+from ..onnx.layer_graph import LayerGraph, Signal
 from .exported_constants import SAME
-from .exported_program import ExportedGraph, Node
-from .exported_recurrent import CELL_OF, LAYER, Arguments, Ended, Finals, Handler, recurrent
+from .exported_program import Node
+from .exported_recurrent import Arguments, Handler
+
+#: Ends of slices from here on mean the end of a dimension.
+_FAR = 1 << 62
+
+
+def _signal(node: Node, value) -> Signal:
+    if not isinstance(value, Signal):
+        node.refuse(f"{node.target} of a constant with values of the network; export a module with plain parameters")
+    return value
+
 
 # ---- shapes ----------------------------------------------------------------------------------------------------------
 
 
-def _same(node: Node, arguments: Arguments, graph: ExportedGraph):
+def _same(graph: LayerGraph, node: Node, arguments: Arguments):
     return arguments["self"]
 
 
-def _dropout(node: Node, arguments: Arguments, graph: ExportedGraph):
+def _to(graph: LayerGraph, node: Node, arguments: Arguments):
+    """Another type of number: a real one."""
+    if arguments.get("dtype") in (1, 2, 3, 4, 5, 12):
+        node.refuse(
+            "makes integers of real numbers; export a module that takes real numbers, one-hot vectors for codes"
+        )
+    return arguments["self"]
+
+
+def _dropout(graph: LayerGraph, node: Node, arguments: Arguments):
     if arguments.get("train") and arguments.get("p"):
-        raise refusal(node.name, "drops out values; call module.eval() before the export")
+        node.refuse("drops out values; call module.eval() before the export")
     return arguments["input"]
 
 
-def _permute(node: Node, arguments: Arguments, graph: ExportedGraph):
-    return _permuted(node, arguments["self"], arguments["dims"])
+def _permute(graph: LayerGraph, node: Node, arguments: Arguments):
+    signal = _signal(node, arguments["self"])
+    return on.transposed(signal, [on.place(dim, len(signal.axes)) for dim in arguments["dims"]])
 
 
-def _transpose(node: Node, arguments: Arguments, graph: ExportedGraph):
-    value = arguments["self"]
-    order = list(range(len(value.axes)))
-    if node.target.startswith("aten.transpose"):
+def _transpose(graph: LayerGraph, node: Node, arguments: Arguments):
+    signal = _signal(node, arguments["self"])
+    order = list(range(len(signal.axes)))
+    if node.operator == "transpose":
         a, b = arguments["dim0"], arguments["dim1"]
         order[a], order[b] = order[b], order[a]
     else:
         order.reverse()
-    return _permuted(node, value, order)
+    return on.transposed(signal, order)
 
 
-def _permuted(node: Node, value, order: Sequence[int]):
-    if isinstance(value, Finals):
-        return Finals(value.items, tuple(value.axes[k] for k in order))
-    return value.permuted(order, node.name)
+def _unsqueeze(graph: LayerGraph, node: Node, arguments: Arguments):
+    return on.unsqueezed(_signal(node, arguments["self"]), [arguments["dim"]])
 
 
-def _unsqueeze(node: Node, arguments: Arguments, graph: ExportedGraph):
-    return _signal(node, arguments["self"]).unsqueezed(arguments["dim"])
-
-
-def _squeeze(node: Node, arguments: Arguments, graph: ExportedGraph):
-    value, dims = _signal(node, arguments["self"]), arguments.get("dim")
-    size = len(value.axes)
+def _squeeze(graph: LayerGraph, node: Node, arguments: Arguments):
+    """Dimensions of another length than 1 stay, as torch has it."""
+    signal, dims = _signal(node, arguments["self"]), arguments.get("dim")
     if dims is None:
-        dims = [k for k in range(size) if value.axes[k] == ONE]
-    for dim in sorted((k % size for k in (dims if isinstance(dims, list) else [dims])), reverse=True):
-        if value.axes[dim] == ONE or _fixed(graph, node, dim) == 1:
-            value = value.squeezed(dim, node.name)
-    return value
+        return on.squeezed(graph, signal, None)
+    shape = graph.shape(signal)
+    return on.squeezed(graph, signal, [dim for dim in ([dims] if isinstance(dims, int) else dims) if shape[dim] == 1])
 
 
-def _flip(node: Node, arguments: Arguments, graph: ExportedGraph):
-    value = _signal(node, arguments["self"])
+def _flip(graph: LayerGraph, node: Node, arguments: Arguments):
+    signal = _signal(node, arguments["self"])
     for dim in arguments["dims"]:
-        value = value.flipped(dim, node.name)
-    return value
+        signal = on.flipped(signal, dim)
+    return signal
 
 
-def _reshape(node: Node, arguments: Arguments, graph: ExportedGraph):
-    """Steps of all utterances below each other, h_n of both directions side by side, or a dimension of 1 less."""
-    value = arguments["self"]
-    rank = len(graph.shapes[node.outputs[0]])
-    if isinstance(value, Finals):
-        if value.axes == (BATCH, LAYER, FEATURE) and rank == 2:
-            return joined(value.items, 1, node.name)
-        raise refusal(node.name, f"arranges h_n as {rank} dimensions; read it out by layer, as h_n[-1]")
-    plain = tuple(axis for axis in value.axes if axis != ONE)
-    if value.axes[-1] != FEATURE or graph.shapes[node.outputs[0]][-1] not in (None, value.width):
-        raise refusal(node.name, "arranges features anew; export a module that keeps them in their own dimension")
-    if rank == len(value.axes):
-        return value
-    if rank == len(plain):
-        return Signal(value.source, plain, value.layers, value.affine, value.backward, value.readout)
-    if rank == 2 and value.readout == "step":
-        return Signal(value.source, ("steps of all", FEATURE), value.layers, value.affine, value.backward)
-    raise refusal(node.name, f"arranges ({', '.join(value.axes)}) as {rank} dimensions; leave the shape as it is")
+def _reshape(graph: LayerGraph, node: Node, arguments: Arguments):
+    shape = arguments.get("size", arguments.get("shape"))
+    return on.reshaped(graph, _signal(node, arguments["self"]), shape, zero_copies=False)
 
 
-def _flatten(node: Node, arguments: Arguments, graph: ExportedGraph):
-    return _reshape(node, arguments, graph)
+def _flatten(graph: LayerGraph, node: Node, arguments: Arguments):
+    signal = _signal(node, arguments["self"])
+    rank = len(signal.axes)
+    start, end = (on.place(arguments.get(key, usual), rank) for key, usual in (("start_dim", 0), ("end_dim", -1)))
+    flat = sum(signal.axes[start : end + 1], ())
+    return on.merged(signal, (*signal.axes[:start], flat, *signal.axes[end + 1 :]))
 
 
 # ---- parts and readouts ----------------------------------------------------------------------------------------------
 
 
-def _select(node: Node, arguments: Arguments, graph: ExportedGraph):
-    value, dim, index = arguments["self"], arguments["dim"], arguments["index"]
-    if isinstance(value, Finals):
-        dim %= len(value.axes)
-        if value.axes[dim] != LAYER:
-            raise refusal(node.name, f"takes the element {index} of h_n's dimension {dim}; read it out by layer")
-        return value.items[index]
-    return value.picked(dim, index, _fixed(graph, node, dim), node.name)
+def _select(graph: LayerGraph, node: Node, arguments: Arguments):
+    return on.selected(graph, _signal(node, arguments["self"]), arguments["dim"], arguments["index"])
 
 
-def _slice(node: Node, arguments: Arguments, graph: ExportedGraph):
-    value, dim = arguments["self"], arguments.get("dim", 0)
+def _slice(graph: LayerGraph, node: Node, arguments: Arguments):
+    signal = _signal(node, arguments["self"])
+    axis = on.place(arguments.get("dim", 0), len(signal.axes))
     start, end, step = arguments.get("start") or 0, arguments.get("end"), arguments.get("step", 1)
-    dim %= len(value.axes)
-    length = _fixed(graph, node, dim)
-    end = None if end is None or end >= (length or (1 << 62)) else end
-    if start == 0 and end is None and step == 1:
-        return value
-    if isinstance(value, Finals):
-        if value.axes[dim] == LAYER:
-            items = value.items[start:end:step]
-            return items[0].unsqueezed(dim) if len(items) == 1 else Finals(items, value.axes)
-    elif value.axes[dim] == FEATURE and step == 1 and length is not None and dim == len(value.axes) - 1:
-        return value.features(*slice(start, end).indices(length)[:2], node.name)
-    elif value.axes[dim] == STEP:
-        first = start if length is None else slice(start, end).indices(length)[0]
-        stop = end if length is None else slice(start, end).indices(length)[1]
-        if (length is None and (start, end) == (-1, None)) or (length is not None and stop - first == 1):
-            return value.picked(dim, first, length, node.name, keep=True)
-    raise refusal(
-        node.name, f"takes the part {start}:{'' if end is None else end} of the dimension {dim}; export without it"
-    )
+    size = graph.shape(signal)[axis]
+    to_end = end is None or end == size or (isinstance(end, int) and end >= _FAR)
+    if start == 0 and to_end and step == 1:
+        return signal
+    if isinstance(size, int) and isinstance(start, int) and (to_end or isinstance(end, int)):
+        if places := list(range(size))[start : None if to_end else end : step]:
+            return on.selected(graph, signal, axis, places)
+    elif step == 1 and (start, to_end) == (-1, True):
+        return on.selected(graph, signal, axis, [-1])
+    elif step == 1 and (start, end) == (0, 1):
+        return on.selected(graph, signal, axis, [0])
+    return node.refuse(f"takes a part of the dimension {axis}; only the last step, or some features, can be taken")
 
 
-def _cat(node: Node, arguments: Arguments, graph: ExportedGraph):
-    signals = arguments["tensors"]
-    if not all(isinstance(one, Signal) for one in signals):
-        raise refusal(
-            node.name, "joins h with something else; only the two directions of a layer can stand side by side"
-        )
-    return joined(signals, arguments.get("dim", 0), node.name)
+def _cat(graph: LayerGraph, node: Node, arguments: Arguments):
+    signals = [_signal(node, one) for one in arguments["tensors"]]
+    return on.joined(graph, signals, arguments.get("dim", 0))
 
 
-def _mean(node: Node, arguments: Arguments, graph: ExportedGraph):
-    value, dims = _signal(node, arguments["self"]), arguments.get("dim")
-    if dims is None:
-        raise refusal(node.name, "a mean over all dimensions; only the mean over the steps can be taken")
-    return value.mean(dims, bool(arguments.get("keepdim")), node.name)
+def _mean(graph: LayerGraph, node: Node, arguments: Arguments):
+    signal, dims = _signal(node, arguments["self"]), arguments.get("dim")
+    dims = range(len(signal.axes)) if dims is None else dims
+    return on.mean(signal, list(dims), keep=bool(arguments.get("keepdim")))
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------
 
 
-def _linear(node: Node, arguments: Arguments, graph: ExportedGraph):
-    matrix, bias = arguments["weight"], arguments.get("bias")
-    return _applied(node, arguments["input"], matrix, bias)
+def _linear(graph: LayerGraph, node: Node, arguments: Arguments):
+    return _applied(graph, node, arguments["input"], arguments["weight"], arguments.get("bias"))
 
 
-def _matmul(node: Node, arguments: Arguments, graph: ExportedGraph):
+def _matmul(graph: LayerGraph, node: Node, arguments: Arguments):
     matrix = arguments.get("other", arguments.get("mat2"))
-    return _applied(node, arguments["self"], matrix.T if isinstance(matrix, np.ndarray) else matrix, None)
+    return _applied(graph, node, arguments["self"], matrix.T if isinstance(matrix, np.ndarray) else matrix, None)
 
 
-def _addmm(node: Node, arguments: Arguments, graph: ExportedGraph):
-    matrix, bias = arguments["mat2"], arguments["self"]
+def _addmm(graph: LayerGraph, node: Node, arguments: Arguments):
     if (arguments.get("alpha", 1), arguments.get("beta", 1)) != (1, 1):
-        raise refusal(node.name, "addmm with alpha and beta; export a linear layer")
-    return _applied(node, arguments["mat1"], matrix.T if isinstance(matrix, np.ndarray) else matrix, bias)
+        node.refuse("addmm with alpha and beta; export a linear layer")
+    matrix = arguments["mat2"]
+    matrix = matrix.T if isinstance(matrix, np.ndarray) else matrix
+    return _applied(graph, node, arguments["mat1"], matrix, arguments["self"])
 
 
-def _applied(node: Node, value, matrix, bias):
+def _applied(graph: LayerGraph, node: Node, value, matrix, bias):
     if not isinstance(matrix, np.ndarray) or not (bias is None or isinstance(bias, np.ndarray)):
-        raise refusal(node.name, "multiplies values of the network with each other; only constant weights can be")
-    return _signal(node, value).linear(matrix, bias, node.name)
+        node.refuse("multiplies values of the network with each other; only constant weights can be")
+    if matrix.ndim != 2 or (bias is not None and bias.shape != (len(matrix),)):
+        node.refuse(f"its weights have the shape {matrix.shape}, its biases {np.shape(bias)}; export the module again")
+    return on.multiplied(graph, _signal(node, value), matrix, bias)
 
 
-def _add(node: Node, arguments: Arguments, graph: ExportedGraph, sign: float = 1.0):
-    a, b, alpha = arguments["self"], arguments["other"], sign * arguments.get("alpha", 1)
-    if isinstance(a, Signal) and isinstance(b, Signal):
-        return summed((a, b), (1.0, alpha), node.name)
-    if isinstance(a, Signal):
-        return a.scaled(1.0, alpha * _by_feature(node, b), node.name)
-    return _signal(node, b).scaled(alpha, _by_feature(node, a), node.name)
-
-
-def _sub(node: Node, arguments: Arguments, graph: ExportedGraph):
-    return _add(node, arguments, graph, -1.0)
-
-
-def _mul(node: Node, arguments: Arguments, graph: ExportedGraph):
+def _add(graph: LayerGraph, node: Node, arguments: Arguments):
     a, b = arguments["self"], arguments["other"]
-    if not isinstance(a, Signal):
-        a, b = b, a
-    return _signal(node, a).scaled(_by_feature(node, b), 0.0, node.name)
+    factor = arguments.get("alpha", 1) * (-1.0 if node.operator == "sub" else 1.0)
+    if isinstance(a, Signal) and isinstance(b, Signal):
+        return on.added(graph, a, b, factor)
+    if isinstance(a, Signal):
+        return on.scaled(graph, a, offset=factor * np.asarray(b, float))
+    return on.scaled(graph, b, factor=factor, offset=a)
 
 
-def _div(node: Node, arguments: Arguments, graph: ExportedGraph):
-    if not isinstance(arguments["self"], Signal):
-        raise refusal(node.name, "divides by values of the network; export a module without it")
-    return arguments["self"].scaled(1.0 / _by_feature(node, arguments["other"]), 0.0, node.name)
+def _mul(graph: LayerGraph, node: Node, arguments: Arguments):
+    a, b = arguments["self"], arguments["other"]
+    if isinstance(a, Signal) and isinstance(b, Signal):
+        node.refuse("multiplies two values of the network; only constants can scale them")
+    return on.scaled(graph, a if isinstance(a, Signal) else b, factor=b if isinstance(a, Signal) else a)
 
 
-def _by_feature(node: Node, value) -> np.ndarray:
-    """A constant that each feature takes its own part of, or all the same."""
-    if isinstance(value, (Signal, Finals)):
-        raise refusal(node.name, f"{node.target} of two values of the network; only constants can scale them")
-    value = np.asarray(value, np.float64)
-    if value.size == 1:
-        return value.reshape(())
-    if value.shape[-1] != value.size:
-        raise refusal(node.name, f"a constant of the shape {value.shape}; it must be the same for all steps")
-    return value.reshape(-1)
+def _div(graph: LayerGraph, node: Node, arguments: Arguments):
+    divisor = arguments["other"]
+    if isinstance(divisor, Signal) or (np.asarray(divisor) == 0).any():
+        node.refuse("divides by values of the network, or by zero; export a module without it")
+    return on.scaled(graph, arguments["self"], factor=1.0 / np.asarray(divisor, float))
 
 
-def _batch_norm(node: Node, arguments: Arguments, graph: ExportedGraph):
-    """(v - mean) / √(variance + eps) · weight + bias, of the dimension 1."""
-    if arguments.get("training"):
-        raise refusal(node.name, "normalizes by the batch; call module.eval() before the export")
+def _batch_norm(graph: LayerGraph, node: Node, arguments: Arguments):
+    """(v - mean) / √(variance + ε) · weight + bias, of the dimension 1."""
     signal = _signal(node, arguments["input"])
     mean, variance = arguments["running_mean"], arguments["running_var"]
-    if mean is None or variance is None:
-        raise refusal(node.name, "normalizes by the batch; export a module that tracks its statistics")
+    if arguments.get("training") or mean is None or variance is None:
+        node.refuse("normalizes by the batch; call module.eval() before the export, of a module that tracks statistics")
     gain = 1 / np.sqrt(variance + arguments["eps"])
     gain = gain if arguments.get("weight") is None else gain * arguments["weight"]
     offset = (0.0 if arguments.get("bias") is None else arguments["bias"]) - mean * gain
-    order = [k for k in range(len(signal.axes)) if k != 1] + [1]
-    scaled = signal.permuted(order, node.name).scaled(gain, offset, node.name)
-    return scaled.permuted(np.argsort(order).tolist(), node.name)
+    shape = (1, -1, *(1,) * (len(signal.axes) - 2))
+    return on.scaled(graph, signal, gain.reshape(shape), offset.reshape(shape))
 
 
 def _activation(name: str, **expected) -> Handler:
     """An activation, if its arguments are the ``expected`` ones, which are its defaults too."""
 
-    def handler(node: Node, arguments: Arguments, graph: ExportedGraph):
+    def handler(graph: LayerGraph, node: Node, arguments: Arguments):
         for argument, value in expected.items():
             if arguments.get(argument, value) != value:
-                raise refusal(
-                    node.name, f"{argument} = {arguments[argument]} of {node.target}; only {value} can be read"
-                )
-        return _signal(node, arguments["self"]).activated(name, node.name)
+                node.refuse(f"{argument} = {arguments[argument]} of {node.target}; only {value} can be read")
+        return on.activated(graph, _signal(node, arguments["self"]), name, node.name)
 
     return handler
 
 
-def _end(node: Node, arguments: Arguments, graph: ExportedGraph):
-    """Probabilities or a class: only at the end, where the order of the logits says as much."""
-    value, dim = _signal(node, arguments["self"]), arguments.get("dim")
-    if dim is None or value.axes[dim] != FEATURE:
-        raise refusal(node.name, f"{node.target} over another dimension than the features; export without it")
-    return Ended(value, node.target)
-
-
-def _sigmoid(node: Node, arguments: Arguments, graph: ExportedGraph):
-    value = _signal(node, arguments["self"])
-    if value.affine is not None and node.outputs[0] in graph.outputs:
-        return Ended(value, node.target)
-    return value.activated("sigmoid", node.name)
-
-
-# ---- help ------------------------------------------------------------------------------------------------------------
-
-
-def _signal(node: Node, value) -> Signal:
-    if isinstance(value, Finals):
-        raise refusal(node.name, f"{node.target} of h_n of several layers; take one of them first, as h_n[-1]")
-    if not isinstance(value, Signal):
-        raise refusal(node.name, f"{node.target} of a constant; export a module with plain parameters")
-    return value
-
-
-def _fixed(graph: ExportedGraph, node: Node, dim: int) -> int | None:
-    """Length of a dimension of what a node is given; None: not fixed."""
-    shape = graph.shapes.get(node.arguments["self"].name)
-    return shape[dim] if shape is not None and -len(shape) <= dim < len(shape) else None
-
-
 OPERATORS: dict[str, Handler] = {
-    **dict.fromkeys(CELL_OF, recurrent),
     **dict.fromkeys(SAME, _same),
+    **dict.fromkeys(("to", "_to_copy"), _to),
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout"), _dropout),
-    **dict.fromkeys(("transpose", "t", "numpy_T", "mT"), _transpose),
+    **dict.fromkeys(("transpose", "t", "numpy_T"), _transpose),
     **dict.fromkeys(("view", "reshape", "_unsafe_view"), _reshape),
     "flatten": _flatten,
     "permute": _permute,
@@ -287,13 +221,11 @@ OPERATORS: dict[str, Handler] = {
     "linear": _linear,
     **dict.fromkeys(("matmul", "mm"), _matmul),
     "addmm": _addmm,
-    "add": _add,
-    "sub": _sub,
+    **dict.fromkeys(("add", "sub"), _add),
     "mul": _mul,
     "div": _div,
     "batch_norm": _batch_norm,
-    **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax", "argmax"), _end),
-    "sigmoid": _sigmoid,
+    "sigmoid": _activation("sigmoid"),
     "tanh": _activation("tanh"),
     **dict.fromkeys(("relu", "relu_"), _activation("clipped_relu")),
     "hardsigmoid": _activation("hard_sigmoid"),

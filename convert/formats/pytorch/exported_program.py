@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 import numpy as np
 from crossramp.golden.common.errors import InvalidValue
@@ -46,6 +46,16 @@ class Node(NamedTuple):
     target: str
     arguments: Mapping[str, Any]
     outputs: tuple[str | None, ...]
+
+    @property
+    def operator(self) -> str:
+        """Of the namespace aten without its overload; others in full."""
+        namespace, _, rest = self.target.partition(".")
+        return rest.split(".")[0] if namespace == "aten" else self.target
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Raise InvalidValue, with the node's name in front."""
+        raise InvalidValue(f"node {self.name!r}: {reason}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ def by_hand():
     """Two directions, the backward one first, under names in another order than that of their classes."""
     x = keras.Input((STEPS, INPUTS), name="x")
     back = layers.LSTM(4, go_backwards=True, name="a")(x)
-    ahead = layers.LSTM(5, name="z")(x)
+    ahead = layers.LSTM(4, name="z")(x)
     return keras.Model(x, layers.Dense(3, name="head")(layers.Concatenate()([back, ahead])))
 
 

@@ -133,7 +133,7 @@ PROGRAMS = {
         edited(
             "model.json", lambda c: c["graph_module"]["graph"]["nodes"][-1].update(target="torch.ops.my.head.default")
         ),
-        "node 'linear': my.head.default cannot be imported; export a module without it",
+        "^net.pt2: node 'linear': my.head.default cannot be imported; export a module without it",
     ),
     "broken JSON": (
         lambda members: members.update({name: b"{" for name in members if name.endswith("model.json")}),

@@ -58,6 +58,16 @@ def last_of_both(module, x):
     return torch.cat([h[-2], h[-1]], 1)
 
 
+def both_ends(module, x):
+    h, _ = module.a(x)
+    return torch.cat([h[:, -1, :5], h[:, 0, 5:]], 1)
+
+
+def mean_sum(module, x):
+    h, _ = module.a(x)
+    return (h[..., :5] + h[..., 5:]).mean(1)
+
+
 def from_constants(module, x):
     ones = torch.ones(1, len(x), 5, dtype=x.dtype)
     return module.a(x, (ones / 2, -ones[:, :1].expand(1, len(x), 5)))[0]
@@ -90,11 +100,11 @@ CASES = {
         "last",
     ),
     "both ends": (
-        Net(lambda m, x: torch.cat([m.a(x)[0][:, -1, :5], m.a(x)[0][:, 0, 5:]], 1), GRU(3, 5, **BOTH), width=10),
+        Net(both_ends, GRU(3, 5, **BOTH), width=10),
         "last",
     ),
     "sum of both directions": (
-        Net(lambda m, x: (m.a(x)[0][..., :5] + m.a(x)[0][..., 5:]).mean(1), LSTM(3, 5, **BOTH), width=5),
+        Net(mean_sum, LSTM(3, 5, **BOTH), width=5),
         "mean",
     ),
     "layers with a linear one between": (
@@ -138,16 +148,16 @@ CASES = {
     "directions by hand": (
         Net(
             lambda m, x: torch.cat([m.b(x.flip(1))[0].flip(1), m.a(x)[0]], 2).mean(1),
-            *(LSTM(3, 5, **FIRST), LSTM(3, 2, **FIRST)),
-            width=7,
+            *(LSTM(3, 5, **FIRST), LSTM(3, 5, **FIRST)),
+            width=10,
         ),
         "mean",
     ),
     "last of directions by hand": (
         Net(
             lambda m, x: torch.cat([m.a(x)[0][:, -1], m.b(x.flip(1))[0][:, -1]], 1),
-            *(LSTM(3, 5, **FIRST), LSTM(3, 2, **FIRST)),
-            width=7,
+            *(LSTM(3, 5, **FIRST), LSTM(3, 5, **FIRST)),
+            width=10,
         ),
         "last",
     ),
@@ -255,13 +265,13 @@ def by_cell(module, x):
 REFUSED = {
     "last step of both directions": (
         Net(lambda m, x: m.a(x)[0][:, -1], LSTM(3, 5, **BOTH), width=10),
-        "reads out the last step of both directions",
+        "node 'linear': it takes the last step of layer 'a.l0_reverse', whose last one is the first; take h_n",
     ),
     "first step": (Net(lambda m, x: m.a(x)[0][:, 0], LSTM(3, 5, **FIRST), width=5), "first step"),
     "c": (Net(lambda m, x: m.a(x)[1][1][-1], LSTM(3, 5, **FIRST), width=5), "reads c of the last step"),
     "h of another layer": (
         Net(lambda m, x: torch.cat([m.a(x)[1][0], m.a(x)[1][1]], 1), GRU(3, 5, 2, **FIRST), width=10),
-        "not the two directions of one layer",
+        "'a.l0' and 'a.l1', which are not two directions of one layer",
     ),
     "maximum": (
         Net(lambda m, x: m.a(x)[0].amax(1), LSTM(3, 5, **FIRST), width=5),
@@ -273,16 +283,16 @@ REFUSED = {
     ),
     "residual": (
         Net(lambda m, x: m.b(m.a(x)[0])[0] + m.a(x)[0], LSTM(3, 5, **FIRST), LSTM(5, 5, **FIRST), width=5),
-        "node 'add'",
+        "'b.l0' and 'a.l0', which are not two directions of one layer",
     ),
     "product": (Net(lambda m, x: m.a(x)[0] * m.a(x)[0], LSTM(3, 5, **FIRST), width=5), "only constants"),
     "embedding": (
         Net(lambda m, x: m.b(m.a(x[..., 0].long()))[0], torch.nn.Embedding(9, 3), LSTM(3, 5, **FIRST), width=5),
-        "node 'select'",
+        "node 'to': makes integers of real numbers",
     ),
     "activation behind the mean": (
         Net(lambda m, x: torch.relu(m.b(m.a(x)[0].mean(1))), LSTM(3, 5, **FIRST), torch.nn.Linear(5, 5), width=5),
-        "node 'relu'.*in front of the mean",
+        "node 'relu': an activation behind the mean",
     ),
     "initial state that differs": (
         Net(
