@@ -27,7 +27,15 @@ ROOMS = {
         *("common", "cell", "spec", "layers", "inputs", "array", "macro", "network", "link"),
         *("analog.technologies", "analog.conversion", "analog.chip", "analog.cells", "analog.fast"),
     ),
-    "convert": ("float_network", "formats.onnx", "formats.pytorch", "formats.keras", "formats", "quantization"),
+    "convert": (
+        "float_network",
+        "graph",
+        "formats.onnx",
+        "formats.pytorch",
+        "formats.keras",
+        "formats",
+        "quantization",
+    ),
     "rtl": ("common", "macro", "network", "layers", "link", "emulation", "verilog"),
     "sim": (
         *("tools", "array", "checking", "amaranth", "bulk", "cocotb", "netlist", "montecarlo", "spice"),

@@ -10,9 +10,9 @@ import numpy as np
 from crossramp.golden.common.errors import InvalidValue
 
 from ...float_network.float_layer import FloatLayer
-from ..onnx import signal_operators as on
-from ..onnx.layer_graph import LAST, LayerGraph, Signal, behind
-from ..onnx.tensor_axes import without_units
+from ...graph import signal_operators as on
+from ...graph.layer_graph import LAST, LayerGraph, Signal, behind
+from ...graph.tensor_axes import without_units
 from .keras_archive import KerasFile, Place
 from .keras_cells import ACTIVATIONS, ARRAYS, GATES, activation_name, keras_cell
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from crossramp.golden.common.errors import InvalidValue
 
 from ...float_network.imported_network import FloatNetwork
-from ..onnx.layer_graph import LayerGraph, Signal
-from ..onnx.tensor_axes import Dim
+from ...graph.layer_graph import LayerGraph, Signal
+from ...graph.tensor_axes import Dim
 from .keras_archive import KerasFile, Place, groups_of, read_keras
 from .keras_layers import LAYERS, Ended, Layer
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from crossramp.golden.common.errors import InvalidValue
 
+from ...graph.tensor_axes import Dim
 from .onnx_file import OnnxNode, one_line
-from .tensor_axes import Dim
 
 #: Larger constants belong to no network for hardware like this.
 _MOST_VALUES = 1 << 24

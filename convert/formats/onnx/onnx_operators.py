@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from crossramp.golden.common.errors import InvalidValue
 
-from . import signal_operators as on
-from .layer_graph import LayerGraph, Signal
+from ...graph import signal_operators as on
+from ...graph.layer_graph import LayerGraph, Signal
+from ...graph.tensor_axes import Dim
 from .onnx_constants import axes_of, integers, known, slices
 from .onnx_file import OnnxNode
 from .onnx_recurrent import INPUTS, RECURRENT, recurrent_layers, same_for_all
-from .tensor_axes import Dim
 
 FAR = 1 << 31
 """Ends of slices from here on mean the end of an axis."""

@@ -7,11 +7,11 @@ from pathlib import Path
 from crossramp.golden.common.errors import InvalidValue
 
 from ...float_network.imported_network import FloatNetwork
-from .layer_graph import ConversionWarning, LayerGraph, Signal
+from ...graph.layer_graph import ConversionWarning, LayerGraph, Signal
+from ...graph.tensor_axes import Dim
 from .onnx_constants import folded
 from .onnx_file import OnnxGraph, OnnxNode, graph_of, load_onnx, one_line
 from .onnx_operators import Unread, Value, applied
-from .tensor_axes import Dim
 
 #: Operators at the very end that keep the order of the outputs: logits leave instead.
 _LEFT_OUT = ("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "Hardmax", "Identity", "Cast")

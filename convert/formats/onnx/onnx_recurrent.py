@@ -17,7 +17,7 @@ from crossramp.golden.cell.library import CELLS
 from crossramp.golden.cell.real_cell import Place, codes_and_banks
 
 from ...float_network.float_layer import FloatLayer
-from .layer_graph import Taken
+from ...graph.layer_graph import Taken
 from .onnx_file import OnnxNode
 
 #: Banks in the order of an operator's gates, and for each of its activations the banks that it is of.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..onnx.tensor_axes import Dim
+from ...graph.tensor_axes import Dim
 
 #: What stands for a length that the inputs decide.
 OPEN = 1

@@ -9,8 +9,8 @@ import numpy as np
 from crossramp.golden.common.errors import InvalidValue
 
 from ...float_network.imported_network import FloatNetwork
-from ..onnx.layer_graph import ConversionWarning, LayerGraph, Signal
-from ..onnx.tensor_axes import Dim
+from ...graph.layer_graph import ConversionWarning, LayerGraph, Signal
+from ...graph.tensor_axes import Dim
 from .exported_constants import constant
 from .exported_operators import OPERATORS
 from .exported_program import ExportedGraph, Name, Node

@@ -3,8 +3,8 @@
 
 import numpy as np
 
-from ..onnx import signal_operators as on
-from ..onnx.layer_graph import LayerGraph, Signal
+from ...graph import signal_operators as on
+from ...graph.layer_graph import LayerGraph, Signal
 from .exported_constants import SAME
 from .exported_program import Node
 from .exported_recurrent import Arguments, Handler

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..onnx.layer_graph import LAST, LayerGraph, Signal, behind
-from ..onnx.tensor_axes import DIRECTIONS, UNIT, without_units
+from ...graph.layer_graph import LAST, LayerGraph, Signal, behind
+from ...graph.tensor_axes import DIRECTIONS, UNIT, without_units
 from .exported_program import ExportedGraph, Name, Node
 from .torch_layers import torch_layer
 

@@ -15,8 +15,8 @@ from .layer_graph import ALL, LAST, MEAN, LayerGraph, Linear, Signal
 from .tensor_axes import DIRECTIONS, UNIT, Dim, Group, regrouped, without_units
 
 UNROLLED = (
-    "it takes single steps of the input, as an unrolled graph does; export with dynamo=False, or give the .pt2 file "
-    "of torch.export"
+    "it takes single steps of the input, as an unrolled graph does; export a graph with LSTM, GRU or RNN nodes: the "
+    ".pt2 file of torch.export, or ONNX with dynamo=False"
 )
 
 

@@ -17,8 +17,8 @@ from crossramp.golden.cell.description import BIAS, INPUT
 from crossramp.golden.cell.real_cell import Place
 from crossramp.golden.common.errors import CrossrampWarning, InvalidValue
 
-from ...float_network.float_layer import FloatLayer
-from ...float_network.imported_network import FloatNetwork, hidden_of
+from ..float_network.float_layer import FloatLayer
+from ..float_network.imported_network import FloatNetwork, hidden_of
 from .tensor_axes import DIRECTIONS, FEATURES, UNIT, Dim, Group
 
 ALL, LAST, MEAN = "step", "last", "mean"
