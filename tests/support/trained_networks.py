@@ -5,10 +5,12 @@ import numpy as np
 import torch
 from crossramp.golden.array.array_protocol import latched_banks
 from crossramp.golden.array.weights import Weights
+from crossramp.golden.layers.network_specification import projection_name
 from crossramp.golden.macro.lstm import Lstm
 from crossramp.golden.macro.trace import Trace
 from crossramp.golden.network.layered_network import LayeredNetwork, network_of
 from crossramp.golden.network.network import Network
+from crossramp.train.float.layer_order import trained_macros
 from crossramp.train.quantized.quantized_macro import QuantizedMacro
 from crossramp.train.quantized.quantized_network import QuantizedNetwork
 from crossramp.train.quantized.sequence import Trace as TrainingTrace
@@ -19,11 +21,14 @@ def quantized_of(golden: Network | LayeredNetwork) -> QuantizedNetwork:
     spec, weights = golden.spec, golden.weights
     network = QuantizedNetwork(spec)
     with torch.no_grad():
-        for name, macro in zip(spec.macros, network.macros, strict=True):
+        for name, macro in zip(trained_macros(spec), network.macros, strict=True):
             _set(macro, weights.macros[name] if name else weights)
-        network.head_weight.copy_(torch.tensor(weights.head) / network.head_levels_per_one)
-        step = network.head_levels_per_one * spec.input_max
-        network.head_bias.copy_(torch.tensor(weights.head_biases) / step)
+            if macro.projecting is not None:
+                _set(macro.projecting, weights.macros[projection_name(name)])
+        if not spec.head_in_array:
+            network.head_weight.copy_(torch.tensor(weights.head) / network.head_levels_per_one)
+            step = network.head_levels_per_one * spec.input_max
+            network.head_bias.copy_(torch.tensor(weights.head_biases) / step)
     return network
 
 
@@ -33,7 +38,7 @@ def _set(macro: QuantizedMacro, weights: Weights):
     macro.bias.copy_(torch.tensor(weights.macro[rows:].sum(axis=0)) / macro.levels_per_one)
     if spec.trained_lines:
         macro.line_weight.copy_(torch.tensor(weights.lines) / macro.line_levels_per_one)
-    if spec.projection:
+    if spec.digital_projection:
         macro.projection_weight.copy_(torch.tensor(weights.projection) / 2**spec.projection_shift)
     if spec.constant_register:
         macro.initial_register.copy_(torch.tensor(weights.initial_register) / 2.0**spec.state_frac_bits)

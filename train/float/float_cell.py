@@ -15,7 +15,7 @@ from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.update_formats import store_rule
 from torch import Tensor, nn
 
-__all__ = ["FloatCell", "MacroWeights", "State", "activation_in_torch", "gate_signs", "run_cell"]
+__all__ = ["FloatCell", "MacroWeights", "State", "activation_in_torch", "gate_signs", "projection_reach", "run_cell"]
 
 State = tuple[Tensor, Tensor]
 """Register (c of an LSTM, s of a GRU) and h of a batch, shapes (batch, units) and (batch, hidden)."""
@@ -140,7 +140,12 @@ class FloatCell(nn.Module):
             reach = columns[spec.bank(cell.bank)]
             self.lines[number] = torch.minimum(torch.maximum(self.lines[number], -reach), reach)
         if self.projection is not None:
-            self.projection.clamp_(-1, 1)
+            self.projection.clamp_(-projection_reach(spec), projection_reach(spec))
+
+
+def projection_reach(spec: Specification) -> float:
+    """The largest weight that a projection can have."""
+    return spec.projection_macro.gates[0].weight_range if spec.array_projects else 1.0
 
 
 def run_cell(

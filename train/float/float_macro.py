@@ -11,7 +11,7 @@ from crossramp.golden.cell.library import LSTM
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor, nn
 
-from .float_cell import FloatCell, MacroWeights, State, run_cell
+from .float_cell import FloatCell, MacroWeights, State, projection_reach, run_cell
 
 __all__ = ["FloatMacro"]
 
@@ -98,4 +98,4 @@ class FloatMacro(nn.Module):
         for bias in (self.lstm.bias_ih_l0, self.lstm.bias_hh_l0):
             torch.minimum(torch.maximum(bias, -self.bias_limit), self.bias_limit, out=bias)
         if self.spec.projection:
-            self.lstm.weight_hr_l0.clamp_(-1, 1)
+            self.lstm.weight_hr_l0.clamp_(-projection_reach(self.spec), projection_reach(self.spec))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .alphabet import Alphabet
 from .float_cell import State
 from .float_macro import FloatMacro
-from .layer_order import through_layers, trained_macros
+from .layer_order import ARRAY_HEAD_SCALE, through_layers, trained_macros
 
 __all__ = ["FloatNetwork"]
 
@@ -28,15 +28,17 @@ class FloatNetwork(nn.Module):
     Attributes
     ----------
     macros : list of FloatMacro
-        In the order of ``spec.macros``.
+        In the order of :func:`.layer_order.trained_macros`.
+    head : Linear or None
+        None where the last layer's array gives the logits.
     """
 
     def __init__(self, spec: AnySpecification, alphabet: Alphabet | None = None) -> None:
         super().__init__()
         self.alphabet = alphabet
         self.spec = spec
-        self.macros = nn.ModuleList(FloatMacro(macro) for macro in trained_macros(spec))
-        self.head = nn.Linear(spec.hidden, spec.classes)
+        self.macros = nn.ModuleList(FloatMacro(macro) for macro in trained_macros(spec).values())
+        self.head = None if spec.head_in_array else nn.Linear(spec.hidden, spec.classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of :meth:`run`, from where utterances start."""
@@ -67,7 +69,8 @@ class FloatNetwork(nn.Module):
 
         hidden = through_layers(self.spec, values, run_macro, steps_axis=1)
         seen = {"mean": lambda: hidden.mean(1), "last": lambda: hidden[:, -1], "step": lambda: hidden}
-        return self.head(seen[self.spec.readout]()), tuple(ends)
+        seen = seen[self.spec.readout]()
+        return seen * ARRAY_HEAD_SCALE if self.head is None else self.head(seen), tuple(ends)
 
     @torch.no_grad()
     def limit_weights(self) -> None:

@@ -9,28 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.layers.network_specification import AnySpecification, NetworkSpecification
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor
 
-__all__ = ["macros_of_layers", "through_layers", "trained_macros"]
+ARRAY_HEAD_SCALE = 8.0
+"""Real logit of a full-scale code, where the last layer's array is the head: of the training loss alone."""
+
+__all__ = ["ARRAY_HEAD_SCALE", "macros_of_layers", "through_layers", "trained_macros"]
 
 
-def trained_macros(spec: AnySpecification) -> list[Specification]:
-    """The macros of a network, in the order of ``spec.macros``; InvalidValue for one that cannot be trained."""
-    if spec.head_in_array:
-        raise InvalidValue("head is 'array', which training does not know yet; set it to 'digital'")
-    for name, macro in spec.macros.items():
-        if macro.array_projects:
-            raise InvalidValue(
-                f"{name}: projection_in is 'array', which training does not know yet; set it to 'digital'"
-            )
-    return list(spec.macros.values())
+def trained_macros(spec: AnySpecification) -> dict[str, Specification]:
+    """The macros of a network by their names, in the order of ``spec.macros``; those that project are part of these."""
+    if not isinstance(spec, NetworkSpecification):
+        return spec.macros
+    names = (name for number in range(len(spec.layers)) for name in spec.names_of(number))
+    return {name: spec.macros[name] for name in names}
 
 
 def macros_of_layers(spec: AnySpecification) -> list[int]:
-    """How many macros each layer has: 1, or 2 where it has two directions. Their order is that of ``spec.macros``."""
+    """How many macros each layer has: 1, or 2 where it has two directions. Their order: :func:`trained_macros`."""
     if isinstance(spec, NetworkSpecification):
         return [len(layer.directions) for layer in spec.layers]
     return [1]
@@ -49,7 +47,7 @@ def through_layers(
     values : tensor
         What the first layer takes, all steps of it.
     run : callable
-        ``run(number, values)`` is h of all steps of a macro, by its number in ``spec.macros``; the last axis is h.
+        ``run(number, values)`` is h of all steps of a macro, by its number in :func:`trained_macros`; the last axis is h.
     steps_axis : int
     """
     number, layers = 0, macros_of_layers(spec)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..float.float_cell import State
 from ..float.float_macro import FloatMacro
 from ..float.rounding import integers, round_through, through
+from .array_projection import ArrayProjection
 from .conversion_tables import ConversionTables
 from .imperfections import Array, Imperfections
 from .sequence import Conversions, Trace, exact_dtype, run_sequence
@@ -28,9 +29,21 @@ class QuantizedMacro(nn.Module):
         Of the macro; its head does not count here.
     imperfections : Imperfections or None
         See :mod:`.imperfections`; None is the ideal array.
+    of_projection : Imperfections or None
+        Likewise of the array that projects h, where there is one.
+
+    Attributes
+    ----------
+    projecting : QuantizedMacro or None
+        The macro that projects h in an array.
     """
 
-    def __init__(self, spec: Specification, imperfections: Imperfections | None = None) -> None:
+    def __init__(
+        self,
+        spec: Specification,
+        imperfections: Imperfections | None = None,
+        of_projection: Imperfections | None = None,
+    ) -> None:
         super().__init__()
         self.spec = spec
         self.dtype = exact_dtype(spec)
@@ -53,8 +66,11 @@ class QuantizedMacro(nn.Module):
             unit = spec.state_cell * spec.scale(spec.state_gate)
             levels = [unit / spec.scale(cell.bank) for cell in spec.layout.trained_line_cells]
             self.register_buffer("line_levels_per_one", torch.tensor(levels)[:, None])
-        self.projection_weight = None
-        if spec.projection:
+        self.projection_weight = self.projecting = None
+        if spec.array_projects:
+            self.projecting = QuantizedMacro(spec.projection_macro, of_projection)
+            self.projecting.dtype = self.dtype = torch.promote_types(self.dtype, self.projecting.dtype)
+        elif spec.projection:
             self.projection_weight = nn.Parameter(torch.empty(spec.projection, units).uniform_(-1, 1) / units**0.5)
         self.initial_register = nn.Parameter(torch.zeros(units)) if spec.constant_register else None  # real values
         self.initial_h = nn.Parameter(torch.zeros(spec.hidden)) if spec.constant_h else None
@@ -70,6 +86,8 @@ class QuantizedMacro(nn.Module):
             self.line_weight.copy_(found.lines)
         if self.projection_weight is not None:
             self.projection_weight.copy_(found.projection)
+        if self.projecting is not None:
+            self.projecting.weight.copy_(found.projection.t())
         if self.initial_register is not None:
             self.initial_register.copy_(macro.initial_register)
         if self.initial_h is not None:
@@ -109,7 +127,7 @@ class QuantizedMacro(nn.Module):
         return share * total.sign()
 
     def projection_levels(self) -> Tensor | None:
-        """Integer weights of the projection, shape (hidden, units), or None without a projection."""
+        """Integer weights of a digital projection, shape (hidden, units), or None without one."""
         if self.projection_weight is None:
             return None
         limit = self.spec.head_weight_max
@@ -195,8 +213,19 @@ class QuantizedMacro(nn.Module):
         projection = self.projection_levels()
         projection = None if projection is None else projection.to(self.dtype)
         later = bias * array.charge(full, 1) if any(driven[1:]) else None
-        conversions = Conversions(spec, array, self.tables(array), drive, rows, array.lines, later, variance)
+        projecting = None
+        if self.projecting is not None:
+            projection, projecting = self._array_projection()
+        conversions = Conversions(
+            spec, array, self.tables(array), drive, rows, array.lines, later, variance, projecting
+        )
         return run_sequence(conversions, projection, self._start(batch) if state is None else state, trace)
+
+    def _array_projection(self) -> tuple[Tensor, ArrayProjection]:
+        """Levels of the array that projects in this pass, shape (hidden, units), and the array itself."""
+        macro = self.projecting
+        array = macro.imperfections.draw(macro.weight_levels().to(self.dtype), self.training)
+        return array.weights.t(), ArrayProjection(self.spec, array, macro.tables(array))
 
     def tables(self, array: Array) -> ConversionTables:
         """The ramps' tables: kept while the thresholds are ideal, and otherwise made again for every pass."""
@@ -230,6 +259,8 @@ class QuantizedMacro(nn.Module):
         if self.projection_weight is not None:
             projection_reach = spec.head_weight_max / 2**spec.projection_shift
             self.projection_weight.clamp_(-projection_reach, projection_reach)
+        if self.projecting is not None:
+            self.projecting.limit_weights()
         if self.initial_register is not None:
             self.initial_register.clamp_(-spec.state_limit, spec.state_limit)
         if self.initial_h is not None:

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import torch
 from crossramp.golden.array.weights import Weights
-from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.layers.network_specification import AnySpecification, projection_name
 from crossramp.golden.network.layered_weights import LayeredWeights, weights_from
 from torch import Tensor, nn
 
 from ..float.alphabet import Alphabet
 from ..float.float_cell import State
 from ..float.float_network import FloatNetwork
-from ..float.layer_order import macros_of_layers, through_layers, trained_macros
+from ..float.layer_order import ARRAY_HEAD_SCALE, macros_of_layers, through_layers, trained_macros
 from ..float.rounding import integers, round_through
 from .imperfections import Imperfections
 from .quantized_macro import QuantizedMacro
@@ -33,14 +33,14 @@ class QuantizedNetwork(nn.Module):
     head_range : float
         Real value of a full-scale weight of the head: only scales the training loss, never the answer.
     imperfections : sequence of Imperfections, or None
-        One for each macro, see :mod:`.imperfections`; None: ideal arrays.
+        One for each macro of ``spec.macros``, see :mod:`.imperfections`; None: ideal arrays.
     alphabet : Alphabet or None
         Where the network reads symbols: what each is to it.
 
     Attributes
     ----------
     macros : list of QuantizedMacro
-        In the order of ``spec.macros``.
+        In the order of :func:`~..float.layer_order.trained_macros`.
     """
 
     def __init__(
@@ -52,12 +52,17 @@ class QuantizedNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.spec = spec
-        macros = trained_macros(spec)
-        drawn = imperfections or [None] * len(macros)
-        self.macros = nn.ModuleList(QuantizedMacro(*given) for given in zip(macros, drawn, strict=True))
-        self.register_buffer("head_levels_per_one", torch.tensor(spec.head_weight_max / head_range))
-        self.head_weight = nn.Parameter(torch.empty(spec.classes, spec.hidden).uniform_(-1, 1))
-        self.head_bias = nn.Parameter(torch.zeros(spec.classes))
+        drawn = dict(zip(spec.macros, imperfections or [None] * len(spec.macros), strict=True))
+        self.macros = nn.ModuleList(
+            QuantizedMacro(macro, drawn[name], drawn.get(projection_name(name)))
+            for name, macro in trained_macros(spec).items()
+        )
+        self.head_weight = self.head_bias = None  # where the last layer's array gives the logits
+        levels = 1 / ARRAY_HEAD_SCALE if spec.head_in_array else spec.head_weight_max / head_range
+        self.register_buffer("head_levels_per_one", torch.tensor(levels))
+        if not spec.head_in_array:
+            self.head_weight = nn.Parameter(torch.empty(spec.classes, spec.hidden).uniform_(-1, 1))
+            self.head_bias = nn.Parameter(torch.zeros(spec.classes))
         self.alphabet = alphabet
         # Sums over many steps may pass 2**24.
         self.head_dtype = torch.float32 if spec.readout == "step" and spec.logit_max < 1 << 24 else torch.float64
@@ -67,22 +72,23 @@ class QuantizedNetwork(nn.Module):
         cls, network: FloatNetwork, spec: AnySpecification, imperfections: Sequence[Imperfections] | None = None
     ) -> QuantizedNetwork:
         """A quantized network that starts at the float network's weights."""
-        widest = max(network.head.weight.abs().max().item(), network.head.bias.abs().max().item())
+        widest = 1.0 if network.head is None else max(part.abs().max().item() for part in network.head.parameters())
         quantized = cls(spec, 1.25 * widest, imperfections, copy.deepcopy(network.alphabet))
         for macro, found in zip(quantized.macros, network.macros, strict=True):
             macro.start_at(found)
-        with torch.no_grad():
-            quantized.head_weight.copy_(network.head.weight)
-            quantized.head_bias.copy_(network.head.bias)
+        if network.head is not None:
+            with torch.no_grad():
+                quantized.head_weight.copy_(network.head.weight)
+                quantized.head_bias.copy_(network.head.bias)
         return quantized
 
     @property
     def imperfections(self) -> list[Imperfections]:
-        """Those of each macro."""
-        return [macro.imperfections for macro in self.macros]
+        """Those of each macro, in the order of ``spec.macros``."""
+        return [part.imperfections for macro in self.macros for part in (macro, macro.projecting) if part is not None]
 
     def head_levels(self) -> tuple[Tensor, Tensor]:
-        """Integer weights, shape (classes, hidden), and biases, shape (classes,), of the head."""
+        """Integer weights, shape (classes, hidden), and biases, shape (classes,), of a digital head."""
         spec = self.spec
         weight = (self.head_weight * self.head_levels_per_one).clamp(-spec.head_weight_max, spec.head_weight_max)
         bias = self.head_bias * self.head_levels_per_one * spec.input_max
@@ -91,13 +97,16 @@ class QuantizedNetwork(nn.Module):
     @torch.no_grad()
     def weights(self) -> Weights | LayeredWeights:
         """The integers of the golden model, as this network computes with them."""
-        arrays = {}
-        for name, macro in zip(self.spec.macros, self.macros, strict=True):
+        arrays, macros = {}, dict(zip(trained_macros(self.spec), self.macros, strict=True))
+        macros |= {projection_name(name): macro.projecting for name, macro in macros.items() if macro.projecting}
+        for name, macro in macros.items():
             arrays |= {
                 f"{name}.{array}" if name else array: levels for array, levels in macro.weights().arrays().items()
             }
-        weight, bias = map(integers, self.head_levels())
-        return weights_from(self.spec, arrays | {"head_weights": weight, "head_biases": bias}).checked(self.spec)
+        if self.head_weight is not None:
+            weight, bias = map(integers, self.head_levels())
+            arrays |= {"head_weights": weight, "head_biases": bias}
+        return weights_from(self.spec, arrays).checked(self.spec)
 
     def forward(self, x: Tensor) -> Tensor:
         """Real logits of :meth:`run`, from where utterances start."""
@@ -134,7 +143,7 @@ class QuantizedNetwork(nn.Module):
 
         ``x`` as in :meth:`run`; the trace of a backward macro is in the order of its own steps.
         """
-        spec, names = self.spec, list(self.spec.macros)
+        spec, names = self.spec, list(trained_macros(self.spec))
         table = None if self.alphabet is None else self.alphabet.codes(spec.input_max)
         reading = macros_of_layers(spec)[0]  # macros, of the first layer
         ends: list[State] = []
@@ -146,23 +155,26 @@ class QuantizedNetwork(nn.Module):
             ends.append(end)
             if trace:
                 traces[names[number]] = kept
+                if kept.projected is not None:
+                    traces[projection_name(names[number])] = kept.projected
             return hidden
 
         hidden = through_layers(spec, x.transpose(0, 1), run_macro, steps_axis=0)
-        weight, bias = (tensor.to(self.head_dtype) for tensor in self.head_levels())
-        if spec.readout == "mean":
-            seen, bias = hidden.sum(0), bias * len(hidden)
-        else:
-            seen = hidden[-1] if spec.readout == "last" else hidden.transpose(0, 1)
-        return seen.to(self.head_dtype) @ weight.t() + bias, tuple(ends), traces
+        seen = {"mean": lambda: hidden.sum(0), "last": lambda: hidden[-1], "step": lambda: hidden.transpose(0, 1)}
+        logits = seen[spec.readout]().to(self.head_dtype)
+        if self.head_weight is not None:
+            weight, bias = (tensor.to(self.head_dtype) for tensor in self.head_levels())
+            logits = logits @ weight.t() + (bias * len(hidden) if spec.readout == "mean" else bias)
+        return logits, tuple(ends), traces
 
     @torch.no_grad()
     def limit_weights(self) -> None:
         """Clips the master weights to what their codes can say, so that none drifts out of its gradient's reach."""
         for macro in self.macros:
             macro.limit_weights()
-        head_reach = (self.spec.head_weight_max / self.head_levels_per_one).item()
-        self.head_weight.clamp_(-head_reach, head_reach)
-        self.head_bias.clamp_(-head_reach, head_reach)
+        if self.head_weight is not None:
+            head_reach = (self.spec.head_weight_max / self.head_levels_per_one).item()
+            self.head_weight.clamp_(-head_reach, head_reach)
+            self.head_bias.clamp_(-head_reach, head_reach)
         if self.alphabet is not None:
             self.alphabet.limit()

@@ -19,6 +19,7 @@ from crossramp.golden.spec.specification import Specification
 from torch import Tensor
 
 from ..float.float_cell import State
+from .array_projection import ArrayProjection, Projected
 from .conversion_tables import ConversionTables
 from .imperfections import Array
 from .sequence_backward import PROJECTION, Kept, Weights, backward
@@ -33,7 +34,7 @@ def exact_dtype(spec: Specification) -> torch.dtype:
     bits = max(
         spec.mac_bits + 2 + (2 * len(spec.ramps) - 1).bit_length(),  # places in the tables: all ramps', and a half
         significant_bits(spec),
-        (spec.units * spec.head_weight_max * spec.input_max).bit_length() + 2 if spec.projection else 0,
+        (spec.units * spec.head_weight_max * spec.input_max).bit_length() + 2 if spec.digital_projection else 0,
     )
     return torch.float32 if bits <= 24 else torch.float64
 
@@ -51,7 +52,9 @@ class Trace:
     inner : dict of tensors, shape (..., units)
         Pulse codes of the values that drive lines or inner rows.
     hidden : tensor, shape (..., hidden)
-        h, pulse codes: projected where there is a projection.
+        h, pulse codes: projected where a digital unit does it.
+    projected : Trace or None
+        Of the macro that projects h, where an array does it.
     """
 
     macs: list[Tensor]
@@ -59,6 +62,7 @@ class Trace:
     state: Tensor | None
     inner: dict[str, Tensor]
     hidden: Tensor
+    projected: Trace | None = None
 
 
 @dataclass
@@ -85,6 +89,8 @@ class Conversions:
         What the bias rows add in a later window that drives them.
     variance : float tensor, shape (steps, batch, any), or None
         Of the array's noise, from x and bias rows: its own :meth:`~.imperfections.Array.variance`.
+    projecting : ArrayProjection or None
+        Where an array projects h.
     """
 
     spec: Specification
@@ -95,6 +101,7 @@ class Conversions:
     lines: Tensor | None = None
     bias: Tensor | None = None
     variance: Tensor | None = None
+    projecting: ArrayProjection | None = None
 
     def convert(
         self, step: int, number: int, pulses: dict[str, Tensor], held: Tensor, values: Tensor, slopes: Tensor
@@ -181,6 +188,7 @@ def _kept(plan: StepPlan, conversions: Conversions, start: State | None, trace: 
         within,
         new(units) if spec.projection else None,
         [new(steps, batch, width) for width in widths] if trace else [],
+        Projected.empty(spec, drive, trace) if spec.array_projects else None,
     )
 
 
@@ -197,8 +205,10 @@ class _Sequence(torch.autograd.Function):
         _forward(plan, conversions, projection, kept)
         ctx.plan, ctx.spec, ctx.groups = plan, spec, list(named)
         ctx.inner, ctx.within = list(kept.inner), list(kept.within)
+        projected = kept.projected
         ctx.save_for_backward(
             *(projection, lines, bias, kept.hidden, kept.state, kept.wide),
+            *((None, None) if projected is None else (projected.values, projected.slopes)),
             *rows,
             *kept.values,
             *kept.slopes,
@@ -213,13 +223,15 @@ class _Sequence(torch.autograd.Function):
             copies += [tensor.clone() for tensor in (*kept.macs, *kept.values)]
             copies += [] if kept.state is None else [kept.state[1:].clone()]
             copies += [tensor[1:].clone() for tensor in kept.inner.values()] + [kept.hidden[1:].clone()]
+            copies += [] if projected is None else [projected.macs, projected.values.clone(), kept.wide.clone()]
         ctx.mark_non_differentiable(*copies)
         return (kept.hidden[1:], *copies)
 
     @staticmethod
     def backward(ctx, hidden_gradient, *_):
         saved = list(ctx.saved_tensors)
-        projection, lines, bias, hidden, state, wide = (saved.pop(0) for _ in range(6))
+        projection, lines, bias, hidden, state, wide, converted, slope = (saved.pop(0) for _ in range(8))
+        projected = None if converted is None else Projected(converted, slope, None)
         count = len(ctx.spec.conversions)
 
         def taken(names):
@@ -227,7 +239,7 @@ class _Sequence(torch.autograd.Function):
 
         rows, values, slopes = taken(ctx.groups), taken(range(count)), taken(range(count))
         inner, within = taken(ctx.inner), taken(ctx.within)
-        kept = Kept(hidden, state, list(values.values()), list(slopes.values()), inner, within, wide, [])
+        kept = Kept(hidden, state, list(values.values()), list(slopes.values()), inner, within, wide, [], projected)
         weights = Weights(rows, lines, bias, projection)
         drive, found, (first, register) = backward(ctx.plan, ctx.spec, kept, weights, hidden_gradient)
         rows = [found.rows[group] for group in ctx.groups]
@@ -270,7 +282,9 @@ def _forward(plan: StepPlan, conversions: Conversions, projection: Tensor | None
                     torch.eq(value, within, out=kept.within[store.name][t])
                     value = within
                 if store.name == cell.output:
-                    hidden[t + 1].copy_(value if projection is None else _projected(spec, projection, kept, t, value))
+                    hidden[t + 1].copy_(
+                        value if projection is None else _projected(conversions, projection, kept, t, value)
+                    )
                     continue
                 pulses[store.name] = _saturated(store, value)
                 if store.name in kept.inner:
@@ -283,10 +297,14 @@ def _saturated(store: StoreProgram, value: Tensor) -> Tensor:
     return value.clamp_(-store.limit, store.limit) if store.saturates else value
 
 
-def _projected(spec: Specification, projection: Tensor, kept: Kept, step: int, value: Tensor) -> Tensor:
+def _projected(conversions: Conversions, projection: Tensor, kept: Kept, step: int, value: Tensor) -> Tensor:
     """Pulse codes of the projection; keeps what it was made of, and where it did not saturate."""
+    spec = conversions.spec
     kept.wide[step] = value
-    sums = round_half_away(torch.mm(value, projection.t()).mul_(0.5**spec.projection_shift))
+    if conversions.projecting is None:
+        sums = round_half_away(torch.mm(value, projection.t()).mul_(0.5**spec.projection_shift))
+    else:
+        sums = conversions.projecting.convert(step, projection, value, kept.projected)
     codes = sums.clamp(-spec.input_max, spec.input_max)
     torch.eq(sums, codes, out=kept.within[PROJECTION][step])
     return codes
@@ -301,7 +319,7 @@ def run_sequence(
     ----------
     conversions : Conversions
     projection : float tensor, shape (hidden, units), or None
-        Integer weights of the projection, where the specification has one.
+        Weights of the projection, where the specification has one: integers of a digital unit, levels of an array.
     start : pair of float tensors, shapes (batch, units) and (batch, hidden), or None
         The register and h before the first step, integers; None: zeros.
     trace : bool
@@ -325,5 +343,9 @@ def run_sequence(
         macs, values, rest = kept[:count], kept[count : 2 * count], kept[2 * count :]
         state = rest.pop(0) if spec.layout.register else None
         names = [name for name in spec.layout.values if name not in (spec.layout.register, spec.layout.output)]
-        found = Trace(macs, values, state, dict(zip(names, rest[:-1], strict=True)), rest[-1])
+        made, projected = rest[len(names)], None
+        if given.projecting is not None:
+            converted, decoded, wide = rest[len(names) + 1 :]
+            projected, made = Trace([converted], [decoded], None, {}, made), wide
+        found = Trace(macs, values, state, dict(zip(names, rest[: len(names)], strict=True)), made, projected)
     return hidden, (register, hidden[-1].detach()), found

@@ -10,6 +10,7 @@ from crossramp.golden.cell.description import FIXED, LINE
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor
 
+from .array_projection import Projected, charge_gradient
 from .step_plan import Line, Piece, StepPlan
 from .update_program import BEFORE, Gradients
 
@@ -49,6 +50,8 @@ class Kept:
         h before its projection.
     macs : list of tensors
         For each conversion, if they are asked for.
+    projected : Projected or None
+        Of the conversion that projects h, where an array does it.
     """
 
     hidden: Tensor
@@ -59,6 +62,7 @@ class Kept:
     within: dict[str, Tensor]
     wide: Tensor | None
     macs: list[Tensor]
+    projected: Projected | None = None
 
 
 def backward(
@@ -147,7 +151,12 @@ class _Way:
         hidden = outer.clone() if hidden is None else hidden + outer
         if self.sums is not None:
             # Nothing passes where the code saturates.
-            torch.mul(kept.within[PROJECTION][t], hidden, out=self.sums[t]).mul_(0.5**self.spec.projection_shift)
+            torch.mul(kept.within[PROJECTION][t], hidden, out=self.sums[t])
+            if kept.projected is None:
+                self.sums[t].mul_(0.5**self.spec.projection_shift)
+            else:
+                one = kept.projected
+                charge_gradient(self.spec, one.values[t], one.slopes[t], self.sums[t].clone(), self.sums[t])
             hidden = self.sums[t] @ self.given.projection
         gradients = Gradients({name: steps[t] for name, steps in self.places.items()}, register)
         found = {name: steps[t] for name, steps in self.codes.items()}

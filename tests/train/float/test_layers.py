@@ -27,41 +27,19 @@ from tests.train.quantized.test_gradients import BATCH, STEPS, Plain
 READOUTS = ["mean", "last", "step"]
 
 
-def digital(spec: NetworkSpecification) -> NetworkSpecification:
-    """The same network without a head and projections in arrays, which are not trained."""
-    plain = {"projection_in": "digital", "projection_bits": None, "projection_range": 1.0}
-    layers = [
-        Layer(
-            macro=layer.macro.replace(**plain) if layer.macro.array_projects else layer.macro,
-            bidirectional=layer.bidirectional,
-        )
-        for layer in spec.layers
-    ]
-    return spec.replace(layers=tuple(layers), head="digital")
-
-
-def test_projections_and_heads_in_arrays_are_refused():
-    macro = SMALL.layers[1].macro.replace(projection=2, projection_in="array")
-    spec = SMALL.replace(layers=(SMALL.layers[0], Layer(macro=macro)))
-    for network in (FloatNetwork, QuantizedNetwork):
-        with pytest.raises(ValueError, match="layer1: projection_in is 'array', which training does not know yet"):
-            network(spec)
-        with pytest.raises(ValueError, match="head is 'array', which training does not know yet"):
-            network(SMALL.replace(head="array", classes=SMALL.hidden, head_weight_bits=8))
-
-
 @settings(deadline=None, max_examples=30)
 @given(layered_specifications(initials=("zero", "constant")), seeds)
 def test_drawn_networks_equal_golden(spec, seed):
-    spec = digital(spec)
     golden = layered_network_of(spec, seed)
     network = quantized_of(golden)
     found = exported(network)
-    assert np.array_equal(found.weights.head, golden.weights.head)
+    assert spec.head_in_array or np.array_equal(found.weights.head, golden.weights.head)
     for name, weights in golden.weights.macros.items():
         for field in ("lines", "projection", "initial_register", "initial_h"):
             assert np.array_equal(getattr(found.weights.macros[name], field), getattr(weights, field))
-    assert differences(network, found, inputs_of(spec, seed, batch=3, steps=3)) == []
+    x = inputs_of(spec, seed, batch=3, steps=3)
+    assert differences(network, found, x) == []
+    assert set(network.integer_logits(torch.from_numpy(x), trace=True)[2]) == set(spec.macros)
 
 
 def test_the_comparison_names_the_macro(seed):
