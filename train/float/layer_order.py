@@ -47,7 +47,8 @@ def through_layers(
     values : tensor
         What the first layer takes, all steps of it.
     run : callable
-        ``run(number, values)`` is h of all steps of a macro, by its number in :func:`trained_macros`; the last axis is h.
+        ``run(number, values)`` is h of all steps of a macro, by its number in :func:`trained_macros`; the
+        last axis is h.
     steps_axis : int
     """
     number, layers = 0, macros_of_layers(spec)

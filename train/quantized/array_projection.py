@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from crossramp.golden.cell.description import INPUT
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor
 
@@ -73,7 +74,7 @@ class ArrayProjection:
             h as the cell makes it.
         """
         macs = torch.mm(self.array.charge(codes), levels.t())
-        macs = self.array.seen(0, macs, {}, self.array.variance(codes))
+        macs = self.array.seen(0, macs, {INPUT: codes}, self.array.variance(codes))
         self.tables.convert(0, macs, kept.values[step], kept.slopes[step])
         self.array.late(kept.values[step], 0)
         if kept.macs is not None:

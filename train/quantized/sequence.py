@@ -249,7 +249,7 @@ class _Sequence(torch.autograd.Function):
 
 def _forward(plan: StepPlan, conversions: Conversions, projection: Tensor | None, kept: Kept) -> None:
     """Fills ``kept``: line by line what `golden.macro.lstm.Lstm.step` does."""
-    spec, cell = conversions.spec, conversions.spec.layout
+    cell = conversions.spec.layout
     codes = [
         {name: kept.values[k][:, :, place].unbind(0) for name, place in names.items()}
         for k, names in enumerate(plan.codes)
@@ -282,9 +282,9 @@ def _forward(plan: StepPlan, conversions: Conversions, projection: Tensor | None
                     torch.eq(value, within, out=kept.within[store.name][t])
                     value = within
                 if store.name == cell.output:
-                    hidden[t + 1].copy_(
-                        value if projection is None else _projected(conversions, projection, kept, t, value)
-                    )
+                    if projection is not None:
+                        value = _projected(conversions, projection, kept, t, value)
+                    hidden[t + 1].copy_(value)
                     continue
                 pulses[store.name] = _saturated(store, value)
                 if store.name in kept.inner:

@@ -34,8 +34,9 @@ EVERY = ("batch", "epoch", "never")
 """When training takes another chip."""
 
 
-_OF_FLOAT = ("cell", "initial", "units", "bias_rows", "sigmoid_range")
-_OF_LAYER = ("cell", "initial", "units", "adc_bits", "weight_bits", "bias_rows", "sigmoid_range", "lanes")
+_PROJECTION = ("projection", "projection_in", "projection_range")
+_OF_FLOAT = ("cell", "initial", "units", "bias_rows", "sigmoid_range", *_PROJECTION, "head")
+_OF_LAYER = ("cell", "initial", "units", "adc_bits", "weight_bits", "bias_rows", "sigmoid_range", "lanes", *_PROJECTION)
 
 
 class RecipeError(InvalidValue):
@@ -66,6 +67,16 @@ class Hardware:
     initial: str = declared(
         "state that utterances start from: zero, or trained constants", default="zero", choices=("zero", "constant")
     )
+    projection: int = declared("codes that h is projected to, up to the units; 0: no projection", 0, 65536, default=0)
+    projection_in: str = declared(
+        "what projects h: digital, or, in a layer, an array", default="digital", choices=("digital", "array")
+    )
+    projection_range: float = declared(
+        "real weight at full scale of a projection in an array", 2**-10, 2**10, default=1.0
+    )
+    head: str = declared(
+        "what gives the logits: digital, or the last layer's array", default="digital", choices=("digital", "array")
+    )
     layers: tuple[dict[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
@@ -77,6 +88,8 @@ class Hardware:
         if not isinstance(self.layers, list | tuple) or not all(isinstance(table, dict) for table in self.layers):
             raise RecipeError(f"hardware.layers is {self.layers!r:.80}; expected a list of tables, one for each layer")
         object.__setattr__(self, "layers", tuple(dict(sorted(table.items())) for table in self.layers))
+        if self.head == "array" and not self.layers:
+            raise RecipeError("hardware.head is 'array', which is the last of several layers; add [[hardware.layers]]")
         known = ("bidirectional", *_OF_LAYER)
         for number, table in enumerate(self.layers):
             for key in table:
@@ -92,7 +105,7 @@ class Hardware:
         """The fields of one layer; RecipeError for a wrong one of its table."""
         own = {key: value for key, value in self.layers[number].items() if key != "bidirectional"}
         try:
-            return dataclasses.replace(self, layers=(), **own)
+            return dataclasses.replace(self, layers=(), head="digital", **own)
         except RecipeError as error:
             raise RecipeError(str(error).replace("hardware.", f"hardware.layers[{number}].", 1)) from None
 
@@ -105,7 +118,9 @@ class Hardware:
             del content["initial"]
         if not self.layers:
             del content["layers"]
-        return content
+        new = (*_PROJECTION, "head")
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        return {name: value for name, value in content.items() if name not in new or value != defaults[name]}
 
     def float_part(self) -> dict[str, Any]:
         """What of :meth:`to_dict` the float network depends on."""

@@ -64,7 +64,7 @@ def keyword_specification(
     steps : int
         Of the longest utterance.
     projection : int
-        Of each macro; 0: none.
+        Of each macro; 0: that of the hardware.
     readout : str
 
     Raises
@@ -74,16 +74,16 @@ def keyword_specification(
     """
     head = {"classes": classes, "max_steps": steps, "readout": readout}
     if not hardware.layers:
-        return _macro(hardware, inputs, projection=projection, **head)
+        return _macro(hardware, inputs, projection, **head)
     layers: list[Layer] = []
     for number, table in enumerate(hardware.layers):
         taken = layers[-1].outputs if layers else inputs
-        macro = _macro(hardware.of_layer(number), taken, projection=projection, classes=0)
+        macro = _macro(hardware.of_layer(number), taken, projection, classes=0)
         layers.append(Layer(macro=macro, bidirectional=table.get("bidirectional", False)))
-    return NetworkSpecification(layers=tuple(layers), **head)
+    return NetworkSpecification(layers=tuple(layers), head=hardware.head, **head)
 
 
-def _macro(hardware: Hardware, inputs: int, **more: Any) -> Specification:
+def _macro(hardware: Hardware, inputs: int, projection: int, **more: Any) -> Specification:
     """The specification of a macro; what drives the lines needs no multiplier.
 
     All banks have one weight range. But that of the bank with constant line cells (g of an LSTM) is such that a cell of
@@ -92,7 +92,9 @@ def _macro(hardware: Hardware, inputs: int, **more: Any) -> Specification:
     """
     cell = CELLS[hardware.cell]
     gates = [Gate(gate.activation, hardware.sigmoid_range) for gate in cell.default_gates]
-    line = {}
+    line, projection = {}, projection or hardware.projection
+    if projection:
+        more |= {"projection_in": hardware.projection_in, "projection_range": hardware.projection_range}
     if cell.line_value:
         line = _line_format(hardware, cell)
         gates[cell.gates.index(cell.state_gate)] = Gate(
@@ -109,6 +111,7 @@ def _macro(hardware: Hardware, inputs: int, **more: Any) -> Specification:
         weight_bits=hardware.weight_bits,
         gates=tuple(gates),
         lanes=hardware.lanes,
+        projection=projection,
         **line,
         **more,
     )

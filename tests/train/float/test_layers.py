@@ -19,7 +19,7 @@ from crossramp.train.tasks.keyword_training import keyword_specification
 from hypothesis import given, settings
 from torch import nn
 
-from tests.support.layered import SMALL, layered_network_of, layered_specifications
+from tests.support.layered import PROJECTED, SMALL, layered_network_of, layered_specifications
 from tests.support.strategies import inputs_of, seeds
 from tests.support.trained_networks import differences, exported, quantized_of
 from tests.train.quantized.test_gradients import BATCH, STEPS, Plain
@@ -211,6 +211,52 @@ def test_at_high_resolution_layers_answer_as_their_float_network(readout):
             parameter.zero_()
             assert (network(codes.float() / 127) - found).abs().mean() > 1.2 * error.mean()
             parameter.copy_(kept)
+
+
+def test_projections_and_heads_in_arrays_answer_as_their_float_network():
+    """At high resolution; every weight counts, and the golden model agrees in every value."""
+    layers = (
+        {"bidirectional": True, "projection": 4, "projection_in": "array", "projection_range": 2.0},
+        {"cell": "dense", "units": 3},
+    )
+    hardware = Hardware(8, 8, 8, 8, sigmoid_range=2.0, layers=layers, head="array")
+    spec = keyword_specification(hardware, 6, 3, 8)
+    directions = "layer0_forward", "layer0_backward"
+    assert set(spec.macros) == {*directions, *(f"{name}_projection" for name in directions), "layer1"}
+    torch.manual_seed(3)
+    network = FloatNetwork(spec)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.uniform_(-0.7, 0.7)
+    quantized = QuantizedNetwork.from_float(network, spec)
+    codes = torch.from_numpy(np.random.default_rng(1).integers(-127, 128, (40, 8, 6)))
+    with torch.no_grad():
+        expected, found = network(codes.float() / 127), quantized(codes)
+        error = (found - expected).abs()
+        assert error.max() < 0.3  # of logits within ±8
+        for parameter in network.parameters():
+            kept = parameter.clone()
+            parameter.zero_()
+            assert (network(codes.float() / 127) - found).abs().mean() > 1.2 * error.mean()
+            parameter.copy_(kept)
+    assert differences(quantized, exported(quantized), codes[:5].numpy()) == []
+
+
+def test_chips_of_projections_in_arrays():
+    """Each has one of its own, and gradients pass it."""
+    tech = load("rram").replace({"integrator.leakage_time": 2e-6})
+    drawn = [DeviceImperfections(macro, tech, place=place) for place, macro in enumerate(PROJECTED.macros.values())]
+    torch.manual_seed(4)
+    network = QuantizedNetwork(PROJECTED, imperfections=drawn)
+    assert network.imperfections == drawn
+    enliven(network)
+    for macro in network.macros:
+        nn.init.normal_(macro.projecting.weight)
+    network(torch.from_numpy(np.random.default_rng(4).integers(-7, 8, (8, 5, 3)))).square().sum().backward()
+    for macro in network.macros:
+        gradient = macro.projecting.weight.grad
+        assert torch.isfinite(gradient).all()
+        assert gradient.abs().max() > 0
 
 
 def test_limits_reach_every_macro():

@@ -13,6 +13,8 @@ from crossramp.golden.cell.description import Conversion, Gate
 from crossramp.golden.cell.library import CELLS, DENSE, GRU, LSTM, LSTM_PEEPHOLE, RNN_TANH
 from crossramp.golden.spec.specification import Specification
 from crossramp.golden.spec.update_formats import store_rule
+from crossramp.train.quantized import sequence_backward
+from crossramp.train.quantized.array_projection import ArrayProjection
 from crossramp.train.quantized.conversion_tables import ConversionTables
 from crossramp.train.quantized.imperfections import Array
 from crossramp.train.quantized.sequence import Conversions, run_sequence
@@ -123,7 +125,11 @@ class Plain:
                         codes[store.name] = self.line(value, store)
                     else:
                         codes[store.name] = saturated(rounded(value * spec.input_max), spec.input_max)
-            if self.projection is not None:
+            if spec.array_projects:
+                dense = Plain(spec.projection_macro, None, {}, None, None, None)
+                value = dense.decoded(codes[cell.output] @ self.projection.t(), "a")
+                codes[cell.output] = saturated(rounded(value * spec.input_max), spec.input_max)
+            elif self.projection is not None:
                 sums = rounded(codes[cell.output] @ self.projection.t() / 2**spec.projection_shift)
                 codes[cell.output] = saturated(sums, spec.input_max)
             out.append(codes[cell.output])
@@ -146,7 +152,9 @@ def pass_of(spec, rng):
         "rows": {group: levels.detach().requires_grad_() for group, levels in rows.items()},
         "lines": drawn(15, spec.trained_lines, spec.units) if spec.trained_lines else None,
         "bias": drawn(200, spec.columns) if later else None,
-        "projection": drawn(127, spec.projection, spec.units) if spec.projection else None,
+        "projection": drawn(9 if spec.array_projects else 127, spec.projection, spec.units)
+        if spec.projection
+        else None,
         "register": drawn(spec.state_max // 8, BATCH, spec.units) if cell.register else None,
         "first": drawn(spec.input_max, BATCH, spec.hidden) if spec.output_is_state else None,
     }
@@ -159,7 +167,13 @@ def compare(spec, rng):
     levels = torch.zeros(spec.rows, spec.columns, dtype=torch.float64)
     array = Array(spec, levels, given["lines"])
     tables = ConversionTables(spec, torch.float64, array)
-    conversions = Conversions(spec, array, tables, given["drive"], given["rows"], given["lines"], given["bias"])
+    projecting = None
+    if spec.array_projects:
+        dense = spec.projection_macro
+        of_projection = Array(dense, torch.zeros(dense.rows, dense.columns, dtype=torch.float64))
+        projecting = ArrayProjection(spec, of_projection, ConversionTables(dense, torch.float64, of_projection))
+    levels = given["rows"], given["lines"], given["bias"]
+    conversions = Conversions(spec, array, tables, given["drive"], *levels, projecting=projecting)
     register, first = given["register"], given["first"]
     start = None
     if first is not None:
@@ -192,6 +206,23 @@ def specification(cell, projection=0):
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_are_the_straight_through_ones(cell, projection, rng):
     compare(specification(cell, projection), rng)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "lstm_peephole", "gru", "gru_reset_after", "rnn_tanh", "dense"])
+def test_gradients_of_projections_in_arrays(cell, rng):
+    changes = {"classes": 0, "projection_in": "array", "projection_bits": 6, "projection_range": 2.0}
+    compare(specification(cell).replace(projection=2, **changes), rng)
+
+
+def test_a_wrong_slope_of_a_projection_is_seen(rng, monkeypatch):
+    right = sequence_backward.charge_gradient
+
+    def steeper(spec, values, slopes, gradient, out):
+        right(spec, values, slopes * 1.001, gradient, out)
+
+    monkeypatch.setattr(sequence_backward, "charge_gradient", steeper)
+    with pytest.raises(AssertionError, match="not close"):
+        compare(specification("gru").replace(classes=0, projection=2, projection_in="array"), rng)
 
 
 @pytest.mark.parametrize(

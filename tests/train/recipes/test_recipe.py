@@ -22,6 +22,7 @@ from crossramp.train.recipes.recipe import (
 )
 from crossramp.train.recipes.settings import Devices, Hardware, Phase, RecipeError, Teacher, Text
 from crossramp.train.tasks import keyword_training
+from crossramp.train.tasks.keyword_training import keyword_specification
 
 
 def test_shipped_recipes():
@@ -167,6 +168,8 @@ def test_technology_file_beside_the_recipe(tmp_path):
         ("[hardware]\ncell = 3", "hardware.cell is 3; allowed: lstm,"),
         ('[hardware]\ninitial = "stream"', "hardware.initial is 'stream'; allowed: zero, constant"),
         ('[hardware]\ncell = "dense"\ninitial = "constant"', "hardware.initial is 'constant', but the cell"),
+        ('[hardware]\nhead = "array"', "hardware.head is 'array', which is the last of several layers; add [[hardware"),
+        ('[[hardware.layers]]\nhead = "array"', "hardware.layers[0].head is unknown"),
         ("[hardware]\nlayers = 2", "hardware.layers is 2; expected a list of tables, one for each layer"),
         ("[hardware]\nlayers = [2]", "hardware.layers is [2]; expected a list of tables"),
         ("[[hardware.layers]]\nunit = 3", "hardware.layers[0].unit is unknown; did you mean units?"),
@@ -274,7 +277,8 @@ def test_the_guide_lists_every_key_with_its_value_and_range():
     known = recipe.to_dict()
     flat = {key for key, value in known.items() if not isinstance(value, dict)}
     flat |= {f"{table}.{key}" for table, value in known.items() if isinstance(value, dict) for key in value}
-    more = {name: getattr(recipe.hardware, name) for name in ("cell", "initial")}  # which most recipes leave out
+    left_out = "cell", "initial", "projection", "projection_in", "projection_range", "head"  # of most recipes
+    more = {name: getattr(recipe.hardware, name) for name in left_out}
     teacher = {f"teacher.{name}" for name in Teacher().to_dict()}
     assert set(listed) == flat | teacher | {f"hardware.{name}" for name in (*more, "layers")}
     assert listed["hardware.layers"][0] == json.dumps(recipe.hardware.layers)
@@ -308,10 +312,13 @@ def test_the_guide_lists_what_texts_have_more_or_otherwise():
 
 
 def test_the_guides_recipe_works():
-    text, taught, layers = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
+    text, taught, layers, arrays = re.findall(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
     recipe = parse_recipe(text, "guide")
     teacher = parse_recipe(taught, "guide").teacher
     assert (len(teacher.hardware.layers), teacher.float_phase.epochs) == (2, 50)
     assert parse_recipe(layers, "guide").hardware.layers == ({"cell": "gru", "units": 24}, {"bidirectional": True})
+    spec = keyword_specification(parse_recipe(arrays, "guide").hardware, 40, 12, 49)
+    assert spec.head_in_array
+    assert list(spec.macros) == ["layer0", "layer0_projection", "layer1"]
     assert (recipe.hardware.units, recipe.float_phase.patience, recipe.devices.every) == (16, 20, "epoch")
     assert recipe.technology()["cell.read_noise"] == 0.02
