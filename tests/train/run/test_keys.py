@@ -32,8 +32,8 @@ def another(settings, name: str):
         changes = [({},)]
     elif isinstance(value, tuple):
         changes = [(*value[:-1], value[-1] * 1.01 + 0.01)]
-    elif isinstance(value, str):  # the cell, what utterances start from, or what projects
-        changes = [choice for choice in (*CELLS, "constant", "array") if choice != value]
+    elif isinstance(value, str):  # the cell, or what utterances start from
+        changes = [choice for choice in (*CELLS, "constant") if choice != value]
     elif isinstance(value, int):
         changes = [value + 1, value - 1]
     else:
@@ -58,7 +58,7 @@ def changed_recipes(base: Recipe, tables: dict) -> dict[str, Recipe]:
             settings = getattr(base, table)
             if (table, item.name) == ("float_phase", "distillation"):
                 continue  # refused without a teacher, see TAUGHT
-            if (table, item.name) == ("hardware", "head"):
+            if (table, item.name) in (("hardware", "head"), ("hardware", "projection_in")):
                 continue  # refused without layers
             found[f"{table}.{item.name}"] = dataclasses.replace(base, **{table: another(settings, item.name)})
     return found
