@@ -317,7 +317,10 @@ def test_the_guides_recipe_works():
     teacher = parse_recipe(taught, "guide").teacher
     assert (len(teacher.hardware.layers), teacher.float_phase.epochs) == (2, 50)
     assert parse_recipe(layers, "guide").hardware.layers == ({"cell": "gru", "units": 24}, {"bidirectional": True})
-    spec = keyword_specification(parse_recipe(arrays, "guide").hardware, 40, 12, 49)
+    hardware = parse_recipe(arrays, "guide").hardware
+    assert hardware.float_part()["head"] == "array"
+    assert hardware.float_part()["layers"][0] == {"projection": 16, "projection_in": "array"}
+    spec = keyword_specification(hardware, 40, 12, 49)
     assert spec.head_in_array
     assert list(spec.macros) == ["layer0", "layer0_projection", "layer1"]
     assert (recipe.hardware.units, recipe.float_phase.patience, recipe.devices.every) == (16, 20, "epoch")

@@ -58,7 +58,7 @@ def changed_recipes(base: Recipe, tables: dict) -> dict[str, Recipe]:
             settings = getattr(base, table)
             if (table, item.name) == ("float_phase", "distillation"):
                 continue  # refused without a teacher, see TAUGHT
-            if (table, item.name) in (("hardware", "head"), ("hardware", "projection_in")):
+            if table == "hardware" and item.name in ("head", "projection_in", "projection_range"):
                 continue  # refused without layers
             found[f"{table}.{item.name}"] = dataclasses.replace(base, **{table: another(settings, item.name)})
     return found
