@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.layers.network_specification import AnySpecification, NetworkSpecification
 from crossramp.golden.spec.specification import Specification
 from torch import Tensor
@@ -20,7 +21,15 @@ __all__ = ["ARRAY_HEAD_SCALE", "macros_of_layers", "through_layers", "trained_ma
 
 
 def trained_macros(spec: AnySpecification) -> dict[str, Specification]:
-    """The macros of a network by their names, in the order of ``spec.macros``; those that project are part of these."""
+    """The macros of a network by their names, in the order of ``spec.macros``; those that project are part of these.
+
+    InvalidValue for partial sums.
+    """
+    for name, macro in spec.macros.items():
+        if macro.partial_rows:
+            raise InvalidValue(
+                f"{name}: partial_rows is {macro.partial_rows}, and training knows no partial sums; leave it out"
+            )
     if not isinstance(spec, NetworkSpecification):
         return spec.macros
     names = (name for number in range(len(spec.layers)) for name in spec.names_of(number))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training of several layers: golden's values in every macro, gradients of plain operations, torch's own layers."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -27,9 +29,26 @@ from tests.train.quantized.test_gradients import BATCH, STEPS, Plain
 READOUTS = ["mean", "last", "step"]
 
 
+def without_partial_sums(spec: NetworkSpecification) -> NetworkSpecification:
+    """The same network with its columns joined, since partial sums are not trained."""
+    none = {"partial_rows": 0, "partial_bits": None, "partial_cell": None}
+    layers = (dataclasses.replace(layer, macro=layer.macro.replace(**none)) for layer in spec.layers)
+    return spec.replace(layers=tuple(layers))
+
+
+def test_partial_sums_are_refused():
+    macro = SMALL.layers[1].macro.replace(partial_rows=2)
+    spec = SMALL.replace(layers=(SMALL.layers[0], Layer(macro=macro)))
+    for network in (FloatNetwork, QuantizedNetwork):
+        with pytest.raises(ValueError, match="layer1: partial_rows is 2, and training knows no partial sums; leave"):
+            network(spec)
+    assert without_partial_sums(spec) == SMALL
+
+
 @settings(deadline=None, max_examples=30)
 @given(layered_specifications(initials=("zero", "constant")), seeds)
 def test_drawn_networks_equal_golden(spec, seed):
+    spec = without_partial_sums(spec)
     golden = layered_network_of(spec, seed)
     network = quantized_of(golden)
     found = exported(network)
