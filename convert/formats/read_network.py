@@ -68,7 +68,7 @@ def _kind(path: Path) -> str:
         try:
             with zipfile.ZipFile(path) as archive:
                 names = archive.namelist()
-        except zipfile.BadZipFile:
+        except (zipfile.BadZipFile, ValueError, NotImplementedError):  # its directory is damaged
             names = []
         if "model.weights.h5" in names or "config.json" in names:
             return "keras"

@@ -191,9 +191,9 @@ def _argument(argument: Mapping) -> Any:
     """An argument of the schema as a Python value; values of the graph become :class:`Name`."""
     (kind, value), *_ = argument.items()
     if kind in ("as_tensor", "as_name"):
-        return Name(value if isinstance(value, str) else value["name"])
+        return _name(value if isinstance(value, str) else value["name"])
     if kind in ("as_tensors", "as_nested_tensors"):
-        return [Name(one["name"]) for one in value]
+        return [_name(one["name"]) for one in value]
     if kind in ("as_sym_int", "as_sym_float", "as_sym_bool"):
         return _argument(value)
     if kind in ("as_sym_ints", "as_sym_floats", "as_optional_tensors"):
@@ -201,6 +201,12 @@ def _argument(argument: Mapping) -> Any:
     if kind == "as_none":
         return None
     return value
+
+
+def _name(text: Any) -> Name:
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is not the name of a value")
+    return Name(text)
 
 
 def _length(size: Mapping) -> int | None:

@@ -2,7 +2,6 @@
 """Files of torch.save: the state_dict in them, without running the code that a pickle can hold."""
 
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -35,10 +34,6 @@ def state_of_file(path: Path) -> dict[str, np.ndarray]:
         several of which none stands out; and if torch is not installed.
     """
     torch = _torch()
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-                raise InvalidValue(f"{path}: an archive of TorchScript, which is code; {_INSTEAD}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of files that are refused below
@@ -49,7 +44,9 @@ def state_of_file(path: Path) -> dict[str, np.ndarray]:
                 f"{path}: holds Python objects besides tensors, and those are never unpickled; {_INSTEAD}"
             ) from None
         raise InvalidValue(f"{path}: damaged, or not a file of torch.save; {_INSTEAD}") from None
-    except Exception:  # torch raises errors of many kinds for bytes that are not its own
+    except Exception as error:  # torch raises errors of many kinds for bytes that are not its own
+        if "TorchScript" in str(error):
+            raise InvalidValue(f"{path}: an archive of TorchScript, which is code; {_INSTEAD}") from None
         raise InvalidValue(f"{path}: damaged, or not a file of torch.save; {_INSTEAD}") from None
     return {name: _array(tensor) for name, tensor in _state(path, found, torch.Tensor).items()}
 

@@ -101,6 +101,10 @@ def weights(content):
 
 
 PROGRAMS = {
+    "a name that is none": (
+        edited("model.json", lambda c: c["graph_module"]["graph"]["outputs"][0].update(as_tensor={"name": []})),
+        r"not a readable archive of torch.export \(TypeError: \[\] is not the name of a value\)",
+    ),
     "pickled weights": (
         edited("weights_config.json", lambda c: weights(c).update(use_pickle=True)),
         "'lstm.weight_ih_l0' is stored as a pickle, which is never unpickled",
@@ -195,6 +199,7 @@ def files(module, tmp_path):
         "text.pt2": b"a network",
         "cut.pt": state.getvalue()[:700],
         "pickle.pt": pickle.dumps([1, 2]),
+        "names.pt": state.getvalue().replace(b"data.pkl", b"data\xe9pkl"),
         "zip.zip": b"PK\x05\x06" + bytes(18),
     }
     for name, content in contents.items():
@@ -211,6 +216,7 @@ FOREIGN = {
     "text.pt2": "damaged, or of a format that is not read",
     "cut.pt": "damaged",
     "pickle.pt": "holds Python objects besides tensors|damaged, or not a file of torch.save|holds a list",
+    "names.pt": "damaged, or of a format that is not read",
     "zip.zip": "damaged, or of a format that is not read",
     "list.pt": "holds a list instead of a state_dict; save module.state_dict",
     "numbers.pt": "no entry of it is a state_dict",
