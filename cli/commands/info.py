@@ -87,7 +87,7 @@ def _ticks(spec: Specification) -> str:
 
 def _line_scale(spec: Specification) -> dict[str, float]:
     """The full scale of the lines, and what the topmost code needs where their value alone is converted."""
-    if not spec.layout.lines:
+    if not spec.layout.line_value:
         return {}
     found = {"state_full_scale": spec.state_full_scale}
     if spec.state_gate not in spec.layout.held and not spec.turns(spec.state_gate):
@@ -154,10 +154,19 @@ def _of_macro(spec: Specification) -> list[tuple[str, str]]:
         ("bits", f"{spec.adc_bits} ramp, {spec.input_bits} pulse code, {spec.weight_bits} weight"),
         *_cell_values(spec),
         *_starts(spec),
+        *_partial_sums(spec),
         ("crossbar", f"{spec.rows} rows x {spec.columns} columns, {len(spec.ramps)} ramps of {_ticks(spec)} ticks"),
         ("lanes", f"{spec.lanes}"),
         ("capture", f"{spec.code_bits} flip-flops, {column_bits(spec)} a column"),
     ]
+
+
+def _partial_sums(spec: Specification) -> list[tuple[str, str]]:
+    """What other arrays add up, if any."""
+    if not spec.row_sums:
+        return []
+    names = ", ".join(one.name for one in spec.row_sums)
+    return [("sums from", f"{names}: ramps of {spec.partial_bits} bits, cells of {spec.partial_cell} levels")]
 
 
 def _cell_values(spec: Specification) -> list[tuple[str, str]]:
@@ -168,7 +177,7 @@ def _cell_values(spec: Specification) -> list[tuple[str, str]]:
         found.append(
             ("register", f"{cell.register}: {spec.state_bits} bits, {spec.state_frac_bits} behind the point, {limit}")
         )
-    if cell.lines:
+    if cell.line_value:
         driven = cell.register if cell.line_value_is_state else cell.line_value
         pulse = f"pulse code of {spec.state_pulse_bits} bits on {spec.state_cell} levels"
         line = f"{pulse}: full scale {spec.state_full_scale:.3g}"

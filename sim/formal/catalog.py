@@ -9,7 +9,7 @@ from crossramp.golden.spec.specification import Specification
 from .array import array_proof
 from .conversion import banks_proof, capture_proof, latch_use_proof, pulse_proof
 from .engine.entry import Entry
-from .layers import stack_proof
+from .layers import given_proof, stack_proof
 from .link import answer_proof, command_proof, recorder_proof, results_proof, spaces_proof, uart_proof
 from .macro import (
     boundary_proof,
@@ -66,6 +66,9 @@ _WITH_LANES = frozenset(
     )
 )
 
+#: Of macros to which no other one gives values.
+_ALONE = frozenset((pulse_proof.proofs, whole_proof.proofs))
+
 #: Of a head, of whatever gives its h.
 _OF_A_HEAD = (
     head_sums_proof.proofs,
@@ -100,7 +103,8 @@ def proofs_of(spec: AnySpecification) -> list[Entry]:
     Where a state is loaded, :mod:`.load_proof` is about what that brings, from a stream, and everything else is proven
     of the hardware that starts from zero. The columns of a tiled macro are proven as those of one array, and
     :mod:`.tiles_proof` says that its boundary is split by wires. In a network of several layers equal macros are proven
-    once; then what stands between them, and the head.
+    once; then what stands between them, and the head. Of macros that get values from others, their pulses are not
+    proven, nor is the whole behind an array.
     """
     if isinstance(spec, NetworkSpecification):
         return _of_layers(spec)
@@ -131,8 +135,10 @@ def _of_layers(spec: NetworkSpecification) -> list[Entry]:
 def _of_macro(spec: Specification, x_lanes: int) -> list[Entry]:
     """The proofs of a macro that takes so many codes of x in a clock."""
     plain = _joined(spec.replace(initial="zero"))
-    found = []
+    found = given_proof.proofs(spec)
     for proofs in _OF_A_MACRO:
+        if spec.layout.given and proofs in _ALONE:
+            continue
         if proofs is tiles_proof.proofs:
             found += proofs(spec)
         elif proofs in _WITH_LANES:

@@ -3,6 +3,7 @@
 
 import pytest
 from crossramp.golden.layers.layer import Layer
+from crossramp.golden.spec.row_tile import row_tiles_of
 from crossramp.golden.spec.specification import Specification
 from crossramp.sim.formal.catalog import proofs_of
 from crossramp.sim.formal.conversion.pulse_proof import PulseProof
@@ -10,6 +11,7 @@ from crossramp.sim.formal.engine.solver import Mode
 from crossramp.sim.formal.layers.given_proof import GivenCodesProof
 from crossramp.sim.formal.layers.stack_proof import StackProof
 from crossramp.sim.formal.layers.streams_proof import HeadCodesProof, MemoryProof, SerializerProof, SideBySideProof
+from crossramp.sim.formal.macro.boundary_proof import BoundaryProof
 from crossramp.sim.formal.macro.clocks_proof import ClocksProof, PeriodProof
 from crossramp.sim.formal.macro.stream_proof import StreamProof
 from crossramp.sim.formal.macro.tiles_proof import TilesProof
@@ -28,6 +30,7 @@ MACRO, BOUNDARY = "rtl/macro/macro.py", "rtl/common/boundary.py"
 PLAIN = {"inputs": 3, "units": 3, "classes": 0, "lanes": 2, "adc_bits": 2, "input_bits": 2, "weight_bits": 2}
 PLAIN |= {"state_bits": 4, "state_frac_bits": 2, "state_pulse_bits": 2, "calibration_cells": 1}
 TINY = Specification(**PLAIN)
+NO_STATE = {"cell": "rnn_tanh", "state_bits": None, "state_frac_bits": None, "state_pulse_bits": None}
 #: The same, whose h an array projects to two codes.
 PROJECTING = Specification(**PLAIN, projection=2, projection_in="array")
 #: In arrays of two units and one.
@@ -120,6 +123,36 @@ def test_given_codes(macro, source):
     holds(GivenCodesProof(SUMMED.macros[macro], source), Mode.BOUNDED, 10)
 
 
+#: Of two units and two bits: what waits for sums, and what makes them of x and h.
+WAITING = Specification(**PLAIN | NO_STATE | {"inputs": 1, "units": 2, "bias_rows": 1, "partial_rows": 2})
+(SUMMING,) = row_tiles_of(WAITING).values()
+
+
+@pytest.mark.parametrize(
+    ("proof", "spec"),
+    few(
+        [
+            (BoundaryProof, WAITING),
+            (ClocksProof, SUMMING),
+            (StreamProof, WAITING),
+            (BoundaryProof, SUMMING),
+            (ClocksProof, WAITING),
+            (UnitProof, SUMMING),
+        ]
+    ),
+)
+def test_macros_of_partial_sums(proof, spec):
+    """Whatever other macros give, on any clocks."""
+    holds(proof(spec), Mode.PROVE, 2)
+
+
+def test_proofs_of_partial_sums_are_listed():
+    """What another macro gives is proven to be kept, in the place of the pulses of one macro alone."""
+    blocks = {(name, entry.block) for entry in proofs_of(SUMMED) for name in entry.of.split(", ")}
+    assert {("layer0", "given"), ("layer0_partial4", "given"), ("layer1_projection", "pulses")} <= blocks
+    assert ("layer0", "pulses") not in blocks
+
+
 def test_covers_are_reached():
     holds(GivenCodesProof(SUMMED.macros["layer0_partial1"], "h"), Mode.COVER, 6)
     holds(StackProof(PROJECTED, invariants=False), Mode.COVER, 4)
@@ -145,7 +178,10 @@ GROUPS = StreamProof(TINY, x_lanes=2, invariants=False)
 HELD = GivenCodesProof(SUMMED.macros["layer0_partial1"], "h", invariants=False)
 GIVEN_CODES = "rtl/macro/given_codes.py"
 
+CLOCKED = ClocksProof(WAITING, invariants=False)
+
 FAULTS = [
+    ("rtl/macro/sequencer.py", "ready & self.fed", "ready & 1", CLOCKED, "does not go on"),
     (GIVEN_CODES, "self.given.ready.eq(~self.full)", "self.given.ready.eq(1)", HELD, "not full"),
     (GIVEN_CODES, "~(beat.last if self.before else 0)", "~(beat.last & 0)", HELD, "full while"),
     (GIVEN_CODES, "with m.If(loaded == groups - 1):", "with m.If(loaded == groups - 2):", HELD, "full while"),

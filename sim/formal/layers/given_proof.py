@@ -5,7 +5,9 @@ from amaranth import Array, Cat, Module, Mux, Signal
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.macro.given_codes import GivenCodes
 
+from ..engine.entry import Entry
 from ..engine.proof import Proof
+from ..engine.solver import Mode
 
 
 class GivenCodesProof(Proof):
@@ -55,3 +57,18 @@ class GivenCodesProof(Proof):
         with m.If(dut.full & (value != -(1 << (bits - 1)))):
             self.claim(m, Mux(negative, -magnitude, magnitude) == value, "a code stands at its line")
         self.cover(m, dut.full & negative & (magnitude == 1), "it is full of codes of a step")
+
+
+def proofs(spec: Specification) -> list[Entry]:
+    """The proofs of what other macros give one of ``spec``."""
+    claim = "what {} gives is kept together, each code at its line, until it has been driven"
+    return [
+        Entry(
+            "given",
+            claim.format(source),
+            lambda source=source: GivenCodesProof(spec, source),
+            Mode.BOUNDED,
+            3 * -(-spec.given_sizes(source)[0] // spec.given_sizes(source)[1]) + 4,
+        )
+        for source in spec.layout.given
+    ]

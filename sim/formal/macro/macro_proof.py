@@ -4,6 +4,7 @@
 from amaranth import Cat, Const, Fragment, Module, Mux, Signal, Value
 from crossramp.golden.cell.description import BIAS
 from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.macro.given_codes import given_name
 from crossramp.rtl.macro.macro import Macro
 from crossramp.rtl.macro.ramp_counter import early_end
 from crossramp.rtl.macro.sequencer import Phase
@@ -28,6 +29,7 @@ class MacroProof(Proof):
       every clock. What then holds, holds for every arithmetic; and the proof is much shorter.
     - ``calibration`` changes only while ``busy`` is low (docs/boundary.md: between utterances).
     - ``quiet``, where there is one, does not fall while ``integrate`` is high.
+    - What other macros give, partial sums for instance, comes on any clocks, with any codes.
     - The comparators of all banks are free, of those too that a conversion does not latch.
 
     Invariants, asserted for every subclass (:meth:`structure`): the control lines, counters, pulses and the update
@@ -124,6 +126,8 @@ class MacroProof(Proof):
             (dut.x.valid, "x_valid"),
             (dut.x.payload.as_value(), "x"),
             (dut.h.ready, "h_ready"),
+            *((getattr(dut, given_name(source)).valid, f"{source}_valid") for source in self.spec.layout.given),
+            *((getattr(dut, given_name(source)).payload.as_value(), source) for source in self.spec.layout.given),
         ):
             m.d.comb += signal.eq(self.free(m, len(signal), name))
         self.was_calibration = Signal(len(dut.calibration))  # with no cells there is nothing to constrain
@@ -249,8 +253,30 @@ class MacroProof(Proof):
         self._counters(m)
         self._pulses(m)
         self._loader(m)
+        self._given_codes(m)
         if self.spec.digital_projection:
             self.projected, _ = projection_clocks_left(self, m)
+
+    def _given_codes(self, m: Module) -> None:
+        """What other macros give is there, and so does not move, while it is driven."""
+        converting = self.in_phase(Phase.INTEGRATE, Phase.HOLD)
+        for source, driven in self._driven_sources():
+            full = self.inside(f"{given_name(source)}.full", "sync")
+            self.invariant(m, implies(converting & driven, full), f"{source}: it is kept while it is driven")
+
+    def _driven_sources(self):
+        """The streams of given values, each with whether the conversion under way drives it; one bit."""
+        cell = self.spec.layout
+        for source, given in cell.given.items():
+            numbers = [number for number in range(len(cell.steps)) if source in cell.sources(number)]
+            driven = self.during(*numbers)
+            yield source, driven & ~self.first_step if given.before else driven
+
+    @property
+    def unfed(self) -> Value:
+        """Whether a conversion waits for what another macro gives; one bit."""
+        lacks = (driven & ~self.inside(f"{given_name(one)}.full", "sync") for one, driven in self._driven_sources())
+        return self.in_phase(Phase.START) & Cat(*lacks).any()
 
     def _control_lines(self, m: Module) -> None:
         """What the sequencer shows the array follows from its phase."""
