@@ -275,6 +275,29 @@ def test_normalized_inputs_and_a_head_over_all_samples_at_once(rng):
     np.testing.assert_allclose(got, by_onnxruntime(model, {"x": x})[0], rtol=0, atol=NEAR)
 
 
+@pytest.mark.parametrize("opset", [7, 12])
+def test_operators_of_early_opsets(opset, rng):
+    """Axes, starts and sizes as attributes, as they were before opsets 10 and 13."""
+    cut = {"starts": [-1], "ends": [2**31 - 1], "axes": [0]}
+    constants = {}
+    if opset > 9:
+        constants = {name: np.array(value) for name, value in cut.items()}
+        last = node("Slice", ["h", "starts", "ends", "axes"], ["l"])
+    else:
+        last = node("Slice", ["h"], ["l"], **cut)
+    behind = [
+        node("Split", ["Y"], ["h0"], axis=1, split=[1]),
+        node("Squeeze", ["h0"], ["h"], axes=[1]),
+        last,
+        node("Squeeze", ["l"], ["s"], axes=[0]),
+        node("Unsqueeze", ["s"], ["u"], axes=[1]),
+        node("Flatten", ["u"], ["y"]),
+    ]
+    model = layer_model(rng, "LSTM", behind, constants=constants, opset=opset)
+    assert network_of(model).readout == "last"
+    check(model, rng)
+
+
 # ---- lengths, activations --------------------------------------------------------------------------------------------
 
 
