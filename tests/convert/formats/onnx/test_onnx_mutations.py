@@ -98,5 +98,5 @@ def test_changed_graphs_are_refused_or_read_rightly(rng):
 def test_a_reader_that_forgets_is_seen(rng):
     model = onnx.load(DATA / "lstm_mean_legacy.onnx")
     assert outcome(model, rng) == "equal"
-    with planted("convert/formats/onnx/signal_operators.py", "steps=MEAN, flipped=None)", "steps=LAST, flipped=None)"):
+    with planted("convert/graph/signal_operators.py", "steps=MEAN, flipped=None)", "steps=LAST, flipped=None)"):
         assert outcome(model, rng) == "different"
