@@ -39,7 +39,7 @@ MODELS = {
     **{f"kws{bits}": ("rram", "charge") for bits in BITS if bits},
     **{f"kws-aware{bits}": ("rram",) for bits in BITS if bits},
     **{f"kws-charge{bits}": ("charge",) for bits in BITS if bits},
-    **dict.fromkeys(result_pages.CELLS, ()),
+    **dict.fromkeys(result_pages.NETWORKS, ()),
 }
 #: Chips a figure, by technology. Bad chips of rram are rare, so that the resolution that is shipped has many; 8 bits
 #: take four times as long, and a text takes as long on one chip as speech on ten.
@@ -120,7 +120,7 @@ def jobs(args: argparse.Namespace) -> list[Job]:
             chips = (*chips_of(name, "rram"), "--set", "cell.fault_aware=0")
             inputs = (model, technology_file("rram"))
             found.append(Job(f"measure {name} on rram with faults unknown", (*evaluate, *chips), output, inputs))
-        if name in result_pages.CELLS:
+        if name in result_pages.NETWORKS:
             output = work / f"{name}.rtl.json"
             found.append(Job(f"RTL of {name}", (*evaluate, "--rtl"), output, (model,)))
         if name in SHIPPED:
@@ -225,8 +225,10 @@ def main(arguments: list[str] | None = None) -> int:
     if args.ship:
         for name in SHIPPED:
             shutil.copyfile(args.work / f"{name}.npz", ROOT / "golden" / "models" / f"{name}.npz")
+    done = {job.output.name for job in todo if job.done}
+    result_pages.write_networks(args.work, ROOT / "docs", done)
     if not args.only:
-        result_pages.write(args.work, ROOT / "docs", {job.output.name for job in todo if job.done})
+        result_pages.write(args.work, ROOT / "docs", done)
     return 0
 
 

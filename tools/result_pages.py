@@ -4,6 +4,7 @@
 import dataclasses
 import json
 import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from crossramp.golden.network.model_file import Model, load_model
 from crossramp.train.recipes.recipe import load_recipe
 
 BEGIN, END = "<!-- begin: written by tools/measure_recipes.py -->", "<!-- end: written by tools/measure_recipes.py -->"
+OF_NETWORKS = "<!-- begin: networks, by the same -->", "<!-- end: networks -->"
 BITS = {3: "-3", 4: "-4", 5: "", 8: "-8"}
 AWARE = {"rram": "kws-aware", "charge": "kws-charge"}
 CALIBRATIONS = {"nominal": "as made", "found": "calibrated"}
-CELLS = ("kws-gru", "kws-rnn")  # recipes of other cells than the LSTM
+NETWORKS = ("kws-gru", "kws-rnn", "kws-two-layer", "kws-bidirectional")  # other cells, or several layers
 TEXTS = ("text", "text-aware", "text-projection")
 PICTURED = ("kws", "kws-aware")  # confusion matrices of their RTL
 NOTHING = "–"
@@ -27,18 +29,12 @@ def write(work: Path, docs: Path, done: set[str]) -> None:
 
     ``done``: names of the files in ``work`` that were made from the present inputs; others are left out.
     """
-    page = docs / "results.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise SystemExit(f"{page}: lacks the marks {BEGIN} and {END}; put them where the tables belong")
     measured = Measured(work, done)
     parts = [
         *speech(measured),
         *validation(measured),
         *claim(measured),
         *spread(measured),
-        *cells(measured),
         *text(measured),
         *hardware(measured),
         *origins(measured),
@@ -48,8 +44,25 @@ def write(work: Path, docs: Path, done: set[str]) -> None:
         drawn = work / f"{name}.rtl.png"
         if drawn.is_file():
             (docs / "images" / f"results-{name}.png").write_bytes(drawn.read_bytes())
+    _put(docs / "results.md", (BEGIN, END), parts)
+
+
+def write_networks(work: Path, docs: Path, done: set[str]) -> None:
+    """Writes the table of other cells and of several layers, of those that are measured; none: leaves it as it is."""
+    measured = Measured(work, done)
+    if any(measured.model(name) for name in NETWORKS):
+        _put(docs / "results.md", OF_NETWORKS, networks(measured))
+
+
+def _put(page: Path, marks: tuple[str, str], lines: list[str]) -> None:
+    """Lines in the place of what stands between two marks of a page."""
+    begin, end = marks
+    before, _, rest = page.read_text().partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise SystemExit(f"{page}: lacks the marks {begin} and {end}; put them where the tables belong")
     unfinished = page.with_suffix(".unfinished")
-    unfinished.write_text(before + BEGIN + "\n" + "\n".join(parts).strip() + "\n" + END + after)
+    unfinished.write_text(before + begin + "\n" + "\n".join(lines).strip() + "\n" + end + after)
     unfinished.replace(page)
 
 
@@ -176,25 +189,29 @@ def spread(measured: Measured) -> list[str]:
     return [*lines, ""]
 
 
-def cells(measured: Measured) -> list[str]:
-    """Other cells beside the LSTM: what they take, and how good they are."""
-    lines = ["### Other cells", ""]
+def networks(measured: Measured) -> list[str]:
+    """Other cells, and several layers, beside the LSTM: what they take, and how good they are."""
+    lines = ["### Other cells, several layers", ""]
     lines += [
-        "Accuracy in percent at 5 bits, 32 units, on the ideal array: of the golden model, and of the Verilog.",
+        "Accuracy in percent at 5 bits, 32 units a macro, on the ideal array: of the golden model, and of the Verilog.",
         "",
     ]
-    head = ["model", "cell", "clocks per step", "of the array", "memristors", "float", "ideal", "Verilog"]
-    lines += [_row(head), "| --- | --- " + "| ---: " * (len(head) - 2) + "|"]
-    for name in ("kws", *CELLS):
-        model, evaluation, content = measured.model(name), measured.evaluation(name), measured.json(f"{name}.rtl")
-        facts = [NOTHING] * 4
-        if model is not None:
-            spec = model.spec
-            clocks = [str(spec.clocks_per_step), str(spec.analog_clocks_per_step)]
-            facts = [f"`{spec.cell}`", *clocks, f"{sum(spec.devices.values()):,}"]
-        shares = [evaluation.get("float_accuracy"), evaluation.get("golden_accuracy")]
+    head = ["model", "macros", "clocks per step", "of the array", "memristors", "float", "ideal", "Verilog", "recipe"]
+    lines += [_row(head), "| --- | --- " + "| ---: " * (len(head) - 3) + "| --- |"]
+    for name in ("kws", *NETWORKS):
+        model, content = measured.model(name), measured.json(f"{name}.rtl")
+        if model is None:
+            if name != "kws":
+                continue
+            model = load_model(name)
+        spec, about = model.spec, model.provenance
+        macros = list(spec.macros.values())
+        cells = ", ".join(f"{cell} × {count}" for cell, count in Counter(macro.cell for macro in macros).items())
+        facts = [f"`{name}`", cells, str(spec.clocks_per_step), str(spec.analog_clocks_per_step)]
+        facts.append(f"{sum(sum(macro.devices.values()) for macro in macros):,}")
+        shares = [about["evaluation"].get(f"{kind}_accuracy") for kind in ("float", "golden")]
         shares.append(content["hardware"][0]["accuracy"] if content else None)
-        lines.append(_row([f"`{name}`", *facts, *map(_percent, shares)]))
+        lines.append(_row([*facts, *map(_percent, shares), f"`{about['recipe_hash']}`"]))
     return [*lines, ""]
 
 
@@ -245,7 +262,7 @@ def origins(measured: Measured) -> list[str]:
         _row(["model", "content", "recipe", "data", "torch"]),
         "| --- | --- | --- | --- | --- |",
     ]
-    names = [*(f"kws{suffix}" for suffix in BITS.values()), *CELLS, *TEXTS]
+    names = [*(f"kws{suffix}" for suffix in BITS.values()), *TEXTS]
     names += [f"{aware}{suffix}" for aware in AWARE.values() for suffix in BITS.values()]
     for name in names:
         model = measured.model(name)

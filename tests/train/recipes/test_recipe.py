@@ -56,7 +56,7 @@ def test_shipped_recipes():
 def test_recipes_of_other_cells():
     for name, cell in (("kws-gru", "gru"), ("kws-rnn", "rnn_tanh")):
         found = load_recipe(name)
-        assert found == dataclasses.replace(Recipe(), hardware=Hardware(cell=cell))
+        assert found.hardware == Hardware(cell=cell)
         assert parse_recipe(found.to_toml(), "written") == found
         assert found.content_hash != Recipe().content_hash
     constant = parse_recipe('[hardware]\ninitial = "constant"', "x")
@@ -67,7 +67,7 @@ def test_recipes_of_other_cells():
 
 
 def test_recipes_of_several_layers():
-    tables = {"kws-two-layer": ({}, {}), "kws-bidirectional": ({"bidirectional": True},)}
+    tables = {"kws-two-layer": ({}, {}), "kws-bidirectional": ({"bidirectional": True},) * 2}
     for name, layers in tables.items():
         found = load_recipe(name)
         assert found.hardware == Hardware(layers=layers)
