@@ -54,11 +54,11 @@ class TiledArray:
             own = [Window(w.rows, None if w.lines is None else w.lines[:, wires]) for w in windows]
             found.append(array.convert(own, numbers))
         banks = len(self.spec.conversions[len(windows) - 1])
-        macs, codes = (_joined(parts, banks) for parts in zip(*found, strict=True))
+        macs, codes = (joined_columns(parts, banks) for parts in zip(*found, strict=True))
         return macs, codes
 
 
-def _joined(parts: Sequence[np.ndarray], banks: int) -> np.ndarray:
+def joined_columns(parts: Sequence[np.ndarray], banks: int) -> np.ndarray:
     """What tiles gave of adjacent banks, each (batch, banks x own units), in the order of the macro's columns."""
     return np.concatenate([part.reshape(len(part), banks, -1) for part in parts], axis=2).reshape(len(parts[0]), -1)
 

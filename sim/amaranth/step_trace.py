@@ -18,8 +18,8 @@ from crossramp.golden.spec.boundary_wires import BOUNDARY, PIN_NAMES
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.layers.layered_top import top_of
 
-from ..array.array_setup import IDEAL, ArraySetup
-from ..array.python_array import ArrayModel, Pins, to_bits
+from ..array.array_setup import IDEAL, ArraySetup, array_models
+from ..array.python_array import Pins, to_bits
 
 #: Clocks of a macro's idling before its window that are kept beside those in which it loads: behind other macros it may
 #: wait for a whole utterance.
@@ -101,9 +101,7 @@ def trace_step(
     arrays = {name: getattr(top, name) for name in arrays_of(spec)}
     array = next(iter(arrays)) if array is None else array
     macro, tile = _place(spec, array)
-    models = {
-        name: ArrayModel(arrays_of(spec)[name], held, record=False) for name, held in setup.loaded(network).items()
-    }
+    models = array_models(network, setup, record=False)
     clocks, records = [], step_records(spec)
     shown = [group for group in step_groups(spec) if group.monitored and group.macro == macro]
     beats = {group.name: [] for group in shown}

@@ -12,7 +12,7 @@ from crossramp.golden.array.tiled_array import weights_of_arrays
 from crossramp.golden.array.weights import Weights
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.layers.network_specification import AnySpecification
-from crossramp.golden.layers.tile import arrays_by_macro, need_one_array, tiles_of
+from crossramp.golden.layers.tile import arrays_by_macro, arrays_of, need_one_array, tiles_of
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
 from crossramp.golden.spec.boundary_wires import calibration_bits
@@ -20,6 +20,7 @@ from crossramp.golden.spec.specification import Specification
 
 from .array_interface import Array
 from .programming import Programming, calibration_port
+from .python_array import ArrayModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,3 +140,20 @@ class ArraySetup:
 
 IDEAL = ArraySetup()
 """The ideal array, no calibration cell selected."""
+
+
+def array_models(network: Network | LayeredNetwork, setup: ArraySetup = IDEAL, **options) -> dict[str, ArrayModel]:
+    """A model of each array of a network, by its name (:func:`~crossramp.golden.layers.tile.arrays_of`).
+
+    Parameters
+    ----------
+    options
+        As :class:`.python_array.ArrayModel` takes them, the same for each.
+
+    Raises
+    ------
+    InvalidValue
+        What :meth:`ArraySetup.loaded` raises.
+    """
+    specs = arrays_of(network.spec)
+    return {name: ArrayModel(specs[name], held, **options) for name, held in setup.loaded(network).items()}

@@ -1,24 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """cocotb: a whole bench around a generated macro or network, and the parts it is made of."""
 
+from collections.abc import Callable, Mapping
+
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
-from crossramp.golden.common.errors import CrossrampError, ExitStatus, InvalidValue
+from cocotb.triggers import ClockCycles, RisingEdge
+from crossramp.golden.array.tiled_array import joined_columns
+from crossramp.golden.common.errors import CrossrampError, ExitStatus
 from crossramp.golden.common.integer_arrays import checked_integers
-from crossramp.golden.layers.tile import need_one_array
-from crossramp.golden.macro.initial_state import Starts, State, initial_beats, initial_record
+from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.layers.tile import arrays_by_macro, arrays_of, prefixed
+from crossramp.golden.macro.initial_state import (
+    Starts,
+    State,
+    initial_beats,
+    initial_record,
+    streaming_macros,
+)
 from crossramp.golden.macro.step_groups import step_groups
 from crossramp.golden.macro.step_record import Record, step_records
 from crossramp.golden.macro.trace import Trace
-from crossramp.golden.spec.boundary_wires import PIN_NAMES
 from crossramp.golden.spec.specification import Specification
 
 from ..array.array_interface import Array, ArrayError, CheckedArray
-from ..array.python_array import SimulatorPins
 from ..checking.protocol import ProtocolChecker
 from ..checking.shown_steps import shown_traces
+from .array_pins import drive_arrays_pins, integer_of
 from .pauses import NEVER, StreamPauses
 from .streams import StreamSink, StreamSource, stream_signals
 
@@ -60,56 +69,18 @@ async def reset(dut, clocks: int = 3):
     dut.rst.value = 0
 
 
-async def drive_array_pins(dut, model: Array, checker: ProtocolChecker | None = None, prefix: str = "array_"):
-    """Stand behind the boundary of ``dut`` for ever: answers in the middle of each clock, on its falling edge.
-
-    Parameters
-    ----------
-    dut : handle
-        Whose ports ``array_row_pos`` ... ``array_ready`` are the boundary.
-    model : Array
-        :class:`.python_array.ArrayModel`, or any object with its ``clock``.
-    checker : ProtocolChecker or None
-        Given every clock outside reset; when it is strict, its error fails the test.
-
-    Raises
-    ------
-    ArrayError
-        If ``model`` has no ``clock``, or its answer does not fit the boundary.
-    """
-    handles = {name: getattr(dut, prefix + name, None) for name in PIN_NAMES}
-    pins = SimulatorPins(lambda name: _integer(handles[name], name))
-    comparators, ready = getattr(dut, f"{prefix}comparators"), getattr(dut, f"{prefix}ready")
-    model = CheckedArray(model, len(comparators))
-    comparators.value, ready.value = 0, 1
-    while True:
-        await FallingEdge(dut.clk)
-        if not dut.rst.value.is_resolvable or int(dut.rst.value):
-            if checker is not None:
-                checker.reset()
-            continue
-        pins.next_clock()
-        shown, can_go_on = model.clock(pins)
-        if checker is not None:
-            checker.clock(pins, can_go_on)
-        comparators.value = shown
-        ready.value = can_go_on
-
-
-def _integer(handle, name: str) -> int:
-    if handle is None:  # calibration, where there are no cells
-        return 0
-    value = handle.value
-    if not value.is_resolvable:
-        raise InvalidValue(f"{name} is {value}")
-    return int(value.to_unsigned() if hasattr(value, "to_unsigned") else value)
-
-
 class StepMonitor:
-    """Collects the codes, c, q and t of every step from the monitor ports. Starts at once."""
+    """Collects the codes, c, q and t of every step from the monitor ports, of every macro. Starts at once.
 
-    def __init__(self, dut, spec: Specification):
+    Attributes
+    ----------
+    on_beat : list of callables
+        Called on each clock that shows something.
+    """
+
+    def __init__(self, dut, spec: AnySpecification):
         self.spec = spec
+        self.on_beat: list[Callable[[], None]] = []
         self._dut = dut
         self._records = step_records(spec)
         self._groups = [group for group in step_groups(spec) if group.monitored]
@@ -129,10 +100,13 @@ class StepMonitor:
             await RisingEdge(self._dut.clk)
             if not self._dut.rst.value.is_resolvable or int(self._dut.rst.value):
                 continue
-            for beats, strobe, fields in handles:
-                if _integer(strobe, "monitor strobe"):
-                    # Lanes beyond the last unit hold no meaning, not even a known value.
-                    beats.append(_known_bits("".join(str(field.value) for field in reversed(fields))))
+            shown = [entry for entry in handles if integer_of(entry[1], "monitor strobe")]
+            for beats, _, fields in shown:
+                # Lanes beyond the last unit hold no meaning, not even a known value.
+                beats.append(_known_bits("".join(str(field.value) for field in reversed(fields))))
+            if shown:
+                for call in self.on_beat:
+                    call()
 
     def clear(self):
         """Forget all steps."""
@@ -162,7 +136,7 @@ def stream_log(beats: list[dict[str, int]], record: Record) -> dict[str, np.ndar
 
 
 class MacroBench:
-    """Clock, reset, streams, array, protocol checker, monitors and watchdog around a generated macro or network.
+    """Clock, reset, streams, arrays, protocol checkers, monitors and watchdog around a generated macro or network.
 
     One bench a cocotb test: its tasks run until the test ends.
 
@@ -170,52 +144,59 @@ class MacroBench:
     ----------
     dut : handle
         A module with the ports of docs/boundary.md; with ``answer_*`` and ``logit_*`` it is a network.
-    spec : Specification
-    model : Array
-        What stands behind the boundary: :class:`.python_array.ArrayModel`, or any object with its ``clock``. Of an
-        array that
-        also has ``finish``, :meth:`traces` checks and gives the MACs.
+    spec : Specification or NetworkSpecification
+    model : Array, or mapping of str to Array
+        What stands behind the boundary: :class:`.python_array.ArrayModel`, or any object with its ``clock``. Of several
+        arrays one for each, by their names (:func:`~crossramp.golden.layers.tile.arrays_of`), as
+        :func:`~.array_setup.array_models` makes them. Of arrays that also have ``finish``, :meth:`traces` checks and
+        gives the MACs.
     pauses : StreamPauses
     watchdog_clocks : int or None
         None: ten steps' worth, and two logits'.
     strict : bool
         Stop at the first breach of the boundary's protocol.
-    calibration : int
-        The calibration port from the start on, see :func:`.programming.calibration_port`.
+    calibration : int, or mapping of str to int
+        The calibration port from the start on, see :func:`.programming.calibration_port`. Of several macros by their
+        names, as :meth:`.array_setup.ArraySetup.ports` gives them.
 
     Attributes
     ----------
-    checker : ProtocolChecker
+    checkers : dict of str to ProtocolChecker
+        Of each array, by its name.
+    initial : dict of str to StreamSource
+        Of each macro whose states come through a stream, by its name; that of the only macro is "".
     h, logits, answers : StreamSink (the latter two None for a macro)
     monitor : StepMonitor
 
     Raises
     ------
     ArrayError
-        If ``model`` has no ``clock``, or is an ``ArrayModel`` of another specification.
-    SpecificationError
-        For a macro with several arrays.
+        If a model has no ``clock``, or is an ``ArrayModel`` of another specification; for arrays other than those of
+        the network.
     """
 
     def __init__(
         self,
         dut,
-        spec: Specification,
-        model: Array,
+        spec: AnySpecification,
+        model: Array | Mapping[str, Array],
         *,
         pauses: StreamPauses = NEVER,
         watchdog_clocks: int | None = None,
         strict: bool = True,
-        calibration: int = 0,
+        calibration: int | Mapping[str, int] = 0,
     ):
-        need_one_array(spec, "this bench")
-        self.dut, self.spec, self.model = dut, spec, model
-        self._array = CheckedArray(model, spec.columns)
-        of = getattr(model, "spec", spec)
-        if isinstance(of, Specification) and of != spec:
-            raise ArrayError(f"the array is for specification {of.hardware_hash}, the bench for {spec.hardware_hash}")
-        self._calibration = calibration
-        self.checker = ProtocolChecker(spec, strict=strict)
+        self.dut, self.spec = dut, spec
+        self.models = _by_array(spec, model)
+        self._arrays = {name: CheckedArray(self.models[name], of.columns) for name, of in arrays_of(spec).items()}
+        for name, expected in arrays_of(spec).items():
+            of = getattr(self.models[name], "spec", expected)
+            if isinstance(of, Specification) and of != expected:
+                raise ArrayError(
+                    f"the array is for specification {of.hardware_hash}, the bench for {expected.hardware_hash}"
+                )
+        self._calibration = calibration if isinstance(calibration, Mapping) else dict.fromkeys(spec.macros, calibration)
+        self.checkers = {name: ProtocolChecker(of, strict=strict) for name, of in arrays_of(spec).items()}
         self._pauses = pauses
         # A logit takes units + 5 clocks, in which nothing else need happen.
         patience = 10 * (spec.clocks_per_step + spec.load_clocks + spec.inputs) + 2 * (spec.hidden + 5) + 1000
@@ -227,22 +208,27 @@ class MacroBench:
         """Start the clock and everything else, and reset."""
         dut = self.dut
         dut.rst.value = 1
-        if hasattr(dut, "calibration"):
-            dut.calibration.value = self._calibration
+        for name, word in self._calibration.items():
+            if hasattr(dut, prefixed(name, "calibration")):  # without cells, or with a calibrator, there is no port
+                getattr(dut, prefixed(name, "calibration")).value = word
         cocotb.start_soon(Clock(dut.clk, period_ns, unit="ns").start())
         flags = ("last", "keep") if self.spec.keeps_state else ("last",)
         self.x = StreamSource(**stream_signals(dut, "x", ("code", *flags)), pauses=self._pauses.x)
-        self.initial = None
-        if self.spec.initial == "stream":
-            slots = tuple(slot.name for slot in initial_record(self.spec).slots)
-            self.initial = StreamSource(**stream_signals(dut, "initial", slots), pauses=self._pauses.initial)
+        self.initial = {}
+        for name, macro in streaming_macros(self.spec).items():
+            slots = tuple(slot.name for slot in initial_record(macro).slots)
+            signals = stream_signals(dut, prefixed(name, "initial"), slots)
+            self.initial[name] = StreamSource(**signals, pauses=self._pauses.initial)
         self.h = self._sink("h", ("codes", "end", "last"))
         network = hasattr(dut, "answer_valid")
         self.logits = self._sink("logit", ("value", "last")) if network else None
         self.answers = self._sink("answer", ("index", "too_long")) if network else None
         self.monitor = StepMonitor(dut, self.spec)
-        cocotb.start_soon(drive_array_pins(dut, self.model, self.checker))
+        for arrays in arrays_by_macro(self.spec).values():
+            behind = {f"{name}_": (self.models[name], self.checkers[name]) for name in arrays}
+            cocotb.start_soon(drive_arrays_pins(dut, behind))
         self.watchdog = Watchdog(dut.clk, self._watchdog_clocks, self._progress)
+        self.monitor.on_beat.append(self.watchdog.kick)
         for stream in (self.x, self.h, self.logits, self.answers):
             if stream is not None:
                 stream.on_beat.append(self.watchdog.kick)
@@ -253,15 +239,16 @@ class MacroBench:
         self.dut.rst.value = 1
         await ClockCycles(self.dut.clk, clocks)
         self.x.clear()
-        if self.initial is not None:
-            self.initial.clear()
+        for stream in self.initial.values():
+            stream.clear()
         self._goes_on = False
         for sink in (self.h, self.logits, self.answers):
             if sink is not None:
                 sink.beats.clear()
         self.monitor.clear()
         # With what a ramp under way has shown: it would count as a conversion later.
-        self._array.forget()
+        for array in self._arrays.values():
+            array.forget()
         self._lengths.clear()
         self.dut.rst.value = 0
 
@@ -284,7 +271,7 @@ class MacroBench:
     def _expected(self) -> int:
         return sum(self._lengths) if self._every_step else len(self._lengths)
 
-    def send(self, x: np.ndarray, *, keep: bool = False, start: State | None = None):
+    def send(self, x: np.ndarray, *, keep: bool = False, start: State | Mapping[str, State] | None = None):
         """Queue an utterance.
 
         Parameters
@@ -293,9 +280,9 @@ class MacroBench:
             Pulse codes.
         keep : bool
             Whether the next utterance goes on from the state of this one.
-        start : State or None
+        start : State, mapping of str to State, or None
             Where states come through a stream: what this one starts from, integer arrays of shapes (1, units) and
-            (1, hidden). Not looked at where it goes on from the one before.
+            (1, hidden); of several macros by their names. Not looked at where it goes on from the one before.
 
         Raises
         ------
@@ -315,19 +302,21 @@ class MacroBench:
         self._goes_on = keep
 
     def _send_state(self, starts: Starts):
-        for beat in initial_beats(self.spec, starts):
-            words = {}
-            for slot in initial_record(self.spec).slots:
-                mask = (1 << slot.bits) - 1
-                words[slot.name] = sum((value & mask) << slot.bits * k for k, value in enumerate(beat[slot.name]))
-            self.initial.send(**words)
+        for name, macro in streaming_macros(self.spec).items():
+            for beat in initial_beats(macro, starts.of_macro(name)):
+                words = {}
+                for slot in initial_record(macro).slots:
+                    mask = (1 << slot.bits) - 1
+                    words[slot.name] = sum((value & mask) << slot.bits * k for k, value in enumerate(beat[slot.name]))
+                self.initial[name].send(**words)
 
     async def finish(self, extra_clocks: int = 20):
         """Until every queued utterance is through, and some clocks more; then check the protocol checker's result."""
         while self._finished() < self._expected():
             await RisingEdge(self.dut.clk)
         await ClockCycles(self.dut.clk, extra_clocks)
-        self.checker.check_finished()
+        for checker in self.checkers.values():
+            checker.check_finished()
 
     def traces(self) -> list[Trace]:
         """Everything the hardware computed: one trace of each utterance that was sent, all of them being through.
@@ -348,6 +337,27 @@ class MacroBench:
         records = step_records(self.spec)
         logs = self.monitor.logs()
         logs |= {name: stream_log(sink.beats, records[name]) for name, sink in streams.items() if sink is not None}
-        macs = self._array.macs()
-        others = {} if macs is None else {"macs": macs[:, self.spec.converted(False)]}
-        return shown_traces(self.spec, logs, [(1, length) for length in self._lengths], **others)
+        return shown_traces(self.spec, logs, [(1, length) for length in self._lengths], **self._macs())
+
+    def _macs(self) -> dict[str, np.ndarray]:
+        """The MACs of each macro whose arrays record them, by their quantity: shape (steps, columns latched)."""
+        found = {}
+        for macro, arrays in arrays_by_macro(self.spec).items():
+            parts = [self._arrays[name].macs() for name in arrays]
+            if all(part is not None for part in parts):
+                spec = self.spec.macros[macro]
+                whole = joined_columns(parts, len(spec.gate_names))
+                found[f"{macro} macs".lstrip()] = whole[:, spec.converted(False)]
+        return found
+
+
+def _by_array(spec: AnySpecification, model: Array | Mapping[str, Array]) -> dict[str, Array]:
+    """The model of each array; ArrayError for others than the network has."""
+    names = tuple(arrays_of(spec))
+    if not isinstance(model, Mapping):
+        if len(names) > 1:
+            raise ArrayError(f"one array is given, but the network has {', '.join(names)}; give a mapping with each")
+        return {names[0]: model}
+    if set(model) != set(names):
+        raise ArrayError(f"the arrays are {', '.join(model) or 'none'}; the network has {', '.join(names)}")
+    return dict(model)

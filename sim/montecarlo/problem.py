@@ -70,12 +70,6 @@ class Problem:
             raise InvalidValue(f"cells are given for {len(self.given)} points; the plan has {len(self.points)}")
         if streaming_macros(self.spec):
             raise InvalidValue("initial is 'stream', and a sweep has no states to start from; give another network")
-        several = sorted(set(self.metrics) & {"code_error", "inl", "dnl", "missing_codes"})
-        if several and tuple(self.spec.macros) != ("",):
-            raise InvalidValue(
-                f"{' and '.join(several)} are of one macro, and the network has {', '.join(self.spec.macros)}; take "
-                "accuracy, flips or bits"
-            )
         if "bits" in self.metrics and (self.spec.readout != "step" or self.logit_scale is None):
             raise InvalidValue("bits are those of characters; give a model of texts, whose readout is 'step'")
         counted = sorted({"accuracy", "flips"} & set(self.metrics))

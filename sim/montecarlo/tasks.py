@@ -16,8 +16,11 @@ from crossramp.golden.array.array_protocol import Array, Window, first_conversio
 from crossramp.golden.array.ramps import ramps
 from crossramp.golden.array.tiled_array import tile_weights
 from crossramp.golden.inputs.text_codes import bits_per_character
+from crossramp.golden.macro.lstm import Lstm
 from crossramp.golden.network.layered_network import LayeredNetwork
+from crossramp.golden.network.layered_weights import weights_of_macro
 from crossramp.golden.network.network import Network
+from crossramp.golden.spec.specification import Specification
 
 from .problem import Problem
 
@@ -91,18 +94,22 @@ class _Bench:
         return self.network.answers(self.problem.codes)
 
     @cached_property
-    def sample(self) -> _Sample:
-        """Time steps spread over the recordings."""
-        spec, codes = self.spec, self.problem.codes
+    def samples(self) -> dict[str, _Sample]:
+        """Time steps spread over the recordings, of each macro by its name."""
+        codes = self.problem.codes
         chosen = np.unique(np.linspace(0, len(codes) - 1, max(1, _SAMPLED // codes.shape[1])).astype(int))
-        x = codes[chosen]
-        watched = _Watched(self.network.lstm.array)
-        self.network.behind(watched).run(x)
+        watched = {name: _Watched(lstm.array) for name, lstm in _lstms(self.network).items()}
+        behind = watched if isinstance(self.network, LayeredNetwork) else watched[""]
+        self.network.behind(behind).run(codes[chosen])
+        return {name: self._sample(self.spec.macros[name], array.seen) for name, array in watched.items()}
+
+    @staticmethod
+    def _sample(spec: Specification, seen: list) -> _Sample:
         count = len(spec.conversions)
 
         def joined(k, part):
             """Of conversion k, all steps of all recordings; None for what it does not drive."""
-            steps = [seen[part] for seen in watched.seen[k::count]]
+            steps = [one[part] for one in seen[k::count]]
             return None if steps[0] is None else np.stack(steps, axis=1).reshape(-1, steps[0].shape[-1])
 
         windows = [Window(joined(k, 0), joined(k, 1)) for k in range(count)]
@@ -123,9 +130,9 @@ class _Bench:
         if "bits" in metrics:
             found["bits"] = self._bits(network)
         if "code_error" in metrics:
-            found["code_error"] = self._code_error(network.lstm.array)
+            found["code_error"] = self._code_error(network)
         if {"inl", "dnl", "missing_codes"} & set(metrics):
-            found |= self._linearity(chip.devices[""], chip.calibrations[""].cells)
+            found |= self._linearity(chip)
         return {name: found[name] for name in metrics}
 
     def _answers(self, network: Network | LayeredNetwork) -> np.ndarray:
@@ -158,29 +165,44 @@ class _Bench:
                 total += bits_per_character(logits, targets, self.problem.logit_scale) * len(targets)
         return total / int((labels >= 0).sum())
 
-    def _code_error(self, array: Array) -> float:
-        sample = self.sample
-        number = len(self.spec.conversions) * np.arange(len(sample.codes[0]), dtype=np.int64)
+    def _code_error(self, network: Network | LayeredNetwork) -> float:
+        """Root mean square over the codes of all macros."""
         errors = []
-        for k, ideal in enumerate(sample.codes):
-            _, codes = array.convert(sample.windows[: k + 1], number + k)
-            errors.append((codes - ideal).ravel())
+        for name, lstm in _lstms(network).items():
+            sample = self.samples[name]
+            number = len(lstm.spec.conversions) * np.arange(len(sample.codes[0]), dtype=np.int64)
+            for k, ideal in enumerate(sample.codes):
+                _, codes = lstm.array.convert(sample.windows[: k + 1], number + k)
+                errors.append((codes - ideal).ravel())
         return float(np.sqrt(np.mean(np.square(np.concatenate(errors), dtype=float))))
 
-    def _linearity(self, chip, cells) -> dict:
-        tiles, macro = tiles_of_device(chip), self.network.weights.macro
+    def _linearity(self, chip: PlacedChip) -> dict:
+        """The largest of every ramp of every array, and all missing codes."""
         found = []
-        for tile, chosen in zip(tiles, np.split(cells, len(tiles)), strict=True):
-            thresholds = seen_thresholds(tile, tile_weights(self.spec, tile.spec, macro), chosen)
-            # A level that no charge reaches is as good as one just beyond the largest charge.
-            thresholds = np.clip(thresholds, -2.0 * self.spec.mac_max, 2.0 * self.spec.mac_max)
-            pairs = zip(ramps(self.spec), thresholds, strict=True)
-            found += [Linearity(ramp, row[None, : ramp.ticks], self.spec.latch) for ramp, row in pairs]
+        for name, device in chip.devices.items():
+            found += self._ramps_of(name, tiles_of_device(device), chip.calibrations[name].cells)
         return {
             "inl": float(max(np.abs(one.inl).max() for one in found)),
             "dnl": float(max(np.abs(one.dnl).max() for one in found)),
             "missing_codes": int(sum(one.missing.sum() for one in found)),
         }
+
+    def _ramps_of(self, name: str, tiles, cells: np.ndarray) -> list[Linearity]:
+        """Of a macro: each ramp of each array."""
+        spec, macro = self.spec.macros[name], weights_of_macro(self.network.weights, name).macro
+        found = []
+        for tile, chosen in zip(tiles, np.split(cells, len(tiles)), strict=True):
+            thresholds = seen_thresholds(tile, tile_weights(spec, tile.spec, macro), chosen)
+            # A level that no charge reaches is as good as one just beyond the largest charge.
+            thresholds = np.clip(thresholds, -2.0 * spec.mac_max, 2.0 * spec.mac_max)
+            pairs = zip(ramps(spec), thresholds, strict=True)
+            found += [Linearity(ramp, row[None, : ramp.ticks], spec.latch) for ramp, row in pairs]
+        return found
+
+
+def _lstms(network: Network | LayeredNetwork) -> dict[str, Lstm]:
+    """The macros of a network by their names; the only one of a network has none."""
+    return network.macros if isinstance(network, LayeredNetwork) else {"": network.lstm}
 
 
 def _hidden_of_layers(network: LayeredNetwork, x: np.ndarray, steps_before: int = 0) -> np.ndarray:

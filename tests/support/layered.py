@@ -12,9 +12,11 @@ from crossramp.golden.layers.layer import Layer
 from crossramp.golden.layers.network_specification import NetworkSpecification
 from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.layered_weights import LayeredWeights
+from crossramp.golden.network.network import Network
 from hypothesis import strategies as st
 
-from .strategies import ALL_CELLS, INITIALS, macro_weights, specifications, weight_ranges
+from .designs import SPECS
+from .strategies import ALL_CELLS, INITIALS, macro_weights, network_of, specifications, weight_ranges
 
 
 @st.composite
@@ -155,3 +157,18 @@ HEARING = SMALL.replace(
 HEAD_IN_ARRAY = NetworkSpecification(
     layers=(SMALL.layers[0], Layer(macro=SMALL.layers[1].macro.replace(units=2, lanes=1))), classes=2, head="array"
 )
+
+#: Networks with several arrays: two directions and tiles; projections in arrays; states from streams, which are kept;
+#: one macro in tiles.
+SEVERAL_ARRAYS = {
+    "two_ways": SMALL.implemented(tile_columns=8),
+    "projected": PROJECTED,
+    "keeping": KEEPING,
+    "tiled": SPECS["gru"].replace(tile_columns=6, tile_rows=4),
+}
+
+
+def network_of_arrays(name: str) -> Network | LayeredNetwork:
+    """The network of a name of :data:`SEVERAL_ARRAYS`, its weights always the same: the Verilog holds its head's."""
+    spec = SEVERAL_ARRAYS[name]
+    return (layered_network_of if isinstance(spec, NetworkSpecification) else network_of)(spec, 1)

@@ -239,8 +239,8 @@ def test_what_takes_one_macro(seed):
     message = "the network has the macros layer0_forward, layer0_backward, layer1; {} has one; give a network of one"
     with pytest.raises(InvalidValue, match=message.format("a session")):
         Session(network, "amaranth")
-    with pytest.raises(InvalidValue, match=message.format("this bench")):
-        need_one_array(network.spec, "this bench")
+    with pytest.raises(InvalidValue, match=message.format("an array of your own")):
+        need_one_array(network.spec, "an array of your own")
 
 
 def test_a_traced_step_has_no_states_from_streams(seed):

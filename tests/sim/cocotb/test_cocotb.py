@@ -4,10 +4,12 @@
 from pathlib import Path
 
 import pytest
+from crossramp.golden.layers.tile import arrays_of
 from crossramp.sim.bulk.bulk_bench import network_verilog
 from crossramp.sim.cocotb.cocotb_runner import CocotbError, build_cocotb
 
 from tests.support.designs import CELLS, network_of
+from tests.support.layered import network_of_arrays
 
 TESTS = 11
 
@@ -35,6 +37,26 @@ def test_states_come_through_a_stream(seed, models, tmp_path):
     build = build_cocotb("icarus", {"network.v": verilog}, "network", folder=models)
     options = {"results": tmp_path / "streamed", "seed": seed, "env": {"CROSSRAMP_DESIGN": "streamed"}}
     assert build.run("tests.cocotb.network_tests", testcase="every_value", **options) == 1
+
+
+@pytest.mark.parametrize(
+    ("design", "simulator"),
+    [
+        ("two_ways", "icarus"),
+        pytest.param("two_ways", "verilator", marks=pytest.mark.slow),
+        pytest.param("projected", "icarus", marks=pytest.mark.slow),
+        pytest.param("keeping", "icarus", marks=pytest.mark.slow),
+        ("tiled", "icarus"),
+    ],
+)
+def test_several_arrays(design, simulator, seed, models, tmp_path):
+    """Of several layers, and of one macro in tiles."""
+    network = network_of_arrays(design)
+    assert len(arrays_of(network.spec)) > 1
+    verilog, _ = network_verilog(network)
+    build = build_cocotb(simulator, {"network.v": verilog}, "network", folder=models)
+    options = {"results": tmp_path / design, "seed": seed, "env": {"CROSSRAMP_DESIGN": design}}
+    assert build.run("tests.cocotb.layered_tests", **options) == 6
 
 
 def test_planted_fault_is_seen(seed, models, tmp_path):

@@ -10,7 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from crossramp.golden.analog.chip import sampling
+from crossramp.golden.analog.chip.chip_sample import ChipSample
 from crossramp.golden.analog.chip.given_cells import Conductances
+from crossramp.golden.analog.chip.placed_chip import PlacedChip
 from crossramp.golden.analog.chip.ramp_linearity import Linearity
 from crossramp.golden.analog.conversion.calibration import CalibrationPlan, calibrate
 from crossramp.golden.analog.conversion.calibration_setting import FOUND
@@ -21,13 +23,15 @@ from crossramp.golden.array.array_protocol import step_window
 from crossramp.golden.array.ramps import ramps
 from crossramp.golden.array.tiled_array import tile_weights
 from crossramp.golden.array.weights import Weights
+from crossramp.golden.layers.network_specification import NetworkSpecification
 from crossramp.sim.montecarlo import tasks
 from crossramp.sim.montecarlo.plan import METRICS, PlanError, parse_plan
 from crossramp.sim.montecarlo.problem import Problem
 from crossramp.sim.montecarlo.summary import Spread, summarize
 
 from tests.support.chips import macro_of
-from tests.support.strategies import ALL_CELLS
+from tests.support.layered import layered_network_of
+from tests.support.strategies import ALL_CELLS, inputs_of
 from tests.support.sweeps import PLAN, all_rows, problem_of
 
 MACS = range(-4000, 4001)  # beyond every threshold of these small ramps
@@ -287,6 +291,38 @@ def test_metrics_of_several_arrays_are_those_of_the_worst():
     for tile, cells in zip(chip.tiles, np.split(settled.cells, 2), strict=True):
         alone = SimpleNamespace(spec=tile.spec, weights=tile_weights(network.spec, tile.spec, network.weights))
         parts.append({name: getattr(one, "expected", one) for name, one in linearity_of(alone, tile, cells).items()})
+    assert row["inl"] == pytest.approx(max(part["inl"] for part in parts))
+    assert row["dnl"] == pytest.approx(max(part["dnl"] for part in parts))
+    assert row["missing_codes"] == sum(part["missing_codes"] for part in parts)
+
+
+def test_metrics_of_several_layers_are_over_all_macros():
+    """The worst of every ramp, and the codes of every conversion, each macro being given the ideal network's pulses."""
+    sizes = {"adc_bits": 4, "input_bits": 4, "weight_bits": 4}
+    tables = [{"inputs": 3, "units": 4, "cell": "rnn_tanh"}, {"inputs": 4, "units": 3, "cell": "dense"}]
+    spec = NetworkSpecification.from_dict({"classes": 3, "layers": [table | sizes for table in tables]})
+    network, x = layered_network_of(spec, 3), inputs_of(spec, 1, batch=2, steps=4)
+    points = problem_of(PLAN).points
+    metrics = ("code_error", "inl", "dnl", "missing_codes")
+    problem = Problem(spec, network.weights, x, np.full(2, -1), points, metrics, 5)
+    (row,) = tasks.run_task(problem, {"point": 3, "first": 2, "count": 1})
+    network, point = problem.network(points[3]), points[3]
+    chip = PlacedChip.of(network.spec, network.weights, ChipSample(point.technology), 7, FOUND)
+    trace, errors, parts = network.run(x), [], []
+    for name, macro in network.spec.macros.items():
+        device, cells = chip.devices[name], chip.calibrations[name].cells
+        alone = SimpleNamespace(spec=macro, weights=network.weights.macros[name])
+        parts.append({key: getattr(one, "expected", one) for key, one in linearity_of(alone, device, cells).items()})
+        own, place, given = trace.macros[name], 0, x if name == "layer0" else trace.macros["layer0"].h
+        for utterance in range(len(x)):
+            h = np.zeros((1, macro.hidden), int)
+            for step in range(x.shape[1]):
+                window = step_window(macro, 0, {"x": given[utterance, step][None], "h": h})
+                _, found = device_array(device, cells).convert([window], np.array([place]))
+                errors += (found[0] - own.codes[utterance, step]).tolist()
+                h, place = own.h[utterance, step][None], place + 1
+    assert row["code_error"] == pytest.approx((sum(e * e for e in errors) / len(errors)) ** 0.5, rel=1e-12)
+    assert row["code_error"] > 0
     assert row["inl"] == pytest.approx(max(part["inl"] for part in parts))
     assert row["dnl"] == pytest.approx(max(part["dnl"] for part in parts))
     assert row["missing_codes"] == sum(part["missing_codes"] for part in parts)
