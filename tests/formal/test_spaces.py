@@ -11,7 +11,7 @@ from crossramp.sim.formal.link.results_proof import ResultsProof
 from crossramp.sim.formal.link.spaces_proof import SpacesProof
 
 from tests.support.planted import planted
-from tests.support.proving import few, holds, is_violated
+from tests.support.proving import all_hold, few, holds, is_violated
 
 from .test_boundary import sized
 
@@ -25,14 +25,22 @@ def build(spec: Specification, columns_per_clock: int = 2) -> Build:
     return Build("proof", spec, columns_per_clock, 12_000_000)
 
 
-@pytest.mark.parametrize("proofs", [results_proof.proofs, spaces_proof.proofs])
-def test_boards_that_answer_every_step_are_left_out(proofs):
-    assert proofs(load_model("text").spec) == []
+#: An answer in each step, and the weights of a projection and of lines.
+EVERY_STEP = sized(units=5, lanes=2, classes=3, readout="step", projection=3)
+PEEPHOLES = sized(cell="lstm_peephole", units=5, lanes=2, classes=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proofs", [results_proof.proofs, spaces_proof.proofs])
-def test_a_model_that_no_board_serves_has_no_proofs(proofs):
-    assert proofs(load_model("text").spec) == []
+@pytest.mark.parametrize("model", ["kws", "text"])
+def test_boards_of_shipped_models(model, proofs):
+    all_hold(proofs(load_model(model).spec))
+
+
+@pytest.mark.parametrize("spec", few([EVERY_STEP, PEEPHOLES], (0,)))
+def test_boards_with_more_weights(spec):
+    holds(ResultsProof(spec), Mode.PROVE, 2)
+    holds(SpacesProof(build(spec)), Mode.PROVE, 2)
 
 
 @pytest.mark.slow
@@ -54,8 +62,11 @@ def test_drawn_sizes(rng):
 @pytest.mark.slow
 def test_covers_are_reached():
     holds(ResultsProof(SMALL), Mode.COVER, 12)
+    holds(ResultsProof(EVERY_STEP), Mode.COVER, 12)
     for columns in (0, 2):
         holds(SpacesProof(build(SMALL, columns)), Mode.COVER, 5)
+    for spec in (EVERY_STEP, PEEPHOLES):
+        holds(SpacesProof(build(spec)), Mode.COVER, 5)
 
 
 KEPT = "a word that is read is the last one"
@@ -75,10 +86,10 @@ RESULT_FAULTS = [
     ("self.h.valid & self.h.payload.end", "self.h.valid", "done_steps since"),
     ("progress.complete.eq(progress.last)", "progress.complete.eq(1)", "complete since"),
     ("progress.complete & ~progress.answered", "progress.complete", "computing while"),
-    ("progress.accepted_steps != progress.done_steps", "progress.accepted_steps != 0", "computing while"),
+    ("progress.accepted_steps != answered_steps", "progress.accepted_steps != 0", "computing while"),
     ("with m.If(progress.computing):", "with m.If(1):", "clocks since"),
     ("progress.waiting + self.stalled", "progress.waiting + 1", "waiting since"),
-    ("progress.answered.eq(1)", "progress.answered.eq(self.answer.payload.too_long)", "answered since"),
+    ("progress.answered.eq(answered)", "progress.answered.eq(self.answer.payload.too_long)", "answered since"),
     ("progress.too_long.eq(self.answer", "progress.too_long.eq(0 & self.answer", "too_long since"),
     ("progress.clocks,\n                    progress.waiting,", "progress.clocks,", "waiting since"),
     ("progress.index,\n                    progress.too_long,", "progress.too_long,", "index since"),
@@ -97,10 +108,10 @@ SPACE_FAULTS = [
     ("request.word[-8 * size :]", "request.word[: 8 * size]", "is written as it is"),
     ("request.address >= build.words(space)", "request.address > build.words(space)", "which words it has"),
     ("request.word_bytes.eq(build.word_bytes(space))", "request.word_bytes.eq(1)", "bytes of a word"),
-    ("8 * k + 8] for k in range(size)]", "8 * k + 8] for k in reversed(range(size))]", "is written as it is"),
-    ("[access.data[k] for k in range(size)]", "[access.data[0] for k in range(size)]", "is shown with its sign"),
+    ("(k + 1)] for k in range(lanes)]", "(k + 1)] for k in reversed(range(lanes))]", "is written as it is"),
+    ("[access.data[k] for k in range(lanes)]", "[access.data[0] for k in range(lanes)]", "is shown with its sign"),
     ("extended.eq(number)", "extended.eq(number[:-1])", "is shown with its sign"),
-    ("weight_max if space == Space.WEIGHTS else None", "weight_max if 0 else None", "WEIGHTS: a number that does not"),
+    ("limit = limits.get(space)", "limit = None", "WEIGHTS: a number that does not"),
     ("sign & (number[: bits - 1] == 0)", "sign", "that does not fit is wrong"),
     ("number[bits:]) != 0", "number[bits + 1 :]) != 0", "that does not fit is wrong"),
     ("request.wrong.eq(wrong.get(space, 0))", "request.wrong.eq(0)", "that does not fit is wrong"),
@@ -118,3 +129,41 @@ SPACE_FAULTS = [
 def test_planted_faults_of_spaces(old, new, message):
     with planted(SPACES, old, new):
         is_violated(SpacesProof(build(SMALL), invariants=False), 4, message)
+
+
+STEP_FAULTS = [
+    ("m.d.sync += count.eq(count + 1)", "m.d.sync += count.eq(count + 2)", "computing while"),
+    (
+        "with m.If(self.clear):\n            m.d.sync += count.eq(0)",
+        "with m.If(0):\n            pass",
+        "computing while",
+    ),
+    ("progress.complete & (count + 1 == progress.accepted_steps)", "progress.complete", "answered since"),
+    (
+        "progress.complete & (count + 1 == progress.accepted_steps)",
+        "count + 1 == progress.accepted_steps",
+        "answered since",
+    ),
+    ("return count,", "return progress.done_steps,", "computing while"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), few(STEP_FAULTS, (2,)))
+def test_planted_faults_of_answers_in_every_step(old, new, message):
+    with planted(RESULTS, old, new):
+        is_violated(ResultsProof(EVERY_STEP, invariants=False), 12, message)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("spec", "old", "new", "message"),
+    [
+        (EVERY_STEP, "Space.PROJECTION: spec.head_weight_max}", "}", "PROJECTION: a number that does not"),
+        (EVERY_STEP, "accesses[Space.PROJECTION] = self.project", "pass", "PROJECTION: "),
+        (PEEPHOLES, "Space.LINES: spec.weight_max, ", "", "LINES: a number that does not"),
+        (PEEPHOLES, "accesses[Space.LINES] = self.line_weights", "accesses[Space.LINES] = self.weights", ""),
+    ],
+)
+def test_planted_faults_of_more_weights(spec, old, new, message):
+    with planted(SPACES, old, new):
+        is_violated(SpacesProof(build(spec), invariants=False), 4, message)

@@ -8,10 +8,3 @@ from crossramp.golden.spec.specification import Specification
 def link_build(spec: Specification, columns_per_clock: int = 1, clock: int = 12_000_000) -> Build:
     """The build of a board with the iCEBreaker's clock and emulator, and the ``lanes`` of ``spec``."""
     return Build("proof", spec, min(columns_per_clock, spec.units), clock)
-
-
-def answers_once(spec: Specification) -> bool:
-    """Whether a board has the results and the spaces that are proven: one answer an utterance, no weights beside those
-    of macro and head.
-    """
-    return spec.readout != "step" and not spec.projection and not spec.trained_lines

@@ -13,8 +13,9 @@ from ..engine.proof import Proof, implies, signal_inside
 class RecorderProof(Proof):
     """The recorder, for a line and a clock of the window that stand for all of them.
 
-    Environment: ``record`` is high for no more clocks than the window has, with gaps or without, ``count`` only behind
-    them, and neither of them with ``clear``, which comes at any time. The pulses are free.
+    Environment: ``record`` is high for no more clocks than the longest pulse has, with gaps or without, and for any
+    number of them with ``stops``, where the recorder itself has to end. ``count`` is high only behind them, and
+    neither of them with ``clear``, which comes at any time. The pulses are free.
 
     Claims, for any trace:
 
@@ -28,15 +29,16 @@ class RecorderProof(Proof):
     Parameters
     ----------
     lines, bits : int
+    stops : bool
         As those of :class:`PulseRecorder`.
     """
 
-    def __init__(self, lines: int, bits: int, **options):
+    def __init__(self, lines: int, bits: int, stops: bool = False, **options):
         super().__init__(**options)
-        self.lines, self.bits = lines, bits
+        self.lines, self.bits, self.stops = lines, bits, stops
 
     def describe(self, m: Module) -> None:
-        dut = PulseRecorder(self.lines, self.bits)
+        dut = PulseRecorder(self.lines, self.bits, stops=self.stops)
         m.submodules.dut = fragment = Fragment.get(dut, None)
         lines, window = self.lines, dut.window
         names = ("clear", "record", "count", "pos", "neg")
@@ -50,7 +52,9 @@ class RecorderProof(Proof):
         recorded = Signal(range(window + 1), name="clocks_recorded")
         at, of_line = Signal(range(max(window, 2)), name="clock_counted"), Signal(range(lines + 1), name="line_counted")
         whole = named(m, "window_is_recorded", recorded == window)
-        self.assume(m, ~(record & whole) & ~(count & ~whole) & ~(clear & (record | count)))
+        self.assume(m, ~(count & ~whole) & ~(clear & (record | count)))
+        if not self.stops:
+            self.assume(m, ~(record & whole))
         held = Signal(2, name="held")
         counts = named(m, "counts", count & (of_line != lines))
         final = named(m, "final_clock", at == window - 1)
@@ -59,7 +63,7 @@ class RecorderProof(Proof):
         with m.If(clear):
             m.d.sync += [recorded.eq(0), at.eq(0), of_line.eq(0)]
         with m.Else():
-            m.d.sync += recorded.eq(recorded + record)
+            m.d.sync += recorded.eq(recorded + (record & ~whole))
             with m.If(counts):
                 m.d.sync += [at.eq(Mux(final, 0, at + 1)), of_line.eq(of_line + final)]
 
@@ -94,6 +98,8 @@ class RecorderProof(Proof):
             signal_inside(fragment, name) for name in ("clock", "line", "finished", "total")
         )
         over = of_line == lines
+        if self.stops:
+            self.invariant(m, signal_inside(fragment, "recorded") == whole, "all is recorded")
         self.invariant(m, (recorded <= window) & (at < window) & (of_line <= lines), "counters")
         self.invariant(m, implies(~whole, (at == 0) & (of_line == 0)), "nothing is counted before it is recorded")
         self.invariant(m, clock == Mux(whole, at, recorded), "clock of the window")
@@ -114,12 +120,14 @@ class RecorderProof(Proof):
 def proofs(spec: Specification) -> list[Entry]:
     """The proofs of the recorders of a board for ``spec``, of rows and of state cells, as far as it has them.
 
-    Recorders of rows whose window is longer than their pulses stop earlier, and are left out.
+    Where a window is longer than the pulses, the recorder stops earlier.
     """
-    plain = all(spec.windows[k] == spec.input_max for k in range(len(spec.windows)) if spec.layout.drives_rows(k))
-    recorders = [("row", (spec.rows, spec.input_bits))] if plain else []
+    cell, windows = spec.layout, list(enumerate(spec.windows))
+    of_rows = max(clocks for k, clocks in windows if cell.drives_rows(k))
+    recorders = [("row", (spec.rows, spec.input_bits, of_rows > spec.input_max))]
     if spec.state_lines:
-        recorders.append(("state cell", (spec.state_lines, spec.state_pulse_bits)))
+        of_lines = max(clocks for k, clocks in windows if cell.drives_lines(k))
+        recorders.append(("state cell", (spec.state_lines, spec.state_pulse_bits, of_lines > spec.state_pulse_max)))
     return [
         Entry(
             "recorder",

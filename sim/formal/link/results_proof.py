@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The results of a network: every word of h and every logit is kept, and progress is counted."""
 
-from amaranth import Fragment, Module, Mux, Signal, Value
+from amaranth import Const, Fragment, Module, Mux, Signal, Value
 from crossramp.golden.spec.specification import Specification
 from crossramp.rtl.link.results import Results
 
 from ..engine.entry import Entry
 from ..engine.inspection import memory_word, named
-from ..engine.proof import Proof
-from .link_build import answers_once
+from ..engine.proof import Proof, signal_inside
 
 
 class ResultsProof(Proof):
@@ -25,7 +24,8 @@ class ResultsProof(Proof):
       overwritten by another place's. The word that is written on the same clock is not looked at. ``clear``
       and writes from the reader do not change them.
     - ``accepted_steps`` and ``done_steps`` count steps since ``clear``; ``complete``, ``answered``, ``index`` and
-      ``too_long`` are those of what came last since then.
+      ``too_long`` are those of what came last since then. With the readout "step", where each step has an answer,
+      ``answered`` is high once that of the last step was the last to come.
     - ``computing`` is high while a step, or after the last one the answer, is missing; ``clocks`` counts these clocks,
       and ``waiting`` those of them on which the network was stalled.
 
@@ -43,7 +43,7 @@ class ResultsProof(Proof):
         m.submodules.dut = self.fragment = Fragment.get(dut, None)
         self.clear = self.free(m, 1, "clear")
         m.d.comb += dut.clear.eq(self.clear)
-        beats, classes = self.spec.beats, self.spec.classes
+        beats, classes = self.spec.h_beats, self.spec.classes
         h, logit = dut.h.payload, dut.logit.payload
         of_h = self._kept(m, "hidden", dut.h, h.codes.as_value(), beats, h.end)
         of_logits = self._kept(m, "logits", dut.logit, logit.value, classes, logit.last)
@@ -104,17 +104,23 @@ class ResultsProof(Proof):
         self.claim(m, dut.answer.ready, "an answer does not wait")
         names = ("accepted_steps", "done_steps", "complete", "answered", "index", "too_long", "clocks", "waiting")
         kept = {name: Signal.like(getattr(progress, name), name=f"kept_{name}") for name in names}
+        whole, answered = kept["done_steps"], Const(1)
+        if self.spec.readout == "step":
+            whole = Signal.like(kept["done_steps"], name="answers_so_far")
+            m.d.sync += whole.eq(Mux(clear, 0, whole + answer))
+            answered = kept["complete"] & (kept["accepted_steps"] == whole + 1)
+            self.invariant(m, signal_inside(self.fragment, "answered_steps") == whole, "answers since the last clear")
         computing = named(
             m,
             "something_is_missing",
-            (kept["accepted_steps"] != kept["done_steps"]) | (kept["complete"] & ~kept["answered"]),
+            (kept["accepted_steps"] != whole) | (kept["complete"] & ~kept["answered"]),
         )
         done = dut.h.valid & dut.h.payload.end
         after = {
             "accepted_steps": kept["accepted_steps"] + accepted,
             "done_steps": kept["done_steps"] + done,
             "complete": Mux(accepted, last, kept["complete"]),
-            "answered": kept["answered"] | answer,
+            "answered": Mux(answer, answered, kept["answered"]),
             "index": Mux(answer, index, kept["index"]),
             "too_long": Mux(answer, too_long, kept["too_long"]),
             "clocks": kept["clocks"] + computing,
@@ -129,8 +135,6 @@ class ResultsProof(Proof):
 
 
 def proofs(spec: Specification) -> list[Entry]:
-    """The proof of the results of a board for ``spec``; empty where :func:`.link_build.answers_once` is not met."""
-    if not answers_once(spec):
-        return []
+    """The proof of the results of a board for ``spec``."""
     claim = "every word of h, logit and answer is kept until the next for its place; progress is counted"
     return [Entry("results", claim, lambda: ResultsProof(spec))]

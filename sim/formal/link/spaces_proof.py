@@ -11,7 +11,7 @@ from crossramp.rtl.link.spaces import Spaces
 from ..engine.entry import Entry
 from ..engine.inspection import memory_word, named
 from ..engine.proof import Proof
-from .link_build import answers_once, link_build
+from .link_build import link_build
 
 #: The member that leads to the memory of a space; the others are kept by the design itself.
 MEMORIES = {
@@ -20,6 +20,8 @@ MEMORIES = {
     Space.HEAD: "head",
     Space.H: "hidden",
     Space.LOGITS: "logits",
+    Space.LINES: "line_weights",
+    Space.PROJECTION: "project",
 }
 
 
@@ -35,8 +37,8 @@ class SpacesProof(Proof):
       for each weight or code, all bytes for other numbers, least significant first.
     - ``data`` is, for a space and an address that have been there for a clock, the memory's word with each number
       extended by its sign; a byte of the identity; or a setting.
-    - ``wrong`` is high exactly if a number of the word exceeds the bits of its memory, or a weight is beyond
-      ±weight_max.
+    - ``wrong`` is high exactly if a number of the word exceeds the bits of its memory, or a weight of the macro, of its
+      lines or of the projection is beyond its ±weight_max.
     - A setting is what was written last to it, and 0 before. ``hold_clocks``, ``tick_clocks`` and ``calibration`` are
       settings 0, 1, and the others.
 
@@ -80,9 +82,11 @@ class SpacesProof(Proof):
         self.claim(m, access.write == (request.write & here), f"{name}: written with its own words alone")
         self.claim(m, access.address == request.address[: len(access.address)], f"{name}: a word at its address")
         word = request.word[len(request.word) - 8 * size :]
-        numbers = size if lanes else 1
+        numbers = access.data.shape().length if lanes else 1
         bits = 8 * size // numbers
-        most = self.build.spec.weight_max if space == Space.WEIGHTS else None
+        spec = self.build.spec
+        limits = {Space.WEIGHTS: spec.weight_max, Space.LINES: spec.weight_max, Space.PROJECTION: spec.head_weight_max}
+        most = limits.get(space)
         fits = []
         for k in range(numbers):
             number = named(m, f"{name}_number_{k}", word[k * bits : (k + 1) * bits].as_signed())
@@ -136,9 +140,7 @@ class SpacesProof(Proof):
 
 
 def proofs(spec: Specification) -> list[Entry]:
-    """The proof of the spaces of a board for ``spec``; empty where :func:`.link_build.answers_once` is not met."""
-    if not answers_once(spec):
-        return []
+    """The proof of the spaces of a board for ``spec``."""
     build = link_build(spec)
     claim = "every word is read and written at its address in its space, and nowhere else; numbers out of range"
     return [Entry("spaces", claim, lambda: SpacesProof(build))]
