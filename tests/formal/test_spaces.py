@@ -159,7 +159,6 @@ def test_planted_faults_of_answers_in_every_step(old, new, message):
     ("spec", "old", "new", "message"),
     [
         (EVERY_STEP, "Space.PROJECTION: spec.head_weight_max}", "}", "PROJECTION: a number that does not"),
-        (EVERY_STEP, "accesses[Space.PROJECTION] = self.project", "pass", "PROJECTION: "),
         (PEEPHOLES, "Space.LINES: spec.weight_max, ", "", "LINES: a number that does not"),
         (PEEPHOLES, "accesses[Space.LINES] = self.line_weights", "accesses[Space.LINES] = self.weights", ""),
     ],

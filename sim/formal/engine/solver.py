@@ -232,11 +232,12 @@ def _script(proof: Proof, mode: Mode, depth: int, prover: Prover, timeout: int |
     lines += [f"timeout {timeout}"] if timeout is not None else []
     lines += ["[engines]", f"smtbmc {prover.solver}", "[script]"]
     lines += [f"read_verilog -sv -formal -DFORMAL {name}" for name in verilog]
-    lines += ["read_rtlil design.il", "hierarchy -top top"]
+    # Tables stay multiplexers: of a memory with initial values, induction assumes nothing.
+    lines += ["read_rtlil design.il", "hierarchy -top top", "proc -norom"]
     if proof.reset is Reset.FIRST:
-        lines += ["proc", "flatten", "setattr -unset init w:dut.*"]
+        lines += ["flatten", "setattr -unset init w:dut.*"]
     if proof.judged_later:
-        lines += ["proc", "flatten", "chformal -assert -delay 1"]
+        lines += ["flatten", "chformal -assert -delay 1"]
     lines += ["prep -flatten -top top", "[files]", "design.il", *verilog]
     return "\n".join(lines) + "\n"
 
