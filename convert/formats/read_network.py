@@ -15,7 +15,10 @@ from .pytorch.torch_file import state_of_file
 from .pytorch.torch_state import network_of_state
 
 #: What is read, for errors.
-FORMATS = "a program of torch.export (.pt2), a state_dict of torch.save (.pt, .pth) or a model of Keras (.keras, .h5)"
+FORMATS = (
+    "a program of torch.export (.pt2), a state_dict of torch.save (.pt, .pth), "
+    "a model of Keras (.keras, .h5), or an ONNX file (.onnx)"
+)
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _PICKLE = b"\x80"
