@@ -12,6 +12,8 @@ from pathlib import Path
 
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import InvalidValue
+from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.layers.tile import need_one_array, prefixed
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.link.link_protocol import BAUD
 from crossramp.golden.spec.boundary_wires import BOUNDARY
@@ -32,8 +34,9 @@ _MOST_DIVIDED = 1000
 _PROBED_UNITS = 2
 
 
-def probed_columns(spec: Specification) -> list[int]:
-    """The columns whose comparators are the signal ``probes``: the first two units of every bank."""
+def probed_columns(spec: AnySpecification) -> list[int]:
+    """The columns whose comparators are the signal ``probes``: the first two units of every bank of the first macro."""
+    spec = next(iter(spec.macros.values()))
     return [spec.column(gate, unit) for gate in spec.gate_names for unit in range(min(spec.units, _PROBED_UNITS))]
 
 
@@ -127,12 +130,12 @@ class Board:
     gather_columns: tuple[int, ...] = ()
     programmers: tuple[str, ...] = ("openFPGALoader",)
 
-    def build(self, spec: Specification, baud: int | None = None, divide: int = 1) -> Build:
+    def build(self, spec: AnySpecification, baud: int | None = None, divide: int = 1) -> Build:
         """What a bitstream of this board is made for: ``spec`` with the lanes that suit the board.
 
         Parameters
         ----------
-        spec : Specification
+        spec : Specification or NetworkSpecification
         baud : int or None
             Bits per second of the UART; None: :data:`.link_protocol.BAUD`.
         divide : int
@@ -143,12 +146,16 @@ class Board:
         BoardError
             If the clock is not a whole number of Hz, the UART cannot make the rate from it, the array has more
             wires than the board has pins, or utterances do not each start from zero.
+        SpecificationError
+            For a network that no board can hold, see :class:`~.board_memory.Build`.
         """
-        for name, value, needed in (("initial", spec.initial, "zero"), ("keeps_state", spec.keeps_state, 0)):
-            if value != needed:
-                raise BoardError(
-                    f"{self.name}: {name} is {value!r}; on boards every utterance starts from zero, so give {needed!r}"
-                )
+        for macro, own in spec.macros.items():
+            for name, value, needed in (("initial", own.initial, "zero"), ("keeps_state", own.keeps_state, 0)):
+                if value != needed:
+                    raise BoardError(
+                        f"{self.name}: {prefixed(macro, name)} is {value!r}; on boards every utterance starts from "
+                        f"zero, so give {needed!r}"
+                    )
         baud = integer("baud", BAUD if baud is None else baud, error=BoardError)
         divide = integer("divide", divide, error=BoardError)
         if not 1 <= divide <= _MOST_DIVIDED or self.clock % divide:
@@ -159,11 +166,13 @@ class Board:
         clock = self.clock // divide
         self._check_baud(baud, clock)
         if not self.columns_per_clock:
+            need_one_array(spec, f"{self.name}, which has its array on pins,")
             self._check_wires(spec)
+        units = max(macro.units for macro in spec.macros.values())
         return Build(
             self.name,
-            spec.replace(lanes=min(self.lanes, spec.units)),
-            min(self.columns_per_clock, spec.units),
+            spec.implemented(lanes=min(self.lanes, units)),
+            min(self.columns_per_clock, units),
             clock,
             baud,
             f"crossramp {version('crossramp')}",

@@ -133,7 +133,9 @@ def make_platform(board: Board, build: Build):
             f"{board.name}: clock is {board.clock}, and the oscillator of {board.platform} has "
             f"{platform.default_clk_frequency:.0f} Hz; write that"
         )
-    widths = {"probes": len(probed_columns(build.spec))} | array_widths(build.spec)
+    widths = {"probes": len(probed_columns(build.spec))}
+    if not build.columns_per_clock:
+        widths |= array_widths(build.spec)
     for signal, wires in board.wires.items():
         if signal.startswith("array_") and signal not in widths:
             continue  # this specification has none

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 
 from crossramp.golden.cell.description import INPUT
+from crossramp.golden.layers.network_specification import AnySpecification, NetworkSpecification
 from crossramp.golden.link.board_memory import Build, identity_image
 from crossramp.golden.link.link_protocol import Space
 from crossramp.golden.spec.specification import Specification
@@ -25,8 +26,13 @@ class TooLarge(BoardError):
     """A design that does not fit a board; says which resource, how much of it, and what would fit."""
 
 
-def register_bits(spec: Specification) -> int:
+def register_bits(spec: AnySpecification) -> int:
     """Flip-flops that the periphery of ``spec`` has at least: codes, cell state, pulse codes, and what drives rows."""
+    return sum(map(_register_bits, spec.macros.values()))
+
+
+def _register_bits(spec: Specification) -> int:
+    """Those of one macro."""
     cell = spec.layout
     capture = spec.code_bits
     state = spec.units * (spec.state_bits if cell.register else 0)
@@ -47,33 +53,47 @@ _SURELY = 1.5
 
 
 def memory_words(build: Build) -> dict[str, tuple[int, int]]:
-    """Words and bits of each memory of :class:`.board_core.BoardCore`, by name."""
+    """Words and bits of each memory of :class:`.board_core.BoardCore`, by name; of several macros with the macro's."""
     spec = build.spec
     sum_bits = spec.sum_max.bit_length() + 1
-    lanes, codes = spec.head_lanes, spec.lanes * spec.input_bits
     found = {
-        "head": (spec.classes * (-(-spec.hidden // lanes) + 1), lanes * spec.head_bias_bits),
         "sums": (2 << (spec.h_beats - 1).bit_length(), spec.lanes * sum_bits),
         "identity": (len(identity_image(build)), 8),
         "frame": (build.payload + 8, 8),
-        "h": (spec.h_beats, codes),
+        "h": (spec.h_beats, spec.lanes * spec.input_bits),
         "logits": (spec.classes, spec.logit_bits),
     }
-    if spec.projection:
-        found["projection"] = (build.words(Space.PROJECTION), spec.lanes * spec.head_weight_bits)
+    if not spec.head_in_array:
+        lanes = spec.head_lanes
+        found["head"] = (spec.classes * (-(-spec.hidden // lanes) + 1), lanes * spec.head_bias_bits)
+    for macro in spec.macros:
+        for name, shape in _words_of_macro(build, macro).items():
+            found[f"{macro} {name}" if macro else name] = shape
+    if isinstance(spec, NetworkSpecification):
+        for number, layer in enumerate(spec.layers):
+            if layer.bidirectional or (number > 0 and not spec.passes_groups(number)):
+                found[f"utterance before layer{number}"] = (spec.max_steps * layer.macro.inputs, spec.input_bits)
+    return found
+
+
+def _words_of_macro(build: Build, macro: str) -> dict[str, tuple[int, int]]:
+    spec, columns = build.spec.macros[macro], build.columns(macro)
+    codes, found = spec.lanes * spec.input_bits, {}
+    if spec.digital_projection:
+        found["projection"] = (build.words(Space.PROJECTION, macro), spec.lanes * spec.head_weight_bits)
         found["codes to project"] = (spec.beats, codes)
     if spec.beats > 1 and spec.layout.register:
         found["states"] = (spec.beats, spec.lanes * spec.state_bits)
     if build.columns_per_clock:
-        found["weights"] = (build.words(Space.WEIGHTS), build.columns_per_clock * spec.weight_bits)
-        found["thresholds"] = (build.words(Space.THRESHOLDS), spec.mac_bits)
-        found["macs"] = (len(spec.gate_names) * build.groups, build.columns_per_clock * spec.mac_bits)
+        found["weights"] = (build.words(Space.WEIGHTS, macro), columns * spec.weight_bits)
+        found["thresholds"] = (build.words(Space.THRESHOLDS, macro), spec.mac_bits)
+        found["macs"] = (len(spec.gate_names) * build.groups(macro), columns * spec.mac_bits)
         found["row pulses"] = (spec.input_max, 2 * spec.rows)
         if spec.state_lines:
             found["state pulses"] = (spec.state_pulse_max, 2 * spec.state_lines)
         found["row codes"] = (spec.rows, spec.input_bits)
         if spec.trained_lines:
-            found["line weights"] = (build.words(Space.LINES), build.columns_per_clock * spec.weight_bits)
+            found["line weights"] = (build.words(Space.LINES, macro), columns * spec.weight_bits)
     return found
 
 
@@ -85,7 +105,7 @@ def memory_blocks(board: Board, build: Build) -> dict[str, int]:
     family = FAMILIES[board.family]
     found = {}
     for name, (depth, width) in memory_words(build).items():
-        if name == "weights" and board.weight_ram_style == "huge":
+        if _is_weights(name) and board.weight_ram_style == "huge":
             continue
         blocks = min(-(-depth // words) * -(-width // bits) for words, bits in family.memory_shapes)
         logic = depth * width * (_ROM_COST if name in _ROMS else family.cell_cost)
@@ -102,9 +122,14 @@ def least_resources(board: Board, build: Build) -> dict[str, int]:
     family = FAMILIES[board.family]
     needed = {family.register: register_bits(build.spec), family.memory: sum(memory_blocks(board, build).values())}
     if build.columns_per_clock and board.weight_ram_style == "huge":
-        depth, width = memory_words(build)["weights"]
-        needed[_SPRAM] = -(-depth // _SPRAM_SHAPE[0]) * -(-width // _SPRAM_SHAPE[1])
+        shapes = [shape for name, shape in memory_words(build).items() if _is_weights(name)]
+        needed[_SPRAM] = sum(-(-depth // _SPRAM_SHAPE[0]) * -(-width // _SPRAM_SHAPE[1]) for depth, width in shapes)
     return needed
+
+
+def _is_weights(memory: str) -> bool:
+    """Whether a memory holds the weights of an array."""
+    return memory.endswith("weights") and not memory.endswith("line weights")
 
 
 def excess(board: Board, needed: Mapping[str, float]) -> str | None:
@@ -144,13 +169,33 @@ def refusal(board: Board, build: Build, resource: str, needed: int, *, at_least:
         need += f" ({needed * words * bits:,} bits; most of them {', '.join(f'{n} {blocks[n]:,}' for n in largest)})"
         most += f" ({have * words * bits:,} bits)"
     return (
-        f"{board.name}: {build.spec.units} units and {build.spec.inputs} inputs take {'at least ' if at_least else ''}"
+        f"{board.name}: {_sizes(build.spec)} take {'at least ' if at_least else ''}"
         f"{need}, and the board has {most}; {_what_fits(board, build, resource, None if at_least else needed)}"
     )
 
 
+def _sizes(spec: AnySpecification) -> str:
+    if not isinstance(spec, NetworkSpecification):
+        return f"{spec.units} units and {spec.inputs} inputs"
+    return f"macros of {', '.join(str(macro.units) for macro in spec.macros.values())} units and {spec.inputs} inputs"
+
+
 def _what_fits(board: Board, build: Build, resource: str, needed: int | None) -> str:
     """About how many units fit with all else as it is, and the boards that can hold it as it is."""
+    if isinstance(build.spec, NetworkSpecification):
+        parts = ["give fewer or smaller layers"]
+    else:
+        units = _units_that_fit(board, build, resource, needed)
+        count = f"about {units} {'unit' if units == 1 else 'units'}" if units else "no number of units"
+        parts = [f"{count} would fit"]
+    larger = [other.name for other in boards().values() if other is not board and _may_hold(other, build, board)]
+    if larger:
+        parts.append(f"or try --board {' or '.join(larger)}")
+    return ", ".join(parts)
+
+
+def _units_that_fit(board: Board, build: Build, resource: str, needed: int | None) -> int:
+    """About how many units of a single macro fit."""
     spec = build.spec
     beside = {FAMILIES[board.family].register: FAMILIES[board.family].beside}
     if needed is not None:  # what the estimate did not see stays as it is with fewer units
@@ -166,11 +211,7 @@ def _what_fits(board: Board, build: Build, resource: str, needed: int | None) ->
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
-    larger = [other.name for other in boards().values() if other is not board and _may_hold(other, build, board)]
-    parts = [f"about {low} {'unit' if low == 1 else 'units'} would fit" if low else "no number of units would fit"]
-    if larger:
-        parts.append(f"or try --board {' or '.join(larger)}")
-    return ", ".join(parts)
+    return low
 
 
 def _may_hold(other: Board, build: Build, board: Board) -> bool:

@@ -5,6 +5,7 @@ import gc
 import warnings
 from dataclasses import dataclass
 
+from crossramp.golden.layers.network_specification import AnySpecification, NetworkSpecification, projection_name
 from crossramp.golden.link.board_memory import Build
 from crossramp.golden.link.link_protocol import Command, Frame, Space, StatusBlock, encode, read_payload, step_payload
 
@@ -20,9 +21,10 @@ class UtteranceTime:
     ----------
     steps : int
     clocks_per_step : int
-        With the array always ready where it is on pins.
+        With the array always ready where it is on pins. Of several layers, that of the slowest: all work at once.
     clocks : int
-        Of all steps and the answer.
+        Of all steps and the answer. A layer behind another one takes the last step one step later; a layer of two
+        directions, and the one behind it, begin when the utterance is complete.
     link_bytes : int
         Both ways: RESET, a frame and its answer a step, and the STATUS that tells the answer. With the readout
         ``"step"``, a STATUS and the logits for each step.
@@ -40,8 +42,9 @@ class UtteranceTime:
 def utterance_time(build: Build, steps: int) -> UtteranceTime:
     """The time of an utterance on a board of ``build``."""
     spec = build.spec
-    step = spec.clocks_per_step + _extra_clocks(build)
-    clocks = steps * step + spec.classes * (spec.units + 5) + 1
+    layers = _clocks_of_layers(build)
+    step = max(layers)
+    clocks = sum((steps + len(group) - 1) * max(group) for group in _at_once(spec, layers)) + spec.head_clocks
     answer = len(encode(Frame(0, 0, b"\0")))
     step_bytes = len(encode(Frame(0, Command.STEP, step_payload(0, 0, False, [0] * spec.inputs)))) + answer
     reset_bytes = len(encode(Frame(0, Command.RESET, b"\0"))) + answer
@@ -51,12 +54,39 @@ def utterance_time(build: Build, steps: int) -> UtteranceTime:
         ask = len(encode(Frame(0, Command.READ + Space.LOGITS, read_payload(0, 1))))
         logits = len(encode(Frame(0, 0, bytes(1 + build.words(Space.LOGITS) * build.word_bytes(Space.LOGITS)))))
         link_bytes += steps * (ask + logits) + (steps - 1) * status_bytes
-        clocks = steps * (step + spec.head_clocks)  # the host sends a step when the one before has its answer
+        # The host sends a step when the one before has its answer.
+        clocks = steps * (sum(layers) + spec.head_clocks)
     return UtteranceTime(steps, step, clocks, link_bytes, clocks / build.clock + link_bytes * _BITS / build.baud)
 
 
-def _extra_clocks(build: Build) -> int:
-    """Clocks of a step that the emulator makes the periphery wait."""
+def _clocks_of_layers(build: Build) -> list[int]:
+    """Clocks of a step of each layer; both macros of two directions work at once."""
+    spec = build.spec
+    if not isinstance(spec, NetworkSpecification):
+        return [spec.clocks_per_step + _extra_clocks(build, "")]
+    found = []
+    for number, layer in enumerate(spec.layers):
+        name = spec.names_of(number)[0]
+        own = max(layer.macro.macro_clocks, -(-layer.macro.inputs // spec.x_lanes[name])) + _extra_clocks(build, name)
+        if layer.macro.array_projects:
+            own += _extra_clocks(build, projection_name(name))
+        found.append(own)
+    return found
+
+
+def _at_once(spec: AnySpecification, layers: list[int]) -> list[list[int]]:
+    """The layers in groups that work on different steps of an utterance at once, with a memory of it between them."""
+    groups = [layers[:1]]
+    for number, clocks in enumerate(layers[1:], 1):
+        if spec.passes_groups(number):
+            groups[-1].append(clocks)
+        else:
+            groups.append([clocks])
+    return groups
+
+
+def _extra_clocks(build: Build, macro: str) -> int:
+    """Clocks of a step that the emulator of a macro makes the periphery wait."""
     if not build.columns_per_clock:
         return 0
     from amaranth.hdl import UnusedElaboratable
@@ -64,6 +94,8 @@ def _extra_clocks(build: Build) -> int:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnusedElaboratable)  # it is only asked, not built
-        extra = CrossbarEmulator(build.spec, None, build.columns_per_clock).extra_clocks_per_step()
+        emulator = CrossbarEmulator(build.spec.macros[macro], None, build.columns(macro))
+        extra = emulator.extra_clocks_per_step()
+        del emulator
         gc.collect()
     return extra

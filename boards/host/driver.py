@@ -9,15 +9,17 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from crossramp.golden.common.errors import InvalidValue
 from crossramp.golden.common.integer_arrays import check_integers
-from crossramp.golden.link.board_memory import unpacked
+from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.link.board_memory import Region, unpacked
 from crossramp.golden.link.link_protocol import BAUD, Command, Space, Status, StatusBlock, step_payload
 from crossramp.golden.macro.trace import Trace
+from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
 
 from .exchange import Exchange, LinkError, Refused, Silent
@@ -27,6 +29,15 @@ from .serial_port import open_port
 
 RESTARTS = 2
 """How often an utterance is begun again."""
+
+
+def check_every_step(spec: AnySpecification) -> None:
+    """InvalidValue for a network that gives h of all steps only behind the last one: a board keeps one of them."""
+    if spec.bidirectional:
+        raise InvalidValue(
+            "a layer has two directions, so h of all steps comes behind the last one, and a board keeps that of one: "
+            "read the last step's alone"
+        )
 
 
 class Disturbed(LinkError):
@@ -128,8 +139,8 @@ class BoardDriver(BoardMemories):
 
     def load(
         self,
-        network: Network,
-        thresholds: Sequence | None = None,
+        network: Network | LayeredNetwork,
+        thresholds: Sequence | Mapping[str, Sequence] | None = None,
         *,
         hold: int | None = None,
         tick: int = 1,
@@ -141,13 +152,13 @@ class BoardDriver(BoardMemories):
 
         Parameters
         ----------
-        network : Network
+        network : Network or LayeredNetwork
             Of the board's specification, lanes apart.
         thresholds : sequence of integer arrays, shape (ticks,), or None
             For each ramp of ``spec.ramps``, in any order: on a tick, a comparator is high while its MAC exceeds it.
-            None: the ideal ones.
+            None: the ideal ones. Of a network of several macros, a mapping of their names to such sequences.
         hold : int or None
-            Least clocks of hold before a ramp; None: the specification's.
+            Least clocks of hold before a ramp; None: the specification's, or those of each layer.
         tick : int
             Clocks of a tick at least.
         calibration : int or None
@@ -169,11 +180,11 @@ class BoardDriver(BoardMemories):
         """
         self.check(network.spec)
         images = network_images(self.build, network, thresholds)
-        images[Space.SETTINGS] = settings_image(self.build, hold, tick, calibration)
+        images[Region(Space.SETTINGS)] = settings_image(self.build, hold, tick, calibration)
         self._loaded = (images, verify)
         self._write_all(images, verify, progress)
 
-    def _write_all(self, images: dict[Space, bytes], verify: bool, progress: Callable | None = None) -> None:
+    def _write_all(self, images: dict[Region, bytes], verify: bool, progress: Callable | None = None) -> None:
         self.exchange.doing = "while the network was loaded"
         # A running step would keep the memories busy. Earlier results do not matter, so this needs no look at them.
         following = self._following_tag()
@@ -261,16 +272,18 @@ class BoardDriver(BoardMemories):
         x : integer array, shape (steps, inputs)
             Pulse codes within ±input_max; 1 to max_steps steps.
         every_step : bool
-            Read h of every step, not of the last one only.
+            Read h of every step, not of the last one only; see :func:`check_every_step`.
 
         Raises
         ------
         InvalidValue
-            For a wrong shape, a number of steps or a code out of range.
+            For a wrong shape, a number of steps or a code out of range; for h of every step, if it is not there.
         LinkError
             Also if the board loses the utterance again and again.
         """
         spec = self.build.spec
+        if every_step:
+            check_every_step(spec)
         x = check_integers("x", x, (None, spec.inputs), spec.input_max)
         if not 1 <= len(x) <= spec.max_steps:
             raise InvalidValue(f"x has {len(x)} steps; the board takes 1 to {spec.max_steps}")
@@ -336,7 +349,8 @@ class BoardDriver(BoardMemories):
     def _progress(self, status: StatusBlock) -> tuple:
         """What changes as the board gets on: not while its array makes it wait, nor beyond all that it has to do."""
         spec = self.build.spec
-        most = 2 * ((status.accepted + 1) * (spec.clocks_per_step + spec.inputs) + spec.head_clocks)
+        steps = (status.accepted + 1) * len(spec.macros)
+        most = 2 * (steps * (spec.clocks_per_step + spec.inputs) + spec.head_clocks)
         return status.tag, status.accepted, status.done, min(status.clocks - status.waiting, most)
 
     def _restore(self) -> None:

@@ -4,9 +4,9 @@
 from collections.abc import Callable
 
 from crossramp.golden.common.errors import InvalidValue
-from crossramp.golden.link.board_memory import Build, read_identity
+from crossramp.golden.layers.network_specification import AnySpecification
+from crossramp.golden.link.board_memory import Build, Region, read_identity
 from crossramp.golden.link.link_protocol import Command, Space, read_payload, write_payload
-from crossramp.golden.spec.specification import Specification
 
 from .exchange import Exchange, LinkError
 from .images import check_specification
@@ -54,7 +54,7 @@ class BoardMemories:
         except InvalidValue as error:
             raise LinkError(f"{self.exchange.name}: {error}; build its bitstream again with this crossramp") from None
 
-    def check(self, spec: Specification) -> None:
+    def check(self, spec: AnySpecification) -> None:
         """Refuse a model that the board was not built for.
 
         Lanes do not matter: they change clocks, and no answer.
@@ -66,34 +66,49 @@ class BoardMemories:
         """
         check_specification(self.build, spec, self.exchange.name)
 
-    def read(self, space: Space, word: int = 0, count: int | None = None) -> bytes:
+    def read(self, space: Space, word: int = 0, count: int | None = None, macro: str = "") -> bytes:
         """``count`` words of ``space`` from ``word`` on; None: all there are from there on.
+
+        Parameters
+        ----------
+        macro : str
+            Of a network of several: whose words, in the spaces that each has its own of.
 
         Raises
         ------
         InvalidValue
-            For a space that the board has not.
+            For a space that the board, or the macro, has not.
         Refused
             For words beyond its end.
         """
-        count = self.build.words(space) - word if count is None else count
-        return self._read_words(space, word, count, self._word_bytes(space))
+        region = self._region(space, macro)
+        count = self.build.words(*region) - word if count is None else count
+        return self._read_words(space, self.build.address(word, macro), count, self.build.word_bytes(*region))
 
-    def _read_words(self, space: Space, word: int, count: int, size: int) -> bytes:
+    def _read_words(self, space: Space, address: int, count: int, size: int) -> bytes:
         at_once = max(1, min(255, _BYTES // size))
         data = b""
-        for begin in range(word, word + count, at_once):
-            part = min(at_once, word + count - begin)
+        for begin in range(address, address + count, at_once):
+            part = min(at_once, address + count - begin)
             data += self.exchange.ask(Command.READ + space, read_payload(begin, part), part * size)
         return data
 
-    def write(self, space: Space, data: bytes, word: int = 0, progress: Callable[[int], None] | None = None) -> None:
+    def write(
+        self,
+        space: Space,
+        data: bytes,
+        word: int = 0,
+        progress: Callable[[int], None] | None = None,
+        macro: str = "",
+    ) -> None:
         """Write whole words from ``word`` on.
 
         Parameters
         ----------
         progress : callable or None
             Called with the bytes written so far.
+        macro : str
+            As :meth:`read` takes it.
 
         Raises
         ------
@@ -102,23 +117,25 @@ class BoardMemories:
         Refused
             For a space that cannot be written, a number out of its range, or words beyond the end.
         """
-        size = self._word_bytes(space)
+        size = self.build.word_bytes(*self._region(space, macro))
         if len(data) % size:
             raise ValueError(f"{len(data)} bytes for {space.name}, whose words have {size}")
         part = max(1, min(self.build.payload - 4, _BYTES) // size) * size
         for begin in range(0, len(data), part):
             piece = data[begin : begin + part]
-            self.exchange.ask(Command.WRITE + space, write_payload(word + begin // size, piece))
+            address = self.build.address(word + begin // size, macro)
+            self.exchange.ask(Command.WRITE + space, write_payload(address, piece))
             if progress is not None:
                 progress(begin + len(piece))
 
-    def _word_bytes(self, space: Space) -> int:
-        if not self.build.words(space):
-            raise InvalidValue(f"the board on {self.exchange.name} ({self.build.board}) has no {space.name.lower()}")
-        return self.build.word_bytes(space)
+    def _region(self, space: Space, macro: str) -> Region:
+        region = Region(space, macro)
+        if region not in self.build.regions:
+            raise InvalidValue(f"the board on {self.exchange.name} ({self.build.board}) has no {region}")
+        return region
 
     def write_images(
-        self, images: dict[Space, bytes], verify: bool = True, progress: Callable[[int, int], None] | None = None
+        self, images: dict[Region, bytes], verify: bool = True, progress: Callable[[int, int], None] | None = None
     ) -> None:
         """Write whole spaces, and read them back and compare if ``verify``.
 
@@ -133,22 +150,23 @@ class BoardMemories:
             Also if what is read back is not what was written.
         """
         whole, moved = sum(map(len, images.values())) * (1 + verify), 0
-        for space, image in images.items():
-            self.write(space, image, progress=progress and (lambda part, moved=moved: progress(moved + part, whole)))
+        for (space, macro), image in images.items():
+            told = progress and (lambda part, moved=moved: progress(moved + part, whole))
+            self.write(space, image, progress=told, macro=macro)
             moved += len(image)
-        for space, image in images.items() if verify else ():
-            self._compare(space, self.read(space), image)
+        for region, image in images.items() if verify else ():
+            self._compare(region, self.read(region.space, macro=region.macro), image)
             moved += len(image)
             if progress is not None:
                 progress(moved, whole)
 
-    def _compare(self, space: Space, have: bytes, image: bytes) -> None:
+    def _compare(self, region: Region, have: bytes, image: bytes) -> None:
         if have == image:
             return
-        size = self.build.word_bytes(space)
+        size = self.build.word_bytes(*region)
         word = next(k for k in range(len(image)) if have[k] != image[k]) // size
         held, written = (data[word * size : (word + 1) * size].hex() for data in (have, image))
         raise LinkError(
-            f"the board on {self.exchange.name} does not hold what was written: word {word} of {space.name.lower()} is "
+            f"the board on {self.exchange.name} does not hold what was written: word {word} of {region} is "
             f"{held}, not {written}; load it again, and if that does not help build it again"
         )

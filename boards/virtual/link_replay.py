@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from crossramp.golden.link.board_memory import Build
+from crossramp.golden.link.board_memory import Build, Region
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import (
     ANSWER,
@@ -22,6 +22,7 @@ from crossramp.golden.link.link_protocol import (
     step_payload,
     write_payload,
 )
+from crossramp.golden.network.layered_network import LayeredNetwork
 from crossramp.golden.network.network import Network
 from crossramp.rtl.link.uart import divisor
 from crossramp.sim.netlist.pin_replay import Act, Design, LinkTiming, replay
@@ -46,11 +47,14 @@ class Session:
         For each question, in order; ``clocks`` and ``waiting`` of a StatusBlock are 0.
     names : list of str
         Of each question, for messages.
+    steps : int
+        Of an utterance.
     """
 
     acts: list[Act]
     expected: list[Frame]
     names: list[str]
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,9 @@ class Comparison:
 class _Recorder:
     """Makes a session: each act goes to the golden model as it is added."""
 
-    def __init__(self, build: Build):
+    def __init__(self, build: Build, steps: int):
         self.model = LinkModel(build)
-        self.session = Session([], [], [])
+        self.session = Session([], [], [], steps)
         self.sequence = 0
 
     def act(self, kind: str, data: bytes = b"", clocks: int = 0):
@@ -100,33 +104,34 @@ class _Recorder:
             raise AssertionError("the golden model answered what it must not")
         self.act("send", data)
 
-    def write(self, space: Space, image: bytes, name: str):
-        build, size = self.model.build, self.model.build.word_bytes(space)
+    def write(self, region: Region, image: bytes):
+        build, size = self.model.build, self.model.build.word_bytes(*region)
         part = (build.payload - 4) // size * size
         for begin in range(0, len(image), part):
-            payload = write_payload(begin // size, image[begin : begin + part])
-            self.ask(f"write {name} from word {begin // size} on", Command.WRITE + space, payload)
+            payload = write_payload(build.address(begin // size, region.macro), image[begin : begin + part])
+            self.ask(f"write {region} from word {begin // size} on", Command.WRITE + region.space, payload)
 
-    def read(self, space: Space, name: str, words: Sequence[int] | None = None):
+    def read(self, region: Region, name: str, words: Sequence[int] | None = None):
         """All words; or those from each of ``words`` on that one answer holds."""
         build = self.model.build
-        count, part = build.words(space), min(255, (build.payload - 1) // build.word_bytes(space))
+        count, part = build.words(*region), min(255, (build.payload - 1) // build.word_bytes(*region))
         for begin in range(0, count, part) if words is None else words:
-            payload = read_payload(begin, min(part, count - begin))
-            self.ask(f"read {name} from word {begin} on", Command.READ + space, payload)
+            payload = read_payload(build.address(begin, region.macro), min(part, count - begin))
+            self.ask(f"read {name} from word {begin} on", Command.READ + region.space, payload)
 
 
-def record(build: Build, network: Network, x: np.ndarray, *, seed: int = 1) -> Session:
+def record(build: Build, network: Network | LayeredNetwork, x: np.ndarray, *, seed: int = 1) -> Session:
     """A session that loads ``network``, runs utterances, and tries what must be refused.
 
     Reset; an echo; the identity; all memories written, and parts of them read back; for each utterance its steps, h
-    after some of them, the status and the logits; questions that must be refused, and frames that must be dropped.
+    after some of them (without a layer of two directions), the status and the logits; questions that must be refused,
+    and frames that must be dropped.
 
     Parameters
     ----------
     build : Build
         With an emulator.
-    network : Network
+    network : Network or LayeredNetwork
         Of the same specification, lanes apart.
     x : integer array, shape (utterances, steps, inputs)
         Pulse codes.
@@ -141,15 +146,15 @@ def record(build: Build, network: Network, x: np.ndarray, *, seed: int = 1) -> S
     if not build.columns_per_clock:
         raise BoardError(f"{build.board}: nothing would answer on the array's pins; take a board with an emulator")
     rng = np.random.default_rng(seed)
-    recorder = _Recorder(build)
+    recorder = _Recorder(build, x.shape[1])
     recorder.act("press", clocks=PRESS_CLOCKS)
     recorder.ask("echo", Command.ECHO, bytes([END, 0xDB, 0xDC, 0xDD, *rng.bytes(12)]))
-    recorder.read(Space.IDENTITY, "identity")
-    images = network_images(build, network) | {Space.SETTINGS: settings_image(build)}
-    for space, image in images.items():
-        recorder.write(space, image, space.name.lower())
-    for space in images:
-        recorder.read(space, space.name.lower(), [int(rng.integers(build.words(space)))])
+    recorder.read(Region(Space.IDENTITY), "identity")
+    images = network_images(build, network) | {Region(Space.SETTINGS): settings_image(build)}
+    for region, image in images.items():
+        recorder.write(region, image)
+    for region in images:
+        recorder.read(region, str(region), [int(rng.integers(build.words(*region)))])
     for tag, codes in enumerate(x):
         _utterance(recorder, tag, codes)
     _refused(recorder, len(x))
@@ -158,6 +163,7 @@ def record(build: Build, network: Network, x: np.ndarray, *, seed: int = 1) -> S
 
 def _utterance(recorder: _Recorder, tag: int, codes: np.ndarray):
     steps = len(codes)
+    shows_steps = not recorder.model.build.spec.bidirectional
     recorder.ask(f"reset to utterance {tag}", Command.RESET, bytes([tag]))
     for step, row in enumerate(codes):
         where = f"step {step} of utterance {tag}"
@@ -165,10 +171,11 @@ def _utterance(recorder: _Recorder, tag: int, codes: np.ndarray):
         # Not after each: a step that arrives while the one before is computed is the usual case.
         if step % 3 == 0:
             recorder.ask(f"status after {where}", Command.STATUS, settle=True)
-            recorder.read(Space.H, f"h after {where}")
+            if shows_steps:
+                recorder.read(Region(Space.H), f"h after {where}")
     recorder.ask(f"status after utterance {tag}", Command.STATUS, settle=True)
-    recorder.read(Space.H, f"h after utterance {tag}")
-    recorder.read(Space.LOGITS, f"logits of utterance {tag}")
+    recorder.read(Region(Space.H), f"h after utterance {tag}")
+    recorder.read(Region(Space.LOGITS), f"logits of utterance {tag}")
 
 
 def _refused(recorder: _Recorder, tag: int):
@@ -211,8 +218,8 @@ def compare(
     timing = LinkTiming(
         clocks_per_bit=bit,
         patience=20 * bit + 8 * build.payload + 4096,
-        # A step, the one in the buffer, and the head.
-        limit=4 * utterance_time(build, 1).clocks + 400 * bit,
+        # A step, the one in the buffer, and the head; behind a layer of two directions all steps.
+        limit=4 * utterance_time(build, session.steps if build.spec.bidirectional else 1).clocks + 400 * bit,
     )
     result = replay(design, session.acts, timing, seed=seed, build=options)
     differences, counters = [], []

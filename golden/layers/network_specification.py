@@ -192,6 +192,12 @@ class NetworkSpecification(HeadSizes):
         return any(layer.bidirectional for layer in self.layers)
 
     @property
+    def leading(self) -> int:
+        """How many layers are in front of the first one of two directions: those that take each step as it comes."""
+        ways = [layer.bidirectional for layer in self.layers]
+        return ways.index(True) if True in ways else len(ways)
+
+    @property
     def inputs(self) -> int:
         """Codes of one input vector."""
         return self.layers[0].macro.inputs

@@ -13,12 +13,10 @@ import struct
 
 import numpy as np
 
-from ..array.array_protocol import Array, IdealArray
-from ..array.integers import exact_matmul
-from ..array.ramps import WrittenRamp
-from ..macro.lstm import Lstm
-from .board_memory import Build, head_arrays, identity_image, unpacked
+from ..array.array_protocol import Array
+from .board_memory import OF_MACROS, WORD_BITS, Build, Region, identity_image, unpacked
 from .link_protocol import ANSWER, Command, Decoder, Fault, Frame, Space, Status, StatusBlock, encode
+from .written_network import WrittenNetwork
 
 WRITABLE = (Space.WEIGHTS, Space.THRESHOLDS, Space.HEAD, Space.SETTINGS, Space.LINES, Space.PROJECTION)
 
@@ -40,31 +38,27 @@ class LinkModel:
     ----------
     decoder : Decoder
         Of what the board receives; its ``faults`` and ``dropped`` are the board's.
-    memories : dict of Space to bytearray
-        The writable spaces that the board has.
+    memories : dict of Region to bytearray
+        The writable ones that the board has.
     """
 
     def __init__(self, build: Build, array: Array | None = None):
         self.build = build
         self.decoder = Decoder(build.payload)
         self.memories = {
-            space: bytearray(build.words(space) * build.word_bytes(space)) for space in WRITABLE if build.words(space)
+            region: bytearray(build.words(*region) * build.word_bytes(*region))
+            for region in build.regions
+            if region.space in WRITABLE
         }
         self._identity = identity_image(build)
-        self._array = array
-        self._lstm: Lstm | None = None  # with the weights and thresholds as written; None: made when needed
-        self._h = np.zeros(build.spec.hidden, np.int64)
-        self._logits = np.zeros(build.spec.classes, np.int64)
+        self._network = WrittenNetwork(build, self.memories, array)
         self._tag: int | None = None  # before the first RESET
         self._start()
 
     def _start(self):
-        spec = self.build.spec
         self.accepted = 0
-        self.answer: int | None = None
         self._complete = False  # the utterance's last step is there
-        self._c, self._h_before = np.zeros((1, spec.units), np.int64), np.zeros((1, spec.hidden), np.int64)
-        self._sums = np.zeros(spec.hidden, np.int64)
+        self._network.begin()
 
     def feed(self, data: bytes) -> bytes:
         """What the board sends when it receives ``data``, which may be any bytes."""
@@ -98,7 +92,7 @@ class LinkModel:
         if command == Command.STEP:
             return self._step(payload)
         for kind, execute in ((Command.READ, self._read), (Command.WRITE, self._write)):
-            if command - kind in tuple(Space) and self.build.words(Space(command - kind)):
+            if command - kind in {region.space for region in self.build.regions}:
                 return execute(Space(command - kind), payload)
         raise _Refused(Status.UNKNOWN)
 
@@ -111,8 +105,8 @@ class LinkModel:
             full=False,
             tag=self._tag or 0,
             accepted=self.accepted,
-            done=self.accepted,
-            answer=self.answer or 0,
+            done=self._network.done,
+            answer=self._network.answer or 0,
             clocks=0,
             waiting=0,
             faults=self.decoder.faults,
@@ -128,60 +122,84 @@ class LinkModel:
 
     # ---- memories -------------------------------------------------------------------------------------------------
 
+    def _place(self, space: Space, address: int) -> tuple[Region | None, int]:
+        """The region, None for one that the board has not, and the word of an address."""
+        number, word = 0, address
+        if self.build.several:
+            number, word = address >> WORD_BITS, address & ((1 << WORD_BITS) - 1)
+        names = list(self.build.spec.macros) if space in OF_MACROS else [""]
+        region = Region(space, names[number]) if number < len(names) else None
+        return (region if region in self.build.regions else None), word
+
+    def _checked_words(self, region: Region | None, word: int, count: int) -> None:
+        _require(region is not None and word + count <= self.build.words(*region), Status.ADDRESS)
+
+    def _size(self, region: Region | None) -> int:
+        """Bytes of a word; of a region that the board has not, 1."""
+        return 1 if region is None else self.build.word_bytes(*region)
+
     def _read(self, space: Space, payload: bytes) -> bytes:
         _require(len(payload) == 5 and payload[4] > 0, Status.LENGTH)
-        word, count = struct.unpack("<IB", payload)
-        size = self.build.word_bytes(space)
+        address, count = struct.unpack("<IB", payload)
+        region, word = self._place(space, address)
+        size = self._size(region)
         _require(1 + count * size <= self.build.payload, Status.LENGTH)
-        _require(word + count <= self.build.words(space), Status.ADDRESS)
-        return bytes(self._content(space)[word * size : (word + count) * size])
+        self._checked_words(region, word, count)
+        return bytes(self._content(region)[word * size : (word + count) * size])
 
-    def _content(self, space: Space) -> bytes | bytearray:
-        build = self.build
+    def _content(self, region: Region) -> bytes | bytearray:
+        build, space = self.build, region.space
         if space == Space.IDENTITY:
             return self._identity
         if space == Space.H:
             padded = np.zeros(build.words(Space.H) * build.spec.lanes, np.int8)
-            padded[: build.spec.hidden] = self._h
+            padded[: build.spec.hidden] = self._network.h
             return padded.tobytes()
         if space == Space.LOGITS:
             size = build.word_bytes(space)
-            return b"".join(int(logit).to_bytes(size, "little", signed=True) for logit in self._logits)
+            return b"".join(int(logit).to_bytes(size, "little", signed=True) for logit in self._network.logits)
         if space == Space.SETTINGS:  # bits beyond the last calibration cell are not kept
-            held = int.from_bytes(self.memories[space], "little")
-            cells = 32 + len(build.spec.ramps) * build.spec.calibration_cells
-            return (held & ((1 << cells) - 1)).to_bytes(len(self.memories[space]), "little")
-        return self.memories[space]
+            held = int.from_bytes(self.memories[region], "little")
+            cells = 32 + build.calibration_bits
+            return (held & ((1 << cells) - 1)).to_bytes(len(self.memories[region]), "little")
+        return self.memories[region]
 
     def _write(self, space: Space, payload: bytes) -> bytes:
         _require(space in WRITABLE, Status.UNKNOWN)
-        size = self.build.word_bytes(space)
+        _require(len(payload) > 4, Status.LENGTH)
+        region, word = self._place(space, struct.unpack_from("<I", payload)[0])
+        size = self._size(region)
         count, rest = divmod(len(payload) - 4, size)
-        _require(count >= 1 and rest == 0, Status.LENGTH)
-        (word,) = struct.unpack_from("<I", payload)
-        _require(word + count <= self.build.words(space), Status.ADDRESS)
-        low, high = self._range(space)
-        values = unpacked(payload[4:], size // self._numbers(space))
+        _require(rest == 0, Status.LENGTH)
+        self._checked_words(region, word, count)
+        low, high = self._range(region)
+        values = unpacked(payload[4:], size // self._numbers(region))
         _require(((low <= values) & (values <= high)).all(), Status.VALUE)
-        self.memories[space][word * size : (word + count) * size] = payload[4:]
-        self._lstm = None
+        self.memories[region][word * size : (word + count) * size] = payload[4:]
+        self._network.written()
         return b""
 
-    def _numbers(self, space: Space) -> int:
-        """Numbers in a word of ``space``."""
-        build = self.build
+    def _numbers(self, region: Region) -> int:
+        """Numbers in a word."""
+        build, space = self.build, region.space
         if space in _LEVELS:
-            return build.columns_per_clock
-        return {Space.HEAD: build.spec.head_lanes, Space.PROJECTION: build.spec.lanes}.get(space, 1)
-
-    def _range(self, space: Space) -> tuple[int, int]:
-        """Least and greatest number that ``space`` takes."""
-        spec = self.build.spec
-        if space in _LEVELS:
-            return -spec.weight_max, spec.weight_max
+            return build.columns(region.macro)
         if space == Space.PROJECTION:
-            return -spec.head_weight_max, spec.head_weight_max
-        bits = {Space.THRESHOLDS: spec.mac_bits, Space.HEAD: spec.head_bias_bits, Space.SETTINGS: 16}[space]
+            return build.spec.macros[region.macro].lanes
+        return build.spec.head_lanes if space == Space.HEAD else 1
+
+    def _range(self, region: Region) -> tuple[int, int]:
+        """Least and greatest number that a word takes."""
+        spec, space = self.build.spec, region.space
+        if space in OF_MACROS:
+            own = spec.macros[region.macro]
+            limits = {Space.THRESHOLDS: None, Space.PROJECTION: own.head_weight_max}
+            limit = limits.get(space, own.weight_max)
+            if limit is not None:
+                return -limit, limit
+            bits = own.mac_bits
+        else:
+            bits = {Space.HEAD: spec.head_bias_bits, Space.SETTINGS: 16}[space]
         return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
     # ---- computing ------------------------------------------------------------------------------------------------
@@ -197,60 +215,10 @@ class LinkModel:
         _require(step < spec.max_steps, Status.ADDRESS)
         x = unpacked(payload[6:], 1)
         _require(last <= 1 and (np.abs(x) <= spec.input_max).all(), Status.VALUE)
-        self._compute(x, bool(last))
-        return b""
-
-    def _compute(self, x: np.ndarray, last: bool):
-        if self._lstm is None:
-            self._lstm = self._written_lstm()
-        trace = self._lstm.step(x[None], self._c, self._h_before)
-        self._c, self._h_before, self._h = self._c if trace.c is None else trace.c, trace.h, trace.h[0]
-        mean = self.build.spec.readout == "mean"
-        self._sums = self._sums + self._h if mean else self._h
+        self._network.step(x, bool(last))
         self.accepted += 1
-        self._complete = last
-        if last or self.build.spec.readout == "step":
-            self._logits = self._head(self.accepted if mean else 1)
-            self.answer = int(self._logits.argmax())
-
-    def _written_lstm(self) -> Lstm:
-        """The macro with the weights and thresholds that the memories hold."""
-        build, spec = self.build, self.build.spec
-        if Space.WEIGHTS not in self.memories:
-            silent = IdealArray(spec, np.zeros((spec.rows, spec.columns), np.int64))
-            array = silent if self._array is None else self._array
-            return Lstm(array.spec, array, self._projection())
-        words = unpacked(bytes(self.memories[Space.WEIGHTS]), 1)
-        words = words.reshape(len(spec.gate_names), build.groups, spec.rows, build.columns_per_clock)
-        banks = words.transpose(2, 0, 1, 3).reshape(spec.rows, len(spec.gate_names), -1)
-        weights = banks[..., : spec.units].reshape(spec.rows, spec.columns) * spec.placed
-        floors = unpacked(bytes(self.memories[Space.THRESHOLDS]), build.word_bytes(Space.THRESHOLDS))
-        ramps = [
-            WrittenRamp(ramp[: walk.ticks], spec.latch, walk.codes)
-            for ramp, walk in zip(floors.reshape(len(spec.ramps), -1), spec.ramp_walks, strict=True)
-        ]
-        lines = None
-        if spec.trained_lines:
-            levels = unpacked(bytes(self.memories[Space.LINES]), 1).reshape(spec.trained_lines, -1)
-            lines = levels[:, : spec.units]
-        return Lstm(spec, IdealArray(spec, weights, ramps, lines), self._projection())
-
-    def _projection(self) -> np.ndarray | None:
-        """The weights that the memory holds; None without a projection."""
-        build, spec = self.build, self.build.spec
-        if not spec.projection:
-            return None
-        words = unpacked(bytes(self.memories[Space.PROJECTION]), build.word_bytes(Space.PROJECTION) // spec.lanes)
-        return words.reshape(spec.projection, -1)[:, : spec.units]
-
-    def _head(self, count: int) -> np.ndarray:
-        """Logits of the sums, with the head that the memory holds; they wrap, which no legal head makes them do."""
-        spec = self.build.spec
-        weights, biases = head_arrays(self.build, bytes(self.memories[Space.HEAD]))
-        bound = (spec.hidden * spec.sum_max) << (spec.head_bias_bits - 1)
-        logits = exact_matmul(self._sums, weights.T, bound) + biases * count
-        half = 1 << (spec.logit_bits - 1)
-        return (logits + half) % (2 * half) - half
+        self._complete = bool(last)
+        return b""
 
 
 class _Refused(Exception):

@@ -168,15 +168,22 @@ class LayeredNetwork:
         codes = check_integers("x", x, (None, None, self.spec.inputs), self.spec.input_max)
         if codes.shape[1] == 0:
             raise InvalidValue("x has no steps; an utterance has at least 1")
-        for number, layer in enumerate(self.spec.layers):
-            forward, *backward = self.spec.names_of(number)
-            h = [whole(forward, codes)]
-            if layer.bidirectional:
-                last = number == len(self.spec.layers) - 1 and self.spec.readout != "step"
-                own = whole(backward[0], codes[:, ::-1])
-                h.append(own if last else own[:, ::-1])
-            codes = np.concatenate(h, axis=-1)
-        return codes
+        return through_layers(self.spec, codes, whole)
+
+
+def through_layers(
+    spec: NetworkSpecification, codes: np.ndarray, whole: Callable[[str, np.ndarray], np.ndarray], first: int = 0
+) -> np.ndarray:
+    """h that the head sees, from the codes that layer ``first`` takes; see :meth:`LayeredNetwork.through`."""
+    for number in range(first, len(spec.layers)):
+        forward, *backward = spec.names_of(number)
+        h = [whole(forward, codes)]
+        if backward:
+            last = number == len(spec.layers) - 1 and spec.readout != "step"
+            own = whole(backward[0], codes[:, ::-1])
+            h.append(own if last else own[:, ::-1])
+        codes = np.concatenate(h, axis=-1)
+    return codes
 
 
 def network_of(spec: AnySpecification, weights: Weights | LayeredWeights) -> Network | LayeredNetwork:

@@ -5,6 +5,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from ..cell.description import Gate
 from ..cell.library import CELLS
@@ -219,6 +220,9 @@ class Specification(ImplementationParameters, ConverterParameters, NetworkParame
             "ramp": sum(walk.ticks for walk in self.ramp_walks),
             "calibration": len(self.ramps) * self.calibration_cells,
         }
+
+    #: A macro goes through an utterance in one direction.
+    bidirectional: ClassVar[bool] = False
 
     @property
     def macros(self) -> dict[str, "Specification"]:

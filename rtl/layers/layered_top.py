@@ -19,8 +19,10 @@ from ..common.record_layout import MonitorSignature, answer_layout, h_layout, lo
 from ..macro.given_codes import given_name
 from ..macro.loader import x_layout
 from ..macro.macro import Macro
+from ..macro.projection import projection_signature
 from ..macro.state_loader import initial_layout
 from ..network.head import Head
+from ..network.head_multiplier import program_signature
 from ..network.network_top import NetworkTop
 from .code_streams import HeadCodes, KeepFlags, Serializer, SideBySide
 from .utterance_memory import UtteranceMemory
@@ -43,8 +45,10 @@ class LayeredTop(wiring.Component):
     Parameters
     ----------
     spec : NetworkSpecification
-    weights : LayeredWeights
-        Those of the head, and of projections, are in ROMs; the macros' are the arrays'.
+    weights : LayeredWeights or None
+        Those of the head, and of projections, are in ROMs; the macros' are the arrays'. None: they are written at run
+        time, as in a :class:`~crossramp.rtl.network.network_top.NetworkTop`: those of a digital head through the member
+        ``program``, those of each digital projection through ``NAME_project``.
     compact : bool
         See :class:`~crossramp.rtl.macro.macro.Macro`.
 
@@ -66,9 +70,11 @@ class LayeredTop(wiring.Component):
         Once it is elaborated: the macros, and what stands between them and the head, by the submodules' names.
     """
 
-    def __init__(self, spec: NetworkSpecification, weights: LayeredWeights, *, compact: bool = False):
-        self.spec, self.weights, self.compact = spec, weights.checked(spec), compact
-        self.head = Head(spec, self.weights.head, self.weights.head_biases)
+    def __init__(self, spec: NetworkSpecification, weights: LayeredWeights | None = None, *, compact: bool = False):
+        self.spec, self.compact = spec, compact
+        self.weights = None if weights is None else weights.checked(spec)
+        of_head = () if weights is None else (self.weights.head, self.weights.head_biases)
+        self.head = Head(spec, *of_head)
         self.blocks: dict[str, wiring.Component] = {}
         members = {
             "x": In(stream.Signature(x_layout(spec.input_bits, keeps=bool(spec.keeps_state)))),
@@ -79,7 +85,11 @@ class LayeredTop(wiring.Component):
         }
         for name, macro in streaming_macros(spec).items():
             members[f"{name}_initial"] = In(stream.Signature(initial_layout(macro)))
+        if self.head.programmable:
+            members["program"] = In(program_signature(spec))
         for name, macro in spec.macros.items():
+            if weights is None and macro.digital_projection:
+                members[f"{name}_project"] = In(projection_signature(macro))
             members |= {
                 f"{name}_calibration": In(calibration_bits(macro)),
                 **{f"{name}_{array}": member for array, member in array_members(macro).items()},
@@ -99,6 +109,8 @@ class LayeredTop(wiring.Component):
         m.submodules.head = head = self.head
         wiring.connect(m, head.logit, wiring.flipped(self.logit))
         wiring.connect(m, head.answer, wiring.flipped(self.answer))
+        if head.programmable:
+            wiring.connect(m, wiring.flipped(self.program), head.program)
         m.d.comb += self.busy.eq(Cat(*(macro.busy for macro in macros.values()), head.busy).any())
 
         # What the layer takes: for each part of a step its stream, its codes, and whether its steps come reversed.
@@ -173,17 +185,19 @@ class LayeredTop(wiring.Component):
 
     def _macro(self, m: Module, name: str) -> Macro:
         """A macro, with its array, calibration and monitor."""
-        weights = self.weights.macros[name]
-        macro = Macro(
-            self.spec.macros[name],
-            compact=self.compact,
-            x_lanes=self.spec.x_lanes[name],
-            projection_weights=weights.projection,
-            initial=State(weights.initial_register, weights.initial_h),
-        )
+        options = {"programmable": True}
+        if self.weights is not None:
+            weights = self.weights.macros[name]
+            options = {
+                "projection_weights": weights.projection,
+                "initial": State(weights.initial_register, weights.initial_h),
+            }
+        macro = Macro(self.spec.macros[name], compact=self.compact, x_lanes=self.spec.x_lanes[name], **options)
         self._add(m, name, macro)
         if macro.spec.initial == "stream":
             wiring.connect(m, wiring.flipped(getattr(self, f"{name}_initial")), macro.initial)
+        if macro.programmable:
+            wiring.connect(m, wiring.flipped(getattr(self, f"{name}_project")), macro.program)
         for array in array_members(macro.spec):
             wiring.connect(m, getattr(macro, array), wiring.flipped(getattr(self, f"{name}_{array}")))
         monitor = getattr(self, f"{name}_monitor")

@@ -12,8 +12,8 @@ from ..common.record_layout import answer_layout, h_layout, logit_layout
 from ..macro.loader import x_layout
 from .framing import FramePort
 from .link_commands import Commands
-from .results import Results
-from .spaces import Spaces
+from .results import Results, counts_leading
+from .spaces import Spaces, macro_members
 from .uart import divisor
 
 
@@ -32,7 +32,8 @@ class HostLink(wiring.Component):
     ----------
     build : Build
         With ``columns_per_clock`` 0, there are no members ``weights``, ``thresholds`` and ``line_weights``; without
-        trained line cells there is no ``line_weights``.
+        trained line cells there is no ``line_weights``. Of several macros these have the macro's name in front, as
+        ``project`` has (:func:`.spaces.macro_members`).
 
     Members
     -------
@@ -41,9 +42,11 @@ class HostLink(wiring.Component):
     x, h, logit, answer : streams
         Of the network.
     weights, thresholds, line_weights, project, head : AccessSignature
-        Used only between steps; ``project`` where there is a projection.
+        Used only between steps; ``project`` where there is a digital projection, ``head`` where the head is digital.
     stalled : 1 bit
         The network waits for its array.
+    passed_on : 1 bit
+        Of a network with a layer of two directions behind other ones, see :class:`.results.Results`.
     reset : 1 bit
         Resets the network and its array.
     hold_clocks, tick_clocks, calibration :
@@ -72,13 +75,14 @@ class HostLink(wiring.Component):
             "logit": In(stream.Signature(logit_layout(spec))),
             "answer": In(stream.Signature(answer_layout(spec))),
             "stalled": In(1),
+            **({"passed_on": In(1)} if counts_leading(spec) else {}),
             "reset": Out(1),
             "computing": Out(1),
             "error": Out(1),
         }
-        self.passed = [name for name in ("weights", "thresholds", "line_weights", "project", "head") if name in spaces]
+        self.accesses = [*macro_members(build), *(["head"] if "head" in spaces else [])]
         self.settings = ("hold_clocks", "tick_clocks", "calibration")
-        members |= {name: spaces[name] for name in (*self.passed, *self.settings)}
+        members |= {name: spaces[name] for name in (*self.accesses, *self.settings)}
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -93,11 +97,13 @@ class HostLink(wiring.Component):
         wiring.connect(m, commands.x, wiring.flipped(self.x))
         for name in ("h", "logit", "answer"):
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(results, name))
-        for name in self.passed:
+        for name in self.accesses:
             wiring.connect(m, getattr(spaces, name), wiring.flipped(getattr(self, name)))
         for name in ("hidden", "logits"):
             wiring.connect(m, getattr(spaces, name), getattr(results, name))
         m.d.comb += [getattr(self, name).eq(getattr(spaces, name)) for name in self.settings]
+        if counts_leading(self.build.spec):
+            m.d.comb += results.passed_on.eq(self.passed_on)
         m.d.comb += [
             port.rx.eq(self.rx),
             self.tx.eq(port.tx),

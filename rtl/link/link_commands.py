@@ -83,6 +83,7 @@ class Commands(wiring.Component):
         self.end = Signal()  # `at` is behind the payload
         self.index = Signal(5)  # of an argument, a header byte, a status byte
         self.address = Signal.like(self.memory.address)
+        self.macro = Signal(8)  # the highest byte of an address, on a board with several macros
         self.word = Signal.like(self.memory.word)
         self.within = Signal.like(self.memory.word_bytes)  # bytes of the word that are through
         self.count = Signal(8)  # words of a READ that are left
@@ -110,6 +111,8 @@ class Commands(wiring.Component):
             memory.address.eq(self.address),
             memory.word.eq(self.word),
         ]
+        if self.build.several:
+            m.d.comb += memory.macro.eq(self.macro)
         m.d.sync += [self.at.eq(self.following), self.reset.eq(0)]
         self._decode(m)
         self._compare_step(m)
@@ -226,6 +229,9 @@ class Commands(wiring.Component):
                 with m.Switch(index):
                     for k in range(4):
                         with m.Case(k):
+                            if k == 3 and self.build.several:
+                                m.d.sync += self.macro.eq(byte)
+                                continue
                             part = self.address[8 * k : 8 * k + 8]
                             m.d.sync += part.eq(byte)
                             with m.If(byte[len(part) :] != 0):

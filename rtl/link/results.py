@@ -5,7 +5,7 @@ from amaranth import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
-from crossramp.golden.spec.specification import Specification
+from crossramp.golden.layers.network_specification import AnySpecification
 
 from ..common.access import UNCHECKED, AccessSignature
 from ..common.record_layout import answer_layout, h_layout, logit_layout
@@ -23,7 +23,9 @@ class ProgressSignature(wiring.Signature):
     complete : 1 bit
         The last step was handed over.
     computing : 1 bit
-        A step or, after the last one, the answer is not there yet; with the readout ``"step"``, that of any step.
+        A step or, after the last one, the answer is not there yet; with the readout ``"step"``, that of any step. A
+        layer of two directions waits for the last step: until then, only what the layers in front of it have not passed
+        on counts.
     answered, index, too_long :
         The answer; with the readout ``"step"``, that of the last step, which ``answered`` waits for.
     clocks, waiting : 32 bits
@@ -31,10 +33,10 @@ class ProgressSignature(wiring.Signature):
 
     Parameters
     ----------
-    spec : Specification
+    spec : Specification or NetworkSpecification
     """
 
-    def __init__(self, spec: Specification):
+    def __init__(self, spec: AnySpecification):
         steps = range(spec.max_steps + 1)
         super().__init__(
             {
@@ -53,6 +55,11 @@ class ProgressSignature(wiring.Signature):
         )
 
 
+def counts_leading(spec: AnySpecification) -> bool:
+    """Whether layers that take each step as it comes are in front of one of two directions."""
+    return spec.bidirectional and spec.leading > 0
+
+
 class Results(wiring.Component):
     """Takes everything that leaves a network, at once, and keeps it until the next step or utterance.
 
@@ -62,7 +69,7 @@ class Results(wiring.Component):
 
     Parameters
     ----------
-    spec : Specification
+    spec : Specification or NetworkSpecification
 
     Members
     -------
@@ -70,12 +77,14 @@ class Results(wiring.Component):
         For another utterance: ``done``, ``answered`` and the counters go to 0.
     stalled : 1 bit
         The network waits for its array.
+    passed_on : 1 bit
+        Of a network with a layer of two directions behind other ones: h of a step is on its way from these to that one.
     progress : ProgressSignature
     hidden, logits : AccessSignature
         To read them; writes are ignored.
     """
 
-    def __init__(self, spec: Specification):
+    def __init__(self, spec: AnySpecification):
         self.spec = spec
         super().__init__(
             {
@@ -83,6 +92,7 @@ class Results(wiring.Component):
                 "logit": In(stream.Signature(logit_layout(spec))),
                 "answer": In(stream.Signature(answer_layout(spec))),
                 "stalled": In(1),
+                **({"passed_on": In(1)} if counts_leading(spec) else {}),
                 "clear": In(1),
                 "progress": Out(ProgressSignature(spec)),
                 "hidden": In(AccessSignature(spec.h_beats, h_layout(spec)["codes"].shape)),
@@ -94,14 +104,14 @@ class Results(wiring.Component):
         m = Module()
         spec, progress = self.spec, self.progress
 
-        answered_steps, answered = self._answers(m)
+        steps, answered = self._answers(m)
+        if spec.bidirectional:
+            steps = self._leading_steps(m)
         m.d.comb += [
             self.h.ready.eq(1),
             self.logit.ready.eq(1),
             self.answer.ready.eq(1),
-            progress.computing.eq(
-                (progress.accepted_steps != answered_steps) | (progress.complete & ~progress.answered),
-            ),
+            progress.computing.eq((progress.accepted_steps != steps) | (progress.complete & ~progress.answered)),
         ]
         self._keep(m, "hidden", self.h, self.h.payload.codes, spec.h_beats, self.h.payload.end)
         self._keep(m, "logits", self.logit, self.logit.payload.value, spec.classes, self.logit.payload.last)
@@ -145,6 +155,18 @@ class Results(wiring.Component):
         with m.Elif(self.answer.valid):
             m.d.sync += count.eq(count + 1)
         return count, progress.complete & (count + 1 == progress.accepted_steps)
+
+    def _leading_steps(self, m: Module):
+        """Steps of which nothing is missing until the last one has come."""
+        progress = self.progress
+        if not counts_leading(self.spec):
+            return progress.accepted_steps
+        count = Signal.like(progress.done_steps, name="leading_steps")
+        with m.If(self.clear):
+            m.d.sync += count.eq(0)
+        with m.Elif(self.passed_on):
+            m.d.sync += count.eq(count + 1)
+        return count
 
     def _keep(self, m: Module, name: str, source, value, words: int, end):
         """Writes the stream's beats to words 0, 1, ... of a memory that ``name`` reads."""

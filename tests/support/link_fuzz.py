@@ -5,7 +5,7 @@ import dataclasses
 from collections import Counter
 
 import numpy as np
-from crossramp.golden.link.board_memory import Build
+from crossramp.golden.link.board_memory import OF_MACROS, WORD_BITS, Build, Region
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import (
     ANSWER,
@@ -72,31 +72,38 @@ class Requests:
         last = self.rng.random() < 0.15 or 2 * (self.rng.random() < 0.02)
         return Command.STEP, step_payload(tag, max(step, 0), last, codes)
 
-    def _space(self) -> tuple[Space, int]:
-        space = Space(self._below(len(Space)))
-        word = self._below(self.build.words(space) + 3)
-        return space, word + (self._below(1 << 32) & ~0xFFFF if self.rng.random() < 0.05 else 0)
+    def _place(self) -> tuple[Region, int, int]:
+        """What a read or a write is about, also what the board has not: its words, and an address in it."""
+        space, macros = Space(self._below(len(Space))), list(self.build.spec.macros)
+        number = self._below(len(macros)) if space in OF_MACROS else 0
+        region = Region(space, macros[number] if space in OF_MACROS else "")
+        words = self.build.words(*region)
+        if self.build.several and self.rng.random() < 0.1:
+            number = self._below(256)
+        address = self._below(words + 3) + (number << WORD_BITS)
+        return region, words, address + (self._below(1 << 32) & ~0xFFFF if self.rng.random() < 0.05 else 0)
 
     def _read(self):
-        space, word = self._space()
-        count = 1 + self._below(min(max(self.build.words(space), 1), 255))
-        return Command.READ + space, read_payload(word % (1 << 32), count)
+        region, words, address = self._place()
+        count = 1 + self._below(min(max(words, 1), 255))
+        return Command.READ + region.space, read_payload(address % (1 << 32), count)
 
     def _write(self):
-        space, word = self._space()
-        size = max(self.build.word_bytes(space), 1)  # also of a space that the board has not
+        region, _, address = self._place()
+        space, size = region.space, max(self.build.word_bytes(*region), 1)
         count = min(1 + self._below(12), (self.build.payload - 4) // size)
+        own = self.build.spec.macros[region.macro] if space in OF_MACROS else None
         if space == Space.SETTINGS:  # short ones: long holds and ticks are another test's
             data = b"".join(bytes([self._below(8), 0]) for _ in range(count))
         elif space in (Space.WEIGHTS, Space.LINES):
-            limit = self.build.spec.weight_max + (self.rng.random() < 0.1)
+            limit = own.weight_max + (self.rng.random() < 0.1)
             data = self.rng.integers(-limit, limit, count * size, endpoint=True).astype(np.int8).tobytes()
         else:
-            bits = {Space.THRESHOLDS: self.build.spec.mac_bits, Space.HEAD: self.build.spec.head_bias_bits}
+            bits = {Space.THRESHOLDS: own and own.mac_bits, Space.HEAD: self.build.spec.head_bias_bits}
             half = 1 << (bits.get(space, 8 * size) - 1) + (self.rng.random() < 0.1 and 8 * size > bits.get(space, 99))
             words = [int(self.rng.integers(-half, half)) for _ in range(count)]
             data = b"".join(word.to_bytes(size, "little", signed=True) for word in words)
-        return Command.WRITE + space, write_payload(word % (1 << 32), data)
+        return Command.WRITE + space, write_payload(address % (1 << 32), data)
 
     def _reset(self):
         return Command.RESET, bytes([self._below(256)])
@@ -230,13 +237,14 @@ class Conversation:
         if self.ask(Command.ECHO, data).payload != bytes([Status.OK]) + data:
             raise AssertionError("the echo is not what was sent")
 
-    def write(self, space: Space, data: bytes) -> None:
-        """``data`` from the first word of ``space`` on, on the board and in the model."""
-        size = self.model.build.word_bytes(space)
-        part = (self.model.build.payload - 4) // size * size
+    def write(self, region: Region, data: bytes) -> None:
+        """``data`` from the first word of ``region`` on, on the board and in the model."""
+        build = self.model.build
+        size = build.word_bytes(*region)
+        part = (build.payload - 4) // size * size
         for begin in range(0, len(data), part):
-            frame = Frame(0, Command.WRITE + space, write_payload(begin // size, data[begin : begin + part]))
-            self.tell(encode(frame))
+            payload = write_payload(build.address(begin // size, region.macro), data[begin : begin + part])
+            self.tell(encode(Frame(0, Command.WRITE + region.space, payload)))
 
 
 def flood(rng: np.random.Generator, count: int) -> bytes:

@@ -46,8 +46,8 @@ class Board(LinkModel):
         """What a memory holds afterwards is anything."""
         LinkModel.__init__(self, build)
         rng = np.random.default_rng(8)
-        for space, memory in self.memories.items():
-            if space == Space.WEIGHTS:
+        for region, memory in self.memories.items():
+            if region.space == Space.WEIGHTS:
                 memory[:] = weights_image(build, rng.integers(-7, 8, (build.spec.rows, build.spec.columns)))
 
 

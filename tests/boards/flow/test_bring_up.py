@@ -15,6 +15,7 @@ import pytest
 from crossramp.boards.definitions.board import boards, find_board, probed_columns
 from crossramp.cli.main import COMMANDS, parser
 from crossramp.golden.array.array_protocol import IdealArray
+from crossramp.golden.link.board_memory import Region
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import Space
 from crossramp.golden.network.model_file import load_model
@@ -161,7 +162,7 @@ def test_the_scripts_for_an_array_on_pins(script, tmp_path):
     assert "differs by at most 0 of 7" in text
     answer, golden = re.search(r"answer (\d) golden (\d)", text).groups()
     assert answer == golden
-    assert board.memories[Space.SETTINGS] == bytes([250, 0, 25, 0, 1, 0])
+    assert board.memories[Region(Space.SETTINGS)] == bytes([250, 0, 25, 0, 1, 0])
 
 
 # ---- messages -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from crossramp.boards.host.driver import BoardDriver, Disturbed
 from crossramp.boards.host.exchange import Exchange, LinkError, Silent
-from crossramp.golden.link.board_memory import Build
+from crossramp.golden.link.board_memory import Build, Region
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import ANSWER, Command, Frame, Space, Status, StatusBlock
 
@@ -266,7 +266,7 @@ def test_what_is_loaded_again_is_read_back_as_it_was_the_first_time(verify):
 
     def stuck(frame, answer):
         if frame.command == Command.WRITE + Space.WEIGHTS:
-            model.memories[Space.WEIGHTS][0] ^= 3
+            model.memories[Region(Space.WEIGHTS)][0] ^= 3
         return answer
 
     def fail(frame, answer):

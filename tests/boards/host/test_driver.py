@@ -11,7 +11,7 @@ from crossramp.golden.array.array_protocol import IdealArray
 from crossramp.golden.array.ramps import WrittenRamp
 from crossramp.golden.cell.description import Gate
 from crossramp.golden.cell.library import CELLS
-from crossramp.golden.link.board_memory import Build, thresholds_image, weights_image
+from crossramp.golden.link.board_memory import Build, Region, thresholds_image, weights_image
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import ANSWER, Command, Fault, Frame, Space, Status, StatusBlock
 from hypothesis import given, settings
@@ -60,7 +60,7 @@ def test_a_wrong_weight_on_the_board_is_seen():
     """The comparison can fail: what is read is the board's."""
     with Line(LinkModel(BUILD)) as line, quick(line) as board:
         board.load(NETWORK)
-        line.far.memories[Space.WEIGHTS][:] = weights_image(BUILD, -NETWORK.weights.macro)
+        line.far.memories[Region(Space.WEIGHTS)][:] = weights_image(BUILD, -NETWORK.weights.macro)
         line.far._lstm = None
         assert not is_golden(board.run(X[0]), 0)
 

@@ -47,8 +47,8 @@ def talk(board):
     with serial.Serial(port, BUILD.baud, timeout=600, exclusive=True) as line:
         conversation = Conversation(line, BUILD)
         conversation.echo(b"awake")
-        for space, memory in conversation.model.memories.items():
-            conversation.write(space, bytes(memory))
+        for region, memory in conversation.model.memories.items():
+            conversation.write(region, bytes(memory))
         yield conversation
 
 

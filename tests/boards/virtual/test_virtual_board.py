@@ -11,7 +11,7 @@ from crossramp.boards.host.driver import BoardDriver
 from crossramp.boards.host.images import network_images
 from crossramp.boards.virtual.simulated_board import virtual_board
 from crossramp.golden.cell.library import CELLS
-from crossramp.golden.link.board_memory import Build
+from crossramp.golden.link.board_memory import Build, Region
 from crossramp.golden.link.link_protocol import (
     ANSWER,
     END,
@@ -148,8 +148,8 @@ def test_whatever_is_sent_is_answered_as_defined(odd, rng):
     with opened(odd[1], ODD) as line:
         talk = Conversation(line, ODD)
         # As after power-up, whatever the tests before left there.
-        for space, memory in talk.model.memories.items():
-            talk.write(space, bytes(memory))
+        for region, memory in talk.model.memories.items():
+            talk.write(region, bytes(memory))
         talk.tell(encode(Frame(0, Command.RESET, b"\0")))
         requests = Requests(talk.model, rng)
         for number in range(500):
@@ -224,7 +224,7 @@ def test_reset_button(odd, seed):
         assert frame.payload == bytes([Status.ORDER])
     with driver(port, ODD) as host:
         for space in (Space.WEIGHTS, Space.THRESHOLDS, Space.HEAD):
-            assert host.read(space) == network_images(ODD, network, None)[space]
+            assert host.read(space) == network_images(ODD, network, None)[Region(space)]
 
 
 def test_port_closes_and_opens_again(odd):

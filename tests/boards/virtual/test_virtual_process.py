@@ -44,8 +44,8 @@ def opened(port: str) -> serial.Serial:
 def utterance(talk: Conversation, seed: int, steps: int) -> None:
     """A network and an utterance, h read after every step, and all of it compared with the golden model's."""
     spec = SMALL.spec
-    for space, image in network_images(SMALL, network_of(spec, seed), None).items():
-        talk.write(space, image)
+    for region, image in network_images(SMALL, network_of(spec, seed), None).items():
+        talk.write(region, image)
     talk.tell(encode(Frame(0, Command.RESET, b"\x01")))
     for step, codes in enumerate(inputs_of(spec, seed, batch=1, steps=steps)[0]):
         talk.tell(encode(Frame(step + 1, Command.STEP, step_payload(1, step, step == steps - 1, codes))))

@@ -12,7 +12,7 @@ import serial
 from crossramp.boards.virtual import simulated_board
 from crossramp.boards.virtual.simulated_board import VirtualBoard
 from crossramp.golden.common.installation import how_to_install
-from crossramp.golden.link.board_memory import Build
+from crossramp.golden.link.board_memory import Build, Region
 from crossramp.golden.link.link_model import LinkModel
 from crossramp.golden.link.link_protocol import Command, Frame, Space
 from crossramp.golden.network.model_file import load_model, save_model
@@ -94,7 +94,7 @@ def test_settings_reach_the_board(run, model_file, build):
         options = ["--hold", 250, "--tick", 25, "--calibration", f"{1 | 1 << (cells - 1):x}"]
         status, _ = ran(run, model_file, "--random", 1, "--steps", 1, "--port", line.port, *options)
     assert status == 0
-    settings = np.frombuffer(model.memories[Space.SETTINGS], "<u2").tolist()
+    settings = np.frombuffer(model.memories[Region(Space.SETTINGS)], "<u2").tolist()
     assert settings[:2] == [250, 25]
     assert sum(word << 16 * k for k, word in enumerate(settings[2:])) == 1 | 1 << (cells - 1)
 
@@ -236,12 +236,12 @@ def test_wrong_ports(run, model_file, tmp_path, build):
 
 def test_a_board_of_another_specification(run, model_file, build):
     with SimulatedLine(LinkModel(Build("tiny", build.spec.replace(units=4, lanes=1), 1, 12_000_000))) as line:
-        before = bytes(line.far.memories[Space.WEIGHTS])
+        before = bytes(line.far.memories[Region(Space.WEIGHTS)])
         result = run("run", model_file, "--random", 1, "--port", line.port)
         assert is_refusal(
             result, "built for another specification: units is 4 there and 3 in the model", "--board tiny"
         )
-        assert bytes(line.far.memories[Space.WEIGHTS]) == before
+        assert bytes(line.far.memories[Region(Space.WEIGHTS)]) == before
 
 
 def test_nobody_answers(run, model_file, build):
