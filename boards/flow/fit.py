@@ -8,6 +8,7 @@ from crossramp.golden.layers.network_specification import AnySpecification, Netw
 from crossramp.golden.link.board_memory import Build, identity_image
 from crossramp.golden.link.link_protocol import Space
 from crossramp.golden.spec.specification import Specification
+from crossramp.rtl.emulation.emulated_conversion import emulated_conversions
 
 from ..definitions.board import Board, BoardError, boards
 from ..definitions.families import FAMILIES
@@ -70,9 +71,24 @@ def memory_words(build: Build) -> dict[str, tuple[int, int]]:
         for name, shape in _words_of_macro(build, macro).items():
             found[f"{macro} {name}" if macro else name] = shape
     if isinstance(spec, NetworkSpecification):
-        for number, layer in enumerate(spec.layers):
-            if layer.bidirectional or (number > 0 and not spec.passes_groups(number)):
-                found[f"utterance before layer{number}"] = (spec.max_steps * layer.macro.inputs, spec.input_bits)
+        found |= _words_between_layers(spec)
+    return found
+
+
+def _words_between_layers(spec: NetworkSpecification) -> dict[str, tuple[int, int]]:
+    """Memories of utterances, and queues of codes that leave a macro one a clock."""
+    found, parts = {}, {"x": spec.inputs}
+    for number, layer in enumerate(spec.layers):
+        names = spec.names_of(number)
+        if layer.bidirectional or (number > 0 and spec.layers[number - 1].bidirectional):
+            for name, codes in parts.items():
+                found[f"utterance of {name}"] = (spec.max_steps * codes, spec.input_bits)
+        parts = dict.fromkeys(names, layer.macro.hidden)
+        followed = number + 1 < len(spec.layers)
+        if layer.bidirectional or (followed and not spec.passes_groups(number + 1)):
+            last = layer.last
+            for name in names:  # and the marks of a step's end and an utterance's
+                found[f"{name} queue"] = (last.h_beats, last.lanes * last.input_bits + 2)
     return found
 
 
@@ -92,6 +108,9 @@ def _words_of_macro(build: Build, macro: str) -> dict[str, tuple[int, int]]:
         if spec.state_lines:
             found["state pulses"] = (spec.state_pulse_max, 2 * spec.state_lines)
         found["row codes"] = (spec.rows, spec.input_bits)
+        conversions = emulated_conversions(spec, build.groups(macro))
+        if any(conversion.has_lines and not conversion.is_direct for conversion in conversions):
+            found["line pulses"] = (len(spec.layout.lines) * build.groups(macro), columns * spec.state_pulse_bits)
         if spec.trained_lines:
             found["line weights"] = (build.words(Space.LINES, macro), columns * spec.weight_bits)
     return found

@@ -9,11 +9,11 @@ from pathlib import Path
 from crossramp.boards.definitions.board import Board, boards, find_board
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
+from crossramp.golden.layers.network_specification import AnySpecification
 from crossramp.golden.network.model_file import Model
-from crossramp.golden.spec.specification import Specification
 
 from ..inputs import options
-from ..inputs.subjects import read_subject
+from ..inputs.subjects import read_network
 from ..output.messages import Progress
 from ..output.output_folder import check_folder, listed, written_folder
 from ..output.tables import as_json, table
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--board is missing; known: {', '.join(boards())}")
     integer("--seed", args.seed, 0)
     board = find_board(args.board)
-    model, spec = read_subject(args.model, "build")
+    model, spec = read_network(args.model)
     folder = Path(args.output or Path("build") / board.name)
     check_folder(folder, args.force)
     made = build(board, spec, args)
@@ -87,13 +87,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _steps(model: Model | None, spec: Specification) -> int:
+def _steps(model: Model | None, spec: AnySpecification) -> int:
     """Of the utterance whose time is stated: the model's own, or the longest."""
     settings = model.feature_settings if model is not None else None
     return settings.steps if settings is not None else spec.max_steps
 
 
-def build(board: Board, spec: Specification, args: argparse.Namespace):
+def build(board: Board, spec: AnySpecification, args: argparse.Namespace):
     """The :class:`crossramp.boards.flow.synthesis.Bitstream`, with a progress line while it is made; or UserError."""
     subject = board.build(spec, args.baud, args.divide)
     from crossramp.boards.flow.synthesis import make_bitstream  # Amaranth takes a moment to import

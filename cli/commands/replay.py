@@ -10,9 +10,9 @@ from crossramp.boards.definitions.board import Board, find_board
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
 from crossramp.golden.link.board_memory import Build
-from crossramp.golden.network.model_file import Model
+from crossramp.golden.network.model_file import Model, load_model
 
-from ..inputs import network_inputs, options, subjects
+from ..inputs import network_inputs, options
 from ..output import notices
 from ..output.messages import Progress
 from ..output.tables import as_json, table
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     stages = stages_of(board)
     if args.stage is not None and args.stage not in stages:
         raise UserError(f"{board.name}: there are cell models after {', '.join(stages)} only; leave out --stage")
-    model = subjects.model_of_one_macro(args.model, "replay")
+    model = load_model(args.model)
     utterances, seed = _utterances(model, args)
     x = utterances.codes
     build = board.build(model.spec, args.baud)

@@ -11,13 +11,13 @@ import numpy as np
 from crossramp.golden.analog.conversion.calibration_setting import CalibrationSetting
 from crossramp.golden.common.checks import integer
 from crossramp.golden.common.errors import UserError
+from crossramp.golden.layers.network_specification import AnySpecification
 from crossramp.golden.link.board_memory import Build
-from crossramp.golden.network.model_file import Model
-from crossramp.golden.spec.specification import Specification
+from crossramp.golden.network.model_file import Model, load_model
 from crossramp.sim.checking.scoreboard import Scoreboard
 
 from .. import scored_answers
-from ..inputs import network_inputs, options, subjects
+from ..inputs import network_inputs, options
 from ..output import notices
 from ..output.messages import Progress
 from ..output.tables import as_json, table
@@ -114,7 +114,7 @@ class Outcome:
 
 def run(args: argparse.Namespace) -> int:
     """Do the command; 0, 1 if anything differs, or UserError (or an InvalidValue)."""
-    model = subjects.model_of_one_macro(args.model, "run")
+    model = load_model(args.model)
     _check(args, model)
     utterances = network_inputs.from_arguments(model, args)
     outcome = run_on_board(model, utterances, args)
@@ -132,18 +132,27 @@ def _check(args: argparse.Namespace, model: Model) -> None:
         if clocks is not None:
             integer(f"--{name}", clocks, 0, _MOST_CLOCKS, high_name="clocks")
     integer("--tries", args.tries, 1)
+    if args.every_step:
+        from crossramp.boards.host.driver import check_every_step
+
+        check_every_step(model.spec)
     if args.timeout is not None and not 0 < args.timeout <= 3600:
         raise UserError(f"--timeout is {args.timeout:g}; allowed: more than 0, up to 3600 seconds")
     if args.baud is not None and args.baud < 1:
         raise UserError(f"--baud is {args.baud}; give the bits per second that the bitstream was built for")
 
 
-def _calibration(args: argparse.Namespace, spec: Specification) -> int | None:
+def _calibration(args: argparse.Namespace, spec: AnySpecification) -> int | None:
     """The calibration port that the driver is to write; None: the nominal cells."""
-    setting = CalibrationSetting.parse(args.calibration).check(spec)
+    setting = CalibrationSetting.parse(args.calibration)
     if setting.found:
         raise UserError("--calibration found needs a calibrator, which bitstreams lack; give nominal or the cells")
-    return setting.port
+    if len(spec.macros) > 1 and setting.port is not None:
+        raise UserError(
+            f"--calibration is {args.calibration}, but the network has the macros {', '.join(spec.macros)}, whose "
+            "emulated arrays have no calibration cells; leave it out"
+        )
+    return setting.check(next(iter(spec.macros.values()))).port
 
 
 def run_on_board(model: Model, utterances: network_inputs.Utterances, args: argparse.Namespace) -> Outcome:

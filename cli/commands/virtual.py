@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from crossramp.golden.link.link_protocol import BAUD
 
 from ..inputs import options
-from ..inputs.subjects import read_subject
+from ..inputs.subjects import read_network
 from ..output.messages import Progress
 from ..output.tables import as_json, table
 from ..process import signals
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from crossramp.boards.definitions.board import find_board
     from crossramp.boards.virtual.simulated_board import virtual_board
 
-    model, spec = read_subject(args.model, "virtual")
+    model, spec = read_network(args.model)
     build = find_board(args.board).build(spec, args.baud)
     progress = Progress()
     try:

@@ -30,18 +30,6 @@ def read_network(name: str) -> tuple[Model | None, AnySpecification]:
     return model, model.spec
 
 
-def read_subject(name: str, command: str) -> tuple[Model | None, Specification]:
-    """:func:`read_network` of one macro.
-
-    Raises
-    ------
-    UserError
-        For a network of several layers; ``command`` is what takes one macro.
-    """
-    model, spec = read_network(name)
-    return model, one_macro(spec, command)
-
-
 def one_macro(spec: AnySpecification, command: str) -> Specification:
     """``spec``, or UserError if it is of a network of several macros, for a command that takes one."""
     if isinstance(spec, NetworkSpecification):

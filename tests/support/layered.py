@@ -74,6 +74,17 @@ def layered_specifications(
     )
 
 
+def board_specifications(**limits) -> st.SearchStrategy[NetworkSpecification]:
+    """Those of :func:`layered_specifications` that a board holds: no tiles, every utterance from zero."""
+
+    def fits(spec: NetworkSpecification) -> bool:
+        macros = spec.macros.values()
+        plain = all(len(macro.unit_tiles) == 1 and macro.initial == "zero" for macro in macros)
+        return plain and not (spec.bidirectional and spec.readout == "step")
+
+    return layered_specifications(**limits).filter(fits)
+
+
 def layered_network_of(spec: NetworkSpecification, seed: int) -> LayeredNetwork:
     """A network with weights uniform over the whole legal range, other ones in every macro."""
     macros = {
@@ -156,6 +167,30 @@ HEARING = SMALL.replace(
 #: The last layer gives the logits.
 HEAD_IN_ARRAY = NetworkSpecification(
     layers=(SMALL.layers[0], Layer(macro=SMALL.layers[1].macro.replace(units=2, lanes=1))), classes=2, head="array"
+)
+
+#: Two layers of one size: mixing them up fits, and is wrong.
+TWINS = NetworkSpecification.from_dict(
+    {
+        "classes": 3,
+        "max_steps": 6,
+        "layers": [{"inputs": 4, "units": 4, "lanes": 2, "adc_bits": 3, "input_bits": 4, "weight_bits": 4}] * 2,
+    }
+)
+
+#: A layer that takes each step as it comes, and behind it one that waits for the last step.
+WAITING = NetworkSpecification.from_dict(
+    {
+        "classes": 3,
+        "max_steps": 6,
+        "readout": "last",
+        "layers": [
+            {"inputs": 3, "units": 5, "cell": "lstm_peephole", "lanes": 2, "projection": 3, "head_weight_bits": 6}
+            | {"adc_bits": 3, "input_bits": 4, "weight_bits": 4},
+            {"inputs": 3, "units": 3, "cell": "gru", "lanes": 2, "bidirectional": True}
+            | {"adc_bits": 3, "input_bits": 4, "weight_bits": 5},
+        ],
+    }
 )
 
 #: Networks with several arrays: two directions and tiles; projections in arrays; states from streams, which are kept;
