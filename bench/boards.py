@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Resources, Fmax and time of an utterance on every board, of the shipped model (of array8x8 with the array on pins).
 
-    python bench/boards.py                        # needs the extra `fpga`; takes minutes a board, builds are kept
+On the largest board also networks of several macros, as recipes describe them.
+
+    python bench/boards.py                        # needs the extras `fpga` and `train`; minutes a build, which is kept
     python bench/boards.py --board icebreaker --write
 
 With --write, the figures become baselines that `make test` compares with (tests/boards/baselines), beside those of
@@ -20,6 +22,8 @@ from crossramp.cli.inputs.subjects import SPECIFICATIONS
 from crossramp.cli.output.tables import markdown
 from crossramp.golden.layers.spec_file import load_spec
 from crossramp.golden.network.model_file import load_model
+from crossramp.train.recipes.recipe import load_recipe
+from crossramp.train.tasks.keyword_training import specification
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -30,12 +34,14 @@ MARKERS = ("<!-- begin: written by bench/boards.py -->", "<!-- end: written by b
 HEADER = ("board", "model", "resources", "Fmax / clock", "clocks per step", "utterance, UART included")
 
 
-def measure(name: str, folder: Path):
-    """A build, and the row of the table for it."""
+def measure(name: str, recipe: str | None, folder: Path):
+    """A build, and the row of the table for it; of the network of a recipe, or of what the board is measured with."""
     board = boards()[name]
     model = load_model("kws")
     spec, steps = model.spec, model.feature_settings.steps
-    if not board.columns_per_clock:
+    if recipe is not None:
+        spec = specification(load_recipe(recipe))
+    elif not board.columns_per_clock:
         spec = load_spec(SPECIFICATIONS / "array8x8.toml")
     made = make_bitstream(board, board.build(spec), folder=folder)
     time = utterance_time(made.build, steps)
@@ -47,7 +53,7 @@ def measure(name: str, folder: Path):
     ]
     row = (
         name,
-        "kws" if board.columns_per_clock else "array8x8",
+        recipe or ("kws" if board.columns_per_clock else "array8x8"),
         ", ".join(used),
         f"{made.result['fmax'] / 1e6:.1f} / {board.clock / 1e6:g} MHz",
         f"{time.clocks_per_step:,}",
@@ -65,15 +71,19 @@ def main():
     parser.add_argument("--write", action="store_true", help="write the baselines, and the table in docs/boards.md")
     args = parser.parse_args()
     rows, tools = [], []
-    for name in args.board or boards():
-        made, row = measure(name, args.folder)
+    chosen = args.board or list(boards())
+    layered = [(board, recipe) for board, recipe in board_baseline.LAYERED if board in chosen]
+    for name, recipe in sorted([*((board, None) for board in chosen), *layered], key=lambda build: build[0]):
+        made, row = measure(name, recipe, args.folder)
         rows.append(row)
         tools += made.result["tools"].values()
         seconds = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in made.result["stages"].items())
-        print(f"{name}: {row[2]}; Fmax {row[3]}; {row[4]} clocks a step; {row[5] or 'array on pins'} ({seconds})")
+        print(
+            f"{name}, {row[1]}: {row[2]}; Fmax {row[3]}; {row[4]} clocks a step; {row[5] or 'array on pins'} ({seconds})"
+        )
         if args.write:
-            board_baseline.write(name, made.result)
-    if args.write and len(rows) == len(boards()):
+            board_baseline.write(board_baseline.name_of(name, recipe), made.result)
+    if args.write and len(chosen) == len(boards()):
         text = DOCUMENT.read_text()
         before, after = text.partition(MARKERS[0])[0], text.partition(MARKERS[1])[2]
         told = ",\n".join(dict.fromkeys(tools))

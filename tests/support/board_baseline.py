@@ -15,8 +15,17 @@ RESOURCES, FEW, FMAX = 0.02, 3, 0.20
 OTHER_TOOLS = 3
 
 
+#: Boards, and recipes of networks of several macros that are built for them, beside the shipped model.
+LAYERED = (("ulx3s-85f", "kws-two-layer"), ("ulx3s-85f", "kws-bidirectional"))
+
+
+def name_of(board: str, recipe: str | None) -> str:
+    """What the baselines of a board are called, or those of a recipe's network on it."""
+    return board if recipe is None else f"{board}-{recipe}"
+
+
 def load(board: str) -> list[dict]:
-    """The baselines of a board: each with ``tools``, ``resources`` and ``fmax``."""
+    """The baselines of a board, or of what :func:`name_of` calls so: each with ``tools``, ``resources`` and ``fmax``."""
     return json.loads((FOLDER / f"{board}.json").read_text())
 
 

@@ -28,18 +28,25 @@ from crossramp.boards.flow.fit import (
 from crossramp.boards.flow.utterance_clocks import utterance_time
 from crossramp.cli.inputs.subjects import SPECIFICATIONS
 from crossramp.golden.cell.library import CELLS
+from crossramp.golden.layers.layer import Layer
+from crossramp.golden.layers.network_specification import NetworkSpecification
 from crossramp.golden.layers.spec_file import load_spec
 from crossramp.golden.link.board_memory import identity_image, read_identity
 from crossramp.golden.network.model_file import load_model
-from crossramp.golden.spec.specification import Specification
+from crossramp.golden.spec.specification import FORMAT, Specification
 from hypothesis import given
 
 from tests.support import board_baseline as baseline
 from tests.support.amaranth_benches import simulate
+from tests.support.layered import HEAD_IN_ARRAY, PROJECTED, TWINS, WAITING
 from tests.support.strategies import specifications
 
 KWS = load_model("kws").spec
 ARRAY = load_spec(SPECIFICATIONS / "array8x8.toml")
+_LAYER = KWS.replace(format=FORMAT, classes=0, readout="mean", max_steps=1024)
+TWO_KWS = NetworkSpecification(
+    layers=(Layer(macro=_LAYER), Layer(macro=_LAYER.replace(inputs=32))), classes=12, max_steps=KWS.max_steps
+)
 SPEC_OF = {name: ARRAY if not board.columns_per_clock else KWS for name, board in boards().items()}
 
 #: The board that docs/boards.md shows, which is not in the package.
@@ -261,6 +268,11 @@ def test_the_shipped_model_is_not_refused(name):
     [
         ("icebreaker", ARRAY),
         ("ulx3s-85f", ARRAY.replace(units=35, inputs=3, classes=5, adc_bits=3)),
+        ("ulx3s-85f", Specification(cell="lstm_peephole", inputs=3, units=5, classes=3, adc_bits=3, input_bits=4)),
+        ("ulx3s-85f", TWINS),
+        ("ulx3s-85f", WAITING),
+        ("ulx3s-85f", PROJECTED),
+        ("ulx3s-85f", HEAD_IN_ARRAY),
         ("ulx3s-85f-pins", ARRAY),
     ],
 )
@@ -270,6 +282,32 @@ def test_the_memories_are_those_of_the_verilog(name, spec):
     assert len(declared) >= 6
     found = sorted((int(depth) + 1, int(width) + 1) for width, depth in declared)
     assert found == sorted(memory_words(build).values())
+
+
+def test_layers_that_are_too_many_are_refused_before_synthesis():
+    board = find_board("icebreaker")
+    with pytest.raises(TooLarge) as caught:
+        check_size(board, board.build(TWO_KWS))
+    assert "icebreaker: macros of 32, 32 units and 40 inputs take at least " in str(caught.value)
+    assert "; give fewer or smaller layers, or try --board ulx3s-85f" in str(caught.value)
+    largest = find_board("ulx3s-85f")
+    check_size(largest, largest.build(TWO_KWS))
+
+
+def test_clocks_of_layers():
+    """Layers work at once; one of two directions, and what is behind it, begin when the utterance is complete."""
+    board = find_board("ulx3s-85f")
+    one, two = utterance_time(board.build(KWS), 49), utterance_time(board.build(TWO_KWS), 49)
+    assert two.clocks_per_step == one.clocks_per_step
+    assert two.clocks == one.clocks + two.clocks_per_step
+    heard = TWO_KWS.replace(layers=(replace(TWO_KWS.layers[0], bidirectional=True), wider(TWO_KWS.layers[1])))
+    both = utterance_time(board.build(heard), 49)
+    assert both.clocks - heard.head_clocks == 49 * (one.clocks_per_step + both.clocks_per_step)
+    assert two.link_bytes == both.link_bytes == one.link_bytes
+
+
+def wider(layer: Layer) -> Layer:
+    return Layer(macro=layer.macro.replace(inputs=64))
 
 
 @pytest.mark.parametrize("name", boards())

@@ -284,6 +284,21 @@ def test_resources_and_fmax_are_those_of_the_baseline(name, pytestconfig):
     assert baseline.differences(base, have, 1 if same else baseline.OTHER_TOOLS) == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "recipe"), baseline.LAYERED)
+def test_networks_of_several_macros_fit_and_meet_the_clock(name, recipe, pytestconfig):
+    """Minutes each; what they are made of is compared in simulation (test_layered_virtual.py)."""
+    from crossramp.train.recipes.recipe import load_recipe
+    from crossramp.train.tasks.keyword_training import specification  # imports PyTorch, which no other test here needs
+
+    board, spec = boards()[name], specification(load_recipe(recipe))
+    made = make_bitstream(board, board.build(spec), folder=pytestconfig.rootpath / "build" / "simulation")
+    assert made.result["fmax"] >= board.clock
+    have = baseline.entry(made.result)
+    base, same = baseline.nearest(baseline.load(baseline.name_of(name, recipe)), have["tools"])
+    assert baseline.differences(base, have, 1 if same else baseline.OTHER_TOOLS) == []
+
+
 def pad_drivers(netlist: Path, cell: str) -> dict[str, str]:
     """For each bit of the outputs that begin with ``array_``: the type of the cell that drives its pad, or constant."""
     top = json.loads(netlist.read_text())["modules"]["top"]

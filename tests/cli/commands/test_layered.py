@@ -89,8 +89,6 @@ def test_simulated_on_a_chip(run, model):
 @pytest.mark.parametrize(
     "command",
     [
-        ("virtual", "deep.npz"),
-        ("build", "deep.npz", "--board", "icebreaker"),
         ("generate", "deep.npz", "-o", "out", "--calibrator"),
         ("generate", "deep.npz", "-o", "out", "--top", "macro"),
         ("simulate", "deep.npz", "--random", 1, "--technology", "rram", "--conductances", "c.csv"),
