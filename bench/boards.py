@@ -78,9 +78,8 @@ def main():
         rows.append(row)
         tools += made.result["tools"].values()
         seconds = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in made.result["stages"].items())
-        print(
-            f"{name}, {row[1]}: {row[2]}; Fmax {row[3]}; {row[4]} clocks a step; {row[5] or 'array on pins'} ({seconds})"
-        )
+        took = row[5] or "array on pins"
+        print(f"{name}, {row[1]}: {row[2]}; Fmax {row[3]}; {row[4]} clocks a step; {took} ({seconds})")
         if args.write:
             board_baseline.write(board_baseline.name_of(name, recipe), made.result)
     if args.write and len(chosen) == len(boards()):

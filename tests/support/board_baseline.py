@@ -25,7 +25,7 @@ def name_of(board: str, recipe: str | None) -> str:
 
 
 def load(board: str) -> list[dict]:
-    """The baselines of a board, or of what :func:`name_of` calls so: each with ``tools``, ``resources`` and ``fmax``."""
+    """The baselines of what :func:`name_of` calls so: each with ``tools``, ``resources`` and ``fmax``."""
     return json.loads((FOLDER / f"{board}.json").read_text())
 
 
