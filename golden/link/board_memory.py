@@ -93,8 +93,8 @@ class Build:
     Raises
     ------
     SpecificationError
-        For what no board can hold: a macro in several arrays, several macros with the array on pins, and answers of
-        every step behind a layer of two directions.
+        For what no board can hold: a macro in several arrays or with partial sums, several macros with the array on
+        pins, and answers of every step behind a layer of two directions.
     """
 
     board: str
@@ -108,6 +108,11 @@ class Build:
         spec = self.spec
         for macro in spec.macros.values():
             need_one_array(macro, "a board")
+            if macro.partial_rows:
+                raise SpecificationError(
+                    f"partial_rows is {macro.partial_rows}; the emulated arrays of boards make no partial sums: set it "
+                    "to 0"
+                )
         for name, low in (("columns_per_clock", 0), ("clock", 1), ("baud", 1)):
             object.__setattr__(self, name, integer(name, getattr(self, name), low, error=SpecificationError))
         if not self.columns_per_clock:

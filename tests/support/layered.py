@@ -74,15 +74,20 @@ def layered_specifications(
     )
 
 
+#: What a board does not hold, at what it holds.
+_ON_BOARDS = {"initial": "zero", "keeps_state": 0, "tile_columns": 0, "tile_rows": 0}
+_ON_BOARDS |= {"partial_rows": 0, "partial_bits": None, "partial_cell": None}
+
+
 def board_specifications(**limits) -> st.SearchStrategy[NetworkSpecification]:
-    """Those of :func:`layered_specifications` that a board holds: no tiles, every utterance from zero."""
+    """Those of :func:`layered_specifications` as a board holds them: without tiles, every utterance from zero."""
 
-    def fits(spec: NetworkSpecification) -> bool:
-        macros = spec.macros.values()
-        plain = all(len(macro.unit_tiles) == 1 and macro.initial == "zero" for macro in macros)
-        return plain and not (spec.bidirectional and spec.readout == "step")
+    def held(spec: NetworkSpecification) -> NetworkSpecification:
+        layers = (Layer(macro=one.macro.replace(**_ON_BOARDS), bidirectional=one.bidirectional) for one in spec.layers)
+        readout = "last" if spec.bidirectional and spec.readout == "step" else spec.readout
+        return spec.replace(layers=tuple(layers), readout=readout)
 
-    return layered_specifications(**limits).filter(fits)
+    return layered_specifications(**limits).map(held)
 
 
 def layered_network_of(spec: NetworkSpecification, seed: int) -> LayeredNetwork:

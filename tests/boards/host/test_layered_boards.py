@@ -154,6 +154,8 @@ def test_what_no_board_holds(seed):
         find_board("ulx3s-85f-pins").build(TWINS)
     with pytest.raises(SpecificationError, match="tile_columns is 8, which makes 2 arrays; a board has one"):
         board_of(TWINS.implemented(tile_columns=8))
+    with pytest.raises(SpecificationError, match=r"partial_rows is 3; .* make no partial sums: set it to 0"):
+        board_of(TWINS.replace(layers=(replaced(TWINS.layers[0], partial_rows=3), TWINS.layers[1])))
     started = TWINS.replace(layers=(TWINS.layers[0], replaced(TWINS.layers[1], initial="constant")))
     with pytest.raises(BoardError, match="icebreaker: layer1_initial is 'constant'"):
         find_board("icebreaker").build(started)
