@@ -124,7 +124,7 @@ FAULTS_OF_CELLS = [
         "self.reset[1].eq(~converting)",
         "n is golden's",
     ),
-    ("gru", {}, MACRO, "entering = leaving & stored, ", "entering = leaving & ~stored, ", "n is golden's"),
+    ("gru", {}, MACRO, "entering = leaving & stored, ", "entering = leaving & ~stored, ", "is golden's"),
     ("gru", {}, MACRO, "kept if before is None else Mux(before, 0, kept)", "kept", ""),
     ("gru_reset_after", {}, MACRO, "_pos.eq(Cat(line.pos for line in lines))", "_pos.eq(0)", "n is golden's"),
     ("gru_reset_after", {}, MACRO, "self._during(sequencer, biased)", "Const(1)", "n is golden's"),
