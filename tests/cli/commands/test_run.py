@@ -273,9 +273,9 @@ def test_a_virtual_board_that_stops(run, model_file, monkeypatch):
 
 def test_memory_that_fails(run, model_file, build):
     class Stuck(LinkModel):
-        def _content(self, space):
-            content = super()._content(space)
-            return bytes(len(content)) if space == Space.WEIGHTS else content
+        def _content(self, region):
+            content = super()._content(region)
+            return bytes(len(content)) if region.space == Space.WEIGHTS else content
 
     with SimulatedLine(Stuck(build)) as line:
         result = run("run", model_file, "--random", 1, "--port", line.port)
