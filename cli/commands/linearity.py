@@ -56,7 +56,7 @@ examples:
 class Measured:
     """One array, whose ramps are measured.
 
-    Attributes
+    Parameters
     ----------
     spec : Specification
     weights : Weights, or int64 array, shape (rows, columns)

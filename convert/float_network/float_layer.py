@@ -19,7 +19,7 @@ from crossramp.golden.spec.activations import activation
 class LayerTrace(NamedTuple):
     """What a layer computed; float64, all in the order of the steps of x, and 0 beyond the end of an utterance.
 
-    Attributes
+    Parameters
     ----------
     h : array, shape (batch, steps, hidden)
         What leaves the layer: with a projection, the projected h.

@@ -16,7 +16,7 @@ READOUTS = ("mean", "last", "step")
 class FloatAnswers(NamedTuple):
     """What a network computes of a batch; float64.
 
-    Attributes
+    Parameters
     ----------
     h : array, shape (batch, steps, hidden)
         Outputs of the last layer, both directions side by side, the forward one first; 0 beyond an utterance's end.
@@ -116,7 +116,7 @@ class FloatNetwork:
         return FloatAnswers(h, self._logits(traces, h, lengths))
 
     def trace(self, x, lengths=None) -> list[tuple[LayerTrace, ...]]:
-        """All values of each layer and direction, in the order of :attr:`layers`; parameters as of :meth:`run`."""
+        """All values of each layer and direction, in the order of ``layers``; parameters as of :meth:`run`."""
         x, lengths = checked_batch(x, lengths, self.inputs)
         found = []
         for directions in self.layers:

@@ -125,7 +125,7 @@ class Store:
 class Given(NamedTuple):
     """Values that another macro makes, in one stream.
 
-    Attributes
+    Parameters
     ----------
     values : tuple of str
         In the order of the codes: ``units`` of each, or as many as h has.
@@ -314,11 +314,11 @@ class Cell:
         return self.values.get(value, ROW)
 
     def source_of(self, value: str) -> str | None:
-        """The stream of :attr:`given` that brings a value; None for one that the cell stores, and for x."""
+        """The stream of ``given`` that brings a value; None for one that the cell stores, and for x."""
         return next((source for source, given in self.given.items() if value in given.values), None)
 
     def sources(self, conversion: int) -> tuple[str, ...]:
-        """The streams of :attr:`given` whose values a conversion drives."""
+        """The streams of ``given`` whose values a conversion drives."""
         found = map(self.source_of, self.steps[conversion][0].driven.values())
         return tuple(dict.fromkeys(source for source in found if source is not None))
 

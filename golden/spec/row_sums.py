@@ -35,7 +35,7 @@ def even_parts(count: int, most: int) -> tuple[slice, ...]:
 class RowSum(NamedTuple):
     """What one array adds up: rows of a tile that one conversion drives and that some banks cross.
 
-    Attributes
+    Parameters
     ----------
     name : str
         ``partial0``, ``partial1``, ...: of the stream that brings its codes, and of its macro.

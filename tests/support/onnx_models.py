@@ -52,7 +52,7 @@ def drawn_arrays(rng, kind: str, directions: int = 1, *, inputs=3, units=4, batc
         "W": (directions, gates * units, inputs),
         "R": (directions, gates * units, units),
         "B": (directions, 2 * gates * units),
-        "P": (directions, 3 * units),
+        "P": (directions, len("iof") * units),
     }
     found = {name: rng.normal(0, scale, shapes[name]).astype(np.float32) for name in parts if name in shapes}
     for letter, name in (("h", "initial_h"), ("c", "initial_c")):

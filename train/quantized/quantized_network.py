@@ -40,7 +40,7 @@ class QuantizedNetwork(nn.Module):
     Attributes
     ----------
     macros : list of QuantizedMacro
-        In the order of :func:`~..float.layer_order.trained_macros`.
+        In the order of :func:`~crossramp.train.float.layer_order.trained_macros`.
     """
 
     def __init__(

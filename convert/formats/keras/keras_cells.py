@@ -54,7 +54,7 @@ def keras_cell(
     config : mapping
         Of the layer.
     arrays : mapping of array
-        By the names of :data:`ARRAYS`: ``kernel`` (inputs, gates · units), ``recurrent_kernel`` (units, gates · units)
+        By name: ``kernel`` (inputs, gates · units), ``recurrent_kernel`` (units, gates · units)
         and, if the layer has one, ``bias`` (gates · units,), of a GRU with ``reset_after`` (2, gates · units). Gates
         are i f c o of an LSTM and z r h of a GRU.
     version : str
@@ -97,9 +97,7 @@ def _gru(config: Mapping[str, Any], kernel, recurrent, bias, node: str):
     biases = [None, None] if bias is None else list(bias) if bias.ndim == 2 else [bias, None]
     if bias is not None and (bias.ndim == 2) != after:
         _refuse(node, f"reset_after is {after}, but its bias has the shape {bias.shape}; save the model again")
-    units = len(kernel) // 3
-    order = np.r_[units : 2 * units, :units, 2 * units : 3 * units]
-    kernel, recurrent, inner, outer = (None if a is None else a[order] for a in (kernel, recurrent, *biases))
+    kernel, recurrent, inner, outer = (None if a is None else _reordered(a) for a in (kernel, recurrent, *biases))
     if after:
         return "gru_reset_after", torch_weights("gru_reset_after", kernel, recurrent, inner, outer)
     weights = {}
@@ -109,6 +107,11 @@ def _gru(config: Mapping[str, Any], kernel, recurrent, bias, node: str):
     if inner is not None:
         weights |= {(bank, BIAS): own for bank, own in zip("rzn", np.split(inner, 3), strict=True)}
     return "gru", weights
+
+
+def _reordered(array: np.ndarray) -> np.ndarray:
+    z, r, n = np.split(array, 3)
+    return np.concatenate([r, z, n])
 
 
 def _steepen(cell: str, weights: dict, bank: str, node: str):

@@ -133,7 +133,7 @@ def _units(node: OnnxNode, arrays: dict[str, np.ndarray], count: int) -> int:
         "W": (count, gates * units, None),
         "R": (count, gates * units, units),
         "B": (count, 2 * gates * units),
-        "P": (count, 3 * units),
+        "P": (count, len("iof") * units),
         "initial_h": (count, None, units),
         "initial_c": (count, None, units),
     }
