@@ -34,8 +34,8 @@ class Macro(wiring.Component):
     Values that other macros give (``spec.layout.given``), such as partial sums of its rows or what a macro of partial
     sums needs, come in streams ``given_NAME``; a conversion waits for those that it drives.
 
-    Columns that are in several arrays (:mod:`crossramp.golden.layers.tile`) have a member for each, ``array0``, ``array1``, ..., which
-    are driven alike.
+    Columns that are in several arrays (:mod:`crossramp.golden.layers.tile`) have a member for each, ``array0``,
+    ``array1``, ..., which are driven alike.
 
     Its golden model is :class:`~.lstm.Lstm`: every code, c and h is equal to it, in every step.
 
