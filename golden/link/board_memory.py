@@ -55,7 +55,7 @@ WORD_BITS = 24
 class Region(NamedTuple):
     """The words of one space, and of one macro where each has its own.
 
-    Attributes
+    Parameters
     ----------
     space : Space
     macro : str
