@@ -18,7 +18,8 @@ OF_NETWORKS = "<!-- begin: networks, by the same -->", "<!-- end: networks -->"
 BITS = {3: "-3", 4: "-4", 5: "", 8: "-8"}
 AWARE = {"rram": "kws-aware", "charge": "kws-charge"}
 CALIBRATIONS = {"nominal": "as made", "found": "calibrated"}
-NETWORKS = ("kws-gru", "kws-rnn", "kws-two-layer", "kws-bidirectional")  # other cells, or several layers
+#: Other cells, or several layers.
+NETWORKS = ("kws-gru", "kws-rnn", "kws-two-layer", "kws-bidirectional", "kws-two-layer-bidirectional")
 TEXTS = ("text", "text-aware", "text-projection")
 PICTURED = ("kws", "kws-aware")  # confusion matrices of their RTL
 NOTHING = "–"

@@ -67,7 +67,8 @@ def test_recipes_of_other_cells():
 
 
 def test_recipes_of_several_layers():
-    tables = {"kws-two-layer": ({}, {}), "kws-bidirectional": ({"bidirectional": True},) * 2}
+    tables = {"kws-two-layer": ({}, {}), "kws-bidirectional": ({"bidirectional": True},)}
+    tables["kws-two-layer-bidirectional"] = tables["kws-bidirectional"] * 2
     for name, layers in tables.items():
         found = load_recipe(name)
         assert found.hardware == Hardware(layers=layers)

@@ -52,7 +52,7 @@ def test_texts_take_any_cell(tmp_path):
     assert load_model(output).spec.cell == "gru"
 
 
-@pytest.mark.parametrize(("name", "macros"), [("kws-two-layer", 2), ("kws-bidirectional", 4)])
+@pytest.mark.parametrize(("name", "macros"), [("kws-bidirectional", 2), ("kws-two-layer-bidirectional", 4)])
 def test_the_command_trains_layers(name, macros, data, tmp_path):
     output, enough = tmp_path / "m.npz", ("--epochs", 24, "--qat-epochs", 4, "--learning-rate", 0.05)
     assert main(arguments(data, output, "--recipe", name, *enough)) == 0
