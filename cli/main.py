@@ -35,6 +35,7 @@ COMMANDS = {
     "replay": "compare the netlists of a bitstream with the golden model",
     "ramp": "show the steps, conductances and linearity of an activation's ramp",
     "train": "train a network on recordings or a text, for ideal hardware or for chips",
+    "import": "turn a network of PyTorch, ONNX or Keras into a model, without retraining",
     "evaluate": "measure how good a model is: ideal, on many chips, and as generated hardware",
     "sweep": "measure accuracy, code error and INL over many chips, and over other varied parameters",
     "linearity": "measure INL, DNL, missing codes and errors of ramps made of real cells",

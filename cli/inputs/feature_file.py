@@ -27,7 +27,7 @@ from crossramp.golden.network.model_file import Model
 from crossramp.golden.spec.specification import Specification
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-_NO_HEADER = (ValueError, KeyError, TypeError, EOFError, SyntaxError, OverflowError, MemoryError, RecursionError)
+NO_HEADER = (ValueError, KeyError, TypeError, EOFError, SyntaxError, OverflowError, MemoryError, RecursionError)
 _DEFLATED_MOST = 1032  # bytes that a byte of deflate can stand for, at most
 
 #: Beyond full scale by more than rounding to single precision makes.
@@ -37,8 +37,8 @@ _BEYOND = 1 + 1e-6
 def read_features(model: Model, path: Path, findings: Findings) -> np.ndarray:
     """Pulse codes: int64, shape (utterances, steps, inputs).
 
-    The type of the array decides: floats are real features, full scale ±1.0, saturated there and told to ``findings``;
-    integers are pulse codes.
+    The type of the array decides: floats are real features, full scale ±1.0 or that of the model's real inputs,
+    saturated there and told to ``findings``; integers are pulse codes.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def read_features(model: Model, path: Path, findings: Findings) -> np.ndarray:
         a code out of range, or floats beyond ±1.0 that are all whole numbers, which pulse codes saved as floats are.
     """
     name, spec = printable(path), model.spec
-    array = _read_npy(path, name)
+    array = read_npy(path, name)
     if array.dtype.kind not in "iuf":
         raise UserError(f"{name}: holds {array.dtype}; expected real features (floats) or pulse codes (integers)")
     if array.ndim == 2:
@@ -62,20 +62,23 @@ def read_features(model: Model, path: Path, findings: Findings) -> np.ndarray:
         if array.dtype.kind == "f":
             with np.errstate(over="ignore"):  # of a longer type: infinite, and refused
                 values = array.astype(np.float64)
+            if model.real_inputs is not None:
+                values = model.real_inputs.scaled(values)
             array = pulse_codes(values, spec.input_bits)
-            _check_scale(name, values, spec.input_max, findings)
+            _check_scale(name, values, spec.input_max, findings, model.real_inputs is None)
         return checked_integers("x", array, (None, None, None), spec.input_max)
     except InvalidValue as error:
         raise UserError(f"{name}: {error}") from None
 
 
-def _check_scale(name: str, values: np.ndarray, full_scale: int, findings: Findings) -> None:
+def _check_scale(name: str, values: np.ndarray, full_scale: int, findings: Findings, of_one: bool) -> None:
+    """Tells what saturates; ``of_one``: the values were not scaled, so their full scale is 1."""
     beyond = np.abs(values) > _BEYOND
     count = int(beyond.sum())
     if not count:
         return
     largest = float(np.abs(values).max())
-    if (values == np.rint(values)).all():
+    if of_one and (values == np.rint(values)).all():
         raise InvalidValue(
             f"holds floats that are all whole numbers, up to ±{largest:g}, while real features lie within ±1.0; "
             "save pulse codes as integers (x.astype(numpy.int16)), or divide real features by their full scale"
@@ -84,8 +87,8 @@ def _check_scale(name: str, values: np.ndarray, full_scale: int, findings: Findi
     findings.saturated += count
     findings.add(
         SATURATED,
-        f"{name}: {count} of {values.size} values lie beyond ±1.0 and saturate at ±{full_scale}; the first is "
-        f"{values[at]:g} at {list(at)}, the largest ±{largest:g}",
+        f"{name}: {count} of {values.size} values lie beyond ±1.0{'' if of_one else ' of their full scale'} and "
+        f"saturate at ±{full_scale}; the first is {values[at]:g} at {list(at)}, the largest ±{largest:g}",
     )
 
 
@@ -106,13 +109,13 @@ def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray, Star
     """
     name, spec = printable(path), model.spec
     try:
-        with _opened(path) as file, zipfile.ZipFile(file) as archive:
-            codes, labels = (_member(archive, which) for which in ("codes", "labels"))
+        with opened(path) as file, zipfile.ZipFile(file) as archive:
+            codes, labels = (member(archive, which) for which in ("codes", "labels"))
             names = (name.removesuffix(".npy") for name in archive.namelist())
-            there = {which: _member(archive, which) for which in names if _says_starts(which)}
+            there = {which: member(archive, which) for which in names if _says_starts(which)}
     except OSError as error:
         raise UserError(f"{name}: cannot be read ({error.strerror or error}); give a .npz file") from None
-    except (*_NO_HEADER, TokenError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
+    except (*NO_HEADER, TokenError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
         raise UserError(f"{name}: expected a .npz file with two arrays, codes and labels") from None
     numbers = model.output_unit is not None
     if codes.dtype.kind not in "iu" or labels.dtype.kind not in ("iuf" if numbers else "iu"):
@@ -172,9 +175,10 @@ def _starts(spec: AnySpecification, there: dict[str, np.ndarray], utterances: in
     return starts.checked(spec, utterances)
 
 
-def _read_npy(path: Path, name: str) -> np.ndarray:
+def read_npy(path: Path, name: str) -> np.ndarray:
+    """The array of a ``.npy`` file; UserError, which calls it ``name``, for anything else."""
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             if file.read(4) == b"PK\x03\x04":
                 raise UserError(f"{name}: an archive of several arrays; write one array with numpy.save")
             file.seek(0)
@@ -185,7 +189,7 @@ def _read_npy(path: Path, name: str) -> np.ndarray:
         raise UserError(f"{name}: {error}; copy it again, or write it again with numpy.save") from None
     except UserError:
         raise
-    except (*_NO_HEADER, TokenError):
+    except (*NO_HEADER, TokenError):
         raise UserError(f"{name}: no .npy file of numbers; write one with numpy.save") from None
 
 
@@ -193,7 +197,8 @@ class _Short(ValueError):
     """A file holds fewer bytes than its header says."""
 
 
-def _opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BinaryIO:
+    """A regular file, open; OSError for what cannot be read, a pipe and a device."""
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # to open a pipe may take forever
         raise OSError(None, "it is a pipe or a device")
@@ -201,7 +206,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _array(file: BinaryIO, size: int) -> np.ndarray:
-    """The array that an open file of ``size`` bytes holds; one of :data:`_NO_HEADER` or _Short if it holds no array."""
+    """The array that an open file of ``size`` bytes holds; one of :data:`NO_HEADER` or _Short if it holds no array."""
     shape, fortran, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
     if dtype.hasobject:
         raise InvalidValue("objects, which would have to be unpickled")
@@ -212,7 +217,8 @@ def _array(file: BinaryIO, size: int) -> np.ndarray:
     return data.reshape(shape, order="F" if fortran else "C")
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+def member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """An array of an archive; KeyError or one of :data:`NO_HEADER` if there is none."""
     about = archive.getinfo(f"{name}.npy")
     if about.file_size > _DEFLATED_MOST * (about.compress_size + 1):
         raise InvalidValue("more bytes than its compressed ones can stand for")

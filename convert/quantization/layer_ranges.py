@@ -86,7 +86,7 @@ def _activation(layers: Sequence[FloatLayer], found: Sequence[Observed], bank: s
     if feeds_lines_only(cell, bank) and not (math.isfinite(act.limit_low) and math.isfinite(act.limit_high)):
         codes = [code for code in cell.code_names if cell.gate_of(code) == bank]
         values = np.concatenate([each.values[code] for code in codes for each in found])
-        reach = output_full_scale(values, 1 << (bits - 1))
+        reach = float(f"{output_full_scale(values, 1 << (bits - 1)):.3g}")
         low = 0 if act.limit_low >= 0 else -reach
         return activation(f"{act.name}[{low!r},{reach!r}]")
     if (act.low, act.high) in ((0, 1), (-1, 1)):

@@ -111,7 +111,7 @@ def _ones_for_sizes(shape) -> tuple[int, ...]:
     """A shape in which what is not known has the size 1: what follows treats it as one for all."""
     sizes = tuple(1 if isinstance(size, Dim) else int(size) for size in shape.reshape(-1))
     if math.prod(sizes) > _MOST_VALUES:
-        raise ValueError  # of a damaged file
+        raise OverflowError  # of a damaged file
     return sizes
 
 

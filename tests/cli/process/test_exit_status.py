@@ -95,6 +95,7 @@ LEAST = {
     "replay": "kws --board icebreaker",
     "ramp": "sigmoid",
     "train": "kws data -o model.npz",
+    "import": "net.pt2 --calibrate data.npz -o model.npz",
     "evaluate": "kws data",
     "sweep": "plan.toml -o out",
     "linearity": "sigmoid",
