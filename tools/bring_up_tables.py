@@ -99,7 +99,7 @@ def _time_rows(boards: list[Board]):
     yield ("`tick` is high for", *(f"{1e9 / build.clock:.0f} ns" for build in builds))
     # The emulator compares as many columns a clock as it has; see rtl/emulation/emulator.py.
     for name, banks in zip(("first", "second"), map(len, spec.conversions), strict=True):
-        clocks = [banks * build.groups + 3 for build in builds]
+        clocks = [banks * build.groups() + 3 for build in builds]
         cells = (f"{1e6 * n / build.clock:.2f} µs ({n} clocks)" for n, build in zip(clocks, builds, strict=True))
         yield (f"ticks of the {name} ramp are apart", *cells)
     times = [utterance_time(build, 49) for build in builds]

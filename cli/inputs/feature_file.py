@@ -206,7 +206,7 @@ def opened(path: Path) -> BinaryIO:
 
 
 def _array(file: BinaryIO, size: int) -> np.ndarray:
-    """The array that an open file of ``size`` bytes holds; one of :data:`NO_HEADER` or _Short if it holds no array."""
+    """The array that an open file of ``size`` bytes holds; one of ``NO_HEADER`` or _Short if it holds no array."""
     shape, fortran, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
     if dtype.hasobject:
         raise InvalidValue("objects, which would have to be unpickled")
@@ -218,7 +218,7 @@ def _array(file: BinaryIO, size: int) -> np.ndarray:
 
 
 def member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """An array of an archive; KeyError or one of :data:`NO_HEADER` if there is none."""
+    """An array of an archive; KeyError, or one of ``NO_HEADER``, without it."""
     about = archive.getinfo(f"{name}.npy")
     if about.file_size > _DEFLATED_MOST * (about.compress_size + 1):
         raise InvalidValue("more bytes than its compressed ones can stand for")

@@ -164,7 +164,8 @@ class LayeredTop(wiring.Component):
         first = stream.Signature(x_layout(spec.input_bits, keeps=bool(spec.layers[0].macro.keeps_state)))
         codes = first.create(path=("first_x",))
         code = Signal(range(spec.inputs))  # of the step that enters
-        taken, end = Signal(), Signal()
+        taken = Signal()
+        end = Signal()
         m.d.comb += [
             codes.valid.eq(x.valid & ~flags.full),
             x.ready.eq(codes.ready & ~flags.full),

@@ -19,7 +19,7 @@ from crossramp.rtl.network.network_top import NetworkTop
 from crossramp.rtl.verilog.verilog_writer import to_verilog
 
 from tests.support.designs import SPECS, network_of
-from tests.support.layered import HEAD_IN_ARRAY, TWO_WAYS, layered_network_of
+from tests.support.layered import HEAD_IN_ARRAY, SUMMED, TWO_WAYS, layered_network_of
 
 
 def _network(name: str, calibrated: bool = False, **options) -> str:
@@ -34,6 +34,7 @@ DESIGNS: dict[str, Callable[[], str]] = {
     "layered": lambda: to_verilog(LayeredTop.of(layered_network_of(TWO_WAYS, 1)), "top"),
     "starting": lambda: _network("gru"),
     "layered head": lambda: to_verilog(LayeredTop.of(layered_network_of(HEAD_IN_ARRAY, 1)), "top"),
+    "summed": lambda: to_verilog(LayeredTop.of(layered_network_of(SUMMED, 1)), "top"),
     "board": lambda: core_verilog(Build("tiny", SPECS["odd"], 2, 12_000_000)),
 }
 

@@ -38,6 +38,8 @@ def test_every_cell_has_a_picture_of_its_step():
 
 def test_the_network_of_layers_is_one():
     """The table of the page reads as a specification whose sizes fit."""
-    (text,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    text, summed = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     spec = specification_from(tomllib.loads(text))
     assert list(spec.macros) == ["layer0_forward", "layer0_backward", "layer1"]
+    spec = specification_from(tomllib.loads("classes = 12\n" + summed))
+    assert list(spec.macros) == ["layer0", "layer0_partial0"]

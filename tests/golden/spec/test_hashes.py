@@ -26,13 +26,18 @@ _OTHERS = {
     "projection_in": "array",
     "projection_bits": 4,
     "projection_range": 0.5,
+    "partial_rows": 4,
 }
-#: What some fields need: a layer of a network, and there a projection in an array.
+#: What some fields need: a layer of a network, and there a projection in an array or rows in several arrays.
 _PROJECTING = {"classes": 0, "projection_in": "array"}
+_SUMMING = {"classes": 0, "partial_rows": 4, "partial_cell": 7}
 _NEEDED = {
     "projection_in": {"classes": 0},
     "projection_bits": _PROJECTING,
     "projection_range": _PROJECTING,
+    "partial_rows": {"classes": 0},
+    "partial_bits": _SUMMING,
+    "partial_cell": _SUMMING,
 }
 _SKIPPED = ("cell", "format")  # "lstm" is all there is; the format is no parameter
 _IMPLEMENTATION = [name for name, _ in declarations(ImplementationParameters)]

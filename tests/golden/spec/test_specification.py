@@ -245,7 +245,7 @@ def test_every_parameter_is_in_its_hashes():
         "gates": (Gate("tanh", 4.0), SIGMOID, Gate("tanh", 4.0), SIGMOID), "state_cell": 6, "lanes": 3,
         "latch": "first_trip", "readout": "last", "state_frac_bits": 7, "projection": 3, "input_bits": 4,
         "weight_bits": 4, "tile_columns": 8, "initial": "constant", "keeps_state": 1, "projection_in": "array",
-        "projection_bits": 4, "projection_range": 0.5,
+        "projection_bits": 4, "projection_range": 0.5, "partial_rows": 37, "partial_bits": 6, "partial_cell": 3,
     }  # fmt: skip
     layer = DEMO.replace(classes=0, projection=2)
     for field in dataclasses.fields(DEMO):
@@ -253,6 +253,8 @@ def test_every_parameter_is_in_its_hashes():
             demo = DEMO if not field.name.startswith("projection_") else layer
             if field.name in ("projection_bits", "projection_range"):
                 demo = demo.replace(projection_in="array")
+            if field.name.startswith("partial_"):
+                demo = DEMO.replace(classes=0, partial_rows=20 if field.name != "partial_rows" else 0)
             change = other.get(field.name, getattr(demo, field.name) + 1 if field.name in RANGES else None)
             changed = demo.replace(**{field.name: change})
             assert (changed.content_hash != demo.content_hash) == (field.name not in IMPLEMENTATION), field.name
