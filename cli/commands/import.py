@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from crossramp.convert.float_network.imported_network import FloatNetwork
 from crossramp.convert.formats.read_network import read_network
 from crossramp.convert.quantization.quantization_report import advice, float_and_integers, report
@@ -129,9 +130,12 @@ def _scores(network: FloatNetwork, model: Model, data: Calibration) -> dict[str,
     if labels.shape != shape or (not numbers and labels.dtype.kind == "f"):
         what = "real numbers" if numbers else "classes, integers"
         raise UserError(f"labels are {labels.dtype} of the shape {labels.shape}; expected {what}, {shape}")
-    if not numbers and (labels.min() < 0 or labels.max() >= model.spec.classes):
+    scored = labels
+    if every_step and data.lengths is not None:
+        scored = labels[np.arange(labels.shape[1]) < data.lengths[:, None]]
+    if not numbers and (scored.min() < 0 or scored.max() >= model.spec.classes):
         raise UserError(
-            f"labels reach from {labels.min()} to {labels.max()}; the network has classes 0 to {model.spec.classes - 1}"
+            f"labels reach from {scored.min()} to {scored.max()}; the network has classes 0 to {model.spec.classes - 1}"
         )
     return float_and_integers(network, model, data.features, data.lengths, labels)
 

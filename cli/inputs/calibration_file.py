@@ -68,6 +68,8 @@ def read_calibration(path: Path) -> Calibration:
             f"{name}: labels are {labels.dtype} of the shape {labels.shape}; expected a class, or numbers, for each of "
             f"{len(features)} utterances"
         )
+    if labels is not None and labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise UserError(f"{name}: labels hold {labels[~np.isfinite(labels)][0]}; write finite numbers, or no labels")
     return Calibration(features, labels, lengths)
 
 

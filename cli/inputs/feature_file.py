@@ -95,6 +95,8 @@ def _check_scale(name: str, values: np.ndarray, full_scale: int, findings: Findi
 def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray, Starts]:
     """``codes`` (recordings, steps, inputs) and ``labels`` (recordings,), int64, of an ``.npz`` file.
 
+    Of a model with real inputs, ``features`` may stand in the place of codes, real numbers over their full scales.
+
     A label is the index of a class, or -1 where it is not known. Where the outputs are numbers, labels are real ones,
     float64, shape (recordings, outputs), in the file also (recordings,) for one output; nan where one is not known.
 
@@ -110,13 +112,18 @@ def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray, Star
     name, spec = printable(path), model.spec
     try:
         with opened(path) as file, zipfile.ZipFile(file) as archive:
-            codes, labels = (member(archive, which) for which in ("codes", "labels"))
+            real = model.real_inputs is not None and "codes.npy" not in archive.namelist()
+            codes, labels = (member(archive, which) for which in ("features" if real else "codes", "labels"))
+            lengths = member(archive, "lengths") if real and "lengths.npy" in archive.namelist() else None
             names = (name.removesuffix(".npy") for name in archive.namelist())
             there = {which: member(archive, which) for which in names if _says_starts(which)}
     except OSError as error:
         raise UserError(f"{name}: cannot be read ({error.strerror or error}); give a .npz file") from None
     except (*NO_HEADER, TokenError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
-        raise UserError(f"{name}: expected a .npz file with two arrays, codes and labels") from None
+        also = " (or features)" if model.real_inputs is not None else ""
+        raise UserError(f"{name}: expected a .npz file with two arrays, codes{also} and labels") from None
+    if real:
+        codes = _coded(model, name, codes, lengths)
     numbers = model.output_unit is not None
     if codes.dtype.kind not in "iu" or labels.dtype.kind not in ("iuf" if numbers else "iu"):
         expected = "integers and real numbers" if numbers else "integers"
@@ -148,6 +155,21 @@ def read_archive(model: Model, path: Path) -> tuple[np.ndarray, np.ndarray, Star
 def _says_starts(name: str) -> bool:
     """Whether an array of an archive says what recordings start from."""
     return name == "keep" or name.rpartition(".")[2] in ("initial_c", "initial_h")
+
+
+def _coded(model: Model, name: str, features: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
+    """Pulse codes of the array ``features`` of an archive; UserError for what is not real or not of one length."""
+    if features.dtype.kind not in "iuf" or features.ndim != 3 or features.shape[2] != model.real_inputs.inputs:
+        raise UserError(
+            f"{name}: features are {features.dtype} of the shape {features.shape}; expected real numbers, (recordings, "
+            f"steps, {model.real_inputs.inputs})"
+        )
+    if lengths is not None and not np.array_equal(lengths, np.full(len(features), features.shape[1])):
+        raise UserError(f"{name}: lengths differ, and recordings here have one length; give a file for each length")
+    try:
+        return model.real_inputs.codes(features, model.spec.input_bits)
+    except InvalidValue as error:
+        raise UserError(f"{name}: {error}") from None
 
 
 def _starts(spec: AnySpecification, there: dict[str, np.ndarray], utterances: int) -> Starts:

@@ -97,7 +97,7 @@ def advice(layers: list[dict[str, Any]]) -> list[str]:
             if bank["error"] > _ERROR_MOST:
                 found.append(
                     f"{name}, bank {bank['bank']}: pre-activations are off by {bank['error']:.0%} of their size; give "
-                    "more weight_bits or input_bits, or calibrate with data like that of use"
+                    "more --weight-bits or --input-bits, or calibrate with data like that of use"
                 )
     return found
 

@@ -66,7 +66,7 @@ def test_the_text_tells_what_was_lost_and_what_helps(files, tmp_path, capsys):
     told = capsys.readouterr().out
     assert "gru_reset_after, 4 → 6" in told
     assert "accuracy on DATA: float 100.00%, integers " in told
-    assert "more weight_bits or input_bits" in told
+    assert "more --weight-bits or --input-bits" in told
     assert told.endswith(f"wrote {tmp_path / 'm.npz'}\n")
 
 
@@ -79,6 +79,37 @@ def test_the_model_takes_features_over_their_own_full_scales(files, tmp_path, ca
     assert main(run) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["mismatches"] == 0
+
+
+def test_the_data_itself_evaluates_the_model(files, tmp_path, capsys):
+    """Real features of an archive, over their full scales; lengths that differ are refused."""
+    model = tmp_path / "m.npz"
+    assert main(imported(files, model, "--json")) == 0
+    score = json.loads(capsys.readouterr().out)["scores"]["integers"]
+    assert main(["evaluate", str(model), str(files / "data.npz"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ideal"]["accuracy"] == pytest.approx(score)
+    data = dict(np.load(files / "data.npz"))
+    np.savez(tmp_path / "ragged.npz", **data, lengths=np.arange(len(data["labels"])) % STEPS + 1)
+    assert main(["evaluate", str(model), str(tmp_path / "ragged.npz")]) == 2
+    assert "lengths differ" in capsys.readouterr().err
+
+
+def test_padding_of_labels_is_not_scored(files, tmp_path, capsys, rng):
+    """With an answer a step, what lies beyond an end has any label."""
+    features, lengths = rng.normal(size=(4, STEPS, INPUTS)), np.array([3, 7, 5, 7])
+    labels = np.where(np.arange(STEPS) < lengths[:, None], 1, -1)
+    np.savez(tmp_path / "d.npz", features=features, lengths=lengths, labels=labels)
+    run = imported(files, tmp_path / "m.npz", "--calibrate", tmp_path / "d.npz", "--readout", "step", "--json")
+    assert main(run) == 0
+    assert 0 <= json.loads(capsys.readouterr().out)["scores"]["integers"] <= 1
+
+
+def test_numbers_have_errors(files, tmp_path, capsys, rng):
+    np.savez(tmp_path / "d.npz", features=rng.normal(size=(4, STEPS, INPUTS)), labels=rng.normal(size=(4, CLASSES)))
+    run = imported(files, tmp_path / "m.npz", "--calibrate", tmp_path / "d.npz", "--numbers", "--json")
+    assert main(run) == 0
+    assert json.loads(capsys.readouterr().out)["scores"]["float"] > 0
+    assert load_model(tmp_path / "m.npz").output_unit > 0
 
 
 def test_an_onnx_file_and_lengths(tmp_path, capsys, rng):
@@ -106,6 +137,11 @@ def test_an_onnx_file_and_lengths(tmp_path, capsys, rng):
         ({"features": np.zeros((2, 3, INPUTS)), "labels": np.array([0, 7])}, (), "labels reach from 0 to 7"),
         ({"features": np.zeros((2, 3, INPUTS)), "lengths": np.array([1, 9])}, (), "lengths are 1 to 9"),
         ({"features": np.zeros((2, 3, INPUTS)), "lengths": np.ones(3, int)}, (), "lengths are int64 of the shape (3,)"),
+        (
+            {"features": np.zeros((2, 3, INPUTS)), "labels": np.full((2, CLASSES), np.nan)},
+            ("--numbers",),
+            "labels hold nan",
+        ),
         ({"features": np.ones((2, 3, INPUTS))}, ("--classes", "a,b"), "2 class names are given, but there are 3"),
         ({"features": np.ones((2, 3, INPUTS))}, ("--bits", "9"), "adc_bits is 9; allowed: 2 to 8"),
         ({"features": np.ones((2, 3, INPUTS))}, ("--utterances", "0"), "--utterances is 0; allowed: 1 and up"),
