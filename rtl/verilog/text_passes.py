@@ -35,13 +35,16 @@ _RESET = "    if (rst) begin"
 _UNNAMED = re.compile(r"\\\$\d+ ")
 _CONCATENATION = re.compile(r"\{ ([^{}]*) \}")
 
+#: Characters of a line of generated Verilog, unless a single name has more.
+LONGEST = 8000
+
 
 def shortened(module: str) -> str:
     """All that this module does, done to the text of one module of a design."""
     items = registers_in_place(expressions_once(items_of(module)))
     items = without_unread_wires(values_in_place(items))
     items = [[repetitions(line) for line in item] for item in whole_assignments(items)]
-    return "\n".join(line for item in registers_together(gathered_outside(items)) for line in item)
+    return "\n".join(broken(line) for item in registers_together(gathered_outside(items)) for line in item)
 
 
 def items_of(module: str) -> list[Item]:
@@ -284,6 +287,22 @@ def gathered_outside(items: list[Item]) -> list[Item]:
 def repetitions(line: str) -> str:
     """``{ a, a, a, b }`` becomes ``{ {3{a}}, b }``."""
     return _CONCATENATION.sub(_repeated, line)
+
+
+def broken(line: str) -> str:
+    """A statement beyond :data:`LONGEST` characters on several lines, between the parts of its concatenations.
+
+    Verilator takes 40,000 tokens a line, and a concatenation of the codes of some thousand columns has more.
+    """
+    if len(line) <= LONGEST or '"' in line or "//" in line:
+        return line
+    found, parts = [], line.split(", ")
+    for part in parts:
+        if found and len(found[-1]) + len(part) < LONGEST:
+            found[-1] += f", {part}"
+        else:
+            found.append(part)
+    return ",\n    ".join(found)
 
 
 def _repeated(match: re.Match) -> str:

@@ -189,6 +189,17 @@ def test_what_is_gathered_is_gathered_outside():
     ]
 
 
+def test_long_statements_are_broken_between_parts():
+    names = [f"code_{number}" for number in range(4000)]
+    line = f"  assign y = {{ {', '.join(names)} }};"
+    found = text_passes.broken(line)
+    assert max(map(len, found.split("\n"))) <= text_passes.LONGEST + len(names[-1])
+    assert len(found.split("\n")) == -(-len(line) // text_passes.LONGEST)
+    assert " ".join(found.split()) == " ".join(line.split())
+    assert text_passes.broken(line[:100]) == line[:100]
+    assert text_passes.broken(f'{line}  // "as it is"') == f'{line}  // "as it is"'
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
