@@ -104,7 +104,7 @@ class Signal:
         return (DIRECTIONS, self.feature) if len(self.slots) > 1 and self.linear is None else (self.feature,)
 
     def map(self) -> Linear:
-        """The linear map, the identity if there is none."""
+        """The linear map; without one, the identity."""
         return self.linear or Linear(np.eye(self.outputs), np.zeros(self.outputs))
 
     def mapped(self, linear: Linear) -> "Signal":

@@ -33,7 +33,7 @@ class Lstm:
         Within ±head_weight_max; None where the specification has no projection. Where the projection is in an array:
         its macro, of ``spec.projection_macro``.
     sums : mapping of str to Lstm, or None
-        The macros of its partial sums, of :func:`.row_tile.row_tiles_of`, by their names; None where there are none.
+        The macros of its partial sums, of :func:`.row_tile.row_tiles_of`, by their names; None without partial sums.
     initial : State or None
         What every utterance starts from, integer arrays of shapes (units,) and (hidden,), each None where the
         specification has no constant one.

@@ -69,7 +69,7 @@ class Model:
     features : dict or None
         What feeds the network: :meth:`.features.FeatureSettings.to_dict` of a front end for speech, or what names its
         kind, :meth:`.text_codes.TextSettings.to_dict` and :meth:`.real_inputs.RealInputs.to_dict`; None for a network
-        whose inputs are none of these.
+        with other inputs.
     provenance : dict
         How the model came about, as JSON types.
     output_unit : float or None

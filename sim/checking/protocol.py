@@ -58,7 +58,7 @@ def sum_lines(spec: Specification) -> int:
 
 
 def sum_pulse_max(spec: Specification) -> int:
-    """Clocks of their longest pulse; 0 where there are none."""
+    """Clocks of the longest pulse on those lines; 0 without partial sums."""
     return (1 << (spec.code_pulse_bits - 1)) - 1
 
 

@@ -101,7 +101,7 @@ def weights(content):
 
 
 PROGRAMS = {
-    "a name that is none": (
+    "an unknown name": (
         edited("model.json", lambda c: c["graph_module"]["graph"]["outputs"][0].update(as_tensor={"name": []})),
         r"not a readable archive of torch.export \(TypeError: \[\] is not the name of a value\)",
     ),
