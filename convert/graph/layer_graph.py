@@ -10,7 +10,7 @@ the output of the graph becomes the network.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from crossramp.golden.cell.description import BIAS, INPUT
@@ -41,6 +41,13 @@ class Linear(NamedTuple):
 
     matrix: np.ndarray
     bias: np.ndarray
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A value that the hardware does not give; ``reason`` is told where something needs it."""
+
+    reason: str
 
 
 class Stage(NamedTuple):
@@ -292,6 +299,24 @@ class LayerGraph:
         return stage, [ordered.index(slot.stage) for slot in slots]
 
     # ---- the network ------------------------------------------------------------------------------------------------
+
+    def network_of(self, value: Any, title: str, otherwise: str) -> FloatNetwork:
+        """:meth:`network` of what a reader found to be an output.
+
+        Parameters
+        ----------
+        value : Signal, Unread, or anything that is no value of the graph
+        title : str
+            What errors begin with.
+        otherwise : str
+            Why there is no network where ``value`` is neither.
+        """
+        try:
+            if not isinstance(value, Signal):
+                raise InvalidValue(value.reason if isinstance(value, Unread) else otherwise)
+            return self.network(value)
+        except InvalidValue as error:
+            raise InvalidValue(f"{title}: {error}") from None
 
     def network(self, signal: Signal) -> FloatNetwork:
         """The network whose output is a signal.

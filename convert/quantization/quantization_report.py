@@ -13,8 +13,11 @@ from .observed import observed
 from .quantizer import Quantized
 from .quantizer_settings import QuantizerSettings
 
-#: More than this of the weights, of h or of the state beyond its range is worth a word.
+#: More than this of h or of the state beyond its range is worth a word.
 _CLIPPED_MOST = 0.02
+
+#: Utterances that the golden network runs at once: bounds the memory of its trace.
+_BLOCK = 256
 
 #: A pre-activation that is off by more of its own size is worth a word.
 _ERROR_MOST = 0.15
@@ -119,10 +122,11 @@ def float_and_integers(network: FloatNetwork, model: Model, x, lengths, labels: 
     for length in np.unique(lengths):
         which = lengths == length
         part = (which, slice(length)) if every_step else (which,)
-        trace = model.network.run(model.real_inputs.codes(x[which][:, :length], model.spec.input_bits))
+        codes = model.real_inputs.codes(x[which][:, :length], model.spec.input_bits)
         numbers = model.output_unit is not None
         real.append((logits[part] if numbers else logits[part].argmax(axis=-1)).ravel())
-        given.append((model.outputs(trace.logits, length) if numbers else trace.answers).ravel())
+        for block in np.array_split(codes, -(-len(codes) // _BLOCK)):
+            given.append(model.results(model.network.run(block), length).ravel())
         wanted.append(labels[part].ravel())
     found = {"float": np.concatenate(real), "integers": np.concatenate(given)}
     truth = np.concatenate(wanted)

@@ -90,6 +90,10 @@ def quantized(
     """
     settings = QuantizerSettings() if settings is None else settings
     x, lengths = checked_batch(x, lengths, network.inputs)
+    if 0 < settings.max_steps < lengths.max():
+        raise QuantizationError(
+            f"max_steps is {settings.max_steps}, but an utterance has {lengths.max()} steps; raise it, or leave it out"
+        )
     there = np.arange(x.shape[1]) < lengths[:, None]
     full_scales = input_full_scales(x[there], settings.input_max, settings.input_scale)
     scaled, h_scales = rescaled(network, network.trace(x, lengths), full_scales, settings)

@@ -2,14 +2,14 @@
 """The standard operators of ONNX on tensors that depend on the input."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from crossramp.golden.common.errors import InvalidValue
 
 from ...graph import signal_operators as on
-from ...graph.layer_graph import LayerGraph, Signal
+from ...graph.layer_graph import LayerGraph, Signal, Unread
 from ...graph.tensor_axes import Dim
 from .onnx_constants import axes_of, integers, known, slices
 from .onnx_file import OnnxNode
@@ -17,13 +17,6 @@ from .onnx_recurrent import INPUTS, RECURRENT, recurrent_layers, same_for_all
 
 FAR = 1 << 31
 """Ends of slices from here on mean the end of an axis."""
-
-
-@dataclass(frozen=True)
-class Unread:
-    """A tensor that the hardware does not give; ``reason`` is told where something needs it."""
-
-    reason: str
 
 
 Value = np.ndarray | Signal | Unread | None

@@ -7,11 +7,11 @@ from pathlib import Path
 from crossramp.golden.common.errors import InvalidValue
 
 from ...float_network.imported_network import FloatNetwork
-from ...graph.layer_graph import ConversionWarning, LayerGraph, Signal
+from ...graph.layer_graph import ConversionWarning, LayerGraph, Signal, Unread
 from ...graph.tensor_axes import Dim
 from .onnx_constants import folded
 from .onnx_file import OnnxGraph, OnnxNode, graph_of, load_onnx, one_line
-from .onnx_operators import Unread, Value, applied
+from .onnx_operators import Value, applied
 
 #: Operators at the very end that keep the order of the outputs: logits leave instead.
 _LEFT_OUT = ("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "Hardmax", "Identity", "Cast")
@@ -57,13 +57,7 @@ def network_of(model, output: str | None = None) -> FloatNetwork:
     while (node := made.get(name)) and node.kind in _LEFT_OUT and not node.domain and node.inputs:
         name = made[name].inputs[0]
     layers, value = _evaluated(graph, made, name)
-    if not isinstance(value, Signal):
-        reason = value.reason if isinstance(value, Unread) else "it does not depend on the input"
-        raise InvalidValue(f"output {name!r}: {reason}")
-    try:
-        return layers.network(value)
-    except InvalidValue as error:
-        raise InvalidValue(f"output {name!r}: {error}") from None
+    return layers.network_of(value, f"output {name!r}", "it does not depend on the input")
 
 
 def _output_of(graph: OnnxGraph, output: str | None) -> str:

@@ -9,12 +9,12 @@ import numpy as np
 from crossramp.golden.common.errors import InvalidValue
 
 from ...float_network.imported_network import FloatNetwork
-from ...graph.layer_graph import ConversionWarning, LayerGraph, Signal
+from ...graph.layer_graph import ConversionWarning, LayerGraph, Signal, Unread
 from ...graph.tensor_axes import Dim
 from .exported_constants import constant
 from .exported_operators import OPERATORS
 from .exported_program import ExportedGraph, Name, Node
-from .exported_recurrent import CELL_OF, Unread, recurrent
+from .exported_recurrent import CELL_OF, recurrent
 
 #: Operators at the very end that keep the order of the outputs: logits leave instead.
 _LEFT_OUT = ("softmax", "_softmax", "log_softmax", "_log_softmax", "sigmoid", "argmax")
@@ -69,13 +69,7 @@ def network_of_exported(program: ExportedGraph, title: str) -> FloatNetwork:
     while name in made and made[name].operator in _LEFT_OUT:
         name = made[name].arguments["self"].name
     graph, value = _evaluated(program, _needed(made, name), name)
-    if not isinstance(value, Signal):
-        reason = value.reason if isinstance(value, Unread) else "it is not computed from x; export a module of x"
-        raise InvalidValue(f"node {name!r}: {reason}")
-    try:
-        return graph.network(value)
-    except InvalidValue as error:
-        raise InvalidValue(f"node {name!r}: {error}") from None
+    return graph.network_of(value, f"node {name!r}", "it is not computed from x; export a module of x")
 
 
 def _evaluated(program: ExportedGraph, needed: set[str], name: str) -> tuple[LayerGraph, Any]:

@@ -2,25 +2,18 @@
 """The recurrent operators of torch: their arrays, states and arguments as layers of a graph."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ...graph.layer_graph import LAST, LayerGraph, Signal, behind
+from ...graph.layer_graph import LAST, LayerGraph, Signal, Unread, behind
 from ...graph.tensor_axes import DIRECTIONS, UNIT, without_units
 from .exported_program import ExportedGraph, Name, Node
 from .torch_layers import torch_layer
 
 #: The cell of each operator.
 CELL_OF = {"lstm": "lstm", "gru": "gru_reset_after", "rnn_tanh": "rnn_tanh", "rnn_relu": "rnn_relu"}
-
-
-@dataclass(frozen=True)
-class Unread:
-    """A value that the hardware does not give; ``reason`` is told where something needs it."""
-
-    reason: str
 
 
 Arguments = dict[str, Any]

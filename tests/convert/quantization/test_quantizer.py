@@ -181,6 +181,12 @@ def test_a_clip_beyond_the_ramp_changes_nothing(rng):
     assert models[0].content_hash == models[1].content_hash
 
 
+def test_utterances_longer_than_max_steps_are_refused(rng):
+    network = FloatNetwork([drawn_layer("lstm", 5, 6, rng)])
+    with pytest.raises(QuantizationError, match="max_steps is 3, but an utterance has 4 steps; raise it"):
+        quantized(network, rng.normal(size=(8, 4, 5)), settings=QuantizerSettings(max_steps=3))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
